@@ -1,3 +1,68 @@
-"""ganloom: generative adversarial networks that you can train, watch, measure and use."""
+"""ganloom: generative adversarial networks that you can train, watch, measure and use.
+
+```python
+import ganloom
+
+run = ganloom.train("dcgan", data="photos/", out="runs/a", total_kimg=50, seed=0)
+gan = ganloom.load("runs/a")
+x = gan.generate(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]
+```
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ganloom import losses, metrics, penalties, testing
+    from ganloom import data as data
+    from ganloom.apps.evaluate import evaluate
+    from ganloom.gan import GAN, Batch, Phase
+    from ganloom.recipes import RECIPES
+    from ganloom.run import Run, load, resume, train
+
+_HOME = {
+    "train": "run",
+    "resume": "run",
+    "load": "run",
+    "Run": "run",
+    "evaluate": "apps.evaluate",
+    "RECIPES": "recipes",
+    "GAN": "gan",
+    "Phase": "gan",
+    "Batch": "gan",
+}
+_MODULES = ("data", "losses", "metrics", "penalties", "testing")
+
+__all__ = [
+    "GAN",
+    "RECIPES",
+    "Batch",
+    "Phase",
+    "Run",
+    "data",
+    "evaluate",
+    "load",
+    "losses",
+    "metrics",
+    "penalties",
+    "resume",
+    "testing",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: ``import ganloom`` costs no torch."""
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,108 @@
+"""Samples of a trained model as files: single pictures, a grid, and per class."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ganloom import images
+from ganloom.device import choose_device
+from ganloom.errors import BadInput, did_you_mean
+from ganloom.folder import Folder
+from ganloom.gan import GAN
+from ganloom.run import load
+
+
+@dataclass(frozen=True)
+class Written:
+    """What ``write_samples`` made."""
+
+    folder: Path
+    grid: Path
+    files: list[Path]
+
+
+def write_samples(
+    run: str | Path,
+    *,
+    n: int = 64,
+    seed: int = 0,
+    truncation: float = 1.0,
+    c: str | int | None = None,
+    out: str | Path | None = None,
+    checkpoint: str = "latest",
+    device: str = "auto",
+) -> Written:
+    """Draw n samples of a run (n of each class for ``c="all"``) into ``out``: seed000000.png ... and grid.png.
+
+    The same arguments give the same bytes. Points go to points.csv. ``out`` must be new or empty; by default a folder
+    under RUN/generated named after the arguments.
+    """
+    if n < 1:
+        raise BadInput(f"--n must be at least 1, got {n}")
+    if not truncation >= 0:
+        raise BadInput(f"--truncation must not be negative, got {truncation}")
+    path = Path(run)
+    gan = load(path, checkpoint=checkpoint, device=choose_device(device))
+    names = Folder(path).read("config.json").get("classes")
+    labels, words = _labels(gan, names, c, n)
+    count = n if labels is None else len(labels)
+    x = gan.generate(count, seed=seed, c=labels, truncation=truncation).cpu()
+    folder = _folder(path, out, gan, n, seed, truncation, c, checkpoint)
+    if x.dim() == 2:
+        return _write_points(folder, x)
+    files = []
+    for i, picture in enumerate(images.to_uint8(x)):
+        name = f"seed{seed + i:06d}.png" if words is None else f"{words[i]}/seed{seed + i:06d}.png"
+        images.save_png(picture, folder / name)
+        files.append(folder / name)
+    grid = folder / "grid.png"
+    images.save_png(images.grid(x, n if c == "all" and n <= 16 else None), grid)
+    return Written(folder, grid, files)
+
+
+def _labels(gan: GAN, names: list[str] | None, c: str | int | None, n: int) -> tuple[Tensor | None, list[str] | None]:
+    """(labels, folder name of each) for what the user asked; (None, None) where nothing was."""
+    if c is None:
+        return None, None
+    classes = int(getattr(gan.cfg, "n_classes", 0) or 0)
+    if not classes:
+        raise BadInput("--c was given, but this run was trained without labels: leave it out")
+    known = names or [str(i) for i in range(classes)]
+    if c == "all":
+        wanted = list(range(classes))
+    elif str(c) in known:
+        wanted = [known.index(str(c))]
+    elif str(c).lstrip("-").isdigit() and 0 <= int(c) < classes:
+        wanted = [int(c)]
+    else:
+        raise BadInput(f'--c "{c}" is no class of this run{did_you_mean(str(c), known)}: it has {", ".join(known)}, or 0..{classes - 1}')
+    labels = torch.tensor(wanted).repeat_interleave(n)
+    plain = ["".join(ch if ch.isalnum() or ch in "-_" else "-" for ch in name) for name in known]
+    return labels, [plain[i] for i in labels.tolist()]
+
+
+def _folder(
+    run: Path, out: str | Path | None, gan: GAN, n: int, seed: int, truncation: float, c: str | int | None, which: str
+) -> Path:
+    if out is not None:
+        folder = Path(out)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise BadInput(f"--out {folder} is not an empty folder: choose another, nothing is overwritten")
+        return folder
+    name = f"kimg{gan.kimg:g}-seed{seed}-n{n}"
+    name += f"-truncation{truncation:g}" if truncation != 1 else ""
+    name += f"-c{c}".replace("/", "-") if c is not None else ""
+    name += f"-{which}" if which != "latest" else ""
+    return run / "generated" / name
+
+
+def _write_points(folder: Path, x: Tensor) -> Written:
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [",".join(f"{v:.6g}" for v in row) for row in x.tolist()]
+    file, grid = folder / "points.csv", folder / "grid.png"
+    file.write_text("\n".join([",".join(f"x{i}" for i in range(x.shape[1])), *lines]) + "\n", encoding="utf-8")
+    if x.shape[1] == 2:
+        images.save_png(images.scatter(x), grid)
+    return Written(folder, grid, [file])

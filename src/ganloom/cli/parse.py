@@ -1,0 +1,44 @@
+"""From a typed dataclass to flags, with faults as one line."""
+
+import contextlib
+import dataclasses
+import io
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import tyro
+
+from ganloom.errors import BadInput
+
+T = TypeVar("T")
+
+
+def parse(kind: type[T], argv: Sequence[str], prog: str) -> T:
+    """Fill ``kind``, a dataclass whose docstrings are the help, from ``argv``; --help prints and exits 0."""
+    heard = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(heard):
+            return tyro.cli(kind, args=list(argv), prog=f"ganloom {prog}", description=kind.__doc__)
+    except SystemExit as stopped:
+        if not stopped.code:
+            sys.stderr.write(heard.getvalue())
+            raise
+        raise BadInput(f"{_first_fault(heard.getvalue())}: see `ganloom {prog} --help`") from None
+
+
+def _first_fault(box: str) -> str:
+    """The message in tyro's box, on one line, with its nearest suggestion."""
+    lines = [line.strip("│╭╮╰╯─ \t") if "─" not in line[2:40] else "" for line in box.splitlines()]
+    parts = [part for part in "\n".join(lines).split("\n\n") if part.strip()]
+    said = " ".join((parts[0] if parts else "the arguments cannot be read").split()).rstrip(".")
+    near = re.search(r"Perhaps you meant:?\s+(--[\w.-]+)", " ".join("\n".join(parts[1:]).split()))
+    return said + (f" (did you mean {near.group(1)}?)" if near else "")
+
+
+def given_fields(kind: Any, argv: Sequence[str]) -> set[str]:
+    """The fields of a dataclass that ``argv`` names, also where the value given is the default."""
+    flags = {arg[2:].split("=")[0].split(".")[0].replace("-", "_") for arg in argv if arg.startswith("--")}
+    flags |= {flag.removeprefix("no_") for flag in flags}
+    return {field.name for field in dataclasses.fields(kind)} & flags

@@ -1,0 +1,35 @@
+"""What commands say when they are done: what was written, and the next command."""
+
+import json
+from typing import Any
+
+from ganloom.observers import Observer, TensorBoard, Wandb
+from ganloom.run import Run
+
+
+def finished(run: Run, as_json: bool) -> None:
+    """The end of a training."""
+    last = run.metrics[-1] if run.metrics else {}
+    if as_json:
+        print(json.dumps({"run": str(run.path), "reason": run.reason, "report": str(run.path / "report.html"), "last": last}))
+        return
+    if run.reason != "finished":
+        print(f"stopped by {run.reason}, saved: {run.path}")
+        print(f"next: ganloom resume {run.path}")
+        return
+    print(f"wrote {run.path}: report.html, samples/, model/, checkpoints/ at {last.get('kimg', 0):g} kimg")
+    print(f"next: ganloom sample {run.path}        ganloom evaluate {run.path}")
+
+
+def trackers(tensorboard: bool, wandb: str | None) -> list[Observer]:
+    """The trackers asked for; a missing extra says what to install before training starts."""
+    chosen: list[Observer] = [TensorBoard()] if tensorboard else []
+    return chosen + ([Wandb(wandb)] if wandb else [])
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Rows of equal keys as aligned plain text."""
+    columns = list(rows[0])
+    cells = [columns, *[[str(row[column]) for column in columns] for row in rows]]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)

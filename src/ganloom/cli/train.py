@@ -1,0 +1,102 @@
+"""ganloom train [RECIPE] [DATA] ..."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from ganloom import data as datasets
+from ganloom import recipes
+from ganloom.cli.parse import given_fields, parse
+from ganloom.cli.say import finished, trackers
+from ganloom.observers import Console
+from ganloom.run import train
+from ganloom.train import TrainConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What is not the recipe's: the data, the folder, and who watches."""
+
+    out: str | None = None
+    """The run folder, new. None: runs/RECIPE-DATA-NN."""
+    fit: Literal["crop", "pad", "squash"] = "crop"
+    """How a picture of another size is brought to the shape."""
+    flip: bool = False
+    """Mirror pictures at random; doubles data whose left and right mean the same."""
+    json: bool = False
+    """Rows as JSON lines on stdout."""
+    tensorboard: bool = False
+    """Also write TensorBoard events into the run folder."""
+    wandb: str | None = None
+    """Also log to this Weights & Biases project."""
+
+
+def run(argv: Sequence[str]) -> None:
+    """Parse, train, say where the run is."""
+    argv = _with_recipe(list(argv))
+    name = _recipe_in(argv)
+    module = recipes.find(name)
+    args: Any = parse(_arguments(name, module), argv, "train")
+    options = {field: getattr(args.config, field) for field in given_fields(args.config, argv)}
+    options |= {field: getattr(args.train, field) for field in given_fields(args.train, argv)}
+    console = Console(json=args.options.json)
+    done = train(
+        args.recipe,
+        args.data,
+        args.options.out,
+        fit=args.options.fit,
+        flip=args.options.flip,
+        console=console,
+        observers=trackers(args.options.tensorboard, args.options.wandb),
+        **options,
+    )
+    finished(done, args.options.json)
+
+
+def _arguments(name: str, module: Any) -> type:
+    """One flat set of flags: positionals, options, TrainConfig and the recipe's Config."""
+    flat = tyro.conf.arg(name="")
+    described = (module.__doc__ or "").split("\n\n")[0]
+    made = dataclasses.make_dataclass(
+        "Arguments",
+        [
+            ("recipe", Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE", help="see `ganloom recipes`")], name),
+            (
+                "data",
+                Annotated[
+                    str,
+                    tyro.conf.Positional,
+                    tyro.conf.arg(metavar="DATA", help="folder, class folders, .zip, .npz, .npy, or a built-in set"),
+                ],
+                "fashion-10k",
+            ),
+            ("options", Annotated[Options, flat], Options()),
+            ("train", Annotated[TrainConfig, flat], TrainConfig()),
+            ("config", Annotated[module.Config, flat], module.Config()),
+        ],
+        frozen=True,
+    )
+    others = ", ".join(recipes.RECIPES)
+    made.__doc__ = f"Train {name}: {described} Recipes: {others}. --help after a recipe's name shows that recipe's flags."
+    return made
+
+
+def _with_recipe(argv: list[str]) -> list[str]:
+    """`ganloom train DIR`: a first word that is data and no recipe is trained by the default recipe."""
+    first = argv[0] if argv else ""
+    if first and not first.startswith("-") and first.lower().replace("_", "-") not in recipes.RECIPES:
+        if os.path.exists(first) or os.sep in first or first.split(":")[0] in datasets.BUILTIN:
+            return ["default", *argv]
+    return argv
+
+
+def _recipe_in(argv: list[str]) -> str:
+    if argv and not argv[0].startswith("-"):
+        return argv[0]
+    for before, word in zip(argv, argv[1:], strict=False):
+        if word in recipes.RECIPES and (not before.startswith("--") or "=" in before or before in ("--flip", "--json")):
+            return word
+    return "default"

@@ -1,0 +1,12 @@
+"""Data sets: ``open`` anything (a folder, an archive, arrays, a built-in name) and ``draw`` batches from it.
+
+Pictures are decoded once into a uint8 store of one shape; batches are float32 NCHW in [-1, 1] on the device.
+"""
+
+from ganloom.data.builtin import BUILTIN
+from ganloom.data.dataset import Data, Facts
+from ganloom.data.images import Images
+from ganloom.data.opening import open, reopen
+from ganloom.data.points import Points
+
+__all__ = ["BUILTIN", "Data", "Facts", "Images", "Points", "open", "reopen"]

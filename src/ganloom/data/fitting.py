@@ -1,0 +1,61 @@
+"""Bringing a picture of any size and mode to the one shape that the network takes."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ganloom.data.decode import convert, to_array
+
+FITS = ("crop", "pad", "squash")
+"""crop: scale to cover, cut the centre; pad: scale to fit, fill the rest; squash: scale each side by itself."""
+
+Shape = tuple[int, int, int]
+"""(C, H, W)."""
+
+
+def _crop_box(size: tuple[int, int], width: int, height: int) -> tuple[float, float, float, float]:
+    """The largest centred box of aspect ``width`` : ``height`` in a picture of ``size`` (w, h)."""
+    scale = min(size[0] / width, size[1] / height)
+    w, h = width * scale, height * scale
+    left, top = (size[0] - w) / 2, (size[1] - h) / 2
+    if scale == 1:  # whole pixels, so that a cut alone stays exact
+        left, top = float(int(left)), float(int(top))
+    return left, top, min(left + w, size[0]), min(top + h, size[1])
+
+
+def _pad(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """Scale to fit and fill with the median colour of the picture's own border.
+
+    The border's median keeps a white backdrop white, a black one black and a transparent one transparent; a fixed
+    colour would put a frame around every picture of another backdrop.
+    """
+    scale = min(width / picture.width, height / picture.height)
+    size = max(1, min(width, round(picture.width * scale))), max(1, min(height, round(picture.height * scale)))
+    small = to_array(picture.resize(size, Image.Resampling.LANCZOS))
+    border = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
+    canvas = np.empty((height, width, small.shape[2]), np.uint8)
+    canvas[:] = np.median(border, axis=0).astype(np.uint8)
+    top, left = (height - size[1]) // 2, (width - size[0]) // 2
+    canvas[top : top + size[1], left : left + size[0]] = small
+    return Image.fromarray(canvas[:, :, 0] if canvas.shape[2] == 1 else canvas)
+
+
+def fit_picture(picture: Image.Image, shape: Shape, fit: str) -> NDArray[np.uint8]:
+    """A picture of mode L, LA, RGB or RGBA as uint8 (H, W, C) of ``shape`` (C, H, W), antialiased (Lanczos)."""
+    channels, height, width = shape
+    picture = convert(picture, channels)
+    if picture.size != (width, height):
+        if fit == "pad":
+            picture = _pad(picture, width, height)
+        else:
+            box = _crop_box(picture.size, width, height) if fit == "crop" else None
+            picture = picture.resize((width, height), Image.Resampling.LANCZOS, box=box)
+    return to_array(picture)
+
+
+def kept(size: tuple[int, int], shape: Shape, fit: str) -> float:
+    """Share of a picture's area, of ``size`` (w, h), that ``fit`` leaves in view: 1 unless it crops."""
+    if fit != "crop":
+        return 1.0
+    left, top, right, bottom = _crop_box(size, shape[2], shape[1])
+    return (right - left) * (bottom - top) / (size[0] * size[1])

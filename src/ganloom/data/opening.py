@@ -1,0 +1,217 @@
+"""``open``: any source the user may name, as a data set; ``reopen``: the same again from a run's notes."""
+
+import os
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ganloom.data import arrays, builtin, store
+from ganloom.data.dataset import Data, Facts
+from ganloom.data.decode import from_array
+from ganloom.data.files import choose, open_files
+from ganloom.data.fitting import FITS, Shape, fit_picture
+from ganloom.data.images import Images
+from ganloom.data.points import Points
+from ganloom.errors import BadInput, did_you_mean
+
+Source = str | os.PathLike[str] | NDArray[Any] | Tensor | Data
+
+
+def open(
+    source: Source,
+    *,
+    shape: tuple[int, int, int] | None = None,
+    default_size: int = 64,
+    fit: str = "crop",
+    flip: bool = False,
+    labels: Any = None,
+    cache: bool = True,
+    progress: store.Progress = None,
+) -> Data:
+    """Open ``source`` as a data set.
+
+    source: a folder of pictures (searched in depth; sub-folders are classes), a .zip of them, a .npz or .npy, an array
+    or tensor, a ``Data``, or the name of a built-in set (see ``BUILTIN``; ./name for a folder of that name).
+    shape: (C, H, W) wanted, C 1-4. None: most pictures' channels, and their size where all share one of at most 128 a
+    side, else ``default_size`` square.
+    fit: how a picture of another size gets there, "crop" (scale to cover, cut the centre), "pad" (scale to fit, fill
+    with the border's median colour) or "squash".
+    flip: mirror pictures at random in ``draw``. A ``Data`` or a saved file that flips keeps doing so.
+    labels: for arrays, one a picture (whole numbers, one-hot rows or words); False ignores the labels there are.
+    cache: keep decoded pictures of folders and archives in ``$GANLOOM_CACHE`` (~/.cache/ganloom) for the next time.
+    progress: called with (done, total) while pictures are decoded.
+
+    Pictures that cannot be read are left out and listed in ``bad_files``. Raises BadInput, in one line, for anything
+    else that is wrong.
+    """
+    _check_options(shape, default_size, fit)
+    if isinstance(source, Data):
+        return _open_data(source, shape, fit, flip, labels, progress)
+    asked: dict[str, Any] = {
+        "source": None,
+        "shape": None if shape is None else list(shape),
+        "default_size": default_size,
+        "fit": fit,
+        "flip": flip,
+    }
+    if labels is False:
+        asked["labels"] = False
+    if not isinstance(source, (str, os.PathLike)):
+        return _open_array(source, asked, labels, progress)
+    if labels is not None and labels is not False:
+        raise BadInput("labels= goes with arrays; for files use class folders, or the key labels of a .npz")
+    text = os.fspath(source)
+    if isinstance(source, str) and builtin.is_builtin(text):
+        data = _open_builtin(text, asked, progress)
+    elif os.path.isdir(text) or text.lower().endswith(".zip") and os.path.exists(text):
+        _picture_shape(asked)
+        data = open_files(text, asked, cache, progress)
+    elif os.path.exists(text):
+        data = _open_numpy(text, asked, progress)
+    else:
+        known = "built-in sets: " + ", ".join(builtin.BUILTIN)
+        raise BadInput(
+            f"no data set {text!r}{did_you_mean(text, builtin.BUILTIN)}; give a path that exists, or {known}"
+        )
+    return data
+
+
+def reopen(source: dict[str, Any], *, cache: bool = True, progress: store.Progress = None) -> Data:
+    """Open again what ``Data.source`` describes. BadInput when it was an array in memory."""
+    if source.get("source") is None:
+        raise BadInput("this data was an array in memory and cannot be opened again; give the data anew")
+    options = {k: source[k] for k in ("default_size", "fit", "flip", "labels") if k in source}
+    shape = source.get("shape")
+    data = open(
+        source["source"], shape=None if shape is None else tuple(shape), cache=cache, progress=progress, **options
+    )
+    for count, seed, which in source.get("splits", []):
+        data = data.split(count, seed)[which]
+    return data
+
+
+def _check_options(shape: Any, default_size: int, fit: str) -> None:
+    if fit not in FITS:
+        raise BadInput(f"fit={fit!r}{did_you_mean(str(fit), FITS)}; it is one of {', '.join(FITS)}")
+    if not 1 <= default_size <= 8192:
+        raise BadInput(f"default_size={default_size}: give 1 to 8192 pixels")
+    if shape is None:
+        return
+    if not isinstance(shape, (tuple, list)) or not all(isinstance(n, (int, np.integer)) for n in shape):
+        raise BadInput(f"shape={shape!r}: give (channels, height, width), such as (3, 64, 64)")
+    if len(shape) == 3 and not (1 <= shape[0] <= 4 and all(1 <= n <= 8192 for n in shape[1:])):
+        raise BadInput(f"shape={tuple(shape)}: give 1 to 4 channels and sides of 1 to 8192 pixels")
+
+
+def _picture_shape(asked: dict[str, Any]) -> Shape | None:
+    shape = asked["shape"]
+    if shape is None:
+        return None
+    if len(shape) != 3:
+        raise BadInput(f"shape={tuple(shape)}: pictures have (channels, height, width), such as (3, 64, 64)")
+    return int(shape[0]), int(shape[1]), int(shape[2])
+
+
+def _open_builtin(text: str, asked: dict[str, Any], progress: store.Progress) -> Data:
+    name = text.split(":", 1)[0]
+    asked["source"] = text
+    if name in ("ring", "grid"):
+        return _finish_points(builtin.toy(text), asked)
+    if name == "shapes":
+        return _finish_images(*builtin.render_shapes(text, _picture_shape(asked)), asked, progress, native=True)
+    if ":" in text and text.split(":", 1)[1]:
+        asked["source"] = f"{name}:{os.path.abspath(os.path.expanduser(text.split(':', 1)[1]))}"
+    return _finish_images(*builtin.pictures(text), asked, progress)
+
+
+def _open_numpy(path: str, asked: dict[str, Any], progress: store.Progress) -> Data:
+    if not path.lower().endswith((".npz", ".npy")):
+        raise BadInput(f"{path} is no data set: give a folder of pictures, a .zip, a .npz or a .npy")
+    shape = asked["shape"]
+    found = arrays.read(path, None if shape is None else int(shape[0]))
+    asked["source"] = os.path.abspath(path)
+    if isinstance(found, Points):
+        return _finish_points(found, asked)
+    return _finish_images(*found, asked, progress)
+
+
+def _open_array(values: Any, asked: dict[str, Any], labels: Any, progress: store.Progress) -> Data:
+    array = arrays.to_numpy(values, "the array")
+    shape = asked["shape"]
+    rows = arrays.to_rows(array, "the array", None if shape is None else int(shape[0]))
+    if rows is array or np.shares_memory(rows, array):
+        rows = rows.copy()  # the caller may go on to change theirs
+    facts = Facts(f"{len(rows)} pictures in memory")
+    if labels is not None and labels is not False:
+        facts.labels, facts.classes = arrays.to_labels(labels, len(rows), "the array")
+    return _finish_images(rows, facts, asked, progress)
+
+
+def _finish_points(points: Points, asked: dict[str, Any]) -> Points:
+    if asked["shape"] is not None and tuple(asked["shape"]) != points.shape:
+        raise BadInput(
+            f"shape={tuple(asked['shape'])}: {points.name} holds points of shape {points.shape}; leave it out"
+        )
+    points.source = points.facts.source = asked
+    if asked.get("labels") is False:
+        points.facts.labels = None
+        points = Points(points.rows, points.facts, points.modes, points.sd)
+    return points
+
+
+def _finish_images(
+    rows: NDArray[np.uint8], facts: Facts, asked: dict[str, Any], progress: store.Progress, native: bool = False
+) -> Images:
+    """Rows in memory as a data set, brought to the shape that was asked for."""
+    shape = _picture_shape(asked)
+    if shape is None and not native:
+        size = rows.shape[2], rows.shape[1]
+        shape = choose(Counter({rows.shape[3]: 1}), Counter({size: 1}), asked["default_size"])
+    facts.source, facts.fit, facts.flip = asked, asked["fit"], facts.flip or bool(asked["flip"])
+    if asked.get("labels") is False:
+        facts.labels = facts.classes = None
+    return Images(_refit(rows, shape, facts.fit, progress), facts)
+
+
+def _refit(rows: NDArray[np.uint8], shape: Shape | None, fit: str, progress: store.Progress) -> NDArray[np.uint8]:
+    if shape is None or (rows.shape[3], *rows.shape[1:3]) == shape:
+        return rows
+    target = shape
+
+    def work(index: int) -> NDArray[np.uint8]:
+        return fit_picture(from_array(rows[index]), target, fit)
+
+    return store.fill(work, len(rows), target, progress=progress).store.rows
+
+
+def _open_data(data: Data, shape: Any, fit: str, flip: bool, labels: Any, progress: store.Progress) -> Data:
+    """The same object where nothing changes, else one with another shape, flip or labels."""
+    same = shape is None or tuple(shape) == data.shape
+    if same and labels is None and (data.flip or not flip):
+        return data
+    if not same and isinstance(data, Images) and data.source.get("source") is not None:
+        # From the originals, so that no picture is resized twice.
+        again = reopen({**data.source, "shape": list(shape), "fit": fit, "flip": data.flip or flip}, progress=progress)
+        return open(again.to(data.device), labels=labels)
+    facts = data.facts.take(np.arange(len(data)))
+    facts.flip = data.flip or flip
+    facts.source = {**data.source, "flip": facts.flip}
+    if labels is False:
+        facts.labels = facts.classes = None
+        facts.source["labels"] = False
+    elif labels is not None:
+        facts.labels, facts.classes = arrays.to_labels(labels, len(data), data.name)
+        facts.source["source"] = None
+    if isinstance(data, Points):
+        if not same:
+            raise BadInput(f"shape={tuple(shape)}: {data.name} holds points of shape {data.shape}; leave it out")
+        return Points(data.rows, facts, data.modes, data.sd).to(data.device)
+    assert isinstance(data, Images)
+    if same:
+        return Images(data.rows, facts).to(data.device)
+    facts.fit = fit
+    facts.source.update(shape=list(shape), fit=fit)
+    return Images(_refit(data.rows, _picture_shape(facts.source), fit, progress), facts).to(data.device)

@@ -1,0 +1,47 @@
+"""Which pictures a batch holds: a function of (seed, position), so a run that is resumed carries no sampler state."""
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+
+class Order:
+    """Epochs of ``size`` items, each in an order of its own.
+
+    The batch of ``n`` at position ``p`` (items drawn before it) is ``perm(seed, epoch)[p:p + n]``, running on into the
+    next epoch's order where it ends, as often as need be.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._recent: dict[tuple[int, int], Tensor] = {}  # two epochs: a batch on the border needs both
+
+    def epoch(self, seed: int, epoch: int) -> Tensor:
+        """The order of one epoch: a permutation (size,) int64."""
+        found = self._recent.get((seed, epoch))
+        if found is None:
+            digest = hashlib.blake2b(repr((seed, "perm", epoch)).encode(), digest_size=8).digest()
+            generator = torch.Generator()
+            generator.manual_seed(int.from_bytes(digest, "little") >> 1)
+            found = torch.randperm(self.size, generator=generator)
+            while len(self._recent) >= 2:
+                del self._recent[next(iter(self._recent))]
+            self._recent[seed, epoch] = found
+        return found
+
+    def batch(self, n: int, rng: torch.Generator) -> Tensor:
+        """Indices (n,) int64 of the global batch; a plain generator, which knows no position, draws them at random."""
+        position: int | None = getattr(rng, "position", None)
+        if position is None:
+            return torch.randint(self.size, (n,), generator=rng)
+        seed: int = getattr(rng, "run_seed", 0)
+        epoch, start = divmod(position, self.size)
+        if start + n <= self.size:
+            return self.epoch(seed, epoch)[start : start + n]
+        parts = []
+        while n:
+            part = self.epoch(seed, epoch)[start : start + n]
+            parts.append(part)
+            n, epoch, start = n - len(part), epoch + 1, 0
+        return torch.cat(parts)

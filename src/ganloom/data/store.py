@@ -1,0 +1,135 @@
+"""Filling a store: pictures decoded in parallel, in order, into memory or a mapped file."""
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganloom.data import cache
+from ganloom.data.decode import BadPicture, quiet
+from ganloom.data.fitting import Shape
+from ganloom.data.images import rows_sha256
+from ganloom.errors import BadInput
+
+T = TypeVar("T")
+Progress = Callable[[int, int], None] | None
+"""Called with (pictures done, pictures in all)."""
+
+
+class Filled(NamedTuple):
+    """A store, the indices of the sources that became its rows, and (index, reason) of the others."""
+
+    store: cache.Store
+    good: list[int]
+    bad: list[tuple[int, str]]
+
+
+def each(work: Callable[[int], T], count: int, progress: Progress = None) -> Iterator[tuple[int, T | BadPicture]]:
+    """(index, result or the ``BadPicture`` it raised) for 0 .. count-1, in order, computed on all cores.
+
+    Only a few results wait at a time, so memory does not grow with ``count``.
+    """
+    workers = os.cpu_count() or 1
+    waiting: deque[Future[T]] = deque()
+    with quiet(), ThreadPoolExecutor(workers, "ganloom-decode") as pool:
+        try:
+            for index in range(count + 4 * workers):
+                if index < count:
+                    waiting.append(pool.submit(work, index))
+                done = index - 4 * workers
+                if done < 0 or not waiting:
+                    continue
+                result: T | BadPicture
+                try:
+                    result = waiting.popleft().result()
+                except BadPicture as fault:
+                    result = fault
+                yield done, result
+                if progress is not None:
+                    progress(done + 1, count)
+        finally:
+            for future in waiting:  # stopped half-way: do not finish the rest first
+                future.cancel()
+
+
+def fill(
+    work: Callable[[int], NDArray[np.uint8]],
+    count: int,
+    shape: Shape,
+    key: str | None = None,
+    notes: Callable[[list[int], list[tuple[int, str]]], dict[str, Any]] | None = None,
+    progress: Progress = None,
+) -> Filled:
+    """Make the store of what ``work(index)`` returns, uint8 (H, W, C), leaving out what raises ``BadPicture``.
+
+    ``key``: keep it in the cache under this name; ``notes(good, bad)`` is kept with it. A store beyond
+    ``cache.MEMORY_LIMIT`` is a mapped file, in the cache or else in a temporary folder that goes when the data does.
+    """
+    channels, height, width = shape
+    mapped = count * channels * height * width > cache.MEMORY_LIMIT
+    folder = cache.begin(key) if key is not None else None
+    kept = folder is not None
+    if mapped and folder is None:
+        folder = Path(tempfile.mkdtemp(prefix="ganloom-"))
+    try:
+        rows = _allocate((count, height, width, channels), folder if mapped else None)
+        good: list[int] = []
+        bad: list[tuple[int, str]] = []
+        for index, result in each(work, count, progress):
+            if isinstance(result, BadPicture):
+                bad.append((index, str(result)))
+            else:
+                rows[len(good)] = result
+                good.append(index)
+        store = cache.Store(rows[: len(good)], "", notes(good, bad) if notes else {})
+        if good:
+            store = store._replace(sha256=rows_sha256(store.rows))
+            store = _keep(store, folder, key if kept else None, mapped)
+        else:
+            cache.discard(folder)
+    except BaseException:
+        cache.discard(folder)
+        raise
+    return Filled(store, good, bad)
+
+
+def _allocate(shape: tuple[int, ...], folder: Path | None) -> NDArray[np.uint8]:
+    try:
+        if folder is None:
+            return np.empty(shape, np.uint8)
+        if shutil.disk_usage(folder).free < np.prod(shape):  # a mapped write on a full disk would kill the process
+            raise OSError(f"disk of {folder.parent} is full")
+        return np.lib.format.open_memmap(folder / "rows.npy", mode="w+", dtype=np.uint8, shape=shape)
+    except (OSError, MemoryError) as error:
+        size = np.prod(shape) / 2**30
+        raise BadInput(
+            f"no room for {size:.1f} GiB of pictures ({error}); set GANLOOM_CACHE to a larger disk"
+        ) from None
+
+
+def _keep(store: cache.Store, folder: Path | None, key: str | None, mapped: bool) -> cache.Store:
+    """Put a filled store in its place in the cache, if it has one; a full disk only costs the cache."""
+    if folder is None:
+        return store
+    place = folder
+    try:
+        cache.write(folder, None if mapped else store.rows, len(store.rows), store.sha256, store.notes)
+        if key is not None:
+            place = cache.commit(folder, key)
+    except OSError:
+        if not mapped:
+            cache.discard(folder)
+    if not mapped:
+        return store
+    again = cache.read(place) or store
+    if place == folder:  # not in the cache: the file lives as long as the array
+        weakref.finalize(again.rows, shutil.rmtree, folder, ignore_errors=True)
+    return again

@@ -1,0 +1,100 @@
+"""Layers that more than one network family uses."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def plan_sizes(height: int, width: int, smallest: int = 4, most: int = 16) -> tuple[int, int, int]:
+    """(base height, base width, doublings) of a pyramid that reaches height x width.
+
+    The base's shorter side is at least ``smallest`` where the picture allows; where a size is no multiple of
+    2^doublings, the top is larger than the picture and the generator crops its middle.
+    """
+    doublings = max(0, min(most, int(math.log2(max(min(height, width) / smallest, 1)))))
+    return -(-height // 2**doublings), -(-width // 2**doublings), doublings
+
+
+def crop(x: Tensor, height: int, width: int) -> Tensor:
+    """The middle (N, C, height, width) of x."""
+    top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
+    return x if not top and not left and x.shape[2:] == (height, width) else x[:, :, top : top + height, left : left + width]
+
+
+class UpsampleConv(nn.Conv2d):
+    """Nearest-neighbour doubling followed by a 3x3 convolution, computed as one transposed 4x4 convolution of stride 2.
+
+    (N, C, H, W) -> (N, O, 2H, 2W). Equal to the two steps to about 1e-7, with 4/9 of the products: each output pixel
+    sees only 2x2 source pixels, so the 3x3 kernel's taps that fall on one source pixel are summed first.
+    """
+
+    def __init__(self, channels: int, out_channels: int, bias: bool = True) -> None:
+        super().__init__(channels, out_channels, 3, padding=1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, O, 2H, 2W)."""
+        return F.conv_transpose2d(x, _spread(self.weight.flip(2, 3)).transpose(0, 1), self.bias, stride=2, padding=1)
+
+
+class DownsampleConv(nn.Conv2d):
+    """A 3x3 convolution followed by a mean over 2x2, computed as one 4x4 convolution of stride 2.
+
+    (N, C, H, W) -> (N, O, H // 2, W // 2), equal to the two steps to about 1e-7.
+    """
+
+    def __init__(self, channels: int, out_channels: int, bias: bool = True) -> None:
+        super().__init__(channels, out_channels, 3, padding=1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, O, H // 2, W // 2)."""
+        return F.conv2d(x, _spread(self.weight) / 4, self.bias, stride=2, padding=1)
+
+
+def _spread(weight: Tensor) -> Tensor:
+    """A 3x3 kernel (O, C, 3, 3) correlated with 2x2 ones: (O, C, 4, 4)."""
+    return F.pad(weight, (1, 0, 1, 0)) + F.pad(weight, (0, 1, 1, 0)) + F.pad(weight, (1, 0, 0, 1)) + F.pad(weight, (0, 1, 0, 1))
+
+
+class MinibatchStddev(nn.Module):
+    """Appends one map: the mean standard deviation over groups of samples (Karras et al. 2017, arXiv:1710.10196, sec. 3).
+
+    (N, C, H, W) -> (N, C + 1, H, W). Groups are strided ([i::N/group]), so that processes which take strided slices form
+    the groups that one process forms. A batch that is no multiple of ``group`` uses the largest divisor.
+    """
+
+    def __init__(self, group: int = 4) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C + 1, H, W)."""
+        n, _, h, w = x.shape
+        group = math.gcd(n, self.group)
+        y = x.float().reshape(group, n // group, -1)
+        deviation = (y.var(0, unbiased=False) + 1e-8).sqrt().mean(1)
+        return torch.cat([x, deviation.to(x.dtype).repeat(group).view(n, 1, 1, 1).expand(n, 1, h, w)], 1)
+
+
+def normal_init(module: nn.Module, sd: float = 0.02) -> None:
+    """Weights N(0, sd), normalisation gains N(1, sd), biases 0 (Radford et al. 2015, arXiv:1511.06434, sec. 4)."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(layer.weight, 0.0, sd)
+        elif isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d) and layer.affine:
+            nn.init.normal_(layer.weight, 1.0, sd)
+        else:
+            continue
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+def one_hot(c: Tensor, classes: int) -> Tensor:
+    """Labels (N,) int64 to (N, classes) float32; what is already (N, classes) passes through."""
+    return F.one_hot(c, classes).float() if c.dim() == 1 else c
+
+
+def label_maps(c: Tensor, classes: int, like: Tensor) -> Tensor:
+    """Labels as constant maps (N, classes, H, W) of the size of ``like``, to be joined to a picture."""
+    return one_hot(c, classes).to(like.dtype)[:, :, None, None].expand(-1, -1, *like.shape[2:])

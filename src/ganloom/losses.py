@@ -1,0 +1,119 @@
+"""Adversarial losses as functions of logits: ``d(real, fake)`` for the discriminator, ``g(real, fake)`` for the generator.
+
+Each takes logits of any equal shape and returns a scalar mean. ``g`` receives the real logits too, because relativistic
+losses need them; the others ignore them, and then they may be None. D never ends in a sigmoid. The value where neither
+side can improve stands beside each loss as ``equilibrium`` (d, g).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A pair of losses with the values they have when D cannot tell real from fake."""
+
+    d: Callable[[Tensor, Tensor], Tensor]
+    g: Callable[[Tensor | None, Tensor], Tensor]
+    equilibrium: tuple[float, float]
+    paper: str
+    needs_real_in_g: bool = False
+
+
+def _real(real: Tensor | None) -> Tensor:
+    if real is None:
+        raise ValueError("a relativistic g(real, fake) needs the logits of real samples")
+    return real
+
+
+def _minimax_d(real: Tensor, fake: Tensor) -> Tensor:
+    """-E[log D(x)] - E[log(1 - D(G(z)))], D = sigmoid(logit)."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def _minimax_g(real: Tensor | None, fake: Tensor) -> Tensor:
+    """E[log(1 - D(G(z)))]: saturates when D is sure."""
+    return -F.softplus(fake).mean()
+
+
+def _nonsaturating_g(real: Tensor | None, fake: Tensor) -> Tensor:
+    """-E[log D(G(z))]."""
+    return F.softplus(-fake).mean()
+
+
+def _least_squares_d(real: Tensor, fake: Tensor) -> Tensor:
+    """E[(D(x) - 1)^2] + E[D(G(z))^2]."""
+    return (real - 1).square().mean() + fake.square().mean()
+
+
+def _least_squares_g(real: Tensor | None, fake: Tensor) -> Tensor:
+    """E[(D(G(z)) - 1)^2]."""
+    return (fake - 1).square().mean()
+
+
+def _hinge_d(real: Tensor, fake: Tensor) -> Tensor:
+    """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))]."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def _wasserstein_d(real: Tensor, fake: Tensor) -> Tensor:
+    """E[D(G(z))] - E[D(x)]: minus the estimate of the distance."""
+    return fake.mean() - real.mean()
+
+
+def _minus_fake(real: Tensor | None, fake: Tensor) -> Tensor:
+    """-E[D(G(z))]."""
+    return -fake.mean()
+
+
+def _relativistic_d(real: Tensor, fake: Tensor) -> Tensor:
+    """-E[log sigmoid(D(x) - D(G(z)))] over pairs."""
+    return F.softplus(fake - real).mean()
+
+
+def _relativistic_g(real: Tensor | None, fake: Tensor) -> Tensor:
+    """-E[log sigmoid(D(G(z)) - D(x))] over pairs."""
+    return F.softplus(_real(real) - fake).mean()
+
+
+def _relativistic_average_d(real: Tensor, fake: Tensor) -> Tensor:
+    """Each side against the other side's mean; a mean over the batch, so not for micro-batches."""
+    return F.softplus(-(real - fake.mean())).mean() + F.softplus(fake - real.mean()).mean()
+
+
+def _relativistic_average_g(real: Tensor | None, fake: Tensor) -> Tensor:
+    real = _real(real)
+    return F.softplus(real - fake.mean()).mean() + F.softplus(-(fake - real.mean())).mean()
+
+
+_LN2 = math.log(2.0)
+
+minimax = Loss(_minimax_d, _minimax_g, (2 * _LN2, -_LN2), "Goodfellow et al. 2014, arXiv:1406.2661")
+nonsaturating = Loss(_minimax_d, _nonsaturating_g, (2 * _LN2, _LN2), "Goodfellow et al. 2014, arXiv:1406.2661")
+least_squares = Loss(_least_squares_d, _least_squares_g, (0.5, 0.25), "Mao et al. 2016, arXiv:1611.04076")
+hinge = Loss(_hinge_d, _minus_fake, (2.0, 0.0), "Lim & Ye 2017, arXiv:1705.02894")
+wasserstein = Loss(_wasserstein_d, _minus_fake, (0.0, 0.0), "Arjovsky et al. 2017, arXiv:1701.07875")
+relativistic = Loss(
+    _relativistic_d, _relativistic_g, (_LN2, _LN2), "Jolicoeur-Martineau 2018, arXiv:1807.00734 (RpGAN)", True
+)
+relativistic_average = Loss(
+    _relativistic_average_d,
+    _relativistic_average_g,
+    (2 * _LN2, 2 * _LN2),
+    "Jolicoeur-Martineau 2018, arXiv:1807.00734 (RaGAN)",
+    True,
+)
+
+LOSSES: dict[str, Loss] = {
+    "minimax": minimax,
+    "nonsaturating": nonsaturating,
+    "least_squares": least_squares,
+    "hinge": hinge,
+    "wasserstein": wasserstein,
+    "relativistic": relativistic,
+    "relativistic_average": relativistic_average,
+}

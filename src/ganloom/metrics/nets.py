@@ -1,0 +1,74 @@
+"""The small networks that turn pictures into features: a trained classifier and a seeded random one."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+N_FEATURES = 64
+
+
+class SmallNet(nn.Module):
+    """Three convolutions, 64 features, one logit a class: about 110,000 parameters at 28 px.
+
+    Takes (N, ``channels``, ``size``, ``size``) float32 in [-1, 1]; returns features (N, 64), logits (N, ``classes``).
+    The features are taken before the last rectifier, after a batch norm, so that training keeps them near one scale.
+    """
+
+    def __init__(self, channels: int = 1, classes: int = 10, size: int = 28, width: int = 24) -> None:
+        super().__init__()
+        if size < 8:
+            raise ValueError(f"SmallNet pools three times: size must be at least 8, not {size}")
+        self.channels, self.classes, self.size = channels, classes, size
+        widths = (channels, width, 2 * width, 4 * width)
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1, bias=False) for a, b in pairwise(widths))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(b) for b in widths[1:])
+        self.project = nn.Linear(widths[-1] * (size // 8) ** 2, N_FEATURES, bias=False)
+        self.feature_norm = nn.BatchNorm1d(N_FEATURES)
+        self.head = nn.Linear(N_FEATURES, classes)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = F.max_pool2d(F.relu(norm(conv(x))), 2)
+        features = self.feature_norm(self.project(x.flatten(1)))
+        return features, self.head(F.relu(features))
+
+
+class RandomNet(nn.Module):
+    """256 random features at four scales: nothing is trained, so nothing is known about the pictures' meaning.
+
+    At each scale (the picture, then its halves) two random convolutions are averaged over a 2 x 2 grid: 16 x 4 numbers.
+    Naeem et al. (2020, arXiv:2002.09797, section 4) find random embeddings fairer than ImageNet ones on pictures far
+    from ImageNet. Half of the first filters have zero mean (edges), half do not (brightness, colour). Weights are
+    uniform, drawn by ``torch.rand`` from a generator keyed by ``seed`` on the CPU: the same bits on each machine.
+
+    Takes (N, 3, 64, 64) float32 in [-1, 1] (any size from 16 px works); returns (N, 256).
+    """
+
+    scales = 4
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        rng = torch.Generator().manual_seed(seed)
+        for i in range(self.scales):
+            first = self._draw(rng, 32, 3)
+            first[:16] -= first[:16].mean((2, 3), keepdim=True)
+            self.register_buffer(f"first{i}", first)
+            self.register_buffer(f"second{i}", self._draw(rng, 16, 32))
+
+    @staticmethod
+    def _draw(rng: torch.Generator, n_out: int, n_in: int) -> Tensor:
+        """Uniform (n_out, n_in, 3, 3) weights that keep the second moment through a rectifier (He et al. 2015)."""
+        bound = (6 / (9 * n_in)) ** 0.5
+        weights: Tensor = (torch.rand(n_out, n_in, 3, 3, generator=rng) * 2 - 1) * bound
+        return weights
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = []
+        for i in range(self.scales):
+            h = F.leaky_relu(F.conv2d(x, self.get_buffer(f"first{i}"), padding=1), 0.2)
+            h = F.leaky_relu(F.conv2d(h, self.get_buffer(f"second{i}"), padding=1), 0.2)
+            parts.append(F.adaptive_avg_pool2d(h, 2).flatten(1))
+            x = F.avg_pool2d(x, 2)
+        return torch.cat(parts, 1)

@@ -1,0 +1,104 @@
+"""From a phase's optimizer description to a torch optimizer, and its pace under lazy regularisation."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganloom.errors import BadInput
+from ganloom.gan import GAN, SGD, Adam, Opt, Phase, RMSprop, net_names
+
+OptKey = tuple[str, Opt, tuple[float, float]]
+
+
+def resolve(gan: GAN, phase: Phase) -> Opt:
+    """The phase's optimizer, or the config's for its first network."""
+    if phase.opt is not None:
+        return phase.opt
+    name = "d_opt" if phase.net.startswith("D") else "g_opt"
+    opt = getattr(gan.cfg, name, None)
+    if not isinstance(opt, Adam | RMSprop | SGD):
+        raise BadInput(f'phase "{phase.net}" names no optimizer and the config has no {name}: give one of them')
+    return opt
+
+
+def find(gan: GAN, dotted: str) -> nn.Module:
+    """The child of ``gan`` that a phase names."""
+    try:
+        return gan.get_submodule(dotted)
+    except AttributeError:
+        raise BadInput(f'a phase trains "{dotted}", but {type(gan).__name__} has no such network') from None
+
+
+def named_parameters(gan: GAN, phase: Phase) -> list[tuple[str, nn.Parameter]]:
+    """All parameters that a phase updates, by their full name, each once."""
+    found: dict[int, tuple[str, nn.Parameter]] = {}
+    for net in net_names(phase):
+        for name, parameter in find(gan, net).named_parameters():
+            found.setdefault(id(parameter), (f"{net}.{name}", parameter))
+    return list(found.values())
+
+
+def pace(phases: Sequence[Phase]) -> float:
+    """Factor on the learning rate (and power of the betas) of an optimizer that also takes lazy steps.
+
+    The optimizer steps oftener than once a step, so each of its steps is shortened by main / (main + sum 1 / lazy)
+    (Karras et al. 2019, arXiv:1912.04958, appendix B, for any number of lazy phases). 1 without an every-step phase.
+    """
+    main = sum(phase.repeat for phase in phases if phase.lazy == 1)
+    lazy = sum(phase.repeat / phase.lazy for phase in phases if phase.lazy > 1)
+    return main / (main + lazy) if main else 1.0
+
+
+def gain(phase: Phase, phases: Sequence[Phase]) -> float:
+    """Factor on a lazy phase's loss, so that its mean strength is that of a phase run each step."""
+    return float(phase.lazy) if any(other.lazy == 1 for other in phases) else 1.0
+
+
+def base_lr(opt: Opt, name: str) -> float:
+    """The learning rate of one parameter before schedule and pace."""
+    stripped = name.split(".", 1)[-1]
+    for prefix, factor in opt.groups:
+        if name.startswith(prefix) or stripped.startswith(prefix):
+            return opt.lr * factor
+    return opt.lr
+
+
+def build(opt: Opt, parameters: Sequence[tuple[str, nn.Parameter]], ratio: float) -> torch.optim.Optimizer:
+    """A torch optimizer; each group remembers its unscheduled rate as ``base_lr``."""
+    by_lr: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in parameters:
+        by_lr.setdefault(base_lr(opt, name) * ratio, []).append(parameter)
+    groups: list[dict[str, Any]] = [{"params": ps, "lr": lr, "base_lr": lr} for lr, ps in by_lr.items()]
+    fused = all(p.device.type in ("cpu", "cuda", "mps") for _, p in parameters)
+    common: dict[str, Any] = {"lr": opt.lr * ratio, "weight_decay": opt.weight_decay}
+    if isinstance(opt, Adam):
+        betas = (float(opt.betas[0] ** ratio), float(opt.betas[1] ** ratio))
+        return torch.optim.Adam(groups, betas=betas, eps=opt.eps, fused=fused, **common)
+    if isinstance(opt, RMSprop):
+        return torch.optim.RMSprop(groups, alpha=opt.alpha, eps=opt.eps, momentum=opt.momentum, foreach=True, **common)
+    return torch.optim.SGD(groups, momentum=opt.momentum, fused=fused, **common)
+
+
+def state_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as flat tensors, named by the parameter's place."""
+    flat = {}
+    for index, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            if value is not None:
+                flat[f"{index}.{name}"] = value if isinstance(value, Tensor) else torch.tensor(value)
+    return flat
+
+
+def load_state_tensors(optimizer: torch.optim.Optimizer, flat: dict[str, Tensor]) -> None:
+    """Put back what ``state_tensors`` gave, in each parameter's own memory layout."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in flat.items():
+        index, field = name.split(".", 1)
+        parameter = parameters[int(index)]
+        # A moment must have its parameter's strides: fused kernels walk both in memory order.
+        like = torch.empty_like(parameter) if value.shape == parameter.shape and value.dim() else None
+        state.setdefault(int(index), {})[field] = value.clone() if like is None else like.detach().copy_(value)
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

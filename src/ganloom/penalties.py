@@ -1,0 +1,121 @@
+"""Penalties on the discriminator as functions of ``(D, real, fake)``: unweighted scalars, with the paper's 1/2 inside.
+
+``D`` is anything that maps samples (N, ...) to logits whose first axis is N; with a condition, pass
+``lambda x: D(x, c)``. Real and fake are detached inside. All gradient penalties stand on one ``grad_norm`` and compute in
+float32, also when the networks run in bfloat16.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganloom import randomness
+from ganloom.precision import full_precision
+
+Critic = Callable[[Tensor], Tensor]
+
+
+def grad_norm(f: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    """Norm of the gradient of ``f``'s summed output over all inputs, one value a sample: (N,), differentiable."""
+    leaves = [x.detach().float().requires_grad_(True) for x in inputs]
+    with full_precision(), torch.enable_grad():
+        out = f(*leaves)
+        grads = torch.autograd.grad(out.sum(), leaves, create_graph=True)
+    # Tensor.norm has gradient 0 at 0 where sqrt(sum of squares) would give NaN.
+    flat = [g.flatten(1) for g in grads]
+    return (torch.cat(flat, 1) if len(flat) > 1 else flat[0]).norm(dim=1)
+
+
+def between(real: Tensor, fake: Tensor) -> Tensor:
+    """Points on the segments between paired samples, one uniform position a sample."""
+    t = randomness.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
+    return torch.lerp(real.detach(), fake.detach(), t)
+
+
+def wgan_gp(D: Critic, real: Tensor, fake: Tensor) -> Tensor:
+    """E[(|grad D| - 1)^2] between real and fake (Gulrajani et al. 2017, arXiv:1704.00028, eq. 3)."""
+    return (grad_norm(D, between(real, fake)) - 1).square().mean()
+
+
+def wgan_lp(D: Critic, real: Tensor, fake: Tensor) -> Tensor:
+    """E[max(0, |grad D| - 1)^2] between real and fake (Petzka et al. 2017, arXiv:1709.08894)."""
+    return F.relu(grad_norm(D, between(real, fake)) - 1).square().mean()
+
+
+def dragan(D: Critic, real: Tensor, fake: Tensor | None = None, scale: float = 0.5) -> Tensor:
+    """E[(|grad D| - 1)^2] around the data (Kodali et al. 2017, arXiv:1705.07215); noise U(0, 1) x scale x sd(data)."""
+    near = real + scale * real.std() * randomness.rand(*real.shape, device=real.device)
+    return (grad_norm(D, between(real, near)) - 1).square().mean()
+
+
+def r1(D: Critic, real: Tensor, fake: Tensor | None = None) -> Tensor:
+    """E[|grad D(x)|^2] / 2 at real samples (Mescheder et al. 2018, arXiv:1801.04406, eq. 9)."""
+    return grad_norm(D, real).square().mean() / 2
+
+
+def r2(D: Critic, real: Tensor | None, fake: Tensor) -> Tensor:
+    """E[|grad D(G(z))|^2] / 2 at fake samples (Mescheder et al. 2018, arXiv:1801.04406)."""
+    return grad_norm(D, fake).square().mean() / 2
+
+
+def zero_centred(D: Critic, real: Tensor, fake: Tensor) -> Tensor:
+    """E[|grad D|^2] / 2 between real and fake (Thanh-Tung et al. 2019, arXiv:1902.03984)."""
+    return grad_norm(D, between(real, fake)).square().mean() / 2
+
+
+def _weights(D: Critic) -> list[Tensor]:
+    if not isinstance(D, nn.Module):
+        raise TypeError("a penalty on weights needs the network itself, not a function of it")
+    return [p for p in D.parameters() if p.dim() > 1]
+
+
+def weight_clip(D: Critic, real: Tensor | None = None, fake: Tensor | None = None, bound: float = 0.01) -> Tensor:
+    """Sum of squared excess of the weights over ``bound``: the smooth form of ``clip_weights_``."""
+    return torch.stack([F.relu(w.abs() - bound).square().sum() for w in _weights(D)]).sum()
+
+
+@torch.no_grad()
+def clip_weights_(D: nn.Module, bound: float = 0.01) -> None:
+    """Clip every parameter to [-bound, bound] in place; for ``after_update`` (Arjovsky et al. 2017, arXiv:1701.07875)."""
+    for parameter in D.parameters():
+        parameter.clamp_(-bound, bound)
+
+
+def weight_decay(D: Critic, real: Tensor | None = None, fake: Tensor | None = None) -> Tensor:
+    """Half the sum of squared weights (biases and gains left out)."""
+    return torch.stack([w.square().sum() for w in _weights(D)]).sum() / 2
+
+
+def orthogonal(D: Critic, real: Tensor | None = None, fake: Tensor | None = None) -> Tensor:
+    """Sum of |W W^T (1 - I)|^2 over the layers (Brock et al. 2018, arXiv:1809.11096, eq. 3)."""
+    total = []
+    for w in _weights(D):
+        gram = w.flatten(1) @ w.flatten(1).T
+        total.append((gram - torch.diag(gram.diagonal())).square().sum())
+    return torch.stack(total).sum()
+
+
+def lecam(
+    D: Critic, real: Tensor, fake: Tensor, anchor_real: Tensor | float = 0.0, anchor_fake: Tensor | float = 0.0
+) -> Tensor:
+    """E[(D(x) - a_fake)^2] + E[(D(G(z)) - a_real)^2] (Tseng et al. 2021, arXiv:2104.03310).
+
+    The anchors are running means of D's logits on real and on fake samples, kept by the recipe as buffers.
+    """
+    return (D(real) - anchor_fake).square().mean() + (D(fake.detach()) - anchor_real).square().mean()
+
+
+PENALTIES: dict[str, Callable[..., Tensor]] = {
+    "wgan_gp": wgan_gp,
+    "wgan_lp": wgan_lp,
+    "dragan": dragan,
+    "r1": r1,
+    "r2": r2,
+    "zero_centred": zero_centred,
+    "weight_clip": weight_clip,
+    "weight_decay": weight_decay,
+    "orthogonal": orthogonal,
+    "lecam": lecam,
+}

@@ -1,0 +1,78 @@
+"""DCGAN. "Unsupervised Representation Learning with Deep Convolutional GANs", Radford et al. 2015, arXiv:1511.06434.
+
+D minimises softplus(-D(x)) + softplus(D(G(z))), G minimises softplus(-D(G(z))), on logits.
+Strided convolutions in place of pooling, BatchNorm in both networks except at G's output and D's input, ReLU in G and
+LeakyReLU 0.2 in D, tanh output, weights N(0, 0.02), Adam 2e-4 with beta1 0.5, batch 128 (sec. 3 and 4).
+
+Departures from the paper: ``width`` 64 as in the authors' Torch code (the paper's figure 1 has 128); latents are normal,
+not uniform (``uniform_z`` puts them back); no weight decay (the Theano code has 1e-5).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.losses import nonsaturating
+from ganloom.networks import dcgan
+
+TITLE = "Deep Convolutional GAN"
+PAPER = "Radford et al. 2015, arXiv:1511.06434"
+KIMG = 500.0  # the length of a run that does not say its own, thousands of images
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's numbers."""
+
+    shape: tuple[int, int, int] = (3, 64, 64)
+    """Channels, height, width."""
+    z_dim: int = 100
+    """Numbers in a latent (sec. 4)."""
+    uniform_z: bool = False
+    """Latents uniform in [-1, 1] (sec. 4.1) instead of normal."""
+    width: int = 64
+    """Channels of the layer next to the picture; doubled towards the base, at most 8 times."""
+    batch_size: int = 128
+    """Real images a batch (sec. 4)."""
+    ema_kimg: float = 5.0
+    """Half-life of G's average, thousands of images (not in the paper)."""
+    g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
+    """Optimizer of G (sec. 4)."""
+    d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
+    """Optimizer of D (sec. 4)."""
+
+
+class DCGAN(GAN):
+    """Deep convolutional GAN."""
+
+    splits_by = None  # BatchNorm in both networks
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
+        self.D = dcgan.Discriminator(cfg.shape, cfg.width)
+
+    def phases(self) -> list[Phase]:
+        return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
+
+    def z(self, n: int) -> Tensor:
+        """Latents (n, z_dim)."""
+        return self.rand(n, self.cfg.z_dim) * 2 - 1 if self.cfg.uniform_z else self.randn(n, self.cfg.z_dim)
+
+    def d_loss(self, batch: Batch) -> Terms:
+        with torch.no_grad():
+            fake = self.G(self.z(len(batch.x)))
+        real_logits, fake_logits = self.D(batch.x), self.D(fake)  # two passes: BatchNorm sees them apart
+        return {
+            "adv": nonsaturating.d(real_logits, fake_logits),
+            "logits_real": real_logits.detach().mean(),
+            "logits_fake": fake_logits.detach().mean(),
+        }
+
+    def g_loss(self, batch: Batch) -> Terms:
+        return {"adv": nonsaturating.g(None, self.D(self.G(self.z(len(batch.x)))))}
+
+
+MODEL = DCGAN

@@ -1,0 +1,95 @@
+"""GAN. "Generative Adversarial Nets", Goodfellow et al. 2014, arXiv:1406.2661. Dense networks.
+
+D maximises E[log D(x)] + E[log(1 - D(G(z)))]                                                   (eq. 1)
+G minimises -E[log D(G(z))], the non-saturating form                                            (sec. 3)
+written on logits: D minimises softplus(-D(x)) + softplus(D(G(z))), G minimises softplus(-D(G(z))).
+
+``body="dense"`` is the 28x28 architecture that most tutorials start from: G 100-256-512-1024-784 with LeakyReLU 0.2 and
+BatchNorm, D 784-512-256-1, Adam. ``body="paper"`` is the MNIST model of 2014: G with two ReLU layers of 1200 and a
+sigmoid output over uniform noise, D with two maxout layers of 240 x 5 under dropout, SGD with momentum.
+
+Departures from the paper: the paper's slow growth of momentum (0.5 to 0.7) and decay of the learning rate are left out,
+and layers start as torch starts them. "dense" has no paper.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ganloom.gan import GAN, SGD, Adam, Batch, Phase, Terms
+from ganloom.losses import LOSSES
+from ganloom.networks import dense
+
+TITLE = "Generative Adversarial Nets"
+PAPER = "Goodfellow et al. 2014, arXiv:1406.2661"
+KIMG = 500.0  # the length of a run that does not say its own, thousands of images
+
+
+@dataclass(frozen=True)
+class Config:
+    """The tutorial's numbers, and the paper's where it has them."""
+
+    shape: tuple[int, ...] = (1, 28, 28)
+    """Channels, height, width; or the dimension of points."""
+    body: Literal["dense", "paper"] = "dense"
+    """Which networks: the tutorials' or the paper's."""
+    z_dim: int = 100
+    """Numbers in a latent."""
+    loss: Literal["nonsaturating", "minimax"] = "nonsaturating"
+    """The generator's form (sec. 3: minimax saturates early)."""
+    g_widths: tuple[int, ...] = (256, 512, 1024)
+    """Hidden layers of G, body dense."""
+    d_widths: tuple[int, ...] = (512, 256)
+    """Hidden layers of D, body dense."""
+    batch_size: int = 64
+    """Real images a batch."""
+    ema_kimg: float = 5.0
+    """Half-life of G's average, thousands of images."""
+    g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
+    """Optimizer of G, body dense."""
+    d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
+    """Optimizer of D, body dense."""
+    paper_opt: SGD = SGD(0.1, momentum=0.5)
+    """Optimizer of both, body paper."""
+
+
+class VanillaGAN(GAN):
+    """The GAN of 2014."""
+
+    splits_by = None  # BatchNorm in G
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        self.loss = LOSSES[cfg.loss]
+        if cfg.body == "paper":
+            self.G = dense.Generator(cfg.shape, cfg.z_dim, (1200, 1200), norm=False, slope=0.0, sigmoid=True)
+            self.D = dense.Discriminator(cfg.shape, (240, 240), pieces=5, dropout=(0.2, 0.5))
+        else:
+            self.G = dense.Generator(cfg.shape, cfg.z_dim, cfg.g_widths)
+            self.D = dense.Discriminator(cfg.shape, cfg.d_widths)
+
+    def phases(self) -> list[Phase]:
+        opt = self.cfg.paper_opt if self.cfg.body == "paper" else None
+        return [Phase("D", self.d_loss, opt), Phase("G", self.g_loss, opt)]
+
+    def z(self, n: int) -> Tensor:
+        """Normal latents; the paper's are uniform with the same variance."""
+        return self.randn(n, self.cfg.z_dim) if self.cfg.body == "dense" else (self.rand(n, self.cfg.z_dim) - 0.5) * 12**0.5
+
+    def d_loss(self, batch: Batch) -> Terms:
+        with torch.no_grad():
+            fake = self.G(self.z(len(batch.x)))
+        real_logits, fake_logits = self.D(batch.x), self.D(fake)
+        return {
+            "adv": self.loss.d(real_logits, fake_logits),
+            "logits_real": real_logits.detach().mean(),
+            "logits_fake": fake_logits.detach().mean(),
+        }
+
+    def g_loss(self, batch: Batch) -> Terms:
+        return {"adv": self.loss.g(None, self.D(self.G(self.z(len(batch.x)))))}
+
+
+MODEL = VanillaGAN

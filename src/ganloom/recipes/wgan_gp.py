@@ -1,0 +1,91 @@
+"""WGAN-GP. "Improved Training of Wasserstein GANs", Gulrajani et al. 2017, arXiv:1704.00028.
+
+D minimises E[D(G(z))] - E[D(x)] + gp_weight * E[(|grad D(x_hat)| - 1)^2], x_hat between G(z) and x     (eq. 3)
+G minimises -E[D(G(z))], once per n_critic steps of D                                         (algorithm 1)
+D has no BatchNorm, because the penalty is on each sample's own gradient                            (sec. 4)
+
+``body="resnet"`` is the CIFAR-10 model of appendix F, "dcgan" the DCGAN architecture without BatchNorm in D (table 1),
+"dense" the fully connected one.
+
+Departures from the paper: the learning rate decays over ``decay_kimg`` images instead of 100,000 steps of G.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from ganloom import penalties
+from ganloom.gan import GAN, Adam, Batch, Phase, Terms, linear
+from ganloom.losses import wasserstein
+from ganloom.networks import dcgan, dense, resnet
+
+TITLE = "Wasserstein GAN with gradient penalty"
+PAPER = "Gulrajani et al. 2017, arXiv:1704.00028"
+KIMG = 1000.0  # the length of a run that does not say its own, thousands of images
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's numbers for the residual CIFAR-10 model (appendix F)."""
+
+    shape: tuple[int, int, int] = (3, 32, 32)
+    """Channels, height, width."""
+    body: Literal["resnet", "dcgan", "dense"] = "resnet"
+    """Which networks."""
+    z_dim: int = 128
+    """Numbers in a latent."""
+    width: int = 128
+    """Channels: of every layer (resnet), of the layer next to the picture (dcgan)."""
+    n_critic: int = 5
+    """Updates of D for one of G (algorithm 1)."""
+    gp_weight: float = 10.0
+    """Weight of the gradient penalty (algorithm 1: lambda)."""
+    batch_size: int = 64
+    """Real images a batch of D (algorithm 1: m)."""
+    g_batch: int = 2
+    """Fakes of a G step, in batches of D (appendix F: 128 to 64)."""
+    ema_kimg: float = 5.0
+    """Half-life of G's average, thousands of images (not in the paper)."""
+    g_opt: Adam = Adam(2e-4, betas=(0.0, 0.9), schedule=linear(0.0, 32000.0))
+    """Optimizer of G; decays to 0 over 100,000 steps of G = 32,000 kimg (appendix F)."""
+    d_opt: Adam = Adam(2e-4, betas=(0.0, 0.9), schedule=linear(0.0, 32000.0))
+    """Optimizer of D."""
+
+
+class WGANGP(GAN):
+    """Wasserstein GAN with gradient penalty."""
+
+    splits_by = None  # BatchNorm in G
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        if cfg.body == "resnet":
+            self.G = resnet.Generator(cfg.shape, cfg.z_dim, cfg.width)
+            self.D = resnet.Discriminator(cfg.shape, cfg.width)
+        elif cfg.body == "dcgan":
+            self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
+            self.D = dcgan.Discriminator(cfg.shape, cfg.width, norm=False)
+        else:
+            self.G = dense.Generator(cfg.shape, cfg.z_dim)
+            self.D = dense.Discriminator(cfg.shape)
+
+    def phases(self) -> list[Phase]:
+        return [Phase("D", self.d_loss, repeat=self.cfg.n_critic), Phase("G", self.g_loss)]
+
+    def d_loss(self, batch: Batch) -> Terms:
+        with torch.no_grad():
+            fake = self.G(self.z(len(batch.x)))
+        real_logits, fake_logits = self.D(batch.x), self.D(fake)
+        return {
+            "adv": wasserstein.d(real_logits, fake_logits),
+            "gp": self.cfg.gp_weight * penalties.wgan_gp(self.D, batch.x, fake),
+            "logits_real": real_logits.detach().mean(),
+            "logits_fake": fake_logits.detach().mean(),
+        }
+
+    def g_loss(self, batch: Batch) -> Terms:
+        return {"adv": wasserstein.g(None, self.D(self.G(self.z(len(batch.x) * self.cfg.g_batch))))}
+
+
+MODEL = WGANGP

@@ -1,0 +1,154 @@
+"""Reading a run folder for its report: whatever is there, however unfinished."""
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ganloom.report.figures import number
+
+GRID_BYTES = 30_000_000
+BAD_FILES_READ = 200
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One sample grid: when it was made and the bytes of its PNG."""
+
+    nimg: int
+    png: bytes
+
+    @property
+    def kimg(self) -> float:
+        """Thousands of real images seen when it was made."""
+        return self.nimg / 1000
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What a run folder holds. Missing or broken files are empty values."""
+
+    path: Path
+    config: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    measured: dict[str, Any] = field(default_factory=dict)
+    bad_files: list[tuple[str, str]] = field(default_factory=list)
+    bad_count: int = 0
+    grids: list[Grid] = field(default_factory=list)
+    grids_found: int = 0
+    reals: bytes | None = None
+
+    def part(self, *keys: str) -> dict[str, Any]:
+        """A dictionary inside config.json, or an empty one."""
+        found: Any = self.config
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        return found if isinstance(found, dict) else {}
+
+
+def read(path: Path, grid_bytes: int = GRID_BYTES) -> Folder:
+    """Read all that a report shows; at most about ``grid_bytes`` of sample grids, evenly spaced, always the newest."""
+    files = _numbered(path / "samples")
+    kept = _within(files, grid_bytes)
+    bad, bad_count = _bad_files(path / "bad_files.csv")
+    return Folder(
+        path=path,
+        config=_object(path / "config.json"),
+        run=_object(path / "run.json"),
+        rows=_rows(path / "metrics.jsonl"),
+        events=_lines(path / "events.jsonl"),
+        measured=_object(path / "metrics.json"),
+        bad_files=bad,
+        bad_count=bad_count,
+        grids=[Grid(nimg, png) for nimg, file in kept if (png := _bytes(file)) is not None],
+        grids_found=len(files),
+        reals=_bytes(path / "samples" / "reals.png"),
+    )
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes() or None
+    except OSError:
+        return None
+
+
+def _text(path: Path) -> str:
+    return (_bytes(path) or b"").decode("utf-8", errors="replace")
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(_text(path) or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON-lines file; a torn line (a run that was killed, or is writing just now) is left out."""
+    found = []
+    for line in _text(path).split("\n"):
+        try:
+            value = json.loads(line) if line.strip() else None
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            found.append(value)
+    return found
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """Statistics in the order of the clock; rows that a resumed run went over again count once, as written last."""
+    rows: list[dict[str, Any]] = []
+    for row in _lines(path):
+        clock = number(row.get("kimg"))
+        clock = number(row.get("nimg")) / 1000 if math.isnan(clock) else clock
+        if math.isnan(clock):
+            continue
+        row["kimg"] = clock
+        while rows and rows[-1]["kimg"] >= clock:
+            rows.pop()
+        rows.append(row)
+    return rows
+
+
+def _bad_files(path: Path) -> tuple[list[tuple[str, str]], int]:
+    """The first few (path, reason) of bad_files.csv and how many there are."""
+    lines = csv.reader(_text(path).replace("\0", "").splitlines())
+    try:
+        entries = [(row[0], row[1] if len(row) > 1 else "") for row in lines if row]
+    except csv.Error:
+        return [], 0
+    entries = entries[1:] if entries and entries[0][0].strip().lower() == "path" else entries
+    return list(islice(entries, BAD_FILES_READ)), len(entries)
+
+
+def _numbered(samples: Path) -> list[tuple[int, Path]]:
+    """The sample grids by number: files whose name is one, in the order of those numbers."""
+    try:
+        pictures = [p for p in samples.iterdir() if p.suffix == ".png" and p.stem.isascii() and p.stem.isdigit()]
+    except OSError:
+        return []
+    return sorted((int(p.stem), p) for p in pictures)
+
+
+def _within(files: Sequence[tuple[int, Path]], limit: int) -> list[tuple[int, Path]]:
+    """As many evenly spaced files as stay under ``limit`` bytes together, first and last among them where two fit."""
+    sizes = []
+    for _, file in files:
+        try:
+            sizes.append(file.stat().st_size)
+        except OSError:
+            sizes.append(0)
+    for count in range(len(files), 1, -1):
+        chosen = sorted({round(i * (len(files) - 1) / (count - 1)) for i in range(count)})
+        if sum(sizes[i] for i in chosen) <= limit:
+            return [files[i] for i in chosen]
+    return list(files[-1:])

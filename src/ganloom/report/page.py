@@ -1,0 +1,59 @@
+"""RUN/report.html: one file that needs no network, from whatever the run folder holds."""
+
+import base64
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from ganloom.report import markup, sections, tables
+from ganloom.report.folder import Folder, read
+
+PARTS: tuple[Callable[[Folder], str], ...] = (
+    sections.heading,
+    sections.tiles,
+    sections.samples,
+    sections.curves,
+    tables.measured,
+    tables.events,
+    tables.settings,
+    tables.bad_files,
+    tables.repeat,
+)
+
+
+def write(run_dir: str | Path) -> Path:
+    """Write RUN/report.html, whole or not at all, and return its path. It works for a run of any age and state."""
+    run_dir = Path(run_dir)
+    target = run_dir / "report.html"
+    temporary = run_dir / f".report.html.{os.getpid()}.tmp"
+    try:
+        temporary.write_text(html(read(run_dir.resolve())), encoding="utf-8", errors="replace")
+        os.replace(temporary, target)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+    return target
+
+
+def html(folder: Folder) -> str:
+    """The page. Its policy lets nothing be loaded and no script run but its own."""
+    here = files("ganloom.report")
+    style = here.joinpath("page.css").read_text(encoding="utf-8")
+    script = here.joinpath("page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    recipe, data = markup.names(folder)
+    body = "\n".join(part(folder) for part in PARTS)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{escape(recipe)} on {escape(data)} ({escape(markup.state(folder))})</title>\n"
+        f'<link rel="icon" href="data:,">\n<style>{style}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n'
+        f"<script>{script}</script>\n</body>\n</html>\n"
+    )

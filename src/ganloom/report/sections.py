@@ -1,0 +1,165 @@
+"""The parts of a report that are seen first: title, key figures, samples, curves."""
+
+import base64
+import math
+import struct
+import time
+from html import escape
+from typing import Any
+
+from ganloom.report import svg
+from ganloom.report.charts import charts
+from ganloom.report.figures import duration, is_metric, number, short
+from ganloom.report.figures import kimg as kimg_text
+from ganloom.report.folder import Folder
+from ganloom.report.markup import moment, names, section, state, text
+from ganloom.report.tables import best_of, metric_names
+
+STATES = {"running": "live", "finished": "good", "stopped": "warn", "failed": "bad"}
+EVENTS_DRAWN = 24
+
+
+def heading(folder: Folder) -> str:
+    """The title, the state and one line about where and when."""
+    recipe, data = names(folder)
+    now = state(folder)
+    device = folder.run.get("device")
+    facts = [
+        f"run <code>{escape(folder.path.name)}</code>",
+        f"on {text(device)}" if device else "",
+        f"started {moment(folder.run.get('started'))}" if folder.run.get("started") else "",
+        f"page written {time.strftime('%Y-%m-%d %H:%M')}" + (", reload for newer" if now == "running" else ""),
+    ]
+    why = folder.run.get("exit_reason")
+    reason = f'<p class="reason">{text(why)}</p>' if why and str(why) != now else ""
+    return (
+        f'<header><p class="brand">ganloom</p><h1>{escape(recipe)} <span class="on">on</span> {escape(data)} '
+        f'<span class="badge {STATES.get(now, "plain")}">{escape(now)}</span></h1>'
+        f'<p class="facts">{" · ".join(fact for fact in facts if fact)}</p>{reason}</header>'
+    )
+
+
+def tiles(folder: Folder) -> str:
+    """Key figures: progress, time, speed, the first metrics, the balance of the two networks, bad files."""
+    last = folder.rows[-1] if folder.rows else {}
+    done, total = number(last.get("kimg", 0)), number(folder.part("train").get("total_kimg"))
+    speeds = [v for row in folder.rows[-5:] if (v := number(row.get("img_per_s"))) > 0]
+    speed = sum(speeds) / len(speeds) if speeds else math.nan
+    ahead = state(folder) == "running" and total > done and speed > 0
+    share = min(1.0, done / total) if total > 0 else math.nan
+    bar = "" if math.isnan(share) else f'<progress max="1" value="{share:.4f}" aria-label="Progress"></progress>'
+    of = "" if math.isnan(total) else f"of {kimg_text(total)} "
+    parts = [_tile("Progress", f"{kimg_text(done)} <small>{of}kimg</small>", bar)]
+    if not math.isnan(seconds := number(last.get("seconds"))):
+        note = f"about {duration((total - done) * 1000 / speed)} left" if ahead else ""
+        parts.append(_tile("Training time", duration(seconds), note))
+    if speed > 0:
+        parts.append(_tile("Speed", f"{short(speed)} <small>img/s</small>", "mean of the last ticks"))
+    for name in metric_names(folder)[:3]:
+        values = [v for row in folder.rows if not math.isnan(v := number(row.get(name)))]
+        best, at = best_of(folder, name)
+        note = "" if math.isnan(best) else f"best {short(best)} at kimg {kimg_text(at)}"
+        parts.append(_tile(escape(name), short(values[-1]), note))
+    for name in last:
+        if name.endswith("/logits_real") and not math.isnan(gap := _gap(last, name)):
+            net = escape(name.split("/")[0])
+            parts.append(_tile(f"{net}(real) − {net}(fake)", short(gap), ""))
+            break
+    if folder.bad_count:
+        parts.append(_tile("Files left out", f'<a href="#bad">{folder.bad_count}</a>', "could not be read"))
+    return f'<div class="tiles">{"".join(parts)}</div>'
+
+
+def _gap(row: dict[str, Any], real: str) -> float:
+    return number(row[real]) - number(row.get(real.removesuffix("real") + "fake"))
+
+
+def _tile(name: str, value: str, note: str) -> str:
+    note = note if note.startswith("<") else f"<span>{note}</span>" if note else ""
+    return f'<div class="tile card"><h3>{name}</h3><p>{value}</p>{note}</div>'
+
+
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def _sides(png: bytes) -> str:
+    """The size of a PNG as HTML attributes, so that the page does not jump while it loads."""
+    if len(png) < 24 or png[12:16] != b"IHDR":
+        return ""
+    width, height = struct.unpack(">II", png[16:24])
+    return f' width="{width}" height="{height}"'
+
+
+def samples(folder: Folder) -> str:
+    """The newest grid with a slider over all of them, and real data beside it."""
+    shown = []
+    rows = {kimg_text(row["kimg"]): row for row in folder.rows}
+    for grid in folder.grids:
+        row = rows.get(kimg_text(grid.kimg), {})
+        metrics = [f"{n} {short(v)}" for n, v in row.items() if is_metric(n) and not math.isnan(number(v))][:2]
+        caption = " · ".join([f"kimg {kimg_text(grid.kimg)}", *metrics])
+        shown.append({"kimg": grid.kimg, "caption": caption, "src": _data_uri(grid.png)})
+    figures = []
+    if shown:
+        newest = shown[-1]
+        figures.append(
+            f'<figure class="card"><img id="grid" src="{newest["src"]}"{_sides(folder.grids[-1].png)} '
+            f'alt="Samples of the generator at {escape(str(newest["caption"]))}">'
+            f"{_slider(len(shown), str(newest['caption']))}{_left_out(folder)}</figure>"
+        )
+    if folder.reals:
+        figures.append(
+            f'<figure class="card"><img src="{_data_uri(folder.reals)}"{_sides(folder.reals)} '
+            'alt="Real data, laid out like the samples"><figcaption>Real data</figcaption></figure>'
+        )
+    if not figures:
+        return section("samples", "Samples", '<p class="empty card">No sample grid has been written yet.</p>')
+    data = f'<script type="application/json" id="grids">{svg.in_script(shown)}</script>' if shown else ""
+    return section("samples", "Samples", f'<div class="pair">{"".join(figures)}</div>{data}')
+
+
+def _slider(count: int, caption: str) -> str:
+    label = f'<figcaption><output id="grid-caption" for="slider">{escape(caption)}</output></figcaption>'
+    if count < 2:
+        return label
+    return (
+        f'{label}<div class="slide">'
+        '<button type="button" id="play" title="Play the samples over time">Play</button>'
+        f'<input type="range" id="slider" min="0" max="{count - 1}" value="{count - 1}" step="1" '
+        f'aria-label="Sample grid over training, {count} grids"></div>'
+        "<noscript>The slider needs JavaScript; the newest samples are shown.</noscript>"
+    )
+
+
+def _left_out(folder: Folder) -> str:
+    kept, found = len(folder.grids), folder.grids_found
+    if kept == found:
+        return ""
+    return f'<p class="note">To stay small this page holds {kept} of {found} grids; all are in samples/.</p>'
+
+
+def curves(folder: Folder) -> str:
+    """All charts, with the events of the run as lines."""
+    found = charts(folder.rows)
+    if not found:
+        return section("curves", "Curves", '<p class="empty card">No statistics yet: the first tick has not come.</p>')
+    until = max(row["kimg"] for row in folder.rows)
+    lines = _drawn_events(folder)
+    drawn = "".join(svg.draw(chart, i, until, lines) for i, chart in enumerate(found))
+    spoken = svg.in_script([[event["kimg"], f"{event['kind']}: {event['text']}"] for event in lines])
+    script = f'<script type="application/json" id="events-data">{spoken}</script>'
+    note = '<p class="note">Horizontal axes: kimg, thousands of real images shown to the discriminator.</p>'
+    return section("curves", "Curves", f'{note}<div class="charts">{drawn}</div>{script}')
+
+
+def _drawn_events(folder: Folder) -> list[dict[str, Any]]:
+    """Events that have a place on the clock, at most the newest 24; of "best", which may come each tick, the last."""
+    placed = [
+        {"kimg": at, "kind": str(event.get("kind", "event")), "text": str(event.get("text", ""))}
+        for event in folder.events
+        if not math.isnan(at := number(event.get("kimg")))
+    ]
+    bests = [event for event in placed if event["kind"] == "best"]
+    kept = [event for event in placed if event["kind"] != "best"] + bests[-1:]
+    return sorted(kept[-EVENTS_DRAWN:], key=lambda event: number(event["kimg"]))

@@ -1,0 +1,145 @@
+"""The parts of a report that are tables: metrics, events, settings, bad files, surroundings."""
+
+import math
+import shlex
+from html import escape
+from typing import Any
+
+from ganloom.report.figures import better, is_metric, number, short
+from ganloom.report.figures import kimg as kimg_text
+from ganloom.report.folder import Folder
+from ganloom.report.markup import moment, section, state, table, text
+
+
+def best_of(folder: Folder, name: str) -> tuple[float, float]:
+    """(best value, its kimg) of a metric over the run; NaN where nobody says which way is better."""
+    way = better(name)
+    found = [(v, row["kimg"]) for row in folder.rows if not math.isnan(v := number(row.get(name)))]
+    return max(found, key=lambda pair: pair[0] * way) if found and way else (math.nan, math.nan)
+
+
+def metric_names(folder: Folder) -> list[str]:
+    """Metrics measured during the run, in the order of their first appearance."""
+    seen = dict.fromkeys(name for row in folder.rows for name, v in row.items() if not math.isnan(number(v)))
+    return [name for name in seen if is_metric(name)]
+
+
+def measured(folder: Folder) -> str:
+    """Metrics of the run, best against last, and the rows of ``evaluate``."""
+    rows = []
+    for name in metric_names(folder):
+        last, at = next((v, r["kimg"]) for r in reversed(folder.rows) if not math.isnan(v := number(r.get(name))))
+        best, best_at = best_of(folder, name)
+        way = {-1: "lower", 1: "higher", 0: ""}[better(name)]
+        rows.append((escape(name), way, short(best), kimg_text(best_at), short(last), kimg_text(at)))
+    during = table(("Metric", "better", "best", "at kimg", "last", "at kimg"), rows, figures=True) if rows else ""
+    return section("metrics", "Measured", during + _evaluated(folder.measured))
+
+
+def _evaluated(result: dict[str, Any]) -> str:
+    """The tables of metrics.json: rows by name or a list of them, plain numbers or value with interval."""
+    found = result.get("rows")
+    if isinstance(found, dict):
+        found = [{"name": name, **values} for name, values in found.items() if isinstance(values, dict)]
+    rows = [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+    if not rows:
+        return ""
+    columns = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "name"]
+    cells = [[text(row.get("name", "")), *(_cell(row.get(name)) for name in columns)] for row in rows]
+    protocol, warnings, counts = result.get("protocol"), result.get("warnings"), result.get("class_counts")
+    facts = protocol.items() if isinstance(protocol, dict) else []
+    said = ", ".join(f"{text(str(key))} {text(value)}" for key, value in facts if value not in (None, ""))
+    notes = [f"Protocol: {said}."] if said else []
+    notes += [f"Warning: {text(warning)}" for warning in warnings] if isinstance(warnings, list) else []
+    body = table(("Evaluation", *map(escape, columns)), cells, figures=True)
+    if isinstance(counts, dict) and counts:
+        lists = (
+            (text(name), ", ".join(map(text, c)) if isinstance(c, list) else text(c)) for name, c in counts.items()
+        )
+        body += table(("Pictures by class", "counts"), lists)
+    return "<h3>Evaluation</h3>" + body + "".join(f'<p class="note">{note}</p>' for note in notes)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict) and "value" in value:
+        ends = [short(value[end]) for end in ("low", "high") if value.get(end) is not None]
+        return short(value["value"]) + (f" <small>[{', '.join(ends)}]</small>" if len(ends) == 2 else "")
+    return short(value) if value is None or isinstance(value, int | float) else text(value)
+
+
+def events(folder: Folder) -> str:
+    """What happened, in words."""
+    rows = []
+    for event in folder.events[-200:]:
+        kind = str(event.get("kind", "event"))
+        badge = {"nan": "bad", "failed": "bad", "warning": "warn", "signal": "warn", "best": "good"}.get(kind, "plain")
+        name = f'<span class="badge {badge}">{escape(kind)}</span>'
+        rows.append((kimg_text(event.get("kimg")), name, text(event.get("text", "")), moment(event.get("time", ""))))
+    return section("events", "Events", table(("kimg", "kind", "what", "when"), rows) if rows else "")
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one level with dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def settings(folder: Folder) -> str:
+    """The recipe's settings that differ from its defaults, then all settings, folded away."""
+    mine, paper = flatten(folder.part("config")), flatten(folder.part("defaults"))
+    if not mine and not folder.part("train"):
+        return ""
+    missing = object()
+    changed = [name for name in mine if paper and mine[name] != paper.get(name, missing)]
+    body = '<p class="empty card">Every setting of the recipe is at its default.</p>' if paper and mine else ""
+    everything = [(escape(n), text(value), text(paper[n]) if n in paper else "–") for n, value in mine.items()]
+    if rows := [row for name, row in zip(mine, everything, strict=True) if name in changed]:
+        body = table(("Setting", "this run", "default"), rows, changed=True)
+    if everything:
+        title = f"<summary>All {len(everything)} settings of the recipe</summary>"
+        body += f"<details>{title}{table(('Setting', 'this run', 'default'), everything)}</details>"
+    train = [(escape(name), text(value)) for name, value in flatten(folder.part("train")).items()]
+    if train:
+        body += f"<details><summary>Training settings</summary>{table(('Setting', 'this run'), train)}</details>"
+    return section("settings", "Settings", body)
+
+
+def bad_files(folder: Folder) -> str:
+    """Files of the data that were left out, and why."""
+    if not folder.bad_count:
+        return ""
+    rows = [(f"<code>{escape(path)}</code>", escape(reason)) for path, reason in folder.bad_files]
+    more = folder.bad_count - len(rows)
+    note = f'<p class="note">And {more} more in bad_files.csv.</p>' if more else ""
+    title = f"<summary>{folder.bad_count} files could not be used</summary>"
+    return section("bad", "Files left out", f"<details>{title}{table(('File', 'reason'), rows)}{note}</details>")
+
+
+def repeat(folder: Folder) -> str:
+    """The command that repeats the run, the one that continues it, and the surroundings it ran in."""
+    command, body = folder.run.get("command"), ""
+    if isinstance(command, list) and command:
+        body += _copyable("Repeat this run", shlex.join(map(str, command)), "repeat")
+    elif isinstance(command, str) and command:
+        body += _copyable("Repeat this run", command, "repeat")
+    if state(folder) in ("stopped", "failed"):
+        body += _copyable("Continue it", shlex.join(["ganloom", "resume", str(folder.path)]), "resume")
+    facts: dict[str, Any] = {}
+    for name in ("versions", "data"):
+        found = folder.run.get(name)
+        facts |= flatten(found, "data." if name == "data" else "") if isinstance(found, dict) else {}
+    if folder.run.get("device"):
+        facts = {"device": folder.run["device"], **facts}
+    rows = [(escape(name), text(value)) for name, value in facts.items()]
+    return section("repeat", "Environment", body + (table(("What", "value"), rows) if rows else ""))
+
+
+def _copyable(title: str, command: str, name: str) -> str:
+    button = f'<button type="button" class="copy" data-copy="{name}-command" aria-live="polite">Copy</button>'
+    code = f'<code id="{name}-command">{escape(command)}</code>'
+    return f'<h3>{title}</h3><div class="command card">{code}{button}</div>'

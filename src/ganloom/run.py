@@ -1,0 +1,356 @@
+"""The Python API: ``train``, ``resume``, ``load``, and the ``Run`` they speak of."""
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from ganloom import allocator, checkpoint, config, recipes
+from ganloom import data as datasets
+from ganloom.device import choose_device, choose_precision
+from ganloom.errors import BadInput, did_you_mean
+from ganloom.folder import Folder, next_name, versions
+from ganloom.gan import GAN
+from ganloom.judge import Judge
+from ganloom.observers import Console, Grids, Guarded, Jsonl, Observer, Report
+from ganloom.randomness import key
+from ganloom.session import STOPPED, Session
+from ganloom.train import TrainConfig, Trainer, load_strict
+
+FORMAT = 1
+DATA_OPTIONS = ("fit", "flip", "labels")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder: where it is and how its last session ended."""
+
+    path: Path
+    reason: str = "finished"
+    """"finished", or the signal that stopped it."""
+
+    def load(self, checkpoint: str = "latest") -> GAN:
+        """The trained model; see ``ganloom.load``."""
+        return load(self.path, checkpoint=checkpoint)
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """The rows of metrics.jsonl."""
+        path = self.path / "metrics.jsonl"
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+    def evaluate(self, data: Any = None, **options: Any) -> dict[str, Any]:
+        """Measure the generator; see ``ganloom.evaluate``."""
+        from ganloom.apps.evaluate import evaluate
+
+        return evaluate(self.path, data, **options)
+
+
+# -------------------------------------------------------------------------------------------------------------- train
+
+
+def train(
+    recipe: Any = "default",
+    data: Any = "fashion-10k",
+    out: str | Path | None = None,
+    *,
+    observers: Sequence[Observer] = (),
+    console: Observer | None = None,
+    **options: Any,
+) -> Run:
+    """Train a GAN and return its Run.
+
+    ``recipe``: a name of ``RECIPES``, a recipe's Config, or a GAN of your own. ``data``: whatever ``ganloom.data.open``
+    takes. ``out``: the run folder, new; None: runs/RECIPE-DATA-NN. ``options``: fields of TrainConfig (total_kimg, seed,
+    device ...), of the recipe's Config (z_dim ...), or ``fit``, ``flip``, ``labels`` of the data. Raises BadInput on what
+    cannot be used; KeyboardInterrupt after Ctrl-C, with everything saved.
+    """
+    allocator.keep_freed_blocks()
+    module, given, gan = _recipe_of(recipe)
+    kind = type(gan.cfg if gan is not None else given)
+    train_options, config_options, data_options = _sort_options(options, kind if given is not None or gan is not None else None)
+    opened = _open_data(data, given, gan, isinstance(recipe, str), config_options, data_options)
+    if gan is None:
+        if isinstance(recipe, str):
+            given = _fit_to_data(given, opened, config_options)
+        given = config.replace(given, config_options, "config")
+    elif config_options:
+        raise BadInput(f"{next(iter(config_options))} belongs to a recipe's config, but a GAN that is already made was given")
+    cfg = config.replace(TrainConfig(), train_options, "train")
+    name = _name_of(recipe, module, gan)
+    if cfg.total_kimg is None:
+        cfg = dataclasses.replace(cfg, total_kimg=float(getattr(module, "KIMG", 200.0)))
+    cfg = dataclasses.replace(cfg, device=choose_device(cfg.device))
+    if gan is None:
+        gan = _build(module, given, cfg.seed)
+    cfg = dataclasses.replace(cfg, precision=choose_precision(cfg.precision, cfg.device, gan))
+
+    folder = Folder(Path(out) if out is not None else next_name(Path("runs"), name, opened.name))
+    folder.create()
+    with folder.lock():
+        _describe(folder, name, module, gan, cfg, opened)
+        return _go(folder, gan, opened, cfg, observers, console, resume=False)
+
+
+def resume(
+    run: str | Path | Run,
+    *,
+    total_kimg: float | None = None,
+    data: Any = None,
+    gan: GAN | None = None,
+    device: str | None = None,
+    observers: Sequence[Observer] = (),
+    console: Observer | None = None,
+) -> Run:
+    """Go on with a run exactly where its newest whole checkpoint left it; needs the folder alone.
+
+    ``total_kimg``: a new end. ``data``: where the data lies now, if it moved (its content must be the same). ``gan``: for
+    a run of a GAN class of your own, a fresh model of it.
+    """
+    allocator.keep_freed_blocks()
+    folder = Folder(run.path if isinstance(run, Run) else Path(run))
+    folder.require()
+    with folder.lock():
+        described = folder.read("config.json")
+        cfg = config.from_dict(TrainConfig, described["train"], "train")
+        changes: dict[str, Any] = {} if total_kimg is None else {"total_kimg": float(total_kimg)}
+        changes |= {} if device is None else {"device": choose_device(device)}
+        cfg = dataclasses.replace(cfg, **changes)
+        gan = gan or _gan_of(described, cfg.seed, folder.path)
+        opened = _reopen_data(described, data, folder.path)
+        if changes:
+            folder.update("config.json", train=config.to_dict(cfg))
+        return _go(folder, gan, opened, cfg, observers, console, resume=True)
+
+
+def _go(
+    folder: Folder,
+    gan: GAN,
+    data: Any,
+    cfg: TrainConfig,
+    observers: Sequence[Observer],
+    console: Observer | None,
+    *,
+    resume: bool,
+) -> Run:
+    judge = Judge(cfg.judge, cfg.seed)
+    console = Console() if console is None else console
+    log = open(folder.path / "log.txt", "a", encoding="utf-8")  # noqa: SIM115 (closed below, also on errors)
+    try:
+        watching: list[Observer] = [Guarded(judge), Guarded(Grids(n=cfg.grid)), Jsonl(), console, Console(stream=log)]
+        watching += [Guarded(observer) for observer in observers] + [Guarded(Report())]
+        half_life = float(getattr(gan.cfg, "ema_kimg", 10.0))
+        trainer = Trainer(
+            gan, data, cfg, watching, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=half_life
+        )
+        session = Session(folder, trainer, judge.take)
+        if resume:
+            loaded = session.load()
+            trainer.event("resume", f"resumed from {loaded.path.name}")
+            if trainer.nimg >= trainer.total_nimg:
+                raise BadInput(
+                    f"{folder.path} is already at {trainer.nimg / 1000:g} kimg of {cfg.total_kimg:g}: "
+                    f"give --total-kimg a larger number to go on"
+                )
+        reason = session.fit()
+    finally:
+        log.close()
+    if reason == "SIGINT":
+        raise KeyboardInterrupt
+    if STOPPED.get(reason, 0):
+        raise SystemExit(STOPPED[reason])
+    return Run(folder.path, reason)
+
+
+# --------------------------------------------------------------------------------------------------------------- load
+
+
+def load(path: str | Path | Run, *, checkpoint: str = "latest", gan: GAN | None = None, device: str = "cpu") -> GAN:
+    """The trained model of a run or of a model/ folder: averaged weights, eval mode, on ``device``.
+
+    ``checkpoint``: "latest", "best", or a checkpoint's name. ``gan``: for a class of your own, a fresh model of it.
+    """
+    folder = Folder(path.path if isinstance(path, Run) else Path(path))
+    if not folder.path.is_dir():
+        raise BadInput(f"no run at {folder.path}: give a run folder, or its model/ folder")
+    folder.require()
+    described = folder.read("config.json")
+    seed = int(described.get("train", {}).get("seed", 0))
+    gan = gan or _gan_of(described, seed, folder.path)
+    if folder.checkpoints.is_dir():
+        found = _load_checkpoint(folder, checkpoint)
+        load_strict(gan, found.tensors["gan"] | found.tensors["ema"], "the model")
+        gan.kimg = found.state["nimg"] / 1000
+    else:
+        values = _read_weights(folder.path / "G.safetensors")
+        load_strict(gan, {**gan.state_dict(), **values}, "the model")
+        gan.kimg = float(described.get("kimg", float("inf")))
+    return gan.to(choose_device(device)).eval().requires_grad_(False)
+
+
+def _load_checkpoint(folder: Folder, which: str) -> "checkpoint.Loaded":
+    found = checkpoint.load(folder.checkpoints, which, only=lambda part: part != "optim")
+    for line in found.skipped:
+        print(f"warning: {line}; using {found.path.name} instead", file=sys.stderr)
+    return found
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    import safetensors.torch
+
+    try:
+        return safetensors.torch.load_file(path)
+    except FileNotFoundError as error:
+        raise BadInput(f"{path.parent} is not a run or a model folder (it has no G.safetensors)") from error
+    except Exception as error:
+        raise BadInput(f"{path} is damaged ({type(error).__name__})") from error
+
+
+# ----------------------------------------------------------------------------------------------------- the parts of it
+
+
+def _recipe_of(recipe: Any) -> tuple[ModuleType | None, Any, GAN | None]:
+    """(module, config, gan) of what the user named: a name, a Config or a GAN."""
+    if isinstance(recipe, GAN):
+        return None, None, recipe
+    if isinstance(recipe, str):
+        module = recipes.find(recipe)
+        return module, module.Config(), None
+    module = sys.modules.get(type(recipe).__module__)
+    if dataclasses.is_dataclass(recipe) and module is not None and hasattr(module, "MODEL"):
+        return module, recipe, None
+    raise BadInput(f"recipe must be a name, a recipe's Config or a GAN, got {type(recipe).__name__}")
+
+
+def _name_of(recipe: Any, module: ModuleType | None, gan: GAN | None) -> str:
+    if isinstance(recipe, str):
+        return recipe.lower().replace("_", "-")
+    if gan is not None:
+        return type(gan).__name__
+    assert module is not None
+    named = [name for name in recipes.RECIPES if recipes.RECIPES[name] is module]
+    return named[0] if named else module.__name__
+
+
+def _build(module: ModuleType | None, cfg: Any, seed: int) -> GAN:
+    """A fresh model, its first weights a function of the seed."""
+    assert module is not None
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(key(seed, "init"))
+        gan: GAN = module.MODEL(cfg)
+    return gan
+
+
+def _gan_of(described: dict[str, Any], seed: int, path: Path) -> GAN:
+    name = described.get("recipe", "")
+    if name not in recipes.RECIPES:
+        raise BadInput(f'{path} was made by "{name}", a class of your own: pass gan= with a fresh model of it')
+    module = recipes.RECIPES[name]
+    return _build(module, config.from_dict(module.Config, described["config"]), seed)
+
+
+def _sort_options(options: dict[str, Any], kind: type | None) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    trained = {field.name for field in dataclasses.fields(TrainConfig)}
+    own = {field.name for field in dataclasses.fields(kind)} if kind and dataclasses.is_dataclass(kind) else set()
+    sorted_: tuple[dict[str, Any], dict[str, Any], dict[str, Any]] = ({}, {}, {})
+    for name, value in options.items():
+        if name in trained:
+            sorted_[0][name] = value
+        elif name in DATA_OPTIONS:
+            sorted_[2][name] = value
+        elif name in own:
+            sorted_[1][name] = value
+        else:
+            raise BadInput(f'unknown field "{name}"{did_you_mean(name, trained | own | set(DATA_OPTIONS))}')
+    return sorted_
+
+
+def _open_data(data: Any, given: Any, gan: GAN | None, named: bool, options: dict[str, Any], extra: dict[str, Any]) -> Any:
+    """The data in the shape that the model has, or, where nobody has said a shape, in the data's own."""
+    cfg = given if gan is None else gan.cfg
+    shape = options.get("shape") if named else getattr(cfg, "shape", None)
+    if gan is None and not named and "shape" in options:
+        shape = options["shape"]
+    default = getattr(cfg, "shape", (3, 64, 64))
+    size = int(default[1]) if len(default) == 3 else 28
+    return datasets.open(data, shape=None if shape is None else tuple(shape), default_size=size, **extra)
+
+
+def _fit_to_data(given: Any, data: Any, options: dict[str, Any]) -> Any:
+    """The config with what the data decide: shape and number of classes, unless the user said them."""
+    names = {field.name for field in dataclasses.fields(given)}
+    if data.kind == "points" and "shape" in names and len(given.shape) == 3 and "..." not in str(type(given).__annotations__["shape"]):
+        raise BadInput(f"{data.name} is a set of points, and this recipe makes pictures: use the recipe gan")
+    changes: dict[str, Any] = {}
+    if "shape" in names and "shape" not in options:
+        changes["shape"] = tuple(data.shape)
+    if "n_classes" in names and "n_classes" not in options:
+        changes["n_classes"] = int(data.n_classes)
+    return config.replace(given, changes)
+
+
+def _describe(folder: Folder, name: str, module: ModuleType | None, gan: GAN, cfg: TrainConfig, data: Any) -> None:
+    """Write config.json and run.json: all that ``resume`` and the report need."""
+    source = data.source
+    if source.get("source") is None:  # arrays of this process: the run keeps its own copy
+        data.save(folder.path / "data.npz")
+        source = {"source": "data.npz", "in_run": True, "flip": data.flip}
+    plain = config.to_dict(gan.cfg) if dataclasses.is_dataclass(gan.cfg) else {}
+    folder.write(
+        "config.json",
+        {
+            "format": FORMAT,
+            "recipe": name,
+            "config": plain,
+            "defaults": config.to_dict(module.Config()) if module is not None else {},
+            "train": config.to_dict(cfg),
+            "data": {"name": data.name, "source": source, "fingerprint": data.fingerprint, "size": len(data)},
+            "classes": list(data.classes) if data.classes else None,
+        },
+    )
+    folder.write(
+        "run.json",
+        {
+            "state": "starting",
+            "command": ["ganloom", *sys.argv[1:]] if sys.argv[0].endswith("ganloom") else [name],
+            "versions": versions(),
+            "device": cfg.device,
+            "precision": cfg.precision,
+            "created": time.time(),
+            "data": {"name": data.name, "fingerprint": data.fingerprint, "size": len(data)},
+        },
+    )
+    if data.bad_files:
+        lines = "".join(f"{_csv(path)},{_csv(reason)}\n" for path, reason in data.bad_files)
+        (folder.path / "bad_files.csv").write_text("path,reason\n" + lines, encoding="utf-8")
+        print(f"{len(data.bad_files)} files could not be read and are left out: {folder.path / 'bad_files.csv'}", file=sys.stderr)
+
+
+def _csv(text: str) -> str:
+    return '"' + str(text).replace('"', '""') + '"'
+
+
+def _reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
+    kept = described["data"]
+    if data is not None:
+        opened = datasets.open(
+            data, shape=tuple(described["config"]["shape"]), fit=kept["source"].get("fit") or "crop", flip=bool(kept["source"].get("flip"))
+        )
+    else:
+        source = dict(kept["source"])
+        if source.pop("in_run", False):
+            source["source"] = str(run / source["source"])
+        opened = datasets.reopen(source)
+    if opened.fingerprint != kept["fingerprint"]:
+        raise BadInput(
+            f"the data {kept['name']} changed since this run began (fingerprint {opened.fingerprint[:12]} instead of "
+            f"{kept['fingerprint'][:12]}): put the old pictures back, or train anew"
+        )
+    return opened

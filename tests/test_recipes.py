@@ -1,0 +1,92 @@
+"""Every listed recipe keeps the conformance suite; so does a class of a user's own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import ganloom
+from ganloom import testing
+from ganloom.gan import GAN, Adam, Phase
+from ganloom.losses import LOSSES
+
+
+@pytest.mark.parametrize("check", list(testing.CHECKS))
+@pytest.mark.parametrize("recipe", list(ganloom.RECIPES))
+def test_recipe(recipe: str, check: str, tmp_path: Path) -> None:
+    testing.CHECKS[check](recipe, tmp_path)
+
+
+@dataclass(frozen=True)
+class OwnConfig:
+    shape: tuple[int, ...]
+    z_dim: int = 4
+    batch_size: int = 8
+    g_opt: Adam = Adam(1e-3)
+    d_opt: Adam = Adam(1e-3)
+
+
+class Own(GAN):
+    """What a user writes: no registration, plain layers."""
+
+    def __init__(self, cfg: OwnConfig) -> None:
+        super().__init__()
+        self.cfg = cfg
+        n = int(torch.tensor(cfg.shape).prod())
+        self.G = nn.Sequential(nn.Linear(cfg.z_dim, 16), nn.ReLU(), nn.Linear(16, n), nn.Tanh(), nn.Unflatten(1, cfg.shape))
+        self.D = nn.Sequential(nn.Flatten(), nn.Linear(n, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))
+
+    def phases(self):
+        return [Phase("D", self.d_loss, repeat=2), Phase("G", self.g_loss)]
+
+    def d_loss(self, batch):
+        fake = self.G(self.z(len(batch.x))).detach()
+        return {"adv": LOSSES["hinge"].d(self.D(batch.x), self.D(fake))}
+
+    def g_loss(self, batch):
+        return {"adv": LOSSES["hinge"].g(None, self.D(self.G(self.z(len(batch.x)))))}
+
+
+def test_own_class(tmp_path: Path) -> None:
+    testing.check_recipe(lambda shape, classes: Own(OwnConfig(shape)), tmp_path)
+
+
+class Leaky(Own):
+    """Draws noise from Python's own generator: a resumed run would see other numbers."""
+
+    def g_loss(self, batch):
+        import random
+
+        return {"adv": self.D(self.G(self.z(len(batch.x)))).mean() * random.random()}
+
+
+def test_unkeyed_randomness_fails_resume(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="differs"):
+        testing.check_resume(lambda shape, classes: Leaky(OwnConfig(shape)), tmp_path)
+
+
+class Thief(Own):
+    """Changes D in G's phase."""
+
+    def after_update(self, phase):
+        if phase.net == "G":
+            next(self.D.parameters()).add_(1.0)
+
+
+def test_touching_another_network_fails_phases(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match='phase "G" changed D'):
+        testing.check_phases(lambda shape, classes: Thief(OwnConfig(shape)), tmp_path)
+
+
+class Unsplit(Own):
+    """A loss of the batch's own spread, declared as splitting by one sample."""
+
+    def g_loss(self, batch):
+        return {"spread": self.D(self.G(self.z(len(batch.x)))).std()}
+
+
+def test_wrong_split_is_found(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="in parts"):
+        testing.check_splits(lambda shape, classes: Unsplit(OwnConfig(shape)), tmp_path)

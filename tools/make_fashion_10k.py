@@ -1,0 +1,32 @@
+"""Make src/ganloom/data/fashion_10k.npz: the first 1,000 pictures of each class of Fashion-MNIST's training split.
+
+    python tools/make_fashion_10k.py [FOLDER of the four idx .gz files]
+
+The order of the training split is kept, and its test split is left out, so that stays held out. The file holds
+``images`` uint8 (10000, 28, 28) and ``labels`` uint8 (10000,); running this again gives the same bytes with the same
+zlib. On Debian and Ubuntu the originals come with: apt install dataset-fashion-mnist
+"""
+
+import gzip
+import sys
+from pathlib import Path
+
+import numpy as np
+
+PER_CLASS = 1000
+TARGET = Path(__file__).parent.parent / "src" / "ganloom" / "data" / "fashion_10k.npz"
+
+
+def main() -> None:
+    """Read the originals, keep the first of each class, write the bundle."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "/usr/share/datasets/fashion-mnist")
+    images = np.frombuffer(gzip.decompress((folder / "train-images-idx3-ubyte.gz").read_bytes()), np.uint8, offset=16)
+    labels = np.frombuffer(gzip.decompress((folder / "train-labels-idx1-ubyte.gz").read_bytes()), np.uint8, offset=8)
+    images = images.reshape(-1, 28, 28)
+    keep = np.sort(np.concatenate([np.flatnonzero(labels == k)[:PER_CLASS] for k in range(10)]))
+    np.savez_compressed(TARGET, images=images[keep], labels=labels[keep])
+    print(f"wrote {TARGET}: {len(keep)} pictures, {TARGET.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
