@@ -46,6 +46,11 @@ def cosine(start: float, end: float, to: float = 0.0, pieces: int = 32) -> Knots
     return tuple((start + (end - start) * t, to + (1 - to) * 0.5 * (1 + math.cos(math.pi * t))) for t in steps)
 
 
+def inverse(start: float, pieces: int = 32) -> Knots:
+    """Factor 1 until ``start`` kimg, then start / kimg, in pieces that grow: a schedule that needs no end."""
+    return tuple((start * 1.25**i, 1 / 1.25**i) for i in range(pieces))
+
+
 @dataclass(frozen=True)
 class _Optimizer:
     lr: float = 2e-4

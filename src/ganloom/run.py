@@ -22,7 +22,7 @@ from ganloom.judge import Judge
 from ganloom.observers import Console, Grids, Guarded, Jsonl, Observer, Report
 from ganloom.randomness import key
 from ganloom.session import STOPPED, Session
-from ganloom.train import TrainConfig, Trainer, load_strict
+from ganloom.trainer import TrainConfig, Trainer, load_strict
 
 FORMAT = 1
 DATA_OPTIONS = ("fit", "flip", "labels")
@@ -73,30 +73,23 @@ def train(
     cannot be used; KeyboardInterrupt after Ctrl-C, with everything saved.
     """
     allocator.keep_freed_blocks()
-    module, given, gan = _recipe_of(recipe)
-    kind = type(gan.cfg if gan is not None else given)
-    train_options, config_options, data_options = _sort_options(options, kind if given is not None or gan is not None else None)
-    opened = _open_data(data, given, gan, isinstance(recipe, str), config_options, data_options)
-    if gan is None:
-        if isinstance(recipe, str):
-            given = _fit_to_data(given, opened, config_options)
-        given = config.replace(given, config_options, "config")
-    elif config_options:
-        raise BadInput(f"{next(iter(config_options))} belongs to a recipe's config, but a GAN that is already made was given")
-    cfg = config.replace(TrainConfig(), train_options, "train")
-    name = _name_of(recipe, module, gan)
-    if cfg.total_kimg is None:
-        cfg = dataclasses.replace(cfg, total_kimg=float(getattr(module, "KIMG", 200.0)))
+    made = _prepare(recipe, data, options)
+    cfg, gan = made.cfg, made.gan
     cfg = dataclasses.replace(cfg, device=choose_device(cfg.device))
-    if gan is None:
-        gan = _build(module, given, cfg.seed)
+    if cfg.total_kimg is None:
+        cfg = dataclasses.replace(cfg, total_kimg=float(getattr(made.module, "KIMG", 200.0)))
     cfg = dataclasses.replace(cfg, precision=choose_precision(cfg.precision, cfg.device, gan))
-
-    folder = Folder(Path(out) if out is not None else next_name(Path("runs"), name, opened.name))
+    folder = Folder(Path(out) if out is not None else next_name(Path("runs"), made.name, made.data.name))
     folder.create()
     with folder.lock():
-        _describe(folder, name, module, gan, cfg, opened)
-        return _go(folder, gan, opened, cfg, observers, console, resume=False)
+        _describe(folder, made.name, made.module, gan, cfg, made.data)
+        return _go(folder, gan, made.data, cfg, observers, console, resume=False)
+
+
+def prepare(recipe: Any, data: Any, **options: Any) -> tuple[GAN, Any]:
+    """The model and the open data that ``train`` with these arguments would begin with."""
+    made = _prepare(recipe, data, options)
+    return made.gan, made.data
 
 
 def resume(
@@ -214,6 +207,35 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 # ----------------------------------------------------------------------------------------------------- the parts of it
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a training begins with."""
+
+    name: str
+    module: ModuleType | None
+    gan: GAN
+    data: Any
+    cfg: TrainConfig
+
+
+def _prepare(recipe: Any, data: Any, options: dict[str, Any]) -> _Made:
+    """Recipe and data brought together: each option in its place, the config fitted to the data, the model built."""
+    module, given, gan = _recipe_of(recipe)
+    own = type(given) if gan is None else type(gan.cfg)
+    train_options, config_options, data_options = _sort_options(options, own)
+    cfg = config.replace(TrainConfig(), train_options, "train")
+    opened = _open_data(data, given, gan, isinstance(recipe, str), config_options, data_options)
+    if gan is not None:
+        if config_options:
+            name = next(iter(config_options))
+            raise BadInput(f"{name} belongs to a recipe's config, but a GAN that is already made was given")
+        return _Made(_name_of(recipe, module, gan), module, gan, opened, cfg)
+    if isinstance(recipe, str):
+        given = _fit_to_data(given, opened, config_options)
+    given = config.replace(given, config_options, "config")
+    return _Made(_name_of(recipe, module, gan), module, _build(module, given, cfg.seed), opened, cfg)
 
 
 def _recipe_of(recipe: Any) -> tuple[ModuleType | None, Any, GAN | None]:

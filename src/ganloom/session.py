@@ -16,7 +16,7 @@ from ganloom import checkpoint
 from ganloom.errors import GanloomError
 from ganloom.folder import Folder, file_error, versions
 from ganloom.guard import NonFinite, bad_state
-from ganloom.train import Trainer
+from ganloom.trainer import Trainer
 
 STOPPED = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 0}
 """Exit code by the signal that stopped a run."""

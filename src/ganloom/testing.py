@@ -20,7 +20,7 @@ from torch import Tensor
 from ganloom import checkpoint, config, optim, randomness, recipes
 from ganloom import data as datasets
 from ganloom.gan import GAN
-from ganloom.train import TrainConfig, Trainer
+from ganloom.trainer import TrainConfig, Trainer
 
 Recipe = str | ModuleType | Callable[[tuple[int, ...], int], GAN]
 """A recipe's name or module, or a function (shape, number of classes) -> GAN of your own."""

@@ -45,7 +45,8 @@ def evaluate(
     pictures that training never saw; None: the run's own data. Real pictures are needed twice over, as the reference
     and as the other half that shows the floor, so n is at most half of them. ``features``: "auto" takes ``fashion`` for
     Fashion-MNIST, ``task`` for labelled data (two classes or more of 50 pictures each), else ``random``; or say one of
-    those names, ``effnet``, or a net of your own. ``checkpoint``: "latest", "best" or a name. ``gan``: for a class of
+    those names, ``effnet``, or a net of your own. ``checkpoint``: "latest", "best", a name, or
+    "both": the latest, and the best beside it. ``gan``: for a class of
     your own, a fresh model of it. ``intervals``: 95 % intervals. ``write``: False leaves metrics.json alone.
 
     Keys: ``rows`` (generated, real (other half), noise -> metric -> value, low, high), ``protocol``, ``class_counts``,
@@ -53,9 +54,17 @@ def evaluate(
     """
     start = time.perf_counter()
     path = None if isinstance(run, GAN) else run.path if isinstance(run, Run) else Path(run)
+    both, checkpoint = checkpoint == "both", "latest" if checkpoint == "both" else checkpoint
     model = run if isinstance(run, GAN) else load(run, checkpoint=checkpoint, gan=gan, device=device)
     opened, split, warnings = _data(path, data, model)
-    found = measure_model(model, opened, n=n, features=features, seed=seed, k=k, intervals=intervals, split=split)
+    if features == "auto" and opened.kind == "images":
+        features = choose_features(features, opened, seed)
+    options: dict[str, Any] = {"n": n, "features": features, "seed": seed, "k": k, "split": split}
+    found = measure_model(model, opened, intervals=intervals, **options)
+    best = _other_best(path) if both else None
+    if best and path is not None:
+        other = measure_model(load(path, checkpoint="best", gan=gan, device=device), opened, intervals=intervals, **options)
+        found = _beside(found, other, f"best ({best})")
     found = replace(found, warnings=(*warnings, *found.warnings))
     result = found.to_dict() | {
         "table": found.lines(),
@@ -67,6 +76,24 @@ def evaluate(
     if write and path is not None and result["checkpoint"] is not None:
         checkpoints.replace_file(path / "metrics.json", (json.dumps(result, indent=1) + "\n").encode())
     return result
+
+
+def _other_best(path: Path | None) -> str | None:
+    """The best checkpoint's name, where it is not the latest."""
+    if path is None or not (path / "checkpoints").is_dir():
+        return None
+    best = checkpoints.pointer(path / "checkpoints", "best")
+    return best if best != checkpoints.pointer(path / "checkpoints", "latest") else None
+
+
+def _beside(found: metrics.Measurement, other: metrics.Measurement, name: str) -> metrics.Measurement:
+    """``found`` with another model's generated row put second, under ``name``."""
+    generated, *rest = found.rows
+    rows = {generated: found.rows[generated], name: other.rows[generated], **{row: found.rows[row] for row in rest}}
+    counts = dict(found.class_counts)
+    if generated in other.class_counts:
+        counts[name] = other.class_counts[generated]
+    return replace(found, rows=rows, class_counts=counts)
 
 
 def measure_model(

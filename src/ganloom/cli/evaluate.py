@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from ganloom.apps.evaluate import evaluate, lines
+from ganloom.apps.evaluate import evaluate
 from ganloom.cli.parse import parse
 
 
@@ -42,4 +42,7 @@ def run(argv: Sequence[str]) -> None:
     if args.json:
         print(json.dumps(found))
         return
-    print("\n".join(lines(found)))
+    print("\n".join(found["table"]))
+    if found["checkpoint"]:
+        print(f"wrote {args.run}/metrics.json in {found['seconds']} s")
+    print(f"next: ganloom sample {args.run}")

@@ -13,7 +13,7 @@ from ganloom.cli.parse import given_fields, parse
 from ganloom.cli.say import finished, trackers
 from ganloom.observers import Console
 from ganloom.run import train
-from ganloom.train import TrainConfig
+from ganloom.trainer import TrainConfig
 
 
 @dataclasses.dataclass(frozen=True)

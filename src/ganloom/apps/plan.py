@@ -1,0 +1,135 @@
+"""What to train on a data set and what it will cost: a probe of 20 steps instead of a guess."""
+
+import math
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ganloom import allocator, recipes
+from ganloom import data as datasets
+from ganloom.device import choose_device, choose_precision
+from ganloom.report.figures import duration
+from ganloom.run import prepare
+from ganloom.trainer import TrainConfig, Trainer
+
+STEPS = 20
+SECONDS = 60.0
+"""The probe ends after so many steps, or after this time."""
+FEW = 2000
+"""Under so many pictures a discriminator learns them by heart early."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recommendation with its measured basis. ``memory`` in MiB: the process's peak, or the GPU's."""
+
+    recipe: str
+    data: str
+    pictures: int
+    shape: tuple[int, ...]
+    classes: int
+    device: str
+    precision: str
+    batch_size: int
+    g_parameters: int
+    d_parameters: int
+    img_per_s: float
+    memory: int
+    steps: int
+    total_kimg: float
+    seconds: float
+    notes: tuple[str, ...]
+    command: str
+
+    def lines(self) -> list[str]:
+        """The plan as text."""
+        shape = "x".join(map(str, self.shape))
+        labels = f", {self.classes} classes" if self.classes else ""
+        return [
+            f"data      {self.data}: {self.pictures:,} pictures, trained at {shape}{labels}",
+            f"recipe    {self.recipe}: G {self.g_parameters / 1e6:.2f} M, D {self.d_parameters / 1e6:.2f} M parameters, "
+            f"batch {self.batch_size}",
+            f"machine   {self.device}, {self.precision}: {self.img_per_s:.0f} img/s, {self.memory:,} MiB at the peak "
+            f"(probe of {self.steps} steps)",
+            f"time      {self.total_kimg:g} kimg take about {duration(self.seconds)}; stop with Ctrl-C at any time",
+            *[f"note      {note}" for note in self.notes],
+            f"next: {self.command}",
+        ]
+
+
+def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int = STEPS, **options: Any) -> Plan:
+    """Open ``data``, train ``recipe`` on it for ``steps`` steps in memory, and say what a whole run takes.
+
+    ``options`` as for ``ganloom.train``. Nothing is written but the cache of decoded pictures.
+    """
+    allocator.keep_freed_blocks()
+    module = recipes.find(recipe)
+    gan, opened = prepare(recipe, data, **options)
+    device = choose_device(device)
+    precision = choose_precision("auto", device, gan)
+    trainer = Trainer(gan, opened, TrainConfig(device=device), device=device, bf16=precision == "bf16")
+    done, speed = _probe(trainer, steps)
+    total = _length(len(opened), float(getattr(module, "KIMG", 200.0)))
+    name = str(data) if isinstance(data, str) else opened.name
+    return Plan(
+        recipe=recipe,
+        data=opened.name,
+        pictures=len(opened),
+        shape=tuple(opened.shape),
+        classes=opened.n_classes,
+        device=device,
+        precision=precision,
+        batch_size=int(gan.cfg.batch_size),
+        g_parameters=sum(p.numel() for p in gan.G.parameters()),
+        d_parameters=sum(p.numel() for p in gan.D.parameters()),
+        img_per_s=speed,
+        memory=_peak_memory(device),
+        steps=done,
+        total_kimg=total,
+        seconds=total * 1000 / speed,
+        notes=tuple(_notes(opened, recipe, total * 1000 / speed)),
+        command=f"ganloom train {recipe} {name} --total-kimg {total:g}",
+    )
+
+
+def _probe(trainer: Trainer, steps: int) -> tuple[int, float]:
+    """(steps run, images a second), the first three steps left out."""
+    for _ in range(3):
+        trainer.train_step()
+    start, nimg, done = time.perf_counter(), trainer.nimg, 0
+    while done < steps and (done == 0 or time.perf_counter() - start < SECONDS):
+        trainer.train_step()
+        done += 1
+    if trainer.device.type == "cuda":
+        torch.cuda.synchronize(trainer.device)
+    return done, (trainer.nimg - nimg) / (time.perf_counter() - start)
+
+
+def _length(pictures: int, own: float) -> float:
+    """The recipe's own length, longer for large sets: each picture should be seen ten times."""
+    return max(own, math.ceil(pictures / 1000) * 10.0)
+
+
+def _peak_memory(device: str) -> int:
+    if device.startswith("cuda"):
+        return int(torch.cuda.max_memory_allocated(device) / 2**20)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def _notes(data: Any, recipe: str, seconds: float) -> list[str]:
+    notes = []
+    if data.bad_files:
+        notes.append(f"{len(data.bad_files)} files cannot be read and are left out: `ganloom data check` lists them")
+    if len(data) < FEW and data.kind == "images":
+        flip = "" if data.flip else "; --flip doubles them if left and right mean the same"
+        notes.append(f"{len(data)} pictures are few: D will learn them by heart, watch for the best checkpoint{flip}")
+    if data.n_classes > 1 and recipe != "cgan":
+        notes.append(f"the data has {data.n_classes} classes: `ganloom train cgan` makes pictures of a class you choose")
+    if seconds > 24 * 3600:
+        notes.append("that is more than a day: a smaller --shape costs a quarter for half the side")
+    return notes
