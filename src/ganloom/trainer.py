@@ -213,7 +213,7 @@ class Trainer:
     def _log(self, phase: Phase, terms: dict[str, Tensor], share: float) -> Tensor:
         name = phase.net.split()[0]
         for term, value in terms.items():
-            self.stats.add(f"{name}/{term}", value if share == 1.0 else value * share)
+            self.stats.add(f"{name}/{term}", value, share)
         graded = [value for value in terms.values() if value.requires_grad]
         if not graded:
             raise BadInput(f'the loss of phase "{phase.net}" has no term with a gradient: does it use its networks?')
@@ -447,7 +447,7 @@ class Trainer:
             optim.load_state_tensors(
                 optimizer, {n[len(prefix) :]: t for n, t in tensors["optim"].items() if n.startswith(prefix)}
             )
-        self.stats.restore({n: (float(s), int(k)) for n, (s, k) in state["stats"].items()}, self.device)
+        self.stats.restore({n: (float(s), float(w)) for n, (s, w) in state["stats"].items()}, self.device)
         self.guard.clear()
 
 

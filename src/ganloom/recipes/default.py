@@ -104,14 +104,16 @@ class Discriminator(nn.Module):
         for inputs, outputs in zip(channels, channels[1:], strict=False):
             layers += [nn.LeakyReLU(0.2), DownsampleConv(inputs, outputs)]
             h, w = h // 2, w // 2
-        self.body = nn.Sequential(*layers, MinibatchStddev(4))
         last = channels[-1]
-        self.end = nn.Sequential(nn.LeakyReLU(0.2), nn.Conv2d(last + 1, last, 3, padding=1), nn.LeakyReLU(0.2))
+        self.body = nn.Sequential(*layers, nn.LeakyReLU(0.2), MinibatchStddev(4))
+        self.end = nn.Sequential(nn.Conv2d(last + 1, last, 3, padding=1), nn.LeakyReLU(0.2))
         self.out = nn.Linear(last * h * w, 1)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Pictures (N, C, H, W) to logits (N,)."""
-        logits: Tensor = self.out(self.end(self.body(x)).flatten(1)).flatten()
+        # Channels last in the vector too: it costs no copy, and the gradient comes back in the layers' own layout.
+        features = self.end(self.body(x)).permute(0, 2, 3, 1).flatten(1)
+        logits: Tensor = self.out(features).flatten()
         return logits
 
 

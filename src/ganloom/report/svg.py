@@ -12,7 +12,7 @@ from ganloom.report.figures import kimg as kimg_text
 from ganloom.report.figures import short
 
 WIDTH, HEIGHT = 560, 264
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 34
+LEFT, RIGHT, TOP, BOTTOM = 62, 22, 12, 34
 MARKED = 40  # curves of no more points show each as a dot
 
 
@@ -161,8 +161,8 @@ def draw(chart: Chart, number: int, until: float, events: Sequence[dict[str, Any
         f'<p class="note">{note}</p><ul class="legend">{legend}</ul></figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" tabindex="0" role="img" '
         f'aria-label="{escape(chart.title)} over kimg: {escape(spoken)}. Arrow keys move the read-out.">'
-        f'<clipPath id="clip{number}"><rect {inside}/></clipPath>{_axes(x, y)}{_event_lines(events, x)}'
-        f'<g clip-path="url(#clip{number})">{curves}</g>'
+        f'<clipPath id="clip{number}"><rect {inside}/></clipPath>{_axes(x, y)}'
+        f'<g clip-path="url(#clip{number})">{curves}</g>{_event_lines(events, x)}'
         f'<line class="cursor" y1="{TOP}" y2="{HEIGHT - BOTTOM}" visibility="hidden"/>{dots}</svg>'
         f'<script type="application/json">{_data(chart, x, y)}</script></figure>'
     )
