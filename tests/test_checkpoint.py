@@ -94,7 +94,7 @@ def test_every_truncation_is_found(two: Path, file: str, where: float) -> None:
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_bit_in_the_manifest_never_passes_wrong_data(two: Path, where: float, bit: int) -> None:
     """Some flips leave a manifest that says the same (white space); then the data is the right one."""
-    at = lambda data: int(where * len(data))  # noqa: E731
+    at = lambda data: int(where * len(data))
     loaded = damage_and_load(
         two, "MANIFEST.json", lambda d: d[: at(d)] + bytes([d[at(d)] ^ (1 << bit)]) + d[at(d) + 1 :]
     )

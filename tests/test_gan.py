@@ -42,7 +42,7 @@ class Data:
 class Toy(GAN):
     """Two linear networks; ``made`` says the phases."""
 
-    def __init__(self, made: Any = None, cfg: Cfg = Cfg()) -> None:  # noqa: B008
+    def __init__(self, made: Any = None, cfg: Cfg = Cfg()) -> None:
         super().__init__(cfg)
         torch.manual_seed(0)
         self.G, self.D, self.E = nn.Linear(2, 2), nn.Linear(2, 1), nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
@@ -53,7 +53,10 @@ class Toy(GAN):
         return self.made(self) if self.made else [Phase("D", self.d_loss), Phase("G", self.g_loss)]
 
     def d_loss(self, batch: Batch) -> Terms:
-        return {"adv": self.D(self.G(self.z(len(batch.x))).detach()).mean() - self.D(batch.x).mean(), "seen": batch.x.mean()}
+        return {
+            "adv": self.D(self.G(self.z(len(batch.x))).detach()).mean() - self.D(batch.x).mean(),
+            "seen": batch.x.mean(),
+        }
 
     def g_loss(self, batch: Batch) -> Terms:
         return {"adv": -self.D(self.G(self.z(len(batch.x)))).mean()}
@@ -103,7 +106,12 @@ def test_ratio_is_written_with_repeat() -> None:
 
 def test_lazy_gain_and_pace() -> None:
     """Two lazy phases beside the main one: pace 1 / (1 + 1/16 + 1/4); betas to that power; the gradient 16 times."""
-    made = lambda g: [Phase("D", g.d_loss), Phase("D", g.d_loss, lazy=16), Phase("D", g.d_loss, lazy=4), Phase("G", g.g_loss)]  # noqa: E731
+    made = lambda g: [
+        Phase("D", g.d_loss),
+        Phase("D", g.d_loss, lazy=16),
+        Phase("D", g.d_loss, lazy=4),
+        Phase("G", g.g_loss),
+    ]
     trainer = run(Toy(made), 1)
     ratio = 1 / (1 + 1 / 16 + 1 / 4)
     group = next(o for key, o in trainer.optimizers.items() if key[0] == "D").param_groups[0]
@@ -116,7 +124,11 @@ def test_lazy_gain_and_pace() -> None:
 
 def test_windows_start_new_optimizers_and_freeze_the_rest() -> None:
     """f-AnoGAN's shape: G and D first, then E alone; G is then in eval mode and does not move, buffers included."""
-    made = lambda g: [Phase("E", g.e_loss, Adam(0.01), kimg=(0.012, math.inf)), Phase("G", g.g_loss, kimg=(0, 0.012)), Phase("D", g.d_loss, kimg=(0, 0.012))]  # noqa: E731,E501
+    made = lambda g: [
+        Phase("E", g.e_loss, Adam(0.01), kimg=(0.012, math.inf)),
+        Phase("G", g.g_loss, kimg=(0, 0.012)),
+        Phase("D", g.d_loss, kimg=(0, 0.012)),
+    ]
     gan = Toy(made)
     trainer = run(gan, 3)
     assert set(gan.updates) == {"G", "D"} and len(trainer.optimizers) == 1 and not gan.G.training and gan.E.training
@@ -130,7 +142,7 @@ def test_windows_start_new_optimizers_and_freeze_the_rest() -> None:
 
 
 def test_parts_of_networks_share_one_optimizer() -> None:
-    made = lambda g: [Phase("G E.0", g.e_loss, Adam(0.01)), Phase("D", g.d_loss)]  # noqa: E731
+    made = lambda g: [Phase("G E.0", g.e_loss, Adam(0.01)), Phase("D", g.d_loss)]
     gan = Toy(made)
     before = {k: v.clone() for k, v in gan.named_parameters()}
     run(gan, 1)
@@ -139,14 +151,14 @@ def test_parts_of_networks_share_one_optimizer() -> None:
 
 
 def test_groups() -> None:
-    made = lambda g: [Phase("E", g.e_loss, Adam(0.1, groups=(("1", 0.01),))), Phase("D", g.d_loss)]  # noqa: E731
+    made = lambda g: [Phase("E", g.e_loss, Adam(0.1, groups=(("1", 0.01),))), Phase("D", g.d_loss)]
     trainer = run(Toy(made), 1)
     rates = sorted(g["lr"] for g in next(o for k, o in trainer.optimizers.items() if k[0] == "E").param_groups)
     assert rates == pytest.approx([0.001, 0.1])
 
 
 def test_clip_limits_the_step_of_sgd() -> None:
-    made = lambda g: [Phase("D", g.d_loss, contract.SGD(1.0, clip=0.01)), Phase("G", g.g_loss)]  # noqa: E731
+    made = lambda g: [Phase("D", g.d_loss, contract.SGD(1.0, clip=0.01)), Phase("G", g.g_loss)]
     gan = Toy(made)
     before = torch.cat([p.detach().flatten().clone() for p in gan.D.parameters()])
     run(gan, 1)

@@ -74,12 +74,14 @@ def test_networks_take_any_shape(family: object, shape: tuple[int, int, int], cl
     assert D(x, c).shape == (2,)
     if classes:
         other = torch.tensor([1, 1])
-        assert not torch.equal(D(x, c), D(x, other)) and not torch.equal(G.eval()(torch.ones(2, 6), c), G(torch.ones(2, 6), other))
+        assert not torch.equal(D(x, c), D(x, other)) and not torch.equal(
+            G.eval()(torch.ones(2, 6), c), G(torch.ones(2, 6), other)
+        )
 
 
 def test_the_tutorials_dense_gan() -> None:
     G, D = dense.Generator((1, 28, 28)), dense.Discriminator((1, 28, 28))
-    linear = lambda net: [(m.in_features, m.out_features) for m in net.modules() if isinstance(m, nn.Linear)]  # noqa: E731
+    linear = lambda net: [(m.in_features, m.out_features) for m in net.modules() if isinstance(m, nn.Linear)]
     assert linear(G) == [(100, 256), (256, 512), (512, 1024), (1024, 784)]
     assert linear(D) == [(784, 512), (512, 256), (256, 1)]
 
@@ -87,7 +89,7 @@ def test_the_tutorials_dense_gan() -> None:
 def test_dcgan_parameter_counts() -> None:
     """The counts of the well-known 64 px architecture with 64 channels: G 3.6 M, D 2.8 M."""
     G, D = dcgan.Generator((3, 64, 64)), dcgan.Discriminator((3, 64, 64))
-    count = lambda net: sum(p.numel() for p in net.parameters())  # noqa: E731
+    count = lambda net: sum(p.numel() for p in net.parameters())
     # Ours has biases in G's last and D's first and last layer where the tutorial has none.
     assert count(G) == 3_576_704 + 3
     assert count(D) == 2_765_568 + 64 + 1

@@ -76,7 +76,7 @@ def test_gradient_penalties_of_a_linear_critic() -> None:
 
 
 def test_r1_of_a_quadratic_critic_is_at_the_real_points() -> None:
-    D = lambda x: x.square().sum(1) / 2  # noqa: E731  (gradient x)
+    D = lambda x: x.square().sum(1) / 2
     real, fake = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 1.0]])
     assert penalties.r1(D, real).item() == pytest.approx(12.5)
     assert penalties.r2(D, None, fake).item() == pytest.approx(0.5)

@@ -35,7 +35,9 @@ class Own(GAN):
         super().__init__()
         self.cfg = cfg
         n = int(torch.tensor(cfg.shape).prod())
-        self.G = nn.Sequential(nn.Linear(cfg.z_dim, 16), nn.ReLU(), nn.Linear(16, n), nn.Tanh(), nn.Unflatten(1, cfg.shape))
+        self.G = nn.Sequential(
+            nn.Linear(cfg.z_dim, 16), nn.ReLU(), nn.Linear(16, n), nn.Tanh(), nn.Unflatten(1, cfg.shape)
+        )
         self.D = nn.Sequential(nn.Flatten(), nn.Linear(n, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))
 
     def phases(self):

@@ -159,7 +159,9 @@ def test_points_and_configs(tmp_path: Path) -> None:
 
 def faulty_trainer(policy: str, bad: set[int]) -> Any:
     run = testing.trainer("gan", nan_policy=policy, max_rollbacks=2)
-    run.gan.D.out.register_forward_hook(lambda m, i, o: o * float("nan") if run.step in bad and m.weight.requires_grad else None)
+    run.gan.D.out.register_forward_hook(
+        lambda m, i, o: o * float("nan") if run.step in bad and m.weight.requires_grad else None
+    )
     return run
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ganloom import losses, metrics, penalties, testing
     from ganloom import data as data
+    from ganloom import losses, metrics, penalties, testing
     from ganloom.apps.evaluate import evaluate
     from ganloom.gan import GAN, Batch, Phase
     from ganloom.recipes import RECIPES

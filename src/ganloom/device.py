@@ -34,7 +34,7 @@ def bf16_gain(device_type: str) -> float:
     """How many times faster a convolution runs in bf16 than in float32 here; about 0.1 s, once a process."""
     device = torch.device(device_type)
     x = torch.randn(32, 64, 14, 14, device=device).to(memory_format=torch.channels_last)
-    conv = nn.Conv2d(64, 64, 3, padding=1).to(device, memory_format=torch.channels_last)
+    conv = nn.Conv2d(64, 64, 3, padding=1).to(device)
     best = {}
     try:
         for dtype in (torch.float32, torch.bfloat16):

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ganloom.batch import Batch as Batch
 from ganloom import randomness
+from ganloom.batch import Batch as Batch
 from ganloom.errors import BadInput
 from ganloom.precision import full_precision
 from ganloom.randomness import Rng as Rng
@@ -166,6 +166,8 @@ class GAN(nn.Module):
     kimg: float = math.inf
     """Thousands of real images drawn so far."""
     cfg: Any
+    G: Any
+    D: Any
 
     def __init__(self, cfg: Any = None) -> None:
         super().__init__()

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from ganloom.errors import GanloomError
 
-
 _PHASES, _REPEATS = 1 << 8, 1 << 12
 
 

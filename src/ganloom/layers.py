@@ -20,7 +20,11 @@ def plan_sizes(height: int, width: int, smallest: int = 4, most: int = 16) -> tu
 def crop(x: Tensor, height: int, width: int) -> Tensor:
     """The middle (N, C, height, width) of x."""
     top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
-    return x if not top and not left and x.shape[2:] == (height, width) else x[:, :, top : top + height, left : left + width]
+    return (
+        x
+        if not top and not left and x.shape[2:] == (height, width)
+        else x[:, :, top : top + height, left : left + width]
+    )
 
 
 class UpsampleConv(nn.Conv2d):
@@ -54,7 +58,12 @@ class DownsampleConv(nn.Conv2d):
 
 def _spread(weight: Tensor) -> Tensor:
     """A 3x3 kernel (O, C, 3, 3) correlated with 2x2 ones: (O, C, 4, 4)."""
-    return F.pad(weight, (1, 0, 1, 0)) + F.pad(weight, (0, 1, 1, 0)) + F.pad(weight, (1, 0, 0, 1)) + F.pad(weight, (0, 1, 0, 1))
+    return (
+        F.pad(weight, (1, 0, 1, 0))
+        + F.pad(weight, (0, 1, 1, 0))
+        + F.pad(weight, (1, 0, 0, 1))
+        + F.pad(weight, (0, 1, 0, 1))
+    )
 
 
 class MinibatchStddev(nn.Module):

@@ -25,7 +25,8 @@ def grad_norm(f: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         grads = torch.autograd.grad(out.sum(), leaves, create_graph=True)
     # Tensor.norm has gradient 0 at 0 where sqrt(sum of squares) would give NaN.
     flat = [g.flatten(1) for g in grads]
-    return (torch.cat(flat, 1) if len(flat) > 1 else flat[0]).norm(dim=1)
+    norm: Tensor = (torch.cat(flat, 1) if len(flat) > 1 else flat[0]).norm(dim=1)
+    return norm
 
 
 def between(real: Tensor, fake: Tensor) -> Tensor:

@@ -135,14 +135,12 @@ def _go(
 ) -> Run:
     judge = Judge(cfg.judge, cfg.seed)
     console = Console() if console is None else console
-    log = open(folder.path / "log.txt", "a", encoding="utf-8")  # noqa: SIM115 (closed below, also on errors)
+    log = open(folder.path / "log.txt", "a", encoding="utf-8")
     try:
         watching: list[Observer] = [Guarded(judge), Guarded(Grids(n=cfg.grid)), Jsonl(), console, Console(stream=log)]
         watching += [Guarded(observer) for observer in observers] + [Guarded(Report())]
         half_life = float(getattr(gan.cfg, "ema_kimg", 10.0))
-        trainer = Trainer(
-            gan, data, cfg, watching, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=half_life
-        )
+        trainer = Trainer(gan, data, cfg, watching, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=half_life)
         session = Session(folder, trainer, judge.take)
         if resume:
             loaded = session.load()
@@ -245,9 +243,9 @@ def _recipe_of(recipe: Any) -> tuple[ModuleType | None, Any, GAN | None]:
     if isinstance(recipe, str):
         module = recipes.find(recipe)
         return module, module.Config(), None
-    module = sys.modules.get(type(recipe).__module__)
-    if dataclasses.is_dataclass(recipe) and module is not None and hasattr(module, "MODEL"):
-        return module, recipe, None
+    home = sys.modules.get(type(recipe).__module__)
+    if dataclasses.is_dataclass(recipe) and home is not None and hasattr(home, "MODEL"):
+        return home, recipe, None
     raise BadInput(f"recipe must be a name, a recipe's Config or a GAN, got {type(recipe).__name__}")
 
 
@@ -294,7 +292,9 @@ def _sort_options(options: dict[str, Any], kind: type | None) -> tuple[dict[str,
     return sorted_
 
 
-def _open_data(data: Any, given: Any, gan: GAN | None, named: bool, options: dict[str, Any], extra: dict[str, Any]) -> Any:
+def _open_data(
+    data: Any, given: Any, gan: GAN | None, named: bool, options: dict[str, Any], extra: dict[str, Any]
+) -> Any:
     """The data in the shape that the model has, or, where nobody has said a shape, in the data's own."""
     cfg = given if gan is None else gan.cfg
     shape = options.get("shape") if named else getattr(cfg, "shape", None)
@@ -308,7 +308,12 @@ def _open_data(data: Any, given: Any, gan: GAN | None, named: bool, options: dic
 def _fit_to_data(given: Any, data: Any, options: dict[str, Any]) -> Any:
     """The config with what the data decide: shape and number of classes, unless the user said them."""
     names = {field.name for field in dataclasses.fields(given)}
-    if data.kind == "points" and "shape" in names and len(given.shape) == 3 and "..." not in str(type(given).__annotations__["shape"]):
+    if (
+        data.kind == "points"
+        and "shape" in names
+        and len(given.shape) == 3
+        and "..." not in str(type(given).__annotations__["shape"])
+    ):
         raise BadInput(f"{data.name} is a set of points, and this recipe makes pictures: use the recipe gan")
     changes: dict[str, Any] = {}
     if "shape" in names and "shape" not in options:
@@ -352,7 +357,10 @@ def _describe(folder: Folder, name: str, module: ModuleType | None, gan: GAN, cf
     if data.bad_files:
         lines = "".join(f"{_csv(path)},{_csv(reason)}\n" for path, reason in data.bad_files)
         (folder.path / "bad_files.csv").write_text("path,reason\n" + lines, encoding="utf-8")
-        print(f"{len(data.bad_files)} files could not be read and are left out: {folder.path / 'bad_files.csv'}", file=sys.stderr)
+        print(
+            f"{len(data.bad_files)} files could not be read and are left out: {folder.path / 'bad_files.csv'}",
+            file=sys.stderr,
+        )
 
 
 def _csv(text: str) -> str:
@@ -363,7 +371,10 @@ def _reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
     kept = described["data"]
     if data is not None:
         opened = datasets.open(
-            data, shape=tuple(described["config"]["shape"]), fit=kept["source"].get("fit") or "crop", flip=bool(kept["source"].get("flip"))
+            data,
+            shape=tuple(described["config"]["shape"]),
+            fit=kept["source"].get("fit") or "crop",
+            flip=bool(kept["source"].get("flip")),
         )
     else:
         source = dict(kept["source"])

@@ -115,8 +115,12 @@ def write_model(folder: Folder, trainer: Trainer) -> None:
     weights = trainer.average() or trainer.gan.state_dict()
     averaged = {name: t.cpu().contiguous() for name, t in weights.items()}
     config = folder.read("config.json")
-    described = {name: config[name] for name in ("format", "recipe", "config") if name in config}
-    described |= {"kimg": trainer.nimg / 1000, "data": config.get("data", {}).get("name"), "classes": config.get("classes")}
+    described: dict[str, Any] = {name: config[name] for name in ("format", "recipe", "config") if name in config}
+    described |= {
+        "kimg": trainer.nimg / 1000,
+        "data": config.get("data", {}).get("name"),
+        "classes": config.get("classes"),
+    }
     card = _card(described)
     checkpoint.replace_file(folder.model / "G.safetensors", safetensors.torch.save(averaged))
     checkpoint.replace_file(folder.model / "README.md", card.encode())

@@ -48,7 +48,8 @@ def make_data(shape: tuple[int, ...] = (1, 16, 16), n: int = 50) -> Any:
     """Random labelled pictures (n, H, W, C) uint8, or points."""
     rng = np.random.default_rng(0)
     labels = np.arange(n) % CLASSES
-    return datasets.open(rng.integers(0, 256, (n, *shape[1:], shape[0]), dtype=np.uint8), labels=labels, shape=shape)
+    pictures = rng.integers(0, 256, (n, *shape[1:], shape[0]), dtype=np.uint8)
+    return datasets.open(pictures, labels=labels, shape=(shape[0], shape[1], shape[2]))
 
 
 def trainer(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, **cfg: Any) -> Trainer:

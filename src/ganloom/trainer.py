@@ -101,7 +101,7 @@ class Trainer:
         self,
         gan: GAN,
         data: Any,
-        cfg: TrainConfig = TrainConfig(),  # noqa: B008 (frozen)
+        cfg: TrainConfig = TrainConfig(),
         observers: Sequence[Observer] = (),
         *,
         device: str = "cpu",
@@ -249,7 +249,9 @@ class Trainer:
         self.gan.kimg = self.ema.kimg = nimg / 1000
         active = [(i, p) for i, p in enumerate(self.phases) if p.kimg[0] <= nimg / 1000 < p.kimg[1]]
         if not active:
-            raise BadInput(f"no phase of {type(self.gan).__name__} is active at {nimg / 1000} kimg: its windows leave a gap")
+            raise BadInput(
+                f"no phase of {type(self.gan).__name__} is active at {nimg / 1000} kimg: its windows leave a gap"
+            )
         if active != self.active:
             self.active = active
             self._enter()
@@ -274,7 +276,9 @@ class Trainer:
         for _, phase in self.active:
             for name in net_names(phase):
                 optim.find(self.gan, name).train()
-        self._averages = [(_floats(optim.find(self.ema, n)), _floats(optim.find(self.gan, n))) for n in self.gan.averaged]
+        self._averages = [
+            (_floats(optim.find(self.ema, n)), _floats(optim.find(self.gan, n))) for n in self.gan.averaged
+        ]
 
     def _check_phases(self) -> None:
         if not self.phases:
@@ -301,7 +305,9 @@ class Trainer:
     def fit(self) -> str:
         """Train to ``total_kimg``; returns "finished", or the name of the signal that stopped it."""
         if self.cfg.micro_batch and self.gan.splits_by is None:
-            self.event("warning", "this recipe's losses need the whole batch (batch statistics): micro-batches change it")
+            self.event(
+                "warning", "this recipe's losses need the whole batch (batch statistics): micro-batches change it"
+            )
         self.start_nimg = self.nimg
         reason = "failed"
         self._started = self._tick_time = time.perf_counter()

@@ -63,7 +63,9 @@ def evaluate(
     found = measure_model(model, opened, intervals=intervals, **options)
     best = _other_best(path) if both else None
     if best and path is not None:
-        other = measure_model(load(path, checkpoint="best", gan=gan, device=device), opened, intervals=intervals, **options)
+        other = measure_model(
+            load(path, checkpoint="best", gan=gan, device=device), opened, intervals=intervals, **options
+        )
         found = _beside(found, other, f"best ({best})")
     found = replace(found, warnings=(*warnings, *found.warnings))
     result = found.to_dict() | {

@@ -77,7 +77,9 @@ def _labels(gan: GAN, names: list[str] | None, c: str | int | None, n: int) -> t
     elif str(c).lstrip("-").isdigit() and 0 <= int(c) < classes:
         wanted = [int(c)]
     else:
-        raise BadInput(f'--c "{c}" is no class of this run{did_you_mean(str(c), known)}: it has {", ".join(known)}, or 0..{classes - 1}')
+        raise BadInput(
+            f'--c "{c}" is no class of this run{did_you_mean(str(c), known)}: it has {", ".join(known)}, or 0..{classes - 1}'
+        )
     labels = torch.tensor(wanted).repeat_interleave(n)
     plain = ["".join(ch if ch.isalnum() or ch in "-_" else "-" for ch in name) for name in known]
     return labels, [plain[i] for i in labels.tolist()]

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from ganloom import allocator, recipes
-from ganloom import data as datasets
 from ganloom.device import choose_device, choose_precision
 from ganloom.report.figures import duration
 from ganloom.run import prepare
@@ -84,8 +83,8 @@ def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int
         device=device,
         precision=precision,
         batch_size=int(gan.cfg.batch_size),
-        g_parameters=sum(p.numel() for p in gan.G.parameters()),
-        d_parameters=sum(p.numel() for p in gan.D.parameters()),
+        g_parameters=_parameters(gan.G),
+        d_parameters=_parameters(gan.D),
         img_per_s=speed,
         memory=_peak_memory(device),
         steps=done,
@@ -109,6 +108,10 @@ def _probe(trainer: Trainer, steps: int) -> tuple[int, float]:
     return done, (trainer.nimg - nimg) / (time.perf_counter() - start)
 
 
+def _parameters(net: torch.nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters())
+
+
 def _length(pictures: int, own: float) -> float:
     """The recipe's own length, longer for large sets: each picture should be seen ten times."""
     return max(own, math.ceil(pictures / 1000) * 10.0)
@@ -129,7 +132,9 @@ def _notes(data: Any, recipe: str, seconds: float) -> list[str]:
         flip = "" if data.flip else "; --flip doubles them if left and right mean the same"
         notes.append(f"{len(data)} pictures are few: D will learn them by heart, watch for the best checkpoint{flip}")
     if data.n_classes > 1 and recipe != "cgan":
-        notes.append(f"the data has {data.n_classes} classes: `ganloom train cgan` makes pictures of a class you choose")
+        notes.append(
+            f"the data has {data.n_classes} classes: `ganloom train cgan` makes pictures of a class you choose"
+        )
     if seconds > 24 * 3600:
         notes.append("that is more than a day: a smaller --shape costs a quarter for half the side")
     return notes

@@ -34,7 +34,9 @@ def run(argv: Sequence[str]) -> None:
         parse(Arguments, argv if argv else ["--help"], "data check")
         return
     if argv[0] != "check":
-        raise BadInput(f'unknown command "data {argv[0]}"{did_you_mean(argv[0], ["check"])}: use `ganloom data check DIR`')
+        raise BadInput(
+            f'unknown command "data {argv[0]}"{did_you_mean(argv[0], ["check"])}: use `ganloom data check DIR`'
+        )
     args = parse(Arguments, argv[1:], "data check")
     report = datasets.check(args.data, shape=args.shape, fit=args.fit)
     print(json.dumps(report.to_dict()) if args.json else "\n".join(report.lines()))

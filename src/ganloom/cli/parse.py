@@ -30,11 +30,21 @@ def parse(kind: type[T], argv: Sequence[str], prog: str) -> T:
 
 def _first_fault(box: str) -> str:
     """The message in tyro's box, on one line, with its nearest suggestion."""
-    lines = [line.strip("│╭╮╰╯─ \t") if "─" not in line[2:40] else "" for line in box.splitlines()]
+    # Rules and titles part the box; which characters draw it depends on the terminal.
+    lines = ["" if re.search(r"[─-]{5}", line) else line.strip(" │|\t") for line in box.splitlines()]
     parts = [part for part in "\n".join(lines).split("\n\n") if part.strip()]
+    if len(parts) > 1 and re.fullmatch(r"\s*[A-Z][a-z]+ [a-z]+\s*", parts[0]):  # a title on a line of its own
+        del parts[0]
     said = " ".join((parts[0] if parts else "the arguments cannot be read").split()).rstrip(".")
+    said = re.sub(
+        r"^Error parsing (--\S+): no type matching \S+ could be instantiated from \['(.*)'\]$", _mistyped, said
+    )
     near = re.search(r"Perhaps you meant:?\s+(--[\w.-]+)", " ".join("\n".join(parts[1:]).split()))
     return said + (f" (did you mean {near.group(1)}?)" if near else "")
+
+
+def _mistyped(found: re.Match[str]) -> str:
+    return f'{found.group(1)} cannot be "{found.group(2)}"'
 
 
 def given_fields(kind: Any, argv: Sequence[str]) -> set[str]:

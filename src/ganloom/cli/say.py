@@ -11,7 +11,11 @@ def finished(run: Run, as_json: bool) -> None:
     """The end of a training."""
     last = run.metrics[-1] if run.metrics else {}
     if as_json:
-        print(json.dumps({"run": str(run.path), "reason": run.reason, "report": str(run.path / "report.html"), "last": last}))
+        print(
+            json.dumps(
+                {"run": str(run.path), "reason": run.reason, "report": str(run.path / "report.html"), "last": last}
+            )
+        )
         return
     if run.reason != "finished":
         print(f"stopped by {run.reason}, saved: {run.path}")
@@ -32,4 +36,6 @@ def table(rows: list[dict[str, Any]]) -> str:
     columns = list(rows[0])
     cells = [columns, *[[str(row[column]) for column in columns] for row in rows]]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells
+    )

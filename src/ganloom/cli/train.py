@@ -63,7 +63,11 @@ def _arguments(name: str, module: Any) -> type:
     made = dataclasses.make_dataclass(
         "Arguments",
         [
-            ("recipe", Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE", help="see `ganloom recipes`")], name),
+            (
+                "recipe",
+                Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE", help="see `ganloom recipes`")],
+                name,
+            ),
             (
                 "data",
                 Annotated[
@@ -80,7 +84,9 @@ def _arguments(name: str, module: Any) -> type:
         frozen=True,
     )
     others = ", ".join(recipes.RECIPES)
-    made.__doc__ = f"Train {name}: {described} Recipes: {others}. --help after a recipe's name shows that recipe's flags."
+    made.__doc__ = (
+        f"Train {name}: {described} Recipes: {others}. --help after a recipe's name shows that recipe's flags."
+    )
     return made
 
 

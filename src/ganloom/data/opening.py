@@ -66,7 +66,7 @@ def open(
     text = os.fspath(source)
     if isinstance(source, str) and builtin.is_builtin(text):
         data = _open_builtin(text, asked, progress)
-    elif os.path.isdir(text) or text.lower().endswith(".zip") and os.path.exists(text):
+    elif os.path.isdir(text) or (text.lower().endswith(".zip") and os.path.exists(text)):
         _picture_shape(asked)
         data = open_files(text, asked, cache, progress)
     elif os.path.exists(text):

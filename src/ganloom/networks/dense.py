@@ -95,4 +95,5 @@ class Maxout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, F x pieces) -> (N, F)."""
-        return x.unflatten(1, (-1, self.pieces)).amax(2)
+        pieces: Tensor = x.unflatten(1, (-1, self.pieces))
+        return pieces.amax(2)

@@ -34,7 +34,9 @@ class CriticBlock(nn.Module):
     def __init__(self, channels: int, out_channels: int, *, down: bool, first: bool = False) -> None:
         super().__init__()
         last: nn.Module
-        last = DownsampleConv(out_channels, out_channels) if down else nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        last = (
+            DownsampleConv(out_channels, out_channels) if down else nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        )
         start: list[nn.Module] = [] if first else [nn.ReLU()]
         self.main = nn.Sequential(*start, nn.Conv2d(channels, out_channels, 3, padding=1), nn.ReLU(), last)
         skip: list[nn.Module] = [nn.AvgPool2d(2)] if down else []

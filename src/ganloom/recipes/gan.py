@@ -76,7 +76,11 @@ class VanillaGAN(GAN):
 
     def z(self, n: int) -> Tensor:
         """Normal latents; the paper's are uniform with the same variance."""
-        return self.randn(n, self.cfg.z_dim) if self.cfg.body == "dense" else (self.rand(n, self.cfg.z_dim) - 0.5) * 12**0.5
+        return (
+            self.randn(n, self.cfg.z_dim)
+            if self.cfg.body == "dense"
+            else (self.rand(n, self.cfg.z_dim) - 0.5) * 12**0.5
+        )
 
     def d_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():

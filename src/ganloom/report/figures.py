@@ -32,6 +32,8 @@ def short(value: Any) -> str:
         return f"{x:.2e}"
     if size >= 1000:
         return f"{x:,.0f}".replace(",", "\u2009")
+    if 0 < size < 0.1:
+        return f"{x:.3g}"
     return f"{x:.{1 if size >= 100 else 2 if size >= 1 else 3}f}"
 
 

@@ -6,6 +6,7 @@
     if (v === null) return "–";
     const size = Math.abs(v);
     if (size && (size < 1e-3 || size >= 1e7)) return v.toExponential(2);
+    if (size && size < 0.1) return String(Number(v.toPrecision(3)));
     return size >= 1000 ? Math.round(v).toLocaleString("en").replaceAll(",", "\u2009")
       : v.toFixed(size >= 100 ? 1 : size >= 1 ? 2 : 3);
   };

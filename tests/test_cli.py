@@ -1,0 +1,221 @@
+"""The command line: what it prints, what it writes, and one line with the right exit code for every fault."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganloom.cli import COMMANDS, main
+
+RNG = np.random.default_rng(0)
+TINY = "--width 4 --batch-size 8 --total-kimg 0.2 --kimg-per-tick 0.1 --judge 0 --grid 4".split()
+
+
+def call(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+    """(exit code, stdout, stderr) of a command."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as left:
+        main(list(args))
+    out, err = capsys.readouterr()
+    return int(left.value.code or 0), out, err
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders of pictures of mixed sizes and modes."""
+    root = tmp_path_factory.mktemp("pictures")
+    for i in range(40):
+        w, h = int(RNG.integers(20, 60)), int(RNG.integers(20, 60))
+        mode = ("L", "RGB", "RGBA", "RGB")[i % 4]
+        bands = len(Image.new(mode, (1, 1)).getbands())
+        pixels = RNG.integers(0, 256, (h, w, bands), dtype=np.uint8)
+        kind = root / ("cats" if i % 2 else "dogs & co")
+        kind.mkdir(exist_ok=True)
+        Image.fromarray(pixels.squeeze() if bands == 1 else pixels, mode=None).save(kind / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small class-conditional run."""
+    path = tmp_path_factory.mktemp("runs") / "a"
+    with pytest.raises(SystemExit) as left:
+        main(["train", "cgan", str(folder), "--out", str(path), "--shape", "3", "16", "16", *TINY])
+    assert not left.value.code
+    return path
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        ("trian", 'did you mean "train"'),
+        ("train dgcan", 'did you mean "dcgan"'),
+        ("train dcgan no/such/folder", "no/such/folder"),
+        ("train dcgan fashion-10", 'did you mean "fashion-10k"'),
+        ("train dcgan --totl-kimg 3", "did you mean --total-kimg"),
+        ("train dcgan --total-kimg three", "--total-kimg"),
+        ("train dcgan --total-kimg 0", "--total-kimg must be above 0"),
+        ("train dcgan --shape 3 64", "--shape"),
+        ("train wgan-gp --body mlp", "--body"),
+        ("train dcgan --fit stretch", "--fit"),
+        ("train dcgan --g-opt.betas 0.5 1.5", "betas must lie in"),
+        ("train dcgan --device cuda:99", "--device cuda:99"),
+        ("train default --gamma -1", "--gamma must not be negative"),
+        ("resume no/such/run", "no run at"),
+        ("resume", "RUN"),
+        ("sample no/such/run", "no run at"),
+        ("evaluate no/such/run", "no run at"),
+        ("data chek x", 'did you mean "check"'),
+        ("data check no/such/folder", "no/such/folder"),
+        ("plan no/such/folder", "no/such/folder"),
+        ("bench stp", 'did you mean "step"'),
+    ],
+)
+def test_faults_are_one_line(args: str, text: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        code, out, err = call(capsys, *args.split())
+    assert code == 2 and not out, (code, out)
+    assert text in err and err.startswith("error: ") and err.count("\n") == 1, err
+    assert not list(tmp_path.iterdir()), "a refused command leaves nothing behind"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, command, "--help")
+    assert code == 0 and "usage: ganloom" in out
+
+
+def test_help_of_a_recipe_shows_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "train", "wgan-gp", "--help")
+    assert code == 0 and "--gp-weight" in out and "--g-opt.lr" in out and "--nan-policy" in out
+
+
+def test_version_and_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert re.match(r"ganloom \d", call(capsys, "--version")[1])
+    code, out, _ = call(capsys, "recipes")
+    assert code == 0 and "wgan-gp" in out and "arXiv:1704.00028" in out and "next: " in out
+    rows = json.loads(call(capsys, "recipes", "--json")[1])["recipes"]
+    assert {row["recipe"] for row in rows} >= {"default", "gan", "dcgan", "cgan", "wgan-gp"}
+
+
+@pytest.mark.parametrize("shape", [(1, 48, 32), (3, 48, 32), (4, 48, 32), None])
+def test_any_folder_trains_and_ends_with_a_report(
+    shape: tuple[int, ...] | None, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    extra = ["--shape", *map(str, shape)] if shape else []
+    code, out, err = call(capsys, "train", "dcgan", str(folder), "--out", str(tmp_path / "r"), *TINY, *extra)
+    assert code == 0, err
+    assert "report.html" in out and f"next: ganloom sample {tmp_path / 'r'}" in out
+    assert (tmp_path / "r" / "report.html").stat().st_size > 5000
+    with Image.open(tmp_path / "r" / "samples" / "reals.png") as grid:
+        assert len(grid.getbands()) == (shape[0] if shape else 3)
+        assert not shape or grid.height > grid.width
+
+
+def test_a_folder_alone_is_trained_by_the_default(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = call(capsys, "train", str(folder), "--out", str(tmp_path / "r"), *TINY, "--shape", "3", "16", "16")
+    assert code == 0, err
+    assert json.loads((tmp_path / "r" / "config.json").read_text())["recipe"] == "default"
+
+
+def test_flags_before_the_recipe(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "r")
+    code, _, err = call(capsys, "train", "--out", out, "--shape", "3", "16", "16", *TINY, "dcgan", str(folder))
+    assert code == 0, err
+    assert json.loads((tmp_path / "r" / "config.json").read_text())["recipe"] == "dcgan"
+
+
+def test_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["train", "gan", "fashion-10k", "--out", str(tmp_path / "r"), "--json", "--total-kimg", "0.3"]
+    code, out, _ = call(capsys, *args, "--kimg-per-tick", "0.1", "--judge", "0")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and len(lines) >= 3 and lines[-1]["run"] == str(tmp_path / "r") and "D/adv" in lines[0]
+
+
+def test_resume(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(tmp_path / "r")
+    call(capsys, "train", "dcgan", str(folder), "--out", run, *TINY, "--shape", "1", "16", "16")
+    code, _, err = call(capsys, "resume", run)
+    assert code == 2 and "already at" in err
+    code, out, _ = call(capsys, "resume", run, "--total-kimg", "0.3")
+    assert code == 0 and "0.304 kimg" in out
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_sample_is_seeded_to_the_byte(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def draw(name: str, *args: str) -> dict[str, bytes]:
+        code, out, err = call(capsys, "sample", str(run), "--out", str(tmp_path / name), *args)
+        assert code == 0 and "wrote" in out, err
+        return files_of(tmp_path / name)
+
+    a, b = draw("a", "--n", "5", "--seed", "3"), draw("b", "--n", "5", "--seed", "3")
+    assert a == b and set(a) == {"grid.png", *(f"seed{i:06d}.png" for i in range(3, 8))}
+    assert draw("c", "--n", "5", "--seed", "4")["seed000004.png"] != b""
+    named, counted = draw("d", "--n", "2", "--c", "cats"), draw("e", "--n", "2", "--c", "0")
+    assert named == counted and "cats/seed000000.png" in named
+    every = draw("f", "--n", "2", "--c", "all")
+    assert {Path(k).parent.name for k in every if "/" in k} == {"cats", "dogs---co"} and len(every) == 5
+
+
+def test_sample_refuses(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("x")
+    for args, text in (
+        (["--out", str(tmp_path / "full")], "nothing is overwritten"),
+        (["--c", "birds"], "is no class"),
+        (["--c", "7"], "is no class"),
+        (["--n", "0"], "--n must be"),
+        (["--checkpoint", "kimg-999999"], "has no checkpoint"),
+    ):
+        code, _, err = call(capsys, "sample", str(run), *args)
+        assert code == 2 and text in err and err.count("\n") == 1, err
+
+
+def test_evaluate_prints_the_floor_and_noise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(tmp_path / "r")
+    args = ["train", "gan", "fashion-10k", "--out", run, "--total-kimg", "0.3", "--judge", "0"]
+    assert call(capsys, *args)[0] == 0
+    code, out, err = call(capsys, "evaluate", run, "--n", "300")
+    assert code == 0, err
+    for word in ("generated", "real (other half)", "noise", "fd_fashion300", "coverage_fashion300", "95 % intervals"):
+        assert word in out
+    found: dict[str, Any] = json.loads((tmp_path / "r" / "metrics.json").read_text())
+    rows = found["rows"]
+    fd = {name: row["fd_fashion300"]["value"] for name, row in rows.items()}
+    assert fd["real (other half)"] < fd["generated"] and fd["real (other half)"] < fd["noise"]
+
+
+def test_plan(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = call(capsys, "plan", str(folder), "--steps", "2", "--shape", "3", "16", "16")
+    assert code == 0, err
+    for word in ("40 pictures", "3x16x16", "img/s", "MiB", "next: ganloom train default", "few"):
+        assert word in out, out
+    found = json.loads(call(capsys, "plan", str(folder), "--steps", "1", "--json", "--shape", "3", "16", "16")[1])
+    assert found["img_per_s"] > 0 and found["classes"] == 2
+
+
+def test_bad_files_are_listed_and_training_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "mixed"
+    root.mkdir()
+    for i in range(100):
+        path = root / f"{i:03d}.png"
+        if i % 10:
+            Image.fromarray(RNG.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
+        else:
+            path.write_bytes([b"", b"no picture", b"\x89PNG\r\n\x1a\n"][i // 10 % 3])
+    code, _, err = call(capsys, "train", "dcgan", str(root), "--out", str(tmp_path / "r"), *TINY)
+    assert code == 0 and "10 files could not be read" in err
+    listed = (tmp_path / "r" / "bad_files.csv").read_text().splitlines()[1:]
+    assert sorted(re.findall(r"(\d{3})\.png", "\n".join(listed))) == [f"{i:03d}" for i in range(0, 100, 10)]
+    code, out, _ = call(capsys, "data", "check", str(root))
+    assert code == 0 and "10" in out and "next: ganloom train" in out

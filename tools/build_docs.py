@@ -1,0 +1,163 @@
+"""Writes docs/overview.md, docs/recipes.md, docs/api.md and docs/commands.md from the docstrings; --check compares."""
+
+import ast
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE, DOCS = ROOT / "src" / "ganloom", ROOT / "docs"
+NOTE = "<!-- written by `make docs` from the docstrings: change those -->\n\n"
+PUBLIC = (
+    "run.py",
+    "gan.py",
+    "losses.py",
+    "penalties.py",
+    "trainer.py",
+    "data",
+    "metrics",
+    "apps",
+    "testing.py",
+    "images.py",
+)
+
+
+def overview() -> str:
+    """A line a file."""
+    lines = [
+        "# The house, a line a file\n",
+        "How the parts hang together stands in [architecture.md](architecture.md).\n",
+    ]
+    for folder in sorted({path.parent for path in SOURCE.rglob("*.py")}):
+        lines.append(f"## {folder.relative_to(ROOT)}/\n")
+        for path in sorted(folder.glob("*.py")):
+            text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            lines.append(f"- `{path.name}`: {first_paragraph(text)}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def first_paragraph(text: str) -> str:
+    """The first paragraph, on one line."""
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def recipes() -> str:
+    """The table of recipes, and each one's own words and fields."""
+    from ganloom.config import to_dict
+    from ganloom.recipes import RECIPES
+
+    lines = ["# The recipes\n", "| recipe | what | paper | needs labels |", "|---|---|---|---|"]
+    for name, module in RECIPES.items():
+        needs = "yes" if getattr(module.Config(), "n_classes", 0) else "no"
+        lines.append(f"| [{name}](#{name}) | {module.TITLE} | {module.PAPER} | {needs} |")
+    for name, module in RECIPES.items():
+        file = Path(str(module.__file__)).name
+        lines += [f"\n## {name}\n", f"`ganloom train {name} DATA` · `src/ganloom/recipes/{file}`\n"]
+        lines += ["```text", (module.__doc__ or "").strip(), "```\n", "| field | default | what |", "|---|---|---|"]
+        docs = field_docs(Path(str(module.__file__)), "Config")
+        plain = to_dict(module.Config())
+        for field in dataclasses.fields(module.Config):
+            value = plain[field.name]
+            shown = value if not isinstance(value, dict) else optimizer(value)
+            lines.append(f"| `{field.name}` | `{shown}` | {docs.get(field.name, '').replace('|', '/')} |")
+    return "\n".join(lines) + "\n"
+
+
+def optimizer(value: dict[str, object]) -> str:
+    """An optimizer in a table's cell: its kind, rate and betas."""
+    parts = [f"lr={value['lr']}"] + [f"{k}={value[k]}" for k in ("betas", "momentum") if k in value]
+    return f"{value['type']}({', '.join(parts)}{', schedule' if value.get('schedule') else ''})"
+
+
+def field_docs(path: Path, name: str) -> dict[str, str]:
+    """The docstrings that stand below a dataclass's fields."""
+    found: dict[str, str] = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            for field, text in zip(node.body, node.body[1:], strict=False):
+                if (
+                    isinstance(field, ast.AnnAssign)
+                    and isinstance(text, ast.Expr)
+                    and isinstance(text.value, ast.Constant)
+                ):
+                    found[ast.unparse(field.target)] = " ".join(str(text.value.value).split())
+    return found
+
+
+def api() -> str:
+    """Public functions and classes with their signatures and docstrings."""
+    lines = ["# The Python API\n"]
+    files = [
+        p
+        for name in PUBLIC
+        for p in ([SOURCE / name] if name.endswith(".py") else sorted((SOURCE / name).glob("*.py")))
+    ]
+    for path in files:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        parts = [part for node in tree.body if (part := entry(node))]
+        if parts:
+            module = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
+            lines += [f"## {module}\n", first_paragraph(ast.get_docstring(tree) or "") + "\n", *parts]
+    return "\n".join(lines) + "\n"
+
+
+def entry(node: ast.stmt) -> str:
+    """One function or class, or nothing for what is private."""
+    if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
+        return ""
+    text = ast.get_docstring(node) or ""
+    if isinstance(node, ast.FunctionDef):
+        returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+        head = f"{node.name}({ast.unparse(node.args)}){returns}"
+    else:
+        head = f"class {node.name}"
+    methods = []
+    for inner in node.body if isinstance(node, ast.ClassDef) else []:
+        if isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_") and ast.get_docstring(inner):
+            methods.append(
+                f"- `{inner.name}({ast.unparse(inner.args)})`: {first_paragraph(ast.get_docstring(inner) or '')}"
+            )
+    return f"### `{head}`\n\n{text}\n" + ("\n" + "\n".join(methods) + "\n" if methods else "")
+
+
+def commands() -> str:
+    """Every command's --help."""
+    from ganloom.cli import COMMANDS
+
+    lines = ["# The commands\n", "```text", said(), "```\n"]
+    for name in COMMANDS:
+        words = {"data": ["data", "check"], "bench": ["bench", "step"]}.get(name, [name])
+        lines += [f"## ganloom {' '.join(words)}\n", "```text", said(*words), "```\n"]
+    return "\n".join(lines)
+
+
+def said(*words: str) -> str:
+    """What ``ganloom WORDS --help`` prints, 100 columns wide and without colours."""
+    code = "from ganloom.cli import main; main()"
+    env = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, "--help"], capture_output=True, text=True, env=env, check=True
+    )
+    return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
+
+
+def main() -> int:
+    """Write the pages, or with --check say which are not what they would be."""
+    pages = {"overview.md": overview, "recipes.md": recipes, "api.md": api, "commands.md": commands}
+    stale = []
+    for name, make in pages.items():
+        path, text = DOCS / name, NOTE + make().rstrip() + "\n"
+        if "--check" in sys.argv:
+            stale += [name] if not path.exists() or path.read_text(encoding="utf-8") != text else []
+        else:
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        print(f"docs are out of date: {', '.join(stale)}; run `make docs`")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
