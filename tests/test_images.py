@@ -62,7 +62,8 @@ def test_equal_pixels_give_equal_bytes_and_no_traces(tmp_path: Path) -> None:
     assert images.save_png(np.asarray(picture), tmp_path / "z.png").read_bytes() == first
     assert picture.info, "the caller's picture was changed"
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["x.png", "y.png", "z.png"]
-    assert (np.asarray(Image.open(tmp_path / "z.png")) == np.asarray(picture)).all()
+    with Image.open(tmp_path / "z.png") as saved:
+        assert (np.asarray(saved) == np.asarray(picture)).all()
 
 
 def test_a_failed_save_leaves_the_old_file_and_no_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +102,8 @@ def test_scatter_draws_points_modes_and_counts_the_rest() -> None:
 
 @pytest.mark.parametrize(
     ("n", "classes", "columns", "rows"),
-    [(64, 10, 6, list(range(10))), (64, 2, 8, [0] * 4 + [1] * 4), (64, 16, 4, list(range(16))), (4, 1, 2, [0, 0]), (1, 5, 1, [0])],
+    [(64, 10, 6, list(range(10))), (64, 2, 8, [0] * 4 + [1] * 4), (64, 16, 4, list(range(16))), (4, 1, 2, [0, 0]),
+     (1, 5, 1, [0])],
 )  # fmt: skip
 def test_class_rows(n: int, classes: int, columns: int, rows: list[int]) -> None:
     assert images.class_rows(n, classes) == (columns, rows)

@@ -94,7 +94,7 @@ def test_console_writes_a_line_a_tick() -> None:
     console.on_end(trainer, "finished")
     first, second = out.getvalue().splitlines()
     assert first == (
-        "kimg 12.0/200  D 0.610  G 1.84  D(real) 0.700  D(fake) -0.400  |gD| 0.380  |gG| 0.420  41.00 img/s  left 1 h 16 m"
+        "kimg 12.0/200  D 0.610  G 1.84  D(real) 0.700  D(fake) -0.400  |gD| 0.380  |gG| 0.420  41 img/s  left 1 h 16 m"
     )
     assert "G nan" in second and "fd_fashion2k 45.12" in second and "partial" not in second
 
@@ -274,7 +274,8 @@ def test_grids_of_a_conditional_model_have_a_class_a_row(tmp_path: Path) -> None
     n, _, c = trainer.ema.calls[0]
     assert c is not None and n == 16 and c.dtype == torch.int64
     assert c.reshape(4, 4).tolist() == [[k] * 4 for k in range(4)]
-    sheet = np.asarray(Image.open(tmp_path / "samples/reals.png"))
+    with Image.open(tmp_path / "samples/reals.png") as saved:
+        sheet = np.asarray(saved)
     height, width = sheet.shape
     centres = sheet[height // 8 :: height // 4, width // 8 :: width // 4][:4, :4]
     assert centres.tolist() == [[value] * 4 for value in (0, 85, 170, 255)]
@@ -296,7 +297,8 @@ def test_grids_of_points_are_scatter_plots_and_tables_are_left_alone(tmp_path: P
     points = FakeTrainer(tmp_path / "points", shape=(2,))
     Grids().on_start(points)
     assert points.ema.calls[0][0] == Grids.POINTS
-    assert Image.open(tmp_path / "points/samples/00000000.png").size == (512, 512)
+    with Image.open(tmp_path / "points/samples/00000000.png") as saved:
+        assert saved.size == (512, 512)
     table = FakeTrainer(tmp_path / "table", shape=(9,))
     grids = Grids()
     grids.on_start(table)

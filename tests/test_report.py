@@ -134,14 +134,16 @@ def test_text_of_the_run_is_escaped_everywhere(tmp_path: Path) -> None:
     lines(run / "events.jsonl", [{"kimg": 1.0, "kind": EVIL, "text": EVIL, "time": EVIL}])
     (run / "bad_files.csv").write_text(f'path,reason\n"{EVIL.replace(chr(34), chr(34) * 2)}",{EVIL[:-2]}\n')
     (run / "metrics.json").write_text(
-        json.dumps({"rows": [{"name": EVIL, EVIL: EVIL}], "protocol": {EVIL: EVIL}, "warnings": [EVIL], "class_counts": {EVIL: [1]}})
+        json.dumps({"rows": [{"name": EVIL, EVIL: EVIL}], "protocol": {EVIL: EVIL}, "warnings": [EVIL],
+                    "class_counts": {EVIL: [1]}})
     )  # fmt: skip
     evil = {EVIL: EVIL, "nested": {EVIL: [EVIL]}}
     (run / "config.json").write_text(
         json.dumps({"recipe": EVIL, "config": evil, "defaults": {EVIL: 1}, "train": evil, "data": {"name": EVIL}})
     )
     (run / "run.json").write_text(
-        json.dumps({"state": EVIL, "command": [EVIL], "versions": evil, "device": EVIL, "started": EVIL, "exit_reason": EVIL})
+        json.dumps({"state": EVIL, "command": [EVIL], "versions": evil, "device": EVIL, "started": EVIL,
+                    "exit_reason": EVIL})
     )  # fmt: skip
     text = page(run)
     parse(text)

@@ -27,8 +27,8 @@ class Guard:
 
     def __init__(self, device: torch.device, sticky: bool = True) -> None:
         self.sticky = sticky
-        self.bad = torch.zeros((), device=device)
-        self.found_inf = torch.zeros((), device=device)
+        self.bad = torch.zeros((), dtype=torch.float32, device=device)
+        self.found_inf = torch.zeros((), dtype=torch.float32, device=device)
         self.where = torch.full((), -1, dtype=torch.int64, device=device)
 
     def check(self, norm: Tensor, step: int, phase: int, repeat: int) -> Tensor:

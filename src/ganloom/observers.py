@@ -148,6 +148,10 @@ class Console(Observer):
         ahead = max(0.0, trainer.total_nimg - trainer.nimg)
         return ahead * len(self._speeds) / sum(self._speeds) if self._speeds else math.inf
 
+    def _speed(self) -> str:
+        last = self._speeds[-1] if self._speeds else math.nan
+        return f"{last:.0f}" if last >= 10 else short(last)
+
     def _clock(self, trainer: Any) -> str:
         return f"{trainer.nimg / 1000:.1f}" + (
             f"/{kimg(trainer.total_nimg / 1000)}" if math.isfinite(trainer.total_nimg) else ""
@@ -156,7 +160,7 @@ class Console(Observer):
     def _line(self, trainer: Any, row: Row) -> str:
         shown = [f"kimg {self._clock(trainer)}", *(f"{name} {value}" for name, value in headline(row))]
         if self._speeds:
-            shown.append(f"{short(row.get('img_per_s'))} img/s")
+            shown.append(f"{self._speed()} img/s")
         if math.isfinite(left := self._left(trainer)):
             shown.append(f"left {duration(left)}")
         return "  ".join(shown)
@@ -169,11 +173,10 @@ class Console(Observer):
         left = self._left(trainer)
         times = f"elapsed {duration(time.monotonic() - self._started)}"
         times += f"   left {duration(left)}" if math.isfinite(left) else ""
-        speed = short(self._speeds[-1]) if self._speeds else "–"
         table.add_row("kimg", text(self._clock(trainer), style="bold"))
         if known:
             table.add_row("", bar(total=trainer.total_nimg, completed=min(trainer.nimg, trainer.total_nimg), width=40))
-        table.add_row("", text(f"{speed} img/s   {times}"))
+        table.add_row("", text(f"{self._speed()} img/s   {times}"))
         for name, value in headline(self._row):
             table.add_row(text(name, style="dim"), text(value))
         return table
