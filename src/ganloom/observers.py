@@ -146,7 +146,7 @@ class Console(Observer):
     def _left(self, trainer: Any) -> float:
         """Seconds to the end at the speed of the last ticks; infinite where unknown."""
         ahead = max(0.0, trainer.total_nimg - trainer.nimg)
-        return ahead * len(self._speeds) / sum(self._speeds) if self._speeds else math.inf
+        return ahead * sum(1 / v for v in self._speeds) / len(self._speeds) if self._speeds else math.inf
 
     def _speed(self) -> str:
         last = self._speeds[-1] if self._speeds else math.nan

@@ -133,15 +133,15 @@ def _go(
     *,
     resume: bool,
 ) -> Run:
-    judge = Judge(cfg.judge, cfg.seed)
+    judge, report = Judge(cfg.judge, cfg.seed), Guarded(Report())
     console = Console() if console is None else console
     log = open(folder.path / "log.txt", "a", encoding="utf-8")
     try:
         watching: list[Observer] = [Guarded(judge), Guarded(Grids(n=cfg.grid)), Jsonl(), console, Console(stream=log)]
-        watching += [Guarded(observer) for observer in observers] + [Guarded(Report())]
+        watching += [Guarded(observer) for observer in observers] + [report]
         half_life = float(getattr(gan.cfg, "ema_kimg", 10.0))
         trainer = Trainer(gan, data, cfg, watching, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=half_life)
-        session = Session(folder, trainer, judge.take)
+        session = Session(folder, trainer, judge.take, report)
         if resume:
             loaded = session.load()
             trainer.event("resume", f"resumed from {loaded.path.name}")

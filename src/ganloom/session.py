@@ -16,7 +16,7 @@ from ganloom import checkpoint
 from ganloom.errors import GanloomError
 from ganloom.folder import Folder, file_error, versions
 from ganloom.guard import NonFinite, bad_state
-from ganloom.trainer import Trainer
+from ganloom.trainer import Observer, Trainer
 
 STOPPED = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 0}
 """Exit code by the signal that stopped a run."""
@@ -25,8 +25,10 @@ STOPPED = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 0}
 class Session:
     """Runs a Trainer in its folder: ``fit`` saves, keeps the best, and leaves the folder ready for ``resume``."""
 
-    def __init__(self, folder: Folder, trainer: Trainer, judged: Callable[[], tuple[str, float] | None]) -> None:
-        self.folder, self.trainer = folder, trainer
+    def __init__(
+        self, folder: Folder, trainer: Trainer, judged: Callable[[], tuple[str, float] | None], report: Observer
+    ) -> None:
+        self.folder, self.trainer, self.report = folder, trainer, report
         self.judged = judged
         self.best: tuple[str, float] | None = None
         trainer.run_dir = folder.path
@@ -54,6 +56,7 @@ class Session:
                 self.folder.update("run.json", state=state, exit_reason=reason, finished=time.time())
                 if reason != "finished" and state == "stopped":
                     self._event("signal", f"stopped by {reason}, saved at kimg {self.trainer.nimg / 1000:g}")
+            self.report.on_end(self.trainer, reason)  # once more: only now does run.json say how it ended
         return reason
 
     def save(self) -> None:

@@ -47,9 +47,9 @@ class Config:
     """The penalty is taken each so many steps."""
     ema_kimg: float = 5.0
     """Half-life of G's average, thousands of images."""
-    g_opt: Adam = Adam(1e-3, betas=(0.0, 0.99), schedule=inverse(30.0))
+    g_opt: Adam = Adam(2e-3, betas=(0.0, 0.99), schedule=inverse(40.0))
     """Optimizer of G."""
-    d_opt: Adam = Adam(1e-3, betas=(0.0, 0.99), schedule=inverse(30.0))
+    d_opt: Adam = Adam(2e-3, betas=(0.0, 0.99), schedule=inverse(40.0))
     """Optimizer of D."""
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from ganloom.report.folder import Folder
 from ganloom.report.markup import moment, names, section, state, text
 from ganloom.report.tables import best_of, metric_names
 
-STATES = {"running": "live", "finished": "good", "stopped": "warn", "failed": "bad"}
+STATES = {"starting": "live", "running": "live", "finished": "good", "stopped": "warn", "failed": "bad"}
 EVENTS_DRAWN = 24
 
 
