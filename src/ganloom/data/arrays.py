@@ -40,7 +40,7 @@ def to_rows(array: NDArray[Any], where: str, channels: int | None = None) -> NDA
     NHW, NHWC or NCHW with 1-4 channels; ``channels``, when given, decides where both would do. bool, uint8, uint16,
     other integers in 0..255, floats in [0, 1] or [-1, 1]; what could mean two things raises BadInput.
     """
-    array = _channels_last(array, where, channels)
+    array = channels_last(array, where, channels)
     if array.size == 0:
         raise BadInput(f"{where}: shape {array.shape} holds no pixels")
     factor, offset = _meaning(array, where)
@@ -54,7 +54,8 @@ def to_rows(array: NDArray[Any], where: str, channels: int | None = None) -> NDA
     return out
 
 
-def _channels_last(array: NDArray[Any], where: str, channels: int | None) -> NDArray[Any]:
+def channels_last(array: NDArray[Any], where: str, channels: int | None) -> NDArray[Any]:
+    """The same numbers as (N, H, W, C); BadInput where the layout is none, or could be two."""
     allowed = range(1, 5)
     if array.ndim == 3:
         if array.shape[2] in allowed:

@@ -109,6 +109,7 @@ def render_shapes(source: str, shape: Shape | None) -> tuple[NDArray[np.uint8], 
         return shapes.render(made, target), facts
 
     def one(index: int) -> NDArray[np.uint8]:
-        return shapes.render({k: v[index : index + 1] for k, v in made.items()}, target)[0]
+        picture: NDArray[np.uint8] = shapes.render({k: v[index : index + 1] for k, v in made.items()}, target)[0]
+        return picture
 
     return store.fill(one, size, target).store.rows, facts

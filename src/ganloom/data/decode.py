@@ -132,11 +132,12 @@ def _channels(picture: Image.Image) -> int:
 def _bits(picture: Image.Image) -> int:
     if picture.mode == "1":
         return 1
-    if picture.format == "PNG" and getattr(picture, "fp", None) is not None:
-        position = picture.fp.tell()  # type: ignore[union-attr]
-        picture.fp.seek(24)  # type: ignore[union-attr]  # IHDR's depth byte: Pillow hides it for 16-bit RGB
-        depth = picture.fp.read(1)  # type: ignore[union-attr]
-        picture.fp.seek(position)  # type: ignore[union-attr]
+    file: BinaryIO | None = getattr(picture, "fp", None)
+    if picture.format == "PNG" and file is not None:
+        position = file.tell()
+        file.seek(24)  # IHDR's depth byte: Pillow hides it for 16-bit RGB
+        depth = file.read(1)
+        file.seek(position)
         return int(struct.unpack("B", depth)[0]) if depth else 8
     return {"I": 32, "F": 32}.get(picture.mode, 16 if _deep(picture) else 8)
 

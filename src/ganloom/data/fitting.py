@@ -23,14 +23,19 @@ def _crop_box(size: tuple[int, int], width: int, height: int) -> tuple[float, fl
     return left, top, min(left + w, size[0]), min(top + h, size[1])
 
 
+def _padded_size(size: tuple[int, int], width: int, height: int) -> tuple[int, int]:
+    """(w, h) of a picture of ``size`` scaled to fit into ``width`` x ``height``."""
+    scale = min(width / size[0], height / size[1])
+    return max(1, min(width, round(size[0] * scale))), max(1, min(height, round(size[1] * scale)))
+
+
 def _pad(picture: Image.Image, width: int, height: int) -> Image.Image:
     """Scale to fit and fill with the median colour of the picture's own border.
 
     The border's median keeps a white backdrop white, a black one black and a transparent one transparent; a fixed
     colour would put a frame around every picture of another backdrop.
     """
-    scale = min(width / picture.width, height / picture.height)
-    size = max(1, min(width, round(picture.width * scale))), max(1, min(height, round(picture.height * scale)))
+    size = _padded_size(picture.size, width, height)
     small = to_array(picture.resize(size, Image.Resampling.LANCZOS))
     border = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
     canvas = np.empty((height, width, small.shape[2]), np.uint8)
@@ -59,3 +64,11 @@ def kept(size: tuple[int, int], shape: Shape, fit: str) -> float:
         return 1.0
     left, top, right, bottom = _crop_box(size, shape[2], shape[1])
     return (right - left) * (bottom - top) / (size[0] * size[1])
+
+
+def padding(size: tuple[int, int], shape: Shape, fit: str) -> float:
+    """Share of the result, of ``shape``, that ``fit`` fills beside a picture of ``size`` (w, h): 0 unless it pads."""
+    if fit != "pad":
+        return 0.0
+    width, height = _padded_size(size, shape[2], shape[1])
+    return 1 - width * height / (shape[2] * shape[1])

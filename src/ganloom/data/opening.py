@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,9 +64,9 @@ def open(
     if labels is not None and labels is not False:
         raise BadInput("labels= goes with arrays; for files use class folders, or the key labels of a .npz")
     text = os.fspath(source)
-    if isinstance(source, str) and builtin.is_builtin(text):
+    if is_named(source):
         data = _open_builtin(text, asked, progress)
-    elif os.path.isdir(text) or (text.lower().endswith(".zip") and os.path.exists(text)):
+    elif holds_files(source):
         _picture_shape(asked)
         data = open_files(text, asked, cache, progress)
     elif os.path.exists(text):
@@ -77,6 +77,19 @@ def open(
             f"no data set {text!r}{did_you_mean(text, builtin.BUILTIN)}; give a path that exists, or {known}"
         )
     return data
+
+
+def is_named(source: Source) -> bool:
+    """Whether ``open`` takes this for a built-in set's name."""
+    return isinstance(source, str) and builtin.is_builtin(source)
+
+
+def holds_files(source: Source) -> TypeGuard[str | os.PathLike[str]]:
+    """Whether ``open`` takes this for a folder or an archive of picture files."""
+    if not isinstance(source, (str, os.PathLike)) or is_named(source):
+        return False
+    text = os.fspath(source)
+    return os.path.isdir(text) or (text.lower().endswith(".zip") and os.path.exists(text))
 
 
 def reopen(source: dict[str, Any], *, cache: bool = True, progress: store.Progress = None) -> Data:

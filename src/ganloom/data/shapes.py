@@ -105,7 +105,8 @@ def _cover(kind: int, made: dict[str, NDArray[np.generic]], height: int, width: 
     grid_x, grid_y = np.broadcast_arrays(x[:, None, :].astype(np.float32), y[:, :, None].astype(np.float32))
     distance = np.hypot(grid_x, grid_y) - 1 if KINDS[kind] == "circle" else _distance(grid_x, grid_y, _outline(kind))
     pixels = distance * (radius * short).astype(np.float32)[:, None, None]
-    return np.clip(0.5 - pixels, 0, 1).astype(np.float32)
+    cover: Floats = np.clip(0.5 - pixels, 0, 1).astype(np.float32)
+    return cover
 
 
 def _outline(kind: int) -> list[tuple[float, float]]:
