@@ -168,9 +168,11 @@ def test_clip_limits_the_step_of_sgd() -> None:
 
 def test_average_is_a_half_life_in_images() -> None:
     gan = Toy(lambda g: [Phase("D", g.d_loss, repeat=5), Phase("G", g.g_loss)])
-    trainer = run(gan, 1)
+    trainer = run(gan, 7)
     start = Toy().G.weight
-    weight = 1 - 0.5 ** (20 / 20)  # half-life 20 images, 5 batches of 4 a step
+    assert torch.equal(trainer.ema.G.weight, start), "it moves each 8th step"
+    trainer.train_step()
+    weight = 1 - 0.5 ** (8 * 20 / 20)  # half-life 20 images; 5 batches of 4 a step, 8 steps
     expected = torch.lerp(start, gan.G.weight, weight)
     torch.testing.assert_close(trainer.ema.G.weight.detach(), expected.detach())
     assert trainer.ema.D is gan.D, "what is not averaged is shared"

@@ -2,6 +2,7 @@
 
 ``Guard.check`` folds the gradients' norms into one flag on the device; a fused optimizer reads the flag itself, so
 nothing is waited for. Once set, the flag refuses every later update too, and the state stays that of the last good step.
+On a CPU there is nothing to wait for, and the answer is read at once.
 ``autopsy`` replays the phase and says which tensor was bad first.
 """
 
@@ -31,8 +32,10 @@ class Guard:
         self.found_inf = torch.zeros((), dtype=torch.float32, device=device)
         self.where = torch.full((), -1, dtype=torch.int64, device=device)
 
-    def check(self, norm: Tensor, step: int, phase: int, repeat: int) -> Tensor:
-        """Take in one update's gradient norm (0-d); returns the flag (1.0 = refuse) for the optimizer."""
+    def check(self, norm: Tensor, step: int, phase: int, repeat: int) -> Tensor | None:
+        """Take in one update's gradient norm (0-d); returns the flag (1.0 = refuse) for the optimizer, None = go on."""
+        if norm.device.type == "cpu" and bool(norm.isfinite()):
+            return None
         now = (~norm.isfinite()).float()
         first = (self.bad == 0) & (now > 0)
         # One integer, passed as a kernel argument: nothing is copied from the host.

@@ -25,6 +25,11 @@ from ganloom.processes import Processes
 from ganloom.stats import Stats
 
 
+AVERAGE_STEPS = 8
+"""The average of G moves each so many steps, by the images drawn since: reading all weights each step costs a small
+network some per cent of its time, and half-lives are hundreds of steps."""
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """How long and how carefully to train; what a paper fixes stands in the recipe's own config."""
@@ -114,7 +119,7 @@ class Trainer:
         self.processes = Processes()
         self.ema_kimg, self.ema_ramp = ema_kimg, ema_ramp
         self.nimg = self.step = self.draws = self.rollbacks = 0
-        self.start_nimg = 0
+        self.start_nimg = self.averaged_at = 0
         self._drawn_at = (0, 0)
         self._places: dict[tuple[int, int, int], tuple[int, int, int]] = {}
         self.lr_factor = 1.0
@@ -144,7 +149,6 @@ class Trainer:
     # ---------------------------------------------------------------------------------------------------- one step
     def train_step(self) -> None:
         """Run every phase that is due once, then move the average and the clock."""
-        before = self.nimg
         first = self._draw()
         for index, phase in self.active:
             if self.step % phase.lazy:
@@ -155,7 +159,8 @@ class Trainer:
                 if self.device.type == "cpu" and self._refused():
                     return
         self.step += 1
-        self._move_average(self.nimg - before)
+        if self.step % AVERAGE_STEPS == 0:
+            self._move_average()
         self._set_clock(self.nimg)
 
     def _draw(self) -> Any:
@@ -188,17 +193,13 @@ class Trainer:
         if opt.clip is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, opt.clip, norm)
         self._schedule(keyed, optimizer)
-        if optimizer.defaults.get("fused"):
-            optimizer.grad_scale, optimizer.found_inf = None, flag  # type: ignore[attr-defined]
-            optimizer.step()
-        elif not bool(flag):
-            optimizer.step()
+        _step(optimizer, flag)
         for parameter in parameters:
             parameter.grad = None
             parameter.requires_grad_(False)
         with torch.no_grad():
             self.gan.after_update(phase)
-        if kept is not None and self.device.type == "cpu" and bool(flag):
+        if kept is not None and flag is not None and bool(flag):
             _put_back(kept)
 
     def _parts(self, batch: Any) -> list[tuple[Any, float]]:
@@ -228,7 +229,9 @@ class Trainer:
             group["lr"] = group["base_lr"] * factor
 
     @torch.no_grad()
-    def _move_average(self, nimg: int) -> None:
+    def _move_average(self) -> None:
+        """Move the average by the images drawn since it last moved."""
+        nimg, self.averaged_at = self.nimg - self.averaged_at, self.nimg
         half_life = self.ema_kimg
         if self.ema_ramp is not None:
             half_life = min(half_life, self.nimg / 1000 * self.ema_ramp)
@@ -431,6 +434,7 @@ class Trainer:
             "nimg": self.nimg,
             "step": self.step,
             "draws": self.draws,
+            "averaged_at": self.averaged_at,
             "seconds": self.seconds,
             "rollbacks": self.rollbacks,
             "lr_factor": self.lr_factor,
@@ -445,6 +449,7 @@ class Trainer:
         if found.unexpected_keys or any(averaged and name.startswith(averaged) for name in found.missing_keys):
             raise BadInput("the checkpoint's average does not fit the model: was its config changed?")
         self.step, self.draws, self.seconds = int(state["step"]), int(state["draws"]), float(state["seconds"])
+        self.averaged_at = int(state["averaged_at"])
         self.rollbacks, self.lr_factor = int(state["rollbacks"]), float(state["lr_factor"])
         self.optimizers, self.active = {}, []
         self._set_clock(int(state["nimg"]))
@@ -455,6 +460,15 @@ class Trainer:
             )
         self.stats.restore({n: (float(s), float(w)) for n, (s, w) in state["stats"].items()}, self.device)
         self.guard.clear()
+
+
+def _step(optimizer: torch.optim.Optimizer, refuse: Tensor | None) -> None:
+    """One optimizer step, unless the flag on the device refuses it; a fused optimizer reads the flag by itself."""
+    if optimizer.defaults.get("fused"):
+        optimizer.grad_scale, optimizer.found_inf = None, refuse  # type: ignore[attr-defined]
+        optimizer.step()
+    elif refuse is None or not bool(refuse):
+        optimizer.step()
 
 
 def load_strict(module: nn.Module, values: dict[str, Tensor], what: str) -> None:

@@ -24,7 +24,9 @@ SHOWN = 5
 """So many examples of each kind are named."""
 
 PREVIEW = 25
-_NEAR = 4.0  # mean difference of two 8 x 8 thumbnails, of 255, up to which equal hashes count as one picture
+# Pictures of equal hash count as near copies when their 8 x 8 thumbnails differ by at most a tenth of their contrast,
+# never more than 4 of 255 levels; half a level always passes, for rounding alone makes as much.
+_NEAR, _NEAR_SHARE, _NEAR_FLOOR = 4.0, 0.1, 0.5
 _GAP = 2
 
 
@@ -294,7 +296,10 @@ def _near_duplicates(rows: NDArray[np.uint8], names: list[str], among: NDArray[n
         for _ in range(64):  # a hash that thousands of different pictures share must not cost their square
             if len(rest) < 2:
                 break
-            far = np.abs(thumbs[rest[1:]] - thumbs[rest[0]]).mean((1, 2, 3)) > _NEAR
+            own = thumbs[rest[0]]
+            contrast = float(np.abs(own - own.mean((0, 1))).mean())
+            limit = min(_NEAR, max(_NEAR_FLOOR, _NEAR_SHARE * contrast))
+            far = np.abs(thumbs[rest[1:]] - own).mean((1, 2, 3)) > limit
             pairs += [(int(rest[0]), int(i)) for i in rest[1:][~far]]
             rest = rest[1:][far]
     pairs.sort()
@@ -410,11 +415,7 @@ def _copies(copies: Copies | None, note: str = "") -> str:
     if copies is None or not copies.count:
         return "none" + note
     first, copy = copies.examples[0]
-    return (
-        f"{copies.count:,}, such as {copy} = {first}{note}"
-        if not note
-        else (f"{copies.count:,}, such as {copy} ~ {first}{note}")
-    )
+    return f"{copies.count:,}, such as {copy} {'~' if note else '='} {first}{note}"
 
 
 def _shown(text: str) -> str:
