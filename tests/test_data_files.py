@@ -130,7 +130,9 @@ def test_nvlabs_without_labels_and_with_gaps(tmp_path: Path) -> None:
     assert data.open(nothing).labels is None
     other = archive(tmp_path / "o.zip", {**members, "dataset.json": b'{"title": "mine"}'})
     assert data.open(other).classes == ["a", "b"]
-    for i, labels in enumerate(([["a/0.png", 1]], [1, 2], [["a/0.png", -1], ["b/1.png", 0]], [["a/0.png", [1]], ["b/1.png", 0]], [[["x"], 0]])):
+    for i, labels in enumerate(
+        ([["a/0.png", 1]], [1, 2], [["a/0.png", -1], ["b/1.png", 0]], [["a/0.png", [1]], ["b/1.png", 0]], [[["x"], 0]])
+    ):
         broken = archive(tmp_path / f"x{i}.zip", {**members, "dataset.json": json.dumps({"labels": labels}).encode()})
         with pytest.raises(BadInput) as fault:
             data.open(broken)
@@ -139,7 +141,7 @@ def test_nvlabs_without_labels_and_with_gaps(tmp_path: Path) -> None:
 
 def test_five_hundred_files_a_tenth_of_them_bad(tmp_path: Path) -> None:
     good, bad = set(), set()
-    faults = [png()[:-60], b"", b"just some text\n", bomb(), png()[:40]]
+    faults = [png(0, 8)[:-60], b"", b"just some text\n", bomb(), png(0, 8)[:40]]
     for i in range(500):
         name = f"{i:03}.png"
         (tmp_path / name).write_bytes(faults[i // 10 % len(faults)] if i % 10 == 3 else png(i, 8))
@@ -223,7 +225,15 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"fit": "corp"}, {"shape": (5, 8, 8)}, {"shape": (3, 0, 8)}, {"shape": (3, 8)}, {"shape": "3x8x8"}, {"default_size": 0}, {"labels": [0]}],
+    [
+        {"fit": "corp"},
+        {"shape": (5, 8, 8)},
+        {"shape": (3, 0, 8)},
+        {"shape": (3, 8)},
+        {"shape": "3x8x8"},
+        {"default_size": 0},
+        {"labels": [0]},
+    ],
 )
 def test_options_that_cannot_be(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(BadInput) as fault:
@@ -274,10 +284,11 @@ def test_a_changed_file_is_decoded_again(tmp_path: Path, monkeypatch: pytest.Mon
     assert decoder.calls == 2
 
 
-@pytest.mark.parametrize("damage", ["flip a byte", "cut", "no notes", "notes are no JSON", "rows are no array", "wrong count"])
-def test_a_damaged_cache_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
-) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    ["flip a byte", "cut", "no notes", "notes are no JSON", "rows are no array", "rows are a zip", "wrong count"],
+)
+def test_a_damaged_cache_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
     monkeypatch.setenv("GANLOOM_CACHE", str(tmp_path / "cache"))
     source = put(tmp_path / "set", "1.png", "2.png")
     want = data.open(source).fingerprint
@@ -294,6 +305,8 @@ def test_a_damaged_cache_is_made_again(
         notes.write_text("{")
     elif damage == "rows are no array":
         rows.write_bytes(b"")
+    elif damage == "rows are a zip":
+        rows.write_bytes(b"PK\x03\x04" + content)
     else:
         notes.write_text(notes.read_text().replace('"count": 2', '"count": 3'))
     decoder = Decoder(monkeypatch)

@@ -126,7 +126,15 @@ def interlaced_png(pixels: np.ndarray) -> bytes:
 
     height, width, _ = pixels.shape
     raw = b""
-    for x0, y0, dx, dy in ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)):
+    for x0, y0, dx, dy in (
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    ):
         part = pixels[y0::dy, x0::dx]
         if part.size:
             raw += b"".join(b"\0" + row.tobytes() for row in part)

@@ -81,7 +81,10 @@ def test_the_run_folder(tmp_path: Path) -> None:
     described = json.loads((run.path / "config.json").read_text())
     assert described["recipe"] == "dcgan" and described["config"]["shape"] == [1, 16, 16]
     assert json.loads((run.path / "run.json").read_text())["state"] == "finished"
-    assert "finished" in (run.path / "report.html").read_text() and ">running<" not in (run.path / "report.html").read_text()
+    assert (
+        "finished" in (run.path / "report.html").read_text()
+        and ">running<" not in (run.path / "report.html").read_text()
+    )
     assert len(checkpoint.names(run.path / "checkpoints")) <= 4
     gan, model = ganloom.load(run.path), ganloom.load(run.path / "model")
     torch.testing.assert_close(gan.generate(3, seed=1), model.generate(3, seed=1))

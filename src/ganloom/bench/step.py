@@ -187,7 +187,13 @@ def against_peer(name: str, rounds: int, seconds: float, say: Say) -> PeerRow:
         found["shipped_s"].append(sample)
     middle = {key: statistics.median(values) for key, values in found.items()}
     return PeerRow(
-        name, middle["bf16"], middle["float32"], middle["shipped"], middle["here"], middle["ours_s"], middle["shipped_s"]
+        name,
+        middle["bf16"],
+        middle["float32"],
+        middle["shipped"],
+        middle["here"],
+        middle["ours_s"],
+        middle["shipped_s"],
     )
 
 
@@ -199,7 +205,13 @@ def _shipped(name: str, seconds: float) -> tuple[float, float]:
 
 
 def bench(
-    names: Sequence[str], shape: tuple[int, int, int] | None, precision: str, rounds: int, seconds: float, peer: bool, say: Say
+    names: Sequence[str],
+    shape: tuple[int, int, int] | None,
+    precision: str,
+    rounds: int,
+    seconds: float,
+    peer: bool,
+    say: Say,
 ) -> dict[str, Any]:
     """Everything that ``ganloom bench step`` prints, as plain data."""
     kept = allocator.keep_freed_blocks()

@@ -132,8 +132,9 @@ def read(path: str, channels: int | None = None) -> tuple[NDArray[np.uint8], Fac
     """Pictures (uint8 NHWC, facts) or points of a .npy or .npz file. BadInput when it holds neither."""
     try:
         if path.lower().endswith(".npy"):
-            return to_rows(np.load(path, mmap_mode="c", allow_pickle=False), path, channels), Facts(_stem(path))
-        with np.load(path, allow_pickle=False) as archive:
+            return to_rows(np.lib.format.open_memmap(path, mode="c"), path, channels), Facts(_stem(path))
+        # numpy would go by the content, whatever the name says, and leave a file that it cannot read open.
+        with open(path, "rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
             parts = {name: archive[name] for name in archive.files}
     # A damaged file shows as any of these; EOFError for an empty one, MemoryError for a header that lies about its size.
     except (
@@ -173,6 +174,7 @@ def _from_parts(
         return Points(parts["points"], facts, modes, meta.get("sd"))
     # What this program saved is known to be plain bytes, however dark.
     ours = meta.get("kind") == "images" and parts[key].dtype == np.uint8 and parts[key].ndim == 4
+    facts.native = ours
     rows = parts[key] if ours else to_rows(parts[key], path, channels)
     labels = next((parts[k] for k in _LABELS if k in parts), None)
     if labels is not None:

@@ -53,7 +53,7 @@ def read(folder: Path) -> Store | None:
         meta = json.loads((folder / "meta.json").read_text("utf-8"))
         count, sha256 = int(meta["count"]), str(meta["sha256"])
         # Copy on write: torch wants writable memory, and nothing ever writes to the file.
-        rows = np.load(folder / "rows.npy", mmap_mode="c", allow_pickle=False)
+        rows: NDArray[np.uint8] = np.lib.format.open_memmap(folder / "rows.npy", mode="c")
         if rows.dtype != np.uint8 or rows.ndim != 4 or not 0 < count <= len(rows):
             return None
         rows = rows[:count]

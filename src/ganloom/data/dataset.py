@@ -22,6 +22,7 @@ class Facts:
     """What is known of a data set beside its rows; the lists and arrays have one entry a row.
 
     ``factors``: name -> array (N,), what a rendered picture was made from. ``source``: JSON-able, see ``reopen``.
+    ``native``: the rows were saved at the shape they are to have.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Facts:
     bad_files: list[tuple[str, str]] = field(default_factory=list)
     flip: bool = False
     fit: str = "crop"
+    native: bool = False
 
     def take(self, rows: NDArray[np.int64]) -> "Facts":
         """The facts of some rows."""

@@ -134,7 +134,9 @@ def _open_builtin(text: str, asked: dict[str, Any], progress: store.Progress) ->
     if name in ("ring", "grid"):
         return _finish_points(builtin.toy(text), asked)
     if name == "shapes":
-        return _finish_images(*builtin.render_shapes(text, _picture_shape(asked)), asked, progress, native=True)
+        rows, facts = builtin.render_shapes(text, _picture_shape(asked))
+        facts.native = True
+        return _finish_images(rows, facts, asked, progress)
     if ":" in text and text.split(":", 1)[1]:
         asked["source"] = f"{name}:{os.path.abspath(os.path.expanduser(text.split(':', 1)[1]))}"
     return _finish_images(*builtin.pictures(text), asked, progress)
@@ -175,12 +177,10 @@ def _finish_points(points: Points, asked: dict[str, Any]) -> Points:
     return points
 
 
-def _finish_images(
-    rows: NDArray[np.uint8], facts: Facts, asked: dict[str, Any], progress: store.Progress, native: bool = False
-) -> Images:
+def _finish_images(rows: NDArray[np.uint8], facts: Facts, asked: dict[str, Any], progress: store.Progress) -> Images:
     """Rows in memory as a data set, brought to the shape that was asked for."""
     shape = _picture_shape(asked)
-    if shape is None and not native:
+    if shape is None and not facts.native:
         size = rows.shape[2], rows.shape[1]
         shape = choose(Counter({rows.shape[3]: 1}), Counter({size: 1}), asked["default_size"])
     facts.source, facts.fit, facts.flip = asked, asked["fit"], facts.flip or bool(asked["flip"])
@@ -202,6 +202,7 @@ def _refit(rows: NDArray[np.uint8], shape: Shape | None, fit: str, progress: sto
 
 def _open_data(data: Data, shape: Any, fit: str, flip: bool, labels: Any, progress: store.Progress) -> Data:
     """The same object where nothing changes, else one with another shape, flip or labels."""
+    flip = flip and isinstance(data, Images)  # points have no sides
     same = shape is None or tuple(shape) == data.shape
     if same and labels is None and (data.flip or not flip):
         return data

@@ -26,7 +26,7 @@ from ganloom.losses import nonsaturating
 
 TITLE = "Small modern GAN: non-saturating, R1"
 PAPER = "Mescheder et al. 2018, arXiv:1801.04406"
-KIMG = 100.0  # the length of a run that does not say its own, thousands of images
+KIMG = 110.0  # the length of a run that does not say its own, thousands of images
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Config:
     """The penalty is taken each so many steps."""
     ema_kimg: float = 5.0
     """Half-life of G's average, thousands of images."""
-    g_opt: Adam = Adam(2e-3, betas=(0.0, 0.99), schedule=inverse(40.0))
+    g_opt: Adam = Adam(1.5e-3, betas=(0.0, 0.99), schedule=inverse(40.0))
     """Optimizer of G."""
-    d_opt: Adam = Adam(2e-3, betas=(0.0, 0.99), schedule=inverse(40.0))
+    d_opt: Adam = Adam(1.5e-3, betas=(0.0, 0.99), schedule=inverse(40.0))
     """Optimizer of D."""
 
     def __post_init__(self) -> None:

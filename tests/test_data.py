@@ -1,0 +1,440 @@
+"""Arrays and built-in sets, the order of batches, flips, fingerprints, saving and splitting."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ganloom import data
+from ganloom.data import shapes
+from ganloom.errors import BadInput
+from ganloom.gan import Rng
+
+RANDOM = np.random.default_rng(0)
+NHWC = RANDOM.integers(0, 256, (6, 9, 7, 3), np.uint8)
+
+
+def images(source: Any, **options: Any) -> data.Images:
+    found = data.open(source, **options)
+    assert isinstance(found, data.Images)
+    return found
+
+
+def refused(source: Any, **options: Any) -> str:
+    with pytest.raises(BadInput) as fault:
+        data.open(source, **options)
+    text = str(fault.value)
+    assert "\n" not in text and len(text) < 300
+    return text
+
+
+def numbered(n: int, **options: Any) -> data.Images:
+    """n pictures of which the i-th is i all over, labelled i."""
+    return images(np.arange(n, dtype=np.uint8)[:, None, None].repeat(5, 1).repeat(6, 2), labels=np.arange(n), **options)
+
+
+# Layouts and ranges
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", "array", "torch"])
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW", "NHW"])
+def test_layouts(tmp_path: Path, suffix: str, layout: str) -> None:
+    array = {"NHWC": NHWC, "NCHW": NHWC.transpose(0, 3, 1, 2), "NHW": NHWC[..., 0]}[layout]
+    source: Any = tmp_path / f"a{suffix}"
+    if suffix == ".npy":
+        np.save(source, array)
+    elif suffix == ".npz":
+        np.savez(source, x=array, y=np.arange(6))
+    else:
+        source = torch.from_numpy(array.copy()) if suffix == "torch" else array
+    found = images(source)
+    want = NHWC[..., :1] if layout == "NHW" else NHWC
+    assert np.array_equal(found.rows, want)
+    assert found.shape == (want.shape[3], 9, 7)
+    assert found.n_classes == (6 if suffix == ".npz" else 0)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda a: a.astype(np.uint16) * 257,
+        lambda a: a.astype(np.float32) / 255,
+        lambda a: a.astype(np.float64) / 255,
+        lambda a: a.astype(np.float32) / 127.5 - 1,
+        lambda a: (a / 127.5 - 1).astype(np.float32) * (1 + 2e-5),  # scaled back and forth
+        lambda a: a.astype(np.int64),
+        lambda a: torch.from_numpy(a / 127.5 - 1),
+        lambda a: np.asfortranarray(a),
+    ],
+)
+def test_ranges_mean_the_same_pixels(make: Any) -> None:
+    whole = NHWC.copy()
+    whole[0, 0, 0, :2] = 0, 255
+    assert np.array_equal(images(make(whole)).rows, whole)
+
+
+def test_half_precision_and_bool() -> None:
+    near = images(torch.from_numpy(NHWC / 127.5 - 1).bfloat16()).rows.astype(int)
+    assert np.abs(near - NHWC).max() <= 1
+    assert set(np.unique(images(NHWC > 127).rows)) == {0, 255}
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((5, 3, 8, 3), np.uint8), "may be NHWC or NCHW"),
+        (np.zeros((5, 8, 3), np.uint8), "looks like one picture"),
+        (np.zeros((5, 8, 8, 7), np.uint8), "no axis of 1 to 4"),
+        (np.zeros((5, 8), np.uint8), "pictures are"),
+        (np.zeros((0, 8, 8), np.uint8), "no pixels"),
+        (np.zeros((2, 0, 8, 3), np.uint8), "no pixels"),
+        (np.full((5, 8, 8), 2.5), "scale floats"),
+        (np.full((5, 8, 8), np.nan), "NaN"),
+        (np.full((5, 8, 8), np.inf), "NaN or infinite"),
+        (np.full((5, 8, 8), -3), "negative"),
+        (np.full((5, 8, 8), 300), "from 300 to 300"),
+        (np.full((5, 8, 8), 1), "white or nearly black"),
+        (np.full((5, 8, 8), 200, np.uint16), "8-bit or very dark 16-bit"),
+        (np.full((5, 8, 8), 1j), "complex"),
+        (np.full((5, 8, 8), "a"), "<U1"),
+        ([[1, 2], [3]], "rows differ"),
+        (np.array([None, "x"], object), "array of objects"),
+    ],
+)
+def test_what_could_mean_two_things_is_refused(array: Any, words: str) -> None:
+    assert words in refused(array)
+
+
+def test_the_shape_decides_between_layouts() -> None:
+    array = RANDOM.integers(0, 256, (5, 3, 8, 4), np.uint8)
+    assert np.array_equal(images(array, shape=(4, 3, 8)).rows, array)
+    assert np.array_equal(images(array, shape=(3, 8, 4)).rows, array.transpose(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize(
+    "labels", [[0, 2, 1, 0, 0, 2], [0.0, 2, 1, 0, 0, 2], np.eye(3)[[0, 2, 1, 0, 0, 2]], [[0], [2], [1], [0], [0], [2]]]
+)
+def test_labels_of_arrays(labels: Any) -> None:
+    found = images(NHWC, labels=labels)
+    assert found.labels is not None and found.labels.dtype == np.int64
+    assert found.labels.tolist() == [0, 2, 1, 0, 0, 2] and found.class_names == ["0", "1", "2"]
+
+
+def test_labels_in_words_and_wrong_ones() -> None:
+    found = images(NHWC, labels=["b", "a", "b", "c", "a", "a"])
+    assert found.classes == ["a", "b", "c"] and found.labels is not None
+    assert found.labels.tolist() == [1, 0, 1, 2, 0, 0]
+    assert images(found, labels=False).n_classes == 0
+    for wrong in ([0, 1], [0, 1, 2, 3, 4, -1], [0.5] * 6, [10**9] * 6, [[1, 1]] * 6):
+        assert "labels of the array" in refused(NHWC, labels=wrong)
+    assert "class folders" in refused("fashion-10k", labels=[1])
+
+
+def test_the_callers_array_may_change_later() -> None:
+    array = NHWC.copy()
+    found = images(array)
+    before = found.fingerprint, found.get(0)
+    array[:] = 0
+    assert torch.equal(found.get(0), before[1]) and images(found.rows).rows.any()
+
+
+def test_npz_of_other_origin(tmp_path: Path) -> None:
+    for key in ("images", "x", "arr_0", "data", "x_train", "whatever"):
+        np.savez(tmp_path / "a.npz", **{key: NHWC})
+        assert np.array_equal(images(tmp_path / "a.npz").rows, NHWC)
+    np.savez(tmp_path / "a.npz", foo=NHWC, bar=NHWC)
+    assert "bar, foo" in refused(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", x=np.array([{}], object))
+    assert "cannot read" in refused(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", x=NHWC, labels=np.arange(6), classes=["a"])
+    assert "label 5 but only 1 names" in refused(tmp_path / "a.npz")
+    np.save(tmp_path / "c.npy", NHWC)
+    swapped = {"b.npy": (tmp_path / "a.npz").read_bytes(), "b.npz": (tmp_path / "c.npy").read_bytes()}
+    for name, content in swapped.items():
+        (tmp_path / name).write_bytes(content)
+        assert "cannot read" in refused(tmp_path / name)
+    for content in (b"", b"PK\x03\x04", b"\x93NUMPY", b"text"):
+        for name in ("b.npz", "b.npy"):
+            (tmp_path / name).write_bytes(content)
+            assert "cannot read" in refused(tmp_path / name)
+
+
+# Indices
+
+
+def test_get_takes_any_indices_and_never_flips() -> None:
+    found = images(NHWC, flip=True)
+    want = torch.from_numpy(NHWC).permute(0, 3, 1, 2).float() / 127.5 - 1
+    mask = np.array([1, 0, 0, 1, 0, 0], bool)
+    for indices in (
+        3,
+        -1,
+        slice(1, 5, 2),
+        [0, 5, 0],
+        np.array([2, -6]),
+        torch.tensor([4]),
+        mask,
+        torch.from_numpy(mask),
+    ):
+        torch.testing.assert_close(found.get(indices), want[indices].reshape(-1, 3, 9, 7))  # type: ignore[index]
+    assert found.get([]).shape == (0, 3, 9, 7)
+    for beyond in (6, -7, [0, 99], np.ones(5, bool)):
+        with pytest.raises(BadInput):
+            found.get(beyond)
+
+
+# The order of batches
+
+
+def drawn(
+    found: data.Data, n: int, position: int, seed: int = 1, draw: int = 0, rank: int = 0, world: int = 1
+) -> list[int]:
+    batch = found.draw(n, Rng(seed, draw, position, rank, world))
+    assert batch.c is not None
+    shown = ((batch.x[:, 0, 0, 0] + 1) * 127.5).round().long()
+    assert torch.equal(shown, batch.c), "pictures and labels stay together"
+    return batch.c.tolist()
+
+
+def test_an_epoch_covers_everything_once() -> None:
+    found = numbered(23)
+    run = [i for position in range(0, 69, 3) for i in drawn(found, 3, position, draw=position)]
+    epochs = [run[i : i + 23] for i in (0, 23, 46)]
+    assert all(sorted(epoch) == list(range(23)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert [drawn(found, 23, 23 * i) for i in range(3)] == epochs, "whatever the batch size"
+
+
+def test_order_is_a_function_of_seed_and_position() -> None:
+    assert drawn(numbered(50), 20, 40, draw=7) == drawn(numbered(50), 20, 40, draw=8)
+    assert drawn(numbered(50), 20, 40) != drawn(numbered(50), 20, 40, seed=2)
+    found = numbered(50)
+    late = drawn(found, 5, 500)
+    drawn(found, 50, 0)
+    assert drawn(found, 5, 500) == late
+
+
+def test_a_batch_larger_than_the_data_runs_on() -> None:
+    found = numbered(4)
+    run = drawn(found, 11, 2)
+    assert run[:2] == drawn(found, 2, 2) and run[2:6] == drawn(found, 4, 4) and run[6:10] == drawn(found, 4, 8)
+    assert run[10:] == drawn(found, 1, 12)
+    assert drawn(numbered(1), 3, 5) == [0, 0, 0]
+
+
+@pytest.mark.parametrize("position", [0, 8, 22])
+@pytest.mark.parametrize("world", [2, 3])
+def test_ranks_interleave_to_the_global_batch(position: int, world: int) -> None:
+    found = images(np.random.default_rng(3).integers(0, 256, (23, 8, 8, 3), np.uint8), flip=True, labels=np.arange(23))
+    whole = found.draw(12, Rng(1, 4, position))
+    parts = [found.draw(12, Rng(1, 4, position, rank, world)) for rank in range(world)]
+    for rank, part in enumerate(parts):
+        assert torch.equal(part.x, whole.x[rank::world])
+        assert part.c is not None and whole.c is not None and torch.equal(part.c, whole.c[rank::world])
+
+
+def test_a_plain_generator_draws_at_random() -> None:
+    found = numbered(10)
+    a, b = (found.draw(200, torch.Generator().manual_seed(5)).x for _ in range(2))
+    assert torch.equal(a, b) and len(a.unique()) == 10
+    with pytest.raises(BadInput, match="batch size"):
+        found.draw(0, torch.Generator())
+
+
+def test_what_draw_delivers() -> None:
+    batch = images(NHWC).draw(4, Rng(0))
+    assert batch.x.dtype == torch.float32 and batch.x.shape == (4, 3, 9, 7) and batch.c is None
+    assert batch.x.is_contiguous(memory_format=torch.channels_last)
+    assert float(batch.x.min()) >= -1 and float(batch.x.max()) <= 1
+
+
+# Flips
+
+
+def sided(n: int) -> np.ndarray:
+    rows = np.zeros((n, 8, 6, 3), np.uint8)
+    rows[:, :, :3] = 255
+    return rows
+
+
+def test_flips_are_drawn_per_picture_about_half() -> None:
+    found = images(sided(10), flip=True)
+    flips = torch.cat([found.draw(500, Rng(0, draw, 500 * draw)).x[:, 0, 0, 0] < 0 for draw in range(4)])
+    assert 900 < int(flips.sum()) < 1100
+    first, again, other = (found.draw(64, Rng(0, d, 0)).x for d in (3, 3, 4))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    whole = torch.cat([first, first.flip(3)])
+    assert all(any(torch.equal(row, w) for w in whole[:1]) or torch.equal(row, whole[0].flip(2)) for row in first)
+    assert (found.get(slice(None))[:, 0, 0, 0] == 1).all()
+    assert (images(sided(10)).draw(64, Rng(0)).x[:, 0, 0, 0] == 1).all()
+
+
+# Fingerprints, saving, splitting
+
+
+def test_the_fingerprint_follows_what_matters() -> None:
+    labels = [0, 1, 0, 1, 0, 1]
+    base = images(NHWC, labels=labels).fingerprint
+    assert len(base) == 64 and images(NHWC.copy(), labels=labels).fingerprint == base
+    other = NHWC.copy()
+    other[3, 4, 5, 1] ^= 1
+    changed = [
+        images(other, labels=labels),
+        images(NHWC, labels=labels[::-1]),
+        images(NHWC),
+        images(NHWC, labels=labels, flip=True),
+        images(NHWC[:5], labels=labels[:5]),
+        images(NHWC.transpose(0, 2, 1, 3), labels=labels),
+    ]
+    assert len({base, *(c.fingerprint for c in changed)}) == 7
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_save_and_open_again(tmp_path: Path, flip: bool) -> None:
+    for i, found in enumerate(
+        [
+            images(NHWC, labels=["b", "a", "b", "a", "c", "c"], flip=flip),
+            data.Images(NHWC // 255, data.Facts("dark", flip=flip)),  # nearly black: known to be ours, so not doubted
+            images("shapes:12", flip=flip),
+            data.Images(np.zeros((3, 3, 8, 3), np.uint8), data.Facts("thin", flip=flip)),  # no layout doubt either
+            images(np.zeros((2, 200, 150, 3), np.uint8), shape=(3, 200, 150), flip=flip),  # beyond the native limit
+        ]
+    ):
+        found.save(tmp_path / f"{i}.npz")
+        again = images(tmp_path / f"{i}.npz")
+        assert again.fingerprint == found.fingerprint and again.flip == flip
+        assert (again.name, again.classes, again.captions) == (found.name, found.classes, found.captions)
+        assert (again.factors or {}).keys() == (found.factors or {}).keys()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{i}.npz" for i in range(5)], "no temporary file stays"
+
+
+@pytest.mark.parametrize("name", ["ring:50", "grid:50"])
+def test_points_save_and_open_again(tmp_path: Path, name: str) -> None:
+    found = data.open(name)
+    found.save(str(tmp_path / "p.npz"))
+    again = data.open(tmp_path / "p.npz")
+    assert isinstance(again, data.Points) and isinstance(found, data.Points)
+    assert again.fingerprint == found.fingerprint and again.sd == found.sd
+    assert again.modes is not None and found.modes is not None and torch.equal(again.modes, found.modes)
+
+
+def test_save_where_it_cannot(tmp_path: Path) -> None:
+    for place in ("a.zip", "no/such/folder/a.npz"):
+        with pytest.raises(BadInput):
+            images(NHWC).save(tmp_path / place)
+
+
+def test_split_is_disjoint_and_whole() -> None:
+    found = images("shapes:50")
+    a, b = found.split(0.3, seed=1)
+    assert (len(a), len(b)) == (15, 35)
+    rows = {row.tobytes() for row in a.rows} | {row.tobytes() for row in b.rows}
+    assert len(rows) == 50 == len({row.tobytes() for row in found.rows})
+    assert a.captions is not None and a.factors is not None and a.labels is not None
+    assert [c.split()[3] for c in a.captions] == [shapes.KINDS[k] for k in a.labels]
+    assert len(a.factors["dx"]) == 15
+    c, _ = found.split(15, seed=1)
+    assert c.fingerprint == a.fingerprint != found.split(15, seed=2)[0].fingerprint
+    for part in (0, 50, 1.0 - 1e-9, 0.001):
+        with pytest.raises(BadInput, match="cannot split"):
+            found.split(part)
+
+
+@pytest.mark.parametrize("name", ["fashion-10k", "shapes:30", "ring:40", "grid:40"])
+def test_reopen_gives_the_same(name: str) -> None:
+    shape = None if ":40" in name else (3, 16, 20)
+    found = data.open(name, shape=shape, flip=True)
+    assert data.reopen(found.source).fingerprint == found.fingerprint
+    half = found.split(0.5)[1].split(5, seed=9)[0]
+    assert data.reopen(half.source).fingerprint == half.fingerprint
+    assert data.reopen(images("shapes:30", labels=False).source).n_classes == 0
+    with pytest.raises(BadInput, match="array in memory"):
+        data.reopen(images(NHWC).source)
+
+
+def test_open_a_data_set_again() -> None:
+    found = images("shapes:20")
+    assert data.open(found) is found
+    flipping = data.open(found, flip=True)
+    assert flipping.flip and not found.flip and data.open(flipping).flip
+    assert data.open(found, shape=(3, 64, 64)).fingerprint == data.open("shapes:20", shape=(3, 64, 64)).fingerprint
+    grey = images(images(NHWC), shape=(1, 9, 7))
+    assert grey.shape == (1, 9, 7) and len(grey) == 6
+    relabelled = images(found, labels=np.arange(20))
+    assert relabelled.n_classes == 20
+
+
+# Built-in sets
+
+
+def test_fashion_10k() -> None:
+    found = images("fashion-10k")
+    assert found.shape == (1, 28, 28) and found.labels is not None and len(found.class_names) == 10
+    assert np.bincount(found.labels).tolist() == [1000] * 10
+    with files("ganloom.data").joinpath("fashion_10k.npz").open("rb") as file:
+        assert file.seek(0, 2) < 5 * 2**20
+    assert images("fashion-10k", shape=(3, 32, 32), fit="pad").shape == (3, 32, 32)
+
+
+def test_fashion_mnist_from_a_folder(tmp_path: Path) -> None:
+    import gzip
+
+    pictures = RANDOM.integers(0, 256, (20, 28, 28), np.uint8)
+    head = bytes((0, 0, 8, 3)) + b"".join(n.to_bytes(4, "big") for n in pictures.shape)
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + pictures.tobytes()))
+    labels = bytes((0, 0, 8, 1)) + (20).to_bytes(4, "big") + bytes(i % 10 for i in range(20))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(labels)
+    found = images(f"fashion-mnist:{tmp_path}")
+    assert np.array_equal(found.rows[..., 0], pictures) and found.n_classes == 10
+    assert data.reopen(found.source).fingerprint == found.fingerprint
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(labels[:-1])
+    assert "no whole IDX file" in refused(f"fashion-mnist:{tmp_path}")
+    assert "no t10k-images" in refused(f"fashion-mnist-test:{tmp_path}")
+    assert "nothing after the colon" in refused("fashion-10k:5")
+
+
+def test_captions_of_shapes_agree_with_the_factors() -> None:
+    found, again = images("shapes:300"), images("shapes:300")
+    assert found.fingerprint == again.fingerprint and found.captions == again.captions
+    assert found.captions is not None and found.factors is not None and found.labels is not None
+    for i, words in enumerate(found.captions):
+        colour, kind, size, place = (int(found.factors[k][i]) for k in ("colour", "shape", "size", "place"))
+        assert words == (
+            f"a {list(shapes.SIZES)[size]} {list(shapes.COLOURS)[colour]} {shapes.KINDS[kind]} {shapes.PLACES[place]}"
+        )
+        assert found.labels[i] == kind
+        differs = np.abs(found.rows[i].astype(int) - shapes.BACKGROUND).sum(2) > 60
+        y, x = np.argwhere(differs).mean(0)
+        assert (int(x * 3 / 32), int(y * 3 / 32)) == (place % 3, place // 3), "it lies where the caption says"
+        painted = found.rows[i][differs].astype(int)
+        distance = np.abs(painted[:, None] - np.array(list(shapes.COLOURS.values()))).sum(2).min(0)
+        assert distance[colour] <= 3, "and has the colour"
+    assert images("shapes:20").captions == found.captions[:20]
+    assert images("shapes:5", shape=(1, 24, 40)).rows.shape == (5, 24, 40, 1)
+
+
+@pytest.mark.parametrize("wrong", ["shapes:0", "shapes:", "shapes:x", "ring:-1", "grid:99999999999"])
+def test_numbers_after_the_colon(wrong: str) -> None:
+    assert "after the colon" in refused(wrong)
+
+
+def test_ring_and_grid() -> None:
+    ring, grid = data.open("ring:4000"), data.open("grid:5000")
+    assert isinstance(ring, data.Points) and isinstance(grid, data.Points)
+    assert ring.modes is not None and grid.modes is not None
+    assert len(ring.modes) == 8 and torch.allclose(ring.modes.norm(dim=1), torch.ones(8))
+    assert sorted(map(tuple, grid.modes.tolist())) == [
+        (float(a), float(b)) for a in range(-4, 5, 2) for b in range(-4, 5, 2)
+    ]
+    for found, sd in ((ring, 0.01), (grid, 0.05)):
+        assert found.modes is not None and found.labels is not None and found.kind == "points" and found.shape == (2,)
+        around = found.rows - found.modes.numpy()[found.labels]
+        assert abs(around.std() / sd - 1) < 0.05 and abs(around.mean()) < sd / 10
+        assert np.bincount(found.labels).min() > 100
+        batch = found.draw(16, Rng(0))
+        assert batch.x.shape == (16, 2) and batch.c is not None and batch.x.dtype == torch.float32
+    assert "leave it out" in refused("ring", shape=(3, 8, 8))
+    assert data.open("ring:10").fingerprint == data.open("ring:10").fingerprint != data.open("grid:10").fingerprint
