@@ -24,7 +24,6 @@ from ganloom.precision import autocast_networks
 from ganloom.processes import Processes
 from ganloom.stats import Stats
 
-
 AVERAGE_STEPS = 8
 """The average of G moves each so many steps, by the images drawn since: reading all weights each step costs a small
 network some per cent of its time, and half-lives are hundreds of steps."""

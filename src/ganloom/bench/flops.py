@@ -30,7 +30,8 @@ class FlopCounter(TorchDispatchMode):
 
 def count(run: Callable[[], object]) -> int:
     """Floating point operations of one call."""
-    with FlopCounter() as counter:
+    counter = FlopCounter()
+    with counter:
         run()
     return counter.total
 

@@ -135,7 +135,9 @@ def measure(name: str, shape: tuple[int, int, int] | None, precision: str, round
     run.step = 0
     total = flops.count(lambda: [bare_step(run) for _ in range(cycle)])
     steps = cycle * max(1, round(1.0 / max(_seconds(run, cycle), 1e-9)))
-    loop, bare, images = [], [], 0
+    loop: list[float] = []
+    bare: list[float] = []
+    images = 0
     for _ in range(rounds):
         images = _times(run, loop_step, steps, loop)
         _times(run, bare_step, steps, bare)
@@ -237,7 +239,8 @@ def lines(found: dict[str, Any]) -> list[str]:
     out = [
         f"{found['threads']} threads; matrix product {peaks['float32']:.0f} GFLOP/s in float32, {peaks['bf16']:.0f} in bf16",
         "",
-        f"{'recipe':<10}{'precision':<11}{'img/s':>8}{'ms/step':>9}{'GFLOP':>8}{'GFLOP/s':>9}{'of peak':>9}{'loop':>8}{'data':>7}",
+        f"{'recipe':<10}{'precision':<11}{'img/s':>8}{'ms/step':>9}{'GFLOP':>8}{'GFLOP/s':>9}{'of peak':>9}"
+        f"{'loop':>8}{'data':>7}",
     ]
     for row in found["recipes"]:
         out.append(
@@ -248,7 +251,8 @@ def lines(found: dict[str, Any]) -> list[str]:
         out += [
             "",
             "the peer's networks and batch, img/s (peer: ready batches, its loader left out)",
-            f"{'':<10}{'ours bf16':>10}{'ours f32':>10}{'peer':>8}{'ratio':>8}{'peer, same malloc':>19}{'ratio':>8}{'sampling':>10}{'peer':>8}",
+            f"{'':<10}{'ours bf16':>10}{'ours f32':>10}{'peer':>8}{'ratio':>8}{'peer, same malloc':>19}{'ratio':>8}"
+            f"{'sampling':>10}{'peer':>8}",
         ]
     for row in found["peers"]:
         out.append(

@@ -37,9 +37,13 @@ class Facts:
     native: bool = False
 
     def take(self, rows: NDArray[np.int64]) -> "Facts":
-        """The facts of some rows."""
+        """The facts of some rows. Classes without names get their numbers as names: the rows may miss the last ones."""
+        classes = self.classes
+        if self.labels is not None and classes is None:
+            classes = [str(i) for i in range(int(self.labels.max()) + 1)]
         return replace(
             self,
+            classes=classes,
             labels=None if self.labels is None else self.labels[rows],
             captions=None if self.captions is None else [self.captions[i] for i in rows],
             factors=None if self.factors is None else {k: v[rows] for k, v in self.factors.items()},
@@ -135,6 +139,8 @@ class Data:
             if given.shape != (len(self),):
                 raise BadInput(f"a mask over {self.name} needs {len(self)} entries, got {given.shape}")
             return np.flatnonzero(given)
+        if given.size and given.dtype.kind not in "iu":
+            raise BadInput(f"indices into {self.name} are of type {given.dtype}; give whole numbers, a slice or a mask")
         chosen = given.astype(np.int64).ravel()
         if len(chosen) and not (-len(self) <= chosen.min() and chosen.max() < len(self)):
             raise BadInput(
@@ -147,7 +153,8 @@ class Data:
 
         Rows keep their order. Each half's ``source`` opens that half again.
         """
-        count = round(part * len(self)) if isinstance(part, float) and part < 1 else int(part)
+        fraction = isinstance(part, float)
+        count = round(part * len(self)) if fraction and 0 < part < 1 else 0 if fraction else int(part)
         if not 0 < count < len(self):
             raise BadInput(f"cannot split {part} of {self.name}, which has {len(self)} rows: leave some on both sides")
         shuffled = np.random.default_rng(seed).permutation(len(self)).astype(np.int64)

@@ -109,8 +109,8 @@ def reopen(source: dict[str, Any], *, cache: bool = True, progress: store.Progre
 def _check_options(shape: Any, default_size: int, fit: str) -> None:
     if fit not in FITS:
         raise BadInput(f"fit={fit!r}{did_you_mean(str(fit), FITS)}; it is one of {', '.join(FITS)}")
-    if not 1 <= default_size <= 8192:
-        raise BadInput(f"default_size={default_size}: give 1 to 8192 pixels")
+    if not isinstance(default_size, (int, np.integer)) or not 1 <= default_size <= 8192:
+        raise BadInput(f"default_size={default_size!r}: give 1 to 8192 pixels")
     if shape is None:
         return
     if not isinstance(shape, (tuple, list)) or not all(isinstance(n, (int, np.integer)) for n in shape):

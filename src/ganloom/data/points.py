@@ -36,6 +36,13 @@ class Points(Data):
         self.shape = (rows.shape[1],)
         self._tensor = torch.from_numpy(self.rows)
 
+    @property
+    def n_classes(self) -> int:
+        """Number of modes, even where few points leave one empty; 0 without labels."""
+        if self.labels is None or self.modes is None:
+            return super().n_classes
+        return len(self.modes)
+
     def to(self, device: torch.device | str) -> Self:
         """Keep and deliver the points on ``device``. Returns itself."""
         super().to(device)
