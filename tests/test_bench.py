@@ -1,68 +1,237 @@
-"""The benchmark's counting and its claim of equal networks; no timed test."""
+"""The benchmarks: operations counted against closed forms, a peer's numbers equal to ours, and the command. Nothing is timed."""
+
+import json
+from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor
 
-from ganloom import testing
-from ganloom.bench import flops, peers, step
-from ganloom.penalties import wgan_gp
+from ganloom import recipes
+from ganloom.bench import step, table, timing
+from ganloom.bench.bare import Bare
+from ganloom.bench.flops import FlopCounter, count
+from ganloom.bench.peers import PEERS, PeerRun, build
+from ganloom.bench.variants import PeerShaped, Ready
+from ganloom.cli import main
+from ganloom.run import prepare
+
+# ---------------------------------------------------------------------------------------------------------- operations
 
 
-def test_matrix_products_are_counted() -> None:
+def test_a_matrix_product() -> None:
     a, b = torch.randn(3, 5), torch.randn(5, 7)
-    assert flops.count(lambda: a @ b) == 2 * 3 * 5 * 7
+    assert count(lambda: a @ b).total == 2 * 3 * 5 * 7
+    assert count(lambda: torch.bmm(a.expand(4, 3, 5), b.expand(4, 5, 7))).total == 4 * 2 * 3 * 5 * 7
+    assert count(lambda: F.linear(a, b.T, torch.zeros(7))).total == 2 * 3 * 5 * 7
+    assert count(lambda: a @ b[:, 0]).total == 2 * 3 * 5
 
 
-def test_convolution_and_its_backward_are_counted() -> None:
-    conv, x = nn.Conv2d(3, 4, 3, padding=1, bias=False), torch.randn(2, 3, 8, 8, requires_grad=True)
-    forward = 2 * 2 * 8 * 8 * 3 * 4 * 9
-    assert flops.count(lambda: conv(x)) == forward
-    assert flops.count(lambda: conv(x).sum().backward()) == 3 * forward
+def test_composed_operators_in_inference_mode_are_not_missed() -> None:
+    def run() -> None:
+        with torch.inference_mode():
+            F.linear(torch.randn(3, 5), torch.randn(7, 5))
+            F.conv2d(torch.randn(2, 3, 8, 8), torch.randn(4, 3, 3, 3), padding=1)
+
+    counted = count(run)
+    assert counted.total == 2 * 3 * 5 * 7 + 2 * 2 * 64 * 4 * 3 * 9 and not counted.uncounted
 
 
-def test_double_backward_is_counted() -> None:
-    """A linear critic of one layer: one product for the logits, one for the gradient, none wasted on a zero gradient."""
-    D = nn.Sequential(nn.Flatten(), nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 1), nn.Flatten(0))
-    real, fake = torch.randn(4, 6), torch.randn(4, 6)
-    once = flops.count(lambda: D(real))
-    whole = flops.count(lambda: wgan_gp(D, real, fake).backward())
-    assert once == 2 * 4 * (6 * 5 + 5) and whole > 4 * once
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_convolution_there_and_back(groups: int, stride: int) -> None:
+    x = torch.randn(2, 4, 8, 8, requires_grad=True)
+    w = torch.randn(8, 4 // groups, 3, 3, requires_grad=True)
+    places = (8 // stride) ** 2
+    forward = 2 * 2 * places * 8 * (4 // groups) * 9
+
+    def run(*leaves: Tensor) -> None:
+        torch.autograd.grad(F.conv2d(x, w, stride=stride, padding=1, groups=groups).sum(), leaves)
+
+    assert count(lambda: run(x, w)).total == 3 * forward
+    assert count(lambda: run(x)).total == count(lambda: run(w)).total == 2 * forward
 
 
-@pytest.mark.parametrize("name", peers.NAMES)
-def test_ours_and_the_peers_networks_are_equal(name: str) -> None:
+def test_a_transposed_convolution() -> None:
+    x, w = torch.randn(2, 4, 5, 5, requires_grad=True), torch.randn(4, 6, 4, 4)
+    forward = 2 * 2 * 25 * 4 * 6 * 16
+    assert count(lambda: F.conv_transpose2d(x, w, stride=2, padding=1)).total == forward
+    assert count(lambda: F.conv_transpose2d(x, w, stride=2, padding=1).sum().backward()).total == 2 * forward
+
+
+def test_double_backward() -> None:
+    """y = x W, g = dy/dx = 1 W^T, then the gradient of g by W: one product each, 2 N i o."""
+    x, w = torch.randn(3, 5, requires_grad=True), torch.randn(5, 7, requires_grad=True)
+
+    def penalty() -> None:
+        (g,) = torch.autograd.grad((x @ w).sum(), x, create_graph=True)
+        torch.autograd.grad(g.square().sum(), w)
+
+    counted = count(penalty)
+    assert counted.total == 3 * 2 * 3 * 5 * 7 and set(counted.by_op) == {"mm"}
+
+
+def test_double_backward_of_a_convolution() -> None:
+    """Forward, gradient by x, its gradient by w, and one by the output's gradient, which torch makes unasked."""
+    x, w = torch.randn(2, 4, 8, 8, requires_grad=True), torch.randn(8, 4, 3, 3, requires_grad=True)
+
+    def penalty() -> None:
+        (g,) = torch.autograd.grad(F.conv2d(x, w, padding=1).sum(), x, create_graph=True)
+        torch.autograd.grad(g.square().sum(), w)
+
+    forward = 2 * 2 * 64 * 8 * 4 * 9
+    assert count(penalty).total == 4 * forward
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_the_peers_steps(name: str) -> None:
+    """Against the sizes in the tables: each product once forward, and once for each gradient wanted."""
+    run = PeerRun(name)
+    run.step()
+    counted = count(run.step)
+    per = {"gan": 1.08675072e9, "dcgan": 44.975587328e9, "wgan_gp": 7.49338624e9}
+    assert counted.total == per[name] and not counted.uncounted
+
+
+@pytest.mark.parametrize("name", ["gan", "default"])
+def test_no_operator_of_a_recipe_is_missed(name: str) -> None:
+    gan, data = prepare(name, "fashion-10k")
+    trainer = step.trainer_of(gan, data, "cpu", "float32")
+    counter = FlopCounter()
+    with counter:
+        trainer.train_step()
+    assert counter.total > 1e8 and not counter.uncounted
+
+
+# ------------------------------------------------------------------------------------------------------------- numbers
+
+
+@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("which", ["g", "d"])
+def test_our_networks_give_the_peers_numbers(name: str, which: str) -> None:
     torch.manual_seed(0)
-    (g, d), (ours_g, ours_d) = peers.networks(name, ours=False), peers.networks(name, ours=True)
-    assert ours_g.load_state_dict(g.state_dict()) and ours_d.load_state_dict(d.state_dict())
-    z = torch.randn(4, peers.Z)
-    for net in (g, d, ours_g, ours_d):
-        net.eval()
-    torch.testing.assert_close(ours_g(z), g(z), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(ours_d(g(z)), d(g(z)), atol=1e-5, rtol=1e-5)
+    layers: tuple[tuple[str, tuple[int, ...]], ...] = getattr(PEERS[name], which)
+    theirs, ours = build(layers), build(layers, ours=True)
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    ours.to(memory_format=torch.channels_last)
+    x = torch.randn(8, 100) if which == "g" else torch.rand(8, *PEERS[name].shape) * 2 - 1
+    for mode in (True, False):
+        torch.manual_seed(1)
+        a = theirs.train(mode)(x)
+        torch.manual_seed(1)
+        b = ours.train(mode)(x)
+        b = b.sigmoid() if layers[-1][0] == "sigmoid" else b
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", peers.NAMES)
-def test_a_plain_step_trains(name: str) -> None:
-    run, G = peers.plain_step(name)
-    before = [p.detach().clone() for p in G.parameters()]
-    assert run() in (64, 320)
-    assert any(not torch.equal(a, b) for a, b in zip(before, G.parameters(), strict=True))
+@pytest.mark.parametrize("name", ["gan", "wgan_gp"])
+def test_our_losses_are_the_peers(name: str) -> None:
+    """With equal weights, latents and real pictures (and places between them), one update of D has equal losses."""
+    run, gan = PeerRun(name), PeerShaped(name)
+    gan.D.load_state_dict(run.D.state_dict())
+    real, fake = run.batches[0], run.sample()
+    if name == "gan":
+        ones, zeros = torch.ones(64, 1), torch.zeros(64, 1)
+        want = (F.binary_cross_entropy(run.D(real), ones) + F.binary_cross_entropy(run.D(fake), zeros)) / 2
+        gan.made = fake
+        (got,) = gan.d_loss(Ready(PEERS[name].shape, 64, "cpu").batches[0]).values()
+    else:
+        want = run.D(fake).mean() - run.D(real).mean()
+        r, f = gan._both(real, fake)
+        got = f.mean() - r.mean()
+    torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5)
 
 
-def test_bare_and_loop_do_the_same_network_work() -> None:
-    run = step.trainer_of(testing.build("wgan-gp", (1, 8, 8)), "float32")
-    assert flops.count(lambda: step.bare_step(run)) == flops.count(lambda: step.loop_step(run)) > 0
+def test_a_bare_step_trains_as_the_trainer_does() -> None:
+    """On one seed, batch and start, the bare step and the loop end in equal weights: the bare step leaves out nothing."""
+    from ganloom import randomness
+
+    made = [PeerShaped("wgan_gp") for _ in range(2)]
+    made[1].peer = made[0].peer
+    trainer = step.trainer_of(made[0], Ready((1, 28, 28), 64, "cpu"), "cpu", "float32")
+    bare = Bare(made[1], Ready((1, 28, 28), 64, "cpu").batches, "cpu", False)
+    seeds = iter(randomness.key(0, 0, phase, repeat) for phase, n in ((0, 5), (1, 1)) for repeat in range(n))
+    for phase in bare.phases:
+        plain = phase.loss
+        seeded: Callable[..., object] = lambda batch, plain=plain: (randomness.seed_all(next(seeds)), plain(batch))[1]
+        object.__setattr__(phase, "loss", seeded)
+    trainer.train_step()
+    bare.step()
+    for a, b in zip(made[0].parameters(), made[1].parameters(), strict=True):
+        assert torch.equal(a, b)
 
 
-def test_the_tables_can_be_read() -> None:
-    row = step.Row("gan", "float32", 100.0, 5.0, 1.0, 200.0, 0.5, 0.02, 0.01)
-    peer = step.PeerRow("gan", 200.0, 150.0, 100.0, 125.0, 10.0, 5.0)
-    found = {
-        "threads": 2,
-        "peak_gflop_per_s": {"float32": 100.0, "bf16": 200.0},
-        "recipes": [vars(row)],
-        "peers": [vars(peer) | {"best": peer.best}],
-    }
-    text = "\n".join(step.lines(found))
-    assert "+2.0%" in text and "2.00x" in text and "1.60x" in text
+# ------------------------------------------------------------------------------------------------------------- turns
+
+
+def test_contestants_take_turns() -> None:
+    calls: list[tuple[str, int]] = []
+
+    def contestant(name: str) -> timing.Contestant:
+        def run(n: int) -> float:
+            calls.append((name, n))
+            return n * 1.0
+
+        return run
+
+    found = timing.contest({name: contestant(name) for name in "abc"}, rounds=3, cycle=4)
+    assert {len(times) for times in found.values()} == {3} and {n for _, n in calls} == {4}
+    order = ["".join(name for name, _ in calls[i : i + 3]) for i in range(6, len(calls), 3)]
+    assert order == ["bca", "cab", "abc"]
+    assert timing.ratio([2.0, 9.0, 4.0], [1.0, 1.0, 2.0]) == 2.0
+    assert timing.cycle_of([1, 4, 6]) == 12
+
+
+# ----------------------------------------------------------------------------------------------------------- command
+
+
+def call(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as left:
+        main(list(args))
+    out, err = capsys.readouterr()
+    return int(left.value.code or 0), out, err
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        ("stpe", 'did you mean "step"'),
+        ("step --recipe dgcan", 'did you mean "dcgan"'),
+        ("step --rounds 0", "--rounds"),
+        ("step --steps 0", "--steps"),
+        ("step --precision half", "--precision"),
+    ],
+)
+def test_faults_are_one_line(args: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = call(capsys, "bench", *args.split())
+    assert code == 2 and not out and text in err and err.count("\n") == 1, err
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "SLICE", 0.0)
+    monkeypatch.setattr("ganloom.bench.machine.SECONDS", 0.0)
+    monkeypatch.setattr("ganloom.bench.peers.PEERS", {"gan": PEERS["gan"]})
+    code, out, err = call(capsys, "bench", "step", "--recipe", "gan", "--rounds", "1", "--steps", "1")
+    assert code == 0, err
+    for word in ("loop adds", "gan.py as shipped", "gan.py our way", "generate()", "x shipped", "next: "):
+        assert word in out, word
+    assert "recipe gan" in err
+    code, out, _ = call(
+        capsys, "bench", "step", "--recipe", "gan", "--rounds", "1", "--steps", "1", "--no-peer", "--json"
+    )
+    (row,) = json.loads(out)["rows"]
+    assert code == 0 and row["name"] == "gan" and row["gflop"] > 1 and row["loop"] is not None
+
+
+def test_a_table_without_recipes() -> None:
+    machine = step.Machine("cpu", "a machine", 2, 0.0, {"float32": 200.0, "bf16": 400.0})
+    row = step.Row("peer", "gan.py our way", "float32", 5000.0, 12.8, 1.0, 78.0, 0.39, shipped=1.5, same=1.2)
+    text = "\n".join(table.lines(step.Report(machine, True, [row])))
+    assert "1.50" in text and "loop adds" not in text and "39%" in text
+
+
+def test_every_recipe_has_a_bare_step() -> None:
+    for name in recipes.RECIPES:
+        gan, data = prepare(name, "fashion-10k")
+        assert len(Bare(gan, [data.draw(2, torch.Generator())], "cpu", False).optimizers) == len(gan.phases())

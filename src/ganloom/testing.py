@@ -101,7 +101,7 @@ def check_phases(recipe: Recipe, tmp: Path) -> None:
 
 def check_resume(recipe: Recipe, tmp: Path) -> None:
     """Saved and loaded at a random step, with and without micro-batches: every tensor equal to the uninterrupted run."""
-    steps = 9  # past the step at which the average moves
+    steps = 9  # past the first steps, in which the average moves each time
     for micro in (None, 4):
         whole = trainer(recipe, micro_batch=micro)
         for _ in range(steps):

@@ -25,8 +25,8 @@ from ganloom.processes import Processes
 from ganloom.stats import Stats
 
 AVERAGE_STEPS = 8
-"""The average of G moves each so many steps, by the images drawn since: reading all weights each step costs a small
-network some per cent of its time, and half-lives are hundreds of steps."""
+"""After the first few steps the average of G moves each so many, by the images drawn since: reading all weights each step
+costs a small network some per cent of its time, and half-lives are hundreds of steps."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class Trainer:
                 if self.device.type == "cpu" and self._refused():
                     return
         self.step += 1
-        if self.step % AVERAGE_STEPS == 0:
+        if self.step % AVERAGE_STEPS == 0 or self.step < AVERAGE_STEPS:
             self._move_average()
         self._set_clock(self.nimg)
 

@@ -1,1 +1,1 @@
-"""Benchmarks that print what this machine does: no timed test, no figure without the command that gave it."""
+"""Measurements of this machine: how fast training steps and sampling run, and what bounds them (`ganloom bench`)."""

@@ -1,49 +1,116 @@
-"""Floating point operations counted as they are dispatched, double backward included, and the machine's peak."""
+"""Floating-point operations counted as torch runs them, through ``backward`` and double backward alike.
 
-import time
-from collections.abc import Callable
+torch's own counter keeps track of modules with hooks that fail on a step with ``autograd.grad`` inside; counting needs
+none of that. A multiplication and an addition are two operations, whatever the precision; only products of matrices and
+convolutions count, as everywhere in the literature.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+Formula = Callable[[Any, Any, Any], int]
+"""(args, kwargs, out) of an operator -> operations."""
+
+_HEAVY = ("conv", "mm", "matmul", "linear", "mv", "einsum", "attention", "gru", "lstm", "rnn")
+"""An operator with one of these in its name does products: uncounted, it is reported."""
+_LIGHT = ("comm", "convert", "norm", "linear1d")
+"""Names that hold such a word by chance."""
+
+
+def _convolution(x: Sequence[int], w: Sequence[int], out: Sequence[int], transposed: bool) -> int:
+    """Each tap of the kernel meets each place of the smaller grid once; right for groups and strides too."""
+    places = x[2:] if transposed else out[2:]
+    return 2 * x[0] * math.prod(places) * math.prod(w)
+
+
+def _conv(args: Any, kwargs: Any, out: Any) -> int:
+    return _convolution(args[0].shape, args[1].shape, out.shape, bool(args[6]))
+
+
+def _conv_backward(args: Any, kwargs: Any, out: Any) -> int:
+    grad, x, w, transposed, mask = args[0], args[1], args[2], args[7], args[10]
+    # The gradients of input and weight take as many products as the way forward, each.
+    return _convolution(x.shape, w.shape, grad.shape, transposed) * (int(mask[0]) + int(mask[1]))
+
+
+def _plain_conv(args: Any, kwargs: Any, out: Any) -> int:
+    return _convolution(args[0].shape, args[1].shape, out.shape, False)
+
+
+def _linear(args: Any, kwargs: Any, out: Any) -> int:
+    return 2 * int(args[0].numel()) * int(args[1].shape[0])
+
+
+def _twice(place: int) -> Formula:
+    """Two operations for each entry of one argument."""
+    return lambda args, kwargs, out: 2 * int(args[place].numel())
+
+
+def _registered(formula: Callable[..., int]) -> Formula:
+    return lambda args, kwargs, out: int(formula(*args, **kwargs, out_val=out))
+
+
+def _formulas() -> dict[Any, Formula]:
+    found = {packet: _registered(formula) for packet, formula in flop_registry.items()}
+    own: Mapping[str, Formula] = {
+        "convolution": _conv,
+        "_convolution": _conv,
+        "convolution_overrideable": _conv,
+        "convolution_backward": _conv_backward,  # the registry's counts the weights of a grouped one g times
+        "mkldnn_convolution": _plain_conv,
+        "mkldnn_linear": _linear,
+        "linear": _linear,
+        "mv": _twice(0),
+        "addmv": _twice(1),
+        "dot": _twice(0),
+    }
+    aten = torch.ops.aten
+    return found | {getattr(aten, name): formula for name, formula in own.items() if hasattr(aten, name)}
+
 
 class FlopCounter(TorchDispatchMode):
-    """Counts products and sums of matrix products and convolutions run inside it (2 a multiply-add).
-
-    torch's own FlopCounterMode hooks modules and fails on ``autograd.grad(create_graph=True)``; this one looks only at
-    the operations and uses the same table of formulas. Elementwise work is not counted.
-    """
+    """Counts inside ``with FlopCounter() as counter``: ``total``, ``by_op`` (name -> operations), ``uncounted`` names."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.total = 0
+        self.by_op: Counter[str] = Counter()
+        self.uncounted: set[str] = set()
+        self._formulas = _formulas()
+
+    @property
+    def total(self) -> int:
+        """All operations so far."""
+        return sum(self.by_op.values())
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        formula = flop_registry.get(func._overloadpacket)
+        """Run the operator and add what it costs; one that torch only composes of others is taken apart first."""
+        kwargs = kwargs or {}
+        packet = func.overloadpacket
+        formula = self._formulas.get(packet)
+        name = packet.__name__
+        heavy = any(word in name for word in _HEAVY) and not any(word in name for word in _LIGHT)
+        if formula is None and heavy:
+            with self:
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+        out = func(*args, **kwargs)
         if formula is not None:
-            self.total += int(formula(*args, **(kwargs or {}), out_val=out))
+            self.by_op[name] += formula(args, kwargs, out)
+        elif heavy:
+            self.uncounted.add(name)
         return out
 
 
-def count(run: Callable[[], object]) -> int:
-    """Floating point operations of one call."""
+def count(run: Callable[[], Any]) -> FlopCounter:
+    """What one call of ``run`` costs."""
     counter = FlopCounter()
     with counter:
         run()
-    return counter.total
-
-
-def peak(dtype: torch.dtype, device: str = "cpu", size: int = 1024, seconds: float = 0.5) -> float:
-    """The best GFLOP/s of a size x size matrix product in ``dtype`` within some time: this machine's yardstick."""
-    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in "ab")
-    best, end = float("inf"), time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        a @ b
-        if device.startswith("cuda"):
-            torch.cuda.synchronize()
-        best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best / 1e9
+    return counter

@@ -1,271 +1,205 @@
-"""The peer's three small GANs: their layer sizes as data, the plain way to train them, and the same ones for our Trainer.
+"""Three scripts of PyTorch-GAN (Erik Linder-Norén, github.com/eriklindernoren/PyTorch-GAN) as tables, and their step.
 
-The peer is the widely forked PyTorch-GAN (gan.py, dcgan.py and wgan_gp.py; layer sizes and order of updates read from it,
-nothing copied). The plain step is what those scripts do: sigmoid and binary cross-entropy, numpy noise moved to torch, D's
-weight gradients computed in G's step and thrown away, Adam tensor by tensor, float32, and losses read to Python each step.
+What many people start from: `gan.py`, `dcgan.py` and `wgan_gp.py` with their default arguments. The tables say the sizes
+of their layers; ``PeerRun`` takes a step as these scripts do, in words of our own: the probability from a sigmoid into a
+binary cross-entropy, the generator first, its fakes used again for the discriminator, gradients of the discriminator's
+weights computed in the generator's step and thrown away, Adam without fusion, float32, NCHW, noise from numpy, and both
+losses read each step. Left out, in the scripts' favour: the loader and the printing. Batches lie ready.
 """
 
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom import penalties
-from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom import randomness
 from ganloom.layers import UpsampleConv
-from ganloom.losses import nonsaturating, wasserstein
 
-BATCH, Z = 64, 100
-NAMES = ("gan", "dcgan", "wgan-gp")
-N_CRITIC, GP_WEIGHT = 5, 10.0
-DENSE_G, DENSE_D = (128, 256, 512, 1024), (512, 256)
-CONV_G, CONV_D = (128, 128, 64), (16, 32, 64, 128)
-EPS = 0.8  # handed to BatchNorm where its authors seem to have meant the momentum
-
-
-def shape_of(name: str) -> tuple[int, int, int]:
-    """(C, H, W) at which the peer's script trains."""
-    return (1, 32, 32) if name == "dcgan" else (1, 28, 28)
-
-
-class DenseG(nn.Module):
-    """z (N, 100) -> (N, 1, 28, 28): hidden layers of 128, 256, 512, 1024, BatchNorm behind all but the first."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        inputs = Z
-        for i, width in enumerate(DENSE_G):
-            layers += [nn.Linear(inputs, width), *([nn.BatchNorm1d(width, EPS)] if i else []), nn.LeakyReLU(0.2)]
-            inputs = width
-        self.net = nn.Sequential(*layers, nn.Linear(inputs, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28)))
-
-    def forward(self, z: Tensor) -> Tensor:
-        """(N, 100) -> (N, 1, 28, 28)."""
-        out: Tensor = self.net(z)
-        return out
-
-
-class DenseD(nn.Module):
-    """x (N, 1, 28, 28) -> logits (N, 1): hidden layers of 512 and 256."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        layers: list[nn.Module] = [nn.Flatten()]
-        inputs = 784
-        for width in DENSE_D:
-            layers += [nn.Linear(inputs, width), nn.LeakyReLU(0.2)]
-            inputs = width
-        self.net = nn.Sequential(*layers, nn.Linear(inputs, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, 1, 28, 28) -> (N, 1)."""
-        out: Tensor = self.net(x)
-        return out
-
-
-class ConvG(nn.Module):
-    """z (N, 100) -> (N, 1, 32, 32): 8x8 base of 128 maps, twice doubled before a 3x3 convolution, 128 and 64 maps.
-
-    ``fused``: doubling and convolution as one transposed convolution; the parameters and the result are the same.
-    """
-
-    bf16 = True
-
-    def __init__(self, fused: bool) -> None:
-        super().__init__()
-        self.channels_last = fused
-        first, second, third = CONV_G
-        self.project = nn.Linear(Z, first * 64)
-
-        def doubled(inputs: int, outputs: int) -> list[nn.Module]:
-            if fused:
-                return [nn.Identity(), UpsampleConv(inputs, outputs)]
-            return [nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1)]
-
-        self.net = nn.Sequential(
-            nn.BatchNorm2d(first),
-            *doubled(first, second),
-            nn.BatchNorm2d(second, EPS),
-            nn.LeakyReLU(0.2),
-            *doubled(second, third),
-            nn.BatchNorm2d(third, EPS),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(third, 1, 3, padding=1),
-            nn.Tanh(),
-        )
-
-    def forward(self, z: Tensor) -> Tensor:
-        """(N, 100) -> (N, 1, 32, 32)."""
-        x = self.project(z).unflatten(1, (CONV_G[0], 8, 8))
-        x = x.contiguous(memory_format=torch.channels_last) if self.channels_last else x
-        out: Tensor = self.net(x)
-        return out
-
-
-class ConvD(nn.Module):
-    """x (N, 1, 32, 32) -> logits (N, 1): four strided 3x3 convolutions of 16, 32, 64, 128 maps with dropout of maps."""
-
-    bf16 = True
-
-    def __init__(self, channels_last: bool) -> None:
-        super().__init__()
-        self.channels_last = channels_last
-        layers: list[nn.Module] = []
-        inputs = 1
-        for i, maps in enumerate(CONV_D):
-            layers += [nn.Conv2d(inputs, maps, 3, 2, 1), nn.LeakyReLU(0.2), nn.Dropout2d(0.25)]
-            layers += [nn.BatchNorm2d(maps, EPS)] if i else []
-            inputs = maps
-        self.net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * 4, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, 1, 32, 32) -> (N, 1)."""
-        out: Tensor = self.net(x)
-        return out
-
-
-def networks(name: str, ours: bool) -> tuple[nn.Module, nn.Module]:
-    """(G, D) of one of NAMES, with our layers or the plain ones."""
-    return (ConvG(ours), ConvD(ours)) if name == "dcgan" else (DenseG(), DenseD())
-
-
-# ------------------------------------------------------------------------------------------------------------- ours
+Layer = tuple[str, tuple[int, ...]]
+Z_DIM = 100
+LR, BETAS = 2e-4, (0.5, 0.999)
+GP_WEIGHT = 10.0
+EPS = 0.8
+"""What the scripts give BatchNorm as eps (it was a momentum in the Keras code they come from)."""
 
 
 @dataclass(frozen=True)
-class Config:
-    """What the peer's scripts use."""
+class Peer:
+    """One script: its picture, its layers (kind, sizes) and how many critic updates go with one of G."""
 
+    script: str
     shape: tuple[int, int, int]
-    z_dim: int = Z
-    batch_size: int = BATCH
-    g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
-    d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
+    g: tuple[Layer, ...]
+    d: tuple[Layer, ...]
+    n_critic: int = 1
+    critic: bool = False
+    """Wasserstein with gradient penalty; else probabilities."""
+    conv: bool = False
+    batch: int = 64
 
 
-class Ours(GAN):
-    """The peer's GAN for our Trainer: the same networks, losses, order of updates and batch."""
+def _hidden(inputs: int, outputs: int) -> tuple[Layer, ...]:
+    return (("linear", (inputs, outputs)), ("norm1d", (outputs,)), ("leaky", ()))
 
-    splits_by = None
 
-    def __init__(self, name: str) -> None:
-        super().__init__(Config(shape_of(name)))
-        self.name = name
-        self.G, self.D = networks(name, ours=True)
-        self.made: Tensor | None = None
+def _down(inputs: int, outputs: int, norm: bool = True) -> tuple[Layer, ...]:
+    layers: tuple[Layer, ...] = (("conv", (inputs, outputs, 2)), ("leaky", ()), ("drop", ()))
+    return (*layers, ("norm2d", (outputs,))) if norm else layers
 
-    def phases(self) -> list[Phase]:
-        if self.name == "wgan-gp":
-            return [Phase("D", self.critic_loss, repeat=N_CRITIC), Phase("G", self.critic_g_loss)]
-        return [Phase("G", self.g_loss), Phase("D", self.d_loss)]
 
-    def g_loss(self, batch: Batch) -> Terms:
-        self.made = fake = self.G(self.z(len(batch.x)))
-        return {"adv": nonsaturating.g(None, self.D(fake))}
+_DENSE_G: tuple[Layer, ...] = (
+    ("linear", (Z_DIM, 128)), ("leaky", ()), *_hidden(128, 256), *_hidden(256, 512), *_hidden(512, 1024),
+    ("linear", (1024, 784)), ("tanh", ()), ("picture", (1, 28, 28)),
+)  # fmt: skip
+_DENSE_D: tuple[Layer, ...] = (
+    ("flatten", ()), ("linear", (784, 512)), ("leaky", ()), ("linear", (512, 256)), ("leaky", ()), ("linear", (256, 1)),
+)  # fmt: skip
+_CONV_G: tuple[Layer, ...] = (
+    ("linear", (Z_DIM, 8192)), ("grid", (128, 8, 8)), ("norm2d plain", (128,)),
+    ("double", ()), ("conv", (128, 128, 1)), ("norm2d", (128,)), ("leaky", ()),
+    ("double", ()), ("conv", (128, 64, 1)), ("norm2d", (64,)), ("leaky", ()),
+    ("conv", (64, 1, 1)), ("tanh", ()),
+)  # fmt: skip
+_CONV_D: tuple[Layer, ...] = (
+    *_down(1, 16, norm=False), *_down(16, 32), *_down(32, 64), *_down(64, 128), ("flatten", ()), ("linear", (512, 1)),
+)  # fmt: skip
+_END: tuple[Layer, ...] = (("sigmoid", ()),)
 
-    def d_loss(self, batch: Batch) -> Terms:
-        """On the fakes of G's phase, as the peer has it; half the sum of both sides."""
-        assert self.made is not None
-        return {"adv": nonsaturating.d(self.D(batch.x), self.D(self.made.detach())) / 2}
+PEERS: dict[str, Peer] = {
+    "gan": Peer("gan.py", (1, 28, 28), _DENSE_G, _DENSE_D + _END),
+    "dcgan": Peer("dcgan.py", (1, 32, 32), _CONV_G, _CONV_D + _END, conv=True),
+    "wgan_gp": Peer("wgan_gp.py", (1, 28, 28), _DENSE_G, _DENSE_D, n_critic=5, critic=True),
+}
 
-    def critic_loss(self, batch: Batch) -> Terms:
+_MAKE: dict[str, Callable[..., nn.Module]] = {
+    "linear": lambda inputs, outputs: nn.Linear(inputs, outputs),
+    "conv": lambda inputs, outputs, stride: nn.Conv2d(inputs, outputs, 3, stride, 1),
+    "norm1d": lambda n: nn.BatchNorm1d(n, eps=EPS),
+    "norm2d": lambda n: nn.BatchNorm2d(n, eps=EPS),
+    "norm2d plain": lambda n: nn.BatchNorm2d(n),
+    "leaky": lambda: nn.LeakyReLU(0.2, inplace=True),
+    "drop": lambda: nn.Dropout2d(0.25),
+    "double": lambda: nn.Upsample(scale_factor=2),
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "flatten": nn.Flatten,
+    "picture": lambda *shape: nn.Unflatten(1, shape),
+    "grid": lambda *shape: nn.Unflatten(1, shape),
+}
+
+
+class Grid(nn.Module):
+    """(N, C x H x W) -> (N, C, H, W) in channels_last."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C x H x W) -> (N, C, H, W)."""
+        out: Tensor = x.unflatten(1, self.shape)
+        return out.contiguous(memory_format=torch.channels_last)
+
+
+def build(layers: Sequence[Layer], *, ours: bool = False) -> nn.Sequential:
+    """The network of a table. ``ours``: doubling and convolution in one, the grid in channels_last, no last sigmoid.
+
+    Modules are named by their row, so the weights have the same names either way.
+    """
+    net = nn.Sequential()
+    before = ""
+    for row, (kind, sizes) in enumerate(layers):
+        if not (ours and kind in ("double", "sigmoid")):
+            if ours and before == "double":
+                module: nn.Module = UpsampleConv(sizes[0], sizes[1])
+            else:
+                module = Grid(sizes) if ours and kind == "grid" else _MAKE[kind](*sizes)
+            net.add_module(str(row), module)
+        before = kind
+    for module in net.modules():  # only the convolutional script starts its layers in a way of its own
+        if isinstance(module, nn.Conv2d):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+    return net
+
+
+def ready_batches(shape: tuple[int, ...], n: int, device: str, count: int = 8) -> list[Tensor]:
+    """Batches (n, *shape) in [-1, 1] that lie ready on the device."""
+    generator = torch.Generator().manual_seed(0)
+    return [(torch.rand(n, *shape, generator=generator) * 2 - 1).to(device) for _ in range(count)]
+
+
+class PeerRun:
+    """A script's networks, optimizers and step."""
+
+    def __init__(self, name: str, device: str = "cpu", seed: int = 0) -> None:
+        self.peer, self.device = PEERS[name], device
+        randomness.seed_all(seed)
+        self.numpy = np.random.RandomState(seed)
+        self.G, self.D = build(self.peer.g).to(device), build(self.peer.d).to(device)
+        self.g_opt = torch.optim.Adam(self.G.parameters(), lr=LR, betas=BETAS)
+        self.d_opt = torch.optim.Adam(self.D.parameters(), lr=LR, betas=BETAS)
+        self.batches = ready_batches(self.peer.shape, self.peer.batch, device)
+        self.drawn = 0
+
+    def step(self) -> tuple[float, float]:
+        """One round of updates; the losses (D, G)."""
+        return self._critic_step() if self.peer.critic else self._step()
+
+    def sample(self) -> Tensor:
+        """A batch of pictures from the network as it stands, in eval mode."""
+        self.G.eval()
         with torch.no_grad():
-            fake = self.G(self.z(len(batch.x)))
-        both = self.D(torch.cat([batch.x, fake]))  # no norm in D: one pass sees what two would
-        real_logits, fake_logits = both.chunk(2)
-        gp = GP_WEIGHT * penalties.wgan_gp(self.D, batch.x, fake)
-        return {"adv": wasserstein.d(real_logits, fake_logits), "gp": gp}
+            out: Tensor = self.G(self._noise())
+        self.G.train()
+        return out
 
-    def critic_g_loss(self, batch: Batch) -> Terms:
-        return {"adv": wasserstein.g(None, self.D(self.G(self.z(len(batch.x)))))}
+    def _next(self) -> Tensor:
+        self.drawn += 1
+        return self.batches[self.drawn % len(self.batches)]
 
+    def _noise(self) -> Tensor:
+        return torch.from_numpy(self.numpy.normal(0, 1, (self.peer.batch, Z_DIM))).float().to(self.device)
 
-# ------------------------------------------------------------------------------------------------------------ plain
-
-
-def plain_step(name: str, seed: int = 0) -> tuple[Callable[[], int], nn.Module]:
-    """(a function that runs one plain step and returns the real images used, G)."""
-    torch.manual_seed(seed)
-    G, D = networks(name, ours=False)
-    g_opt, d_opt = (torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (G, D))
-    x = torch.rand(BATCH, *shape_of(name)) * 2 - 1
-    one, zero = torch.ones(BATCH, 1), torch.zeros(BATCH, 1)
-
-    def noise() -> Tensor:
-        return torch.tensor(np.random.normal(0, 1, (BATCH, Z)), dtype=torch.float32)
-
-    def classic() -> int:
-        g_opt.zero_grad()
-        fake = G(noise())
-        g_loss = F.binary_cross_entropy(D(fake).sigmoid(), one)
+    def _step(self) -> tuple[float, float]:
+        real, n = self._next(), self.peer.batch
+        ones, zeros = torch.ones(n, 1, device=self.device), torch.zeros(n, 1, device=self.device)
+        self.g_opt.zero_grad()
+        fakes = self.G(self._noise())
+        g_loss = F.binary_cross_entropy(self.D(fakes), ones)
         g_loss.backward()
-        g_opt.step()
-        d_opt.zero_grad()
-        real_loss = F.binary_cross_entropy(D(x).sigmoid(), one)
-        d_loss = (real_loss + F.binary_cross_entropy(D(fake.detach()).sigmoid(), zero)) / 2
+        self.g_opt.step()
+        self.d_opt.zero_grad()
+        on_real = F.binary_cross_entropy(self.D(real), ones)
+        on_fakes = F.binary_cross_entropy(self.D(fakes.detach()), zeros)
+        d_loss = (on_real + on_fakes) / 2
         d_loss.backward()
-        d_opt.step()
-        d_loss.item(), g_loss.item()
-        return BATCH
+        self.d_opt.step()
+        return d_loss.item(), g_loss.item()
 
-    def critic() -> int:
-        for i in range(N_CRITIC):
-            d_opt.zero_grad()
-            z = noise()
-            fake = G(z)
-            t = torch.tensor(np.random.random((BATCH, 1, 1, 1)), dtype=torch.float32)
-            between = (t * x + (1 - t) * fake.detach()).requires_grad_(True)
-            d_loss = -D(x).mean() + D(fake).mean()
-            grads = torch.autograd.grad(D(between), between, one, create_graph=True)[0]
-            d_loss = d_loss + GP_WEIGHT * ((grads.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+    def _critic_step(self) -> tuple[float, float]:
+        for _ in range(self.peer.n_critic):
+            real, noise = self._next(), self._noise()
+            self.d_opt.zero_grad()
+            fakes = self.G(noise)  # with its graph: the script's backward goes on into G
+            on_real, on_fakes = self.D(real), self.D(fakes)
+            d_loss = on_fakes.mean() - on_real.mean() + GP_WEIGHT * self._penalty(real, fakes.detach())
             d_loss.backward()
-            d_opt.step()
-            g_opt.zero_grad()
-            if i == 0:
-                g_loss = -D(G(z)).mean()
-                g_loss.backward()
-                g_opt.step()
-                d_loss.item(), g_loss.item()
-        return BATCH * N_CRITIC
+            self.d_opt.step()
+            self.g_opt.zero_grad()
+        g_loss = -self.D(self.G(noise)).mean()
+        g_loss.backward()
+        self.g_opt.step()
+        return d_loss.item(), g_loss.item()
 
-    return (critic if name == "wgan-gp" else classic), G
-
-
-def timed(step: Callable[[], int], seconds: float) -> float:
-    """Images a second of repeated steps for about so long."""
-    images, start = 0, time.perf_counter()
-    while (spent := time.perf_counter() - start) < seconds or not images:
-        images += step()
-    return images / spent if spent else 0.0
-
-
-def sampling(G: Any, seconds: float) -> float:
-    """Images a second when generating 64 at a time, without gradients."""
-    z = torch.randn(64, Z)
-
-    def run() -> int:
-        with torch.no_grad():
-            return len(G(z))
-
-    run()
-    return timed(run, seconds)
-
-
-def main() -> None:
-    """``python -m ganloom.bench.peers NAME SECONDS``: the plain step in a process with the allocator as it comes."""
-    name, seconds = sys.argv[1], float(sys.argv[2])
-    step, G = plain_step(name)
-    for _ in range(3):
-        step()
-    print(timed(step, seconds), sampling(G.eval(), min(seconds, 1.0)))
-
-
-if __name__ == "__main__":
-    main()
+    def _penalty(self, real: Tensor, fakes: Tensor) -> Tensor:
+        places = torch.from_numpy(self.numpy.random_sample((len(real), 1, 1, 1))).float().to(self.device)
+        between = (places * real + (1 - places) * fakes).requires_grad_(True)
+        out = self.D(between)
+        (slope,) = torch.autograd.grad(out, between, torch.ones_like(out), create_graph=True)
+        penalty: Tensor = ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
+        return penalty

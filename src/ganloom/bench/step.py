@@ -1,31 +1,55 @@
-"""``ganloom bench step``: whole training steps, in images and operations a second, beside the loop's own share and a peer."""
+"""`ganloom bench step`: what training steps and sampling reach here, what the loop adds, and how a peer does beside it."""
 
+import copy
+import dataclasses
 import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from ganloom import allocator, randomness, recipes
-from ganloom import data as datasets
-from ganloom.bench import flops, peers
-from ganloom.config import replace
-from ganloom.device import choose_precision
+from ganloom import allocator
+from ganloom.bench import machine
+from ganloom.bench.bare import Bare
+from ganloom.bench.flops import count
+from ganloom.bench.machine import Machine
+from ganloom.bench.peers import PEERS, PeerRun
+from ganloom.bench.timing import Contestant, Progress, clock, contest, cycle_of, ratio
+from ganloom.bench.variants import PeerShaped, Ready
+from ganloom.bench.worker import Shipped
+from ganloom.device import choose_device, choose_precision
+from ganloom.errors import BadInput
 from ganloom.gan import GAN
+from ganloom.randomness import Rng
+from ganloom.recipes import find
+from ganloom.run import prepare
 from ganloom.trainer import TrainConfig, Trainer
 
-Say = Callable[[str], None]
+LOOP, DATA = 0.03, 0.02
+"""What the loop may add to the bare steps, and what data may take of a step."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is measured and how long."""
+
+    rounds: int = 5
+    steps: int | None = None
+    precision: str = "auto"
+    device: str = "auto"
+    data: str = "fashion-10k"
+    seconds: float = 60.0
+    """No further round of a row begins after so long."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One recipe's step. ``share``: of the measured matrix-product peak in that precision; ``loop`` and ``data``: what
-    the loop adds to the bare network steps, and what drawing batches takes of a step, both as fractions."""
+    """One line. Times are medians; ratios are medians over turns, of figures taken in the same turn.
 
+    ``loop``: (step - draw - bare) / bare, ``data``: draw / step (recipes). ``shipped`` and ``same``: our speed over the
+    peer's with malloc as it comes and with ours (peers, samples). ``share``: of the matrix-product peak in ``precision``.
+    """
+
+    kind: str
     name: str
     precision: str
     img_per_s: float
@@ -33,231 +57,178 @@ class Row:
     gflop: float
     gflop_per_s: float
     share: float
-    loop: float
-    data: float
+    loop: float | None = None
+    data: float | None = None
+    shipped: float | None = None
+    same: float | None = None
+    turns: int = 0
 
 
 @dataclass(frozen=True)
-class PeerRow:
-    """Our step on the peer's networks against the plain step: images a second, medians over the rounds."""
+class Report:
+    """All that was measured."""
 
-    name: str
-    ours_bf16: float
-    ours_float32: float
-    peer: float
-    peer_same_malloc: float
-    sampling: float
-    peer_sampling: float
+    machine: Machine
+    allocator: bool
+    rows: list[Row]
 
-    @property
-    def best(self) -> float:
-        """The faster of the two precisions."""
-        return max(self.ours_bf16, self.ours_float32)
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return dataclasses.asdict(self)
 
 
-def build(name: str, shape: tuple[int, int, int] | None) -> GAN:
-    """A recipe's model at its own shape, or at another one."""
-    module = recipes.find(name)
-    cfg = module.Config() if shape is None else replace(module.Config(), {"shape": shape})
-    gan: GAN = module.MODEL(cfg)
-    return gan
+def measure(recipes: Sequence[str], peers: Sequence[str], options: Options) -> Report:
+    """Measure the recipes' steps on ``options.data``, then each peer's networks, in turns within this process."""
+    if options.rounds < 1 or (options.steps is not None and options.steps < 1):
+        raise BadInput(f"--rounds and --steps count from 1, got {options.rounds} and {options.steps}")
+    for name in recipes:
+        find(name)
+    device = choose_device(options.device)
+    kept = allocator.keep_freed_blocks()
+    progress = Progress(1 + len(recipes) + 2 * len(peers))
+    progress.begin("matrix products")
+    here = machine.measure(device)
+    rows: list[Row] = []
+    for name in recipes:
+        progress.begin(f"recipe {name}: the loop, the bare steps, the data")
+        rows.append(_recipe(name, here, options, progress))
+    for name in peers:
+        with Shipped(name, device) as shipped:
+            progress.begin(f"{PEERS[name].script}: its step and ours")
+            rows += _steps(name, shipped, here, options, progress)
+            progress.begin(f"{PEERS[name].script}: its sampling and ours")
+            rows += _samples(name, shipped, here, options, progress)
+    progress.end()
+    # A peak that something else spoilt at the start would flatter every row: the better of before and after counts.
+    after = machine.measure(device).peaks
+    peaks = {name: max(value, after[name]) for name, value in here.peaks.items()}
+    rows = [dataclasses.replace(row, share=row.gflop_per_s / peaks[row.precision]) for row in rows]
+    return Report(dataclasses.replace(here, peaks=peaks), kept, rows)
 
 
-def random_pictures(shape: tuple[int, ...], classes: int) -> Any:
-    """2,048 random labelled pictures: what they show costs nothing."""
-    import numpy as np
-
-    rng = np.random.default_rng(0)
-    x = rng.integers(0, 256, (2048, *shape[1:], shape[0]), dtype=np.uint8)
-    return datasets.open(x, labels=np.arange(2048) % max(classes, 1), shape=(shape[0], shape[1], shape[2]))
+def trainer_of(gan: GAN, data: Any, device: str, precision: str) -> Trainer:
+    """The Trainer that ``train`` would make, without observers."""
+    half_life = float(getattr(gan.cfg, "ema_kimg", 10.0))
+    cfg = TrainConfig(device=device, precision=precision)
+    return Trainer(gan, data, cfg, device=device, bf16=precision == "bf16", ema_kimg=half_life)
 
 
-def trainer_of(gan: GAN, precision: str) -> Trainer:
-    """A Trainer as ``ganloom train`` would make it."""
-    data = random_pictures(gan.cfg.shape, int(getattr(gan.cfg, "n_classes", 0) or 0))
-    return Trainer(gan, data, TrainConfig(), bf16=precision == "bf16")
+def _recipe(name: str, here: Machine, options: Options, progress: Progress) -> Row:
+    gan, data = prepare(name, options.data)
+    precision = choose_precision(options.precision, here.device, gan)
+    other = copy.deepcopy(gan)
+    trainer = trainer_of(gan, data, here.device, precision)
+    ready = [gan.draw(data, Rng(1, i, i * gan.cfg.batch_size)) for i in range(8)]
+    bare = Bare(other, ready, here.device, precision == "bf16")
+    cycle = cycle_of([phase.lazy for phase in trainer.phases])
+    draws = _images(trainer) // gan.cfg.batch_size
+    gflop = _gflop(trainer.train_step, cycle)
+    at = iter(range(10**12))
 
+    def draw() -> None:
+        for _ in range(draws):
+            i = next(at)
+            gan.draw(data, Rng(2, i, i * gan.cfg.batch_size))
 
-def bare_step(run: Trainer) -> int:
-    """The network steps alone: losses, backward and the same fused optimizers on one ready batch; nothing else.
-
-    Left out: drawing, seeding, guard, statistics, schedule, average, clock, observers.
-    """
-    batch, images = _ready(run), 0
-    for index, phase in run.active:
-        if run.step % phase.lazy:
-            continue
-        parameters = run._parameters[index]
-        optimizer = run.optimizers[run._keys[index]]
-        for parameter in parameters:
-            parameter.requires_grad_(True)
-        for repeat in range(phase.repeat):
-            terms = [t for t in phase.loss(batch).values() if t.requires_grad]
-            sum(terms[1:], terms[0]).backward()
-            optimizer.step()
-            optimizer.zero_grad()
-            images += len(batch[0]) if repeat or not images else 0
-        for parameter in parameters:
-            parameter.requires_grad_(False)
-    run.step += 1
-    return images
-
-
-def _ready(run: Trainer) -> Any:
-    if not hasattr(run, "_bench_batch"):
-        run._bench_batch = run._draw()  # type: ignore[attr-defined]
-    return run._bench_batch  # type: ignore[attr-defined]
-
-
-def loop_step(run: Trainer) -> int:
-    """One step of the real loop; returns the images drawn."""
-    before = run.nimg
-    run.train_step()
-    return run.nimg - before
-
-
-def draws(run: Trainer) -> float:
-    """Seconds that drawing one batch takes."""
-    start = time.perf_counter()
-    for i in range(50):
-        run.gan.draw(run.data, randomness.Rng(0, i, i * 64))
-    return (time.perf_counter() - start) / 50
-
-
-def measure(name: str, shape: tuple[int, int, int] | None, precision: str, rounds: int, peaks: dict[str, float]) -> Row:
-    """Interleaved rounds of the loop and of the bare steps, medians; operations counted once over a lazy cycle."""
-    gan = build(name, shape)
-    precision = choose_precision(precision, "cpu", gan)
-    run = trainer_of(gan, precision)
-    cycle = max(phase.lazy for _, phase in run.active)
-    for _ in range(3):
-        loop_step(run), bare_step(run)
-    run.step = 0
-    total = flops.count(lambda: [bare_step(run) for _ in range(cycle)])
-    steps = cycle * max(1, round(1.0 / max(_seconds(run, cycle), 1e-9)))
-    loop: list[float] = []
-    bare: list[float] = []
-    images = 0
-    for _ in range(rounds):
-        images = _times(run, loop_step, steps, loop)
-        _times(run, bare_step, steps, bare)
-    seconds = statistics.median(loop)
-    # Noise between rounds is larger than the loop's share: compare each round's pair.
-    extra = statistics.median(a / b for a, b in zip(loop, bare, strict=True)) - 1
-    gflop = total / cycle / 1e9
-    drawn = draws(run) * images / steps / int(gan.cfg.batch_size)
-    return Row(
-        name=name, precision=precision, img_per_s=images / steps / seconds, ms=seconds * 1e3, gflop=gflop,
-        gflop_per_s=gflop / seconds, share=gflop / seconds / peaks[precision], loop=extra, data=drawn / seconds,
+    wait = _wait(here.device)
+    times = contest(
+        {"step": clock(trainer.train_step, wait), "bare": clock(bare.step, wait), "draw": clock(draw, wait)},
+        options.rounds, steps=options.steps, cycle=cycle, seconds=options.seconds, progress=progress,
+    )  # fmt: skip
+    added = [s - d for s, d in zip(times["step"], times["draw"], strict=True)]
+    return _row(
+        "recipe", name, precision, times["step"], draws * gan.cfg.batch_size, gflop, here,
+        loop=ratio(added, times["bare"]) - 1, data=ratio(times["draw"], times["step"]),
     )  # fmt: skip
 
 
-def _seconds(run: Trainer, cycle: int) -> float:
-    start = time.perf_counter()
-    for _ in range(cycle):
-        loop_step(run)
-    return time.perf_counter() - start
-
-
-def _times(run: Trainer, step: Callable[[Trainer], int], steps: int, into: list[float]) -> int:
-    """Seconds a step over ``steps`` of them, appended to ``into``; returns the images."""
-    run.step = 0
-    start = time.perf_counter()
-    images = sum(step(run) for _ in range(steps))
-    into.append((time.perf_counter() - start) / steps)
-    return images
-
-
-def against_peer(name: str, rounds: int, seconds: float, say: Say) -> PeerRow:
-    """Rounds of: ours in bf16, ours in float32, the plain step here, the plain step in a process of its own."""
-    runs = {p: trainer_of(peers.Ours(name), p) for p in ("bf16", "float32")}
-    plain, plain_g = peers.plain_step(name)
-    for run in runs.values():
-        loop_step(run), loop_step(run)
-    plain()
-    found: dict[str, list[float]] = {key: [] for key in ("bf16", "float32", "here", "shipped", "ours_s", "shipped_s")}
-    model = runs["float32"].gan.G.eval()
-    for i in range(rounds):
-        say(f"peer {name}: round {i + 1} of {rounds}")
-        runs["float32"].gan.G.train()
-        for precision, run in runs.items():
-            found[precision].append(peers.timed(lambda run=run: loop_step(run), seconds))  # type: ignore[misc]
-        found["here"].append(peers.timed(plain, seconds))
-        found["ours_s"].append(peers.sampling(model.eval(), min(seconds, 1.0)))
-        speed, sample = _shipped(name, seconds)
-        found["shipped"].append(speed)
-        found["shipped_s"].append(sample)
-    middle = {key: statistics.median(values) for key, values in found.items()}
-    return PeerRow(
-        name,
-        middle["bf16"],
-        middle["float32"],
-        middle["shipped"],
-        middle["here"],
-        middle["ours_s"],
-        middle["shipped_s"],
-    )
-
-
-def _shipped(name: str, seconds: float) -> tuple[float, float]:
-    """(img/s of the plain step, img/s of sampling) in a fresh process whose allocator is as it comes."""
-    command = [sys.executable, "-m", "ganloom.bench.peers", name, str(seconds)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    return float(said[0]), float(said[1])
-
-
-def bench(
-    names: Sequence[str],
-    shape: tuple[int, int, int] | None,
-    precision: str,
-    rounds: int,
-    seconds: float,
-    peer: bool,
-    say: Say,
-) -> dict[str, Any]:
-    """Everything that ``ganloom bench step`` prints, as plain data."""
-    kept = allocator.keep_freed_blocks()
-    say("peak of the matrix product")
-    peaks = {"float32": flops.peak(torch.float32), "bf16": flops.peak(torch.bfloat16)}
-    rows = []
-    for i, name in enumerate(names):
-        say(f"recipe {name} ({i + 1} of {len(names)})")
-        rows.append(measure(name, shape, precision, rounds, peaks))
-    versus = [against_peer(name, rounds, seconds, say) for name in peers.NAMES] if peer else []
-    return {
-        "threads": torch.get_num_threads(),
-        "malloc_thresholds": kept,
-        "peak_gflop_per_s": peaks,
-        "recipes": [asdict(row) for row in rows],
-        "peers": [asdict(row) | {"best": row.best} for row in versus],
-    }
-
-
-def lines(found: dict[str, Any]) -> list[str]:
-    """The tables as text."""
-    peaks = found["peak_gflop_per_s"]
-    out = [
-        f"{found['threads']} threads; matrix product {peaks['float32']:.0f} GFLOP/s in float32, {peaks['bf16']:.0f} in bf16",
-        "",
-        f"{'recipe':<10}{'precision':<11}{'img/s':>8}{'ms/step':>9}{'GFLOP':>8}{'GFLOP/s':>9}{'of peak':>9}"
-        f"{'loop':>8}{'data':>7}",
+def _steps(name: str, shipped: Shipped, here: Machine, options: Options, progress: Progress) -> list[Row]:
+    """The peer as shipped, the peer in this process, ours in float32, and ours in bf16 where the machine has it."""
+    peer, wait = PeerRun(name, here.device), _wait(here.device)
+    ours = {precision: _ours(name, precision, here.device) for precision in _precisions(name, options, here.device)}
+    contestants: dict[str, Contestant] = {"shipped": shipped.contestant("step"), "same": clock(peer.step, wait)}
+    contestants |= {precision: clock(run.train_step, wait) for precision, run in ours.items()}
+    times = contest(
+        contestants, options.rounds, steps=options.steps, seconds=options.seconds, progress=progress
+    )  # fmt: skip
+    images = PEERS[name].batch * PEERS[name].n_critic
+    gflop = _gflop(peer.step)
+    script = PEERS[name].script
+    rows = [
+        _row("peer", f"{script} as shipped", "float32", times["shipped"], images, gflop, here),
+        _row("peer", f"{script} with our malloc", "float32", times["same"], images, gflop, here),
     ]
-    for row in found["recipes"]:
-        out.append(
-            f"{row['name']:<10}{row['precision']:<11}{row['img_per_s']:>8.0f}{row['ms']:>9.1f}{row['gflop']:>8.2f}"
-            f"{row['gflop_per_s']:>9.0f}{row['share']:>9.0%}{row['loop']:>+8.1%}{row['data']:>7.1%}"
+    return rows + [
+        _row(
+            "peer", f"{script} our way", precision, times[precision], images, _gflop(run.train_step), here,
+            shipped=ratio(times["shipped"], times[precision]), same=ratio(times["same"], times[precision]),
         )
-    if found["peers"]:
-        out += [
-            "",
-            "the peer's networks and batch, img/s (peer: ready batches, its loader left out)",
-            f"{'':<10}{'ours bf16':>10}{'ours f32':>10}{'peer':>8}{'ratio':>8}{'peer, same malloc':>19}{'ratio':>8}"
-            f"{'sampling':>10}{'peer':>8}",
-        ]
-    for row in found["peers"]:
-        out.append(
-            f"{row['name']:<10}{row['ours_bf16']:>10.0f}{row['ours_float32']:>10.0f}{row['peer']:>8.0f}"
-            f"{row['best'] / row['peer']:>7.2f}x{row['peer_same_malloc']:>19.0f}{row['best'] / row['peer_same_malloc']:>7.2f}x"
-            f"{row['sampling']:>10.0f}{row['peer_sampling']:>8.0f}"
-        )
-    return out
+        for precision, run in ours.items()
+    ]  # fmt: skip
+
+
+def _samples(name: str, shipped: Shipped, here: Machine, options: Options, progress: Progress) -> list[Row]:
+    """64 pictures: the peer's G in eval mode on one call's noise, and our ``generate``, each seed's latent its own."""
+    peer, gan, wait = PeerRun(name, here.device), PeerShaped(name), _wait(here.device)
+    trainer_of(gan, None, here.device, "float32")  # lays the networks out
+    n = PEERS[name].batch
+    times = contest(
+        {
+            "shipped": shipped.contestant("sample"),
+            "same": clock(peer.sample, wait),
+            "ours": clock(lambda: gan.generate(n), wait),
+        },
+        options.rounds, steps=options.steps, seconds=options.seconds, progress=progress,
+    )  # fmt: skip
+    script, gflop = PEERS[name].script, _gflop(peer.sample)
+    return [
+        _row("sample", f"{script} as shipped", "float32", times["shipped"], n, gflop, here),
+        _row("sample", f"{script} with our malloc", "float32", times["same"], n, gflop, here),
+        _row(
+            "sample", f"{script} generate()", "float32", times["ours"], n, _gflop(lambda: gan.generate(n)), here,
+            shipped=ratio(times["shipped"], times["ours"]), same=ratio(times["same"], times["ours"]),
+        ),
+    ]  # fmt: skip
+
+
+def _ours(name: str, precision: str, device: str) -> Trainer:
+    return trainer_of(PeerShaped(name), Ready(PEERS[name].shape, PEERS[name].batch, device), device, precision)
+
+
+def _precisions(name: str, options: Options, device: str) -> list[str]:
+    """float32 for the same numbers as the peer's, and what is asked for, or what ``auto`` finds."""
+    chosen = choose_precision(options.precision, device, PeerShaped(name))
+    return ["float32"] if chosen == "float32" else ["float32", "bf16"]
+
+
+def _images(trainer: Trainer) -> int:
+    """Real images a step."""
+    before = trainer.nimg
+    trainer.train_step()
+    return trainer.nimg - before
+
+
+def _gflop(step: Any, cycle: int = 1) -> float:
+    return count(lambda: [step() for _ in range(cycle)]).total / cycle / 1e9
+
+
+def _wait(device: str) -> Any:
+    return lambda: machine.wait(device)
+
+
+def _row(
+    kind: str,
+    name: str,
+    precision: str,
+    times: Sequence[float],
+    images: int,
+    gflop: float,
+    here: Machine,
+    **ratios: float,
+) -> Row:
+    seconds = statistics.median(times)
+    speed = gflop / seconds
+    return Row(
+        kind, name, precision, images / seconds, seconds * 1e3, gflop, speed, speed / here.peaks[precision],
+        turns=len(times), **ratios,
+    )  # fmt: skip

@@ -2,33 +2,36 @@
 
 import dataclasses
 import json
-import sys
 from collections.abc import Sequence
 from typing import Literal
 
-from ganloom.bench.step import bench, lines
 from ganloom.cli.parse import parse
 from ganloom.errors import BadInput, did_you_mean
-from ganloom.recipes import RECIPES, find
+from ganloom.recipes import RECIPES
+
+WORDS = ("step",)
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Measure whole training steps: img/s, operations counted, share of the matrix product's peak, what the loop and the
-    data add, and the same networks against the plain way to train them. Run it on an idle machine."""
+    """Measure training steps and sampling on this machine, what the loop adds, and a peer's scripts beside ours."""
 
-    recipes: tuple[str, ...] = tuple(RECIPES)
-    """Which recipes; "none" for none."""
-    shape: tuple[int, int, int] | None = (1, 28, 28)
-    """Channels, height, width for all of them. None: each recipe's own."""
-    precision: Literal["auto", "float32", "bf16"] = "auto"
-    """Precision of the recipes' steps."""
+    recipe: tuple[str, ...] = tuple(RECIPES)
+    """Which recipes, one or more."""
     rounds: int = 5
-    """Interleaved rounds; medians are printed."""
-    seconds: float = 2.0
-    """Length of a peer's round."""
+    """Rounds in which the contestants take turns; a median is over all turns."""
+    steps: int | None = None
+    """Steps a turn. None: as many as take 0.15 seconds."""
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    """float32, bf16 (inside the networks), or auto: bf16 where a probe finds it faster."""
     peer: bool = True
-    """Also measure the peer's networks."""
+    """Measure the peer's networks, its way and ours, and sampling."""
+    data: str = "fashion-10k"
+    """What the recipes draw; its pictures give the shape."""
+    seconds: float = 60.0
+    """No further round of a row begins after so many."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
     json: bool = False
     """One JSON object on stdout."""
 
@@ -38,14 +41,16 @@ def run(argv: Sequence[str]) -> None:
     if not argv or argv[0].startswith("-"):
         parse(Arguments, argv if argv else ["--help"], "bench step")
         return
-    if argv[0] != "step":
-        raise BadInput(f'unknown benchmark "{argv[0]}"{did_you_mean(argv[0], ["step"])}: use `ganloom bench step`')
+    if argv[0] not in WORDS:
+        raise BadInput(f'unknown command "bench {argv[0]}"{did_you_mean(argv[0], WORDS)}: use `ganloom bench step`')
     args = parse(Arguments, argv[1:], "bench step")
-    names = [] if args.recipes == ("none",) else list(args.recipes)
-    for name in names:
-        find(name)
-    if args.rounds < 1 or not args.seconds > 0:
-        raise BadInput("--rounds must be at least 1 and --seconds above 0")
-    say = lambda text: print(f"measuring: {text}", file=sys.stderr, flush=True)  # noqa: E731
-    found = bench(names, args.shape, args.precision, args.rounds, args.seconds, args.peer, say)
-    print(json.dumps(found) if args.json else "\n".join(lines(found)))
+    from ganloom.bench import step, table
+    from ganloom.bench.peers import PEERS
+
+    options = step.Options(args.rounds, args.steps, args.precision, args.device, args.data, args.seconds)
+    report = step.measure(args.recipe, list(PEERS) if args.peer else [], options)
+    if args.json:
+        print(json.dumps(report.to_dict()))
+        return
+    print("\n".join(table.lines(report)))
+    print("next: ganloom plan DATA        ganloom train")

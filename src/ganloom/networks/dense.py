@@ -11,7 +11,7 @@ from ganloom.layers import one_hot
 class Generator(nn.Module):
     """z (N, z_dim), c (N,) -> (N, *shape): in [-1, 1] for pictures, unbounded for points (shape of one entry).
 
-    ``norm`` puts BatchNorm behind each hidden layer but the first. Its "0.8" of the well-known Keras architecture is
+    ``norm`` puts BatchNorm behind each hidden layer. Its "0.8" of the well-known Keras architecture is
     Keras' momentum, which torch counts from the other end: 0.2.
     """
 
