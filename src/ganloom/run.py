@@ -233,6 +233,7 @@ def _prepare(recipe: Any, data: Any, options: dict[str, Any]) -> _Made:
     if isinstance(recipe, str):
         given = _fit_to_data(given, opened, config_options)
     given = config.replace(given, config_options, "config")
+    _check_classes(given, opened)
     return _Made(_name_of(recipe, module, gan), module, _build(module, given, cfg.seed), opened, cfg)
 
 
@@ -321,6 +322,13 @@ def _fit_to_data(given: Any, data: Any, options: dict[str, Any]) -> Any:
     if "n_classes" in names and "n_classes" not in options:
         changes["n_classes"] = int(data.n_classes)
     return config.replace(given, changes)
+
+
+def _check_classes(cfg: Any, data: Any) -> None:
+    said = getattr(cfg, "n_classes", 0)
+    if said and (data.labels is None or said < data.n_classes):
+        found = "no labels" if data.labels is None else f"{data.n_classes} classes"
+        raise BadInput(f"--n-classes {said}: {data.name} has {found}; leave it out, the data decide")
 
 
 def _describe(folder: Folder, name: str, module: ModuleType | None, gan: GAN, cfg: TrainConfig, data: Any) -> None:

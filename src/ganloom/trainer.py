@@ -154,8 +154,7 @@ class Trainer:
                 continue
             for repeat in range(phase.repeat):
                 batch = first if repeat == 0 else self._draw()
-                self._update(index, phase, repeat, batch)
-                if self.device.type == "cpu" and self._refused():
+                if self._update(index, phase, repeat, batch) and self.device.type == "cpu" and self._refused():
                     return
         self.step += 1
         if self.step % AVERAGE_STEPS == 0 or self.step < AVERAGE_STEPS:
@@ -171,7 +170,8 @@ class Trainer:
         self.nimg += len(batch[0]) * world
         return batch
 
-    def _update(self, index: int, phase: Phase, repeat: int, batch: Any) -> None:
+    def _update(self, index: int, phase: Phase, repeat: int, batch: Any) -> bool:
+        """One optimizer step; False says for sure, and without waiting for a device, that it was not refused."""
         self._places[self.step, index, repeat] = (*self._drawn_at, len(batch[0]))
         keyed = self._keys[index]
         optimizer, parameters = self.optimizers[keyed], self._parameters[index]
@@ -183,9 +183,10 @@ class Trainer:
         for part, share in self._parts(batch):
             terms = phase.loss(part)
             total = self._log(phase, terms, share)
-            (total * (self._gains[index] * share)).backward()
+            weight = self._gains[index] * share
+            (total if weight == 1.0 else total * weight).backward()
         grads = self.processes.reduce(parameters, self.gan)
-        norm = torch.nn.utils.get_total_norm(grads) if grads else torch.zeros((), device=self.device)
+        norm = optim.norm(grads) if grads else torch.zeros((), device=self.device)
         self.stats.add(f"{phase.net.split()[0]}/grad_norm", norm)
         flag = self.guard.check(norm, self.step, index, repeat)
         opt = keyed[1]
@@ -200,6 +201,7 @@ class Trainer:
             self.gan.after_update(phase)
         if kept is not None and flag is not None and bool(flag):
             _put_back(kept)
+        return flag is not None
 
     def _parts(self, batch: Any) -> list[tuple[Any, float]]:
         n, size = len(batch[0]), self.cfg.micro_batch
@@ -457,7 +459,7 @@ class Trainer:
             optim.load_state_tensors(
                 optimizer, {n[len(prefix) :]: t for n, t in tensors["optim"].items() if n.startswith(prefix)}
             )
-        self.stats.restore({n: (float(s), float(w)) for n, (s, w) in state["stats"].items()}, self.device)
+        self.stats.restore({n: (float(s), float(w)) for n, (s, w) in state["stats"].items()})
         self.guard.clear()
 
 

@@ -20,6 +20,8 @@ SECONDS = 60.0
 """The probe ends after so many steps, or after this time."""
 FEW = 2000
 """Under so many pictures a discriminator learns them by heart early."""
+FEW_EACH = 20
+"""Under so many pictures a class, labels split the data more than they help."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +133,17 @@ def _notes(data: Any, recipe: str, seconds: float) -> list[str]:
     if len(data) < FEW and data.kind == "images":
         flip = "" if data.flip else "; --flip doubles them if left and right mean the same"
         notes.append(f"{len(data)} pictures are few: D will learn them by heart, watch for the best checkpoint{flip}")
-    if data.n_classes > 1 and recipe != "cgan":
-        notes.append(
-            f"the data has {data.n_classes} classes: `ganloom train cgan` makes pictures of a class you choose"
-        )
+    if data.n_classes > 1:
+        notes += _class_notes(data, recipe)
     if seconds > 24 * 3600:
         notes.append("that is more than a day: a smaller --shape costs a quarter for half the side")
     return notes
+
+
+def _class_notes(data: Any, recipe: str) -> list[str]:
+    if not hasattr(recipes.find(recipe).Config(), "n_classes"):
+        return [f"the data has {data.n_classes} classes: `ganloom train` or `ganloom train cgan` makes each on request"]
+    each = len(data) / data.n_classes
+    if each < FEW_EACH:
+        return [f"about {each:.0f} pictures a class are few: --n-classes 0 trains without labels"]
+    return []

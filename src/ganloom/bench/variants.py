@@ -86,6 +86,6 @@ class Ready:
 
 
 def _network(net: nn.Sequential, conv: bool) -> nn.Sequential:
-    """Tell the Trainer what pays: convolutions in channels_last and bf16, dense layers plain (see networks/)."""
-    net.channels_last = net.bf16 = conv  # type: ignore[assignment]
+    """Tell the Trainer what pays: bf16, and channels_last for convolutions (see networks/)."""
+    net.channels_last, net.bf16 = conv, True  # type: ignore[assignment]
     return net

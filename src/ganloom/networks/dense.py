@@ -15,8 +15,6 @@ class Generator(nn.Module):
     Keras' momentum, which torch counts from the other end: 0.2.
     """
 
-    bf16 = False
-
     def __init__(
         self,
         shape: tuple[int, ...],
@@ -29,6 +27,7 @@ class Generator(nn.Module):
         sigmoid: bool = False,
     ) -> None:
         super().__init__()
+        self.bf16 = len(shape) == 3  # points are finer than bf16 is
         self.shape, self.n_classes, self.sigmoid = shape, n_classes, sigmoid
         layers: list[nn.Module] = []
         inputs = z_dim + n_classes
@@ -53,8 +52,6 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """x (N, *shape), c (N,) -> logits (N,). ``dropout`` = (on the input, on hidden layers)."""
 
-    bf16 = False
-
     def __init__(
         self,
         shape: tuple[int, ...],
@@ -66,6 +63,7 @@ class Discriminator(nn.Module):
         dropout: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         super().__init__()
+        self.bf16 = len(shape) == 3
         self.n_classes = n_classes
         layers: list[nn.Module] = [nn.Dropout(dropout[0])] if dropout[0] else []
         inputs = math.prod(shape) + n_classes

@@ -1,9 +1,13 @@
 """The GAN for whoever has not chosen one: small, stable, and the best that two CPU cores train in three minutes.
 
-D minimises softplus(-D(x)) + softplus(D(G(z))) + gamma * E[|grad D(x)|^2] / 2, G minimises softplus(-D(G(z))):
-the non-saturating loss with a zero-centred penalty at real samples ("Which Training Methods for GANs do actually
-Converge?", Mescheder et al. 2018, arXiv:1801.04406, eq. 9), which converges locally where the plain loss circles.
-The penalty is taken each ``lazy``-th step with ``lazy`` times the weight (Karras et al. 2019, arXiv:1912.04958, app. B).
+D minimises softplus(-D(x, c)) + softplus(D(G(z, c), c)) + gamma * E[|grad D(x, c)|^2] / 2, G minimises
+softplus(-D(G(z, c), c)): the non-saturating loss with a zero-centred penalty at real samples ("Which Training Methods
+for GANs do actually Converge?", Mescheder et al. 2018, arXiv:1801.04406, eq. 9), which converges locally where the plain
+loss circles. The penalty is taken each ``lazy``-th step with ``lazy`` times the weight (Karras et al. 2019,
+arXiv:1912.04958, app. B).
+
+Labelled data are used: a class c enters G as a learned vector beside z, and D has one logit a class, of which c picks
+its own (Mescheder et al., app. D). Without labels, or with ``n_classes=0``, c falls away.
 
 Networks: doubling and halving convolutions with LeakyReLU 0.2; BatchNorm in G only, for a penalty is each sample's own;
 the mean standard deviation over groups of 4 samples as an extra map near D's end (Karras et al. 2017, arXiv:1710.10196).
@@ -21,7 +25,7 @@ from torch import Tensor, nn
 from ganloom import penalties
 from ganloom.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms, inverse
-from ganloom.layers import DownsampleConv, MinibatchStddev, UpsampleConv, crop, plan_sizes
+from ganloom.layers import DownsampleConv, MinibatchStddev, UpsampleConv, crop, one_hot, plan_sizes
 from ganloom.losses import nonsaturating
 
 TITLE = "Small modern GAN: non-saturating, R1"
@@ -35,15 +39,19 @@ class Config:
 
     shape: tuple[int, int, int] = (3, 64, 64)
     """Channels, height, width."""
+    n_classes: int = 0
+    """Classes; taken from labelled data, 0 trains without labels."""
     z_dim: int = 64
     """Numbers in a latent."""
+    c_dim: int = 32
+    """Numbers in the learned vector of a class."""
     width: int = 24
     """Channels next to the picture; doubled at each halving, at most 8 times."""
     batch_size: int = 32
     """Real images a batch."""
     gamma: float | None = None
     """Weight of the R1 penalty; none: 0.3 x height x width / 784."""
-    lazy: int = 8
+    lazy: int = 16
     """The penalty is taken each so many steps."""
     ema_kimg: float = 5.0
     """Half-life of G's average, thousands of images."""
@@ -55,6 +63,10 @@ class Config:
     def __post_init__(self) -> None:
         if self.gamma is not None and self.gamma < 0:
             raise BadInput(f"--gamma must not be negative, got {self.gamma}")
+        if self.n_classes < 0:
+            raise BadInput(f"--n-classes must not be negative, got {self.n_classes}")
+        if self.n_classes == 1:
+            object.__setattr__(self, "n_classes", 0)  # one class says nothing
 
 
 def _channels(cfg: Config, doublings: int) -> list[int]:
@@ -63,7 +75,7 @@ def _channels(cfg: Config, doublings: int) -> list[int]:
 
 
 class Generator(nn.Module):
-    """z (N, z_dim) -> (N, C, H, W) in [-1, 1]."""
+    """z (N, z_dim), c (N,) -> (N, C, H, W) in [-1, 1]."""
 
     channels_last = True
     bf16 = True
@@ -74,7 +86,11 @@ class Generator(nn.Module):
         base_h, base_w, doublings = plan_sizes(*cfg.shape[1:])
         channels = _channels(cfg, doublings)[::-1]
         self.base = (channels[0], base_h, base_w)
-        self.project = nn.Linear(cfg.z_dim, channels[0] * base_h * base_w)
+        self.n_classes = cfg.n_classes
+        self.project = nn.Linear(cfg.z_dim + (cfg.c_dim if cfg.n_classes else 0), channels[0] * base_h * base_w)
+        if cfg.n_classes:
+            self.classes = nn.Linear(cfg.n_classes, cfg.c_dim, bias=False)
+            nn.init.normal_(self.classes.weight)
         layers: list[nn.Module] = []
         for inputs, outputs in zip(channels, channels[1:], strict=False):
             layers += [nn.BatchNorm2d(inputs), nn.LeakyReLU(0.2), UpsampleConv(inputs, outputs, bias=False)]
@@ -84,13 +100,16 @@ class Generator(nn.Module):
         )
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) to pictures (N, C, H, W) in [-1, 1]."""
+        """z (N, z_dim) and labels (N,) to pictures (N, C, H, W) in [-1, 1]."""
+        if self.n_classes:
+            assert c is not None
+            z = torch.cat([z, self.classes(one_hot(c, self.n_classes))], 1)
         x = self.project(z).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
         return crop(self.out(self.body(x)), *self.shape[1:]).tanh()
 
 
 class Discriminator(nn.Module):
-    """x (N, C, H, W) -> logits (N,)."""
+    """x (N, C, H, W), c (N,) -> logits (N,)."""
 
     channels_last = True
     bf16 = True
@@ -107,14 +126,18 @@ class Discriminator(nn.Module):
         last = channels[-1]
         self.body = nn.Sequential(*layers, nn.LeakyReLU(0.2), MinibatchStddev(4))
         self.end = nn.Sequential(nn.Conv2d(last + 1, last, 3, padding=1), nn.LeakyReLU(0.2))
-        self.out = nn.Linear(last * h * w, 1)
+        self.n_classes = cfg.n_classes
+        self.out = nn.Linear(last * h * w, max(cfg.n_classes, 1))
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Pictures (N, C, H, W) to logits (N,)."""
+        """Pictures (N, C, H, W) and labels (N,) to logits (N,)."""
         # Channels last in the vector too: it costs no copy, and the gradient comes back in the layers' own layout.
         features = self.end(self.body(x)).permute(0, 2, 3, 1).flatten(1)
-        logits: Tensor = self.out(features).flatten()
-        return logits
+        logits: Tensor = self.out(features)
+        if self.n_classes:
+            assert c is not None
+            return (logits * one_hot(c, self.n_classes).to(logits.dtype)).sum(1)
+        return logits.flatten()
 
 
 class Default(GAN):
@@ -134,8 +157,8 @@ class Default(GAN):
 
     def d_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():
-            fake = self.G(self.z(len(batch.x)))
-        real_logits, fake_logits = self.D(batch.x), self.D(fake)
+            fake = self.G(self.z(len(batch.x)), batch.c)
+        real_logits, fake_logits = self.D(batch.x, batch.c), self.D(fake, batch.c)
         return {
             "adv": nonsaturating.d(real_logits, fake_logits),
             "logits_real": real_logits.detach().mean(),
@@ -143,10 +166,11 @@ class Default(GAN):
         }
 
     def d_reg(self, batch: Batch) -> Terms:
-        return {"r1": self.gamma * penalties.r1(self.D, batch.x)}
+        return {"r1": self.gamma * penalties.r1(lambda x: self.D(x, batch.c), batch.x)}
 
     def g_loss(self, batch: Batch) -> Terms:
-        return {"adv": nonsaturating.g(None, self.D(self.G(self.z(len(batch.x)))))}
+        fake = self.G(self.z(len(batch.x)), batch.c)
+        return {"adv": nonsaturating.g(None, self.D(fake, batch.c))}
 
 
 MODEL = Default
