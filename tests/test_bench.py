@@ -214,7 +214,15 @@ def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     monkeypatch.setattr("ganloom.bench.peers.PEERS", {"gan": PEERS["gan"]})
     code, out, err = call(capsys, "bench", "step", "--recipe", "gan", "--rounds", "1", "--steps", "1")
     assert code == 0, err
-    for word in ("loop adds", "gan.py as shipped", "gan.py our way", "generate()", "x shipped", "next: "):
+    for word in (
+        "first training step",
+        "loop adds",
+        "gan.py as shipped",
+        "gan.py our way",
+        "generate()",
+        "x shipped",
+        "next: ",
+    ):
         assert word in out, word
     assert "recipe gan" in err
     code, out, _ = call(

@@ -99,6 +99,15 @@ def test_console_writes_a_line_a_tick() -> None:
     assert "G nan" in second and "fd_fashion2k 45.12" in second and "partial" not in second
 
 
+def test_console_begins_with_its_title() -> None:
+    out = io.StringIO()
+    console, trainer = Console(stream=out), FakeTrainer(None)
+    console.title = "dcgan on photos"
+    console.on_start(trainer)
+    trainer.tick(console, 12_000)
+    assert out.getvalue().startswith("dcgan on photos\nkimg 12.0")
+
+
 def test_console_without_an_end_says_no_time_left() -> None:
     out = io.StringIO()
     console, trainer = Console(stream=out), FakeTrainer(None)

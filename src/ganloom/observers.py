@@ -92,10 +92,14 @@ class Console(Observer):
         self._speeds: deque[float] = deque(maxlen=5)
         self._row: Row = {}
         self._drawn = self._started = 0.0
+        self.title = ""
+        """One line said at the start: what is trained on what."""
 
     def on_start(self, trainer: Any) -> None:
         self._out = sys.stdout if self._json else self._stream or sys.stderr
         self._started = time.monotonic()
+        if self.title and not self._json:
+            print(self.title, file=self._out, flush=True)
         plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not self._out.isatty()
         if self._json or plain:
             return

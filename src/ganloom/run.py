@@ -137,7 +137,11 @@ def _go(
     console = Console() if console is None else console
     log = open(folder.path / "log.txt", "a", encoding="utf-8")
     try:
-        watching: list[Observer] = [Guarded(judge), Guarded(Grids(n=cfg.grid)), Jsonl(), console, Console(stream=log)]
+        logged = Console(stream=log)
+        for to in (console, logged):
+            if isinstance(to, Console):
+                to.title = _title(folder, gan, data, cfg)
+        watching: list[Observer] = [Guarded(judge), Guarded(Grids(n=cfg.grid)), Jsonl(), console, logged]
         watching += [Guarded(observer) for observer in observers] + [report]
         half_life = float(getattr(gan.cfg, "ema_kimg", 10.0))
         trainer = Trainer(gan, data, cfg, watching, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=half_life)
@@ -158,6 +162,18 @@ def _go(
     if STOPPED.get(reason, 0):
         raise SystemExit(STOPPED[reason])
     return Run(folder.path, reason)
+
+
+def _title(folder: Folder, gan: GAN, data: Any, cfg: TrainConfig) -> str:
+    """What is trained on what, in one line."""
+    name = folder.read("config.json").get("recipe", type(gan).__name__)
+    size = "x".join(map(str, data.shape))
+    classes = f", {data.n_classes} classes" if getattr(data, "n_classes", 0) else ""
+    millions = sum(p.numel() for p in gan.parameters()) / 1e6
+    return (
+        f"{name} ({millions:.2g} M parameters) on {data.name} ({len(data)} of {size}{classes}), "
+        f"{cfg.device} {cfg.precision} -> {folder.path}"
+    )
 
 
 # --------------------------------------------------------------------------------------------------------------- load

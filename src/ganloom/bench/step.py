@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganloom import allocator
-from ganloom.bench import machine
+from ganloom.bench import machine, start
 from ganloom.bench.bare import Bare
 from ganloom.bench.flops import count
 from ganloom.bench.machine import Machine
@@ -71,6 +71,8 @@ class Report:
     machine: Machine
     allocator: bool
     rows: list[Row]
+    start: float | None = None
+    """Seconds from `ganloom train` to its first step."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -85,7 +87,9 @@ def measure(recipes: Sequence[str], peers: Sequence[str], options: Options) -> R
         find(name)
     device = choose_device(options.device)
     kept = allocator.keep_freed_blocks()
-    progress = Progress(1 + len(recipes) + 2 * len(peers))
+    progress = Progress(2 + len(recipes) + 2 * len(peers))
+    progress.begin("the first step of `ganloom train`")
+    first = start.seconds(recipes[0], options.data, device) if recipes else None
     progress.begin("matrix products")
     here = machine.measure(device)
     rows: list[Row] = []
@@ -103,7 +107,7 @@ def measure(recipes: Sequence[str], peers: Sequence[str], options: Options) -> R
     after = machine.measure(device).peaks
     peaks = {name: max(value, after[name]) for name, value in here.peaks.items()}
     rows = [dataclasses.replace(row, share=row.gflop_per_s / peaks[row.precision]) for row in rows]
-    return Report(dataclasses.replace(here, peaks=peaks), kept, rows)
+    return Report(dataclasses.replace(here, peaks=peaks), kept, rows, first)
 
 
 def trainer_of(gan: GAN, data: Any, device: str, precision: str) -> Trainer:

@@ -22,6 +22,8 @@ def lines(report: Report) -> list[str]:
     out = report.machine.lines()
     if not report.allocator:
         out.append("malloc's thresholds were left alone (not glibc, or GANLOOM_MALLOC=0)")
+    if report.start is not None:
+        out.append(f"first training step {report.start:.1f} s after the command")
     for kind, head in _HEADS.items():
         rows = [row for row in report.rows if row.kind == kind]
         if rows:
