@@ -11,7 +11,7 @@ from PIL import Image
 
 from ganloom import data
 from ganloom.data.decode import BadPicture, convert, decode, from_array, header, quiet, to_array
-from ganloom.data.fitting import fit_picture, kept, padding
+from ganloom.data.fitting import _crop_box, fit_picture, kept, padding
 
 
 def saved(picture: Image.Image, kind: str = "PNG", **options: Any) -> io.BytesIO:
@@ -208,6 +208,13 @@ def test_crop_cuts_the_centre() -> None:
     assert kept((40, 20), (3, 20, 20), "pad") == 1.0
     exact = ramp(3, 21, 34)
     assert np.array_equal(fit_picture(from_array(exact), (3, 21, 20), "crop"), exact[:, 7:27])
+
+
+def test_crop_takes_every_aspect() -> None:
+    rng = np.random.default_rng(0)
+    for side, other, height, width in rng.integers(1, 130, (3000, 4)).tolist():
+        left, top, right, bottom = _crop_box((side, other), width, height)
+        assert 0 <= left < right <= side and 0 <= top < bottom <= other, (side, other, height, width)
 
 
 def test_pad_keeps_all_and_fills_with_the_border() -> None:

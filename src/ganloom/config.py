@@ -1,6 +1,7 @@
 """Frozen dataclasses to plain JSON and back, strictly: an unknown key or a wrong type is an error that names the field."""
 
 import dataclasses
+import math
 import types
 import typing
 from typing import Any, Literal, TypeVar, Union
@@ -92,3 +93,15 @@ def _of_tuple(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if len(args) != len(value):
         raise BadInput(f"{where} must have {len(args)} entries, got {len(value)}: {list(value)}")
     return tuple(_typed(arg, item, f"{where}[{i}]") for i, (arg, item) in enumerate(zip(args, value, strict=True)))
+
+
+def check_counts(config: Any) -> None:
+    """Numbers that count something: an int field is at least 1, or at least 0 where its default is; no float is NaN."""
+    for field in dataclasses.fields(config):
+        value, flag = getattr(config, field.name), "--" + field.name.replace("_", "-")
+        least = 0 if field.default == 0 else 1
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, int) and not isinstance(item, bool) and item < least:
+                raise BadInput(f"{flag} must be at least {least}, got {item}")
+            if isinstance(item, float) and not math.isfinite(item):
+                raise BadInput(f"{flag} must be a finite number, got {item}")

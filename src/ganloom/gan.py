@@ -65,8 +65,8 @@ class _Optimizer:
     """Knots (kimg since the phase's window began, learning rate factor), linear in between; empty = constant."""
 
     def __post_init__(self) -> None:
-        if self.lr < 0:
-            raise BadInput(f"lr must not be negative, got {self.lr}")
+        if not 0 <= self.lr < math.inf:
+            raise BadInput(f"lr must not be negative, and finite, got {self.lr}")
         if self.clip is not None and self.clip <= 0:
             raise BadInput(f"clip must be positive or none, got {self.clip}")
 

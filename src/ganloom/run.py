@@ -249,6 +249,7 @@ def _prepare(recipe: Any, data: Any, options: dict[str, Any]) -> _Made:
     if isinstance(recipe, str):
         given = _fit_to_data(given, opened, config_options)
     given = config.replace(given, config_options, "config")
+    config.check_counts(given)
     _check_classes(given, opened)
     return _Made(_name_of(recipe, module, gan), module, _build(module, given, cfg.seed), opened, cfg)
 

@@ -16,7 +16,7 @@ Shape = tuple[int, int, int]
 def _crop_box(size: tuple[int, int], width: int, height: int) -> tuple[float, float, float, float]:
     """The largest centred box of aspect ``width`` : ``height`` in a picture of ``size`` (w, h)."""
     scale = min(size[0] / width, size[1] / height)
-    w, h = width * scale, height * scale
+    w, h = min(width * scale, size[0]), min(height * scale, size[1])  # rounding must not reach past the edge
     left, top = (size[0] - w) / 2, (size[1] - h) / 2
     if scale == 1:  # whole pixels, so that a cut alone stays exact
         left, top = float(int(left)), float(int(top))

@@ -63,8 +63,6 @@ class Config:
     def __post_init__(self) -> None:
         if self.gamma is not None and self.gamma < 0:
             raise BadInput(f"--gamma must not be negative, got {self.gamma}")
-        if self.n_classes < 0:
-            raise BadInput(f"--n-classes must not be negative, got {self.n_classes}")
         if self.n_classes == 1:
             object.__setattr__(self, "n_classes", 0)  # one class says nothing
 
