@@ -127,7 +127,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path) -> None:
     big = {"gan": {"w": torch.zeros(200_000)}}
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-        with pytest.raises(CheckpointError, match="previous checkpoint is untouched"):
+        with pytest.raises(CheckpointError, match="earlier checkpoints are untouched"):
             checkpoint.save(tmp_path, "kimg-000002", big, {})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +72,9 @@ def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train dcgan --width 0", "--width must be at least 1"),
         ("train gan --g-widths 16 0", "--g-widths must be at least 1"),
         ("train wgan-gp --gp-weight nan", "--gp-weight must be a finite number"),
-        ("train dcgan --g-opt.lr nan", "lr must not be negative, and finite"),
+        ("train dcgan --g-opt.lr nan", "lr must be finite and not negative"),
+        ("train dcgan --seed 99999999999999999999", "--seed must lie in 0..2^63"),
+        ("train dcgan --ema-kimg -1", "--ema-kimg must not be negative"),
         ("train cgan --n-classes 3", "fashion-10k has 10 classes"),
         ("train gan --n-classes 3", "Unrecognized options: --n-classes"),
         ("resume no/such/run", "no run at"),
@@ -210,6 +214,26 @@ def test_plan(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert word in out, out
     found = json.loads(call(capsys, "plan", str(folder), "--steps", "1", "--json", "--shape", "3", "16", "16")[1])
     assert found["img_per_s"] > 0 and found["classes"] == 2
+
+
+def test_the_next_command_can_be_copied(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spaced = tmp_path / "my pictures ü"
+    shutil.copytree(folder, spaced)
+    flags = ["--shape", "3", "16", "12", "--fit", "pad"]
+    for command in (["plan", str(spaced), "gan", "--steps", "1"], ["data", "check", str(spaced)]):
+        _, out, _ = call(capsys, *command, *flags)
+        (line,) = [line for line in out.splitlines() if line.startswith("next: ")]
+        words = shlex.split(line.removeprefix("next: ").split("        ")[0])
+        assert words[:2] == ["ganloom", "train"] and words[3] == str(spaced)
+        assert "--shape 3 16 12" in " ".join(words) and "--fit pad" in " ".join(words)
+
+
+def test_a_damaged_config_is_one_line(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(capsys, "train", "dcgan", str(folder), "--out", str(tmp_path / "r"), *TINY)[0] == 0
+    config = json.loads((tmp_path / "r" / "config.json").read_text())
+    (tmp_path / "r" / "config.json").write_text(json.dumps(config | {"train": 3}))
+    code, _, err = call(capsys, "resume", str(tmp_path / "r"), "--total-kimg", "9")
+    assert code == 2 and "must be a table of fields" in err and err.count("\n") == 1, err
 
 
 def test_bad_files_are_listed_and_training_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ import torch
 import ganloom
 from ganloom import checkpoint, testing
 from ganloom.errors import BadInput, GanloomError
+from ganloom.gan import Adam
 from ganloom.guard import NonFinite
 from ganloom.observers import Observer
 
@@ -186,6 +187,50 @@ def test_nan_skip_goes_on() -> None:
         run.train_step()
     assert run.step == 5 and len(said) == 1 and "update skipped" in said[0][1]
     assert all(t.isfinite().all() for t in run.gan.state_dict().values())
+
+
+def test_nan_skip_is_bounded() -> None:
+    run = faulty_trainer("skip", set(range(3, 1000)))
+    with pytest.raises(NonFinite, match="20th update in a row"):
+        for _ in range(100):
+            run.train_step()
+    assert run.step == 3 + 19
+    spread = faulty_trainer("skip", set(range(0, 200, 3)))
+    for _ in range(100):
+        spread.train_step()
+    assert spread.step == 100
+
+
+def test_nan_before_the_first_checkpoint_rolls_back_to_the_start(tmp_path: Path) -> None:
+    class Poison(Observer):
+        def on_step(self, trainer: Any) -> None:
+            if trainer.step == 2 and trainer.rollbacks == 0:
+                with torch.no_grad():
+                    trainer.gan.D.out.weight[0, 0] = float("nan")
+
+    run = train("gan", tmp_path / "a", nan_policy="rollback", observers=[Poison()], kimg_per_checkpoint=100)
+    (event,) = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
+    assert run.reason == "finished" and "back to kimg 0, learning rates x 0.5" in event["text"]
+    with pytest.raises(NonFinite) as stopped:
+        train("gan", tmp_path / "b", nan_policy="stop", observers=[Poison()], kimg_per_checkpoint=100)
+    assert "nothing bad was saved" in str(stopped.value)
+    assert not list((tmp_path / "b" / "checkpoints").iterdir())
+
+
+def test_moved_data_are_remembered(tmp_path: Path) -> None:
+    first, second = tmp_path / "one.npy", tmp_path / "two.npy"
+    np.save(first, PICTURES)
+    run = train("gan", tmp_path / "run", data=str(first), labels=None)
+    first.rename(second)
+    done = ganloom.resume(run.path, total_kimg=1.2, data=str(second), console=Observer())
+    assert ganloom.resume(done.path, total_kimg=1.4, console=Observer()).reason == "finished"
+
+
+def test_groups_that_name_nothing_are_refused() -> None:
+    with pytest.raises(BadInput, match='no parameter is named "mapping..."'):
+        testing.trainer(
+            lambda shape, classes: testing.build("gan", shape, g_opt=Adam(1e-3, groups=(("mapping", 0.1),)))
+        )
 
 
 def test_nan_rollback_is_bounded(tmp_path: Path) -> None:

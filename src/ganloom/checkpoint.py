@@ -98,7 +98,7 @@ def save(folder: Path, name: str, tensors: dict[str, dict[str, Tensor]], state: 
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise CheckpointError(
-            f"could not write checkpoint {final}: {error.strerror or error}; the previous checkpoint is untouched"
+            f"could not write checkpoint {final}: {error.strerror or error}; earlier checkpoints are untouched"
         ) from error
     return final
 

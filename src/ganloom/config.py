@@ -26,6 +26,8 @@ def _plain(value: Any) -> Any:
 
 def from_dict(kind: type[T], values: dict[str, Any], where: str = "config") -> T:
     """The inverse of ``to_dict``."""
+    if not isinstance(values, dict):
+        raise BadInput(f"{where} must be a table of fields, got {values!r}")
     hints = typing.get_type_hints(kind)
     known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
     values = {name: value for name, value in values.items() if name != "type"}
@@ -105,3 +107,5 @@ def check_counts(config: Any) -> None:
                 raise BadInput(f"{flag} must be at least {least}, got {item}")
             if isinstance(item, float) and not math.isfinite(item):
                 raise BadInput(f"{flag} must be a finite number, got {item}")
+            if isinstance(item, float) and item < 0 and field.name.endswith("_kimg"):
+                raise BadInput(f"{flag} must not be negative, got {item}")

@@ -66,7 +66,7 @@ class _Optimizer:
 
     def __post_init__(self) -> None:
         if not 0 <= self.lr < math.inf:
-            raise BadInput(f"lr must not be negative, and finite, got {self.lr}")
+            raise BadInput(f"lr must be finite and not negative, got {self.lr}")
         if self.clip is not None and self.clip <= 0:
             raise BadInput(f"clip must be positive or none, got {self.clip}")
 

@@ -65,11 +65,15 @@ def gain(phase: Phase, phases: Sequence[Phase]) -> float:
 
 def base_lr(opt: Opt, name: str) -> float:
     """The learning rate of one parameter before schedule and pace."""
-    stripped = name.split(".", 1)[-1]
     for prefix, factor in opt.groups:
-        if name.startswith(prefix) or stripped.startswith(prefix):
+        if in_group(name, prefix):
             return opt.lr * factor
     return opt.lr
+
+
+def in_group(name: str, prefix: str) -> bool:
+    """Whether a parameter belongs to a group: its name begins so, with or without its network's."""
+    return name.startswith(prefix) or name.split(".", 1)[-1].startswith(prefix)
 
 
 def build(opt: Opt, parameters: Sequence[tuple[str, nn.Parameter]], ratio: float) -> torch.optim.Optimizer:

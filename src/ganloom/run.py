@@ -118,6 +118,8 @@ def resume(
         cfg = dataclasses.replace(cfg, **changes)
         gan = gan or _gan_of(described, cfg.seed, folder.path)
         opened = _reopen_data(described, data, folder.path)
+        if data is not None and opened.source.get("source") is not None:  # the run remembers where it lies now
+            folder.update("config.json", data={**described["data"], "source": opened.source})
         if changes:
             folder.update("config.json", train=config.to_dict(cfg))
         return _go(folder, gan, opened, cfg, observers, console, resume=True)

@@ -42,6 +42,8 @@ class Session:
         reason, state = "error", "failed"
         try:
             with stop_signals(self.trainer):
+                if self.trainer.cfg.nan_policy == "rollback" and not checkpoint.names(self.folder.checkpoints):
+                    self.save()  # there must be something to go back to
                 reason = self.trainer.fit()
             state = "finished" if reason == "finished" else "stopped"
         except NonFinite as error:

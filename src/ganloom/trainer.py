@@ -28,6 +28,9 @@ AVERAGE_STEPS = 8
 """After the first few steps the average of G moves each so many, by the images drawn since: reading all weights each step
 costs a small network some per cent of its time, and half-lives are hundreds of steps."""
 
+MOST_SKIPS = 20
+"""Under the policy "skip", so many refused updates in steps that follow each other end the run."""
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -67,6 +70,8 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < floor:
                 raise BadInput(f"--{name.replace('_', '-')} must be at least {floor}, got {value}")
+        if not 0 <= self.seed < 2**63:
+            raise BadInput(f"--seed must lie in 0..2^63 - 1, got {self.seed}")
         _one_of("precision", self.precision, ("auto", "float32", "bf16"))
         _one_of("nan-policy", self.nan_policy, ("stop", "skip", "rollback"))
 
@@ -121,6 +126,7 @@ class Trainer:
         self.start_nimg = self.averaged_at = 0
         self._drawn_at = (0, 0)
         self._places: dict[tuple[int, int, int], tuple[int, int, int]] = {}
+        self._skips, self._skipped_at = 0, -2
         self.lr_factor = 1.0
         self.stats = Stats()
         self.stop_requested: str | None = None
@@ -296,6 +302,12 @@ class Trainer:
             optim.resolve(self.gan, phase)
             for name in net_names(phase):
                 optim.find(self.gan, name)
+        for opt in {optim.resolve(self.gan, phase) for phase in self.phases}:
+            mine = [p for p in self.phases if optim.resolve(self.gan, p) == opt]
+            names = [name for p in mine for name, _ in optim.named_parameters(self.gan, p)]
+            for prefix, _ in opt.groups:
+                if not any(optim.in_group(name, prefix) for name in names):
+                    raise BadInput(f'opt.groups: no parameter is named "{prefix}...", they begin with {names[0]}')
         by, size = self.gan.splits_by, self.cfg.micro_batch
         if size is not None and by is not None and size % by:
             raise BadInput(f"--micro-batch must be a multiple of {by} for this recipe, got {size}")
@@ -388,16 +400,21 @@ class Trainer:
         message = f"{cause} ({where} of the order)"
         self.guard.clear()
         if self.cfg.nan_policy == "skip":
-            self.event("nan", f"{message}: update skipped")
-            return False
+            self._skips = self._skips + 1 if step <= self._skipped_at + 1 else 1
+            self._skipped_at = step
+            if self._skips < MOST_SKIPS:
+                self.event("nan", f"{message}: update skipped")
+                return False
+            message = f"{message}, the {MOST_SKIPS}th update in a row to be skipped"
         if self.cfg.nan_policy == "rollback" and self.rollbacks < self.cfg.max_rollbacks:
             rollbacks, factor = self.rollbacks + 1, self.lr_factor / 2
             if self.go_back():
                 self.rollbacks, self.lr_factor = rollbacks, factor
                 self.event("nan", f"{message}: back to kimg {self.nimg / 1000:g}, learning rates x {factor:g}")
                 return True
-        cure = "try a lower learning rate, --precision float32, or --nan-policy rollback"
-        raise NonFinite(f"{message}: training stopped, the last checkpoint is good; {cure}")
+        cure = "try a lower learning rate or --precision float32"
+        cure += ", or --nan-policy rollback" if self.cfg.nan_policy == "stop" else ""
+        raise NonFinite(f"{message}: training stopped, and nothing bad was saved; {cure}")
 
     def _cause(self, place: tuple[int, int, int], draw: int, position: int) -> str:
         """Run the refused update's loss again, on its own batch and random numbers, and name what was bad first."""

@@ -2,6 +2,7 @@
 
 import math
 import resource
+import shlex
 import sys
 import time
 from dataclasses import dataclass
@@ -93,8 +94,19 @@ def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int
         total_kimg=total,
         seconds=total * 1000 / speed,
         notes=tuple(_notes(opened, recipe, total * 1000 / speed)),
-        command=f"ganloom train {recipe} {name} --total-kimg {total:g}",
+        command=shlex.join(["ganloom", "train", recipe, name, "--total-kimg", f"{total:g}", *_flags(options)]),
     )
+
+
+def _flags(options: dict[str, Any]) -> list[str]:
+    """The options as they are written on the command line; what is off, or is so anyway, is left out."""
+    flags: list[str] = []
+    for name, value in options.items():
+        if value is None or value is False or (name, value) == ("fit", "crop"):
+            continue
+        values = [] if value is True else map(str, value) if isinstance(value, tuple | list) else [str(value)]
+        flags += ["--" + name.replace("_", "-"), *values]
+    return flags
 
 
 def _probe(trainer: Trainer, steps: int) -> tuple[int, float]:

@@ -9,6 +9,7 @@ import tyro
 
 from ganloom import data as datasets
 from ganloom.cli.parse import parse
+from ganloom.cli.say import following
 from ganloom.errors import BadInput, did_you_mean
 
 
@@ -47,4 +48,6 @@ def run(argv: Sequence[str]) -> None:
         if not args.json:
             print(f"wrote {args.preview}")
     if not args.json:
-        print(f"next: ganloom train default {args.data}        ganloom plan {args.data}")
+        flags = [] if args.shape is None else ["--shape", *args.shape]
+        flags += [] if args.fit == "crop" else ["--fit", args.fit]
+        print(following(["train", "default", args.data, *flags], ["plan", args.data, *flags]))

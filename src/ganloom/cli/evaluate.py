@@ -9,6 +9,7 @@ import tyro
 
 from ganloom.apps.evaluate import evaluate
 from ganloom.cli.parse import parse
+from ganloom.cli.say import following
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,4 +46,4 @@ def run(argv: Sequence[str]) -> None:
     print("\n".join(found["table"]))
     if found["checkpoint"]:
         print(f"wrote {args.run}/metrics.json in {found['seconds']} s")
-    print(f"next: ganloom sample {args.run}")
+    print(following(["sample", args.run]))

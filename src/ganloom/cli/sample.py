@@ -9,6 +9,7 @@ import tyro
 
 from ganloom.apps.generate import write_samples
 from ganloom.cli.parse import parse
+from ganloom.cli.say import following
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,4 +47,4 @@ def run(argv: Sequence[str]) -> None:
         print(json.dumps({"out": str(written.folder), "grid": str(written.grid), "files": len(written.files)}))
         return
     print(f"wrote {len(written.files)} samples and {written.grid}")
-    print(f"next: ganloom evaluate {args.run}")
+    print(following(["evaluate", args.run]))

@@ -1,6 +1,8 @@
 """What commands say when they are done: what was written, and the next command."""
 
 import json
+import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from ganloom.observers import Observer, TensorBoard, Wandb
@@ -19,10 +21,15 @@ def finished(run: Run, as_json: bool) -> None:
         return
     if run.reason != "finished":
         print(f"stopped by {run.reason}, saved: {run.path}")
-        print(f"next: ganloom resume {run.path}")
+        print(following(["resume", run.path]))
         return
     print(f"wrote {run.path}: report.html, samples/, model/, checkpoints/ at {last.get('kimg', 0):g} kimg")
-    print(f"next: ganloom sample {run.path}        ganloom evaluate {run.path}")
+    print(following(["sample", run.path], ["evaluate", run.path]))
+
+
+def following(*commands: Sequence[object]) -> str:
+    """The line that names the next commands, ready to be copied: what a shell would split is quoted."""
+    return "next: " + "        ".join(shlex.join(["ganloom", *map(str, words)]) for words in commands)
 
 
 def trackers(tensorboard: bool, wandb: str | None) -> list[Observer]:
