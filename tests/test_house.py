@@ -18,9 +18,9 @@ BASE = {"errors", "batch", "randomness", "precision", "config", "__init__"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(), "batch": set(), "randomness": set(), "precision": set(), "stats": set(), "allocator": set(),
     "config": {"errors"}, "device": {"errors", "precision"}, "images": {"errors"}, "checkpoint": {"errors"},
-    "gan": BASE, "losses": set(), "penalties": BASE, "layers": BASE,
-    "networks": {"layers"},
-    "recipes": BASE | {"gan", "losses", "penalties", "layers", "networks", "augment", "pool"},
+    "gan": BASE, "losses": set(), "penalties": BASE, "layers": BASE, "norms": set(),
+    "networks": {"layers", "norms"},
+    "recipes": BASE | {"gan", "losses", "penalties", "layers", "norms", "networks", "augment", "pool"},
     "data": {"errors", "batch"}, "metrics": {"errors"}, "report": {"errors", "images"},
     "optim": BASE | {"gan"}, "guard": {"errors"}, "processes": {"randomness"},
     "observers": {"errors", "images", "report", "stats", "metrics"},

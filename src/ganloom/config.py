@@ -48,6 +48,14 @@ def replace(config: T, changes: dict[str, Any], where: str = "config") -> T:
     return dataclasses.replace(config, **checked)  # type: ignore[type-var]
 
 
+def check_classes(config: Any) -> None:
+    """For ``__post_init__`` of a recipe that may have labels: no negative ``n_classes``, and one class says nothing."""
+    if config.n_classes < 0:
+        raise BadInput(f"--n-classes must not be negative, got {config.n_classes}")
+    if config.n_classes == 1:
+        object.__setattr__(config, "n_classes", 0)
+
+
 def _typed(hint: Any, value: Any, where: str) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):

@@ -111,3 +111,39 @@ def one_hot(c: Tensor, classes: int) -> Tensor:
 def label_maps(c: Tensor, classes: int, like: Tensor) -> Tensor:
     """Labels as constant maps (N, classes, H, W) of the size of ``like``, to be joined to a picture."""
     return one_hot(c, classes).to(like.dtype)[:, :, None, None].expand(-1, -1, *like.shape[2:])
+
+
+class SelfAttention(nn.Module):
+    """x + gamma * o(attention(x)), gamma from 0 (Zhang et al. 2018, arXiv:1805.08318, eq. 1 to 3).
+
+    Each pixel asks (1x1 convolution to C / 8), and the pixels of the halved picture answer (C / 8 keys, C / 2 values), as
+    in the authors' code. (N, C, H, W) -> (N, C, H, W). Written out, because a penalty needs the gradient's gradient.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        inner, values = max(channels // 8, 1), max(channels // 2, 1)
+        self.query = nn.Conv2d(channels, inner, 1, bias=False)
+        self.key = nn.Conv2d(channels, inner, 1, bias=False)
+        self.value = nn.Conv2d(channels, values, 1, bias=False)
+        self.out = nn.Conv2d(values, channels, 1, bias=False)
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        query, key, value = self.query(x), self.key(x), self.value(x)
+        if min(x.shape[2:]) > 1:
+            key, value = F.max_pool2d(key, 2), F.max_pool2d(value, 2)
+        weights = torch.softmax(query.flatten(2).transpose(1, 2) @ key.flatten(2), 2)
+        seen = (weights @ value.flatten(2).transpose(1, 2).to(weights.dtype)).transpose(1, 2)
+        out: Tensor = self.out(seen.unflatten(2, x.shape[2:]))
+        return x + (self.gamma * out).to(x.dtype)
+
+
+def attention_level(height: int, width: int, grid: int) -> int:
+    """After how many doublings attention stands: the finest grid whose shorter side is at most ``grid``; 0 = nowhere.
+
+    The picture's own grid is left out: attention over all pixels costs more than the rest of the network.
+    """
+    base_h, base_w, doublings = plan_sizes(height, width)
+    return max((i for i in range(1, doublings) if min(base_h, base_w) * 2**i <= grid), default=0)

@@ -29,16 +29,20 @@ class UpBlock(nn.Module):
 
 
 class CriticBlock(nn.Module):
-    """ReLU, convolution, ReLU, convolution, plus the input; ``down`` halves both by a 2x2 mean, ``first`` starts raw."""
+    """ReLU, convolution, ReLU, convolution, plus the input; ``down`` halves both by a 2x2 mean, ``first`` starts raw.
 
-    def __init__(self, channels: int, out_channels: int, *, down: bool, first: bool = False) -> None:
+    ``hidden`` channels between the two convolutions; none: as many as go out.
+    """
+
+    def __init__(
+        self, channels: int, out_channels: int, *, down: bool, first: bool = False, hidden: int | None = None
+    ) -> None:
         super().__init__()
+        hidden = hidden or out_channels
         last: nn.Module
-        last = (
-            DownsampleConv(out_channels, out_channels) if down else nn.Conv2d(out_channels, out_channels, 3, padding=1)
-        )
+        last = DownsampleConv(hidden, out_channels) if down else nn.Conv2d(hidden, out_channels, 3, padding=1)
         start: list[nn.Module] = [] if first else [nn.ReLU()]
-        self.main = nn.Sequential(*start, nn.Conv2d(channels, out_channels, 3, padding=1), nn.ReLU(), last)
+        self.main = nn.Sequential(*start, nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU(), last)
         skip: list[nn.Module] = [nn.AvgPool2d(2)] if down else []
         if channels != out_channels or down:
             skip.append(nn.Conv2d(channels, out_channels, 1))

@@ -12,6 +12,8 @@ _FILES = {
     "dcgan": "dcgan",
     "cgan": "cgan",
     "wgan-gp": "wgan_gp",
+    "sngan": "sngan",
+    "sagan": "sagan",
 }
 
 

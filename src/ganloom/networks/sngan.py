@@ -1,0 +1,155 @@
+"""The residual networks of SNGAN and SAGAN (Miyato et al. 2018, arXiv:1802.05957, app. B; arXiv:1802.05637; 1805.08318).
+
+``flat``: the same channels on every grid (CIFAR-10); otherwise they double from the picture to the base, at most 16 times
+(ImageNet). Labels enter G by conditional BatchNorm and D by projection: logit = w h + e(c) h, h the features of x.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganloom.layers import SelfAttention, UpsampleConv, attention_level, crop, one_hot, plan_sizes
+from ganloom.networks.resnet import CriticBlock
+from ganloom.norms import ConditionalBatchNorm, spectral_norm
+
+
+class UpBlock(nn.Module):
+    """Norm, ReLU, doubling convolution, norm, ReLU, convolution; plus the doubled input. (N, C, H, W) -> (N, O, 2H, 2W).
+
+    ``inputs``: the length of the condition that both norms see, 0 for none.
+    """
+
+    def __init__(self, channels: int, out_channels: int, inputs: int = 0) -> None:
+        super().__init__()
+        self.norm1 = ConditionalBatchNorm(channels, inputs)
+        self.conv1 = UpsampleConv(channels, out_channels)
+        self.norm2 = ConditionalBatchNorm(out_channels, inputs)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        # A 1x1 convolution and a doubling commute; before the doubling it costs a quarter.
+        self.skip = nn.Sequential(nn.Conv2d(channels, out_channels, 1), nn.Upsample(scale_factor=2))
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """(N, C, H, W) and a condition (N, inputs) to (N, O, 2H, 2W)."""
+        y = self.conv1(F.relu(self.norm1(x, c)))
+        y = self.conv2(F.relu(self.norm2(y, c)))
+        out: Tensor = y + self.skip(x)
+        return out
+
+
+def glorot_init(network: nn.Module) -> None:
+    """Uniform with variance 2 / (in + out), doubled for 3x3 convolutions; biases 0 (the authors' code)."""
+    tables = {
+        id(table) for norm in network.modules() if isinstance(norm, ConditionalBatchNorm) for table in norm.children()
+    }
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear) and id(layer) not in tables:
+            nn.init.xavier_uniform_(layer.weight, math.sqrt(2) if layer.weight[0, 0].numel() == 9 else 1.0)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+class Generator(nn.Module):
+    """z (N, z_dim), c (N,) -> (N, C, H, W) in [-1, 1]; BatchNorm, conditional where there are classes.
+
+    ``attention``: the grid on which self-attention stands, 0 for none. ``spectral``: spectral norm on every layer but the
+    class tables.
+    """
+
+    channels_last = True
+    bf16 = True
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        z_dim: int = 128,
+        width: int = 256,
+        *,
+        flat: bool = True,
+        n_classes: int = 0,
+        attention: int = 0,
+        spectral: bool = False,
+    ) -> None:
+        super().__init__()
+        self.shape, self.n_classes = shape, n_classes
+        base_h, base_w, doublings = plan_sizes(shape[1], shape[2])
+        widths = [width if flat else width * min(2**i, 16) for i in range(doublings, -1, -1)]
+        self.base = (widths[0], base_h, base_w)
+        self.project = nn.Linear(z_dim, widths[0] * base_h * base_w)
+        blocks = [UpBlock(a, b, n_classes) for a, b in zip(widths, widths[1:], strict=False)]
+        self.blocks = nn.ModuleList(blocks)
+        self.level = attention_level(shape[1], shape[2], attention)
+        if self.level:
+            self.attention = SelfAttention(widths[self.level])
+        self.norm = nn.BatchNorm2d(widths[-1])
+        self.out = nn.Conv2d(widths[-1], shape[0], 3, padding=1)
+        glorot_init(self)
+        if spectral:
+            spectral_norm(self, but=(ConditionalBatchNorm,))
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """z (N, z_dim) and labels (N,) to pictures (N, C, H, W) in [-1, 1]."""
+        if self.n_classes:
+            assert c is not None
+            c = one_hot(c, self.n_classes)
+        x = self.project(z).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
+        for i, block in enumerate(self.blocks, 1):
+            x = block(x, c)
+            if i == self.level:
+                x = self.attention(x)
+        return crop(self.out(F.relu(self.norm(x))), *self.shape[1:]).tanh()
+
+
+class Discriminator(nn.Module):
+    """x (N, C, H, W), c (N,) -> logits (N,): features summed over the grid, a linear layer, the projection of the class.
+
+    Spectral norm on every layer, the class table too. ``wide``: a block's inner channels are its outer ones (SAGAN),
+    otherwise its inner channels are those that come in (SNGAN).
+    """
+
+    channels_last = True
+    bf16 = True
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        width: int = 128,
+        *,
+        flat: bool = True,
+        wide: bool = False,
+        n_classes: int = 0,
+        attention: int = 0,
+    ) -> None:
+        super().__init__()
+        self.n_classes = n_classes
+        _, _, doublings = plan_sizes(shape[1], shape[2])
+        downs, more = (min(max(doublings - 1, 1), doublings), 2) if flat else (doublings, 1)
+        widths = [shape[0]] + [width if flat else width * min(2**i, 16) for i in range(downs + more)]
+        blocks = [
+            CriticBlock(a, b, down=i < downs, first=i == 0, hidden=b if wide or i == 0 else a)
+            for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False))
+        ]
+        self.blocks = nn.ModuleList(blocks)
+        level = attention_level(shape[1], shape[2], attention)
+        self.level = doublings - level if level else 0
+        if self.level:
+            self.attention = SelfAttention(widths[self.level])
+        self.out = nn.Linear(widths[-1], 1)
+        if n_classes:
+            self.classes = nn.Linear(n_classes, widths[-1], bias=False)
+        glorot_init(self)
+        spectral_norm(self)
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Pictures (N, C, H, W) and labels (N,) to logits (N,)."""
+        for i, block in enumerate(self.blocks, 1):
+            x = block(x)
+            if i == self.level:
+                x = self.attention(x)
+        features = F.relu(x).sum((2, 3))
+        logits: Tensor = self.out(features).flatten()
+        if self.n_classes:
+            assert c is not None
+            logits = logits + (features * self.classes(one_hot(c, self.n_classes))).sum(1)
+        return logits

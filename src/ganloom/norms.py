@@ -1,0 +1,147 @@
+"""Weights and activations kept in bounds: spectral norm, equalised learning rate, conditional BatchNorm, pixel norm.
+
+Spectral norm and the equalised rate are parametrisations of a layer's weight (torch's public ``parametrize``), so that
+every layer has them in one line and its forward stays its own: ``spectral_norm(network)``, ``equalised(layer)``.
+"""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+M = TypeVar("M", bound=nn.Module)
+
+
+class Spectral(nn.Module):
+    """W -> W / sigma(W), sigma by one power iteration a forward pass (Miyato et al. 2018, arXiv:1802.05957, alg. 1).
+
+    v = W^T u / |W^T u|,  u' = W v / |W v|,  sigma = u'^T W v; W is the weight as a matrix (outputs, the rest).
+
+    Why not torch's own: it keeps u and v and in eval mode divides by u^T W v as they stand. The Trainer averages
+    buffers for the EMA, and averaged u and v are shorter than 1 and not those of the averaged weight. Here u alone is
+    kept (written in training mode only), and eval computes v and u' from it anew, whatever its length. u stays float32
+    and the iteration runs in float32 under autocast too. The graph holds u' and not the buffer, so a second pass (real,
+    then fake) does not spoil the first one's gradient, and gradients of gradients go through.
+    """
+
+    u: Tensor
+
+    def __init__(self, weight: Tensor, axis: int = 0) -> None:
+        super().__init__()
+        self.axis = axis
+        self.register_buffer("u", F.normalize(torch.randn(weight.shape[axis], device=weight.device), dim=0))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """A weight of any shape to one whose matrix has largest singular value about 1."""
+        with torch.autocast("cpu" if weight.is_meta else weight.device.type, enabled=False):
+            matrix = _matrix(weight.transpose(0, self.axis))
+            with torch.no_grad():
+                v = F.normalize(matrix.T @ self.u, dim=0)
+            image = matrix @ v
+            u = F.normalize(image.detach(), dim=0)
+            if self.training:
+                with torch.no_grad():
+                    self.u.copy_(u)
+            return weight / torch.dot(u, image).clamp_min(1e-12)
+
+
+def _matrix(weight: Tensor) -> Tensor:
+    """(O, ...) as (O, the rest), without a copy in channels_last too: the order of columns changes no singular value."""
+    return weight.flatten(1) if weight.is_contiguous() or weight.dim() != 4 else weight.permute(0, 2, 3, 1).flatten(1)
+
+
+def spectral_norm(network: M, but: tuple[type[nn.Module], ...] = ()) -> M:
+    """Every convolution, linear layer and embedding of ``network`` spectrally normalised; modules of ``but`` left out."""
+    if isinstance(network, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
+        axis = 1 if isinstance(network, nn.ConvTranspose2d) else 0
+        parametrize.register_parametrization(network, "weight", Spectral(network.weight, axis))
+    else:
+        for child in network.children():
+            if not isinstance(child, but):
+                spectral_norm(child, but)
+    return network
+
+
+class Scaled(nn.Module):
+    """W -> scale x W."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """A weight to its multiple."""
+        return weight * self.scale
+
+
+def equalised(layer: M, gain: float = math.sqrt(2)) -> M:
+    """He's constant at run time in place of at the start (Karras et al. 2017, arXiv:1710.10196, sec. 4.1).
+
+    The stored weight is N(0, 1) and is multiplied by gain / sqrt(inputs of an output) in each pass, so that Adam, which
+    moves every parameter by about the learning rate, trains all layers at one speed. The bias begins at 0.
+    """
+    weight, bias = layer.weight, layer.bias
+    assert isinstance(weight, Tensor)
+    nn.init.normal_(weight)
+    if isinstance(bias, Tensor):
+        nn.init.zeros_(bias)
+    parametrize.register_parametrization(layer, "weight", Scaled(gain / math.sqrt(weight[0].numel())))
+    return layer
+
+
+class ConditionalBatchNorm(nn.Module):
+    """BatchNorm whose gain and bias are linear in a condition (de Vries et al. 2017, arXiv:1707.00683).
+
+    x (N, C, H, W), c (N, inputs) -> (1 + gain(c)) * norm(x) + bias(c). A one-hot c gives each class a gain and a bias of
+    its own, from 1 and 0; ``inputs=0`` is plain BatchNorm.
+    """
+
+    def __init__(self, channels: int, inputs: int = 0) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=not inputs)
+        self.inputs = inputs
+        if inputs:
+            self.gain = nn.Linear(inputs, channels, bias=False)
+            self.bias = nn.Linear(inputs, channels, bias=False)
+            nn.init.zeros_(self.gain.weight)
+            nn.init.zeros_(self.bias.weight)
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """(N, C, H, W) and a condition (N, inputs) to (N, C, H, W)."""
+        y: Tensor = self.norm(x)
+        if not self.inputs:
+            return y
+        assert c is not None
+        gain, bias = self.gain(c)[:, :, None, None], self.bias(c)[:, :, None, None]
+        return torch.addcmul(bias.to(y.dtype), y, 1 + gain.to(y.dtype))
+
+
+class PixelNorm(nn.Module):
+    """x / sqrt(mean of x^2 over the channels + 1e-8), at each pixel (Karras et al. 2017, arXiv:1710.10196, sec. 4.2)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, ...) -> (N, C, ...)."""
+        return x * torch.rsqrt(x.float().square().mean(1, keepdim=True) + 1e-8).to(x.dtype)
+
+
+@contextlib.contextmanager
+def standing_statistics(network: nn.Module) -> Iterator[None]:
+    """Inside, BatchNorm gathers the plain mean of its batches anew; all else keeps its mode.
+
+    Run the network on a number of batches inside, and sample after it (Brock et al. 2018, arXiv:1809.11096, app. D).
+    """
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    kept = [(m.momentum, m.training) for m in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum, norm.training = None, True
+    try:
+        yield
+    finally:
+        for norm, (momentum, training) in zip(norms, kept, strict=True):
+            norm.momentum, norm.training = momentum, training

@@ -1,0 +1,95 @@
+"""SAGAN. "Self-Attention Generative Adversarial Networks", Zhang et al. 2018, arXiv:1805.08318.
+
+y = x + gamma * sum_j softmax_j(f(x_j) g(x_i)) h(x_j), gamma learned from 0, on the 32 x 32 grid of G and D    (eq. 1 to 3)
+D minimises E[max(0, 1 - D(x, c))] + E[max(0, 1 + D(G(z, c), c))], G minimises -E[D(G(z, c), c)]                    (eq. 4)
+
+Spectral norm in G and in D (sec. 4.1); one step of D for one of G, at learning rates 4e-4 and 1e-4 (TTUR, sec. 4.2). With
+labels: conditional BatchNorm in G, projection in D. The networks are SNGAN's of ImageNet, with wide blocks in D.
+
+Departures from the paper: in pictures whose shorter side is 32 or less attention stands on the next coarser grid; the
+class tables of the conditional norms have no spectral norm (as in the authors' code); 256 images a batch on one device.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from ganloom.config import check_classes
+from ganloom.errors import BadInput
+from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.losses import hinge
+from ganloom.networks import sngan
+
+TITLE = "Self-attention GAN"
+PAPER = "Zhang et al. 2018, arXiv:1805.08318"
+KIMG = 1000.0  # the length of a run that does not say its own, thousands of images
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's numbers (sec. 5) for ImageNet at 128 px."""
+
+    shape: tuple[int, int, int] = (3, 128, 128)
+    """Channels, height, width."""
+    n_classes: int = 0
+    """Classes; taken from labelled data, 0 trains without labels."""
+    z_dim: int = 128
+    """Numbers in a latent (the authors' code)."""
+    width: int = 64
+    """Channels next to the picture in both networks; doubled at each halving, at most 16 times (the authors' code)."""
+    attention: int = 32
+    """Grid on which attention stands (table 1: 32 is best); 0: none."""
+    n_critic: int = 1
+    """Updates of D for one of G (sec. 4.2)."""
+    batch_size: int = 256
+    """Real images a batch (the authors' code: 4 x 64)."""
+    ema_kimg: float = 5.0
+    """Half-life of G's average, thousands of images (not in the paper)."""
+    g_opt: Adam = Adam(1e-4, betas=(0.0, 0.9))
+    """Optimizer of G (sec. 5)."""
+    d_opt: Adam = Adam(4e-4, betas=(0.0, 0.9))
+    """Optimizer of D (sec. 5)."""
+
+    def __post_init__(self) -> None:
+        check_classes(self)
+        if self.attention < 0:
+            raise BadInput(f"--attention must not be negative, got {self.attention}: 0 leaves it out")
+
+
+class SAGAN(GAN):
+    """Self-attention GAN."""
+
+    splits_by = None  # BatchNorm in G
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        self.G = sngan.Generator(
+            cfg.shape, cfg.z_dim, cfg.width,
+            flat=False, n_classes=cfg.n_classes, attention=cfg.attention, spectral=True,
+        )  # fmt: skip
+        self.D = sngan.Discriminator(
+            cfg.shape, cfg.width, flat=False, wide=True, n_classes=cfg.n_classes, attention=cfg.attention
+        )
+
+    def phases(self) -> list[Phase]:
+        return [Phase("D", self.d_loss, repeat=self.cfg.n_critic), Phase("G", self.g_loss)]
+
+    def d_loss(self, batch: Batch) -> Terms:
+        n = len(batch.x)
+        with torch.no_grad():
+            c = self.c(n)
+            fake = self.G(self.z(n), c)
+        real_logits, fake_logits = self.D(batch.x, batch.c), self.D(fake, c)
+        return {
+            "adv": hinge.d(real_logits, fake_logits),
+            "logits_real": real_logits.detach().mean(),
+            "logits_fake": fake_logits.detach().mean(),
+        }
+
+    def g_loss(self, batch: Batch) -> Terms:
+        n = len(batch.x)
+        c = self.c(n)
+        return {"adv": hinge.g(None, self.D(self.G(self.z(n), c), c))}
+
+
+MODEL = SAGAN

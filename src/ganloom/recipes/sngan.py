@@ -1,0 +1,97 @@
+"""SNGAN. "Spectral Normalization for Generative Adversarial Networks", Miyato et al. 2018, arXiv:1802.05957.
+
+Every weight of D is divided by its largest singular value, found by one power iteration a forward pass   (eq. 8, alg. 1)
+D minimises E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], n_critic times for each step of G                      (eq. 17)
+G minimises -E[D(G(z))]                                                                                          (eq. 16)
+
+With labels: conditional BatchNorm in G, and in D the projection D(x, c) = w h(x) + e(c) h(x) of "cGANs with Projection
+Discriminator", Miyato & Koyama 2018, arXiv:1802.05637; fakes of both steps have classes drawn evenly.
+
+Without ``pyramid`` the residual networks are those of CIFAR-10 (table 4: G 256 channels, D 128); with it those of STL-10
+and ImageNet, whose channels double towards the base (width 64).
+
+Departures from the paper: the learning rate decays over 16,000 kimg, the images of 50,000 steps of G, whatever the length
+of the run; an average of G is kept.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from ganloom.config import check_classes
+from ganloom.gan import GAN, Adam, Batch, Phase, Terms, linear
+from ganloom.losses import hinge
+from ganloom.networks import sngan
+
+TITLE = "Spectral normalisation, projection discriminator"
+PAPER = "Miyato et al. 2018, arXiv:1802.05957"
+KIMG = 1000.0  # the length of a run that does not say its own, thousands of images
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's numbers for CIFAR-10."""
+
+    shape: tuple[int, int, int] = (3, 32, 32)
+    """Channels, height, width."""
+    n_classes: int = 0
+    """Classes; taken from labelled data, 0 trains without labels."""
+    z_dim: int = 128
+    """Numbers in a latent (table 4)."""
+    pyramid: bool = False
+    """Channels double at each halving, at most 16 times (ImageNet), in place of one width throughout (CIFAR-10)."""
+    width: int = 256
+    """Channels of G; with pyramid those next to the picture, and the paper has 64 (table 4)."""
+    d_width: int | None = None
+    """Channels of D; none: half of G's, with pyramid as many as G's (table 4)."""
+    n_critic: int = 5
+    """Updates of D for one of G (sec. 4.1)."""
+    batch_size: int = 64
+    """Real images a batch of D (sec. 4)."""
+    g_batch: int = 2
+    """Fakes of a G step, in batches of D (the authors' code: 128 to 64)."""
+    ema_kimg: float = 5.0
+    """Half-life of G's average, thousands of images (not in the paper)."""
+    g_opt: Adam = Adam(2e-4, betas=(0.0, 0.9), schedule=linear(0.0, 16000.0))
+    """Optimizer of G; decays to 0 over 50,000 steps of G = 16,000 kimg (sec. 4.2 and the authors' code)."""
+    d_opt: Adam = Adam(2e-4, betas=(0.0, 0.9), schedule=linear(0.0, 16000.0))
+    """Optimizer of D."""
+
+    def __post_init__(self) -> None:
+        check_classes(self)
+
+
+class SNGAN(GAN):
+    """Spectrally normalised GAN."""
+
+    splits_by = None  # BatchNorm in G
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        flat, labels = not cfg.pyramid, cfg.n_classes
+        d_width = cfg.d_width or (max(cfg.width // 2, 1) if flat else cfg.width)
+        self.G = sngan.Generator(cfg.shape, cfg.z_dim, cfg.width, flat=flat, n_classes=labels)
+        self.D = sngan.Discriminator(cfg.shape, d_width, flat=flat, n_classes=labels)
+
+    def phases(self) -> list[Phase]:
+        return [Phase("D", self.d_loss, repeat=self.cfg.n_critic), Phase("G", self.g_loss)]
+
+    def d_loss(self, batch: Batch) -> Terms:
+        n = len(batch.x)
+        with torch.no_grad():
+            c = self.c(n)
+            fake = self.G(self.z(n), c)
+        real_logits, fake_logits = self.D(batch.x, batch.c), self.D(fake, c)
+        return {
+            "adv": hinge.d(real_logits, fake_logits),
+            "logits_real": real_logits.detach().mean(),
+            "logits_fake": fake_logits.detach().mean(),
+        }
+
+    def g_loss(self, batch: Batch) -> Terms:
+        n = len(batch.x) * self.cfg.g_batch
+        c = self.c(n)
+        return {"adv": hinge.g(None, self.D(self.G(self.z(n), c), c))}
+
+
+MODEL = SNGAN
