@@ -2,7 +2,7 @@
 
 import torch
 
-from ganloom.recipes import sagan, sngan
+from ganloom.recipes import progan, sagan, sngan
 
 
 def count(network: torch.nn.Module) -> int:
@@ -31,3 +31,11 @@ def test_sagan_128() -> None:
     assert gan.G.attention.query.in_channels == 256 and gan.D.attention.query.in_channels == 128  # the 32 x 32 grids
     assert [b.conv1.out_channels for b in gan.G.blocks] == [1024, 512, 256, 128, 64]
     assert gan.G.base == (1024, 4, 4) and len(gan.D.blocks) == 6
+
+
+def test_progan_1024() -> None:
+    """Tables 2 and 3 of the paper: 23.1 M each, with one layer to and from colours."""
+    gan = model(progan, shape=(3, 1024, 1024))
+    for network in (gan.G, gan.D):
+        assert round((count(network) - sum(count(rgb) for rgb in network.rgb[:-1])) / 1e6, 1) == 23.1
+    assert [tuple(rgb.weight.shape)[1] for rgb in gan.G.rgb] == [512, 512, 512, 512, 256, 128, 64, 32, 16]

@@ -193,7 +193,7 @@ class Trainer:
             (total if weight == 1.0 else total * weight).backward()
         grads = self.processes.reduce(parameters, self.gan)
         norm = optim.norm(grads) if grads else torch.zeros((), device=self.device)
-        self.stats.add(f"{phase.net.split()[0]}/grad_norm", norm)
+        self.stats.add(f"{_letter(phase)}/grad_norm", norm)
         flag = self.guard.check(norm, self.step, index, repeat)
         opt = keyed[1]
         if opt.clip is not None:
@@ -219,7 +219,7 @@ class Trainer:
         ]
 
     def _log(self, phase: Phase, terms: dict[str, Tensor], share: float) -> Tensor:
-        name = phase.net.split()[0]
+        name = _letter(phase)
         for term, value in terms.items():
             self.stats.add(f"{name}/{term}", value, share)
         graded = [value for value in terms.values() if value.requires_grad]
@@ -478,6 +478,11 @@ class Trainer:
             )
         self.stats.restore({n: (float(s), float(w)) for n, (s, w) in state["stats"].items()})
         self.guard.clear()
+
+
+def _letter(phase: Phase) -> str:
+    """The first network that a phase trains, whole or in part: its statistics stand under this name."""
+    return phase.net.split()[0].split(".")[0]
 
 
 def _step(optimizer: torch.optim.Optimizer, refuse: Tensor | None) -> None:

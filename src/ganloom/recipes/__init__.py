@@ -14,6 +14,7 @@ _FILES = {
     "wgan-gp": "wgan_gp",
     "sngan": "sngan",
     "sagan": "sagan",
+    "progan": "progan",
 }
 
 

@@ -1,0 +1,134 @@
+"""ProGAN. "Progressive Growing of GANs for Improved Quality, Stability, and Variation", Karras et al. 2017, arXiv:1710.10196.
+
+Training begins on the 4 x 4 grid; each doubling is faded in over ``stage_kimg`` and trained for as long      (sec. 2, app. A)
+D minimises E[D(G(z))] - E[D(x)] + 10 E[(|grad D(x_hat)| - 1)^2] + 0.001 E[D(x)^2], G minimises -E[D(G(z))]        (app. A.1)
+
+Equalised learning rate in all layers, pixel norm in G, the latent normalised, minibatch standard deviation in D (sec. 3, 4).
+What is in use follows the clock ``kimg`` (a model without one is finished, at full size); the optimizers begin anew where a
+fade begins or ends, and the batch is the larger the coarser the grid. A run shorter than ``stage_kimg`` x 2 x doublings ends
+before the full size: for small pictures and short runs give a smaller ``stage_kimg``.
+
+Departures from the paper: one learning rate (the authors' code on one device; 1.5e-3 to 3e-3 on eight from 128 px on); no
+AC-GAN term for labelled data; the first layer's bias is one a pixel; samples are clipped to [-1, 1] when drawn.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ganloom import penalties
+from ganloom.errors import BadInput
+from ganloom.gan import GAN, Adam, Batch, Phase, Rng, Terms
+from ganloom.layers import plan_sizes
+from ganloom.losses import wasserstein
+from ganloom.networks import progressive
+
+TITLE = "Progressive growing"
+PAPER = "Karras et al. 2017, arXiv:1710.10196"
+KIMG = 12000.0  # the length of a run that does not say its own, thousands of images
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's numbers (app. A)."""
+
+    shape: tuple[int, int, int] = (3, 128, 128)
+    """Channels, height, width."""
+    z_dim: int = 512
+    """Numbers in a latent (table 2)."""
+    width: int = 512
+    """Channels up to 32 px, halved with each doubling beyond (table 2)."""
+    stage_kimg: float = 600.0
+    """Thousands of images over which a level is faded in, and again over which it then stands (app. A)."""
+    batch_size: int = 16
+    """Real images a batch at full size; twice as many with each level below (app. A: 128, 64, 32, 16 from 16 to 128 px)."""
+    most_batch: int = 128
+    """Largest batch on the coarse grids (the authors' code)."""
+    gp_weight: float = 10.0
+    """Weight of the gradient penalty (app. A.1)."""
+    drift: float = 0.001
+    """Weight of the squared critic values of real pictures (app. A.1)."""
+    ema_kimg: float = 10.0
+    """Half-life of G's average, thousands of images (app. A: decay 0.999 a step)."""
+    g_opt: Adam = Adam(1e-3, betas=(0.0, 0.99))
+    """Optimizer of G (app. A.1)."""
+    d_opt: Adam = Adam(1e-3, betas=(0.0, 0.99))
+    """Optimizer of D (app. A.1)."""
+
+    def __post_init__(self) -> None:
+        if not self.stage_kimg > 0:
+            raise BadInput(f"--stage-kimg must be above 0, got {self.stage_kimg}")
+        if self.most_batch < self.batch_size:
+            raise BadInput(f"--most-batch must be at least --batch-size {self.batch_size}, got {self.most_batch}")
+
+
+class ProGAN(GAN):
+    """Progressively grown GAN."""
+
+    splits_by = None  # standard deviations over samples in D
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        self.G = progressive.Generator(cfg.shape, cfg.z_dim, cfg.width)
+        self.D = progressive.Discriminator(cfg.shape, cfg.width)
+        self.top = plan_sizes(*cfg.shape[1:])[2]
+
+    @property
+    def level(self) -> float:
+        """How far the networks have grown: the level by the clock, between two while one fades in."""
+        stage: float = self.cfg.stage_kimg
+        if self.kimg >= 2 * stage * self.top:
+            return float(self.top)
+        level, into = divmod(self.kimg, 2 * stage)
+        return level + max(into - stage, 0.0) / stage
+
+    def phases(self) -> list[Phase]:
+        """Windows: each level stands, then the next fades in; a window trains the levels that it uses."""
+        stage, phases = self.cfg.stage_kimg, []
+        for level in range(self.top + 1):
+            start = 2 * stage * level
+            windows = [((start, start + stage), level), ((start + stage, start + 2 * stage), level + 1)]
+            for window, newest in windows if level < self.top else [((start, math.inf), level)]:
+                parts = [f"levels.{i}" for i in range(newest + 1)] + [f"rgb.{i}" for i in sorted({level, newest})]
+                nets = {net: " ".join(f"{net}.{part}" for part in parts) for net in "DG"}
+                phases += [Phase(nets["D"], self.d_loss, kimg=window), Phase(nets["G"], self.g_loss, kimg=window)]
+        return phases
+
+    def draw(self, data: Any, rng: Rng) -> NamedTuple:
+        """One batch, twice as large with each level that is still to come."""
+        to_come = self.top - math.ceil(self.level)
+        batch: NamedTuple = data.draw(min(self.cfg.batch_size << to_come, self.cfg.most_batch), rng)
+        return batch
+
+    def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Latents (N, z_dim) to pictures (N, C, H, W) in [-1, 1]."""
+        out: Tensor = self.G(z, c, self.level)
+        return out.clamp(-1, 1)
+
+    def critic(self, x: Tensor) -> Tensor:
+        """D as it has grown so far."""
+        out: Tensor = self.D(x, None, self.level)
+        return out
+
+    def d_loss(self, batch: Batch) -> Terms:
+        real = progressive.at_level(batch.x, self.level)
+        with torch.no_grad():
+            fake = self.G(self.z(len(real)), None, self.level)
+        real_logits, fake_logits = self.critic(real), self.critic(fake)
+        return {
+            "adv": wasserstein.d(real_logits, fake_logits),
+            "gp": self.cfg.gp_weight * penalties.wgan_gp(self.critic, real, fake),
+            "drift": self.cfg.drift * real_logits.square().mean(),
+            "logits_real": real_logits.detach().mean(),
+            "logits_fake": fake_logits.detach().mean(),
+            "level": torch.tensor(self.level),
+        }
+
+    def g_loss(self, batch: Batch) -> Terms:
+        return {"adv": wasserstein.g(None, self.critic(self.G(self.z(len(batch.x)), None, self.level)))}
+
+
+MODEL = ProGAN
