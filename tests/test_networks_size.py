@@ -2,7 +2,7 @@
 
 import torch
 
-from ganloom.recipes import progan, sagan, sngan
+from ganloom.recipes import biggan, progan, sagan, sngan
 
 
 def count(network: torch.nn.Module) -> int:
@@ -39,3 +39,18 @@ def test_progan_1024() -> None:
     for network in (gan.G, gan.D):
         assert round((count(network) - sum(count(rgb) for rgb in network.rgb[:-1])) / 1e6, 1) == 23.1
     assert [tuple(rgb.weight.shape)[1] for rgb in gan.G.rgb] == [512, 512, 512, 512, 256, 128, 64, 32, 16]
+
+
+def test_biggan_128() -> None:
+    """Table 1 and table 11 of the paper: 70.4 M and 88.0 M; BigGAN-deep 50.4 M and 34.6 M."""
+    gan = model(biggan, n_classes=1000)
+    assert count(gan.G) == 70_433_988 and count(gan.D) == 87_982_370
+    assert [round(count(net) / 1e6, 1) for net in (gan.G, gan.D)] == [70.4, 88.0]
+    deep = model(biggan, n_classes=1000, deep=True, z_dim=128, width=128)
+    # The paper's figure fits a last layer of ``width`` outputs, of which 3 are used, as in the released weights.
+    unused = (128 - 3) * (128 * 9 + 1)
+    assert [round(n / 1e6, 1) for n in (count(deep.G) + unused, count(deep.D))] == [50.4, 34.6]
+    for one in (gan, deep):  # attention on the 64 x 64 grids
+        assert one.G.body.attention.query.in_channels == 2 * one.cfg.width
+    assert gan.D.attention.query.in_channels == 96 and deep.D.attention.query.in_channels == 256
+    assert gan.G.body.sizes == [20] * 6

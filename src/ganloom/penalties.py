@@ -93,7 +93,11 @@ def orthogonal(D: Critic, real: Tensor | None = None, fake: Tensor | None = None
     """Sum of |W W^T (1 - I)|^2 over the layers (Brock et al. 2018, arXiv:1809.11096, eq. 3)."""
     total = []
     for w in _weights(D):
-        gram = w.flatten(1) @ w.flatten(1).T
+        rows = w.flatten(1)
+        if len(rows) > rows.shape[1]:  # |W W^T| = |W^T W|: the smaller of the two matrices
+            total.append((rows.T @ rows).square().sum() - rows.square().sum(1).square().sum())
+            continue
+        gram = rows @ rows.T
         total.append((gram - torch.diag(gram.diagonal())).square().sum())
     return torch.stack(total).sum()
 

@@ -101,15 +101,44 @@ class Generator(nn.Module):
         return crop(self.out(F.relu(self.norm(x))), *self.shape[1:]).tanh()
 
 
-class Discriminator(nn.Module):
-    """x (N, C, H, W), c (N,) -> logits (N,): features summed over the grid, a linear layer, the projection of the class.
+class Projection(nn.Module):
+    """x (N, C, H, W), c (N,) -> logits (N,): blocks, features h summed over the grid, w h + e(c) h.
 
-    Spectral norm on every layer, the class table too. ``wide``: a block's inner channels are its outer ones (SAGAN),
-    otherwise its inner channels are those that come in (SNGAN).
+    ``level``: self-attention stands behind so many blocks, on ``channels``; 0 for nowhere. ``features``: the length of h.
     """
 
     channels_last = True
     bf16 = True
+
+    def __init__(self, blocks: list[nn.Module], features: int, n_classes: int, level: int, channels: int) -> None:
+        super().__init__()
+        self.n_classes, self.level = n_classes, level
+        self.blocks = nn.ModuleList(blocks)
+        if level:
+            self.attention = SelfAttention(channels)
+        self.out = nn.Linear(features, 1)
+        if n_classes:
+            self.classes = nn.Linear(n_classes, features, bias=False)
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Pictures (N, C, H, W) and labels (N,) to logits (N,)."""
+        for i, block in enumerate(self.blocks, 1):
+            x = block(x)
+            if i == self.level:
+                x = self.attention(x)
+        h = F.relu(x).sum((2, 3))
+        logits: Tensor = self.out(h).flatten()
+        if self.n_classes:
+            assert c is not None
+            logits = logits + (h * self.classes(one_hot(c, self.n_classes))).sum(1)
+        return logits
+
+
+class Discriminator(Projection):
+    """x (N, C, H, W), c (N,) -> logits (N,); spectral norm on every layer, the class table too.
+
+    ``wide``: a block's inner channels are as many as go out (SAGAN), otherwise as many as come in (SNGAN).
+    """
 
     def __init__(
         self,
@@ -121,35 +150,15 @@ class Discriminator(nn.Module):
         n_classes: int = 0,
         attention: int = 0,
     ) -> None:
-        super().__init__()
-        self.n_classes = n_classes
         _, _, doublings = plan_sizes(shape[1], shape[2])
         downs, more = (min(max(doublings - 1, 1), doublings), 2) if flat else (doublings, 1)
         widths = [shape[0]] + [width if flat else width * min(2**i, 16) for i in range(downs + more)]
-        blocks = [
+        blocks: list[nn.Module] = [
             CriticBlock(a, b, down=i < downs, first=i == 0, hidden=b if wide or i == 0 else a)
             for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False))
         ]
-        self.blocks = nn.ModuleList(blocks)
-        level = attention_level(shape[1], shape[2], attention)
-        self.level = doublings - level if level else 0
-        if self.level:
-            self.attention = SelfAttention(widths[self.level])
-        self.out = nn.Linear(widths[-1], 1)
-        if n_classes:
-            self.classes = nn.Linear(n_classes, widths[-1], bias=False)
+        place = attention_level(shape[1], shape[2], attention)
+        level = doublings - place if place else 0
+        super().__init__(blocks, widths[-1], n_classes, level, widths[level])
         glorot_init(self)
         spectral_norm(self)
-
-    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Pictures (N, C, H, W) and labels (N,) to logits (N,)."""
-        for i, block in enumerate(self.blocks, 1):
-            x = block(x)
-            if i == self.level:
-                x = self.attention(x)
-        features = F.relu(x).sum((2, 3))
-        logits: Tensor = self.out(features).flatten()
-        if self.n_classes:
-            assert c is not None
-            logits = logits + (features * self.classes(one_hot(c, self.n_classes))).sum(1)
-        return logits

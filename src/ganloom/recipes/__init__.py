@@ -15,6 +15,7 @@ _FILES = {
     "sngan": "sngan",
     "sagan": "sagan",
     "progan": "progan",
+    "biggan": "biggan",
 }
 
 

@@ -1,0 +1,146 @@
+"""BigGAN. "Large Scale GAN Training for High Fidelity Natural Image Synthesis", Brock et al. 2018, arXiv:1809.11096.
+
+D minimises E[max(0, 1 - D(x, c))] + E[max(0, 1 + D(G(z, c), c))], n_critic times for each step of G
+G minimises -E[D(G(z, c), c)] + ortho * sum |W W^T (1 - I)|^2 over its weights                                     (eq. 3)
+
+G: residual blocks, each with a part of z and the class's shared vector in its norms (hierarchical z, shared embedding);
+D: projection; self-attention in both; orthogonal start, spectral norm in both (sec. 3). ``deep`` is BigGAN-deep (app. B):
+bottleneck blocks, all of z in each; the paper then has width 128 and z_dim 128.
+
+Samples come from G's average. ``truncation`` below 1 draws each number of z from the normal distribution cut at
++-2 truncation (sec. 3.1); ``standing`` batches of such samples give BatchNorm its statistics anew (app. D).
+
+Departures from the paper: the truncated z is the quantile of the given one, so that a seed keeps its picture; the average
+begins at once and grows longer with the run; statistics of BatchNorm are those of one device; without labels the class
+vectors fall away; below 64 px the channels are those of the CIFAR-10 model of the authors' PyTorch code.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganloom import penalties, randomness
+from ganloom.config import check_classes
+from ganloom.errors import BadInput
+from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.layers import plan_sizes
+from ganloom.losses import hinge
+from ganloom.networks import biggan
+from ganloom.norms import standing_statistics
+
+TITLE = "BigGAN and BigGAN-deep"
+PAPER = "Brock et al. 2018, arXiv:1809.11096"
+KIMG = 2000.0  # the length of a run that does not say its own, thousands of images
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's numbers for ImageNet at 128 px (sec. 3, app. C)."""
+
+    shape: tuple[int, int, int] = (3, 128, 128)
+    """Channels, height, width."""
+    n_classes: int = 0
+    """Classes; taken from labelled data, 0 trains without labels."""
+    deep: bool = False
+    """BigGAN-deep in place of BigGAN (app. B)."""
+    z_dim: int = 120
+    """Numbers in a latent (app. C: 20 for each of 6 parts); 128 for BigGAN-deep."""
+    c_dim: int = 128
+    """Numbers in the shared vector of a class (app. C)."""
+    width: int = 96
+    """Channels of the layer next to the picture (table 1); 128 for BigGAN-deep."""
+    attention: int = 64
+    """Grid on which attention stands (app. B); 0: none."""
+    ortho: float = 1e-4
+    """Weight of the orthogonal regularisation of G (sec. 3.1)."""
+    n_critic: int = 2
+    """Updates of D for one of G (sec. 3)."""
+    batch_size: int = 2048
+    """Real images a batch (table 1)."""
+    ema_kimg: float = 28000.0
+    """Half-life of G's average, thousands of images (app. C: decay 0.9999 a step of two batches)."""
+    g_opt: Adam = Adam(5e-5, betas=(0.0, 0.999))
+    """Optimizer of G (sec. 3)."""
+    d_opt: Adam = Adam(2e-4, betas=(0.0, 0.999))
+    """Optimizer of D (sec. 3)."""
+
+    def __post_init__(self) -> None:
+        check_classes(self)
+        parts = plan_sizes(*self.shape[1:])[2] + 1
+        if not self.deep and self.z_dim < parts:
+            raise BadInput(f"--z-dim must be at least {parts} at this size, one number for each part, got {self.z_dim}")
+        if self.ortho < 0:
+            raise BadInput(f"--ortho must not be negative, got {self.ortho}")
+
+
+class BigGAN(GAN):
+    """BigGAN."""
+
+    splits_by = None  # BatchNorm in G
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        self.G = biggan.Generator(
+            cfg.shape, cfg.z_dim, cfg.width,
+            c_dim=cfg.c_dim, n_classes=cfg.n_classes, attention=cfg.attention, deep=cfg.deep,
+        )  # fmt: skip
+        self.D = biggan.Discriminator(
+            cfg.shape, cfg.width, n_classes=cfg.n_classes, attention=cfg.attention, deep=cfg.deep
+        )
+
+    def phases(self) -> list[Phase]:
+        return [Phase("D", self.d_loss, repeat=self.cfg.n_critic), Phase("G", self.g_loss)]
+
+    def d_loss(self, batch: Batch) -> Terms:
+        n = len(batch.x)
+        with torch.no_grad():
+            c = self.c(n)
+            fake = self.G(self.z(n), c)
+        real_logits, fake_logits = self.D(batch.x, batch.c), self.D(fake, c)
+        return {
+            "adv": hinge.d(real_logits, fake_logits),
+            "logits_real": real_logits.detach().mean(),
+            "logits_fake": fake_logits.detach().mean(),
+        }
+
+    def g_loss(self, batch: Batch) -> Terms:
+        n = len(batch.x)
+        c = self.c(n)
+        terms = {"adv": hinge.g(None, self.D(self.G(self.z(n), c), c))}
+        if self.cfg.ortho:
+            terms["ortho"] = self.cfg.ortho * penalties.orthogonal(self.G.body)
+        return terms
+
+    def sample(self, z: Tensor, c: Tensor | None = None, truncation: float = 1.0) -> Tensor:
+        """Latents (N, z_dim) and labels (N,) to pictures (N, C, H, W) in [-1, 1]."""
+        out: Tensor = self.G(truncated(z, 2 * truncation) if truncation < 1 else z, c)
+        return out
+
+    @torch.no_grad()
+    def generate(
+        self, n: int = 1, seed: int = 0, *, truncation: float = 1.0, standing: int = 0, **kwargs: Any
+    ) -> Tensor:
+        """As in the base; ``standing`` batches of 64 samples first give BatchNorm statistics at this truncation."""
+        if standing < 0:
+            raise BadInput(f"standing counts batches and must not be negative, got {standing}")
+        with self._as_found():
+            with standing_statistics(self.G) if standing else torch.no_grad():
+                for i in range(standing):
+                    randomness.seed_all(randomness.key("standing", i))
+                    self.sample(self.z(64), self.c(64), truncation)
+            return super().generate(n, seed, truncation=truncation, **kwargs)
+
+
+def truncated(z: Tensor, bound: float) -> Tensor:
+    """Standard normal numbers to the normal distribution cut at +-bound, by their quantiles; 0 gives 0."""
+    if bound <= 0:
+        return torch.zeros_like(z)
+    inside = torch.special.ndtr(torch.tensor(-bound, dtype=torch.float64, device=z.device))
+    share = inside + (1 - 2 * inside) * torch.special.ndtr(z.double())
+    cut: Tensor = torch.special.ndtri(share)
+    return cut.clamp(-bound, bound).to(z.dtype)
+
+
+MODEL = BigGAN

@@ -1,0 +1,88 @@
+"""BigGAN: parts of z, truncation by quantiles, standing statistics that leave no trace, orthogonal regularisation."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ganloom import penalties, testing
+from ganloom.errors import BadInput
+from ganloom.recipes import biggan
+
+
+def test_each_block_has_its_own_part_of_z() -> None:
+    gan = testing.build("biggan", (1, 16, 16))
+    z, c = torch.randn(1, 6), torch.tensor([1])
+    seen: list[torch.Tensor] = []
+    for block in gan.G.body.blocks:
+        block.register_forward_hook(lambda m, args, out: seen.append(args[1][0, :-128]))
+    gan.G.eval()(z, c)
+    assert gan.G.body.sizes == [2, 2, 2]
+    assert torch.equal(torch.cat([z[0, :2], *seen]), z[0])
+
+
+def test_uneven_z_is_used_whole_and_too_short_a_z_is_named() -> None:
+    gan = testing.build("biggan", (4, 48, 32))
+    assert gan.G.body.sizes == [2, 2, 1, 1]
+    with pytest.raises(BadInput, match="--z-dim"):
+        biggan.Config(z_dim=5)
+    biggan.Config(z_dim=5, deep=True)
+
+
+def test_the_class_and_every_number_of_z_matter() -> None:
+    for deep in (False, True):
+        gan = testing.build("biggan", (1, 16, 16), deep=deep)
+        z = torch.randn(1, 6)
+        same = gan.generate(c=0, z=z)
+        assert not torch.equal(same, gan.generate(c=1, z=z))
+        for i in range(6):
+            other = z.clone()
+            other[0, i] += 1
+            assert not torch.equal(same, gan.generate(c=0, z=other))
+
+
+def test_truncation_is_the_cut_normal_distribution() -> None:
+    torch.manual_seed(0)
+    z = torch.randn(100_000)
+    cut = biggan.truncated(z, 1.0)
+    assert float(cut.abs().max()) <= 1.0
+    assert float(cut.std()) == pytest.approx(0.5396, abs=0.005)  # sd of the standard normal cut at +-1
+    order = z.argsort()
+    assert bool((cut[order].diff() >= 0).all())  # monotone: a seed keeps its picture
+    assert float((biggan.truncated(z, 8.0) - z).abs().max()) < 1e-3
+    assert float(biggan.truncated(z, 0.0).abs().max()) == 0
+    gan = testing.build("biggan")
+    assert not torch.equal(gan.generate(2, truncation=0.3), gan.generate(2))
+
+
+def test_standing_statistics_change_samples_and_leave_no_trace() -> None:
+    run = testing.trainer("biggan")
+    run.train_step()
+    before = {n: t.clone() for n, t in run.ema.state_dict().items()}
+    plain, standing = run.ema.generate(4), run.ema.generate(4, standing=3)
+    assert not torch.allclose(plain, standing, atol=1e-3)
+    assert torch.equal(standing, run.ema.generate(4, standing=3)) and torch.equal(plain, run.ema.generate(4))
+    assert all(torch.equal(t, before[n]) for n, t in run.ema.state_dict().items())
+    with pytest.raises(BadInput, match="standing"):
+        run.ema.generate(1, standing=-1)
+
+
+def test_orthogonal_regularisation_is_the_same_by_rows_and_columns() -> None:
+    torch.manual_seed(0)
+    tall = torch.nn.Linear(5, 40)
+    w = tall.weight.detach().double()
+    off = (w @ w.T) * (1 - torch.eye(40, dtype=torch.float64))
+    assert float(penalties.orthogonal(tall).detach()) == pytest.approx(float(off.square().sum()), rel=1e-4)
+    gan = testing.build("biggan")
+    terms = gan.g_loss(testing.make_data().draw(8, biggan.randomness.Rng(0)))
+    assert 0 <= float(terms["ortho"].detach()) < 1 and gan.G.classes.weight.shape == (128, 3)
+
+
+@pytest.mark.parametrize("check", ["shapes", "phases", "generate"])
+def test_deep(check: str, tmp_path: Path) -> None:
+    testing.CHECKS[check](
+        lambda shape, classes: biggan.BigGAN(
+            biggan.Config(shape, classes, deep=True, z_dim=6, c_dim=4, width=8, batch_size=8)  # type: ignore[arg-type]
+        ),
+        tmp_path,
+    )
