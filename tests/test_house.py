@@ -18,7 +18,7 @@ BASE = {"errors", "batch", "randomness", "precision", "config", "__init__"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(), "batch": set(), "randomness": set(), "precision": set(), "stats": set(), "allocator": set(),
     "config": {"errors"}, "device": {"errors", "precision"}, "images": {"errors"}, "checkpoint": {"errors"},
-    "gan": BASE, "losses": set(), "penalties": BASE, "layers": BASE, "norms": set(),
+    "gan": BASE, "losses": set(), "penalties": BASE, "layers": BASE, "norms": set(), "augment": BASE,
     "networks": {"layers", "norms"},
     "recipes": BASE | {"gan", "losses", "penalties", "layers", "norms", "networks", "augment", "pool"},
     "data": {"errors", "batch"}, "metrics": {"errors"}, "report": {"errors", "images"},

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganloom import randomness
+
 
 def plan_sizes(height: int, width: int, smallest: int = 4, most: int = 16) -> tuple[int, int, int]:
     """(base height, base width, doublings) of a pyramid that reaches height x width.
@@ -147,3 +149,47 @@ def attention_level(height: int, width: int, grid: int) -> int:
     """
     base_h, base_w, doublings = plan_sizes(height, width)
     return max((i for i in range(1, doublings) if min(base_h, base_w) * 2**i <= grid), default=0)
+
+
+class SkipExcitation(nn.Module):
+    """Weights the channels of a fine grid by a coarse one (Liu et al. 2021, arXiv:2101.04775, eq. 1).
+
+    coarse (N, C, h, w), fine (N, O, H, W) -> fine * sigmoid(conv1(silu(conv4(4x4 means of coarse)))).
+    """
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            nn.AdaptiveAvgPool2d(4),
+            nn.Conv2d(channels, out_channels, 4, bias=False),
+            nn.SiLU(),
+            nn.Conv2d(out_channels, out_channels, 1, bias=False),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        """(N, C, h, w), (N, O, H, W) -> (N, O, H, W)."""
+        weights: Tensor = self.main(coarse)
+        return fine * weights.to(fine.dtype)
+
+
+class Noise(nn.Module):
+    """x + weight * noise, one standard normal number a pixel for all channels, weight learned from 0.
+
+    In eval mode the noise is one fixed field, the same for each sample, so that a sample is a function of its latent
+    (Karras et al. 2018, arXiv:1812.04948, sec. 3.2; a single weight as in Liu et al. 2021, arXiv:2101.04775).
+    """
+
+    const: Tensor
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+        self.register_buffer("const", torch.randn(1, 1, height, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        if not self.training:
+            return x + (self.weight * self.const).to(x.dtype)
+        noise = randomness.randn(len(x), 1, *x.shape[2:], device=x.device)
+        return x + (self.weight * noise).to(x.dtype)

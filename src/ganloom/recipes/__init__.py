@@ -16,6 +16,7 @@ _FILES = {
     "sagan": "sagan",
     "progan": "progan",
     "biggan": "biggan",
+    "fastgan": "fastgan",
 }
 
 
