@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from ganloom import testing
 from ganloom.errors import BadInput
 from ganloom.layers import Noise, SkipExcitation
 from ganloom.networks import fastgan as networks
