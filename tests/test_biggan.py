@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+import ganloom
 from ganloom import penalties, testing
+from ganloom.apps.generate import write_samples
 from ganloom.errors import BadInput
 from ganloom.recipes import biggan
 
@@ -86,3 +88,21 @@ def test_deep(check: str, tmp_path: Path) -> None:
         ),
         tmp_path,
     )
+
+
+def test_sample_with_standing_statistics_and_truncation(tmp_path: Path) -> None:
+    small = {"width": 4, "z_dim": 6, "c_dim": 4, "batch_size": 16, "attention": 0, "ortho": 0.0}
+    once = {"total_kimg": 0.1, "judge": 0, "grid": 4}
+    run = ganloom.train("biggan", "fashion-10k", tmp_path / "run", **once, **small)
+    pictures = [
+        write_samples(run.path, n=4, **options).grid.read_bytes()
+        for options in ({}, {"standing": 2}, {"truncation": 0.3}, {"truncation": 0.3, "standing": 2})
+    ]
+    assert len(set(pictures)) == 4
+    again = write_samples(run.path, n=4, standing=2, out=tmp_path / "again").grid.read_bytes()
+    assert again == pictures[1]
+    plain = ganloom.train("gan", "fashion-10k", tmp_path / "plain", **once)
+    with pytest.raises(BadInput, match="--standing"):
+        write_samples(plain.path, n=4, standing=2)
+    with pytest.raises(BadInput, match="--standing"):
+        write_samples(run.path, n=4, standing=-1)

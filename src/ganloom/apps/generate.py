@@ -1,7 +1,9 @@
 """Samples of a trained model as files: single pictures, a grid, and per class."""
 
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,6 +31,7 @@ def write_samples(
     n: int = 64,
     seed: int = 0,
     truncation: float = 1.0,
+    standing: int = 0,
     c: str | int | None = None,
     out: str | Path | None = None,
     checkpoint: str = "latest",
@@ -36,20 +39,28 @@ def write_samples(
 ) -> Written:
     """Draw n samples of a run (n of each class for ``c="all"``) into ``out``: seed000000.png ... and grid.png.
 
-    The same arguments give the same bytes. Points go to points.csv. ``out`` must be new or empty; by default a folder
+    ``standing`` batches give BatchNorm its statistics anew, where the recipe offers it. The same arguments give the same
+    bytes. Points go to points.csv. ``out`` must be new or empty; by default a folder
     under RUN/generated named after the arguments.
     """
     if n < 1:
         raise BadInput(f"--n must be at least 1, got {n}")
     if not truncation >= 0:
         raise BadInput(f"--truncation must not be negative, got {truncation}")
+    if standing < 0:
+        raise BadInput(f"--standing counts batches and must not be negative, got {standing}")
     path = Path(run)
     gan = load(path, checkpoint=checkpoint, device=choose_device(device))
+    more: dict[str, Any] = {"standing": standing} if standing else {}
+    if standing and "standing" not in inspect.signature(gan.generate).parameters:
+        raise BadInput(
+            "--standing was given, but this run's recipe has no standing statistics (biggan has): leave it out"
+        )
     names = Folder(path).read("config.json").get("classes")
     labels, words = _labels(gan, names, c, n)
     count = n if labels is None else len(labels)
-    x = gan.generate(count, seed=seed, c=labels, truncation=truncation).cpu()
-    folder = _folder(path, out, gan, n, seed, truncation, c, checkpoint)
+    x = gan.generate(count, seed=seed, c=labels, truncation=truncation, **more).cpu()
+    folder = _folder(path, out, gan, n, seed, truncation, standing, c, checkpoint)
     if x.dim() == 2:
         return _write_points(folder, x)
     files = []
@@ -86,7 +97,15 @@ def _labels(gan: GAN, names: list[str] | None, c: str | int | None, n: int) -> t
 
 
 def _folder(
-    run: Path, out: str | Path | None, gan: GAN, n: int, seed: int, truncation: float, c: str | int | None, which: str
+    run: Path,
+    out: str | Path | None,
+    gan: GAN,
+    n: int,
+    seed: int,
+    truncation: float,
+    standing: int,
+    c: str | int | None,
+    which: str,
 ) -> Path:
     if out is not None:
         folder = Path(out)
@@ -95,6 +114,7 @@ def _folder(
         return folder
     name = f"kimg{gan.kimg:g}-seed{seed}-n{n}"
     name += f"-truncation{truncation:g}" if truncation != 1 else ""
+    name += f"-standing{standing}" if standing else ""
     name += f"-c{c}".replace("/", "-") if c is not None else ""
     name += f"-{which}" if which != "latest" else ""
     return run / "generated" / name

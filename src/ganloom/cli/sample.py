@@ -24,6 +24,8 @@ class Arguments:
     """Sample i is made from seed + i."""
     truncation: float = 1.0
     """Below 1: truer and less varied."""
+    standing: int = 0
+    """Batches from which BatchNorm takes its statistics anew, for biggan; 0: the averaged ones."""
     c: str | None = None
     """A class by name or number, or "all"; none: drawn evenly."""
     out: str | None = None
@@ -40,7 +42,7 @@ def run(argv: Sequence[str]) -> None:
     """Parse, sample, say what was written."""
     args = parse(Arguments, argv, "sample")
     written = write_samples(
-        args.run, n=args.n, seed=args.seed, truncation=args.truncation, c=args.c, out=args.out,
+        args.run, n=args.n, seed=args.seed, truncation=args.truncation, standing=args.standing, c=args.c, out=args.out,
         checkpoint=args.checkpoint, device=args.device,
     )  # fmt: skip
     if args.json:
