@@ -15,6 +15,7 @@ begins at once and grows longer with the run; statistics of BatchNorm are those 
 vectors fall away; below 64 px the channels are those of the CIFAR-10 model of the authors' PyTorch code.
 """
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +127,7 @@ class BigGAN(GAN):
         if standing < 0:
             raise BadInput(f"standing counts batches and must not be negative, got {standing}")
         with self._as_found():
-            with standing_statistics(self.G) if standing else torch.no_grad():
+            with standing_statistics(self.G) if standing else contextlib.nullcontext():
                 for i in range(standing):
                     randomness.seed_all(randomness.key("standing", i))
                     self.sample(self.z(64), self.c(64), truncation)

@@ -124,7 +124,7 @@ class ProGAN(GAN):
             "drift": self.cfg.drift * real_logits.square().mean(),
             "logits_real": real_logits.detach().mean(),
             "logits_fake": fake_logits.detach().mean(),
-            "level": torch.tensor(self.level),
+            "level": torch.full((), self.level, device=real.device),
         }
 
     def g_loss(self, batch: Batch) -> Terms:
