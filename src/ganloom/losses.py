@@ -55,6 +55,22 @@ def _least_squares_g(real: Tensor | None, fake: Tensor) -> Tensor:
     return (fake - 1).square().mean()
 
 
+def least_squares_coded(a: float, b: float, c: float) -> Loss:
+    """Least squares with the paper's codes and halves (Mao et al. 2016, arXiv:1611.04076, eq. 2).
+
+    D: E[(D(x) - b)^2] / 2 + E[(D(G(z)) - a)^2] / 2, G: E[(D(G(z)) - c)^2] / 2; with equal densities D is (a + b) / 2.
+    """
+
+    def d(real: Tensor, fake: Tensor) -> Tensor:
+        return (real - b).square().mean() / 2 + (fake - a).square().mean() / 2
+
+    def g(real: Tensor | None, fake: Tensor) -> Tensor:
+        return (fake - c).square().mean() / 2
+
+    level = (a + b) / 2
+    return Loss(d, g, ((b - a) ** 2 / 4, (level - c) ** 2 / 2), "Mao et al. 2016, arXiv:1611.04076")
+
+
 def _hinge_d(real: Tensor, fake: Tensor) -> Tensor:
     """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))]."""
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()

@@ -112,6 +112,18 @@ def lecam(
     return (D(real) - anchor_fake).square().mean() + (D(fake.detach()) - anchor_real).square().mean()
 
 
+def pulling_away(codes: Tensor) -> Tensor:
+    """Mean squared cosine between the codes of different samples (Zhao et al. 2016, arXiv:1609.03126, eq. 4).
+
+    ``codes`` (N, ...) is what an encoder makes of N fakes; 0 when all are orthogonal, 1 when all are parallel. Unlike
+    the others it takes codes and not D, so it is not in ``PENALTIES``.
+    """
+    n = len(codes)
+    units = F.normalize(codes.flatten(1), dim=1)
+    cosines = units @ units.T
+    return (cosines.square().sum() - cosines.diagonal().square().sum()) / max(n * (n - 1), 1)
+
+
 PENALTIES: dict[str, Callable[..., Tensor]] = {
     "wgan_gp": wgan_gp,
     "wgan_lp": wgan_lp,

@@ -38,6 +38,13 @@ def build(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, *
         module = recipes.find(recipe) if isinstance(recipe, str) else recipe
         assert isinstance(module, ModuleType)
         small: dict[str, Any] = {"width": 8, "g_widths": (16, 16), "d_widths": (16,), "batch_size": 8, "z_dim": 6}
+        small |= {
+            "d_width": 4,
+            "warm_critic": 8,
+            "warm_steps": 3,
+            "warm_every": 5,
+            "steps": 2,
+        }  # few updates, small inside
         small |= {"shape": shape, "n_classes": CLASSES} | changes
         names = {field.name for field in dataclasses.fields(module.Config)}
         model: GAN = module.MODEL(config.replace(module.Config(), {k: v for k, v in small.items() if k in names}))

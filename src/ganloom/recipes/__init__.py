@@ -17,6 +17,16 @@ _FILES = {
     "progan": "progan",
     "biggan": "biggan",
     "fastgan": "fastgan",
+    "cnn-gan": "cnn_gan",
+    "lsgan": "lsgan",
+    "wgan": "wgan",
+    "dragan": "dragan",
+    "relativistic": "relativistic",
+    "acgan": "acgan",
+    "infogan": "infogan",
+    "unrolled": "unrolled",
+    "began": "began",
+    "ebgan": "ebgan",
 }
 
 

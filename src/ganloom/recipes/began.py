@@ -1,0 +1,117 @@
+"""BEGAN. "Boundary Equilibrium Generative Adversarial Networks", Berthelot et al. 2017, arXiv:1703.10717.
+
+L(v) = |v - D(v)|, D an autoencoder                                                               (sec. 3.1)
+D minimises L(x) - k_t L(G(z_D)), G minimises L(G(z_G))                                      (sec. 3.4, system)
+k_{t+1} = k_t + lambda_k (gamma L(x) - L(G(z_G))), held in [0, 1], k_0 = 0: D is pushed to tell fakes apart only as far
+as keeps E L(G(z)) / E L(x) at gamma, which buys variety with quality.
+M = L(x) + |gamma L(x) - L(G(z_G))| measures convergence, logged as ``measure``                     (sec. 3.4.1)
+
+``self.D(v)`` is -L(v). k is a buffer that moves once a step, after G's update.
+
+Departures from the paper: the learning rate halves each ``1,600`` kimg (100,000 steps) and not when M stalls; D and G
+step one after the other; no "vanishing residuals" (identity carried from input to output, faded out in the first
+16,000 steps); G's pictures are held in [-1, 1] where they are drawn for use, and are unbounded in training.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganloom.errors import BadInput
+from ganloom.gan import GAN, Adam, Batch, Knots, Phase, Terms
+from ganloom.networks.autoencoder import Decoder, Rebuilder
+
+TITLE = "BEGAN: boundary equilibrium"
+PAPER = "Berthelot et al. 2017, arXiv:1703.10717"
+KIMG = 3200.0  # the length of a run that does not say its own, thousands of images: 200,000 steps
+
+
+def _halving(every: float, times: int) -> Knots:
+    """Learning rate factor 1/2 after each so many kimg: two knots at each place."""
+    return tuple(knot for i in range(1, times + 1) for knot in ((every * i, 0.5 ** (i - 1)), (every * i, 0.5**i)))
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's numbers (sec. 4.1)."""
+
+    shape: tuple[int, int, int] = (3, 64, 64)
+    """Channels, height, width."""
+    gamma: float = 0.5
+    """Diversity ratio: energy of fakes over energy of reals at equilibrium (sec. 3.3; 0.3 to 0.7 in sec. 4.2)."""
+    k_rate: float = 0.001
+    """Proportional gain of k (lambda_k)."""
+    z_dim: int = 64
+    """Numbers in a latent and in D's code (N_z = N_h)."""
+    width: int = 64
+    """Channels; the encoder adds as many at each halving (n; 128 for 128 px)."""
+    skip: bool = True
+    """The decoders' smallest map is joined to the input of each doubling."""
+    batch_size: int = 16
+    """Real images a batch."""
+    ema_kimg: float = 5.0
+    """Half-life of G's average, thousands of images (not in the paper)."""
+    g_opt: Adam = Adam(1e-4, betas=(0.5, 0.999), schedule=_halving(1600.0, 4))
+    """Optimizer of G."""
+    d_opt: Adam = Adam(1e-4, betas=(0.5, 0.999), schedule=_halving(1600.0, 4))
+    """Optimizer of D."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.gamma <= 1:
+            raise BadInput(f"--gamma must lie in (0, 1], got {self.gamma}")
+        if self.k_rate < 0:
+            raise BadInput(f"--k-rate must not be negative, got {self.k_rate}")
+
+
+class BEGAN(GAN):
+    """GAN whose discriminator is an autoencoder, held in balance by k."""
+
+    k: Tensor
+    sums: Tensor
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        self.G = Decoder(cfg.shape, cfg.z_dim, cfg.width, skip=cfg.skip)
+        self.D = Rebuilder(cfg.shape, cfg.z_dim, cfg.width, skip=cfg.skip)
+        self.register_buffer("k", torch.zeros(()))
+        self.register_buffer("sums", torch.zeros(4))  # energy of reals, their number; energy of fakes, their number
+
+    def phases(self) -> list[Phase]:
+        return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
+
+    def z(self, n: int) -> Tensor:
+        """Latents (n, z_dim), uniform in [-1, 1]."""
+        return self.rand(n, self.cfg.z_dim) * 2 - 1
+
+    def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Latents to pictures, held in [-1, 1]."""
+        out: Tensor = self.G(z)
+        return out.clamp(-1, 1)
+
+    def d_loss(self, batch: Batch) -> Terms:
+        with torch.no_grad():
+            fake = self.G(self.z(len(batch.x)))
+        real, fakes = -self.D(batch.x), -self.D(fake)
+        self._add(0, real)
+        return {"real": real.mean(), "fake": -self.k * fakes.mean(), "k": self.k}
+
+    def g_loss(self, batch: Batch) -> Terms:
+        fakes = -self.D(self.G(self.z(len(batch.x))))
+        self._add(2, fakes)
+        real, fake = self.sums[0] / self.sums[1].clamp_min(1), fakes.detach().mean()
+        return {"fake": fakes.mean(), "measure": real + (self.cfg.gamma * real - fake).abs()}
+
+    @torch.no_grad()
+    def _add(self, place: int, energies: Tensor) -> None:
+        self.sums[place] += energies.sum()
+        self.sums[place + 1] += len(energies)
+
+    def after_update(self, phase: Phase) -> None:
+        if phase.net == "G":
+            real, fake = self.sums[0] / self.sums[1].clamp_min(1), self.sums[2] / self.sums[3].clamp_min(1)
+            self.k.add_(self.cfg.k_rate * (self.cfg.gamma * real - fake)).clamp_(0, 1)
+            self.sums.zero_()
+
+
+MODEL = BEGAN

@@ -1,0 +1,151 @@
+"""The plain convolutional GAN of the tutorials. (DCGAN, Radford et al. 2015, arXiv:1511.06434, is what they simplify.)
+
+D minimises softplus(-D(x)) + softplus(D(G(z))), G minimises softplus(-D(G(z))), on logits.
+
+The family is that of TensorFlow's and Keras' beginner's page on 28x28 digits: G has a dense layer to 7x7x256, transposed
+5x5 convolutions to 128 (stride 1), 64 and C (stride 2), BatchNorm and LeakyReLU 0.3 behind all but the last, tanh; D has
+two 5x5 convolutions of stride 2 (64, 128), LeakyReLU 0.3 and dropout 0.3 behind each, and one dense output; Adam 1e-4
+with its default betas, batch 256. ``norm=False`` is the variant of other tutorials that have no BatchNorm at all.
+
+What differs from DCGAN: no BatchNorm in D but dropout; LeakyReLU in G too; 5x5 kernels; the frameworks' own initial
+weights (Glorot's uniform) and beta1 0.9 in place of N(0, 0.02) and 0.5; a widening by one layer of stride 1 at the base.
+
+Departures from the tutorial: any picture size, by more or fewer doublings; the last layer of G has a bias, and
+BatchNorm's running statistics move by 0.1 a step (Keras: 0.01).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ganloom.errors import BadInput
+from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.layers import crop, plan_sizes
+from ganloom.losses import nonsaturating
+
+TITLE = "The tutorials' convolutional GAN"
+PAPER = "tutorials, after Radford et al. 2015, arXiv:1511.06434"
+KIMG = 3000.0  # the length of a run that does not say its own, thousands of images: 50 epochs of 60,000
+
+
+@dataclass(frozen=True)
+class Config:
+    """The tutorial's numbers."""
+
+    shape: tuple[int, int, int] = (1, 28, 28)
+    """Channels, height, width."""
+    z_dim: int = 100
+    """Numbers in a latent."""
+    width: int = 64
+    """Channels of the layer next to the picture; doubled towards the base, at most 8 times."""
+    norm: bool = True
+    """BatchNorm in G."""
+    dropout: float = 0.3
+    """Share of D's features dropped in training."""
+    batch_size: int = 256
+    """Real images a batch."""
+    ema_kimg: float = 5.0
+    """Half-life of G's average, thousands of images (not in the tutorial)."""
+    g_opt: Adam = Adam(1e-4, betas=(0.9, 0.999), eps=1e-7)
+    """Optimizer of G."""
+    d_opt: Adam = Adam(1e-4, betas=(0.9, 0.999), eps=1e-7)
+    """Optimizer of D."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.dropout < 1:
+            raise BadInput(f"--dropout must lie in [0, 1), got {self.dropout}")
+
+
+def _glorot(network: nn.Module) -> None:
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+class Generator(nn.Module):
+    """z (N, z_dim) -> (N, C, H, W) in [-1, 1]."""
+
+    channels_last = True
+    bf16 = True
+
+    def __init__(self, shape: tuple[int, int, int], z_dim: int, width: int, norm: bool) -> None:
+        super().__init__()
+        self.shape = shape
+        base_h, base_w, doublings = plan_sizes(*shape[1:])
+        channels = [width * min(2**i, 8) for i in range(doublings + 1)][::-1]
+        self.base = (channels[0], base_h, base_w)
+        self.project = nn.Linear(z_dim, channels[0] * base_h * base_w, bias=not norm)
+        # Over the long vector, as the tutorial has it: each pixel of the base has statistics of its own.
+        first: list[nn.Module] = [nn.BatchNorm1d(channels[0] * base_h * base_w)] if norm else []
+        self.start = nn.Sequential(*first, nn.LeakyReLU(0.3))
+        layers: list[nn.Module] = []
+        for i, (inputs, outputs) in enumerate(zip(channels, channels[1:], strict=False)):
+            stride = 1 if i == 0 else 2
+            layer = nn.ConvTranspose2d(inputs, outputs, 5, stride, 2, output_padding=stride - 1, bias=not norm)
+            layers += [layer, *([nn.BatchNorm2d(outputs)] if norm else []), nn.LeakyReLU(0.3)]
+        stride = 2 if doublings else 1
+        layers.append(nn.ConvTranspose2d(channels[-1], shape[0], 5, stride, 2, output_padding=stride - 1))
+        self.body = nn.Sequential(*layers)
+        _glorot(self)
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """z (N, z_dim) to pictures (N, C, H, W) in [-1, 1]."""
+        x = self.start(self.project(z)).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
+        return crop(self.body(x), *self.shape[1:]).tanh()
+
+
+class Discriminator(nn.Module):
+    """x (N, C, H, W) -> logits (N,)."""
+
+    channels_last = True
+    bf16 = True
+
+    def __init__(self, shape: tuple[int, int, int], width: int, dropout: float) -> None:
+        super().__init__()
+        inputs, h, w = shape
+        layers: list[nn.Module] = []
+        for i in range(max(plan_sizes(h, w)[2], 1)):
+            outputs = width * min(2**i, 8)
+            layers += [nn.Conv2d(inputs, outputs, 5, 2, 2), nn.LeakyReLU(0.3), nn.Dropout(dropout)]
+            inputs, h, w = outputs, (h + 1) // 2, (w + 1) // 2
+        self.body = nn.Sequential(*layers)
+        self.out = nn.Linear(inputs * h * w, 1)
+        _glorot(self)
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Pictures (N, C, H, W) to logits (N,)."""
+        logits: Tensor = self.out(self.body(x).flatten(1)).flatten()
+        return logits
+
+
+class CNNGAN(GAN):
+    """The tutorials' convolutional GAN."""
+
+    splits_by = None  # BatchNorm in G; dropout draws its mask for the part it sees
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        self.G = Generator(cfg.shape, cfg.z_dim, cfg.width, cfg.norm)
+        self.D = Discriminator(cfg.shape, cfg.width, cfg.dropout)
+
+    def phases(self) -> list[Phase]:
+        return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
+
+    def d_loss(self, batch: Batch) -> Terms:
+        with torch.no_grad():
+            fake = self.G(self.z(len(batch.x)))
+        real_logits, fake_logits = self.D(batch.x), self.D(fake)
+        return {
+            "adv": nonsaturating.d(real_logits, fake_logits),
+            "logits_real": real_logits.detach().mean(),
+            "logits_fake": fake_logits.detach().mean(),
+        }
+
+    def g_loss(self, batch: Batch) -> Terms:
+        return {"adv": nonsaturating.g(None, self.D(self.G(self.z(len(batch.x)))))}
+
+
+MODEL = CNNGAN

@@ -1,0 +1,96 @@
+"""EBGAN. "Energy-based Generative Adversarial Network", Zhao et al. 2016, arXiv:1609.03126.
+
+E(v) = |Dec(Enc(v)) - v|, D an autoencoder                                                        (sec. 2.3)
+D minimises E(x) + max(0, margin - E(G(z)))                                                          (eq. 1)
+G minimises E(G(z)) + pt_weight * f_PT(Enc(G(z)))                                            (eq. 2, sec. 2.4)
+f_PT(S) = mean over pairs i != j of (S_i S_j / |S_i| |S_j|)^2 keeps the codes of a batch apart           (eq. 4)
+
+``self.D(v)`` is -E(v). Networks for 64 px (appendix D): D (64)4c2s-(128)4c2s-(256)4c2s and back, weights N(0, 0.002); G
+(1024)4c-(512)4c2s-(256)4c2s-(128)4c2s-(C)4c2s, weights N(0, 0.02), which is DCGAN's G at width 128; BatchNorm in both.
+
+Departures from the paper: the margin, 20 for CelebA's 3x64x64, is scaled with the root of the number of values for other
+shapes, because the energy is a Euclidean length; LeakyReLU 0.2 in D.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from ganloom import penalties
+from ganloom.errors import BadInput
+from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.networks import dcgan
+from ganloom.networks.autoencoder import ConvRebuilder
+
+TITLE = "Energy-based GAN with pulling-away term"
+PAPER = "Zhao et al. 2016, arXiv:1609.03126"
+KIMG = 500.0  # the length of a run that does not say its own, thousands of images
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's numbers for CelebA (appendix D)."""
+
+    shape: tuple[int, int, int] = (3, 64, 64)
+    """Channels, height, width."""
+    margin: float | None = None
+    """Energy up to which D pushes fakes (m); none: 20 x root(C x H x W / 12288)."""
+    pt_weight: float = 0.1
+    """Weight of the pulling-away term (sec. 2.4); 0: plain EBGAN."""
+    z_dim: int = 100
+    """Numbers in a latent."""
+    width: int = 128
+    """Channels of G next to the picture."""
+    d_width: int = 64
+    """Channels of D next to the picture."""
+    batch_size: int = 128
+    """Real images a batch."""
+    ema_kimg: float = 5.0
+    """Half-life of G's average, thousands of images (not in the paper)."""
+    g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
+    """Optimizer of G."""
+    d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
+    """Optimizer of D."""
+
+    def __post_init__(self) -> None:
+        if self.margin is not None and self.margin <= 0:
+            raise BadInput(f"--margin must be above 0 or none, got {self.margin}")
+        if self.pt_weight < 0:
+            raise BadInput(f"--pt-weight must not be negative, got {self.pt_weight}")
+
+
+class EBGAN(GAN):
+    """GAN whose discriminator is an energy."""
+
+    splits_by = None  # BatchNorm in both networks; the pulling-away term is over pairs
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
+        self.D = ConvRebuilder(cfg.shape, cfg.d_width)
+        values = cfg.shape[0] * cfg.shape[1] * cfg.shape[2]
+        self.margin = 20 * (values / 12288) ** 0.5 if cfg.margin is None else cfg.margin
+
+    def phases(self) -> list[Phase]:
+        return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
+
+    def d_loss(self, batch: Batch) -> Terms:
+        with torch.no_grad():
+            fake = self.G(self.z(len(batch.x)))
+        real_energy, fake_energy = -self.D(batch.x), -self.D(fake)
+        return {
+            "real": real_energy.mean(),
+            "fake": F.relu(self.margin - fake_energy).mean(),
+            "energy_fake": fake_energy.detach().mean(),
+        }
+
+    def g_loss(self, batch: Batch) -> Terms:
+        logits, codes = self.D(self.G(self.z(len(batch.x))), codes=True)
+        terms = {"energy": -logits.mean()}
+        if self.cfg.pt_weight:
+            terms["pulling_away"] = self.cfg.pt_weight * penalties.pulling_away(codes)
+        return terms
+
+
+MODEL = EBGAN

@@ -1,0 +1,144 @@
+"""LSGAN. "Least Squares Generative Adversarial Networks", Mao et al. 2016, arXiv:1611.04076.
+
+D minimises E[(D(x) - b)^2] / 2 + E[(D(G(z)) - a)^2] / 2                                          (eq. 2)
+G minimises E[(D(G(z)) - c)^2] / 2                                                               (eq. 2)
+a = 0, b = c = 1: G aims at D's code of real data (eq. 9, the paper's choice); a = -1, b = 1, c = 0: with b - c = 1 and
+b - a = 2 the optimum is the Pearson chi^2 divergence (eq. 8). D's output is a plain number, without a sigmoid.
+
+``body="paper"`` is the model of figure 3: z of 1024, 5x5 kernels, BatchNorm; G has an extra convolution at each of its
+coarse sizes. Fewer doublings than the paper's four (112 px) keep the top of the network. ``body="dcgan"`` is DCGAN's.
+
+Departures from the paper: the learning rate is its 2e-4 (HWDB), not the 1e-3 of its LSUN models; weights start at
+N(0, 0.02) as DCGAN's do, latents are normal (the paper does not say).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.layers import crop, normal_init, plan_sizes
+from ganloom.losses import least_squares_coded
+from ganloom.networks import dcgan
+
+TITLE = "Least squares GAN"
+PAPER = "Mao et al. 2016, arXiv:1611.04076"
+KIMG = 500.0  # the length of a run that does not say its own, thousands of images
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's numbers."""
+
+    shape: tuple[int, int, int] = (3, 112, 112)
+    """Channels, height, width."""
+    body: Literal["paper", "dcgan"] = "paper"
+    """Which networks: figure 3, or DCGAN's."""
+    codes: tuple[float, float, float] = (0.0, 1.0, 1.0)
+    """a, b, c: what D aims at on fakes and on reals, and what G aims at (eq. 8 and 9)."""
+    z_dim: int = 1024
+    """Numbers in a latent (figure 3)."""
+    width: int = 64
+    """Channels of the layer next to the picture (figure 3)."""
+    batch_size: int = 64
+    """Real images a batch."""
+    ema_kimg: float = 5.0
+    """Half-life of G's average, thousands of images (not in the paper)."""
+    g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
+    """Optimizer of G (sec. 4.1)."""
+    d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
+    """Optimizer of D (sec. 4.1)."""
+
+
+def _up(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
+    """A transposed 5x5 convolution, BatchNorm, ReLU."""
+    layer = nn.ConvTranspose2d(inputs, outputs, 5, stride, 2, output_padding=stride - 1, bias=False)
+    return [layer, nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
+class Generator(nn.Module):
+    """z (N, z_dim) -> (N, C, H, W) in [-1, 1]; figure 3 (a)."""
+
+    channels_last = True
+    bf16 = True
+
+    def __init__(self, shape: tuple[int, int, int], z_dim: int, width: int) -> None:
+        super().__init__()
+        self.shape = shape
+        base_h, base_w, doublings = plan_sizes(*shape[1:])
+        inputs = 4 * width
+        self.base = (inputs, base_h, base_w)
+        self.project = nn.Linear(z_dim, inputs * base_h * base_w, bias=False)
+        layers: list[nn.Module] = [nn.BatchNorm2d(inputs), nn.ReLU()]
+        for left in range(doublings, 0, -1):  # the two doublings next to the picture are thinner and single
+            outputs = width * min(2 ** (left - 1), 4)
+            layers += _up(inputs, outputs, 2) + (_up(outputs, outputs, 1) if left > 2 else [])
+            inputs = outputs
+        self.body = nn.Sequential(*layers, nn.ConvTranspose2d(inputs, shape[0], 5, 1, 2))
+        normal_init(self)
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """z (N, z_dim) to pictures (N, C, H, W) in [-1, 1]."""
+        x = self.project(z).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
+        return crop(self.body(x), *self.shape[1:]).tanh()
+
+
+class Discriminator(nn.Module):
+    """x (N, C, H, W) -> (N,), a number without bounds; figure 3 (b)."""
+
+    channels_last = True
+    bf16 = True
+
+    def __init__(self, shape: tuple[int, int, int], width: int) -> None:
+        super().__init__()
+        inputs, h, w = shape
+        layers: list[nn.Module] = []
+        for i in range(max(plan_sizes(h, w)[2], 1)):
+            outputs = width * min(2**i, 8)
+            layers.append(nn.Conv2d(inputs, outputs, 5, 2, 2, bias=i == 0))
+            layers += ([nn.BatchNorm2d(outputs)] if i else []) + [nn.LeakyReLU(0.2)]
+            inputs, h, w = outputs, (h + 1) // 2, (w + 1) // 2
+        self.body = nn.Sequential(*layers)
+        self.out = nn.Linear(inputs * h * w, 1)
+        normal_init(self)
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Pictures (N, C, H, W) to numbers (N,)."""
+        out: Tensor = self.out(self.body(x).flatten(1)).flatten()
+        return out
+
+
+class LSGAN(GAN):
+    """Least squares GAN."""
+
+    splits_by = None  # BatchNorm in both networks
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        self.loss = least_squares_coded(*cfg.codes)
+        if cfg.body == "paper":
+            self.G, self.D = Generator(cfg.shape, cfg.z_dim, cfg.width), Discriminator(cfg.shape, cfg.width)
+        else:
+            self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
+            self.D = dcgan.Discriminator(cfg.shape, cfg.width)
+
+    def phases(self) -> list[Phase]:
+        return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
+
+    def d_loss(self, batch: Batch) -> Terms:
+        with torch.no_grad():
+            fake = self.G(self.z(len(batch.x)))
+        real_logits, fake_logits = self.D(batch.x), self.D(fake)
+        return {
+            "adv": self.loss.d(real_logits, fake_logits),
+            "logits_real": real_logits.detach().mean(),
+            "logits_fake": fake_logits.detach().mean(),
+        }
+
+    def g_loss(self, batch: Batch) -> Terms:
+        return {"adv": self.loss.g(None, self.D(self.G(self.z(len(batch.x)))))}
+
+
+MODEL = LSGAN

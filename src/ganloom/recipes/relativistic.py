@@ -1,0 +1,92 @@
+"""Relativistic GAN. "The relativistic discriminator", Jolicoeur-Martineau 2018, arXiv:1807.00734.
+
+``pairing="average"`` (RaSGAN): each side is compared with the mean of the other                      (eq. 11 to 13)
+  D minimises E[softplus(-(D(x) - E D(G(z))))] + E[softplus(D(G(z)) - E D(x))], G the same with real and fake exchanged
+``pairing="paired"`` (RSGAN, also RpGAN): one real picture with one fake                                (sec. 4.1)
+  D minimises E[softplus(-(D(x) - D(G(z))))], G minimises E[softplus(-(D(G(z)) - D(x)))]
+G's loss also pushes real logits down relative to the fakes', so it is given real pictures too.
+
+``gamma`` > 0 adds R1 + R2 each step, gamma / 2 (E|grad D(x)|^2 + E|grad D(G(z))|^2), and takes BatchNorm out of D: with
+"paired" that is the loss of R3GAN (Huang et al. 2024, arXiv:2501.05441), which does not converge without both.
+
+Departures from the paper: DCGAN's networks without the spectral norm of its CIFAR-10 runs.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from ganloom import losses, penalties
+from ganloom.errors import BadInput
+from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.networks import dcgan
+
+TITLE = "Relativistic GAN, average or paired"
+PAPER = "Jolicoeur-Martineau 2018, arXiv:1807.00734"
+KIMG = 500.0  # the length of a run that does not say its own, thousands of images
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's numbers for CIFAR-10, first setting (sec. 5.1)."""
+
+    shape: tuple[int, int, int] = (3, 32, 32)
+    """Channels, height, width."""
+    pairing: Literal["average", "paired"] = "average"
+    """RaSGAN or RSGAN (RpGAN)."""
+    gamma: float = 0.0
+    """Weight of R1 + R2 (not in the paper; R3GAN); 0: none, and BatchNorm in D."""
+    z_dim: int = 128
+    """Numbers in a latent."""
+    width: int = 64
+    """Channels of the layer next to the picture."""
+    batch_size: int = 32
+    """Real images a batch (sec. 5.1)."""
+    ema_kimg: float = 5.0
+    """Half-life of G's average, thousands of images (not in the paper)."""
+    g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
+    """Optimizer of G (sec. 5.1)."""
+    d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
+    """Optimizer of D (sec. 5.1)."""
+
+    def __post_init__(self) -> None:
+        if self.gamma < 0:
+            raise BadInput(f"--gamma must not be negative, got {self.gamma}")
+
+
+class Relativistic(GAN):
+    """Relativistic GAN."""
+
+    splits_by = None  # BatchNorm; the mean of the other side
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        self.loss = losses.relativistic_average if cfg.pairing == "average" else losses.relativistic
+        self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
+        self.D = dcgan.Discriminator(cfg.shape, cfg.width, norm=not cfg.gamma)
+
+    def phases(self) -> list[Phase]:
+        return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
+
+    def d_loss(self, batch: Batch) -> Terms:
+        with torch.no_grad():
+            fake = self.G(self.z(len(batch.x)))
+        real_logits, fake_logits = self.D(batch.x), self.D(fake)
+        terms = {
+            "adv": self.loss.d(real_logits, fake_logits),
+            "logits_real": real_logits.detach().mean(),
+            "logits_fake": fake_logits.detach().mean(),
+        }
+        if self.cfg.gamma:
+            terms["r1"] = self.cfg.gamma * penalties.r1(self.D, batch.x)
+            terms["r2"] = self.cfg.gamma * penalties.r2(self.D, None, fake)
+        return terms
+
+    def g_loss(self, batch: Batch) -> Terms:
+        with torch.no_grad():
+            real_logits = self.D(batch.x)  # D is held, so the reals' logits carry no gradient to G
+        return {"adv": self.loss.g(real_logits, self.D(self.G(self.z(len(batch.x)))))}
+
+
+MODEL = Relativistic

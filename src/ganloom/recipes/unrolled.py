@@ -1,0 +1,147 @@
+"""Unrolled GAN. "Unrolled Generative Adversarial Networks", Metz et al. 2016, arXiv:1611.02163.
+
+f(G, D) = E[log D(x)] + E[log(1 - D(G(z)))]                                                        (eq. 1)
+D^0 = D, D^{i+1} = D^i + inner_lr * df(G, D^i) / dD^i, all on one batch                        (eq. 7 and 8)
+G minimises f(G, D^K(G, D)): its gradient is df/dG + df/dD^K * dD^K/dG                          (eq. 10 to 12)
+D maximises f(G, D), by one ordinary step.
+
+The second term of G's gradient says how D would answer a move of G; it needs second derivatives. ``second_order=False``
+drops it: G then plays against the D of K steps ahead as if that were fixed. ``steps=0`` is the ordinary GAN. The inner D
+is a function of D's weights that lives in the loss alone: neither D nor its running statistics are touched by it.
+
+Departures from the paper: ``inner="adam"`` starts its moments afresh in each G step (the authors' program goes on from
+D's own), and its first steps are then near to a sign, which passes little of the second order, so that the default is
+plain gradient ascent, as eq. 7 has it; the networks are DCGAN's. A cost of 2 K + 1 passes of D more than a GAN's G step.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from ganloom.errors import BadInput
+from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.losses import minimax, nonsaturating
+from ganloom.networks import dcgan, dense
+from ganloom.precision import full_precision
+
+TITLE = "Unrolled GAN"
+PAPER = "Metz et al. 2016, arXiv:1611.02163"
+KIMG = 500.0  # the length of a run that does not say its own, thousands of images
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's numbers where it has them."""
+
+    shape: tuple[int, ...] = (3, 32, 32)
+    """Channels, height, width; or the dimension of points."""
+    body: Literal["conv", "dense"] = "conv"
+    """Which networks; points always take the dense ones (sec. 3.1: two hidden layers of 128)."""
+    steps: int = 5
+    """Steps of D that G looks ahead (K); 0: none."""
+    second_order: bool = True
+    """Whether G's gradient goes through D's steps (eq. 12)."""
+    inner: Literal["sgd", "adam"] = "sgd"
+    """The rule of D's inner steps."""
+    inner_lr: float = 0.01
+    """Learning rate of D's inner steps (eta)."""
+    g_loss: Literal["minimax", "nonsaturating"] = "minimax"
+    """G's objective on the unrolled D: f itself, or -E[log D^K(G(z))]."""
+    z_dim: int = 256
+    """Numbers in a latent (sec. 3.1)."""
+    width: int = 64
+    """Channels of the layer next to the picture, body conv."""
+    g_widths: tuple[int, ...] = (128, 128)
+    """Hidden layers of G, body dense (sec. 3.1)."""
+    d_widths: tuple[int, ...] = (128, 128)
+    """Hidden layers of D, body dense (sec. 3.1)."""
+    batch_size: int = 128
+    """Real images a batch (512 for the points of sec. 3.1)."""
+    ema_kimg: float = 5.0
+    """Half-life of G's average, thousands of images (not in the paper)."""
+    g_opt: Adam = Adam(1e-4, betas=(0.5, 0.999))
+    """Optimizer of G (1e-3 for the points of sec. 3.1)."""
+    d_opt: Adam = Adam(1e-4, betas=(0.5, 0.999))
+    """Optimizer of D."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 0:
+            raise BadInput(f"--steps counts D's inner steps from 0, got {self.steps}")
+        if self.inner_lr <= 0:
+            raise BadInput(f"--inner-lr must be above 0, got {self.inner_lr}")
+
+
+class Unrolled(GAN):
+    """GAN whose generator looks K steps of its discriminator ahead."""
+
+    splits_by = None  # BatchNorm; the inner steps are on the whole batch
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        if cfg.body == "dense" or len(cfg.shape) == 1:
+            self.G = dense.Generator(cfg.shape, cfg.z_dim, cfg.g_widths, norm=False, slope=0.0)
+            self.D = dense.Discriminator(cfg.shape, cfg.d_widths, slope=0.0)
+        else:
+            shape = (cfg.shape[0], cfg.shape[1], cfg.shape[2])
+            self.G = dcgan.Generator(shape, cfg.z_dim, cfg.width)
+            self.D = dcgan.Discriminator(shape, cfg.width)
+
+    def phases(self) -> list[Phase]:
+        return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
+
+    def d_loss(self, batch: Batch) -> Terms:
+        with torch.no_grad():
+            fake = self.G(self.z(len(batch.x)))
+        real_logits, fake_logits = self.D(batch.x), self.D(fake)
+        return {
+            "adv": minimax.d(real_logits, fake_logits),
+            "logits_real": real_logits.detach().mean(),
+            "logits_fake": fake_logits.detach().mean(),
+        }
+
+    def g_loss(self, batch: Batch) -> Terms:
+        fake = self.G(self.z(len(batch.x)))
+        with full_precision():  # second derivatives, like a penalty's
+            weights = self.unroll(batch.x, fake)
+            fake_logits = self._with(weights, fake)
+            if self.cfg.g_loss == "nonsaturating":
+                return {"adv": nonsaturating.g(None, fake_logits)}
+            if not (self.cfg.steps and self.cfg.second_order):
+                return {"adv": minimax.g(None, fake_logits)}
+            # The reals' term of f moves with G too, through the weights that the fakes have led D to.
+            return {"adv": -minimax.d(self._with(weights, batch.x), fake_logits)}
+
+    def unroll(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """D's weights after K steps on these pictures, by name (eq. 7); with ``second_order`` functions of the fakes."""
+        cfg = self.cfg
+        fake = fake if cfg.second_order else fake.detach()
+        weights = {name: p.detach().requires_grad_(True) for name, p in self.D.named_parameters()}
+        first = {name: torch.zeros_like(w) for name, w in weights.items()}
+        second = {name: torch.zeros_like(w) for name, w in weights.items()}
+        for step in range(1, cfg.steps + 1):
+            loss = minimax.d(self._with(weights, real), self._with(weights, fake))
+            grads = torch.autograd.grad(loss, list(weights.values()), create_graph=cfg.second_order)
+            for (name, weight), grad in zip(list(weights.items()), grads, strict=True):
+                move = grad
+                if cfg.inner == "adam":
+                    (b1, b2), eps = cfg.d_opt.betas, cfg.d_opt.eps
+                    first[name] = b1 * first[name] + (1 - b1) * grad
+                    second[name] = b2 * second[name] + (1 - b2) * grad.square()
+                    # eps under the root: the root's own derivative is infinite at 0.
+                    move = first[name] / (1 - b1**step) / (second[name] / (1 - b2**step) + eps**2).sqrt()
+                weights[name] = weight - cfg.inner_lr * move
+                if not cfg.second_order:
+                    weights[name] = weights[name].detach().requires_grad_(True)
+        return weights
+
+    def _with(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
+        """D's logits (N,) under other weights; its buffers are lent as copies, so running statistics stay."""
+        buffers = {name: buffer.clone() for name, buffer in self.D.named_buffers()}
+        logits: Tensor = functional_call(self.D, {**weights, **buffers}, (x,))
+        return logits
+
+
+MODEL = Unrolled

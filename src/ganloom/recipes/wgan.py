@@ -1,0 +1,128 @@
+"""WGAN. "Wasserstein GAN", Arjovsky et al. 2017, arXiv:1701.07875.
+
+D minimises E[D(G(z))] - E[D(x)], then each of its weights is clipped to [-clip, clip]            (algorithm 1)
+G minimises -E[D(G(z))], once per n_critic steps of D                                           (algorithm 1)
+Minus D's loss estimates the Wasserstein distance up to a factor, and is logged as ``distance``       (eq. 3)
+RMSprop without momentum, because the critic's loss is too nonstationary for Adam                    (sec. 4)
+
+The authors' program gives the critic 100 updates in each of G's first 25 steps and in every 500th. Here that is three
+phases of D: n_critic updates always, 95 more until the clock has passed 25 such steps, and 95 more each 500th step
+after that (``warm_steps=0`` leaves all of it out: with a batch of 64 the first 25 steps show D 160,000 images).
+
+``body="dcgan"`` is the DCGAN architecture; "mlp" the fully connected ReLU network of 4 layers with 512 units (sec. 4.3).
+
+Departures from the paper: the extra updates keep running squares of their own in RMSprop, one set for the start and one
+for each 500th step, for an optimizer belongs to its phase; the first of the extra updates sees the step's first batch
+again (99 fresh batches of 100). Weights are clipped after each update, as in algorithm 1 (the program clips before).
+The picture of "mlp" goes through tanh.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from ganloom import penalties
+from ganloom.errors import BadInput
+from ganloom.gan import GAN, Batch, Phase, RMSprop, Terms
+from ganloom.losses import wasserstein
+from ganloom.networks import dcgan, dense
+
+TITLE = "Wasserstein GAN with weight clipping"
+PAPER = "Arjovsky et al. 2017, arXiv:1701.07875"
+KIMG = 1000.0  # the length of a run that does not say its own, thousands of images
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's numbers (algorithm 1), and the warm-up of the authors' program."""
+
+    shape: tuple[int, int, int] = (3, 64, 64)
+    """Channels, height, width."""
+    body: Literal["dcgan", "mlp"] = "dcgan"
+    """Which networks."""
+    z_dim: int = 100
+    """Numbers in a latent."""
+    width: int = 64
+    """Channels of the layer next to the picture, body dcgan."""
+    d_norm: bool = True
+    """BatchNorm in the critic, body dcgan (sec. 4.3 has both)."""
+    clip: float = 0.01
+    """Largest weight of the critic (algorithm 1: c)."""
+    n_critic: int = 5
+    """Updates of D for one of G (algorithm 1)."""
+    warm_critic: int = 100
+    """Updates of D in the steps of the warm-up and in each ``warm_every``-th step."""
+    warm_steps: int = 25
+    """Steps of G in the warm-up; 0: no warm-up, and no later returns of it."""
+    warm_every: int = 500
+    """Every so many steps of G the critic gets ``warm_critic`` updates again; 0: never."""
+    batch_size: int = 64
+    """Real images a batch (algorithm 1: m)."""
+    ema_kimg: float = 5.0
+    """Half-life of G's average, thousands of images (not in the paper)."""
+    g_opt: RMSprop = RMSprop(5e-5)
+    """Optimizer of G (algorithm 1: alpha)."""
+    d_opt: RMSprop = RMSprop(5e-5)
+    """Optimizer of D."""
+
+    def __post_init__(self) -> None:
+        if self.clip <= 0:
+            raise BadInput(f"--clip must be above 0, got {self.clip}")
+        if self.warm_steps < 0 or self.warm_every < 0:
+            raise BadInput(f"--warm-steps and --warm-every count from 0, got {self.warm_steps} and {self.warm_every}")
+        if self.warm_steps and self.warm_critic <= self.n_critic:
+            raise BadInput(
+                f"--warm-critic must be above --n-critic, got {self.warm_critic} and {self.n_critic}; "
+                "--warm-steps 0 leaves the warm-up out"
+            )
+
+
+class WGAN(GAN):
+    """Wasserstein GAN with weight clipping."""
+
+    splits_by = None  # BatchNorm
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        if cfg.body == "dcgan":
+            self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
+            self.D = dcgan.Discriminator(cfg.shape, cfg.width, norm=cfg.d_norm)
+        else:
+            self.G = dense.Generator(cfg.shape, cfg.z_dim, (512, 512, 512), norm=False, slope=0.0)
+            self.D = dense.Discriminator(cfg.shape, (512, 512, 512), slope=0.0)
+
+    def phases(self) -> list[Phase]:
+        cfg = self.cfg
+        critic = [Phase("D", self.d_loss, repeat=cfg.n_critic)]
+        if cfg.warm_steps:
+            extra = cfg.warm_critic - cfg.n_critic
+            fresh = cfg.warm_critic - 1  # batches a step: each phase begins with the step's first one
+            end = cfg.warm_steps * fresh * cfg.batch_size / 1000
+            critic.append(Phase("D", self.d_loss, repeat=extra, kimg=(0.0, end)))
+            if cfg.warm_every:
+                # Alone in its window, so its rarity is no lazy regularisation: no gain, and the learning rate as it is.
+                critic.append(Phase("D", self.d_loss, repeat=extra, lazy=cfg.warm_every, kimg=(end, float("inf"))))
+        return [*critic, Phase("G", self.g_loss)]
+
+    def after_update(self, phase: Phase) -> None:
+        if phase.net == "D":
+            penalties.clip_weights_(self.D, self.cfg.clip)
+
+    def d_loss(self, batch: Batch) -> Terms:
+        with torch.no_grad():
+            fake = self.G(self.z(len(batch.x)))
+        real_logits, fake_logits = self.D(batch.x), self.D(fake)
+        loss = wasserstein.d(real_logits, fake_logits)
+        return {
+            "adv": loss,
+            "distance": -loss.detach(),
+            "logits_real": real_logits.detach().mean(),
+            "logits_fake": fake_logits.detach().mean(),
+        }
+
+    def g_loss(self, batch: Batch) -> Terms:
+        return {"adv": wasserstein.g(None, self.D(self.G(self.z(len(batch.x)))))}
+
+
+MODEL = WGAN
