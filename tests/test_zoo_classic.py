@@ -406,3 +406,37 @@ def test_pulling_away() -> None:
     assert penalties.pulling_away(-same).item() == pytest.approx(1.0)
     pair = torch.tensor([[1.0, 0.0], [3.0, 4.0]])
     assert penalties.pulling_away(pair).item() == pytest.approx(0.36)
+
+
+# ---------------------------------------------------------------------------------------------------- conditional GAN
+
+
+@pytest.mark.parametrize("g_condition", ["concat", "norm"])
+@pytest.mark.parametrize("d_condition", ["concat", "projection"])
+def test_cgan_conditions(g_condition: str, d_condition: str, tmp_path: Path) -> None:
+    """Each way of conditioning keeps the suite, and the label matters in both networks."""
+
+    def make(shape: tuple[int, ...], classes: int) -> Any:
+        return testing.build("cgan", shape, g_condition=g_condition, d_condition=d_condition, n_classes=classes)
+
+    for check in ("shapes", "phases", "resume", "generate", "storage"):
+        (tmp_path / check).mkdir()
+        testing.CHECKS[check](make, tmp_path / check)
+    gan = make((1, 16, 16), 3)
+    z, c = torch.randn(6, 6), torch.tensor([0, 1, 2] * 2)
+    gan.G(z, c), gan.eval()
+    assert not torch.allclose(gan.G(z, c), gan.G(z, c.flip(0)))
+    x = torch.randn(6, 1, 16, 16)
+    assert not torch.equal(gan.D(x, c), gan.D(x, c.flip(0)))
+
+
+def test_projection_is_linear_in_the_features() -> None:
+    gan = testing.build("cgan", d_condition="projection").eval()
+    x, zero = torch.randn(4, 1, 16, 16), torch.zeros(4, dtype=torch.int64)
+    plain = gan.D.out(gan.D.body(x).flatten(1)).flatten()
+    h = gan.D.body(x).sum((2, 3))
+    expected = plain + h @ gan.D.classes.weight[:, 0]
+    torch.testing.assert_close(gan.D(x, zero), expected)
+    assert next(gan.D.body.parameters()).shape[1] == 1  # no maps beside the picture
+    with pytest.raises(BadInput, match="--body conv"):
+        testing.build("cgan", body="dense", d_condition="projection")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ganloom.layers import crop, label_maps, normal_init, one_hot, plan_sizes
+from ganloom.norms import ConditionalBatchNorm
 
 
 def _channels(width: int, doublings: int) -> list[int]:
@@ -15,49 +16,83 @@ def _channels(width: int, doublings: int) -> list[int]:
 
 
 class Generator(nn.Module):
-    """z (N, z_dim), c (N,) -> (N, C, H, W) in [-1, 1]; BatchNorm and ReLU behind every layer but the last."""
+    """z (N, z_dim), c (N,) -> (N, C, H, W) in [-1, 1]; BatchNorm and ReLU behind every layer but the last.
 
-    channels_last = True
-    bf16 = True
-
-    def __init__(self, shape: tuple[int, int, int], z_dim: int = 100, width: int = 64, *, n_classes: int = 0) -> None:
-        super().__init__()
-        self.shape, self.n_classes = shape, n_classes
-        base_h, base_w, doublings = plan_sizes(shape[1], shape[2])
-        channels = _channels(width, doublings)[::-1]
-        self.base = (channels[0], base_h, base_w)
-        self.project = nn.Linear(z_dim + n_classes, channels[0] * base_h * base_w, bias=False)
-        layers: list[nn.Module] = [nn.BatchNorm2d(channels[0]), nn.ReLU()]
-        for inputs, outputs in zip(channels, channels[1:], strict=False):
-            layers += [nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
-        last = (4, 2, 1) if doublings else (3, 1, 1)
-        self.body = nn.Sequential(*layers, nn.ConvTranspose2d(channels[-1], shape[0], *last))
-        normal_init(self)
-
-    def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) and labels (N,) to pictures (N, C, H, W) in [-1, 1]."""
-        if self.n_classes and c is not None:
-            z = torch.cat([z, one_hot(c, self.n_classes)], 1)
-        x = self.project(z).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
-        return crop(self.body(x), *self.shape[1:]).tanh()
-
-
-class Discriminator(nn.Module):
-    """x (N, C, H, W), c (N,) -> logits (N,); LeakyReLU 0.2, ``norm`` behind all but the first convolution.
-
-    Labels enter as constant maps beside the picture. Under a gradient penalty give ``norm=False``: BatchNorm makes a
-    sample's logit depend on its neighbours, and the penalty is then not the one of the paper.
+    Labels are joined to z; with ``conditional_norm`` each class has its own gain and bias in every BatchNorm instead.
     """
 
     channels_last = True
     bf16 = True
 
-    def __init__(self, shape: tuple[int, int, int], width: int = 64, *, norm: bool = True, n_classes: int = 0) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        z_dim: int = 100,
+        width: int = 64,
+        *,
+        n_classes: int = 0,
+        conditional_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.shape, self.n_classes = shape, n_classes
+        self.conditional_norm = conditional_norm and n_classes > 0
+        norm = self._conditional if self.conditional_norm else nn.BatchNorm2d
+        joined = 0 if self.conditional_norm else n_classes
+        base_h, base_w, doublings = plan_sizes(shape[1], shape[2])
+        channels = _channels(width, doublings)[::-1]
+        self.base = (channels[0], base_h, base_w)
+        self.project = nn.Linear(z_dim + joined, channels[0] * base_h * base_w, bias=False)
+        layers: list[nn.Module] = [norm(channels[0]), nn.ReLU()]
+        for inputs, outputs in zip(channels, channels[1:], strict=False):
+            layers += [nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), norm(outputs), nn.ReLU()]
+        last = (4, 2, 1) if doublings else (3, 1, 1)
+        self.body = nn.Sequential(*layers, nn.ConvTranspose2d(channels[-1], shape[0], *last))
+        normal_init(self)
+
+    def _conditional(self, channels: int) -> nn.Module:
+        return ConditionalBatchNorm(channels, self.n_classes)
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """z (N, z_dim) and labels (N,) to pictures (N, C, H, W) in [-1, 1]."""
+        hot = one_hot(c, self.n_classes) if self.n_classes and c is not None else None
+        if hot is not None and not self.conditional_norm:
+            z = torch.cat([z, hot], 1)
+        x = self.project(z).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
+        if self.conditional_norm:
+            for layer in self.body:
+                x = layer(x, hot) if isinstance(layer, ConditionalBatchNorm) else layer(x)
+        else:
+            x = self.body(x)
+        return crop(x, *self.shape[1:]).tanh()
+
+
+class Discriminator(nn.Module):
+    """x (N, C, H, W), c (N,) -> logits (N,); LeakyReLU 0.2, ``norm`` behind all but the first convolution.
+
+    Labels enter as constant maps beside the picture; with ``projection`` as e(c) h instead, added to the logit, where h is
+    the sum of the last features over the grid (Miyato & Koyama 2018, arXiv:1802.05637, eq. 3). Under a gradient penalty
+    give ``norm=False``: BatchNorm makes a sample's logit depend on its neighbours, and the penalty is then not the one of
+    the paper.
+    """
+
+    channels_last = True
+    bf16 = True
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        width: int = 64,
+        *,
+        norm: bool = True,
+        n_classes: int = 0,
+        projection: bool = False,
+    ) -> None:
         super().__init__()
         self.n_classes = n_classes
+        self.projection = projection and n_classes > 0
         _, _, doublings = plan_sizes(shape[1], shape[2])
         layers: list[nn.Module] = []
-        inputs, (h, w) = shape[0] + n_classes, shape[1:]
+        inputs, (h, w) = shape[0] + (0 if self.projection else n_classes), shape[1:]
         for i, outputs in enumerate(_channels(width, doublings)):
             strided = (4, 2, 1) if doublings else (3, 1, 1)
             layers.append(nn.Conv2d(inputs, outputs, *strided, bias=i == 0 or not norm))
@@ -67,11 +102,17 @@ class Discriminator(nn.Module):
             h, w = (h // 2, w // 2) if doublings else (h, w)
         self.body = nn.Sequential(*layers)
         self.out = nn.Linear(inputs * h * w, 1)
+        if self.projection:
+            self.classes = nn.Linear(n_classes, inputs, bias=False)
         normal_init(self)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Pictures (N, C, H, W) and labels (N,) to logits (N,)."""
-        if self.n_classes and c is not None:
+        if self.n_classes and c is not None and not self.projection:
             x = torch.cat([x, label_maps(c, self.n_classes, x)], 1)
-        logits: Tensor = self.out(self.body(x).flatten(1)).flatten()
+        features = self.body(x)
+        logits: Tensor = self.out(features.flatten(1)).flatten()
+        if self.projection:
+            assert c is not None
+            logits = logits + (self.classes(one_hot(c, self.n_classes)) * features.sum((2, 3))).sum(1)
         return logits

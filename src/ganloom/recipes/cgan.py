@@ -5,7 +5,9 @@ The label is joined to z in G and to the picture in D; G in its non-saturating f
 the real picture's label, a fake of the G step a label drawn evenly.
 
 ``body="dense"`` joins the label as in the paper, with the tutorials' layers; ``body="conv"`` is the same idea on DCGAN's
-networks (the label as constant maps beside the picture).
+networks (the label as constant maps beside the picture). There the label may also enter as later papers have it:
+``d_condition="projection"``: D(x, c) = w h(x) + e(c) h(x)                (Miyato & Koyama 2018, arXiv:1802.05637, eq. 3)
+``g_condition="norm"``: each class has its own gain and bias in G's BatchNorm (Dumoulin et al. 2017, arXiv:1610.07629)
 
 Departures from the paper: Adam in place of SGD, no maxout and no dropout; "conv" is the default because pictures are.
 """
@@ -35,6 +37,10 @@ class Config:
     """Classes; taken from labelled data."""
     body: Literal["conv", "dense"] = "conv"
     """Which networks."""
+    g_condition: Literal["concat", "norm"] = "concat"
+    """How the label enters G: joined to z, or by conditional BatchNorm (body conv)."""
+    d_condition: Literal["concat", "projection"] = "concat"
+    """How the label enters D: joined to the picture, or by projection (body conv)."""
     z_dim: int = 100
     """Numbers in a latent (sec. 4.1)."""
     width: int = 64
@@ -54,6 +60,8 @@ class Config:
                 f"cgan needs data with at least 2 classes, got {self.n_classes}: put the pictures in one folder a class, "
                 "or train a recipe without labels"
             )
+        if self.body == "dense" and (self.g_condition, self.d_condition) != ("concat", "concat"):
+            raise BadInput("--g-condition norm and --d-condition projection need --body conv")
 
 
 class CGAN(GAN):
@@ -64,8 +72,9 @@ class CGAN(GAN):
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         if cfg.body == "conv":
-            self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width, n_classes=cfg.n_classes)
-            self.D = dcgan.Discriminator(cfg.shape, cfg.width, n_classes=cfg.n_classes)
+            norm, projection = cfg.g_condition == "norm", cfg.d_condition == "projection"
+            self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width, n_classes=cfg.n_classes, conditional_norm=norm)
+            self.D = dcgan.Discriminator(cfg.shape, cfg.width, n_classes=cfg.n_classes, projection=projection)
         else:
             self.G = dense.Generator(cfg.shape, cfg.z_dim, n_classes=cfg.n_classes)
             self.D = dense.Discriminator(cfg.shape, n_classes=cfg.n_classes)
