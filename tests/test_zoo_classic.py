@@ -297,7 +297,8 @@ def test_unrolled_gradient_on_a_dirac(steps: int, second_order: bool, form: str)
 
 
 def test_second_order_differs_from_first_order() -> None:
-    full, first = g_gradient(dirac(steps=3)), g_gradient(dirac(steps=3, second_order=False))
+    both = {"steps": 3, "g_loss": "minimax"}
+    full, first = g_gradient(dirac(**both)), g_gradient(dirac(**both, second_order=False))
     # Theory: d theta psi_K = psi_K + theta dpsi_K/dtheta, and psi answers a move of theta against it.
     assert abs(full - first) > 0.05 and full > first
 
