@@ -67,7 +67,7 @@ def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train dcgan --g-opt.betas 0.5 1.5", "betas must lie in"),
         ("train dcgan --device cuda:99", "--device cuda:99"),
         ("train default --gamma -1", "--gamma must not be negative"),
-        ("train default --n-classes -1", "--n-classes must be at least 0"),
+        ("train default --n-classes -1", "--n-classes must not be negative"),
         ("train dcgan --z-dim -3", "--z-dim must be at least 1"),
         ("train dcgan --width 0", "--width must be at least 1"),
         ("train gan --g-widths 16 0", "--g-widths must be at least 1"),

@@ -105,15 +105,21 @@ def _of_tuple(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     return tuple(_typed(arg, item, f"{where}[{i}]") for i, (arg, item) in enumerate(zip(args, value, strict=True)))
 
 
+SIZES = ("z_dim", "c_dim", "batch_size", "most_batch", "g_batch", "n_critic", "lazy")
+"""Fields of any recipe that count something there must be one of; so do those named for a width."""
+
+
 def check_counts(config: Any) -> None:
-    """Numbers that count something: an int field is at least 1, or at least 0 where its default is; no float is NaN."""
+    """What holds in every recipe: a size is at least 1, a duration not negative, no number NaN or infinite."""
     for field in dataclasses.fields(config):
         value, flag = getattr(config, field.name), "--" + field.name.replace("_", "-")
-        least = 0 if field.default == 0 else 1
+        sized = field.name in SIZES or "width" in field.name
         for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, int) and not isinstance(item, bool) and item < least:
-                raise BadInput(f"{flag} must be at least {least}, got {item}")
-            if isinstance(item, float) and not math.isfinite(item):
+            if isinstance(item, bool) or not isinstance(item, int | float):
+                continue
+            if not math.isfinite(item):
                 raise BadInput(f"{flag} must be a finite number, got {item}")
-            if isinstance(item, float) and item < 0 and field.name.endswith("_kimg"):
+            if sized and item < 1:
+                raise BadInput(f"{flag} must be at least 1, got {item}")
+            if item < 0 and field.name.endswith("_kimg"):
                 raise BadInput(f"{flag} must not be negative, got {item}")

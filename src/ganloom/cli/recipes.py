@@ -29,15 +29,18 @@ def run(argv: Sequence[str]) -> None:
 
 
 def _row(name: str) -> dict[str, str]:
+    import torch
+
     module = RECIPES[name]
     cfg = module.Config()
-    gan = module.MODEL(cfg)
+    with torch.device("meta"):  # shapes without numbers: counting costs no memory
+        gan = module.MODEL(cfg)
     g, d = (sum(p.numel() for p in net.parameters()) / 1e6 for net in (gan.G, gan.D))
     return {
         "recipe": name,
         "what": module.TITLE,
         "paper": module.PAPER,
-        "labels": "needs" if getattr(cfg, "n_classes", 0) else "no",
+        "labels": "no" if not hasattr(cfg, "n_classes") else "needs" if cfg.n_classes else "uses",
         "shape": "x".join(map(str, cfg.shape)),
         "G": f"{g:.2f} M",
         "D": f"{d:.2f} M",

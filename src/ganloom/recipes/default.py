@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from ganloom import penalties
+from ganloom.config import check_classes
 from ganloom.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms, inverse
 from ganloom.layers import DownsampleConv, MinibatchStddev, UpsampleConv, crop, one_hot, plan_sizes
@@ -63,8 +64,7 @@ class Config:
     def __post_init__(self) -> None:
         if self.gamma is not None and self.gamma < 0:
             raise BadInput(f"--gamma must not be negative, got {self.gamma}")
-        if self.n_classes == 1:
-            object.__setattr__(self, "n_classes", 0)  # one class says nothing
+        check_classes(self)
 
 
 def _channels(cfg: Config, doublings: int) -> list[int]:
