@@ -2,7 +2,7 @@
 
 ``D`` is anything that maps samples (N, ...) to logits whose first axis is N; with a condition, pass
 ``lambda x: D(x, c)``. Real and fake are detached inside. All gradient penalties stand on one ``grad_norm`` and compute in
-float32, also when the networks run in bfloat16.
+float32, also when the networks run in bfloat16 (in float64 for samples in float64).
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Critic = Callable[[Tensor], Tensor]
 
 def grad_norm(f: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     """Norm of the gradient of ``f``'s summed output over all inputs, one value a sample: (N,), differentiable."""
-    leaves = [x.detach().float().requires_grad_(True) for x in inputs]
+    leaves = [x.detach().to(torch.promote_types(x.dtype, torch.float32)).requires_grad_(True) for x in inputs]
     with full_precision(), torch.enable_grad():
         out = f(*leaves)
         grads = torch.autograd.grad(out.sum(), leaves, create_graph=True)
@@ -32,7 +32,7 @@ def grad_norm(f: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
 def between(real: Tensor, fake: Tensor) -> Tensor:
     """Points on the segments between paired samples, one uniform position a sample."""
     t = randomness.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
-    return torch.lerp(real.detach(), fake.detach(), t)
+    return torch.lerp(real.detach(), fake.detach(), t.to(real.dtype))
 
 
 def wgan_gp(D: Critic, real: Tensor, fake: Tensor) -> Tensor:

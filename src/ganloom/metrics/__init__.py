@@ -18,6 +18,7 @@ from ganloom.metrics.frechet import frechet_distance, frechet_from_stats, moment
 from ganloom.metrics.inception import inception_score
 from ganloom.metrics.intervals import bootstrap
 from ganloom.metrics.kernel import kernel_distance
+from ganloom.metrics.modes import Modes, mode_coverage
 from ganloom.metrics.neighbours import expected_coverage, prdc
 from ganloom.metrics.task import TaskNet, train_task_net
 
@@ -28,6 +29,7 @@ __all__ = [
     "NOISE",
     "Extractor",
     "Measurement",
+    "Modes",
     "TaskNet",
     "Value",
     "bootstrap",
@@ -41,6 +43,7 @@ __all__ = [
     "kernel_distance",
     "measure",
     "metric_name",
+    "mode_coverage",
     "moments",
     "prdc",
     "quick",
