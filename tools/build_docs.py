@@ -129,8 +129,9 @@ def commands() -> str:
 
     lines = ["# The commands\n", "```text", said(), "```\n"]
     for name in COMMANDS:
-        words = {"data": ["data", "check"], "bench": ["bench", "step"]}.get(name, [name])
-        lines += [f"## ganloom {' '.join(words)}\n", "```text", said(*words), "```\n"]
+        several = {"data": [["data", "check"]], "bench": [["bench", "step"], ["bench", "modes"]]}
+        for words in several.get(name, [[name]]):
+            lines += [f"## ganloom {' '.join(words)}\n", "```text", said(*words), "```\n"]
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ COMMANDS: dict[str, str] = {
     "recipes": "list the GANs that can be trained",
     "plan": "look at a data set, probe 20 steps, and say what to train and how long it takes",
     "data": "check DIR: what is in a data set and what the network will see",
-    "bench": "step: measure training steps on this machine",
+    "bench": "step: measure training steps here; modes: cures for mode collapse, where the truth is known",
 }
 
 

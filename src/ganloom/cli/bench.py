@@ -1,14 +1,15 @@
-"""ganloom bench step ..."""
+"""ganloom bench step ..., and the way to `bench modes`."""
 
 import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Literal
 
+from ganloom.cli import bench_modes
 from ganloom.cli.parse import parse
 from ganloom.errors import BadInput, did_you_mean
 
-WORDS = ("step",)
+WORDS = ("step", "modes")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,12 @@ def run(argv: Sequence[str]) -> None:
         parse(Arguments, argv if argv else ["--help"], "bench step")
         return
     if argv[0] not in WORDS:
-        raise BadInput(f'unknown command "bench {argv[0]}"{did_you_mean(argv[0], WORDS)}: use `ganloom bench step`')
+        raise BadInput(
+            f'unknown command "bench {argv[0]}"{did_you_mean(argv[0], WORDS)}: use `ganloom bench step` or `modes`'
+        )
+    if argv[0] == "modes":
+        bench_modes.run(argv[1:])
+        return
     args = parse(Arguments, argv[1:], "bench step")
     from ganloom.bench import step, table
     from ganloom.bench.peers import PEERS

@@ -1,0 +1,105 @@
+"""The cures for instability and mode collapse that the toys are trained with: each is one loss and what is added to it."""
+
+from dataclasses import dataclass
+
+from ganloom.errors import BadInput, did_you_mean
+from ganloom.losses import LOSSES
+from ganloom.penalties import PENALTIES
+
+NOT_HERE = ("weight_clip", "weight_decay", "orthogonal", "lecam")
+"""Penalties that are not functions of D's gradient at samples."""
+
+
+@dataclass(frozen=True)
+class Cure:
+    """How one toy GAN is trained. Everything not named is the same for all: nets, batch, steps, learning rate."""
+
+    title: str
+    """What it is in a few words."""
+    paper: str
+    """Authors, year, arXiv id."""
+    loss: str = "nonsaturating"
+    """One of ``ganloom.losses.LOSSES``."""
+    penalties: tuple[tuple[str, float], ...] = ()
+    """Names of ``ganloom.penalties.PENALTIES`` with their weights."""
+    anneal: float = 1.0
+    """The penalties' weight falls to this part of itself, geometrically over the whole run."""
+    spectral: bool = False
+    """Spectral norm on each layer of D."""
+    clip: float | None = None
+    """Bound on D's weights."""
+    n_critic: int = 1
+    """D's steps for each of G's."""
+    noise: float = 0.0
+    """Standard deviation of the noise on what D sees, falling linearly to 0 at ``noise_until`` of the run."""
+    noise_until: float = 0.75
+    """Part of the run with noise."""
+    smooth: float = 0.0
+    """One-sided label smoothing: real samples are 1 - ``smooth`` real."""
+    pack: int = 1
+    """Samples judged together."""
+    batch: str = ""
+    """What D sees of the whole batch: "stddev" or "discrimination"."""
+    unroll: int = 0
+    """Steps that D looks ahead before G's step, taken back afterwards (first order: G's gradient stops at D)."""
+    ema: float = 0.0
+    """Half-life of G's averaged weights in parts of the run; 0: the last weights are measured."""
+    lr: tuple[float, float] = (1e-3, 1e-3)
+    """Adam's rates of G and D."""
+    betas: tuple[float, float] = (0.0, 0.99)
+    """Adam's betas."""
+    decay_from: float = 0.0
+    """The rates fall linearly to 0 from this part of the run on."""
+
+    def __post_init__(self) -> None:
+        unknown = [name for name, _ in self.penalties if name not in PENALTIES or name in NOT_HERE]
+        if self.loss not in LOSSES or unknown:
+            raise BadInput(f"cure: no loss or penalty on samples is called {[*unknown, self.loss][0]!r}")
+
+
+_R1 = "Mescheder et al. 2018, arXiv:1801.04406"
+_GAN = "Goodfellow et al. 2014, arXiv:1406.2661"
+_PAC = "Lin et al. 2018, arXiv:1712.04086"
+
+CURES: dict[str, Cure] = {
+    "plain": Cure("non-saturating, nothing else", _GAN),
+    "r1": Cure("R1", _R1, penalties=(("r1", 0.1),)),
+    "r1-annealed": Cure("R1, falling weight", _R1, penalties=(("r1", 0.1),), anneal=0.01),
+    "zero-centred": Cure("zero-centred, interpolated", "Thanh-Tung et al. 2019, arXiv:1902.03984",
+                         penalties=(("zero_centred", 0.1),)),
+    "spectral-norm": Cure("spectral norm", "Miyato et al. 2018, arXiv:1802.05957", spectral=True),
+    "wgan-gp": Cure("WGAN-GP, lambda 0.1", "Gulrajani et al. 2017, arXiv:1704.00028", loss="wasserstein",
+                    penalties=(("wgan_gp", 0.1),), n_critic=3),
+    "rpgan-r1-r2": Cure("relativistic pairing, R1 and R2", "Huang et al. 2024, arXiv:2501.05441", loss="relativistic",
+                        penalties=(("r1", 0.1), ("r2", 0.1))),
+    "recommended": Cure("recommended: R1, falling weight", _R1, penalties=(("r1", 0.1),), anneal=0.01),
+    "minimax": Cure("minimax loss", _GAN, loss="minimax"),
+    "lsgan": Cure("least-squares loss", "Mao et al. 2016, arXiv:1611.04076", loss="least_squares"),
+    "hinge": Cure("hinge loss", "Lim & Ye 2017, arXiv:1705.02894", loss="hinge"),
+    "rpgan": Cure("relativistic pairing alone", "Jolicoeur-Martineau 2018, arXiv:1807.00734", loss="relativistic"),
+    "wgan-clip": Cure("WGAN, weights clipped", "Arjovsky et al. 2017, arXiv:1701.07875", loss="wasserstein", clip=0.1,
+                      n_critic=3),
+    "wgan-gp-10": Cure("WGAN-GP, lambda 10", "Gulrajani et al. 2017, arXiv:1704.00028", loss="wasserstein",
+                       penalties=(("wgan_gp", 10.0),), n_critic=3),
+    "dragan": Cure("DRAGAN, lambda 10", "Kodali et al. 2017, arXiv:1705.07215", penalties=(("dragan", 10.0),)),
+    "instance-noise": Cure("instance noise 0.5 to 0", "Sonderby et al. 2016, arXiv:1610.04490", noise=0.5),
+    "label-smoothing": Cure("one-sided label smoothing 0.1", "Salimans et al. 2016, arXiv:1606.03498", smooth=0.1),
+    "ttur": Cure("two time scales, D 4 x G", "Heusel et al. 2017, arXiv:1706.08500", lr=(5e-4, 2e-3)),
+    "pacgan-2": Cure("packing of 2", _PAC, pack=2),
+    "pacgan-4": Cure("packing of 4", _PAC, pack=4),
+    "stddev": Cure("minibatch standard deviation", "Karras et al. 2017, arXiv:1710.10196", batch="stddev"),
+    "discrimination": Cure("minibatch discrimination", "Salimans et al. 2016, arXiv:1606.03498", batch="discrimination"),
+    "unrolled": Cure("unrolled, 5 steps, first order", "Metz et al. 2016, arXiv:1611.02163", unroll=5),
+    "ema": Cure("average of G's weights", "Yazici et al. 2018, arXiv:1806.04498", ema=0.02),
+}  # fmt: skip
+"""By the name that `ganloom bench modes --cure` knows."""
+
+MAIN = ("plain", "r1", "r1-annealed", "zero-centred", "spectral-norm", "wgan-gp", "rpgan-r1-r2")
+"""Those that one measurement without ``--cure`` compares."""
+
+
+def find(name: str) -> Cure:
+    """The cure of that name, or what was meant."""
+    if name not in CURES:
+        raise BadInput(f'--cure: none is called "{name}"{did_you_mean(name, CURES)}: {", ".join(CURES)}')
+    return CURES[name]

@@ -1,0 +1,171 @@
+"""`ganloom bench modes`: cures for mode collapse measured over seeds, on points whose modes are known."""
+
+import dataclasses
+import math
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from ganloom import allocator
+from ganloom.bench.cures import CURES, MAIN, find
+from ganloom.bench.toys import Mixture
+from ganloom.bench.training import BATCH, Trained, train
+from ganloom.errors import BadInput, did_you_mean
+from ganloom.metrics.modes import Modes, means, mode_coverage, seed_distance
+
+SAMPLES = 2500
+
+
+@dataclass(frozen=True)
+class Data:
+    """A mixture and how long it is trained by default."""
+
+    what: str
+    mixture: Callable[[], Mixture]
+    steps: int
+
+
+def ring(modes: int = 8, radius: float = 1.0, sd: float = 0.01) -> Mixture:
+    """Modes on a circle (radius 1, sd 0.01 as in PacGAN; 2 and 0.02 of others is the same, doubled)."""
+    angles = torch.arange(modes) * (2 * math.pi / modes)
+    return Mixture(radius * torch.stack([angles.cos(), angles.sin()], 1), sd)
+
+
+def grid(side: int = 5, apart: float = 2.0, sd: float = 0.05) -> Mixture:
+    """side^2 modes ``apart`` from each other, about the origin, unscaled."""
+    places = (torch.arange(side) - (side - 1) / 2) * apart
+    return Mixture(torch.cartesian_prod(places, places), sd)
+
+
+DATA: dict[str, Data] = {
+    "ring": Data("8 modes on a circle of radius 1, sd 0.01", ring, 2000),
+    "grid25": Data("25 modes at {-4, -2, 0, 2, 4}^2, sd 0.05, unscaled", grid, 6000),
+    "grid100": Data("100 modes at {-9, -7, ..., 9}^2, sd 0.05, unscaled", lambda: grid(10), 10000),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cure on one data set."""
+
+    data: str
+    cure: str
+    steps: int
+    seeds: int
+    seed: int
+    """The first seed."""
+    seconds: float
+    """Of training, all seeds together."""
+    figures: dict[str, tuple[float, float, float]]
+    """modes, fair, quality, kl: mean over seeds, and its 95 % interval."""
+    worst: dict[str, float]
+    """The worst seed's modes, quality and kl."""
+    apart: float
+    """Mean total variation between the seeds' shares over the modes."""
+    each: list[Modes] = field(repr=False)
+    """Every seed's figures."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Row":
+        """What ``to_dict`` gave."""
+        figures = {name: (float(a), float(b), float(c)) for name, (a, b, c) in values["figures"].items()}
+        return cls(**{**values, "figures": figures, "each": [Modes(**one) for one in values["each"]]})
+
+
+class Progress:
+    """Which cure is at which step, and how long all will take yet, on stderr; rewritten in place on a terminal."""
+
+    def __init__(self, cures: int, steps: int) -> None:
+        self.cures, self.steps, self.cure, self.name = cures, steps, 0, ""
+        self.begun = self.told = time.perf_counter()
+
+    def begin(self, name: str) -> None:
+        """The next cure."""
+        self.cure, self.name = self.cure + 1, name
+        if not sys.stderr.isatty():
+            print(f"[{self.cure}/{self.cures}] {name}: {self.steps} steps{self.left(0)}", file=sys.stderr, flush=True)
+
+    def at(self, step: int) -> None:
+        """A step is done."""
+        now = time.perf_counter()
+        if now - self.told > 0.5 and sys.stderr.isatty():
+            self.told = now
+            text = f"[{self.cure}/{self.cures}] {self.name}: step {step} of {self.steps}{self.left(step)}; Ctrl-C stops"
+            print(f"{text:<90}", end="\r", file=sys.stderr, flush=True)
+
+    def left(self, step: int) -> str:
+        """An estimate from the steps so far; cures differ by a factor of about 3."""
+        done = (self.cure - 1) * self.steps + step
+        if not done:
+            return ""
+        left = (time.perf_counter() - self.begun) * (self.cures * self.steps / done - 1)
+        return f", about {left:.0f} s left" if left < 120 else f", about {left / 60:.0f} min left"
+
+    def end(self) -> None:
+        """Clear the line."""
+        if sys.stderr.isatty():
+            print(" " * 90, end="\r", file=sys.stderr, flush=True)
+
+
+def measure(
+    data: str,
+    cures: Sequence[str] = MAIN,
+    seeds: int = 10,
+    steps: int | None = None,
+    seed: int = 0,
+    *,
+    each: Callable[[Row, Trained], None] = lambda row, trained: None,
+) -> list[Row]:
+    """Train each cure with ``seeds`` seeds at once and measure 2,500 samples of each; ``each`` hears of it at once."""
+    if data not in DATA:
+        raise BadInput(f'--data: none is called "{data}"{did_you_mean(data, DATA)}: {", ".join(DATA)}, dirac')
+    if seeds < 1 or (steps is not None and steps < 1):
+        raise BadInput(f"--seeds and --steps count from 1, got {seeds} and {steps}")
+    for name in cures:
+        find(name)
+    bad = [name for name in cures if BATCH % CURES[name].pack]
+    if bad:
+        raise BadInput(f"--cure: {bad[0]} packs {CURES[bad[0]].pack}, which does not divide the batch of {BATCH}")
+    allocator.keep_freed_blocks()
+    mixture, steps = DATA[data].mixture(), steps or DATA[data].steps
+    progress = Progress(len(cures), steps)
+    rows = []
+    for name in cures:
+        progress.begin(name)
+        trained = train(CURES[name], mixture, seeds, steps, seed, progress.at)
+        rows.append(judge(trained, mixture, data, name, steps, seed))
+        progress.end()
+        each(rows[-1], trained)
+    return rows
+
+
+def judge(trained: Trained, mixture: Mixture, data: str, cure: str, steps: int, seed: int) -> Row:
+    """The row of one training."""
+    samples = list(trained.sample(SAMPLES, seed))
+    found = [mode_coverage(x, mixture.modes, mixture.sd) for x in samples]
+    worst = {
+        "modes": float(min(m.modes for m in found)),
+        "quality": min(m.quality for m in found),
+        "kl": max(m.kl for m in found),
+    }
+    figures = dict(means(found, len(mixture.modes)))
+    apart = seed_distance(samples, mixture.modes, mixture.sd)
+    return Row(data, cure, steps, len(found), seed, trained.seconds, figures, worst, apart, found)
+
+
+def verdict(row: Row, plain: Row | None) -> str:
+    """What its KL says beside plain's: apart only where the intervals over seeds are."""
+    if plain is None or row.cure == "plain" or row.seeds < 2 or plain.seeds < 2:
+        return ""
+    (_, low, high), (_, plain_low, plain_high) = row.figures["kl"], plain.figures["kl"]
+    if row.figures["quality"][2] < 0.5 * plain.figures["quality"][1]:
+        return "not comparable: few good samples"
+    return "helps" if high < plain_low else "hurts" if low > plain_high else "no difference shown"

@@ -1,0 +1,237 @@
+"""Toys of many seeds at once: equal to each seed alone, cures that do what they say, the command and its page."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from ganloom.bench import modes, modes_page
+from ganloom.bench.cures import CURES, MAIN, Cure
+from ganloom.bench.toys import Critic, Layers, Mixture
+from ganloom.bench.training import BATCH, Loop, train
+from ganloom.cli import main
+from ganloom.errors import BadInput
+from ganloom.metrics.modes import mode_coverage
+from ganloom.penalties import PENALTIES, grad_norm
+
+SIZES = (2, 16, 16, 1)
+
+
+def alone(D: Critic, seed: int, x: torch.Tensor) -> torch.Tensor:
+    """One seed's network as plain layers: (N, d) -> (N,)."""
+    for i in range(3):
+        x = F.linear(x, D.weight(i)[seed].T, D.biases[i][seed, 0])
+        x = F.leaky_relu(x, 0.2) if i < 2 else x
+    return x[:, 0]
+
+
+def test_batched_layers_are_the_layers_of_each_seed() -> None:
+    torch.manual_seed(0)
+    D, x = Critic(3, SIZES, 0.2), torch.randn(3 * 5, 2)
+    torch.testing.assert_close(D(x).view(3, 5), torch.stack([alone(D, i, x.view(3, 5, 2)[i]) for i in range(3)]))
+
+
+@pytest.mark.parametrize("name", ["r1", "r2", "zero_centred", "wgan_gp"])
+def test_a_penalty_on_the_joined_axis_is_the_mean_over_seeds(name: str) -> None:
+    """And its gradient, times S, is what each seed gets alone."""
+    torch.manual_seed(0)
+    D, real = Critic(3, SIZES, 0.2), torch.randn(15, 2)
+    fake = real + 0.0 if name in ("zero_centred", "wgan_gp") else torch.randn(15, 2)  # no random position between
+    joined = PENALTIES[name](D, real, fake)
+    parts = []
+    for i in range(3):
+        r, f = real.view(3, 5, 2)[i], fake.view(3, 5, 2)[i]
+        parts.append(PENALTIES[name](lambda x, i=i: alone(D, i, x), r, f))
+    torch.testing.assert_close(joined, torch.stack(parts).mean())
+    (together,) = torch.autograd.grad(joined * 3, D.weights[1])
+    (apart,) = torch.autograd.grad(torch.stack(parts).sum(), D.weights[1])
+    torch.testing.assert_close(together, apart)
+
+
+def test_seeds_do_not_hear_of_each_other() -> None:
+    """A step after one seed's G is spoilt changes that seed only."""
+    mixture = modes.grid()
+    after = []
+    for spoilt in (False, True):
+        torch.manual_seed(1)
+        G, D = Layers(3, (2, 16, 2)), Critic(3, SIZES, 0.2)
+        if spoilt:
+            with torch.no_grad():
+                G.biases[1][2] += 5.0
+        Loop(CURES["rpgan-r1-r2"], mixture, G, D).step(0.0, 0.1)
+        after.append([p.detach().clone() for p in (*G.parameters(), *D.parameters())])
+    for a, b in zip(*after, strict=True):
+        torch.testing.assert_close(a[:2], b[:2], rtol=0, atol=0)
+    assert any(not torch.equal(a[2], b[2]) for a, b in zip(*after, strict=True))
+
+
+def test_spectral_norm_of_each_seed_and_layer() -> None:
+    torch.manual_seed(0)
+    D = Critic(2, (2, 32, 32, 1), 0.2, spectral=True)
+    for _ in range(50):
+        D.turn()
+    for i in range(3):
+        torch.testing.assert_close(torch.linalg.matrix_norm(D.weight(i).detach(), 2), torch.ones(2), atol=0.02, rtol=0)
+    assert float(grad_norm(D, torch.randn(40, 2)).detach().max()) <= 1.02, "so D is 1-Lipschitz"
+
+
+def test_packing_shows_d_samples_of_one_seed_together() -> None:
+    torch.manual_seed(0)
+    D, x = Critic(2, SIZES, 0.2, pack=4), torch.randn(2 * 8, 2)
+    assert D(x).shape == (2 * 2,)
+    y = x.clone()
+    y[3] += 1  # the last of the first pack of the first seed
+    assert (D(x) != D(y)).tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize("batch", ["stddev", "discrimination"])
+def test_batch_statistics_stay_within_a_seed(batch: str) -> None:
+    torch.manual_seed(0)
+    D, x = Critic(2, SIZES, 0.2, batch=batch), torch.randn(2 * 8, 2)
+    y = x.clone()
+    y[0] = y[4] if batch == "discrimination" else y[0] + 1
+    changed = (D(x) != D(y)).view(2, 8)
+    assert int(changed[0].sum()) > 1 and not changed[1].any()
+
+
+def test_looking_ahead_is_taken_back() -> None:
+    torch.manual_seed(0)
+    G, D = Layers(2, (2, 16, 2)), Critic(2, SIZES, 0.2)
+    loop = Loop(CURES["unrolled"], modes.ring(), G, D)
+    loop.step(0.0, 0.1)
+    before = [t.clone() for p in loop.of["D"] for t in (p.detach(), *loop.opt["D"].state[p].values())]
+    with loop._looking_ahead(0.0):
+        assert not torch.equal(before[0], next(D.parameters()))
+    after = [t for p in loop.of["D"] for t in (p.detach(), *loop.opt["D"].state[p].values())]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_weights_are_clipped_and_rates_and_noise_fall() -> None:
+    torch.manual_seed(0)
+    G, D = Layers(2, (2, 16, 2)), Critic(2, SIZES, 0.2)
+    loop = Loop(dataclasses.replace(CURES["wgan-clip"], noise=0.5, noise_until=0.5), modes.ring(), G, D)
+    loop.step(0.5, 0.1)
+    assert max(float(p.detach().abs().max()) for p in D.parameters()) <= CURES["wgan-clip"].clip + 1e-7  # type: ignore[operator]
+    assert loop.opt["G"].param_groups[0]["lr"] == pytest.approx(0.5e-3)
+    x = torch.zeros(4000, 2)
+    assert float(loop._blur(x, 0.25).std()) == pytest.approx(0.25, rel=0.05) and loop._blur(x, 0.5) is x
+
+
+def test_label_smoothing_is_cross_entropy_against_it() -> None:
+    torch.manual_seed(0)
+    G, D = Layers(1, (2, 16, 2)), Critic(1, SIZES, 0.2)
+    loop = Loop(CURES["label-smoothing"], modes.ring(), G, D)
+    real, fake = torch.randn(8, 2), torch.randn(8, 2)
+    wanted = F.binary_cross_entropy_with_logits(D(real), torch.full((8,), 0.9)) + F.softplus(D(fake)).mean()
+    torch.testing.assert_close(loop.d_loss(real, fake, 0.0), wanted)
+
+
+def test_the_data() -> None:
+    torch.manual_seed(0)
+    grid = modes.grid()
+    assert grid.modes.unique().tolist() == [-4, -2, 0, 2, 4] and len(grid.modes) == 25 and grid.sd == 0.05
+    assert modes.DATA["grid100"].mixture().modes.abs().max() == 9
+    assert mode_coverage(modes.ring().draw(2500), modes.ring().modes, 0.01).modes == 8
+
+
+@pytest.mark.parametrize("name", CURES)
+def test_each_cure_trains(name: str) -> None:
+    trained = train(CURES[name], Mixture(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]), 0.1), 2, 3)
+    x = trained.sample(7)
+    assert x.shape == (2, 7, 2) and torch.isfinite(x).all()
+    assert trained.field(1, 1.0, 5, BATCH).shape == (5, 5)
+
+
+def test_equal_seeds_train_equally() -> None:
+    runs = [train(CURES["r1"], modes.ring(), 2, 5, seed).sample(20) for seed in (3, 3, 4)]
+    assert torch.equal(runs[0], runs[1]) and not torch.equal(runs[0], runs[2])
+
+
+def row(cure: str, kl: tuple[float, float, float], quality: float = 0.9, seeds: int = 10) -> modes.Row:
+    figures = {"modes": (25.0,) * 3, "fair": (25.0,) * 3, "quality": (quality,) * 3, "kl": kl}
+    worst = {"modes": 25.0, "quality": quality, "kl": kl[2]}
+    return modes.Row("grid25", cure, 100, seeds, 0, 1.0, figures, worst, 0.1, [])  # type: ignore[arg-type]
+
+
+def test_verdicts() -> None:
+    plain = row("plain", (0.2, 0.1, 0.3))
+    assert modes.verdict(row("r1", (0.02, 0.01, 0.03)), plain) == "helps"
+    assert modes.verdict(row("r1", (0.1, 0.01, 0.15)), plain) == "no difference shown"
+    assert modes.verdict(row("ttur", (0.6, 0.5, 0.7)), plain) == "hurts"
+    assert modes.verdict(row("pacgan-2", (0.02, 0.01, 0.03), 0.05), plain).startswith("not comparable")
+    assert modes.verdict(plain, plain) == modes.verdict(row("r1", (0.02, 0.01, 0.03)), None) == ""
+
+
+def call(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main(["bench", "modes", *argv])
+    said = capsys.readouterr()
+    return int(stopped.value.code or 0), said.out, said.err
+
+
+def test_the_command_writes_table_rows_and_pictures(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = ("--out", str(tmp_path), "--seeds", "2", "--steps", "2", "--data", "ring")
+    code, said, progress = call(capsys, *out, "--cure", "r1", "plain")
+    assert code == 0 and "| `r1` |" in said and "2 steps" in progress
+    (tmp_path / modes_page.PAGE).write_text("# Mine\n\n" + (tmp_path / modes_page.PAGE).read_text() + "\nMy words.\n")
+    call(capsys, *out, "--cure", "hinge", "r1")
+    page = (tmp_path / modes_page.PAGE).read_text()
+    assert [page.count(f"| `{name}` |") for name in ("plain", "r1", "hinge")] == [1, 1, 1], "rows gather"
+    assert page.startswith("# Mine") and "My words." in page and "`ganloom bench modes --data ring" in page
+    assert len(json.loads((tmp_path / modes_page.KEPT).read_text())) == 3
+    with Image.open(tmp_path / "images" / "modes-ring-2-0.png") as sheet:
+        assert sheet.size == (2 * modes_page.PANEL, 3 * (modes_page.PANEL + 22)), "one picture a row"
+
+
+def test_the_command_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    code, said, _ = call(capsys, "--json", "--seeds", "2", "--steps", "1", "--cure", "r1")
+    (found,) = json.loads(said)["rows"]
+    assert code == 0 and found["cure"] == "r1" and len(found["each"]) == 2
+    assert json.loads(json.dumps(modes.Row.from_dict(found).to_dict())) == found
+
+
+def test_the_command_on_the_dirac_gan(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, said, _ = call(capsys, "--data", "dirac", "--cure", "wgan", "--out", str(tmp_path))
+    assert code == 0 and said.count("| `wgan` |") == 2 and "does not converge" in said
+    assert "dirac.svg" in (tmp_path / modes_page.PAGE).read_text() and (tmp_path / "images" / "dirac.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ("--cure rone", "--cure"), ("--data dirac --cure r11", 'did you mean "r1"'), ("--seeds 0", "--seeds"),
+        ("--steps 0", "--steps"), ("--data moon", "--data"),
+    ],
+)  # fmt: skip
+def test_bad_arguments(argv: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = call(capsys, *argv.split())
+    assert code == 2 and message in err and err.count("\n") == 1
+
+
+def test_unknown_parts_of_a_cure() -> None:
+    for wrong in ({"loss": "hingee"}, {"penalties": (("r3", 1.0),)}, {"penalties": (("lecam", 1.0),)}):
+        with pytest.raises(BadInput):
+            Cure("x", "y", **wrong)  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------------------------------------- trained in earnest, slow
+
+
+@pytest.mark.slow
+def test_ring_of_eight() -> None:
+    """Ten of ten seeds, seeds that nothing was tuned on."""
+    (found,) = modes.measure("ring", ["recommended"], seeds=10, seed=100)
+    assert found.worst["modes"] == 8 and found.figures["quality"][0] >= 0.98 and found.figures["kl"][0] <= 0.01
+
+
+@pytest.mark.slow
+def test_the_main_cures_and_plain_on_the_grid() -> None:
+    """Each has all modes in every seed and KL at most 0.03 after 6,000 steps; plain must not, or it proves nothing."""
+    rows = {found.cure: found for found in modes.measure("grid25", MAIN, seeds=10, seed=100)}
+    assert rows["plain"].figures["kl"][0] >= 0.08
+    for name in set(MAIN) - {"plain"}:
+        assert rows[name].worst["modes"] == 25 and rows[name].figures["kl"][0] <= 0.03, rows[name]
