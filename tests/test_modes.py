@@ -98,6 +98,24 @@ def test_batch_statistics_stay_within_a_seed(batch: str) -> None:
     assert int(changed[0].sum()) > 1 and not changed[1].any()
 
 
+@pytest.mark.parametrize("name", ["r1", "wgan-gp", "rpgan-r1-r2", "spectral-norm"])
+def test_fused_adam_takes_the_steps_of_the_plain_one(name: str) -> None:
+    """It reads a gradient's memory in the weight's order; a penalty's gradient comes in another one."""
+    after = []
+    for fused in (True, False):
+        torch.manual_seed(0)
+        G, D = Layers(2, (2, 16, 16, 2)), Critic(2, (2, 16, 16, 1), 0.2, CURES[name].spectral)
+        loop = Loop(CURES[name], modes.ring(), G, D)
+        if not fused:
+            loop.opt = {
+                net: torch.optim.Adam(p, lr=1e-3, betas=(0.0, 0.99), foreach=False) for net, p in loop.of.items()
+            }
+        loop.step(0.0, 0.1)
+        after.append([p.detach().clone() for p in D.parameters()])
+    for a, b in zip(*after, strict=True):
+        torch.testing.assert_close(a, b, atol=2e-4, rtol=0)
+
+
 def test_looking_ahead_is_taken_back() -> None:
     torch.manual_seed(0)
     G, D = Layers(2, (2, 16, 2)), Critic(2, SIZES, 0.2)

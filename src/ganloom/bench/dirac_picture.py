@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from ganloom.bench.dirac import STEPS, Path, Row, distance
 
 SIDE, GAP, HEAD, COLUMNS = 150, 12, 34, 3
-REACH, FLOOR, CEILING = 2.2, 1e-16, 10.0
+REACH, EARLY = 2.2, 400
+FLOOR, CEILING = 1e-16, 10.0
 COLOURS = {True: "#2456c4", False: "#d9711c"}
 """Alternating and simultaneous updates."""
 
@@ -22,7 +23,7 @@ def draw(runs: Sequence[tuple[Row, Path]]) -> str:
         f'font-size="11" fill="#222"><rect width="{width}" height="{height}" fill="#fff"/>',
         '<text x="12" y="20" font-size="14">Dirac-GAN: 2,000 steps of 0.1 from (1, 1)</text>',
         f'<text x="12" y="38"><tspan fill="{COLOURS[True]}">alternating</tspan> and '
-        f'<tspan fill="{COLOURS[False]}">simultaneous</tspan> updates. Left: theta across, psi up, -{REACH} to {REACH}. '
+        f'<tspan fill="{COLOURS[False]}">simultaneous</tspan> updates. Left: theta across, psi up, -{REACH} to {REACH}, {EARLY} steps. '
         f"Right: distance from (0, 0), {FLOOR:g} to {CEILING:g}, over steps; dashed: the theory's rate.</text>",
     ]
     for i, name in enumerate(names):
@@ -62,9 +63,9 @@ def _polyline(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _plane(path: Path) -> str:
-    """The path until it leaves the frame."""
+    """The path's first steps until it leaves the frame; later ones only thicken a circle."""
     points = []
-    for theta, psi in path:
+    for theta, psi in path[:EARLY]:
         if max(abs(theta), abs(psi)) > REACH:
             break
         points.append((SIDE / 2 * (1 + theta / REACH), HEAD + SIDE / 2 * (1 - psi / REACH)))

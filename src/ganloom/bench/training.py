@@ -136,7 +136,8 @@ class Loop:
 
     def _update(self, net: str, grads: tuple[Tensor, ...]) -> None:
         for p, grad in zip(self.of[net], grads, strict=True):
-            p.grad = grad
+            # A double backward may leave a transposed layout, and fused Adam reads memory in the weight's own order.
+            p.grad = grad.contiguous()
         self.opt[net].step()
         if net == "D" and self.cure.clip is not None:
             with torch.no_grad():
