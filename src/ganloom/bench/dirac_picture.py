@@ -23,7 +23,7 @@ def draw(runs: Sequence[tuple[Row, Path]]) -> str:
         f'font-size="11" fill="#222"><rect width="{width}" height="{height}" fill="#fff"/>',
         '<text x="12" y="20" font-size="14">Dirac-GAN: 2,000 steps of 0.1 from (1, 1)</text>',
         f'<text x="12" y="38"><tspan fill="{COLOURS[True]}">alternating</tspan> and '
-        f'<tspan fill="{COLOURS[False]}">simultaneous</tspan> updates. Left: theta across, psi up, -{REACH} to {REACH}, {EARLY} steps. '
+        f'<tspan fill="{COLOURS[False]}">simultaneous</tspan> updates. Left: theta, psi up, -{REACH} to {REACH}, {EARLY} steps. '
         f"Right: distance from (0, 0), {FLOOR:g} to {CEILING:g}, over steps; dashed: the theory's rate.</text>",
     ]
     for i, name in enumerate(names):
