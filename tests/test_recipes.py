@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import ganloom
-from ganloom import testing
+from ganloom import testing, trainer
 from ganloom.errors import BadInput
 from ganloom.gan import GAN, Adam, Phase
 from ganloom.losses import LOSSES
@@ -48,6 +48,26 @@ def test_each_class_has_its_own_logit() -> None:
     every = torch.stack([gan.D(x, torch.full((6,), k)) for k in range(3)], 1)
     assert torch.allclose(picked, every[torch.arange(6), c], atol=1e-6)
     assert (every[:, 0] != every[:, 1]).all()
+
+
+@pytest.mark.parametrize("recipe", ["default", "gan", "wgan-gp", "dragan"])
+def test_gradients_lie_as_their_weights_do(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fused Adam on a CPU reads a gradient in the weight's own order of memory, whatever its strides say."""
+    step, seen = trainer._step, 0
+
+    def looking(optimizer: torch.optim.Optimizer, refuse: torch.Tensor | None) -> None:
+        nonlocal seen
+        for p in (p for group in optimizer.param_groups for p in group["params"]):
+            axes = [i for i in range(p.dim()) if p.shape[i] > 1]
+            assert p.grad is None or [p.stride(i) for i in axes] == [p.grad.stride(i) for i in axes]
+            seen += p.grad is not None
+        step(optimizer, refuse)
+
+    monkeypatch.setattr(trainer, "_step", looking)
+    run = testing.trainer(recipe)
+    for _ in range(2):
+        run.train_step()
+    assert seen > 8
 
 
 @dataclass(frozen=True)
