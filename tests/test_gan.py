@@ -14,7 +14,7 @@ from ganloom.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms
 from ganloom.precision import autocast_networks, full_precision
 from ganloom.stats import Stats
-from ganloom.trainer import TrainConfig, Trainer
+from ganloom.trainer import AVERAGE_STEPS, TrainConfig, Trainer
 
 
 @dataclass(frozen=True)
@@ -171,14 +171,14 @@ def test_average_is_a_half_life_in_images() -> None:
     trainer = run(gan, 1)
     weight = 1 - 0.5 ** (20 / 20)  # half-life 20 images; 5 batches of 4 a step
     torch.testing.assert_close(trainer.ema.G.weight.detach(), torch.lerp(Toy().G.weight, gan.G.weight, weight).detach())
-    for _ in range(7):
+    for _ in range(AVERAGE_STEPS - 1):
         trainer.train_step()
     start = trainer.ema.G.weight.detach().clone()
-    for _ in range(7):
+    for _ in range(AVERAGE_STEPS - 1):
         trainer.train_step()
-    assert torch.equal(trainer.ema.G.weight, start), "after the first steps it moves each 8th"
+    assert torch.equal(trainer.ema.G.weight, start), "after the first steps it moves each 16th"
     trainer.train_step()
-    expected = torch.lerp(start, gan.G.weight.detach(), 1 - 0.5 ** (8 * 20 / 20))
+    expected = torch.lerp(start, gan.G.weight.detach(), 1 - 0.5 ** (AVERAGE_STEPS * 20 / 20))
     torch.testing.assert_close(trainer.ema.G.weight.detach(), expected)
     assert trainer.ema.D is gan.D, "what is not averaged is shared"
 
@@ -367,3 +367,30 @@ def test_optimizer_state_keeps_the_parameters_layout() -> None:
     optim.load_state_tensors(other, flat)
     moment = other.state[conv.weight]["exp_avg"]
     assert moment.stride() == conv.weight.stride() and torch.equal(moment, made.state[conv.weight]["exp_avg"])
+
+
+def test_quick_adam_takes_adams_steps() -> None:
+    def build() -> tuple[list[torch.nn.Parameter], torch.optim.Optimizer]:
+        torch.manual_seed(0)
+        shapes = {"a": (3, 4), "b": (5,), "head.c": (2, 3, 4, 4)}
+        named = [(name, torch.nn.Parameter(torch.randn(shape))) for name, shape in shapes.items()]
+        opt = Adam(1e-2, betas=(0.5, 0.9), weight_decay=0.1, groups=(("head", 0.1),))
+        return [p for _, p in named], optim.build(opt, named, 1.0)
+
+    (plain, adam), (quick, other) = build(), build()
+    assert isinstance(other, optim.FusedAdam)
+    for step in range(12):
+        refuse = torch.tensor(float(step == 6))
+        for i, (p, q) in enumerate(zip(plain, quick, strict=True)):
+            missing = step in (0, 8) and i == 1  # in the first step a weight without moments, later one with
+            p.grad = q.grad = None if missing else torch.randn(p.shape)
+        before = [p.detach().clone() for p in quick]
+        adam.found_inf, adam.grad_scale = refuse, None  # type: ignore[attr-defined]
+        adam.step()
+        other.update(refuse)
+        assert all(torch.equal(p, q) for p, q in zip(plain, quick, strict=True)), step
+        assert (step == 6) == all(torch.equal(p, q) for p, q in zip(before, quick, strict=True))
+        if step == 9:
+            for optimizer in (adam, other):
+                optim.load_state_tensors(optimizer, optim.state_tensors(optimizer))
+                optimizer.param_groups[0]["lr"] = 3e-3

@@ -35,7 +35,7 @@ class Guard:
 
     def check(self, norm: Tensor, step: int, phase: int, repeat: int) -> Tensor | None:
         """Take in one update's gradient norm (0-d); returns the flag (1.0 = refuse) for the optimizer, None = go on."""
-        if norm.device.type == "cpu" and math.isfinite(norm.item()):
+        if norm.is_cpu and math.isfinite(norm.item()):
             return None
         now = (~norm.isfinite()).float()
         first = (self.bad == 0) & (now > 0)

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 from ganloom.errors import BadInput
 from ganloom.gan import GAN, SGD, Adam, Opt, Phase, RMSprop, net_names
@@ -53,7 +54,7 @@ def pace(phases: Sequence[Phase]) -> float:
 
 def norm(grads: Sequence[Tensor]) -> Tensor:
     """The norm of all gradients as one vector (0-d); on a CPU by dot products, in half the time of torch's reduction."""
-    if all(g.device.type == "cpu" and g.dtype == torch.float32 and g.is_contiguous() for g in grads):
+    if all(g.is_cpu and g.dtype == torch.float32 and g.is_contiguous() for g in grads):
         return torch.stack([torch.dot(v, v) for v in (g.view(-1) for g in grads)]).sum().sqrt()
     return torch.nn.utils.get_total_norm(grads)
 
@@ -76,6 +77,61 @@ def in_group(name: str, prefix: str) -> bool:
     return name.startswith(prefix) or name.split(".", 1)[-1].startswith(prefix)
 
 
+class FusedAdam(torch.optim.Adam):
+    """torch's fused Adam with a second way to take the same step, ``update``, that gathers nothing anew.
+
+    ``Adam.step`` collects parameters, moments and options in Python each time, which costs a small network 2 % of its
+    step. ``update`` keeps the lists and calls torch's functional ``adam`` on them: the same kernel, the same bits.
+    """
+
+    _lists: list[tuple[dict[str, Any], list[nn.Parameter], list[list[Tensor]]]] | None = None
+
+    def update(self, refuse: Tensor | None) -> None:
+        """One step, unless the flag (0-d, 1.0 = refuse) says no; the flag is read on the device."""
+        lists = self._lists or []
+        grads = [[p.grad for p in params] for _, params, _ in lists]
+        if not lists or any(grad is None for some in grads for grad in some):
+            self.grad_scale, self.found_inf = None, refuse
+            self.step()
+            self._lists = self._gather()
+            return
+        with torch.no_grad():
+            for (group, params, (means, squares, steps)), some in zip(lists, grads, strict=True):
+                adam(
+                    params,  # type: ignore[arg-type]
+                    some,  # type: ignore[arg-type]
+                    means,
+                    squares,
+                    [],
+                    steps,
+                    foreach=False,
+                    fused=True,
+                    found_inf=refuse,
+                    amsgrad=False,
+                    beta1=group["betas"][0],
+                    beta2=group["betas"][1],
+                    lr=group["lr"],
+                    weight_decay=group["weight_decay"],
+                    eps=group["eps"],
+                    maximize=False,
+                )
+
+    def _gather(self) -> list[tuple[dict[str, Any], list[nn.Parameter], list[list[Tensor]]]] | None:
+        """The lists, once every parameter has its moments."""
+        if any(p not in self.state for group in self.param_groups for p in group["params"]):
+            return None
+        names = ("exp_avg", "exp_avg_sq", "step")
+        return [
+            (group, group["params"], [[self.state[p][name] for p in group["params"]] for name in names])
+            for group in self.param_groups
+        ]
+
+    def load_state_dict(self, state_dict: Any) -> None:
+        """As torch's; the moments are then other tensors."""
+        super().load_state_dict(state_dict)
+        self._lists = None
+
+
 def build(opt: Opt, parameters: Sequence[tuple[str, nn.Parameter]], ratio: float) -> torch.optim.Optimizer:
     """A torch optimizer; each group remembers its unscheduled rate as ``base_lr``."""
     by_lr: dict[float, list[nn.Parameter]] = {}
@@ -86,7 +142,8 @@ def build(opt: Opt, parameters: Sequence[tuple[str, nn.Parameter]], ratio: float
     common: dict[str, Any] = {"lr": opt.lr * ratio, "weight_decay": opt.weight_decay}
     if isinstance(opt, Adam):
         betas = (float(opt.betas[0] ** ratio), float(opt.betas[1] ** ratio))
-        return torch.optim.Adam(groups, betas=betas, eps=opt.eps, fused=fused, **common)
+        kind = FusedAdam if fused else torch.optim.Adam
+        return kind(groups, betas=betas, eps=opt.eps, fused=fused, **common)
     if isinstance(opt, RMSprop):
         return torch.optim.RMSprop(groups, alpha=opt.alpha, eps=opt.eps, momentum=opt.momentum, foreach=True, **common)
     return torch.optim.SGD(groups, momentum=opt.momentum, fused=fused, **common)

@@ -29,7 +29,7 @@ class Processes:
 
     def reduce(self, parameters: Sequence[nn.Parameter], gan: nn.Module) -> list[Tensor]:
         """The gradients that exist, averaged over the processes together with the model's float buffers."""
-        grads = [p.grad for p in parameters if p.grad is not None]
+        grads = [grad for p in parameters if (grad := p.grad) is not None]
         if self.world > 1:
             together = grads + [b for b in gan.buffers() if b.is_floating_point()]
             flat = torch.cat([t.flatten().double() for t in together])

@@ -4,6 +4,7 @@ A phase seeds torch's default generator from ``key(seed, step, phase, repeat)``;
 each process keeps its slice, so several processes see what one would.
 """
 
+import functools
 import hashlib
 from typing import Any
 
@@ -21,10 +22,15 @@ def key(*parts: object) -> int:
 def seed_all(seed: int) -> None:
     """Seed the CPU's generator and, where one is in use, the accelerator's; far cheaper than ``torch.manual_seed``."""
     torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():
         torch.cuda.manual_seed(seed)
-    elif torch.backends.mps.is_available():
+    elif _mps():
         torch.mps.manual_seed(seed)
+
+
+@functools.cache
+def _mps() -> bool:
+    return torch.backends.mps.is_available()
 
 
 def set_shard(rank: int, world: int) -> None:

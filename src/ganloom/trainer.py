@@ -24,7 +24,7 @@ from ganloom.precision import autocast_networks
 from ganloom.processes import Processes
 from ganloom.stats import Stats
 
-AVERAGE_STEPS = 8
+AVERAGE_STEPS = 16
 """After the first few steps the average of G moves each so many, by the images drawn since: reading all weights each step
 costs a small network some per cent of its time, and half-lives are hundreds of steps."""
 
@@ -139,6 +139,7 @@ class Trainer:
 
         channels_last(gan)
         self.phases = gan.phases()
+        self._after = type(gan).after_update is not GAN.after_update
         self._check_phases()
         gan.train().requires_grad_(False)
         self.processes.broadcast(gan)
@@ -149,6 +150,7 @@ class Trainer:
             autocast_networks(gan, self.device.type, torch.bfloat16)
         self.optimizers: dict[optim.OptKey, torch.optim.Optimizer] = {}
         self.active: list[tuple[int, Phase]] = []
+        self._window = (0.0, 0.0)
         self._set_clock(0)
 
     # ---------------------------------------------------------------------------------------------------- one step
@@ -203,8 +205,9 @@ class Trainer:
         for parameter in parameters:
             parameter.grad = None
             parameter.requires_grad_(False)
-        with torch.no_grad():
-            self.gan.after_update(phase)
+        if self._after:
+            with torch.no_grad():
+                self.gan.after_update(phase)
         if kept is not None and flag is not None and bool(flag):
             _put_back(kept)
         return flag is not None
@@ -243,8 +246,11 @@ class Trainer:
         if self.ema_ramp is not None:
             half_life = min(half_life, self.nimg / 1000 * self.ema_ramp)
         weight = 1 - 0.5 ** (nimg / 1000 / max(half_life, 1e-8))
-        moved = weight * (1 - self.guard.bad) if self.guard.sticky else weight
         for target, source in self._averages:
+            if self.device.type == "cpu":  # where a refused step has ended before
+                torch._foreach_lerp_(target, source, weight)
+                continue
+            moved = weight * (1 - self.guard.bad) if self.guard.sticky else weight
             for mean, value in zip(target, source, strict=True):
                 mean.lerp_(value, moved)
         for name in self.gan.averaged:
@@ -256,7 +262,12 @@ class Trainer:
     # --------------------------------------------------------------------------------------------- clock and windows
     def _set_clock(self, nimg: int) -> None:
         self.nimg = nimg
-        self.gan.kimg = self.ema.kimg = nimg / 1000
+        for gan in (self.gan, self.ema):
+            object.__setattr__(gan, "kimg", nimg / 1000)  # a module's own way costs ten times as much
+        if self.active and self._window[0] <= nimg / 1000 < self._window[1]:
+            return
+        edges = [0.0, math.inf, *(edge for phase in self.phases for edge in phase.kimg)]
+        self._window = max(e for e in edges if e <= nimg / 1000), min(e for e in edges if e > nimg / 1000)
         active = [(i, p) for i, p in enumerate(self.phases) if p.kimg[0] <= nimg / 1000 < p.kimg[1]]
         if not active:
             raise BadInput(
@@ -487,7 +498,9 @@ def _letter(phase: Phase) -> str:
 
 def _step(optimizer: torch.optim.Optimizer, refuse: Tensor | None) -> None:
     """One optimizer step, unless the flag on the device refuses it; a fused optimizer reads the flag by itself."""
-    if optimizer.defaults.get("fused"):
+    if isinstance(optimizer, optim.FusedAdam):
+        optimizer.update(refuse)
+    elif optimizer.defaults.get("fused"):
         optimizer.grad_scale, optimizer.found_inf = None, refuse  # type: ignore[attr-defined]
         optimizer.step()
     elif refuse is None or not bool(refuse):

@@ -5,6 +5,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 Contestant = Callable[[int], float]
 """Runs n steps and returns the seconds they took."""
@@ -102,6 +103,31 @@ def clock(step: Callable[[], object], wait: Callable[[], None] = lambda: None) -
         return time.perf_counter() - start
 
     return run
+
+
+class Watch:
+    """A function that is timed wherever it is called; ``turns`` has its seconds a step of each of a contestant's runs."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.seconds = function, 0.0
+        self.turns: list[float] = []
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        start = time.perf_counter()
+        result = self.function(*args, **kwargs)
+        self.seconds += time.perf_counter() - start
+        return result
+
+    def around(self, contestant: Contestant) -> Contestant:
+        """The contestant, in each of whose runs this is called."""
+
+        def run(n: int) -> float:
+            self.seconds = 0.0
+            taken = contestant(n)
+            self.turns.append(self.seconds / n)
+            return taken
+
+        return run
 
 
 def cycle_of(periods: Sequence[int]) -> int:
