@@ -9,13 +9,13 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ganloom.bench import dirac
+from ganloom.bench import dirac, stacked
 from ganloom.bench.cures import CURES
 from ganloom.bench.dirac_picture import draw
 from ganloom.bench.modes import DATA, SAMPLES, Row, verdict
 from ganloom.bench.toys import Mixture
 from ganloom.bench.training import BATCH, Trained
-from ganloom.images import save_png, scatter
+from ganloom.images import grid, save_png, scatter
 
 PAGE, KEPT = "known-truth.md", "known-truth.json"
 PANEL, FIELD = 360, 120
@@ -130,6 +130,28 @@ def write_dirac(folder: Path, runs: Sequence[tuple[dirac.Row, dirac.Path]]) -> P
     picture.parent.mkdir(parents=True, exist_ok=True)
     picture.write_text(draw(runs), encoding="utf-8")
     return put(folder, "Dirac-GAN", dirac_section(runs, "images/dirac.svg"))
+
+
+def save_stacked(folder: Path, row: stacked.Row, samples: Tensor) -> Path:
+    """Samples (N, 3, 28, 28) in [-1, 1] of one setup and seed as a grid."""
+    return save_png(grid(samples), folder / "images" / f"stacked-{row.setup}-{row.seed}.png")
+
+
+def write_stacked(folder: Path, counter: stacked.Counter, rows: Sequence[stacked.Row]) -> list[stacked.Row]:
+    """Put the rows beside those that the folder has, and all into the page; returns all."""
+    path = folder / "stacked.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    found = {(row.setup, row.seed, row.kimg): row for row in [*(stacked.Row(**one) for one in kept), *rows]}
+    order = list(stacked.SETUPS)
+    every = sorted(found.values(), key=lambda row: (order.index(row.setup), row.kimg, row.seed))
+    path.write_text(json.dumps([row.to_dict() for row in every], indent=1) + "\n", encoding="utf-8")
+    lines = ["`ganloom bench modes --data stacked --out docs`", "", *stacked.table(counter, every)]
+    for row in every:
+        picture = f"images/stacked-{row.setup}-{row.seed}.png"
+        if row.seed == every[0].seed and (folder / picture).exists():
+            lines += ["", f"`{stacked.SETUPS[row.setup].command}`", "", f"![samples of {row.setup}]({picture})"]
+    put(folder, "Stacked pictures", "\n".join(lines))
+    return every
 
 
 def panel_path(folder: Path, row: Row) -> Path:

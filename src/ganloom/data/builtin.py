@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ganloom.data import cache, points, shapes, store
+from ganloom.data import cache, points, shapes, stacked, store
 from ganloom.data.dataset import Facts
 from ganloom.data.fitting import Shape
 from ganloom.data.points import Points
@@ -21,6 +21,7 @@ BUILTIN: dict[str, str] = {
     "fashion-mnist": "all 60,000 training pictures of Fashion-MNIST; fashion-mnist:DIR reads them from DIR",
     "fashion-mnist-test": "the 10,000 test pictures of Fashion-MNIST, held out from both sets above",
     "shapes": "rendered coloured shapes with known factors and captions, 32 x 32 RGB; shapes:N for N of them",
+    "stacked": "three pictures of fashion-10k in one's channels, 1,000 combinations of classes; stacked:N for N of them",
     "ring": "points: 8 Gaussian modes on a circle; ring:N for N points",
     "grid": "points: 25 Gaussian modes on a grid; grid:N for N points",
 }
@@ -54,6 +55,11 @@ def pictures(source: str) -> tuple[NDArray[np.uint8], Facts]:
         if len(rows) != len(labels) or labels.max(initial=0) > 9:
             raise BadInput(f"{folder}: pictures and labels do not belong together; fetch the four files anew")
     return rows[..., None], Facts(name, labels=labels.astype(np.int64), classes=list(FASHION_CLASSES))
+
+
+def stack(source: str) -> tuple[NDArray[np.uint8], Facts]:
+    """The rows (uint8 NHWC) and facts of ``stacked[:N]``."""
+    return stacked.pictures(number(source, stacked.SIZE))
 
 
 def toy(source: str) -> Points:

@@ -137,6 +137,8 @@ def _open_builtin(text: str, asked: dict[str, Any], progress: store.Progress) ->
         rows, facts = builtin.render_shapes(text, _picture_shape(asked))
         facts.native = True
         return _finish_images(rows, facts, asked, progress)
+    if name == "stacked":
+        return _finish_images(*builtin.stack(text), asked, progress)
     if ":" in text and text.split(":", 1)[1]:
         asked["source"] = f"{name}:{os.path.abspath(os.path.expanduser(text.split(':', 1)[1]))}"
     return _finish_images(*builtin.pictures(text), asked, progress)

@@ -31,7 +31,7 @@ from ganloom.losses import nonsaturating
 
 TITLE = "Small modern GAN: non-saturating, R1"
 PAPER = "Mescheder et al. 2018, arXiv:1801.04406"
-KIMG = 110.0  # the length of a run that does not say its own, thousands of images
+KIMG = 100.0  # the length of a run that does not say its own, thousands of images
 
 
 @dataclass(frozen=True)
