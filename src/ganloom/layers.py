@@ -44,6 +44,17 @@ class UpsampleConv(nn.Conv2d):
         return F.conv_transpose2d(x, _spread(self.weight.flip(2, 3)).transpose(0, 1), self.bias, stride=2, padding=1)
 
 
+class BilinearUpsampleConv(nn.Conv2d):
+    """Bilinear doubling followed by a 3x3 convolution, (N, C, H, W) -> (N, O, 2H, 2W)."""
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__(channels, out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, O, 2H, 2W)."""
+        return super().forward(F.interpolate(x, scale_factor=2.0, mode="bilinear"))
+
+
 class DownsampleConv(nn.Conv2d):
     """A 3x3 convolution followed by a mean over 2x2, computed as one 4x4 convolution of stride 2.
 

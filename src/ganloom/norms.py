@@ -121,6 +121,51 @@ class ConditionalBatchNorm(nn.Module):
         return torch.addcmul(bias.to(y.dtype), y, 1 + gain.to(y.dtype))
 
 
+class StandingBatchNorm(nn.BatchNorm2d):
+    """BatchNorm with a set of statistics for each of ``sets`` truncations, evenly from 0 to 1.
+
+    ``choose(truncation)`` makes the running statistics those of that truncation, linear between two sets. Sets are what a
+    finished network was published with: training leaves them behind, and ``choose`` then does nothing.
+    """
+
+    means: Tensor
+    variances: Tensor
+
+    def __init__(self, channels: int, sets: int, affine: bool = True) -> None:
+        super().__init__(channels, affine=affine)
+        self.register_buffer("means", torch.zeros(sets, channels))
+        self.register_buffer("variances", torch.ones(sets, channels))
+
+    @torch.no_grad()
+    def choose(self, truncation: float) -> None:
+        """Take the statistics of ``truncation``, held in [0, 1]."""
+        if self.num_batches_tracked:
+            return
+        place = min(max(truncation, 0.0), 1.0) * (len(self.means) - 1)
+        low = min(int(place + 1e-6), len(self.means) - 1)
+        high, weight = min(low + 1, len(self.means) - 1), max(place - low, 0.0)
+        weight = weight if weight > 1e-5 else 0.0  # 0.3 x 50 is 15 but for rounding
+        assert self.running_mean is not None and self.running_var is not None
+        self.running_mean.copy_(torch.lerp(self.means[low], self.means[high], weight))
+        self.running_var.copy_(torch.lerp(self.variances[low], self.variances[high], weight))
+
+
+def keep_standing(network: nn.Module, sets: int) -> None:
+    """Every BatchNorm of pictures in ``network`` replaced by one with ``sets`` of statistics."""
+    for name, child in network.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(network, name, StandingBatchNorm(child.num_features, sets, child.affine))
+        else:
+            keep_standing(child, sets)
+
+
+def batch_norm_eps(network: nn.Module, eps: float) -> None:
+    """The number that every BatchNorm of ``network`` adds to the variance."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.eps = eps
+
+
 class PixelNorm(nn.Module):
     """x / sqrt(mean of x^2 over the channels + 1e-8), at each pixel (Karras et al. 2017, arXiv:1710.10196, sec. 4.2)."""
 

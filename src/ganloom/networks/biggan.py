@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ganloom.layers import SelfAttention, attention_level, crop, one_hot, plan_sizes
 from ganloom.networks.resnet import CriticBlock
 from ganloom.networks.sngan import Projection, UpBlock
-from ganloom.norms import ConditionalBatchNorm, spectral_norm
+from ganloom.norms import ConditionalBatchNorm, keep_standing, spectral_norm
 
 _MULTIPLES = {4: (16, 16, 8, 4, 2), 6: (16, 16, 8, 8, 4, 2, 1), 7: (16, 16, 8, 8, 4, 2, 1, 1)}
 
@@ -33,6 +33,14 @@ def orthogonal_init(network: nn.Module) -> None:
             nn.init.orthogonal_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def _zero_tables(network: nn.Module) -> None:
+    """Conditional norms that begin as plain ones: a row a class is no linear layer to be made orthogonal."""
+    for norm in network.modules():
+        if isinstance(norm, ConditionalBatchNorm) and norm.inputs:
+            nn.init.zeros_(norm.gain.weight)
+            nn.init.zeros_(norm.bias.weight)
 
 
 class DeepUpBlock(nn.Module):
@@ -80,8 +88,9 @@ class DeepStage(nn.Module):
 class DeepDownBlock(nn.Module):
     """The same without norms; channels that the skip lacks come from a 1x1 convolution beside it (fig. 16)."""
 
-    def __init__(self, channels: int, out_channels: int, *, down: bool) -> None:
+    def __init__(self, channels: int, out_channels: int, *, down: bool, relu_skip: bool = False) -> None:
         super().__init__()
+        self.relu_skip = relu_skip
         inner = max(out_channels // 4, 1)
         pool: list[nn.Module] = [nn.AvgPool2d(2)] if down else []
         self.main = nn.Sequential(
@@ -100,6 +109,7 @@ class DeepDownBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, O, H, W), halved if ``down``."""
+        x = x.relu() if self.relu_skip else x
         skip = self.pool(x)
         if self.more is not None:
             skip = torch.cat([skip, self.more(skip)], 1)
@@ -108,18 +118,34 @@ class DeepDownBlock(nn.Module):
 
 
 class Body(nn.Module):
-    """z (N, z_dim) and class vectors (N, c_dim) -> (N, C, H, W) in [-1, 1]."""
+    """z (N, z_dim) and class vectors (N, c_dim) -> (N, C, H, W) in [-1, 1].
+
+    ``hierarchical``: each block sees a part of z; without it the first layer alone sees z. ``spare``: the last layer makes
+    as many channels as come in, of which the picture's are kept.
+    """
 
     def __init__(
-        self, shape: tuple[int, int, int], z_dim: int, c_dim: int, width: int, attention: int, deep: bool
+        self,
+        shape: tuple[int, int, int],
+        z_dim: int,
+        c_dim: int,
+        width: int,
+        attention: int,
+        deep: bool,
+        *,
+        hierarchical: bool = True,
+        multiples: tuple[int, ...] = (),
+        spare: bool = False,
     ) -> None:
         super().__init__()
         self.shape, self.deep = shape, deep
         base_h, base_w, doublings = plan_sizes(shape[1], shape[2])
-        widths = [width * m for m in _multiples(doublings)]
+        widths = [width * m for m in multiples or _multiples(doublings)]
         # Hierarchical latents (sec. 3): a part for the first layer and one a block; where they are uneven, longer first.
         parts = doublings + 1
         self.sizes = [z_dim // parts + (i < z_dim % parts) for i in range(parts)]
+        if not hierarchical:
+            self.sizes = [z_dim] + [0] * doublings
         inputs = [z_dim + c_dim] * parts if deep else [self.sizes[0], *(size + c_dim for size in self.sizes[1:])]
         self.base = (widths[0], base_h, base_w)
         self.project = nn.Linear(inputs[0], widths[0] * base_h * base_w)
@@ -129,7 +155,7 @@ class Body(nn.Module):
         if self.level:
             self.attention = SelfAttention(widths[self.level])
         self.norm = nn.BatchNorm2d(widths[-1])
-        self.out = nn.Conv2d(widths[-1], shape[0], 3, padding=1)
+        self.out = nn.Conv2d(widths[-1], widths[-1] if spare else shape[0], 3, padding=1)
 
     def forward(self, z: Tensor, c: Tensor | None) -> Tensor:
         """z (N, z_dim) and class vectors (N, c_dim) to pictures (N, C, H, W) in [-1, 1]."""
@@ -143,11 +169,16 @@ class Body(nn.Module):
             x = block(x, condition)
             if i == self.level:
                 x = self.attention(x)
-        return crop(self.out(F.relu(self.norm(x))), *self.shape[1:]).tanh()
+        return crop(self.out(F.relu(self.norm(x)))[:, : self.shape[0]], *self.shape[1:]).tanh()
 
 
 class Generator(nn.Module):
-    """z (N, z_dim), c (N,) -> (N, C, H, W) in [-1, 1]: the class vectors that all blocks share, and the body."""
+    """z (N, z_dim), c (N,) -> (N, C, H, W) in [-1, 1]: the class vectors that all blocks share, and the body.
+
+    ``shared=False``: no such vectors, each norm has a table of its own with a row a class, without spectral norm. ``hub``:
+    a last layer as wide as its input, and so many sets of BatchNorm statistics. ``multiples``: channels from the base to
+    the picture, in widths, other than the paper's.
+    """
 
     channels_last = True
     bf16 = True
@@ -162,20 +193,32 @@ class Generator(nn.Module):
         n_classes: int = 0,
         attention: int = 64,
         deep: bool = False,
+        hierarchical: bool = True,
+        shared: bool = True,
+        multiples: tuple[int, ...] = (),
+        hub: int = 0,
     ) -> None:
         super().__init__()
-        self.n_classes = n_classes
-        if n_classes:
+        self.n_classes, self.shared = n_classes, shared
+        if n_classes and shared:
             self.classes = nn.Linear(n_classes, c_dim, bias=False)
-        self.body = Body(shape, z_dim, c_dim if n_classes else 0, width, attention, deep)
+        self.body = Body(
+            shape, z_dim, (c_dim if shared else n_classes) if n_classes else 0, width, attention, deep,
+            hierarchical=hierarchical, multiples=multiples, spare=hub > 0,
+        )  # fmt: skip
         orthogonal_init(self)
-        spectral_norm(self.body)
+        if not shared:
+            _zero_tables(self.body)
+        spectral_norm(self.body, but=() if shared else (ConditionalBatchNorm,))
+        if hub:
+            keep_standing(self.body, hub)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """z (N, z_dim) and labels (N,), or weights of the classes (N, n_classes), to pictures (N, C, H, W) in [-1, 1]."""
         if self.n_classes:
             assert c is not None
-            c = self.classes(one_hot(c, self.n_classes))
+            c = one_hot(c, self.n_classes)
+            c = self.classes(c) if self.shared else c
         out: Tensor = self.body(z, c)
         return out
 
@@ -191,6 +234,7 @@ class Discriminator(Projection):
         n_classes: int = 0,
         attention: int = 64,
         deep: bool = False,
+        relu_skip: bool = False,
     ) -> None:
         _, _, doublings = plan_sizes(shape[1], shape[2])
         multiples = (1, 2, 4, 8, 16) if doublings == 4 else _multiples(doublings)[::-1]
@@ -200,7 +244,10 @@ class Discriminator(Projection):
         blocks: list[nn.Module]
         if deep:
             blocks = [
-                nn.Sequential(DeepDownBlock(a, b, down=i < downs), DeepDownBlock(b, b, down=False))
+                nn.Sequential(
+                    DeepDownBlock(a, b, down=i < downs, relu_skip=relu_skip),
+                    DeepDownBlock(b, b, down=False, relu_skip=relu_skip),
+                )
                 for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False))
             ]
             start = nn.Conv2d(shape[0], widths[0], 3, padding=1)
@@ -208,7 +255,7 @@ class Discriminator(Projection):
         else:
             widths = widths[:1] * (downs + 2) if small else widths
             blocks = [
-                CriticBlock(a, b, down=i < downs, first=i == 0)
+                CriticBlock(a, b, down=i < downs, first=i == 0, relu_skip=relu_skip)
                 for i, (a, b) in enumerate(zip([shape[0], *widths], widths, strict=False))
             ]
         place = attention_level(shape[1], shape[2], attention)

@@ -31,13 +31,22 @@ class UpBlock(nn.Module):
 class CriticBlock(nn.Module):
     """ReLU, convolution, ReLU, convolution, plus the input; ``down`` halves both by a 2x2 mean, ``first`` starts raw.
 
-    ``hidden`` channels between the two convolutions; none: as many as go out.
+    ``hidden`` channels between the two convolutions; none: as many as go out. ``relu_skip``: what is added is the input
+    behind the ReLU (programs whose ReLU works in place).
     """
 
     def __init__(
-        self, channels: int, out_channels: int, *, down: bool, first: bool = False, hidden: int | None = None
+        self,
+        channels: int,
+        out_channels: int,
+        *,
+        down: bool,
+        first: bool = False,
+        hidden: int | None = None,
+        relu_skip: bool = False,
     ) -> None:
         super().__init__()
+        self.relu_skip = relu_skip and not first
         hidden = hidden or out_channels
         last: nn.Module
         last = DownsampleConv(hidden, out_channels) if down else nn.Conv2d(hidden, out_channels, 3, padding=1)
@@ -50,6 +59,7 @@ class CriticBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, O, H, W), halved if ``down``."""
+        x = x.relu() if self.relu_skip else x
         out: Tensor = self.main(x) + self.skip(x)
         return out
 

@@ -10,7 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom.layers import SelfAttention, UpsampleConv, attention_level, crop, one_hot, plan_sizes
+from ganloom.layers import (
+    BilinearUpsampleConv,
+    SelfAttention,
+    UpsampleConv,
+    attention_level,
+    crop,
+    one_hot,
+    plan_sizes,
+)
 from ganloom.networks.resnet import CriticBlock
 from ganloom.norms import ConditionalBatchNorm, spectral_norm
 
@@ -18,17 +26,18 @@ from ganloom.norms import ConditionalBatchNorm, spectral_norm
 class UpBlock(nn.Module):
     """Norm, ReLU, doubling convolution, norm, ReLU, convolution; plus the doubled input. (N, C, H, W) -> (N, O, 2H, 2W).
 
-    ``inputs``: the length of the condition that both norms see, 0 for none.
+    ``inputs``: the length of the condition that both norms see, 0 for none. Doubled by repeating pixels, or ``bilinear``.
     """
 
-    def __init__(self, channels: int, out_channels: int, inputs: int = 0) -> None:
+    def __init__(self, channels: int, out_channels: int, inputs: int = 0, *, bilinear: bool = False) -> None:
         super().__init__()
         self.norm1 = ConditionalBatchNorm(channels, inputs)
-        self.conv1 = UpsampleConv(channels, out_channels)
+        self.conv1 = (BilinearUpsampleConv if bilinear else UpsampleConv)(channels, out_channels)
         self.norm2 = ConditionalBatchNorm(out_channels, inputs)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         # A 1x1 convolution and a doubling commute; before the doubling it costs a quarter.
-        self.skip = nn.Sequential(nn.Conv2d(channels, out_channels, 1), nn.Upsample(scale_factor=2))
+        double = nn.Upsample(scale_factor=2, mode="bilinear" if bilinear else "nearest")
+        self.skip = nn.Sequential(nn.Conv2d(channels, out_channels, 1), double)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """(N, C, H, W) and a condition (N, inputs) to (N, O, 2H, 2W)."""
@@ -54,7 +63,7 @@ class Generator(nn.Module):
     """z (N, z_dim), c (N,) -> (N, C, H, W) in [-1, 1]; BatchNorm, conditional where there are classes.
 
     ``attention``: the grid on which self-attention stands, 0 for none. ``spectral``: spectral norm on every layer but the
-    class tables.
+    class tables, with ``spectral_tables`` on these too.
     """
 
     channels_last = True
@@ -70,6 +79,8 @@ class Generator(nn.Module):
         n_classes: int = 0,
         attention: int = 0,
         spectral: bool = False,
+        spectral_tables: bool = False,
+        bilinear: bool = False,
     ) -> None:
         super().__init__()
         self.shape, self.n_classes = shape, n_classes
@@ -77,7 +88,7 @@ class Generator(nn.Module):
         widths = [width if flat else width * min(2**i, 16) for i in range(doublings, -1, -1)]
         self.base = (widths[0], base_h, base_w)
         self.project = nn.Linear(z_dim, widths[0] * base_h * base_w)
-        blocks = [UpBlock(a, b, n_classes) for a, b in zip(widths, widths[1:], strict=False)]
+        blocks = [UpBlock(a, b, n_classes, bilinear=bilinear) for a, b in zip(widths, widths[1:], strict=False)]
         self.blocks = nn.ModuleList(blocks)
         self.level = attention_level(shape[1], shape[2], attention)
         if self.level:
@@ -86,7 +97,7 @@ class Generator(nn.Module):
         self.out = nn.Conv2d(widths[-1], shape[0], 3, padding=1)
         glorot_init(self)
         if spectral:
-            spectral_norm(self, but=(ConditionalBatchNorm,))
+            spectral_norm(self, but=() if spectral_tables else (ConditionalBatchNorm,))
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """z (N, z_dim) and labels (N,) to pictures (N, C, H, W) in [-1, 1]."""
@@ -134,10 +145,20 @@ class Projection(nn.Module):
         return logits
 
 
+def _plan(shape: tuple[int, int, int], flat: bool) -> tuple[int, int]:
+    """(blocks that halve, blocks that follow) of D."""
+    base_h, base_w, doublings = plan_sizes(shape[1], shape[2])
+    if flat:
+        return min(max(doublings - 1, 1), doublings), 2
+    return doublings + (doublings > 0 and min(base_h, base_w) > 4), 1
+
+
 class Discriminator(Projection):
     """x (N, C, H, W), c (N,) -> logits (N,); spectral norm on every layer, the class table too.
 
-    ``wide``: a block's inner channels are as many as go out (SAGAN), otherwise as many as come in (SNGAN).
+    ``wide``: a block's inner channels are as many as go out (SAGAN), otherwise as many as come in (SNGAN). ``plan``: how
+    many blocks halve the grid and how many follow; none: two halvings and two more where channels stay (table 4), else
+    halvings down to 4 pixels or less and one more (ImageNet; STL-10's 48 px end at 3).
     """
 
     def __init__(
@@ -149,12 +170,14 @@ class Discriminator(Projection):
         wide: bool = False,
         n_classes: int = 0,
         attention: int = 0,
+        plan: tuple[int, int] | None = None,
+        relu_skip: bool = False,
     ) -> None:
         _, _, doublings = plan_sizes(shape[1], shape[2])
-        downs, more = (min(max(doublings - 1, 1), doublings), 2) if flat else (doublings, 1)
+        downs, more = plan or _plan(shape, flat)
         widths = [shape[0]] + [width if flat else width * min(2**i, 16) for i in range(downs + more)]
         blocks: list[nn.Module] = [
-            CriticBlock(a, b, down=i < downs, first=i == 0, hidden=b if wide or i == 0 else a)
+            CriticBlock(a, b, down=i < downs, first=i == 0, hidden=b if wide or i == 0 else a, relu_skip=relu_skip)
             for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False))
         ]
         place = attention_level(shape[1], shape[2], attention)

@@ -29,7 +29,7 @@ from ganloom.gan import GAN, Adam, Batch, Phase, Terms
 from ganloom.layers import plan_sizes
 from ganloom.losses import hinge
 from ganloom.networks import biggan
-from ganloom.norms import standing_statistics
+from ganloom.norms import StandingBatchNorm, batch_norm_eps, standing_statistics
 
 TITLE = "BigGAN and BigGAN-deep"
 PAPER = "Brock et al. 2018, arXiv:1809.11096"
@@ -52,8 +52,25 @@ class Config:
     """Numbers in the shared vector of a class (app. C)."""
     width: int = 96
     """Channels of the layer next to the picture (table 1); 128 for BigGAN-deep."""
+    d_width: int | None = None
+    """Channels of D; none: as many as G's."""
+    multiples: tuple[int, ...] = ()
+    """Channels of G from the base to the picture, in widths; none: as in tables 4 to 9."""
     attention: int = 64
     """Grid on which attention stands (app. B); 0: none."""
+    d_attention: int | None = None
+    """Grid on which it stands in D; none: as in G."""
+    d_relu_skip: bool = False
+    """What D's blocks add is their input behind the ReLU (mimicry and PyTorch-StudioGAN, whose ReLU works in place)."""
+    hierarchical: bool = True
+    """Each block of G sees a part of z (sec. 3); without it the first layer alone. BigGAN-deep sees all of z in each."""
+    shared: bool = True
+    """All norms of G share a vector a class (sec. 3); without it each has a table of its own."""
+    hub: int = 0
+    """As in the generators that the authors published: so many sets of BatchNorm statistics, evenly by truncation from 0 to
+    1 (51), and a last layer as wide as its input, of which the picture's channels are kept; 0: neither."""
+    bn_eps: float = 1e-5
+    """Added to the variance in BatchNorm (1e-4 in the published generators)."""
     ortho: float = 1e-4
     """Weight of the orthogonal regularisation of G (sec. 3.1)."""
     n_critic: int = 2
@@ -70,7 +87,15 @@ class Config:
     def __post_init__(self) -> None:
         check_classes(self)
         parts = plan_sizes(*self.shape[1:])[2] + 1
-        if not self.deep and self.z_dim < parts:
+        if self.multiples and (len(self.multiples) != parts or min(self.multiples) < 1):
+            raise BadInput(f"--multiples must be {parts} numbers from 1 at this size, got {self.multiples}")
+        if not self.shared and (self.deep or self.hierarchical):
+            raise BadInput("--no-shared goes with --no-hierarchical and without --deep: a table's row is a class alone")
+        if self.deep and not self.hierarchical:
+            raise BadInput("--no-hierarchical is not for --deep, in which every block sees all of z")
+        if self.hub < 0 or self.hub == 1:
+            raise BadInput(f"--hub counts sets of statistics, 0 or at least 2, got {self.hub}")
+        if not self.deep and self.hierarchical and self.z_dim < parts:
             raise BadInput(f"--z-dim must be at least {parts} at this size, one number for each part, got {self.z_dim}")
         if self.ortho < 0:
             raise BadInput(f"--ortho must not be negative, got {self.ortho}")
@@ -86,10 +111,13 @@ class BigGAN(GAN):
         self.G = biggan.Generator(
             cfg.shape, cfg.z_dim, cfg.width,
             c_dim=cfg.c_dim, n_classes=cfg.n_classes, attention=cfg.attention, deep=cfg.deep,
+            hierarchical=cfg.hierarchical, shared=cfg.shared, multiples=cfg.multiples, hub=cfg.hub,
         )  # fmt: skip
         self.D = biggan.Discriminator(
-            cfg.shape, cfg.width, n_classes=cfg.n_classes, attention=cfg.attention, deep=cfg.deep
-        )
+            cfg.shape, cfg.d_width or cfg.width, n_classes=cfg.n_classes, deep=cfg.deep,
+            attention=cfg.attention if cfg.d_attention is None else cfg.d_attention, relu_skip=cfg.d_relu_skip,
+        )  # fmt: skip
+        batch_norm_eps(self.G, cfg.bn_eps)
 
     def phases(self) -> list[Phase]:
         return [Phase("D", self.d_loss, repeat=self.cfg.n_critic), Phase("G", self.g_loss)]
@@ -116,7 +144,14 @@ class BigGAN(GAN):
 
     def sample(self, z: Tensor, c: Tensor | None = None, truncation: float = 1.0) -> Tensor:
         """Latents (N, z_dim) and labels (N,) to pictures (N, C, H, W) in [-1, 1]."""
-        out: Tensor = self.G(truncated(z, 2 * truncation) if truncation < 1 else z, c)
+        if self.cfg.hub:  # the rule by which the published statistics were gathered: cut at 2, then scaled
+            z = truncation * truncated(z, 2.0)
+            for norm in self.G.modules():
+                if isinstance(norm, StandingBatchNorm):
+                    norm.choose(truncation)
+        elif truncation < 1:
+            z = truncated(z, 2 * truncation)
+        out: Tensor = self.G(z, c)
         return out
 
     @torch.no_grad()

@@ -19,6 +19,7 @@ from ganloom.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms
 from ganloom.losses import hinge
 from ganloom.networks import sngan
+from ganloom.norms import batch_norm_eps
 
 TITLE = "Self-attention GAN"
 PAPER = "Zhang et al. 2018, arXiv:1805.08318"
@@ -37,8 +38,24 @@ class Config:
     """Numbers in a latent (the authors' code)."""
     width: int = 64
     """Channels next to the picture in both networks; doubled at each halving, at most 16 times (the authors' code)."""
+    flat: bool = False
+    """The same channels on every grid, as in SNGAN's networks of CIFAR-10."""
+    d_width: int | None = None
+    """Channels of D; none: as many as G's."""
     attention: int = 32
     """Grid on which attention stands (table 1: 32 is best); 0: none."""
+    d_attention: int | None = None
+    """Grid on which it stands in D; none: as in G."""
+    d_wide: bool = True
+    """Blocks of D with as many inner channels as go out (the authors' code), not as come in."""
+    d_relu_skip: bool = False
+    """What D's blocks add is their input behind the ReLU (mimicry and PyTorch-StudioGAN, whose ReLU works in place)."""
+    spectral_tables: bool = False
+    """Spectral norm on the class tables of the conditional norms too (PyTorch-StudioGAN)."""
+    bilinear: bool = False
+    """G doubles its grids by bilinear interpolation and not by repeating pixels (mimicry)."""
+    bn_eps: float = 1e-5
+    """Added to the variance in BatchNorm."""
     n_critic: int = 1
     """Updates of D for one of G (sec. 4.2)."""
     batch_size: int = 256
@@ -52,7 +69,7 @@ class Config:
 
     def __post_init__(self) -> None:
         check_classes(self)
-        if self.attention < 0:
+        if min(self.attention, self.d_attention or 0) < 0:
             raise BadInput(f"--attention must not be negative, got {self.attention}: 0 leaves it out")
 
 
@@ -65,11 +82,14 @@ class SAGAN(GAN):
         super().__init__(cfg)
         self.G = sngan.Generator(
             cfg.shape, cfg.z_dim, cfg.width,
-            flat=False, n_classes=cfg.n_classes, attention=cfg.attention, spectral=True,
+            flat=cfg.flat, n_classes=cfg.n_classes, attention=cfg.attention, spectral=True,
+            spectral_tables=cfg.spectral_tables, bilinear=cfg.bilinear,
         )  # fmt: skip
         self.D = sngan.Discriminator(
-            cfg.shape, cfg.width, flat=False, wide=True, n_classes=cfg.n_classes, attention=cfg.attention
-        )
+            cfg.shape, cfg.d_width or cfg.width, flat=cfg.flat, wide=cfg.d_wide, n_classes=cfg.n_classes,
+            attention=cfg.attention if cfg.d_attention is None else cfg.d_attention, relu_skip=cfg.d_relu_skip,
+        )  # fmt: skip
+        batch_norm_eps(self.G, cfg.bn_eps)
 
     def phases(self) -> list[Phase]:
         return [Phase("D", self.d_loss, repeat=self.cfg.n_critic), Phase("G", self.g_loss)]

@@ -22,6 +22,7 @@ from ganloom.config import check_classes
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms, linear
 from ganloom.losses import hinge
 from ganloom.networks import sngan
+from ganloom.norms import batch_norm_eps
 
 TITLE = "Spectral normalisation, projection discriminator"
 PAPER = "Miyato et al. 2018, arXiv:1802.05957"
@@ -44,6 +45,16 @@ class Config:
     """Channels of G; with pyramid those next to the picture, and the paper has 64 (table 4)."""
     d_width: int | None = None
     """Channels of D; none: half of G's, with pyramid as many as G's (table 4)."""
+    d_wide: bool = False
+    """Blocks of D with as many inner channels as go out, not as come in (PyTorch-StudioGAN)."""
+    d_relu_skip: bool = False
+    """What D's blocks add is their input behind the ReLU (mimicry and PyTorch-StudioGAN, whose ReLU works in place)."""
+    d_plan: tuple[int, int] | None = None
+    """Blocks of D that halve the grid, and blocks that follow; none: as in the paper."""
+    bilinear: bool = False
+    """G doubles its grids by bilinear interpolation and not by repeating pixels (mimicry)."""
+    bn_eps: float = 1e-5
+    """Added to the variance in BatchNorm."""
     n_critic: int = 5
     """Updates of D for one of G (sec. 4.1)."""
     batch_size: int = 64
@@ -70,8 +81,14 @@ class SNGAN(GAN):
         super().__init__(cfg)
         flat, labels = not cfg.pyramid, cfg.n_classes
         d_width = cfg.d_width or (max(cfg.width // 2, 1) if flat else cfg.width)
-        self.G = sngan.Generator(cfg.shape, cfg.z_dim, cfg.width, flat=flat, n_classes=labels)
-        self.D = sngan.Discriminator(cfg.shape, d_width, flat=flat, n_classes=labels)
+        self.G = sngan.Generator(
+            cfg.shape, cfg.z_dim, cfg.width, flat=flat, n_classes=labels, bilinear=cfg.bilinear
+        )  # fmt: skip
+        self.D = sngan.Discriminator(
+            cfg.shape, d_width, flat=flat, wide=cfg.d_wide, n_classes=labels, plan=cfg.d_plan,
+            relu_skip=cfg.d_relu_skip,
+        )  # fmt: skip
+        batch_norm_eps(self.G, cfg.bn_eps)
 
     def phases(self) -> list[Phase]:
         return [Phase("D", self.d_loss, repeat=self.cfg.n_critic), Phase("G", self.g_loss)]
