@@ -19,6 +19,7 @@ PUBLIC = (
     "data",
     "metrics",
     "apps",
+    "weights",
     "testing.py",
     "images.py",
 )

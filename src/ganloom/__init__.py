@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ganloom import data as data
-    from ganloom import losses, metrics, penalties, testing
+    from ganloom import losses, metrics, penalties, testing, weights
     from ganloom.apps.evaluate import evaluate
     from ganloom.gan import GAN, Batch, Phase
     from ganloom.recipes import RECIPES
@@ -33,7 +33,7 @@ _HOME = {
     "Phase": "gan",
     "Batch": "gan",
 }
-_MODULES = ("data", "losses", "metrics", "penalties", "testing")
+_MODULES = ("data", "losses", "metrics", "penalties", "testing", "weights")
 
 __all__ = [
     "GAN",
@@ -50,6 +50,7 @@ __all__ = [
     "resume",
     "testing",
     "train",
+    "weights",
 ]
 
 

@@ -1,6 +1,7 @@
 """The command line: one thin file a command, which parses, calls the Python API and prints."""
 
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "recipes": "list the GANs that can be trained",
     "plan": "look at a data set, probe 20 steps, and say what to train and how long it takes",
     "data": "check DIR: what is in a data set and what the network will see",
+    "import": "read published weights of another project into a model folder",
     "bench": "step: measure training steps here; modes: cures for mode collapse, where the truth is known",
 }
 
@@ -62,7 +64,7 @@ def _run(args: list[str]) -> int:
     command, rest = args[0], args[1:]
     if command not in COMMANDS:
         raise BadInput(f'unknown command "{command}"{did_you_mean(command, COMMANDS)}: `ganloom --help` lists them')
-    module = importlib.import_module(f"ganloom.cli.{command}")
+    module = importlib.import_module(f"ganloom.cli.{command}{'_' if keyword.iskeyword(command) else ''}")
     code: int | None = module.run(rest)
     return code or 0
 

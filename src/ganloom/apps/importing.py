@@ -1,0 +1,67 @@
+"""Another project's weights as a model folder of ganloom's own, which ``sample``, ``evaluate`` and ``load`` take."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+from torch import Tensor
+
+from ganloom import checkpoint, config, recipes, weights
+from ganloom.errors import BadInput
+from ganloom.folder import Folder
+from ganloom.gan import GAN
+from ganloom.run import FORMAT
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What ``import_weights`` made."""
+
+    folder: Path
+    recipe: str
+    gan: GAN
+    networks: tuple[str, ...]
+    """The networks that the files hold: "G", "D"; the other one is as new."""
+
+
+def import_weights(file: str | Path, out: str | Path, discriminator: str | Path | None = None) -> Imported:
+    """Read a generator's file (and its discriminator's), and write them to the new folder ``out``.
+
+    The folder is that of a run's model/: config.json with the recipe and its fields, G.safetensors with what the files
+    hold, README.md. Raises BadInput as ``weights.read`` does, and where ``out`` holds something.
+    """
+    folder = Folder(Path(out))
+    if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
+        raise BadInput(f"--out {folder.path} is not an empty folder: choose another, nothing is overwritten")
+    found = weights.found_in(file, discriminator)
+    gan = weights.build(found)
+    networks = tuple(sorted({name.split(".")[0] for name in found.tensors}, reverse=True))
+    described = {
+        "format": FORMAT,
+        "recipe": found.recipe,
+        "config": config.to_dict(gan.cfg),
+        "defaults": config.to_dict(recipes.RECIPES[found.recipe].Config()),
+        "imported": [str(name) for name in (file, discriminator) if name is not None],
+    }
+    kept = {name: t for name, t in gan.state_dict().items() if name.split(".")[0] in networks}
+    folder.path.mkdir(parents=True, exist_ok=True)
+    checkpoint.replace_file(folder.path / "G.safetensors", safetensors.torch.save(_plain(kept)))
+    checkpoint.replace_file(folder.path / "README.md", _card(described, networks).encode())
+    folder.write("config.json", described)
+    return Imported(folder.path, found.recipe, gan, networks)
+
+
+def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: t.contiguous().clone() for name, t in tensors.items()}
+
+
+def _card(described: dict[str, object], networks: tuple[str, ...]) -> str:
+    files = ", ".join(Path(name).name for name in described["imported"])  # type: ignore[attr-defined]
+    return (
+        f"# {described['recipe']} from {files}\n\n"
+        f"Weights of another project ({' and '.join(networks)}), read by ganloom without changing what they compute. Their "
+        "authors' licence, and that of the data they were trained on, applies.\n\n"
+        "```python\nimport ganloom\n\n"
+        'gan = ganloom.load("path/to/this/folder")\n'
+        "x = gan.generate(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]\n```\n"
+    )

@@ -1,0 +1,92 @@
+"""Readers of other projects' published weights: one file a project, found by the names in the file, strict.
+
+A reader is a module with ``KNOWN``, ``matches(shapes)`` and ``build(state, beside)``; a new one is its file and a name in
+``READERS``. Architecture and Config come from names and shapes, every tensor of the file is used, none is made up.
+"""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganloom import config, recipes
+from ganloom.errors import BadInput
+from ganloom.gan import GAN
+from ganloom.trainer import load_strict
+from ganloom.weights.files import looks_like, open_file
+from ganloom.weights.reading import Found
+
+READERS = ("biggan", "studiogan", "mimicry")
+
+
+def readers() -> list[ModuleType]:
+    """The readers, in the order in which they are asked."""
+    return [importlib.import_module(f"{__name__}.{name}") for name in READERS]
+
+
+def known() -> str:
+    """The layouts that can be read, in words."""
+    return "; ".join(module.KNOWN for module in readers())
+
+
+def find(state: dict[str, Tensor], beside: Found | None = None, where: str = "the file") -> Found:
+    """What the first reader that knows these names makes of them; BadInput says what the file looks like."""
+    shapes = {name: tuple(t.shape) for name, t in state.items()}
+    for module in readers():
+        if module.matches(shapes):
+            try:
+                found: Found = module.build(state, beside)
+            except BadInput as error:
+                raise BadInput(f"{where}: {error}") from error
+            except (KeyError, IndexError, ValueError, RuntimeError) as error:
+                said = " ".join(str(error).split())[:200]
+                raise BadInput(f"{where}: names of {module.KNOWN}, but not such a network ({said})") from error
+            return found
+    raise BadInput(f"{where} has a layout that ganloom does not know: {looks_like(state)}; known are: {known()}")
+
+
+def read(path: str | Path, discriminator: str | Path | None = None) -> GAN:
+    """The model of a file of another project's weights, in eval mode on the CPU.
+
+    ``path``: a generator's file (.pth, .pt, .bin, .safetensors). ``discriminator``: its critic's file; none: D stays as
+    new. A discriminator's file alone is read too, and G is then the new one. Nothing of a file is run. Raises BadInput on a
+    layout that is not known, and on a network that ganloom's cannot be equal to.
+    """
+    return build(found_in(path, discriminator))
+
+
+def found_in(path: str | Path, discriminator: str | Path | None = None) -> Found:
+    """What ``read`` finds in its files, not yet a model."""
+    found = find(open_file(Path(path)), None, str(path))
+    if discriminator is None:
+        return found
+    return _joined(found, find(open_file(Path(discriminator)), found, str(discriminator)), str(discriminator))
+
+
+def build(found: Found) -> GAN:
+    """The recipe's model with the tensors of ``found`` in it, eval mode."""
+    module = recipes.RECIPES[found.recipe]
+    fields = dict(found.config)
+    if "width" not in fields:  # a discriminator alone
+        fields["width"] = fields["d_width"]
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        gan: GAN = module.MODEL(config.replace(module.Config(), fields))
+    nets = {name.split(".")[0] for name in found.tensors}
+    kept = {name: t for name, t in gan.state_dict().items() if name.split(".")[0] not in nets}
+    load_strict(gan, kept | found.tensors, f"the recipe {found.recipe} as read from the file")
+    return gan.eval().requires_grad_(False)
+
+
+def _joined(generator: Found, critic: Found, where: str) -> Found:
+    """Both networks of one model; fields that both decide must agree."""
+    both: dict[str, Any] = dict(generator.config)
+    if generator.recipe != critic.recipe or not all(name.startswith("D.") for name in critic.tensors):
+        raise BadInput(f"{where} is no discriminator of the recipe {generator.recipe}")
+    for name, value in critic.config.items():
+        if both.setdefault(name, value) != value:
+            raise BadInput(f"{where} does not go with the generator: {name} is {value} there and {both[name]} here")
+    return Found(generator.recipe, both, generator.tensors | critic.tensors)
