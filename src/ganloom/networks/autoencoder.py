@@ -10,6 +10,18 @@ from torch import Tensor, nn
 from ganloom.layers import UpsampleConv, crop, normal_init, plan_sizes
 
 
+def glorot_init(network: nn.Module) -> None:
+    """Uniform with variance 2 / (in + out), biases 0: what layers of TensorFlow begin with, and BEGAN's public program has.
+
+    Torch's own start has a third of that.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 class Decoder(nn.Module):
     """h (N, z_dim) -> (N, C, H, W) without bounds: two 3x3 convolutions and a nearest-neighbour doubling a size, ELU.
 
@@ -33,6 +45,7 @@ class Decoder(nn.Module):
             [nn.Sequential(nn.ELU(), *_convolutions(width, width)[2:]) for _ in range(doublings)]
         )
         self.out = nn.Conv2d(width, shape[0], 3, padding=1)
+        glorot_init(self)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """h (N, z_dim) to pictures (N, C, H, W)."""
@@ -57,6 +70,7 @@ class Encoder(nn.Module):
         last = (doublings + 1) * width
         self.body = nn.Sequential(*layers, *_convolutions(last, last), nn.Flatten())
         self.out = nn.Linear(last * base_h * base_w, z_dim)
+        glorot_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Pictures (N, C, H, W) to codes (N, z_dim)."""

@@ -6,6 +6,10 @@ k_{t+1} = k_t + lambda_k (gamma L(x) - L(G(z_G))), held in [0, 1], k_0 = 0: D is
 as keeps E L(G(z)) / E L(x) at gamma, which buys variety with quality.
 M = L(x) + |gamma L(x) - L(G(z_G))| measures convergence, logged as ``measure``                     (sec. 3.4.1)
 
+gamma, lambda_k, N_h, batch, Adam's betas and the halving every 100,000 steps are also those of the public program
+github.com/carpedm20/BEGAN-tensorflow, which has 8e-5 for the paper's learning rate of 1e-4, no skip, and TensorFlow's
+Glorot start, which is taken over here.
+
 ``self.D(v)`` is -L(v). k is a buffer that moves once a step, after G's update.
 
 Departures from the paper: the learning rate halves each ``1,600`` kimg (100,000 steps) and not when M stalls; D and G

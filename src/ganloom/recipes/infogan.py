@@ -8,6 +8,9 @@ on logits. As in the authors' program the information is in both losses: D's tru
 Networks for MNIST (appendix C.1): G 1024, 7x7x128, transposed 4x4 convolutions to 64 and C; D 4x4 convolutions 64 and
 128, dense 1024, one output; Q dense 128, then the codes; BatchNorm behind all but the ends, LeakyReLU 0.1 in D.
 
+Learning rates, batch, codes, weights and layers are those of github.com/openai/InfoGAN (launchers/run_mnist_exp.py), whose
+LeakyReLU has 0.01 where the paper has 0.1.
+
 Departures from the paper: tanh in place of a sigmoid, for data in [-1, 1]; Q's normals keep sd 1 as in the authors'
 program, where the paper lets Q say it.
 """

@@ -8,7 +8,8 @@ b - a = 2 the optimum is the Pearson chi^2 divergence (eq. 8). D's output is a p
 ``body="paper"`` is the model of figure 3: z of 1024, 5x5 kernels, BatchNorm; G has an extra convolution at each of its
 coarse sizes. Fewer doublings than the paper's four (112 px) keep the top of the network. ``body="dcgan"`` is DCGAN's.
 
-Departures from the paper: the learning rate is its 2e-4 (HWDB), not the 1e-3 of its LSUN models; weights start at
+Departures from the paper: the learning rate is its 2e-4 (HWDB), not the 1e-3 of its LSUN models (2e-4, beta1 0.5 and batch 64
+also in github.com/xudonmao/LSGAN, stability_comparison); weights start at
 N(0, 0.02) as DCGAN's do, latents are normal (the paper does not say).
 """
 
