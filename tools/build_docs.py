@@ -130,7 +130,7 @@ def commands() -> str:
 
     lines = ["# The commands\n", "```text", said(), "```\n"]
     for name in COMMANDS:
-        several = {"data": [["data", "check"]], "bench": [["bench", "step"], ["bench", "modes"]]}
+        several = {"data": [["data", "check"]], "bench": [["bench", "step"], ["bench", "modes"], ["bench", "recipes"]]}
         for words in several.get(name, [[name]]):
             lines += [f"## ganloom {' '.join(words)}\n", "```text", said(*words), "```\n"]
     return "\n".join(lines)

@@ -33,9 +33,14 @@ def measure(device: str) -> Machine:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else -1.0
     dtypes = {"float32": torch.float32, "bf16": torch.bfloat16}
     kind = torch.device(device).type
-    peaks = {name: max(_gemm(n, dtype, device) for n in SIZES[kind]) for name, dtype in dtypes.items()}
-    name = torch.cuda.get_device_name(device) if kind == "cuda" else f"{kind}: {_processor()}"
-    return Machine(device, name, torch.get_num_threads(), load, peaks)
+    peaks = {key: max(_gemm(n, dtype, device) for n in SIZES[kind]) for key, dtype in dtypes.items()}
+    return Machine(device, name(device), torch.get_num_threads(), load, peaks)
+
+
+def name(device: str) -> str:
+    """The device in words."""
+    kind = torch.device(device).type
+    return torch.cuda.get_device_name(device) if kind == "cuda" else f"{kind}: {_processor()}"
 
 
 def wait(device: str) -> None:

@@ -1,15 +1,15 @@
-"""ganloom bench step ..., and the way to `bench modes`."""
+"""ganloom bench step ..., and the way to `bench modes` and `bench recipes`."""
 
 import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Literal
 
-from ganloom.cli import bench_modes
+from ganloom.cli import bench_modes, bench_recipes
 from ganloom.cli.parse import parse
 from ganloom.errors import BadInput, did_you_mean
 
-WORDS = ("step", "modes")
+WORDS = {"step": None, "modes": bench_modes.run, "recipes": bench_recipes.run}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +43,11 @@ def run(argv: Sequence[str]) -> None:
         return
     if argv[0] not in WORDS:
         raise BadInput(
-            f'unknown command "bench {argv[0]}"{did_you_mean(argv[0], WORDS)}: use `ganloom bench step` or `modes`'
+            f'unknown command "bench {argv[0]}"{did_you_mean(argv[0], WORDS)}: use `ganloom bench step`, `modes` or `recipes`'
         )
-    if argv[0] == "modes":
-        bench_modes.run(argv[1:])
+    other = WORDS[argv[0]]
+    if other is not None:
+        other(argv[1:])
         return
     args = parse(Arguments, argv[1:], "bench step")
     from ganloom.bench import step, table

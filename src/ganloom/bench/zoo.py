@@ -1,0 +1,284 @@
+"""`ganloom bench recipes`: every recipe trained on fashion-10k in minutes, its samples seen and measured, its speed."""
+
+import dataclasses
+import json
+import os
+import sys
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganloom import allocator, images, randomness
+from ganloom.apps.evaluate import evaluate
+from ganloom.bench import machine
+from ganloom.bench.plans import DATA, command, keywords, plan
+from ganloom.bench.step import trainer_of
+from ganloom.bench.timing import clock, contest, cycle_of
+from ganloom.checkpoint import replace_file
+from ganloom.device import choose_device, choose_precision
+from ganloom.errors import BadInput
+from ganloom.folder import Folder
+from ganloom.gan import GAN
+from ganloom.observers import Console
+from ganloom.recipes import RECIPES, find
+from ganloom.run import Run, load, prepare, resume, train
+
+ROWS, PICTURES = Path("results") / "recipes.json", Path("images") / "recipes"
+N = 2000
+"""Samples that are measured, against as many real pictures."""
+FIGURES = ("coverage", "precision", "recall", "density", "fd", "kd")
+SHOWN = 64
+"""Samples in a picture, about."""
+
+Interval = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Images that training draws a second, at the end of the run, on ready pictures; a median over turns."""
+
+    img_per_s: float
+    machine: str
+    threads: int
+    load: float
+    """Of the machine as timing began: well above the share of this process means that the figure is too low."""
+    precision: str
+    torch: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recipe."""
+
+    recipe: str
+    command: str
+    seed: int
+    kimg: float
+    seconds: float
+    """Of training, on a machine that may have been busy."""
+    threads: int
+    precision: str
+    torch: str
+    parameters: dict[str, int]
+    """G and D in this run."""
+    figures: dict[str, Interval]
+    """Value and 95 % interval of the last weights' average."""
+    floor: dict[str, Interval]
+    """The same of real pictures: what a perfect model would reach."""
+    protocol: dict[str, Any]
+    picture: str
+    """What its rows are."""
+    speed: Speed | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Row":
+        """What ``to_dict`` gave."""
+        made = {**values, "speed": Speed(**values["speed"]) if values.get("speed") else None}
+        for name in ("figures", "floor"):
+            made[name] = {key: (float(a), float(b), float(c)) for key, (a, b, c) in values[name].items()}
+        return cls(**made)
+
+
+# -------------------------------------------------------------------------------------------------------------- rows
+
+
+def kept(folder: Path) -> dict[str, Row]:
+    """The rows that the folder has, by recipe."""
+    path = folder / ROWS
+    if not path.exists():
+        return {}
+    return {row["recipe"]: Row.from_dict(row) for row in json.loads(path.read_text(encoding="utf-8"))["recipes"]}
+
+
+def keep(folder: Path, row: Row) -> None:
+    """Put a row in the place of the recipe's old one, in the order of the recipes."""
+    rows = {**kept(folder), row.recipe: row}
+    ordered = [rows[name] for name in RECIPES if name in rows]
+    path = folder / ROWS
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ",\n".join(json.dumps(one.to_dict()) for one in ordered)
+    replace_file(path, f'{{"data": "{DATA}", "recipes": [\n{lines}\n]}}\n'.encode())
+
+
+def ranked(rows: Sequence[Row]) -> list[Row]:
+    """By coverage, the best first."""
+    return sorted(rows, key=lambda row: -row.figures["coverage"][0])
+
+
+def measure(
+    names: Sequence[str],
+    folder: Path,
+    runs: Path,
+    *,
+    seed: int = 0,
+    kimg: float | None = None,
+    anew: bool = False,
+    each: Callable[[Row], None] = lambda row: None,
+) -> list[Row]:
+    """Train, sample, measure and time each recipe; rows and pictures go to ``folder``, run folders to ``runs``.
+
+    A recipe whose row is there for the same command is left as it is, unless ``anew``; a run that was stopped goes on.
+    ``kimg`` replaces the length of every run. ``each`` hears of a row once it is kept. Raises BadInput.
+    """
+    names = [name.lower().replace("_", "-") for name in names]
+    for name in names:
+        find(name)
+    if kimg is not None and not kimg > 0:
+        raise BadInput(f"--kimg must be above 0, got {kimg}")
+    allocator.keep_freed_blocks()
+    told = _Told(names)
+    rows = []
+    for name in names:
+        options = {**plan(name).options, **({} if kimg is None else {"total_kimg": kimg})}
+        line = command(name, options, seed)
+        row = kept(folder).get(name)
+        if row is None or row.command != line or anew:
+            told.begin(name, line)
+            run = _trained(name, options, seed, runs / f"{name}-{zlib.crc32(line.encode()):08x}")
+            row = _row(name, line, run, folder / PICTURES / f"{name}.png")
+            row = dataclasses.replace(row, speed=speed(name, options))
+            keep(folder, row)
+        rows.append(row)
+        each(row)
+        told.end(name)
+    return rows
+
+
+def time_again(names: Sequence[str], folder: Path, each: Callable[[Row], None] = lambda row: None) -> list[Row]:
+    """Only the speed anew, of recipes whose rows are there."""
+    rows, found = [], kept(folder)
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise BadInput(f"{folder / ROWS} has no row for {', '.join(missing)}: run without --speed first")
+    allocator.keep_freed_blocks()
+    for place, name in enumerate(names, 1):
+        print(f"[{place}/{len(names)}] {name}: a dozen steps and more", file=sys.stderr, flush=True)
+        rows.append(dataclasses.replace(found[name], speed=speed(name, plan(name).options)))
+        keep(folder, rows[-1])
+        each(rows[-1])
+    return rows
+
+
+def _trained(name: str, options: dict[str, Any], seed: int, path: Path) -> Run:
+    """A finished run of that command: the one there, the one there gone on with, or a new one."""
+    state = Folder(path).read("run.json").get("state") if (path / "run.json").exists() else None
+    if state == "finished":
+        return Run(path)
+    if state is not None and (path / "checkpoints").is_dir() and any((path / "checkpoints").iterdir()):
+        return resume(path, console=Console())
+    if path.exists():  # killed before its first checkpoint: nothing to go on from
+        path = path.with_name(f"{path.name}-{time.time_ns()}")
+    return train(name, DATA, path, console=Console(), seed=seed, **keywords(find(name), options))
+
+
+def _row(name: str, line: str, run: Run, picture: Path) -> Row:
+    gan = load(run.path)
+    sheet, rows = draw(gan)
+    images.save_png(sheet, picture)
+    found = evaluate(run.path, n=N, write=False)
+    described, last = Folder(run.path).read("run.json"), run.metrics[-1]
+    generated, real = (_intervals(found["rows"][key]) for key in ("generated", "real (other half)"))
+    return Row(
+        recipe=name, command=line, seed=Folder(run.path).read("config.json")["train"]["seed"], kimg=last["kimg"],
+        seconds=last["seconds"], threads=int(described["versions"]["threads"]), precision=described["precision"],
+        torch=described["versions"]["torch"], parameters=_parameters(name, run), figures=generated, floor=real,
+        protocol=found["protocol"], picture=rows,
+    )  # fmt: skip
+
+
+def _intervals(values: dict[str, dict[str, float]]) -> dict[str, Interval]:
+    """Figures without the name of their features, at 4 digits."""
+    return {
+        key: tuple(float(f"{value[part]:.4g}") for part in ("value", "low", "high"))  # type: ignore[misc]
+        for full, value in values.items()
+        if (key := full.split("_")[0]) in FIGURES
+    }
+
+
+def _parameters(name: str, run: Run) -> dict[str, int]:
+    from ganloom import config
+
+    module = find(name)
+    described = Folder(run.path).read("config.json")["config"]
+    with torch.device("meta"):
+        gan = module.MODEL(config.from_dict(module.Config, described))
+    return {net: sum(p.numel() for p in getattr(gan, net).parameters()) for net in "GD"}
+
+
+# ----------------------------------------------------------------------------------------------------------- pictures
+
+
+def draw(gan: GAN) -> tuple[Any, str]:
+    """Samples of the first seeds, nothing picked, and what the rows are: classes or codes where the model has them."""
+    classes = int(getattr(gan.cfg, "n_classes", 0) or 0)
+    if classes:
+        columns, rows = images.class_rows(SHOWN, classes)
+        c = torch.tensor(rows).repeat_interleave(columns)
+        return images.grid(gan.generate(len(c), seed=0, c=c).cpu(), columns, 1, 1), "one class a row"
+    coded, codes = getattr(gan, "coded", None), getattr(gan.cfg, "categories", ())
+    if coded is None or not codes:
+        return images.grid(gan.generate(SHOWN, seed=0).cpu(), 8, 1, 1), ""
+    columns, rows = images.class_rows(SHOWN, codes[0])
+    randomness.seed_all(0)
+    noise = gan.z(columns)
+    z = torch.cat([coded(noise, category=value) for value in rows])
+    return images.grid(
+        gan.generate(z=z).cpu(), columns, 1, 1
+    ), "one value of the categorical code a row, equal noise in a column"
+
+
+# -------------------------------------------------------------------------------------------------------------- speed
+
+
+def speed(name: str, options: dict[str, Any], rounds: int = 3) -> Speed:
+    """Time a dozen training steps and more, at the end of the run (a network that grows has its full size there)."""
+    load_now = os.getloadavg()[0] if hasattr(os, "getloadavg") else -1.0
+    settings = keywords(find(name), options)
+    device = choose_device("auto")
+    gan, data = prepare(name, DATA, **settings)
+    precision = choose_precision("auto", device, gan)
+    trainer = trainer_of(gan, data, device, precision)
+    end = int(1000 * float(settings.get("total_kimg", 0.0)))
+    trainer.load_state(trainer.tensors(), trainer.state() | {"nimg": end})
+    before, begun = trainer.nimg, trainer.step
+    cycle = cycle_of([phase.lazy for phase in trainer.phases])
+    times = contest(
+        {"step": clock(trainer.train_step, lambda: machine.wait(device))}, rounds, cycle=cycle, seconds=10.0
+    )["step"]
+    images_a_step = (trainer.nimg - before) / (trainer.step - begun)
+    seconds = sorted(times)[len(times) // 2]
+    return Speed(
+        float(f"{images_a_step / seconds:.3g}"), machine.name(device), torch.get_num_threads(), round(load_now, 1),
+        precision, torch.__version__,
+    )  # fmt: skip
+
+
+# ----------------------------------------------------------------------------------------------------------- progress
+
+
+class _Told:
+    """Which recipe is trained and how long all will take yet, on stderr; each run shows its own progress below."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names, self.done, self.spent = list(names), 0.0, 0.0
+        self.begun = 0.0
+
+    def begin(self, name: str, line: str) -> None:
+        self.begun = time.perf_counter()
+        place = self.names.index(name)
+        left = f", about {self.spent / self.done * (len(self.names) - place) / 60:.0f} min left" if self.done else ""
+        print(f"[{place + 1}/{len(self.names)}] {line}{left}; Ctrl-C stops, the same command goes on", file=sys.stderr)
+
+    def end(self, name: str) -> None:
+        if self.begun:
+            self.done, self.spent = self.done + 1, self.spent + time.perf_counter() - self.begun
+            self.begun = 0.0

@@ -1,0 +1,59 @@
+"""ganloom bench recipes ..."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ganloom.cli.parse import parse
+from ganloom.cli.say import table
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Train recipes on fashion-10k for minutes each, with the flags of the doc pages; draw samples, measure them, time steps."""
+
+    recipe: tuple[str, ...] = ()
+    """Which recipes, one or more; none: all."""
+    out: str = "runs/recipes"
+    """Folder of results/recipes.json and images/recipes/NAME.png; `docs` in a checkout brings the doc pages up to date."""
+    runs: str = "runs/recipes"
+    """Folder of the run folders. A run that was stopped goes on from there."""
+    seed: int = 0
+    """Of training."""
+    kimg: float | None = None
+    """Thousands of images of every run. None: as each recipe's page says."""
+    anew: bool = False
+    """Also recipes whose row is there already for the same command."""
+    speed: bool = False
+    """Only time training steps anew, for the rows that are there: on an idle machine."""
+    json: bool = False
+    """One JSON object on stdout."""
+
+
+def run(argv: Sequence[str]) -> None:
+    """Parse, train and measure, print."""
+    args = parse(Arguments, argv, "bench recipes")
+    from ganloom.bench import zoo
+    from ganloom.recipes import RECIPES
+
+    folder = Path(args.out)
+    if args.speed:
+        rows = zoo.time_again(args.recipe or tuple(zoo.kept(folder)), folder)
+    else:
+        rows = zoo.measure(
+            args.recipe or tuple(RECIPES), folder, Path(args.runs), seed=args.seed, kimg=args.kimg, anew=args.anew
+        )
+    if args.json:
+        print(json.dumps({"recipes": [row.to_dict() for row in rows]}))
+        return
+    print(table([_line(row) for row in zoo.ranked(rows)]))
+    print(f"wrote {folder / zoo.ROWS} and {folder / zoo.PICTURES}/")
+    print("next: ganloom train RECIPE DATA        ganloom recipes")
+
+
+def _line(row: Any) -> dict[str, str]:
+    cells = {name: "{:.3g} [{:.3g}, {:.3g}]".format(*row.figures[name]) for name in ("coverage", "precision", "fd")}
+    speed = "" if row.speed is None else f"{row.speed.img_per_s:g}"
+    return {"recipe": row.recipe, **cells, "kimg": f"{row.kimg:g}", "s": f"{row.seconds:.0f}", "img/s": speed}
