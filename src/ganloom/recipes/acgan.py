@@ -10,6 +10,12 @@ Networks of appendix A for CIFAR-10 (table 2): G a dense layer to 4x4x384, trans
 BatchNorm and ReLU between; D six 3x3 convolutions of 16 to 512 channels with strides 2, 1, 2, 1, 2, 1, BatchNorm behind
 all but the first, LeakyReLU 0.2 and dropout 0.5.
 
+About: D has a second head that names the class, and both networks are rewarded when it is right. Against cgan the label
+never enters D: that it must be read off the picture is what makes G obey it. Use it when class identity matters more
+than variety, or when a classifier is wanted as a by-product. Watch variety within a class: the reward favours pictures
+that are easy to name, and with many classes it narrows what is made. In 2016 it gave ImageNet samples of 128 px that
+held together; projection discriminators (2018) replaced it, and its head returned in ReACGAN (2021).
+
 Departures from the paper: one model for all classes (the paper trains 100 ImageNet models of ten classes); no noise on
 D's activations (the paper searches over 0, 0.1 and 0.2); the learning rate is the middle one of its three.
 """

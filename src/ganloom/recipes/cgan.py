@@ -9,6 +9,12 @@ networks (the label as constant maps beside the picture). There the label may al
 ``d_condition="projection"``: D(x, c) = w h(x) + e(c) h(x)                (Miyato & Koyama 2018, arXiv:1802.05637, eq. 3)
 ``g_condition="norm"``: each class has its own gain and bias in G's BatchNorm (Dumoulin et al. 2017, arXiv:1610.07629)
 
+About: G and D are both told the class, so that one asks for a class and gets it. The loss is the first GAN's on pairs
+of picture and label: D also rejects a good picture with the wrong label. Use it wherever labels exist, because besides
+control they make the task easier and the samples more varied. Watch whether the label is obeyed (the rows of the grid)
+and whether samples within a class repeat. It came a few months after the first GAN, in 2014; projection and conditional
+norms, offered here as options, are how later papers let the label in.
+
 Departures from the paper: Adam in place of SGD, no maxout and no dropout; "conv" is the default because pictures are.
 """
 

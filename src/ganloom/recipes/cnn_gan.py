@@ -10,6 +10,12 @@ with its default betas, batch 256. ``norm=False`` is the variant of other tutori
 What differs from DCGAN: no BatchNorm in D but dropout; LeakyReLU in G too; 5x5 kernels; the frameworks' own initial
 weights (Glorot's uniform) and beta1 0.9 in place of N(0, 0.02) and 0.5; a widening by one layer of stride 1 at the base.
 
+About: The GAN that a beginner's page builds first: convolutions in place of dense layers, and otherwise little thought.
+Against the dense gan it knows that neighbouring pixels belong together, so edges are clean where dense layers leave
+grain. Use it to follow a tutorial and to see what DCGAN's rules add; dcgan takes the same time and is the better start.
+Watch its slow rate of 1e-4 with beta1 0.9: it needs many steps, and dropout in D is all that keeps D back. It has no
+paper of its own; the tutorials made it the GAN that many run first.
+
 Departures from the tutorial: any picture size, by more or fewer doublings; the last layer of G has a bias, and
 BatchNorm's running statistics move by 0.1 a step (Keras: 0.01).
 """

@@ -4,6 +4,13 @@ D minimises softplus(-D(x)) + softplus(D(G(z))), G minimises softplus(-D(G(z))),
 Strided convolutions in place of pooling, BatchNorm in both networks except at G's output and D's input, ReLU in G and
 LeakyReLU 0.2 in D, tanh output, weights N(0, 0.02), Adam 2e-4 with beta1 0.5, batch 128 (sec. 3 and 4).
 
+About: A short list of rules under which a convolutional GAN trains at all: strides in place of pooling, BatchNorm, no
+dense hidden layers, ReLU in G and LeakyReLU in D. The loss is the old one; only the networks and Adam's settings
+changed. Use it as a fast baseline up to 64 px, and as the body into which other losses are put. Watch for repeated
+samples: BatchNorm in D ties a batch together and hides collapse in the losses, so look at the grids and at recall. In
+late 2015 it made GANs usable and its latent arithmetic made them known; its layers are still the body of many recipes
+here.
+
 Departures from the paper: ``width`` 64 as in the authors' Torch code (the paper's figure 1 has 128); latents are normal,
 not uniform (``uniform_z`` puts them back); no weight decay (the Theano code has 1e-5).
 """

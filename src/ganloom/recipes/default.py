@@ -13,6 +13,13 @@ Networks: doubling and halving convolutions with LeakyReLU 0.2; BatchNorm in G o
 the mean standard deviation over groups of 4 samples as an extra map near D's end (Karras et al. 2017, arXiv:1710.10196).
 The learning rate falls as the inverse of the images seen, so a run may be stopped, or made longer, at any time.
 
+About: The GAN to begin with when no paper is asked for: the plain non-saturating loss, kept stable by one penalty on
+D's gradient at real pictures. Against DCGAN it takes BatchNorm out of D, adds that penalty and a view of the whole
+batch, and uses labels where there are any. Choose it for small pictures, minutes and a CPU; choose sngan, sagan or
+biggan for larger pictures and a GPU. Watch gamma: far too small, D runs away from G and samples repeat; far too large,
+D grows blind and samples stay blurred. The penalty is of 2018 and, taken every 16th step, carried StyleGAN2 (2019) and
+what followed it.
+
 Departures: this is no paper's model. The numbers were chosen on Fashion-MNIST at 28 px for coverage after 300 seconds of
 one core; gamma grows with the number of pixels as StyleGAN2-ADA's rule has it (arXiv:2006.06676, app. C).
 """

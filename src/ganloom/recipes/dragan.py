@@ -4,6 +4,12 @@ D minimises softplus(-D(x)) + softplus(D(G(z))) + gp_weight * E[(|grad D(x')| - 
 G minimises softplus(-D(G(z)))
 Gradients are held at 1 around real data only, where sharp ones go with collapse to a mode; one step of D for one of G.
 
+About: D's gradient is held at 1 just around the real data, on the view that sharp peaks there go with collapse. Against
+wgan-gp the loss stays the ordinary one, D is updated once a step, and the penalty never looks at fakes. Use it as a
+cheaper and easier stabiliser than wgan-gp for a DCGAN-like body. Watch the scale of the noise, which is measured in the
+data's spread: it suits pictures of high contrast and should shrink for others. It is of 2017, one of the first works to
+see GAN training as a game and not as the descent of a divergence.
+
 Departures from the paper: x' is drawn as the authors' program does, between x and x + 0.5 sd(x) U(0, 1), where the paper
 writes x + N(0, c I); D has no BatchNorm (``d_norm`` puts it back), because with it a sample's gradient is not its own;
 Adam and batch are DCGAN's, whose networks these are (the authors' notebook, github.com/kodalinaveen3/DRAGAN, has 1e-4 with

@@ -7,6 +7,12 @@ f repaints the picture, its small version and one random quarter from D's featur
 what a picture is (sec. 3.2). G: skip-layer excitation (sec. 3.1). T: DiffAugment (Zhao et al. 2020, arXiv:2006.10738), on
 both sizes. For a hundred to a few thousand pictures; trains from the first minutes.
 
+About: A light GAN for a hundred to a few thousand pictures. Low-resolution maps gate high-resolution ones in G, and D
+must be able to repaint a real picture from its features, which keeps it from learning a few pictures by heart; both see
+augmented pictures only. Use it when data are few and 256 px or more are wanted within hours on one GPU. Watch for
+pictures that copy the data: compare samples with their nearest real neighbours. It is of 2021 and one of the standard
+baselines for few-shot synthesis, beside StyleGAN2-ADA.
+
 Departures from the paper: the repainted pictures are compared pixel by pixel (mean absolute difference) and not by a
 perceptual network, which would have to be downloaded; margins of the hinge are 1 (the code draws them from 0.8 to 1); below
 128 px the excitation spans as many doublings as there are; in ``generate`` the injected noise is fixed.

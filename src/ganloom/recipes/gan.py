@@ -8,6 +8,12 @@ written on logits: D minimises softplus(-D(x)) + softplus(D(G(z))), G minimises 
 BatchNorm, D 784-512-256-1, Adam. ``body="paper"`` is the MNIST model of 2014: G with two ReLU layers of 1200 and a
 sigmoid output over uniform noise, D with two maxout layers of 240 x 5 under dropout, SGD with momentum.
 
+About: Two networks play against each other: G makes samples from noise, D says how real they look, and each learns from
+the other's mistakes. Nothing is changed here, everything later changes this: no likelihood is computed and no Markov
+chain is run, which was new. Use it to learn how a GAN works, on 28 px pictures or on points; for pictures worth keeping
+use convolutions. Watch the logits: when D(real) and D(fake) part for good, G learns little, and when samples repeat,
+modes have been dropped. It is the paper of 2014 with which the field begins.
+
 Departures from the paper: the paper's slow growth of momentum (0.5 to 0.7) and decay of the learning rate are left out,
 and layers start as torch starts them. "dense" has no paper.
 """

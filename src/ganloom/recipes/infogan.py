@@ -11,6 +11,12 @@ Networks for MNIST (appendix C.1): G 1024, 7x7x128, transposed 4x4 convolutions 
 Learning rates, batch, codes, weights and layers are those of github.com/openai/InfoGAN (launchers/run_mnist_exp.py), whose
 LeakyReLU has 0.01 where the paper has 0.1.
 
+About: A part of the noise is set aside as codes, and G is made to use them so that they can be read back from the
+picture. Only a small head on D and one more term are new; no label is used, yet a category may turn out to be a class
+and a number to be slant or width. Use it to look for the factors of unlabelled data, or for handles on what is made.
+Watch whether a code means anything: which factor it takes is chance, and a code can be read back and still mean a
+mixture. It is of 2016, an early and much cited work on disentangled codes, beside beta-VAE.
+
 Departures from the paper: tanh in place of a sigmoid, for data in [-1, 1]; Q's normals keep sd 1 as in the authors'
 program, where the paper lets Q say it.
 """

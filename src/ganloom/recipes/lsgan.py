@@ -8,8 +8,14 @@ b - a = 2 the optimum is the Pearson chi^2 divergence (eq. 8). D's output is a p
 ``body="paper"`` is the model of figure 3: z of 1024, 5x5 kernels, BatchNorm; G has an extra convolution at each of its
 coarse sizes. Fewer doublings than the paper's four (112 px) keep the top of the network. ``body="dcgan"`` is DCGAN's.
 
-Departures from the paper: the learning rate is its 2e-4 (HWDB), not the 1e-3 of its LSUN models (2e-4, beta1 0.5 and batch 64
-also in github.com/xudonmao/LSGAN, stability_comparison); weights start at
+About: D is a regression towards 1 and 0 in place of a classifier, so a fake far on the right side of the border still
+pulls G. Only the loss changes, from cross-entropy to squares; D has no sigmoid. Use it as a drop-in loss where the
+plain one saturates; networks and rates stay. Watch the size of the logits: squares punish outliers, and D can swing
+when the rate is high. It is of 2016, one of the first losses proposed against vanishing gradients, and lived on in
+CycleGAN and pix2pixHD.
+
+Departures from the paper: the learning rate is its 2e-4 (HWDB), not the 1e-3 of its LSUN models; 2e-4, beta1 0.5 and
+batches of 64 are also in github.com/xudonmao/LSGAN (stability_comparison); weights start at
 N(0, 0.02) as DCGAN's do, latents are normal (the paper does not say).
 """
 

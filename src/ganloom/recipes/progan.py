@@ -8,6 +8,12 @@ What is in use follows the clock ``kimg`` (a model without one is finished, at f
 fade begins or ends, and the batch is the larger the coarser the grid. A run shorter than ``stage_kimg`` x 2 x doublings ends
 before the full size: for small pictures and short runs give a smaller ``stage_kimg``.
 
+About: Training starts with tiny pictures and the networks grow: each doubling is faded in once the coarser one works.
+Coarse structure is thus learned fast and early, and equalised learning rates, pixel norm and a view of the batch keep
+both networks in balance. Use it to reach high resolutions when memory and time are short at the start; StyleGAN2's
+networks without growing have since done better. Watch the fades: the loss jumps at each, and a run that ends early ends
+at a small size. It is of 2017 and made the first convincing 1024 px faces.
+
 Departures from the paper: one learning rate (the authors' code on one device; 1.5e-3 to 3e-3 on eight from 128 px on); no
 AC-GAN term for labelled data; the first layer's bias is one a pixel; samples are clipped to [-1, 1] when drawn.
 """

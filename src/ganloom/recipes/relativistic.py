@@ -9,6 +9,12 @@ G's loss also pushes real logits down relative to the fakes', so it is given rea
 ``gamma`` > 0 adds R1 + R2 each step, gamma / 2 (E|grad D(x)|^2 + E|grad D(G(z))|^2), and takes BatchNorm out of D: with
 "paired" that is the loss of R3GAN (Huang et al. 2024, arXiv:2501.05441), which does not converge without both.
 
+About: D no longer says how real a picture is but how much more real than a picture of the other kind. Both losses then
+see real and fake, and G's also pushes the real ones down, as a drop in the share of real among all samples would ask.
+Use it as a drop-in loss; with ``pairing="paired"`` and ``gamma`` it becomes the loss of R3GAN. Watch that G's step
+needs real pictures too, and that "paired" without the penalties need not converge. It is of 2018, was taken up by
+ESRGAN at once, and came back in 2024 as the base of R3GAN.
+
 Departures from the paper: DCGAN's networks without the spectral norm of its CIFAR-10 runs.
 """
 

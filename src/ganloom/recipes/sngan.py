@@ -10,6 +10,12 @@ Discriminator", Miyato & Koyama 2018, arXiv:1802.05637; fakes of both steps have
 Without ``pyramid`` the residual networks are those of CIFAR-10 (table 4: G 256 channels, D 128); with it those of STL-10
 and ImageNet, whose channels double towards the base (width 64).
 
+About: Each weight of D is divided by its largest singular value, so D's slope is bounded by construction and at almost
+no cost. Against wgan-gp there is no penalty, no second derivative and no weight to choose; the hinge loss takes the
+place of Wasserstein's. Use it as the first choice for residual networks, and with labels through its projection
+discriminator. Watch G's step: D that is bounded so strongly needs either several updates (5 here) or a higher rate of
+its own. It is of 2018; sagan and biggan are built on it, and spectral norm became a standard part beyond GANs.
+
 Departures from the paper: the learning rate decays over 16,000 kimg, the images of 50,000 steps of G, whatever the length
 of the run; an average of G is kept.
 """

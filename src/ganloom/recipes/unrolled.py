@@ -9,6 +9,12 @@ The second term of G's gradient says how D would answer a move of G; it needs se
 drops it: G then plays against the D of K steps ahead as if that were fixed. ``steps=0`` is the ordinary GAN. The inner D
 is a function of D's weights that lives in the loss alone: neither D nor its running statistics are touched by it.
 
+About: G is trained against the D that would answer it some steps later, so that jumping to one mode no longer pays. The
+loss is the ordinary one; new is that G's gradient runs through D's next updates, by differentiating through them. Use
+it on small data to study mode collapse; each step costs 2 K more passes of D and their second derivatives. Watch
+``inner_lr``: at 0 it is a GAN, and too large the inner D is nonsense. It is of 2016 and is cited more than used:
+penalties cure the same sickness (docs/known-truth.md) for less.
+
 Departures from the paper: G minimises the non-saturating -E[log D^K(G(z))], because f saturates on pictures (fashion-10k,
 width 8, K = 3: the norm of G's gradient fell from 3.1 to 0.07 within 20 kimg); ``g_loss="minimax"`` is the paper's f.
 ``inner="adam"`` starts its moments afresh in each G step (the authors' program goes on from D's own), and its first steps

@@ -11,6 +11,13 @@ after that (``warm_steps=0`` leaves all of it out: with a batch of 64 the first 
 
 ``body="dcgan"`` is the DCGAN architecture; "mlp" the fully connected ReLU network of 4 layers with 512 units (sec. 4.3).
 
+About: D becomes a critic whose difference between real and fake estimates a distance between distributions that is
+smooth even where these do not overlap. The sigmoid and the logarithm go, the critic's weights are clipped to bound its
+slope, it is trained more than G, and RMSprop stands in for Adam. Use it to study the idea or where a loss is wanted
+that falls as samples improve; for results take wgan-gp. Watch the clip: too small and gradients vanish, too large and
+the critic needs long to settle; either way it learns simple functions only. In 2017 it changed how the field thought
+about the loss, and its own authors called clipping a terrible way to get there.
+
 Departures from the paper: the extra updates keep running squares of their own in RMSprop, one set for the start and one
 for each 500th step, for an optimizer belongs to its phase; the first of the extra updates sees the step's first batch
 again (99 fresh batches of 100). Weights are clipped after each update, as in algorithm 1 (the program clips before).
