@@ -1,11 +1,12 @@
-"""Writes docs/overview.md, docs/recipes.md, docs/api.md and docs/commands.md from the docstrings; --check compares."""
+"""Writes docs/overview.md, recipes.md and recipes/, api.md and commands.md from the docstrings; --check compares."""
 
 import ast
-import dataclasses
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from recipe_pages import measured, recipe, recipes
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE, DOCS = ROOT / "src" / "ganloom", ROOT / "docs"
@@ -43,49 +44,6 @@ def overview() -> str:
 def first_paragraph(text: str) -> str:
     """The first paragraph, on one line."""
     return " ".join(text.split("\n\n")[0].split())
-
-
-def recipes() -> str:
-    """The table of recipes, and each one's own words and fields."""
-    from ganloom.config import to_dict
-    from ganloom.recipes import RECIPES
-
-    lines = ["# The recipes\n", "| recipe | what | paper | needs labels |", "|---|---|---|---|"]
-    for name, module in RECIPES.items():
-        needs = "yes" if getattr(module.Config(), "n_classes", 0) else "no"
-        lines.append(f"| [{name}](#{name}) | {module.TITLE} | {module.PAPER} | {needs} |")
-    for name, module in RECIPES.items():
-        file = Path(str(module.__file__)).name
-        lines += [f"\n## {name}\n", f"`ganloom train {name} DATA` · `src/ganloom/recipes/{file}`\n"]
-        lines += ["```text", (module.__doc__ or "").strip(), "```\n", "| field | default | what |", "|---|---|---|"]
-        docs = field_docs(Path(str(module.__file__)), "Config")
-        plain = to_dict(module.Config())
-        for field in dataclasses.fields(module.Config):
-            value = plain[field.name]
-            shown = value if not isinstance(value, dict) else optimizer(value)
-            lines.append(f"| `{field.name}` | `{shown}` | {docs.get(field.name, '').replace('|', '/')} |")
-    return "\n".join(lines) + "\n"
-
-
-def optimizer(value: dict[str, object]) -> str:
-    """An optimizer in a table's cell: its kind, rate and betas."""
-    parts = [f"lr={value['lr']}"] + [f"{k}={value[k]}" for k in ("betas", "momentum") if k in value]
-    return f"{value['type']}({', '.join(parts)}{', schedule' if value.get('schedule') else ''})"
-
-
-def field_docs(path: Path, name: str) -> dict[str, str]:
-    """The docstrings that stand below a dataclass's fields."""
-    found: dict[str, str] = {}
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            for field, text in zip(node.body, node.body[1:], strict=False):
-                if (
-                    isinstance(field, ast.AnnAssign)
-                    and isinstance(text, ast.Expr)
-                    and isinstance(text.value, ast.Constant)
-                ):
-                    found[ast.unparse(field.target)] = " ".join(str(text.value.value).split())
-    return found
 
 
 def api() -> str:
@@ -146,16 +104,25 @@ def said(*words: str) -> str:
     return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
 
 
+def pages() -> dict[Path, str]:
+    """Every file that is written, with its text."""
+    from ganloom.recipes import RECIPES
+
+    made = {"overview.md": overview(), "recipes.md": recipes(), "api.md": api(), "commands.md": commands()}
+    made |= {f"recipes/{name}.md": recipe(name) for name in RECIPES}
+    found = {DOCS / name: NOTE + text.rstrip() + "\n" for name, text in made.items()}
+    return found | {SOURCE / "recipes" / "measured.json": measured()}
+
+
 def main() -> int:
     """Write the pages, or with --check say which are not what they would be."""
-    pages = {"overview.md": overview, "recipes.md": recipes, "api.md": api, "commands.md": commands}
     stale = []
-    for name, make in pages.items():
-        path, text = DOCS / name, NOTE + make().rstrip() + "\n"
-        if "--check" in sys.argv:
-            stale += [name] if not path.exists() or path.read_text(encoding="utf-8") != text else []
-        else:
+    for path, text in pages().items():
+        if "--check" not in sys.argv:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(path.name)
     if stale:
         print(f"docs are out of date: {', '.join(stale)}; run `make docs`")
     return 1 if stale else 0

@@ -231,7 +231,7 @@ def check_config(recipe: Recipe, tmp: Path) -> None:
     if isinstance(module, ModuleType):
         text = module.__doc__ or ""
         assert "arXiv:" in text and "Departures" in text, "the docstring names the paper (arXiv:...) and the departures"
-        assert module.TITLE and module.PAPER, "the module says TITLE and PAPER"
+        assert module.TITLE and module.PAPER and module.DATA, "the module says TITLE, PAPER and DATA"
 
 
 def check_nan(recipe: Recipe, tmp: Path) -> None:

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
 
 from ganloom.cli.parse import parse
 from ganloom.cli.say import table
@@ -11,7 +13,7 @@ from ganloom.recipes import RECIPES
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """List the recipes: name, paper, conditions, parameters at the recipe's own shape."""
+    """List the recipes: paper, data, conditions, parameters at the recipe's own shape, and measured speed."""
 
     json: bool = False
     """One JSON object on stdout."""
@@ -20,15 +22,22 @@ class Arguments:
 def run(argv: Sequence[str]) -> None:
     """Print the table."""
     args = parse(Arguments, argv, "recipes")
-    rows = [_row(name) for name in RECIPES]
+    speeds = json.loads((files("ganloom.recipes") / "measured.json").read_text(encoding="utf-8"))
+    rows = [_row(name, speeds.get(name)) for name in RECIPES]
     if args.json:
-        print(json.dumps({"recipes": rows}))
+        print(json.dumps({"recipes": [row | {"measured": speeds.get(row["recipe"])} for row in rows]}))
         return
     print(table(rows))
+    told = {f"{one['machine']}, {one['threads']} thread{'s' * (one['threads'] > 1)}" for one in speeds.values()}
+    if told:
+        print(
+            f"\nimg/s: real images a second in training on fashion-10k, networks cut down as docs/recipes/ says, on "
+            f"{', '.join(sorted(told))}; `ganloom plan DATA NAME` measures yours"
+        )
     print("\nnext: ganloom train RECIPE DATA        ganloom train RECIPE --help")
 
 
-def _row(name: str) -> dict[str, str]:
+def _row(name: str, measured: dict[str, Any] | None) -> dict[str, str]:
     import torch
 
     module = RECIPES[name]
@@ -40,8 +49,10 @@ def _row(name: str) -> dict[str, str]:
         "recipe": name,
         "what": module.TITLE,
         "paper": module.PAPER,
+        "data": module.DATA,
         "labels": "no" if not hasattr(cfg, "n_classes") else "needs" if cfg.n_classes else "uses",
         "shape": "x".join(map(str, cfg.shape)),
         "G": f"{g:.2f} M",
         "D": f"{d:.2f} M",
+        "img/s": f"{measured['img_per_s']:g}" if measured else "",
     }

@@ -3,10 +3,13 @@
 D minimises ...                                                                                   (eq. ...)
 G minimises ...
 
+About: what it is in five sentences: the idea; what is new against its kin; when to use it; what to watch; what became
+of it.
+
 Departures from the paper: ...
 
 (To add a recipe: copy this file to recipes/your_name.py, make it the paper's, and add one line to _FILES in
-recipes/__init__.py. The command line, the conformance suite and the table in the docs then know it.)
+recipes/__init__.py. The command line, the conformance suite and its page in the docs then know it.)
 """
 
 from dataclasses import dataclass
@@ -19,6 +22,7 @@ from ganloom.networks import dcgan
 
 TITLE = "What it is in a few words"
 PAPER = "Authors et al. YEAR, arXiv:0000.00000"
+DATA = "what the paper's numbers are for"
 KIMG = 500.0  # the length of a run that does not say its own, thousands of images
 
 

@@ -33,6 +33,7 @@ from ganloom.losses import nonsaturating
 
 TITLE = "Auxiliary classifier GAN"
 PAPER = "Odena et al. 2016, arXiv:1610.09585"
+DATA = "CIFAR-10"
 KIMG = 5000.0  # the length of a run that does not say its own, thousands of images: 50,000 steps (appendix A)
 
 

@@ -34,6 +34,7 @@ from ganloom.networks.autoencoder import Decoder, Rebuilder
 
 TITLE = "BEGAN: boundary equilibrium"
 PAPER = "Berthelot et al. 2017, arXiv:1703.10717"
+DATA = "faces"
 KIMG = 3200.0  # the length of a run that does not say its own, thousands of images: 200,000 steps
 
 

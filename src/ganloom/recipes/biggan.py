@@ -40,6 +40,7 @@ from ganloom.norms import StandingBatchNorm, batch_norm_eps, standing_statistics
 
 TITLE = "BigGAN and BigGAN-deep"
 PAPER = "Brock et al. 2018, arXiv:1809.11096"
+DATA = "ImageNet"
 KIMG = 2000.0  # the length of a run that does not say its own, thousands of images
 
 

@@ -30,6 +30,7 @@ from ganloom.networks import dcgan, dense
 
 TITLE = "Conditional GAN"
 PAPER = "Mirza & Osindero 2014, arXiv:1411.1784"
+DATA = "MNIST"
 KIMG = 500.0  # the length of a run that does not say its own, thousands of images
 
 

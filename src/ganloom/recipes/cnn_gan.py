@@ -32,6 +32,7 @@ from ganloom.losses import nonsaturating
 
 TITLE = "The tutorials' convolutional GAN"
 PAPER = "tutorials, after Radford et al. 2015, arXiv:1511.06434"
+DATA = "MNIST"
 KIMG = 3000.0  # the length of a run that does not say its own, thousands of images: 50 epochs of 60,000
 
 

@@ -26,6 +26,7 @@ from ganloom.networks import dcgan
 
 TITLE = "Deep Convolutional GAN"
 PAPER = "Radford et al. 2015, arXiv:1511.06434"
+DATA = "LSUN"
 KIMG = 500.0  # the length of a run that does not say its own, thousands of images
 
 

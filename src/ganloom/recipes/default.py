@@ -38,6 +38,7 @@ from ganloom.losses import nonsaturating
 
 TITLE = "Small modern GAN: non-saturating, R1"
 PAPER = "Mescheder et al. 2018, arXiv:1801.04406"
+DATA = "any small pictures"
 KIMG = 100.0  # the length of a run that does not say its own, thousands of images
 
 

@@ -28,6 +28,7 @@ from ganloom.networks import dcgan
 
 TITLE = "DRAGAN: gradient penalty around the data"
 PAPER = "Kodali et al. 2017, arXiv:1705.07215"
+DATA = "CIFAR-10"
 KIMG = 500.0  # the length of a run that does not say its own, thousands of images
 
 

@@ -31,6 +31,7 @@ from ganloom.networks.autoencoder import ConvRebuilder
 
 TITLE = "Energy-based GAN with pulling-away term"
 PAPER = "Zhao et al. 2016, arXiv:1609.03126"
+DATA = "LSUN, CelebA"
 KIMG = 500.0  # the length of a run that does not say its own, thousands of images
 
 

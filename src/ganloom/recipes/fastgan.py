@@ -32,6 +32,7 @@ from ganloom.networks import fastgan
 
 TITLE = "FastGAN, for few pictures"
 PAPER = "Liu et al. 2021, arXiv:2101.04775"
+DATA = "100 to 5,000 pictures"
 KIMG = 400.0  # the length of a run that does not say its own, thousands of images
 
 

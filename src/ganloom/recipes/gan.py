@@ -30,6 +30,7 @@ from ganloom.networks import dense
 
 TITLE = "Generative Adversarial Nets"
 PAPER = "Goodfellow et al. 2014, arXiv:1406.2661"
+DATA = "MNIST"
 KIMG = 500.0  # the length of a run that does not say its own, thousands of images
 
 

@@ -35,6 +35,7 @@ from ganloom.losses import nonsaturating
 
 TITLE = "InfoGAN: codes that are learned without labels"
 PAPER = "Chen et al. 2016, arXiv:1606.03657"
+DATA = "MNIST"
 KIMG = 640.0  # the length of a run that does not say its own, thousands of images: 50 x 100 batches of 128
 
 

@@ -32,6 +32,7 @@ from ganloom.networks import dcgan
 
 TITLE = "Least squares GAN"
 PAPER = "Mao et al. 2016, arXiv:1611.04076"
+DATA = "LSUN"
 KIMG = 500.0  # the length of a run that does not say its own, thousands of images
 
 

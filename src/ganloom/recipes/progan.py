@@ -34,6 +34,7 @@ from ganloom.networks import progressive
 
 TITLE = "Progressive growing"
 PAPER = "Karras et al. 2017, arXiv:1710.10196"
+DATA = "CelebA-HQ"
 KIMG = 12000.0  # the length of a run that does not say its own, thousands of images
 
 

@@ -30,6 +30,7 @@ from ganloom.networks import dcgan
 
 TITLE = "Relativistic GAN, average or paired"
 PAPER = "Jolicoeur-Martineau 2018, arXiv:1807.00734"
+DATA = "CIFAR-10"
 KIMG = 500.0  # the length of a run that does not say its own, thousands of images
 
 

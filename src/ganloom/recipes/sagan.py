@@ -29,6 +29,7 @@ from ganloom.norms import batch_norm_eps
 
 TITLE = "Self-attention GAN"
 PAPER = "Zhang et al. 2018, arXiv:1805.08318"
+DATA = "ImageNet"
 KIMG = 1000.0  # the length of a run that does not say its own, thousands of images
 
 

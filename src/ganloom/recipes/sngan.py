@@ -32,6 +32,7 @@ from ganloom.norms import batch_norm_eps
 
 TITLE = "Spectral normalisation, projection discriminator"
 PAPER = "Miyato et al. 2018, arXiv:1802.05957"
+DATA = "CIFAR-10"
 KIMG = 1000.0  # the length of a run that does not say its own, thousands of images
 
 

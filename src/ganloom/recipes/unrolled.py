@@ -39,6 +39,7 @@ from ganloom.precision import full_precision
 
 TITLE = "Unrolled GAN"
 PAPER = "Metz et al. 2016, arXiv:1611.02163"
+DATA = "CIFAR-10"
 KIMG = 500.0  # the length of a run that does not say its own, thousands of images
 
 

@@ -37,6 +37,7 @@ from ganloom.networks import dcgan, dense
 
 TITLE = "Wasserstein GAN with weight clipping"
 PAPER = "Arjovsky et al. 2017, arXiv:1701.07875"
+DATA = "LSUN"
 KIMG = 1000.0  # the length of a run that does not say its own, thousands of images
 
 

@@ -29,6 +29,7 @@ from ganloom.networks import dcgan, dense, resnet
 
 TITLE = "Wasserstein GAN with gradient penalty"
 PAPER = "Gulrajani et al. 2017, arXiv:1704.00028"
+DATA = "CIFAR-10"
 KIMG = 1000.0  # the length of a run that does not say its own, thousands of images
 
 

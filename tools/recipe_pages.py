@@ -1,0 +1,167 @@
+"""Pages of recipes: docs/recipes.md and docs/recipes/NAME.md from docstrings, and from figures that `bench recipes` left."""
+
+import ast
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+FIGURES = ROOT / "docs" / "results" / "recipes.json"
+WORDS = {
+    "coverage": "coverage", "precision": "precision", "recall": "recall", "density": "density", "fd": "Frechet distance",
+    "kd": "kernel distance",
+}  # fmt: skip
+
+
+def rows() -> dict[str, Any]:
+    """What `ganloom bench recipes --out docs` measured, by recipe."""
+    if not FIGURES.exists():
+        return {}
+    return {row["recipe"]: row for row in json.loads(FIGURES.read_text(encoding="utf-8"))["recipes"]}
+
+
+def measured() -> str:
+    """The file that `ganloom recipes` shows speeds from."""
+    kept = {
+        name: {
+            "kimg": row["kimg"],
+            "seconds": row["seconds"],
+            "coverage": row["figures"]["coverage"][0],
+            **row["speed"],
+        }
+        for name, row in rows().items()
+        if row["speed"]
+    }
+    return json.dumps(kept, indent=1) + "\n"
+
+
+def recipes() -> str:
+    """The table of all recipes."""
+    from ganloom.recipes import RECIPES
+
+    found = rows()
+    lines = [
+        "# The recipes\n",
+        "Each is one file that reads from top to bottom; its page has the equations, a picture, figures and every field. "
+        "Figures: trained on `fashion-10k` in minutes by `ganloom bench recipes`, most of them cut down for it (the page says "
+        "how), so the table says how a recipe starts on a small machine and not which is best.\n",
+        "| recipe | what | paper | needs labels | coverage | Frechet distance | training, s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, module in RECIPES.items():
+        needs = "yes" if getattr(module.Config(), "n_classes", 0) else "no"
+        row = found.get(name)
+        cells = [""] * 3 if row is None else [short(row, "coverage"), short(row, "fd"), f"{row['seconds']:.0f}"]
+        lines.append(
+            f"| [{name}](recipes/{name}.md) | {module.TITLE} | {module.PAPER} | {needs} | " + " | ".join(cells) + " |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def recipe(name: str) -> str:
+    """One recipe's page."""
+    from ganloom.bench.plans import plan
+    from ganloom.recipes import RECIPES
+
+    module, row = RECIPES[name], rows().get(name)
+    file = Path(str(module.__file__)).name
+    said = parts((module.__doc__ or "").strip())
+    lines = [
+        f"# {name}: {module.TITLE}\n",
+        f"{module.PAPER} · its numbers are for {module.DATA} · [`recipes/{file}`](../../src/ganloom/recipes/{file})\n",
+        said["about"] + "\n",
+        "## What it computes\n",
+        f"```text\n{said['body']}\n```\n",
+        "## Here\n",
+    ]
+    if row is None:
+        lines += [f"```sh\nganloom train {name} DATA\n```\n"]
+    else:
+        lines += shown(name, row, plan(name).why)
+    if said["departures"]:
+        lines += ["## Departures\n", said["departures"] + "\n"]
+    lines += ["## Fields\n", f"`ganloom train {name} --help`\n", "| field | default | what |", "|---|---|---|"]
+    return "\n".join([*lines, *fields(module)]) + "\n"
+
+
+def shown(name: str, row: dict[str, Any], why: str) -> list[str]:
+    """The command, the picture and the figures."""
+    real, made, protocol = row["floor"], row["figures"], row["protocol"]
+    speed = row["speed"]
+    lines = [
+        f"```sh\n{row['command']}\n```\n",
+        f"{why} `ganloom bench recipes --recipe {name}` does this and what follows: {row['kimg']:.0f} kimg in "
+        f"{row['seconds'] / 60:.1f} minutes with {threads(row['threads'])}, {row['precision']}, "
+        f"G {row['parameters']['G'] / 1e6:.2g} M and D {row['parameters']['D'] / 1e6:.2g} M parameters"
+        + (f"; {speed['img_per_s']:g} images a second on an idle {speed['machine']}" if speed else "")
+        + ".\n",
+        f"![samples of {name}](../images/recipes/{name}.png)\n",
+        f"*Samples of the first seeds, nothing picked{'; ' + row['picture'] if row['picture'] else ''}.*\n",
+        f"| {protocol['features']} features, {protocol['generated']:,} samples | {name} | real pictures |",
+        "|---|---|---|",
+    ]
+    return lines + [f"| {words} | {cell(made[key])} | {cell(real[key])} |" for key, words in WORDS.items()] + [""]
+
+
+def threads(count: int) -> str:
+    """So many of them."""
+    return "one thread" if count == 1 else f"{count} threads"
+
+
+def cell(values: list[float]) -> str:
+    """A value and its 95 % interval."""
+    return "{:.3g} [{:.3g}, {:.3g}]".format(*values)
+
+
+def short(row: dict[str, Any], key: str) -> str:
+    """The value alone."""
+    return f"{row['figures'][key][0]:.3g}"
+
+
+def parts(text: str) -> dict[str, str]:
+    """The docstring's paragraphs: what begins with About, with Departures, and the rest as it stands."""
+    found: dict[str, list[str]] = {"about": [], "departures": [], "body": []}
+    for paragraph in text.split("\n\n"):
+        word = paragraph.split()[0] if paragraph.split() else ""
+        kind = "about" if word == "About:" else "departures" if word.rstrip(":") == "Departures" else "body"
+        found[kind].append(paragraph if kind == "body" else " ".join(paragraph.split()))
+    return {
+        "about": re.sub(r"^About: ", "", " ".join(found["about"])),
+        "departures": " ".join(found["departures"]),
+        "body": "\n\n".join(found["body"]),
+    }
+
+
+def fields(module: Any) -> list[str]:
+    """The config's fields, a table row each."""
+    from ganloom.config import to_dict
+
+    docs, plain, lines = field_docs(Path(str(module.__file__)), "Config"), to_dict(module.Config()), []
+    for field in dataclasses.fields(module.Config):
+        value = plain[field.name]
+        told = value if not isinstance(value, dict) else optimizer(value)
+        lines.append(f"| `{field.name}` | `{told}` | {docs.get(field.name, '').replace('|', '/')} |")
+    return lines
+
+
+def optimizer(value: dict[str, object]) -> str:
+    """An optimizer in a table's cell: its kind, rate and betas."""
+    said = [f"lr={value['lr']}"] + [f"{k}={value[k]}" for k in ("betas", "momentum") if k in value]
+    return f"{value['type']}({', '.join(said)}{', schedule' if value.get('schedule') else ''})"
+
+
+def field_docs(path: Path, name: str) -> dict[str, str]:
+    """The docstrings that stand below a dataclass's fields."""
+    found: dict[str, str] = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            for field, text in zip(node.body, node.body[1:], strict=False):
+                if (
+                    isinstance(field, ast.AnnAssign)
+                    and isinstance(text, ast.Expr)
+                    and isinstance(text.value, ast.Constant)
+                ):
+                    found[ast.unparse(field.target)] = " ".join(str(text.value.value).split())
+    return found
