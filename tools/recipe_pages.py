@@ -95,11 +95,11 @@ def shown(name: str, row: dict[str, Any], why: str) -> list[str]:
         f"{why} `ganloom bench recipes --recipe {name}` does this and what follows: {row['kimg']:.0f} kimg in "
         f"{row['seconds'] / 60:.1f} minutes with {threads(row['threads'])}, {row['precision']}, "
         f"G {row['parameters']['G'] / 1e6:.2g} M and D {row['parameters']['D'] / 1e6:.2g} M parameters"
-        + (f"; {speed['img_per_s']:g} images a second on an idle {speed['machine']}" if speed else "")
+        + (f"; {speed['img_per_s']:g} images a second on {speed['machine']} (load {speed['load']:g})" if speed else "")
         + ".\n",
         f"![samples of {name}](../images/recipes/{name}.png)\n",
         f"*Samples of the first seeds, nothing picked{'; ' + row['picture'] if row['picture'] else ''}.*\n",
-        f"| {protocol['features']} features, {protocol['generated']:,} samples | {name} | real pictures |",
+        f"| {protocol['backbone']} features, {protocol['n_fake']:,} samples, k = {protocol['k']} | {name} | real pictures |",
         "|---|---|---|",
     ]
     return lines + [f"| {words} | {cell(made[key])} | {cell(real[key])} |" for key, words in WORDS.items()] + [""]

@@ -157,8 +157,10 @@ def time_again(names: Sequence[str], folder: Path, each: Callable[[Row], None] =
     """Only the speed anew, of recipes whose rows are there."""
     rows, found = [], kept(folder)
     missing = [name for name in names if name not in found]
-    if missing:
-        raise BadInput(f"{folder / ROWS} has no row for {', '.join(missing)}: run without --speed first")
+    if not found or missing:
+        raise BadInput(
+            f"{folder / ROWS} has no row for {', '.join(missing) or 'any recipe'}: run without --speed first"
+        )
     allocator.keep_freed_blocks()
     for place, name in enumerate(names, 1):
         print(f"[{place}/{len(names)}] {name}: a dozen steps and more", file=sys.stderr, flush=True)

@@ -1,0 +1,82 @@
+"""ganloom bench recipes: rows, pictures, going on, and the pages made of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from ganloom.bench import plans, zoo
+from ganloom.cli import main
+from ganloom.recipes import RECIPES, find
+
+TOOLS = str(Path(__file__).resolve().parent.parent / "tools")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zoo, "N", 100)
+    monkeypatch.setattr(zoo, "speed", lambda name, options: zoo.Speed(123.0, "a machine", 1, 0.1, "float32", "2"))
+
+
+def call(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main(["bench", "recipes", *argv])
+    said = capsys.readouterr()
+    return int(stopped.value.code or 0), said.out, said.err
+
+
+def test_rows_pictures_and_pages(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = ("--out", str(tmp_path / "docs"), "--runs", str(tmp_path / "runs"), "--kimg", "0.2")
+    code, out, err = call(capsys, *flags, "--recipe", "gan", "--json")
+    (row,) = json.loads(out)["recipes"]
+    assert code == 0 and row["recipe"] == "gan" and row["kimg"] >= 0.2 and row["speed"]["img_per_s"] == 123
+    assert row["command"] == "ganloom train gan fashion-10k --total-kimg 0.2 --seed 0" in err
+    assert row["parameters"]["D"] == 533505
+    low, high = row["figures"]["fd"][1:]
+    assert low <= row["figures"]["fd"][0] <= high and row["figures"]["fd"][0] > row["floor"]["fd"][0]
+    with Image.open(tmp_path / "docs" / "images" / "recipes" / "gan.png") as picture:
+        assert picture.size[0] > 200
+
+    monkeypatch.setattr(zoo, "_trained", lambda *args: pytest.fail("the row is there for that command"))
+    assert call(capsys, *flags, "--recipe", "GAN", "--json")[0] == 0
+    monkeypatch.undo()
+
+    monkeypatch.syspath_prepend(TOOLS)
+    pages = __import__("recipe_pages")
+    monkeypatch.setattr(pages, "FIGURES", tmp_path / "docs" / "results" / "recipes.json")
+    page = pages.recipe("gan")
+    assert row["command"] in page and "123 images a second" in page and "![samples of gan]" in page
+    assert f"{row['figures']['coverage'][0]:.3g}" in page and "| `z_dim` |" in page and "## Departures" in page
+    assert json.loads(pages.measured())["gan"]["img_per_s"] == 123
+    assert "| [gan](recipes/gan.md) |" in pages.recipes()
+
+
+def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {"total_kimg": 0.3, "batch_size": 50}
+    whole = zoo._trained("gan", options, 0, tmp_path / "whole")
+    assert zoo._trained("gan", options, 0, tmp_path / "whole").path == whole.path
+    zoo._trained("gan", {**options, "total_kimg": 0.1}, 0, tmp_path / "cut")
+    described = json.loads((tmp_path / "cut" / "run.json").read_text())
+    (tmp_path / "cut" / "run.json").write_text(json.dumps({**described, "state": "stopped"}))
+    config = json.loads((tmp_path / "cut" / "config.json").read_text())
+    config["train"]["total_kimg"] = 0.3
+    (tmp_path / "cut" / "config.json").write_text(json.dumps(config))
+    assert zoo._trained("gan", options, 0, tmp_path / "cut").metrics[-1]["kimg"] == pytest.approx(0.3)
+
+
+def test_bad_input_is_a_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for flags, said in ((["--recipe", "dcgann"], "dcgan"), (["--kimg", "0"], "--kimg"), (["--speed"], "recipes.json")):
+        code, _, err = call(capsys, "--out", str(tmp_path), "--runs", str(tmp_path), *flags)
+        assert code == 2 and said in err and "Traceback" not in err, err
+
+
+def test_every_recipe_has_a_plan_that_its_config_takes_and_a_page() -> None:
+    for name, module in RECIPES.items():
+        assert name in plans.PLANS
+        options = {k: v for k, v in plans.keywords(find(name), plans.plan(name).options).items() if k != "total_kimg"}
+        module.Config(**options)
+        assert "\nAbout: " in (module.__doc__ or ""), f"{name}: five sentences on what it is"
