@@ -30,9 +30,10 @@ import torch
 from torch import Tensor
 
 from ganloom import penalties, randomness
+from ganloom.adversarial import Adversarial
 from ganloom.config import check_classes
 from ganloom.errors import BadInput
-from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.gan import Adam, Batch, Terms
 from ganloom.layers import plan_sizes
 from ganloom.losses import hinge
 from ganloom.networks import biggan
@@ -109,10 +110,11 @@ class Config:
             raise BadInput(f"--ortho must not be negative, got {self.ortho}")
 
 
-class BigGAN(GAN):
+class BigGAN(Adversarial):
     """BigGAN."""
 
     splits_by = None  # BatchNorm in G
+    loss = hinge
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
@@ -127,25 +129,8 @@ class BigGAN(GAN):
         )  # fmt: skip
         batch_norm_eps(self.G, cfg.bn_eps)
 
-    def phases(self) -> list[Phase]:
-        return [Phase("D", self.d_loss, repeat=self.cfg.n_critic), Phase("G", self.g_loss)]
-
-    def d_loss(self, batch: Batch) -> Terms:
-        n = len(batch.x)
-        with torch.no_grad():
-            c = self.c(n)
-            fake = self.G(self.z(n), c)
-        real_logits, fake_logits = self.D(batch.x, batch.c), self.D(fake, c)
-        return {
-            "adv": hinge.d(real_logits, fake_logits),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
-
     def g_loss(self, batch: Batch) -> Terms:
-        n = len(batch.x)
-        c = self.c(n)
-        terms = {"adv": hinge.g(None, self.D(self.G(self.z(n), c), c))}
+        terms = super().g_loss(batch)
         if self.cfg.ortho:
             terms["ortho"] = self.cfg.ortho * penalties.orthogonal(self.G.body)
         return terms

@@ -21,10 +21,9 @@ Departures from the paper: Adam in place of SGD, no maxout and no dropout; "conv
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
+from ganloom.adversarial import Adversarial
 from ganloom.errors import BadInput
-from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.gan import Adam
 from ganloom.losses import nonsaturating
 from ganloom.networks import dcgan, dense
 
@@ -71,10 +70,11 @@ class Config:
             raise BadInput("--g-condition norm and --d-condition projection need --body conv")
 
 
-class CGAN(GAN):
+class CGAN(Adversarial):
     """Conditional GAN."""
 
     splits_by = None  # BatchNorm
+    loss = nonsaturating
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
@@ -85,23 +85,6 @@ class CGAN(GAN):
         else:
             self.G = dense.Generator(cfg.shape, cfg.z_dim, n_classes=cfg.n_classes)
             self.D = dense.Discriminator(cfg.shape, n_classes=cfg.n_classes)
-
-    def phases(self) -> list[Phase]:
-        return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
-
-    def d_loss(self, batch: Batch) -> Terms:
-        with torch.no_grad():
-            fake = self.G(self.z(len(batch.x)), batch.c)
-        real_logits, fake_logits = self.D(batch.x, batch.c), self.D(fake, batch.c)
-        return {
-            "adv": nonsaturating.d(real_logits, fake_logits),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
-
-    def g_loss(self, batch: Batch) -> Terms:
-        c = self.c(len(batch.x))
-        return {"adv": nonsaturating.g(None, self.D(self.G(self.z(len(batch.x)), c), c))}
 
 
 MODEL = CGAN

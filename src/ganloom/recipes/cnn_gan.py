@@ -25,8 +25,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ganloom.adversarial import Adversarial
 from ganloom.errors import BadInput
-from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.gan import Adam
 from ganloom.layers import crop, plan_sizes
 from ganloom.losses import nonsaturating
 
@@ -128,31 +129,16 @@ class Discriminator(nn.Module):
         return logits
 
 
-class CNNGAN(GAN):
+class CNNGAN(Adversarial):
     """The tutorials' convolutional GAN."""
 
     splits_by = None  # BatchNorm in G; dropout draws its mask for the part it sees
+    loss = nonsaturating
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         self.G = Generator(cfg.shape, cfg.z_dim, cfg.width, cfg.norm)
         self.D = Discriminator(cfg.shape, cfg.width, cfg.dropout)
-
-    def phases(self) -> list[Phase]:
-        return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
-
-    def d_loss(self, batch: Batch) -> Terms:
-        with torch.no_grad():
-            fake = self.G(self.z(len(batch.x)))
-        real_logits, fake_logits = self.D(batch.x), self.D(fake)
-        return {
-            "adv": nonsaturating.d(real_logits, fake_logits),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
-
-    def g_loss(self, batch: Batch) -> Terms:
-        return {"adv": nonsaturating.g(None, self.D(self.G(self.z(len(batch.x)))))}
 
 
 MODEL = CNNGAN

@@ -17,10 +17,10 @@ not uniform (``uniform_z`` puts them back); no weight decay (the Theano code has
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.adversarial import Adversarial
+from ganloom.gan import Adam
 from ganloom.losses import nonsaturating
 from ganloom.networks import dcgan
 
@@ -52,35 +52,20 @@ class Config:
     """Optimizer of D (sec. 4)."""
 
 
-class DCGAN(GAN):
+class DCGAN(Adversarial):
     """Deep convolutional GAN."""
 
     splits_by = None  # BatchNorm in both networks
+    loss = nonsaturating
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
         self.D = dcgan.Discriminator(cfg.shape, cfg.width)
 
-    def phases(self) -> list[Phase]:
-        return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
-
     def z(self, n: int) -> Tensor:
         """Latents (n, z_dim)."""
         return self.rand(n, self.cfg.z_dim) * 2 - 1 if self.cfg.uniform_z else self.randn(n, self.cfg.z_dim)
-
-    def d_loss(self, batch: Batch) -> Terms:
-        with torch.no_grad():
-            fake = self.G(self.z(len(batch.x)))
-        real_logits, fake_logits = self.D(batch.x), self.D(fake)  # two passes: BatchNorm sees them apart
-        return {
-            "adv": nonsaturating.d(real_logits, fake_logits),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
-
-    def g_loss(self, batch: Batch) -> Terms:
-        return {"adv": nonsaturating.g(None, self.D(self.G(self.z(len(batch.x)))))}
 
 
 MODEL = DCGAN

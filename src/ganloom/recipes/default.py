@@ -30,9 +30,10 @@ import torch
 from torch import Tensor, nn
 
 from ganloom import penalties
+from ganloom.adversarial import Adversarial
 from ganloom.config import check_classes
 from ganloom.errors import BadInput
-from ganloom.gan import GAN, Adam, Batch, Phase, Terms, inverse
+from ganloom.gan import Adam, Batch, Phase, Terms, inverse
 from ganloom.layers import DownsampleConv, MinibatchStddev, UpsampleConv, crop, one_hot, plan_sizes
 from ganloom.losses import nonsaturating
 
@@ -146,10 +147,11 @@ class Discriminator(nn.Module):
         return logits.flatten()
 
 
-class Default(GAN):
+class Default(Adversarial):
     """The newcomer's GAN."""
 
     splits_by = None  # BatchNorm in G, standard deviations over samples in D
+    loss = nonsaturating
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
@@ -161,22 +163,12 @@ class Default(GAN):
         reg = [Phase("D", self.d_reg, lazy=self.cfg.lazy)] if self.gamma else []
         return [Phase("D", self.d_loss), *reg, Phase("G", self.g_loss)]
 
-    def d_loss(self, batch: Batch) -> Terms:
-        with torch.no_grad():
-            fake = self.G(self.z(len(batch.x)), batch.c)
-        real_logits, fake_logits = self.D(batch.x, batch.c), self.D(fake, batch.c)
-        return {
-            "adv": nonsaturating.d(real_logits, fake_logits),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
+    def labels(self, n: int, batch: Batch) -> Tensor | None:
+        """The batch's own."""
+        return batch.c
 
     def d_reg(self, batch: Batch) -> Terms:
         return {"r1": self.gamma * penalties.r1(lambda x: self.D(x, batch.c), batch.x)}
-
-    def g_loss(self, batch: Batch) -> Terms:
-        fake = self.G(self.z(len(batch.x)), batch.c)
-        return {"adv": nonsaturating.g(None, self.D(fake, batch.c))}
 
 
 MODEL = Default

@@ -18,11 +18,10 @@ betas 0.5 and 0.9 and batches of 128 on dense networks of one hidden layer of 12
 
 from dataclasses import dataclass
 
-import torch
-
 from ganloom import penalties
+from ganloom.adversarial import Adversarial
 from ganloom.errors import BadInput
-from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.gan import Adam, Batch, Terms
 from ganloom.losses import nonsaturating
 from ganloom.networks import dcgan
 
@@ -62,32 +61,21 @@ class Config:
             raise BadInput(f"--scale must be above 0, got {self.scale}")
 
 
-class DRAGAN(GAN):
+class DRAGAN(Adversarial):
     """Non-saturating GAN with a gradient penalty around the data."""
 
     splits_by = None  # BatchNorm in G; the noise follows the whole batch's standard deviation
+    loss = nonsaturating
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
         self.D = dcgan.Discriminator(cfg.shape, cfg.width, norm=cfg.d_norm)
 
-    def phases(self) -> list[Phase]:
-        return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
-
     def d_loss(self, batch: Batch) -> Terms:
-        with torch.no_grad():
-            fake = self.G(self.z(len(batch.x)))
-        real_logits, fake_logits = self.D(batch.x), self.D(fake)
-        return {
-            "adv": nonsaturating.d(real_logits, fake_logits),
-            "gp": self.cfg.gp_weight * penalties.dragan(self.D, batch.x, scale=self.cfg.scale),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
-
-    def g_loss(self, batch: Batch) -> Terms:
-        return {"adv": nonsaturating.g(None, self.D(self.G(self.z(len(batch.x)))))}
+        terms = super().d_loss(batch)
+        terms["gp"] = self.cfg.gp_weight * penalties.dragan(self.D, batch.x, scale=self.cfg.scale)
+        return terms
 
 
 MODEL = DRAGAN

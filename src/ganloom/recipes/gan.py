@@ -21,10 +21,10 @@ and layers start as torch starts them. "dense" has no paper.
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 
-from ganloom.gan import GAN, SGD, Adam, Batch, Phase, Terms
+from ganloom.adversarial import Adversarial
+from ganloom.gan import SGD, Adam, Phase
 from ganloom.losses import LOSSES
 from ganloom.networks import dense
 
@@ -62,7 +62,7 @@ class Config:
     """Optimizer of both, body paper."""
 
 
-class VanillaGAN(GAN):
+class VanillaGAN(Adversarial):
     """The GAN of 2014."""
 
     splits_by = None  # BatchNorm in G
@@ -88,19 +88,6 @@ class VanillaGAN(GAN):
             if self.cfg.body == "dense"
             else (self.rand(n, self.cfg.z_dim) - 0.5) * 12**0.5
         )
-
-    def d_loss(self, batch: Batch) -> Terms:
-        with torch.no_grad():
-            fake = self.G(self.z(len(batch.x)))
-        real_logits, fake_logits = self.D(batch.x), self.D(fake)
-        return {
-            "adv": self.loss.d(real_logits, fake_logits),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
-
-    def g_loss(self, batch: Batch) -> Terms:
-        return {"adv": self.loss.g(None, self.D(self.G(self.z(len(batch.x)))))}
 
 
 MODEL = VanillaGAN

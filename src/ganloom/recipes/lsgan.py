@@ -25,7 +25,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.adversarial import Adversarial
+from ganloom.gan import Adam
 from ganloom.layers import crop, normal_init, plan_sizes
 from ganloom.losses import least_squares_coded
 from ganloom.networks import dcgan
@@ -118,7 +119,7 @@ class Discriminator(nn.Module):
         return out
 
 
-class LSGAN(GAN):
+class LSGAN(Adversarial):
     """Least squares GAN."""
 
     splits_by = None  # BatchNorm in both networks
@@ -131,22 +132,6 @@ class LSGAN(GAN):
         else:
             self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
             self.D = dcgan.Discriminator(cfg.shape, cfg.width)
-
-    def phases(self) -> list[Phase]:
-        return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
-
-    def d_loss(self, batch: Batch) -> Terms:
-        with torch.no_grad():
-            fake = self.G(self.z(len(batch.x)))
-        real_logits, fake_logits = self.D(batch.x), self.D(fake)
-        return {
-            "adv": self.loss.d(real_logits, fake_logits),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
-
-    def g_loss(self, batch: Batch) -> Terms:
-        return {"adv": self.loss.g(None, self.D(self.G(self.z(len(batch.x)))))}
 
 
 MODEL = LSGAN

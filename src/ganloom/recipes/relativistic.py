@@ -24,8 +24,9 @@ from typing import Literal
 import torch
 
 from ganloom import losses, penalties
+from ganloom.adversarial import Adversarial
 from ganloom.errors import BadInput
-from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.gan import Adam, Batch, Terms
 from ganloom.networks import dcgan
 
 TITLE = "Relativistic GAN, average or paired"
@@ -62,7 +63,7 @@ class Config:
             raise BadInput(f"--gamma must not be negative, got {self.gamma}")
 
 
-class Relativistic(GAN):
+class Relativistic(Adversarial):
     """Relativistic GAN."""
 
     splits_by = None  # BatchNorm; the mean of the other side
@@ -73,27 +74,14 @@ class Relativistic(GAN):
         self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
         self.D = dcgan.Discriminator(cfg.shape, cfg.width, norm=not cfg.gamma)
 
-    def phases(self) -> list[Phase]:
-        return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
-
     def d_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():
-            fake = self.G(self.z(len(batch.x)))
-        real_logits, fake_logits = self.D(batch.x), self.D(fake)
-        terms = {
-            "adv": self.loss.d(real_logits, fake_logits),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
+            fake, _ = self.fakes(len(batch.x), batch)
+        terms = self.judged(batch, fake, None)
         if self.cfg.gamma:
             terms["r1"] = self.cfg.gamma * penalties.r1(self.D, batch.x)
             terms["r2"] = self.cfg.gamma * penalties.r2(self.D, None, fake)
         return terms
-
-    def g_loss(self, batch: Batch) -> Terms:
-        with torch.no_grad():
-            real_logits = self.D(batch.x)  # D is held, so the reals' logits carry no gradient to G
-        return {"adv": self.loss.g(real_logits, self.D(self.G(self.z(len(batch.x)))))}
 
 
 MODEL = Relativistic

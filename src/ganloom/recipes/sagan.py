@@ -18,11 +18,10 @@ class tables of the conditional norms have no spectral norm (as in the authors' 
 
 from dataclasses import dataclass
 
-import torch
-
+from ganloom.adversarial import Adversarial
 from ganloom.config import check_classes
 from ganloom.errors import BadInput
-from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.gan import Adam
 from ganloom.losses import hinge
 from ganloom.networks import sngan
 from ganloom.norms import batch_norm_eps
@@ -80,10 +79,11 @@ class Config:
             raise BadInput(f"--attention must not be negative, got {self.attention}: 0 leaves it out")
 
 
-class SAGAN(GAN):
+class SAGAN(Adversarial):
     """Self-attention GAN."""
 
     splits_by = None  # BatchNorm in G
+    loss = hinge
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
@@ -97,26 +97,6 @@ class SAGAN(GAN):
             attention=cfg.attention if cfg.d_attention is None else cfg.d_attention, relu_skip=cfg.d_relu_skip,
         )  # fmt: skip
         batch_norm_eps(self.G, cfg.bn_eps)
-
-    def phases(self) -> list[Phase]:
-        return [Phase("D", self.d_loss, repeat=self.cfg.n_critic), Phase("G", self.g_loss)]
-
-    def d_loss(self, batch: Batch) -> Terms:
-        n = len(batch.x)
-        with torch.no_grad():
-            c = self.c(n)
-            fake = self.G(self.z(n), c)
-        real_logits, fake_logits = self.D(batch.x, batch.c), self.D(fake, c)
-        return {
-            "adv": hinge.d(real_logits, fake_logits),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
-
-    def g_loss(self, batch: Batch) -> Terms:
-        n = len(batch.x)
-        c = self.c(n)
-        return {"adv": hinge.g(None, self.D(self.G(self.z(n), c), c))}
 
 
 MODEL = SAGAN

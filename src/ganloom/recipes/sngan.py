@@ -22,10 +22,9 @@ of the run; an average of G is kept.
 
 from dataclasses import dataclass
 
-import torch
-
+from ganloom.adversarial import Adversarial
 from ganloom.config import check_classes
-from ganloom.gan import GAN, Adam, Batch, Phase, Terms, linear
+from ganloom.gan import Adam, linear
 from ganloom.losses import hinge
 from ganloom.networks import sngan
 from ganloom.norms import batch_norm_eps
@@ -79,10 +78,11 @@ class Config:
         check_classes(self)
 
 
-class SNGAN(GAN):
+class SNGAN(Adversarial):
     """Spectrally normalised GAN."""
 
     splits_by = None  # BatchNorm in G
+    loss = hinge
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
@@ -96,26 +96,6 @@ class SNGAN(GAN):
             relu_skip=cfg.d_relu_skip,
         )  # fmt: skip
         batch_norm_eps(self.G, cfg.bn_eps)
-
-    def phases(self) -> list[Phase]:
-        return [Phase("D", self.d_loss, repeat=self.cfg.n_critic), Phase("G", self.g_loss)]
-
-    def d_loss(self, batch: Batch) -> Terms:
-        n = len(batch.x)
-        with torch.no_grad():
-            c = self.c(n)
-            fake = self.G(self.z(n), c)
-        real_logits, fake_logits = self.D(batch.x, batch.c), self.D(fake, c)
-        return {
-            "adv": hinge.d(real_logits, fake_logits),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
-
-    def g_loss(self, batch: Batch) -> Terms:
-        n = len(batch.x) * self.cfg.g_batch
-        c = self.c(n)
-        return {"adv": hinge.g(None, self.D(self.G(self.z(n), c), c))}
 
 
 MODEL = SNGAN

@@ -31,8 +31,9 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from ganloom.adversarial import Adversarial
 from ganloom.errors import BadInput
-from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.gan import Adam, Batch, Terms
 from ganloom.losses import minimax, nonsaturating
 from ganloom.networks import dcgan, dense
 from ganloom.precision import full_precision
@@ -85,10 +86,11 @@ class Config:
             raise BadInput(f"--inner-lr must be above 0, got {self.inner_lr}")
 
 
-class Unrolled(GAN):
+class Unrolled(Adversarial):
     """GAN whose generator looks K steps of its discriminator ahead."""
 
     splits_by = None  # BatchNorm; the inner steps are on the whole batch
+    loss = minimax
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
@@ -99,19 +101,6 @@ class Unrolled(GAN):
             shape = (cfg.shape[0], cfg.shape[1], cfg.shape[2])
             self.G = dcgan.Generator(shape, cfg.z_dim, cfg.width)
             self.D = dcgan.Discriminator(shape, cfg.width)
-
-    def phases(self) -> list[Phase]:
-        return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
-
-    def d_loss(self, batch: Batch) -> Terms:
-        with torch.no_grad():
-            fake = self.G(self.z(len(batch.x)))
-        real_logits, fake_logits = self.D(batch.x), self.D(fake)
-        return {
-            "adv": minimax.d(real_logits, fake_logits),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
 
     def g_loss(self, batch: Batch) -> Terms:
         fake = self.G(self.z(len(batch.x)))
