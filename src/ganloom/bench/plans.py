@@ -20,27 +20,28 @@ _NARROW = "Narrowed from the paper's {} channels to {} so that it trains in minu
 
 PLANS: dict[str, Plan] = {
     "default": Plan({"total_kimg": 60.0}, "The recipe as it stands, for a little more than half of its own length."),
-    "gan": Plan({"total_kimg": 300.0}, "The recipe as it stands, cut from 500 to 300 kimg."),
+    "gan": Plan({"total_kimg": 500.0}, "The recipe as it stands."),
     "cnn-gan": Plan(
-        {"width": 32, "batch_size": 64, "total_kimg": 60.0},
-        "Half the tutorial's width, and batches of 64 instead of 256, which gives four times the steps for the same images.",
+        {"width": 32, "batch_size": 32, "total_kimg": 150.0},
+        "Half the tutorial's width, and batches of 32 instead of 256, which gives eight times the steps for the same images.",
     ),
-    "dcgan": Plan({"width": 32, "batch_size": 64, "total_kimg": 150.0}, "Half of its width and of its batch."),
-    "cgan": Plan({"width": 32, "batch_size": 64, "total_kimg": 110.0}, "Half of its width."),
+    "dcgan": Plan({"width": 32, "batch_size": 64, "total_kimg": 240.0}, "Half of its width and of its batch."),
+    "cgan": Plan({"width": 32, "batch_size": 32, "total_kimg": 250.0}, "Half of its width, and batches of 32."),
     "acgan": Plan(
-        {"width": 32, "d_width": 8, "batch_size": 50, "total_kimg": 45.0},
-        "G a third as wide, D half as wide, half of the batch, and 900 steps of each where the paper takes 50,000.",
+        {"width": 32, "d_width": 8, "batch_size": 25, "total_kimg": 110.0},
+        "G a third as wide, D half as wide, a quarter of the batch, and 4,400 steps of each where the paper takes 50,000.",
     ),
-    "infogan": Plan({"width": 32, "batch_size": 64, "total_kimg": 80.0}, "Half of its width and of its batch."),
+    "infogan": Plan({"width": 32, "batch_size": 64, "total_kimg": 160.0}, "Half of its width and of its batch."),
     "lsgan": Plan(
-        {"width": 16, "total_kimg": 70.0}, "The paper's network a quarter as wide; at 28 px it has two doublings of four.",
+        {"width": 16, "batch_size": 32, "total_kimg": 300.0},
+        "The paper's network a quarter as wide, half of its batch; at 28 px it has two doublings of four.",
     ),
     "wgan": Plan(
         {
-            "width": 32, "warm_steps": 0, "batch_size": 32, "g_opt.lr": 2e-4, "d_opt.lr": 2e-4, "total_kimg": 150.0,
+            "width": 32, "warm_steps": 0, "batch_size": 32, "g_opt.lr": 2e-4, "d_opt.lr": 2e-4, "total_kimg": 600.0,
         },
         "Half of its width and batch, no warm-up (25 steps of it alone show 80,000 images), and four times the learning "
-        "rate: G moves once for each 160 images, fewer than 1,000 times in all.",
+        "rate: G moves once for each 160 images, 3,750 times in all.",
     ),
     "wgan-gp": Plan(
         {"body": "dcgan", "width": 32, "batch_size": 32, "total_kimg": 80.0},
