@@ -132,11 +132,12 @@ def test_weights_are_clipped_and_rates_and_noise_fall() -> None:
     torch.manual_seed(0)
     G, D = Layers(2, (2, 16, 2)), Critic(2, SIZES, 0.2)
     loop = Loop(dataclasses.replace(CURES["wgan-clip"], noise=0.5, noise_until=0.5), modes.ring(), G, D)
-    loop.step(0.5, 0.1)
+    loop.step(0.75, 0.1)
     assert max(float(p.detach().abs().max()) for p in D.parameters()) <= CURES["wgan-clip"].clip + 1e-7  # type: ignore[operator]
     assert loop.opt["G"].param_groups[0]["lr"] == pytest.approx(0.5e-3)
     x = torch.zeros(4000, 2)
-    assert float(loop._blur(x, 0.25).std()) == pytest.approx(0.25, rel=0.05) and loop._blur(x, 0.5) is x
+    rms = modes.ring().mean_square ** 0.5
+    assert float(loop._blur(x, 0.25).std()) == pytest.approx(0.25 * rms, rel=0.05) and loop._blur(x, 0.5) is x
 
 
 def test_label_smoothing_is_cross_entropy_against_it() -> None:
@@ -146,6 +147,99 @@ def test_label_smoothing_is_cross_entropy_against_it() -> None:
     real, fake = torch.randn(8, 2), torch.randn(8, 2)
     wanted = F.binary_cross_entropy_with_logits(D(real), torch.full((8,), 0.9)) + F.softplus(D(fake)).mean()
     torch.testing.assert_close(loop.d_loss(real, fake, 0.0), wanted)
+
+
+def a_loop(cure: Cure, seeds: int = 2) -> Loop:
+    torch.manual_seed(0)
+    return Loop(cure, modes.grid(), Layers(seeds, (2, 16, 16, 2)), Critic(seeds, SIZES, 0.2))
+
+
+def test_weights_of_penalties_follow_the_data() -> None:
+    """Data, and D's argument, 10 times as large: D's loss with a zero-centred penalty is what it was."""
+    torch.manual_seed(0)
+    D, real, fake = Critic(1, SIZES, 0.2), torch.randn(8, 2), torch.randn(8, 2)
+    small, large = (Mixture(s * modes.grid().modes, s * 0.05) for s in (1, 10))
+    losses = []
+    for mixture, s in ((small, 1), (large, 10)):
+        weights = Loop(CURES["rpgan-r1-r2"], mixture, Layers(1, (2, 16, 2)), D).weights
+        parts = [w * PENALTIES[name](lambda x, s=s: D(x / s), s * real, s * fake) for name, w in weights.items()]
+        losses.append(torch.stack(parts).sum())
+    torch.testing.assert_close(*losses)
+    assert small.mean_square == pytest.approx(8 + 0.05**2)
+    assert small.draw(20000).square().mean() == pytest.approx(small.mean_square, rel=0.02)
+
+
+def test_weights_decay_and_keep_apart_as_the_penalties_say() -> None:
+    loop = a_loop(Cure("x", "y", weight_decay=0.3, orthogonal=0.2))
+    for net, name, weight in (("D", "weight_decay", 0.3), ("G", "orthogonal", 0.2)):
+        for i, p in enumerate(loop.of[net]):
+            pull = loop._pull(net, i, p.detach())
+            if p.shape[1] == 1:
+                assert pull == 0, "biases are left alone"
+                continue
+            for seed in range(2):
+                alone = torch.nn.Linear(p.shape[1], p.shape[2], bias=False)
+                with torch.no_grad():
+                    alone.weight.copy_(p[seed].T)
+                (wanted,) = torch.autograd.grad(weight * PENALTIES[name](alone, None, None), alone.weight)
+                torch.testing.assert_close(pull[seed], wanted.T)  # type: ignore[index]
+
+
+def test_the_mean_of_all_past_weights() -> None:
+    loop, history = a_loop(Cure("x", "y", history=0.5)), []
+    for step in range(3):
+        history.append(loop.of["G"][0].detach().clone())
+        loop.step(step / 3, 1 / 3)
+    history.append(p := loop.of["G"][0].detach().clone())
+    torch.testing.assert_close(loop.past["G"][0], torch.stack(history).mean(0))
+    torch.testing.assert_close(loop._pull("G", 0, p), p - loop.past["G"][0])
+
+
+def test_lecam_is_the_librarys_with_moving_anchors() -> None:
+    loop = a_loop(CURES["lecam"], 1)
+    for _ in range(3):
+        anchors = loop.anchors.clone()
+        real, fake = torch.randn(8), torch.randn(8)
+        found = loop._lecam(real, fake)
+        a_real, a_fake = 0.99 * anchors[0] + 0.01 * real.mean(), 0.99 * anchors[1] + 0.01 * fake.mean()
+        torch.testing.assert_close(found, PENALTIES["lecam"](lambda x: x, real, fake, a_real, a_fake))
+
+
+def test_top_k_learns_from_what_d_likes() -> None:
+    loop = a_loop(Cure("x", "y", top=0.5), 2)
+    z = torch.randn(2 * 8, 2)
+    fake = loop.G(z)
+    best = loop.D(fake).view(2, 8).sort(1, descending=True).values
+    torch.testing.assert_close(loop.g_loss(fake, fake, 1.0, z), F.softplus(-best[:, :4]).mean())
+    torch.testing.assert_close(loop.g_loss(fake, fake, 0.5, z), F.softplus(-best[:, :6]).mean())
+    torch.testing.assert_close(loop.g_loss(fake, fake, 0.0, z), F.softplus(-best).mean())
+
+
+def test_feature_matching_is_zero_on_equal_batches() -> None:
+    loop, z = a_loop(CURES["feature-matching"]), torch.randn(16, 2)
+    fake = loop.G(z)
+    assert loop.g_loss(fake.detach(), fake, 0.0, z) == 0 < loop.g_loss(fake.detach() + 1, fake, 0.0, z)
+
+
+@pytest.mark.parametrize("name", ["cr", "bcr"])
+def test_consistency_is_what_d_changes_by(name: str) -> None:
+    """For small noise its expectation is the squared gradient times the noise's variance."""
+    loop = a_loop(CURES[name], 1)
+    plain = a_loop(CURES["plain"], 1)
+    plain.D = loop.D
+    real, fake = torch.randn(20000, 2), torch.randn(20000, 2)
+    found = (loop.d_loss(real, fake, 0.0) - plain.d_loss(real, fake, 0.0)).detach()
+    both = [x for x, weight in zip((real, fake), loop.cure.consistency, strict=True) if weight]
+    wanted = sum(10 * (0.02 * loop.rms) ** 2 * grad_norm(loop.D, x).detach().square().mean() for x in both)
+    assert float(found) == pytest.approx(float(wanted), rel=0.05)
+
+
+def test_latent_consistency_asks_opposite_things_of_d_and_g() -> None:
+    loop, z = a_loop(CURES["zcr"]), torch.randn(16, 2)
+    plain = a_loop(CURES["plain"])
+    plain.G, plain.D, real, fake = loop.G, loop.D, torch.randn(16, 2), loop.G(z)
+    assert loop.d_loss(real, fake, 0.0, z) > plain.d_loss(real, fake, 0.0, z)
+    assert loop.g_loss(real, fake, 0.0, z) < plain.g_loss(real, fake, 0.0, z)
 
 
 def test_the_data() -> None:

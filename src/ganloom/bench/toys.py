@@ -89,10 +89,13 @@ class Critic(Layers):
             wide = self.KERNELS * self.DIMENSIONS
             self.kernel = nn.Parameter(torch.randn(seeds, sizes[-2], wide) / math.sqrt(sizes[-2]))
 
+    def features(self, x: Tensor) -> Tensor:
+        """The last hidden layer: (S x N, d) -> (S, N / pack, width)."""
+        return self.run(x.view(self.seeds, -1, x.shape[1] * self.pack), 0, len(self.weights) - 1)
+
     def forward(self, x: Tensor) -> Tensor:
         """(S x N, d) -> (S x N / pack,)."""
-        last = len(self.weights) - 1
-        h = self.run(x.view(self.seeds, -1, x.shape[1] * self.pack), 0, last)
+        last, h = len(self.weights) - 1, self.features(x)
         logits = self.run(h, last, last + 1)
         if self.extra is not None:
             logits = logits + torch.bmm(self._deviation(h) if self.kernel is None else self._likeness(h), self.extra)
@@ -117,6 +120,11 @@ class Mixture:
 
     def __init__(self, modes: Tensor, sd: float) -> None:
         self.modes, self.sd = modes, sd
+
+    @property
+    def mean_square(self) -> float:
+        """Of a coordinate: 0.5 on a circle of radius 1, 8 on the grid of 25, 33 on that of 100."""
+        return float(self.modes.square().mean()) + self.sd**2
 
     def draw(self, n: int) -> Tensor:
         """(n, d)."""

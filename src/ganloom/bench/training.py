@@ -1,6 +1,7 @@
 """The training loop of the toys: one cure, many seeds at once."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganloom.bench.cures import Cure
+from ganloom.bench.cures import SCALED, Cure
 from ganloom.bench.toys import Critic, Layers, Mixture
 from ganloom.losses import LOSSES
 from ganloom.penalties import PENALTIES
@@ -16,6 +17,8 @@ from ganloom.randomness import key, seed_all
 
 Z, WIDTH, DEPTH, BATCH = 2, 128, 3, 128
 """Noise of 2 numbers; G and D of three hidden layers of 128; 128 real samples a step."""
+NEAR, NEAR_Z, KEPT = 0.02, 0.05, 0.99
+"""Noise of the consistency terms, on samples (in root mean squares of the data) and on z; LeCam's running means."""
 
 
 @dataclass
@@ -79,6 +82,12 @@ class Loop:
             for (name, p), lr in zip(self.of.items(), cure.lr, strict=True)
         }
         self.average = [p.detach().clone() for p in G.parameters()] if cure.ema else None
+        self.past = {net: [p.detach().clone() for p in ps] for net, ps in self.of.items()} if cure.history else {}
+        self.anchors = torch.zeros(2, G.seeds, 1)
+        self.rms = math.sqrt(mixture.mean_square)
+        self.weights = {
+            name: weight * (mixture.mean_square if name in SCALED else 1) for name, weight in cure.penalties
+        }
 
     def step(self, done: float, share: float) -> None:
         """``done``: part of the run that is over; ``share``: a step's part of it."""
@@ -87,16 +96,17 @@ class Loop:
         for opt, lr in zip(self.opt.values(), cure.lr, strict=True):
             opt.param_groups[0]["lr"] = lr * pace
         for turn in range(cure.n_critic):
+            z = torch.randn(self.G.seeds * BATCH, Z)
             # The fakes of D's last step serve G too: G's forward pass is run once.
             with torch.set_grad_enabled(turn == cure.n_critic - 1):
-                fake = self.G(torch.randn(self.G.seeds * BATCH, Z))
+                fake = self.G(z)
             real = self.mixture.draw(len(fake))
-            self._descend("D", self.d_loss(real, fake.detach(), done))
+            self._descend("D", self.d_loss(real, fake.detach(), done, z))
         with self._looking_ahead(done):
-            g = self.loss.g(self.D(self._blur(real, done)) if self.loss.needs_real_in_g else None,
-                            self.D(self._blur(fake, done)))  # fmt: skip
-            grads = torch.autograd.grad(g * self.G.seeds, self.of["G"])
+            grads = torch.autograd.grad(self.g_loss(real, fake, done, z) * self.G.seeds, self.of["G"])
         self._update("G", grads)
+        if self.past:
+            self._remember(round(done / share) + 1)
         if self.average is not None:
             half = (
                 min(cure.ema, done / 4 + share) / share
@@ -105,19 +115,51 @@ class Loop:
                 for mean, p in zip(self.average, self.of["G"], strict=True):
                     mean.lerp_(p, 1 - 0.5 ** (1 / half))
 
-    def d_loss(self, real: Tensor, fake: Tensor, done: float) -> Tensor:
-        """What D descends: its loss and the weighted penalties."""
+    def d_loss(self, real: Tensor, fake: Tensor, done: float, z: Tensor | None = None) -> Tensor:
+        """What D descends: its loss and the weighted penalties. ``z`` is what the fakes were made of."""
         cure = self.cure
         self.D.turn()
         real, fake = self._blur(real, done), self._blur(fake, done)
-        of_real = self.D(real)
-        loss = self.loss.d(of_real, self.D(fake))
+        of_real, of_fake = self.D(real), self.D(fake)
+        loss = self.loss.d(of_real, of_fake)
         if cure.smooth:
             # Cross-entropy against 1 - s: (1 - s) softplus(-l) + s softplus(l) = softplus(-l) + s l.
             loss = loss + cure.smooth * of_real.mean()
-        for name, weight in cure.penalties:
+        for name, weight in self.weights.items():
             loss = loss + weight * cure.anneal**done * PENALTIES[name](self._packed, self._pack(real), self._pack(fake))
+        for weight, x, logits in zip(cure.consistency, (real, fake), (of_real, of_fake), strict=True):
+            if weight:
+                near = self.D(x + NEAR * self.rms * torch.randn_like(x))
+                loss = loss + weight * (logits - near).square().mean()
+        if cure.latent[0] and z is not None:
+            loss = loss + cure.latent[0] * (of_fake - self.D(self._beside(z).detach())).square().mean()
+        if cure.lecam:
+            loss = loss + cure.lecam * self._lecam(of_real, of_fake)
         return loss
+
+    def g_loss(self, real: Tensor, fake: Tensor, done: float, z: Tensor) -> Tensor:
+        """What G descends."""
+        cure, seeds = self.cure, self.G.seeds
+        if cure.matching:
+            of_real, of_fake = (self.D.features(self._blur(x, done)).mean(1) for x in (real, fake))
+            return (of_real.detach() - of_fake).square().sum(1).mean()
+        others = self.D(self._blur(real, done)) if self.loss.needs_real_in_g else None
+        logits: Tensor = self.D(self._blur(fake, done))
+        if cure.top < 1:
+            part = round((1 - (1 - cure.top) * done) * len(logits) / seeds)
+            logits = logits.view(seeds, -1).topk(part, dim=1).values.flatten()
+        g = self.loss.g(others, logits)
+        return g - cure.latent[1] * (fake - self._beside(z)).square().mean() if cure.latent[1] else g
+
+    def _beside(self, z: Tensor) -> Tensor:
+        x: Tensor = self.G(z + NEAR_Z * torch.randn_like(z))
+        return x
+
+    def _lecam(self, of_real: Tensor, of_fake: Tensor) -> Tensor:
+        """`penalties.lecam` with anchors of each seed, which move first."""
+        real, fake = (x.view(self.G.seeds, -1) for x in (of_real, of_fake))
+        self.anchors.lerp_(torch.stack([x.detach().mean(1, keepdim=True) for x in (real, fake)]), 1 - KEPT)
+        return (real - self.anchors[1]).square().mean() + (fake - self.anchors[0]).square().mean()
 
     def _pack(self, x: Tensor) -> Tensor:
         """What D judges as one sample: (S x N / pack, pack x d)."""
@@ -128,21 +170,40 @@ class Loop:
         return logits
 
     def _blur(self, x: Tensor, done: float) -> Tensor:
-        sd = self.cure.noise * max(0.0, 1 - done / self.cure.noise_until)
+        sd = self.cure.noise * self.rms * max(0.0, 1 - done / self.cure.noise_until)
         return x + sd * torch.randn_like(x) if sd else x
 
     def _descend(self, net: str, loss: Tensor) -> None:
         self._update(net, torch.autograd.grad(loss * self.G.seeds, self.of[net]))
 
     def _update(self, net: str, grads: tuple[Tensor, ...]) -> None:
-        for p, grad in zip(self.of[net], grads, strict=True):
+        for i, (p, grad) in enumerate(zip(self.of[net], grads, strict=True)):
             # A double backward may leave a transposed layout, and fused Adam reads memory in the weight's own order.
-            p.grad = grad.contiguous()
+            p.grad = (grad + self._pull(net, i, p.detach())).contiguous()
         self.opt[net].step()
         if net == "D" and self.cure.clip is not None:
             with torch.no_grad():
                 for p in self.of["D"]:
                     p.clamp_(-self.cure.clip, self.cure.clip)
+
+    def _pull(self, net: str, i: int, p: Tensor) -> Tensor | float:
+        """Gradient of what is asked of the i-th weights (S, in, out) themselves."""
+        cure, matrix = self.cure, p.shape[1] > 1
+        pull: Tensor | float = 0.0
+        if self.past:
+            pull = pull + 2 * cure.history * (p - self.past[net][i])
+        if net == "D" and matrix and cure.weight_decay:
+            pull = pull + cure.weight_decay * p
+        if net == "G" and matrix and cure.orthogonal:
+            gram = p.mT @ p
+            pull = pull + 4 * cure.orthogonal * (p @ (gram - torch.diag_embed(gram.diagonal(dim1=1, dim2=2))))
+        return pull
+
+    @torch.no_grad()
+    def _remember(self, step: int) -> None:
+        for net, past in self.past.items():
+            for mean, p in zip(past, self.of[net], strict=True):
+                mean.lerp_(p, 1 / (step + 1))
 
     @contextlib.contextmanager
     def _looking_ahead(self, done: float) -> Iterator[None]:
