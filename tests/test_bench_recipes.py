@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from ganloom.bench import plans, zoo
+from ganloom.bench.finished import finished
 from ganloom.cli import main
 from ganloom.recipes import RECIPES, find
 
@@ -41,7 +42,7 @@ def test_rows_pictures_and_pages(
     with Image.open(tmp_path / "docs" / "images" / "recipes" / "gan.png") as picture:
         assert picture.size[0] > 200
 
-    monkeypatch.setattr(zoo, "_trained", lambda *args: pytest.fail("the row is there for that command"))
+    monkeypatch.setattr(zoo, "finished", lambda *args, **kwargs: pytest.fail("the row is there for that command"))
     assert call(capsys, *flags, "--recipe", "GAN", "--json")[0] == 0
     monkeypatch.undo()
 
@@ -57,15 +58,15 @@ def test_rows_pictures_and_pages(
 
 def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options: dict[str, Any] = {"total_kimg": 0.3, "batch_size": 50}
-    whole = zoo._trained("gan", options, 0, tmp_path / "whole")
-    assert zoo._trained("gan", options, 0, tmp_path / "whole").path == whole.path
-    zoo._trained("gan", {**options, "total_kimg": 0.1}, 0, tmp_path / "cut")
+    whole = finished("gan", "fashion-10k", tmp_path / "whole", **options)
+    assert finished("gan", "fashion-10k", tmp_path / "whole", **options).path == whole.path
+    finished("gan", "fashion-10k", tmp_path / "cut", **{**options, "total_kimg": 0.1})
     described = json.loads((tmp_path / "cut" / "run.json").read_text())
     (tmp_path / "cut" / "run.json").write_text(json.dumps({**described, "state": "stopped"}))
     config = json.loads((tmp_path / "cut" / "config.json").read_text())
     config["train"]["total_kimg"] = 0.3
     (tmp_path / "cut" / "config.json").write_text(json.dumps(config))
-    assert zoo._trained("gan", options, 0, tmp_path / "cut").metrics[-1]["kimg"] == pytest.approx(0.3)
+    assert finished("gan", "fashion-10k", tmp_path / "cut", **options).metrics[-1]["kimg"] == pytest.approx(0.3)
 
 
 def test_bad_input_is_a_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

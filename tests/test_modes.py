@@ -11,11 +11,12 @@ from PIL import Image
 
 from ganloom.bench import modes, modes_page
 from ganloom.bench.cures import CURES, MAIN, Cure
-from ganloom.bench.toys import Critic, Layers, Mixture
-from ganloom.bench.training import BATCH, Loop, train
+from ganloom.bench.sicknesses import SICKNESSES, against, usual, verdict, welch
+from ganloom.bench.toys import Critic, Few, Layers, Mixture
+from ganloom.bench.training import BATCH, Loop, Plan, train
 from ganloom.cli import main
 from ganloom.errors import BadInput
-from ganloom.metrics.modes import mode_coverage
+from ganloom.metrics.modes import Modes, means, mode_coverage, over_seeds
 from ganloom.penalties import PENALTIES, grad_norm
 
 SIZES = (2, 16, 16, 1)
@@ -263,19 +264,116 @@ def test_equal_seeds_train_equally() -> None:
     assert torch.equal(runs[0], runs[1]) and not torch.equal(runs[0], runs[2])
 
 
-def row(cure: str, kl: tuple[float, float, float], quality: float = 0.9, seeds: int = 10) -> modes.Row:
-    figures = {"modes": (25.0,) * 3, "fair": (25.0,) * 3, "quality": (quality,) * 3, "kl": kl}
-    worst = {"modes": 25.0, "quality": quality, "kl": kl[2]}
-    return modes.Row("grid25", cure, 100, seeds, 0, 1.0, figures, worst, 0.1, [])  # type: ignore[arg-type]
+def row(cure: str, kl: list[float], quality: float = 0.9, steps: int = 6000, **extra: list[float]) -> modes.Row:
+    each = [Modes(25, 25, quality, value) for value in kl]
+    extra = extra or {"wander": kl}
+    figures = dict(means(each, 25)) | {name: over_seeds(values) for name, values in extra.items()}
+    return modes.Row("grid25", cure, steps, len(kl), 0, 1.0, figures, {}, 0.1, each, extra)
+
+
+def test_welch_is_the_interval_of_textbooks() -> None:
+    """Two samples whose t and degrees of freedom were worked out by hand."""
+    value, low, high = welch(
+        [1.0, 2.0, 3.0, 4.0], [2.0, 4.0, 6.0, 8.0]
+    )  # variances 5/3 and 20/3: se^2 25/12, 4.41 d.o.f.
+    assert value == -2.5 and high - value == pytest.approx(2.776 * (25 / 12) ** 0.5, rel=0.02) and low == -high - 5
+    assert welch([1.0, 1.0], [0.0, 0.0]) == (1.0, 1.0, 1.0)
+
+
+def around(kl: float) -> list[float]:
+    return [kl + 0.01 * i for i in (-2, -1, 0, 1, 2)]
 
 
 def test_verdicts() -> None:
-    plain = row("plain", (0.2, 0.1, 0.3))
-    assert modes.verdict(row("r1", (0.02, 0.01, 0.03)), plain) == "helps"
-    assert modes.verdict(row("r1", (0.1, 0.01, 0.15)), plain) == "no difference shown"
-    assert modes.verdict(row("ttur", (0.6, 0.5, 0.7)), plain) == "hurts"
-    assert modes.verdict(row("pacgan-2", (0.02, 0.01, 0.03), 0.05), plain).startswith("not comparable")
-    assert modes.verdict(plain, plain) == modes.verdict(row("r1", (0.02, 0.01, 0.03)), None) == ""
+    plain = row("plain", around(0.2))
+    said = {
+        "zero-centred": (0.02, 0.9, "helps"), "dragan": (0.19, 0.9, "no difference shown"),
+        "unrolled": (0.6, 0.9, "hurts"), "pacgan-2": (0.02, 0.05, "not comparable"),
+    }  # fmt: skip
+    rows = [plain, *(row(name, around(kl), quality) for name, (kl, quality, _) in said.items())]
+    for one in rows[1:]:
+        assert verdict(one, rows).startswith(said[one.cure][2])
+    assert verdict(plain, rows) == verdict(rows[1], rows[1:]) == ""
+    good, bad = (row(name, around(0.2), truncated=around(x)) for name, x in (("orthogonal", 0.9), ("plain", 0.5)))
+    assert verdict(good, [good, bad]).startswith("helps: truncated +0.4"), "by the figure of its own sickness"
+
+
+def test_what_does_not_help_is_said() -> None:
+    rows = [row("plain", around(0.2)), row("dragan", around(0.19)), row("zero-centred", around(0.02))]
+    rows += [row("plain", around(0.4), steps=9), row("unrolled", around(0.4), steps=9)]
+    page = "\n".join(against([*rows, row("r1", around(0.02), steps=7)]))
+    assert "`dragan` (mode collapse: no difference shown); `unrolled` (mode collapse: no difference shown)." in page
+    assert "| `zero-centred` |" in page and "9 steps | `plain` 0.400" in page
+    assert "`r1` (mode collapse)" in page.split("Not measured")[1], "its twin of the same steps is missing"
+
+
+def test_every_cure_names_sicknesses_that_are_measured() -> None:
+    assert {name for cure in CURES.values() for name in cure.against} == set(SICKNESSES)
+    for data in modes.DATA:
+        assert modes.DATA[data].sick in usual(data) or data.startswith(("ring", "grid"))
+        assert set(usual(data)) <= set(CURES)
+
+
+def test_few_points_are_each_seeds_own() -> None:
+    few = modes.DATA["few"].mixture()
+    few.begin(3)
+    assert isinstance(few, Few) and few.points.shape == (3, 256, 2)
+    assert mode_coverage(few.points[1], few.modes, few.sd).kl < 0.01, "as many of each mode"
+    drawn = few.draw(3 * 40).view(3, 40, 2)
+    same = (drawn[:, :, None] == few.points[:, None]).all(3)
+    assert same.any(2).all() and not (drawn[0][:, None] == few.points[1]).all(2).any()
+    assert not (few.fresh(60)[:, None] == few.points.flatten(0, 1)).all(2).any()
+
+
+def test_plans_hold_rates_and_lead_with_d() -> None:
+    torch.manual_seed(0)
+    loop = Loop(
+        CURES["plain"], modes.ring(), Layers(2, (2, 16, 2)), Critic(2, SIZES, 0.2), Plan(rates=2, steady=True, critic=3)
+    )
+    before = [p.detach().clone() for p in loop.of["G"]]
+    loop.lead()
+    assert all(torch.equal(a, b) for a, b in zip(before, loop.of["G"], strict=True)) and loop.turns == 3
+    loop.step(0.9, 0.1)
+    assert loop.opt["G"].param_groups[0]["lr"] == 2e-3
+    trained = train(CURES["plain"], modes.ring(), 2, 60, plan=Plan(width=16, ahead=2))
+    assert len(trained.looks) == 11 and torch.equal(trained.looks[-1], trained.sample(2500))
+    assert trained.D.weights[1].shape == (2, 16, 16)
+
+
+def test_averaged_weights_are_looked_at_and_kept() -> None:
+    trained = train(CURES["ema"], modes.ring(), 2, 60, plan=Plan(width=16))
+    raw = train(dataclasses.replace(CURES["ema"], ema=0.0), modes.ring(), 2, 60, plan=Plan(width=16))
+    assert torch.equal(trained.looks[-1], trained.sample(2500))
+    assert not torch.equal(trained.sample(9), raw.sample(9)), "another G is measured"
+    assert torch.equal(trained.D.weights[0], raw.D.weights[0]), "and the same one trained"
+
+
+def test_figures_beside_the_samples() -> None:
+    """Known: 1 where D is high at training points alone. Sure: 0 for D = 0. Wander: 1 where all good samples move."""
+    few = modes.DATA["few"].mixture()
+    few.begin(1)
+    trained = train(CURES["plain"], modes.ring(), 1, 1, plan=Plan(width=16))
+
+    class Knows(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return 40.0 * (x[:, None] == few.points[0]).all(2).any(1).float() - 20
+
+    trained.D = Knows()  # type: ignore[assignment]
+    trained.looks = [few.modes[:1].repeat(1, 50, 1), few.modes[1:2].repeat(1, 50, 1)]
+    found = modes.others(trained, few, 0)
+    assert found["known"] == [1.0] and found["wander"] == [1.0] and found["sure"][0] == pytest.approx(1.0)
+    trained.D = train(CURES["plain"], modes.ring(), 1, 1, plan=Plan(width=16)).D
+    for p in trained.D.parameters():
+        p.data.zero_()
+    found = modes.others(trained, few, 0)
+    assert found["known"] == [0.5] and found["sure"] == [0.0]
+
+
+def test_truncation_cuts_z() -> None:
+    trained = train(CURES["plain"], modes.ring(), 1, 1, plan=Plan(width=16))
+    whole, cut = trained.sample(500)[0], trained.sample(500, cut=0.5)[0]
+    assert cut.std() < 0.7 * whole.std()
+    torch.testing.assert_close(trained.sample(500, cut=8.0)[0], whole, atol=1e-3, rtol=0)
 
 
 def call(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:

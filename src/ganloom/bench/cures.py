@@ -21,8 +21,8 @@ class Cure:
     """What it is in a few words."""
     paper: str
     """Authors, year, arXiv id."""
-    against: str = ""
-    """The sickness that it is said to cure."""
+    against: tuple[str, ...] = ()
+    """The sicknesses that it is said to cure, of `sicknesses.SICKNESSES`."""
     loss: str = "nonsaturating"
     """One of ``ganloom.losses.LOSSES``."""
     penalties: tuple[tuple[str, float], ...] = ()
@@ -82,16 +82,18 @@ _R1 = "Mescheder et al. 2018, arXiv:1801.04406"
 _GAN = "Goodfellow et al. 2014, arXiv:1406.2661"
 _PAC = "Lin et al. 2018, arXiv:1712.04086"
 _TRICKS = "Salimans et al. 2016, arXiv:1606.03498"
-_COLLAPSE, _CIRCLES, _VANISHES, _FEW = "mode collapse", "oscillation", "vanishing gradients", "overfitting of few data"
+_COLLAPSE, _CIRCLES, _VANISHES, _FEW, _SURE = (
+    ("mode collapse",), ("oscillation",), ("vanishing gradients",), ("overfitting of few data",), ("a D too sure",)
+)  # fmt: skip
 
 CURES: dict[str, Cure] = {
-    "plain": Cure("non-saturating, nothing else", _GAN),
-    "r1": Cure("R1", _R1, _CIRCLES, penalties=(("r1", 0.0125),)),
-    "r1-annealed": Cure("R1, weight falling to 1/100", _R1, _CIRCLES, penalties=(("r1", 0.0125),), anneal=0.01),
-    "zero-centred": Cure("zero-centred, interpolated", "Thanh-Tung et al. 2019, arXiv:1902.03984", _COLLAPSE,
+    "plain": Cure("non-saturating, nothing else", _GAN, _VANISHES),
+    "r1": Cure("R1", _R1, _COLLAPSE + _CIRCLES, penalties=(("r1", 0.0125),)),
+    "r1-annealed": Cure("R1, weight falling to 1/100", _R1, _COLLAPSE + _CIRCLES, penalties=(("r1", 0.0125),), anneal=0.01),
+    "zero-centred": Cure("zero-centred, interpolated", "Thanh-Tung et al. 2019, arXiv:1902.03984", _COLLAPSE + _CIRCLES,
                          penalties=(("zero_centred", 0.025),)),
-    "spectral-norm": Cure("spectral norm", "Miyato et al. 2018, arXiv:1802.05957", _CIRCLES, spectral=True),
-    "wgan-gp": Cure("WGAN-GP, lambda 0.1", "Gulrajani et al. 2017, arXiv:1704.00028", _VANISHES, loss="wasserstein",
+    "spectral-norm": Cure("spectral norm", "Miyato et al. 2018, arXiv:1802.05957", _COLLAPSE + _CIRCLES, spectral=True),
+    "wgan-gp": Cure("WGAN-GP, lambda 0.1", "Gulrajani et al. 2017, arXiv:1704.00028", _COLLAPSE + _VANISHES, loss="wasserstein",
                     penalties=(("wgan_gp", 0.1),), n_critic=3),
     "rpgan-r1-r2": Cure("relativistic pairing, R1 and R2", "Huang et al. 2024, arXiv:2501.05441", _COLLAPSE,
                         loss="relativistic", penalties=(("r1", 0.0125), ("r2", 0.0125))),
@@ -103,11 +105,15 @@ CURES: dict[str, Cure] = {
                   loss="relativistic"),
     "wgan-clip": Cure("WGAN, weights clipped", "Arjovsky et al. 2017, arXiv:1701.07875", _VANISHES, loss="wasserstein",
                       clip=0.1, n_critic=3),
-    "wgan-gp-10": Cure("WGAN-GP, lambda 10", "Gulrajani et al. 2017, arXiv:1704.00028", _VANISHES, loss="wasserstein",
+    "wgan-gp-10": Cure("WGAN-GP, lambda 10", "Gulrajani et al. 2017, arXiv:1704.00028", _COLLAPSE + _VANISHES, loss="wasserstein",
                        penalties=(("wgan_gp", 10.0),), n_critic=3),
     "dragan": Cure("DRAGAN, lambda 10", "Kodali et al. 2017, arXiv:1705.07215", _COLLAPSE, penalties=(("dragan", 10.0),)),
     "instance-noise": Cure("instance noise 0.2 to 0", "Sonderby et al. 2016, arXiv:1610.04490", _CIRCLES, noise=0.2),
-    "label-smoothing": Cure("one-sided label smoothing 0.1", _TRICKS, "a D too sure", smooth=0.1),
+    "minimax-noise": Cure("minimax, instance noise 0.2 to 0", "Arjovsky & Bottou 2017, arXiv:1701.04862", _VANISHES,
+                          loss="minimax", noise=0.2),
+    "minimax-spectral": Cure("minimax, spectral norm", "Miyato et al. 2018, arXiv:1802.05957", _VANISHES,
+                             loss="minimax", spectral=True),
+    "label-smoothing": Cure("one-sided label smoothing 0.1", _TRICKS, _SURE, smooth=0.1),
     "ttur": Cure("two time scales, D 4 x G", "Heusel et al. 2017, arXiv:1706.08500", _CIRCLES, lr=(5e-4, 2e-3)),
     "pacgan-2": Cure("packing of 2", _PAC, _COLLAPSE, pack=2),
     "pacgan-4": Cure("packing of 4", _PAC, _COLLAPSE, pack=4),
@@ -117,9 +123,9 @@ CURES: dict[str, Cure] = {
     "feature-matching": Cure("feature matching as G's loss", _TRICKS, _CIRCLES, matching=True),
     "historical-averaging": Cure("historical averaging 0.001", _TRICKS, _CIRCLES, history=1e-3),
     "ema": Cure("average of G's weights", "Yazici et al. 2018, arXiv:1806.04498", _CIRCLES, ema=0.02),
-    "top-k": Cure("G learns from D's best half", "Sinha et al. 2020, arXiv:2002.06224", "bad samples", top=0.5),
-    "weight-decay": Cure("D's weight decay 0.0001", "Krogh & Hertz 1991", "a D too sure", weight_decay=1e-4),
-    "orthogonal": Cure("orthogonal regularisation of G", "Brock et al. 2018, arXiv:1809.11096", "truncation's artefacts",
+    "top-k": Cure("G learns from D's best half", "Sinha et al. 2020, arXiv:2002.06224", ("bad samples",), top=0.5),
+    "weight-decay": Cure("D's weight decay 0.0001", "Krogh & Hertz 1991", _SURE, weight_decay=1e-4),
+    "orthogonal": Cure("orthogonal regularisation of G", "Brock et al. 2018, arXiv:1809.11096", ("truncation's artefacts",),
                        orthogonal=1e-4),
     "cr": Cure("consistency on real samples", "Zhang et al. 2019, arXiv:1910.12027", _FEW, consistency=(10.0, 0.0)),
     "bcr": Cure("consistency on both", "Zhao et al. 2020, arXiv:2002.04724", _FEW, consistency=(10.0, 10.0)),

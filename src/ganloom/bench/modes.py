@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ganloom import allocator
 from ganloom.bench.cures import CURES, MAIN, find
-from ganloom.bench.toys import Mixture
-from ganloom.bench.training import BATCH, Trained, train
+from ganloom.bench.toys import Few, Mixture
+from ganloom.bench.training import BATCH, PLAN, SAMPLES, Plan, Trained, train
 from ganloom.errors import BadInput, did_you_mean
-from ganloom.metrics.modes import Modes, means, mode_coverage, seed_distance
+from ganloom.metrics.modes import Modes, means, mode_counts, mode_coverage, over_seeds, seed_distance
 
-SAMPLES = 2500
+CUT = 0.5
+"""Where z is cut to see what truncation does."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class Data:
     what: str
     mixture: Callable[[], Mixture]
     steps: int
+    plan: Plan = PLAN
+    figure: str = "kl"
+    """What a cure is judged by on it."""
+    sick: str = "plain"
+    """The cure that is none."""
 
 
 def ring(modes: int = 8, radius: float = 1.0, sd: float = 0.01) -> Mixture:
@@ -42,10 +49,19 @@ def grid(side: int = 5, apart: float = 2.0, sd: float = 0.05) -> Mixture:
 
 
 DATA: dict[str, Data] = {
-    "ring": Data("8 modes on a circle of radius 1, sd 0.01", ring, 2000),
+    "ring": Data("8 modes on a circle of radius 1, sd 0.01", ring, 4000, Plan(width=64, rates=5)),
     "grid25": Data("25 modes at {-4, -2, 0, 2, 4}^2, sd 0.05, unscaled", grid, 6000),
     "grid100": Data("100 modes at {-9, -7, ..., 9}^2, sd 0.05, unscaled", lambda: grid(10), 10000),
-}
+    "steady": Data("the ring, rates that do not fall", ring, 2000, Plan(width=64, steady=True), "wander"),
+    "far": Data(
+        "the ring, D 1,000 steps ahead and trained five times as often", ring, 1000, Plan(width=64, ahead=1000, critic=5),
+        "quality", "minimax",
+    ),
+    "few": Data(
+        "the ring with sd 0.1, of which a seed has 256 points", lambda: Few(ring(sd=0.1).modes, 0.1, 256), 2000,
+        Plan(width=64), "known",
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,13 +77,19 @@ class Row:
     seconds: float
     """Of training, all seeds together."""
     figures: dict[str, tuple[float, float, float]]
-    """modes, fair, quality, kl: mean over seeds, and its 95 % interval."""
+    """modes, fair, quality, kl and those of ``extra``: mean over seeds, and its 95 % interval."""
     worst: dict[str, float]
     """The worst seed's modes, quality and kl."""
     apart: float
     """Mean total variation between the seeds' shares over the modes."""
     each: list[Modes] = field(repr=False)
     """Every seed's figures."""
+    extra: dict[str, list[float]] = field(default_factory=dict, repr=False)
+    """Every seed's wander, sure, truncated and, where the data is few, known."""
+
+    def seeds_of(self, figure: str) -> list[float]:
+        """A figure of every seed."""
+        return self.extra.get(figure) or [float(getattr(one, figure)) for one in self.each]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -140,7 +162,7 @@ def measure(
     rows = []
     for name in cures:
         progress.begin(name)
-        trained = train(CURES[name], mixture, seeds, steps, seed, progress.at)
+        trained = train(CURES[name], mixture, seeds, steps, seed, progress.at, DATA[data].plan)
         rows.append(judge(trained, mixture, data, name, steps, seed))
         progress.end()
         each(rows[-1], trained)
@@ -156,16 +178,47 @@ def judge(trained: Trained, mixture: Mixture, data: str, cure: str, steps: int, 
         "quality": min(m.quality for m in found),
         "kl": max(m.kl for m in found),
     }
+    extra = others(trained, mixture, seed)
     figures = dict(means(found, len(mixture.modes)))
+    figures.update({name: over_seeds(values, 0.0, 1.0) for name, values in extra.items()})
     apart = seed_distance(samples, mixture.modes, mixture.sd)
-    return Row(data, cure, steps, len(found), seed, trained.seconds, figures, worst, apart, found)
+    return Row(data, cure, steps, len(found), seed, trained.seconds, figures, worst, apart, found, extra)
 
 
-def verdict(row: Row, plain: Row | None) -> str:
-    """What its KL says beside plain's: apart only where the intervals over seeds are."""
-    if plain is None or row.cure == "plain" or row.seeds < 2 or plain.seeds < 2:
-        return ""
-    (_, low, high), (_, plain_low, plain_high) = row.figures["kl"], plain.figures["kl"]
-    if row.figures["quality"][2] < 0.5 * plain.figures["quality"][1]:
-        return "not comparable: few good samples"
-    return "helps" if high < plain_low else "hurts" if low > plain_high else "no difference shown"
+@torch.no_grad()
+def others(trained: Trained, mixture: Mixture, seed: int) -> dict[str, list[float]]:
+    """Figures of every seed beside those of its samples, each from 0 to 1.
+
+    wander: total variation of the shares over the modes (and of the share near none) between one look and the next, late in
+    the run and for the same z. sure: how far from 1/2 the probability is that D gives to training points and to fakes,
+    times 2, mean. truncated: good samples where z is cut. known: share of pairs of a training point and a fresh one where
+    D tells which is which (1/2: it has learned no point by heart), for `Few` only.
+    """
+    looks = [_shares(x, mixture) for x in trained.looks]
+    pairs = [(a - b).abs().sum(1) / 2 for a, b in zip(looks, looks[1:], strict=False)]
+    wander = torch.stack(pairs).mean(0) if pairs else torch.zeros(trained.G.seeds)
+    n, seeds = 20 * BATCH, trained.G.seeds
+    fakes, real = trained.sample(n, seed), mixture.draw(seeds * n).view(seeds, n, -1)
+    logits = torch.cat([_logits(trained, real), _logits(trained, fakes)], 1)
+    cut = [mode_coverage(x, mixture.modes, mixture.sd).quality for x in trained.sample(SAMPLES, seed, CUT)]
+    out = {
+        "wander": wander.tolist(),
+        "sure": (2 * logits.sigmoid() - 1).abs().mean(1).tolist(),
+        "truncated": cut,
+    }
+    if isinstance(mixture, Few):
+        seen = _logits(trained, mixture.points)[:, :, None]
+        fresh = _logits(trained, mixture.fresh(seeds * n).view(seeds, n, -1))[:, None]
+        out["known"] = ((seen > fresh).float() + (seen == fresh).float() / 2).mean((1, 2)).tolist()
+    return out
+
+
+def _logits(trained: Trained, x: Tensor) -> Tensor:
+    """D's of (S, n, d): (S, n / pack), a batch at a time, since some D look at the whole batch."""
+    return torch.cat([trained.D(part.flatten(0, 1)).view(len(x), -1) for part in x.split(BATCH, 1)], 1)
+
+
+def _shares(samples: Tensor, mixture: Mixture) -> Tensor:
+    """(S, n, d) -> (S, K + 1): of each mode, and of none."""
+    near = torch.stack([mode_counts(x, mixture.modes, mixture.sd) for x in samples])
+    return torch.cat([near, samples.shape[1] - near.sum(1, keepdim=True)], 1) / samples.shape[1]

@@ -9,15 +9,18 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ganloom.bench import dirac, stacked
+from ganloom.bench import dirac
 from ganloom.bench.cures import CURES
 from ganloom.bench.dirac_picture import draw
-from ganloom.bench.modes import DATA, SAMPLES, Row, verdict
+from ganloom.bench.modes import DATA, Row
+from ganloom.bench.sicknesses import against, verdict
 from ganloom.bench.toys import Mixture
-from ganloom.bench.training import BATCH, Trained
-from ganloom.images import grid, save_png, scatter
+from ganloom.bench.training import BATCH, SAMPLES, Trained
+from ganloom.images import save_png, scatter
 
 PAGE, KEPT = "known-truth.md", "known-truth.json"
+AGAINST = "Each cure against its sickness"
+"""The section that gathers all rows."""
 PANEL, FIELD = 360, 120
 """Pixels of a panel; points a side at which D is asked."""
 
@@ -43,11 +46,10 @@ def keep(folder: Path, row: Row) -> list[Row]:
 
 def table(rows: Sequence[Row]) -> list[str]:
     """Rows of one data set, number of steps and set of seeds as Markdown."""
-    plain = next((row for row in rows if row.cure == "plain"), None)
     n = len(DATA[rows[0].data].mixture().modes)
     out = [
         f"| cure | what | modes of {n} (worst seed) | fair modes | good samples, % | reverse KL (worst seed) "
-        "| between seeds | s | against plain |",
+        f"| between seeds | s | beside `{DATA[rows[0].data].sick}` |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -56,7 +58,7 @@ def table(rows: Sequence[Row]) -> list[str]:
         out.append(
             f"| `{row.cure}` | {CURES[row.cure].title} | {_cell(modes, 1)} ({row.worst['modes']:.0f}) | {_cell(fair, 1)} "
             f"| {_cell(good, 1)} | {_cell(kl, 3)} ({row.worst['kl']:.3f}) | {row.apart:.2f} | {row.seconds:.0f} "
-            f"| {verdict(row, plain)} |"
+            f"| {verdict(row, rows)} |"
         )
     return out
 
@@ -117,10 +119,11 @@ def put(folder: Path, name: str, text: str) -> Path:
 
 
 def write_rows(folder: Path, rows: Sequence[Row], latest: Row) -> Path:
-    """Put the table that ``latest`` belongs to into the page."""
+    """Put the table that ``latest`` belongs to into the page, and what all rows say of each cure."""
     group = [row for row in rows if key(row)[2:] == key(latest)[2:] and row.data == latest.data]
     name = f"{latest.data}, {latest.steps:,} steps, seeds {latest.seed} to {latest.seed + latest.seeds - 1}"
     sheet = _sheet(folder, group)
+    put(folder, AGAINST, "\n".join(against(rows)))
     return put(folder, name, section(group, sheet))
 
 
@@ -130,28 +133,6 @@ def write_dirac(folder: Path, runs: Sequence[tuple[dirac.Row, dirac.Path]]) -> P
     picture.parent.mkdir(parents=True, exist_ok=True)
     picture.write_text(draw(runs), encoding="utf-8")
     return put(folder, "Dirac-GAN", dirac_section(runs, "images/dirac.svg"))
-
-
-def save_stacked(folder: Path, row: stacked.Row, samples: Tensor) -> Path:
-    """Samples (N, 3, 28, 28) in [-1, 1] of one setup and seed as a grid."""
-    return save_png(grid(samples), folder / "images" / f"stacked-{row.setup}-{row.seed}.png")
-
-
-def write_stacked(folder: Path, counter: stacked.Counter, rows: Sequence[stacked.Row]) -> list[stacked.Row]:
-    """Put the rows beside those that the folder has, and all into the page; returns all."""
-    path = folder / "stacked.json"
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    found = {(row.setup, row.seed, row.kimg): row for row in [*(stacked.Row(**one) for one in kept), *rows]}
-    order = list(stacked.SETUPS)
-    every = sorted(found.values(), key=lambda row: (order.index(row.setup), row.kimg, row.seed))
-    path.write_text(json.dumps([row.to_dict() for row in every], indent=1) + "\n", encoding="utf-8")
-    lines = ["`ganloom bench modes --data stacked --out docs`", "", *stacked.table(counter, every)]
-    for row in every:
-        picture = f"images/stacked-{row.setup}-{row.seed}.png"
-        if row.seed == every[0].seed and (folder / picture).exists():
-            lines += ["", f"`{stacked.SETUPS[row.setup].command}`", "", f"![samples of {row.setup}]({picture})"]
-    put(folder, "Stacked pictures", "\n".join(lines))
-    return every
 
 
 def panel_path(folder: Path, row: Row) -> Path:

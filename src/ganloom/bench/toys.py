@@ -16,12 +16,15 @@ class Layers(nn.Module):
     """Dense layers of S networks: (S x N, sizes[0]) -> (S x N, sizes[-1]); torch's own initialisation of ``Linear``.
 
     ``slope`` of the leaky ReLU between layers, 0 for ReLU. ``spectral`` divides each weight by its largest singular value
-    (Miyato et al. 2018, arXiv:1802.05957), estimated by one turn of the power iteration at each call of ``turn``.
+    (Miyato et al. 2018, arXiv:1802.05957), estimated by one turn of the power iteration at each call of ``turn``. ``spread``
+    multiplies what goes in: a G's z.
     """
 
-    def __init__(self, seeds: int, sizes: tuple[int, ...], slope: float = 0.0, spectral: bool = False) -> None:
+    def __init__(
+        self, seeds: int, sizes: tuple[int, ...], slope: float = 0.0, spectral: bool = False, spread: float = 1.0
+    ) -> None:
         super().__init__()
-        self.seeds, self.slope, self.spectral = seeds, slope, spectral
+        self.seeds, self.slope, self.spectral, self.spread = seeds, slope, spectral, spread
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for inputs, outputs in zip(sizes, sizes[1:], strict=False):
             bound = 1 / math.sqrt(inputs)
@@ -53,6 +56,7 @@ class Layers(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(S x N, in) -> (S x N, out)."""
         y: Tensor = x.unflatten(0, (self.seeds, -1))
+        y = y if self.spread == 1 else y * self.spread
         return self.run(y, 0, len(self.weights)).flatten(0, 1)
 
     def run(self, x: Tensor, start: int, end: int) -> Tensor:
@@ -60,7 +64,8 @@ class Layers(nn.Module):
         for i in range(start, end):
             x = torch.baddbmm(self.biases[i], x, self.weight(i))
             if i < len(self.weights) - 1:
-                x = F.leaky_relu(x, self.slope) if self.slope else F.relu(x)
+                # As a product with a constant: a penalty's second derivative then has no zeros to carry back.
+                x = x * F.leaky_relu(x.detach().sign(), self.slope).abs_() if self.slope else F.relu(x)
         return x
 
 
@@ -126,7 +131,35 @@ class Mixture:
         """Of a coordinate: 0.5 on a circle of radius 1, 8 on the grid of 25, 33 on that of 100."""
         return float(self.modes.square().mean()) + self.sd**2
 
+    def begin(self, seeds: int) -> None:
+        """So many seeds are about to be trained."""
+
     def draw(self, n: int) -> Tensor:
         """(n, d)."""
         picks = torch.randint(len(self.modes), (n,))
         return torch.randn(n, self.modes.shape[1]).mul_(self.sd).add_(self.modes[picks])
+
+
+class Few(Mixture):
+    """A mixture of which each seed has a few points only, drawn once, as many of each mode as of another."""
+
+    def __init__(self, modes: Tensor, sd: float, points: int) -> None:
+        super().__init__(modes, sd)
+        self.count = points
+        self.points = torch.empty(0)
+        """(S, count, d)."""
+
+    def begin(self, seeds: int) -> None:
+        """Draw the points of each seed."""
+        each = self.modes.repeat(-(-self.count // len(self.modes)), 1)[: self.count]
+        self.points = each + self.sd * torch.randn(seeds, *each.shape)
+
+    def draw(self, n: int) -> Tensor:
+        """(n, d): n / S of each seed's points."""
+        seeds = len(self.points)
+        picks = torch.randint(self.count, (seeds, n // seeds, 1)).expand(-1, -1, self.modes.shape[1])
+        return self.points.gather(1, picks).flatten(0, 1)
+
+    def fresh(self, n: int) -> Tensor:
+        """(n, d) that no seed was shown."""
+        return super().draw(n)

@@ -4,7 +4,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -15,10 +15,35 @@ from ganloom.losses import LOSSES
 from ganloom.penalties import PENALTIES
 from ganloom.randomness import key, seed_all
 
-Z, WIDTH, DEPTH, BATCH = 2, 128, 3, 128
-"""Noise of 2 numbers; G and D of three hidden layers of 128; 128 real samples a step."""
+Z, BATCH = 2, 128
+"""Noise of 2 numbers; 128 real samples a step."""
+LOOKS, BETWEEN = 11, 50
+"""So many looks at G's samples at the run's end, each a 50th of the run after the one before."""
+SAMPLES = 2500
+"""Samples of each seed that a figure is taken of."""
 NEAR, NEAR_Z, KEPT = 0.02, 0.05, 0.99
 """Noise of the consistency terms, on samples (in root mean squares of the data) and on z; LeCam's running means."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a data set asks of the training, the same for every cure."""
+
+    width: int = 128
+    """Of the three hidden layers of G and D."""
+    spread: float = 1.0
+    """Standard deviation of each number of z."""
+    rates: float = 1.0
+    """Times the cure's rates."""
+    steady: bool = False
+    """The rates do not fall."""
+    ahead: int = 0
+    """D's steps before G's first."""
+    critic: int = 1
+    """D's steps for each of G's, where the cure does not ask for more."""
+
+
+PLAN = Plan()
 
 
 @dataclass
@@ -28,11 +53,16 @@ class Trained:
     G: Layers
     D: Critic
     seconds: float
+    looks: list[Tensor] = field(default_factory=list)
+    """(S, SAMPLES, d) of equal z each, late in the run and at its end."""
 
     @torch.no_grad()
-    def sample(self, n: int, seed: int = 0) -> Tensor:
-        """n samples of each seed, (S, n, d)."""
+    def sample(self, n: int, seed: int = 0, cut: float = math.inf) -> Tensor:
+        """n samples of each seed, (S, n, d); ``cut``: of z cut at +-cut (the truncation of Brock et al. 2018)."""
         z = torch.randn(self.G.seeds * n, Z, generator=torch.Generator().manual_seed(key(seed, "sample")))
+        if cut < math.inf:
+            outside = float(torch.special.ndtr(torch.tensor(-cut)))
+            z = torch.special.ndtri(outside + (1 - 2 * outside) * torch.special.ndtr(z))
         x: Tensor = self.G(z)
         return x.view(self.G.seeds, n, -1)
 
@@ -51,35 +81,49 @@ class Trained:
 
 
 def train(
-    cure: Cure, mixture: Mixture, seeds: int, steps: int, seed: int = 0, at: Callable[[int], None] = lambda step: None
+    cure: Cure,
+    mixture: Mixture,
+    seeds: int,
+    steps: int,
+    seed: int = 0,
+    at: Callable[[int], None] = lambda step: None,
+    plan: Plan = PLAN,
 ) -> Trained:
     """Train ``seeds`` GANs side by side; ``seed`` is the first one's number and keys all. ``at`` hears of each step."""
     seed_all(key(seed, seeds, "toys"))
-    dim, hidden = mixture.modes.shape[1], (WIDTH,) * DEPTH
-    G = Layers(seeds, (Z, *hidden, dim))
+    dim, hidden = mixture.modes.shape[1], (plan.width,) * 3
+    G = Layers(seeds, (Z, *hidden, dim), spread=plan.spread)
     D = Critic(seeds, (dim, *hidden, 1), 0.2, cure.spectral, cure.pack, cure.batch)
-    loop = Loop(cure, mixture, G, D)
+    mixture.begin(seeds)
+    loop = Loop(cure, mixture, G, D, plan)
+    trained = Trained(G, D, 0.0)
+    late = {round(steps * (1 - i / BETWEEN)) for i in range(LOOKS)}
     begun = time.perf_counter()
+    for _ in range(plan.ahead):
+        loop.lead()
     for step in range(steps):
         loop.step(step / steps, 1 / steps)
         at(step + 1)
-    if loop.average is not None:
-        with torch.no_grad():
-            for p, mean in zip(G.parameters(), loop.average, strict=True):
-                p.copy_(mean)
-    return Trained(G, D, time.perf_counter() - begun)
+        if step + 1 in late:
+            with loop.averaged():
+                trained.looks.append(trained.sample(SAMPLES, seed))
+    trained.seconds = time.perf_counter() - begun
+    loop.exchange()
+    return trained
 
 
 class Loop:
     """One step of a cure. Losses are times S: a mean over all seeds' samples becomes the sum of the seeds' means."""
 
-    def __init__(self, cure: Cure, mixture: Mixture, G: Layers, D: Critic) -> None:
-        self.cure, self.mixture, self.G, self.D = cure, mixture, G, D
+    def __init__(self, cure: Cure, mixture: Mixture, G: Layers, D: Critic, plan: Plan = PLAN) -> None:
+        self.cure, self.mixture, self.G, self.D, self.plan = cure, mixture, G, D, plan
+        self.rates = [plan.rates * lr for lr in cure.lr]
+        self.turns = max(cure.n_critic, plan.critic)
         self.loss = LOSSES[cure.loss]
         self.of = {"G": list(G.parameters()), "D": list(D.parameters())}
         self.opt = {
             name: torch.optim.Adam(p, lr=lr, betas=cure.betas, fused=True)
-            for (name, p), lr in zip(self.of.items(), cure.lr, strict=True)
+            for (name, p), lr in zip(self.of.items(), self.rates, strict=True)
         }
         self.average = [p.detach().clone() for p in G.parameters()] if cure.ema else None
         self.past = {net: [p.detach().clone() for p in ps] for net, ps in self.of.items()} if cure.history else {}
@@ -92,13 +136,13 @@ class Loop:
     def step(self, done: float, share: float) -> None:
         """``done``: part of the run that is over; ``share``: a step's part of it."""
         cure = self.cure
-        pace = min(1.0, (1 - done) / (1 - cure.decay_from))
-        for opt, lr in zip(self.opt.values(), cure.lr, strict=True):
+        pace = 1.0 if self.plan.steady else min(1.0, (1 - done) / (1 - cure.decay_from))
+        for opt, lr in zip(self.opt.values(), self.rates, strict=True):
             opt.param_groups[0]["lr"] = lr * pace
-        for turn in range(cure.n_critic):
+        for turn in range(self.turns):
             z = torch.randn(self.G.seeds * BATCH, Z)
             # The fakes of D's last step serve G too: G's forward pass is run once.
-            with torch.set_grad_enabled(turn == cure.n_critic - 1):
+            with torch.set_grad_enabled(turn == self.turns - 1):
                 fake = self.G(z)
             real = self.mixture.draw(len(fake))
             self._descend("D", self.d_loss(real, fake.detach(), done, z))
@@ -108,12 +152,33 @@ class Loop:
         if self.past:
             self._remember(round(done / share) + 1)
         if self.average is not None:
-            half = (
-                min(cure.ema, done / 4 + share) / share
-            )  # short at first, or the first weights would stay in the mean
+            # Short at first, or the first weights would stay in the mean.
+            half = min(cure.ema, done / 4 + share) / share
             with torch.no_grad():
                 for mean, p in zip(self.average, self.of["G"], strict=True):
                     mean.lerp_(p, 1 - 0.5 ** (1 / half))
+
+    def lead(self, done: float = 0.0) -> None:
+        """A step of D alone."""
+        with torch.no_grad():
+            z = torch.randn(self.G.seeds * BATCH, Z)
+            fake = self.G(z)
+        self._descend("D", self.d_loss(self.mixture.draw(len(fake)), fake, done, z))
+
+    @torch.no_grad()
+    def exchange(self) -> None:
+        """G's weights and their average change places; nothing where none is kept."""
+        for mean, p in zip(self.average or (), self.of["G"] if self.average else (), strict=True):
+            kept = p.clone()
+            p.copy_(mean)
+            mean.copy_(kept)
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """G with its averaged weights for a while."""
+        self.exchange()
+        yield
+        self.exchange()
 
     def d_loss(self, real: Tensor, fake: Tensor, done: float, z: Tensor | None = None) -> Tensor:
         """What D descends: its loss and the weighted penalties. ``z`` is what the fakes were made of."""
@@ -214,9 +279,7 @@ class Loop:
         opt = self.opt["D"]
         kept = [(t, t.clone()) for p in self.of["D"] for t in (p.detach(), *opt.state[p].values())]
         for _ in range(self.cure.unroll):
-            with torch.no_grad():
-                fake = self.G(torch.randn(self.G.seeds * BATCH, Z))
-            self._descend("D", self.d_loss(self.mixture.draw(len(fake)), fake, done))
+            self.lead(done)
         yield
         with torch.no_grad():
             for live, old in kept:

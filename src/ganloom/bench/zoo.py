@@ -16,6 +16,7 @@ import torch
 from ganloom import allocator, images, randomness
 from ganloom.apps.evaluate import evaluate
 from ganloom.bench import machine
+from ganloom.bench.finished import finished
 from ganloom.bench.plans import DATA, command, keywords, plan
 from ganloom.bench.step import trainer_of
 from ganloom.bench.timing import clock, contest, cycle_of
@@ -24,9 +25,8 @@ from ganloom.device import choose_device, choose_precision
 from ganloom.errors import BadInput
 from ganloom.folder import Folder
 from ganloom.gan import GAN
-from ganloom.observers import Console
 from ganloom.recipes import RECIPES, find
-from ganloom.run import Run, load, prepare, resume, train
+from ganloom.run import Run, load, prepare
 
 ROWS, PICTURES = Path("results") / "recipes.json", Path("images") / "recipes"
 N = 2000
@@ -143,7 +143,8 @@ def measure(
         row = kept(folder).get(name)
         if row is None or row.command != line or anew:
             told.begin(name, line)
-            run = _trained(name, options, seed, runs / f"{name}-{zlib.crc32(line.encode()):08x}")
+            path = runs / f"{name}-{zlib.crc32(line.encode()):08x}"
+            run = finished(name, DATA, path, seed=seed, **keywords(find(name), options))
             row = _row(name, line, run, folder / PICTURES / f"{name}.png")
             row = dataclasses.replace(row, speed=speed(name, options))
             keep(folder, row)
@@ -168,18 +169,6 @@ def time_again(names: Sequence[str], folder: Path, each: Callable[[Row], None] =
         keep(folder, rows[-1])
         each(rows[-1])
     return rows
-
-
-def _trained(name: str, options: dict[str, Any], seed: int, path: Path) -> Run:
-    """A finished run of that command: the one there, the one there gone on with, or a new one."""
-    state = Folder(path).read("run.json").get("state") if (path / "run.json").exists() else None
-    if state == "finished":
-        return Run(path)
-    if state is not None and (path / "checkpoints").is_dir() and any((path / "checkpoints").iterdir()):
-        return resume(path, console=Console())
-    if path.exists():  # killed before its first checkpoint: nothing to go on from
-        path = path.with_name(f"{path.name}-{time.time_ns()}")
-    return train(name, DATA, path, console=Console(), seed=seed, **keywords(find(name), options))
 
 
 def _row(name: str, line: str, run: Run, picture: Path) -> Row:

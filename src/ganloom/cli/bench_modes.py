@@ -17,18 +17,21 @@ if TYPE_CHECKING:
 class Arguments:
     """Measure cures for mode collapse and instability where the truth is known, many seeds at once; no network needed."""
 
-    data: Literal["ring", "grid25", "grid100", "dirac", "stacked"] = "grid25"
-    """8 modes on a circle, 25 or 100 on a grid, the Dirac-GAN of two numbers, or 1,000 kinds of stacked pictures."""
+    data: Literal["ring", "grid25", "grid100", "steady", "far", "few", "dirac", "stacked", "shapes"] = "grid25"
+    """8 modes on a circle, 25 or 100 on a grid; the ring with steady rates, D far ahead or few points; the Dirac-GAN;
+    pictures of which 1,000 or 1,296 kinds are counted."""
     cure: tuple[str, ...] = ()
-    """Which cures, one or more; none: the main ones (of dirac and stacked: all settings); "all": every one."""
+    """Which cures, one or more; none: those that the data is for (of dirac, stacked and shapes: all settings); "all": every one."""
     seeds: int | None = None
-    """Points: trained side by side in batched networks, none: 10. Stacked: one after the other, none: 1."""
+    """Points: trained side by side in batched networks, none: 10. Pictures: one after the other, none: 1."""
     seed: int = 0
     """The first seed."""
     steps: int | None = None
-    """G's steps. None: 2000 on the ring, 6000 on the grid of 25, 10000 on the grid of 100."""
+    """G's steps. None: 6000 on the grid of 25, 10000 on that of 100, on the others fewer."""
     kimg: float | None = None
-    """Stacked: thousands of images. None: each setting's own."""
+    """Pictures: thousands of images. None: each setting's own."""
+    runs: str = "runs/modes"
+    """Pictures: folder of the run folders. A run that was stopped goes on from there."""
     out: str | None = None
     """Write pictures, the table and its rows into this folder: known-truth.md, known-truth.json, images/."""
     json: bool = False
@@ -41,15 +44,16 @@ def run(argv: Sequence[str]) -> None:
     folder = None if args.out is None else Path(args.out)
     if args.data == "dirac":
         _dirac(args, folder)
-    elif args.data == "stacked":
-        _stacked(args, folder)
+    elif args.data in ("stacked", "shapes"):
+        _pictures(args, folder)
     else:
         _points(args, folder)
 
 
 def _points(args: Arguments, folder: Path | None) -> None:
     from ganloom.bench import modes, modes_page
-    from ganloom.bench.cures import CURES, MAIN
+    from ganloom.bench.cures import CURES
+    from ganloom.bench.sicknesses import usual
     from ganloom.bench.training import Trained
 
     def written(row: modes.Row, trained: Trained) -> None:
@@ -57,7 +61,7 @@ def _points(args: Arguments, folder: Path | None) -> None:
             modes_page.save_panels(folder, row, trained, modes.DATA[row.data].mixture())
             modes_page.write_rows(folder, modes_page.keep(folder, row), row)
 
-    cures = tuple(CURES) if args.cure == ("all",) else args.cure or MAIN
+    cures = tuple(CURES) if args.cure == ("all",) else args.cure or usual(args.data)
     rows = modes.measure(
         args.data, cures, 10 if args.seeds is None else args.seeds, args.steps, args.seed, each=written
     )
@@ -86,22 +90,23 @@ def _dirac(args: Arguments, folder: Path | None) -> None:
     _end(folder)
 
 
-def _stacked(args: Arguments, folder: Path | None) -> None:
-    from ganloom.bench import modes_page, stacked
+def _pictures(args: Arguments, folder: Path | None) -> None:
+    from ganloom.bench import counted, counted_page, shaped, stacked
 
-    def written(row: stacked.Row, samples: "Tensor") -> None:
+    task = {"stacked": stacked.TASK, "shapes": shaped.TASK}[args.data]
+
+    def drawn(row: counted.Row, samples: "Tensor") -> None:
         if folder is not None:
-            modes_page.save_stacked(folder, row, samples)
+            counted_page.save(folder, row, samples)
 
-    names = () if args.cure == ("all",) else args.cure
-    seeds = 1 if args.seeds is None else args.seeds
-    counter, rows = stacked.measure(names, seeds, args.seed, args.kimg, each=written)
+    names, seeds = () if args.cure == ("all",) else args.cure, 1 if args.seeds is None else args.seeds
+    counter, rows = counted.measure(task, names, seeds, args.seed, args.kimg, Path(args.runs), each=drawn)
     if folder is not None:
-        rows = modes_page.write_stacked(folder, counter, rows)
+        rows = counted_page.write(folder, task, counter, rows)
     if args.json:
         print(json.dumps({"counter": dataclasses.asdict(counter), "rows": [row.to_dict() for row in rows]}))
         return
-    print("\n".join(stacked.table(counter, rows)))
+    print("\n".join(counted.table(task, counter, rows)))
     _end(folder)
 
 
