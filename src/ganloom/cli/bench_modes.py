@@ -18,10 +18,10 @@ class Arguments:
     """Measure cures for mode collapse and instability where the truth is known, many seeds at once; no network needed."""
 
     data: Literal["ring", "grid25", "grid100", "steady", "far", "few", "dirac", "stacked", "shapes"] = "grid25"
-    """8 modes on a circle, 25 or 100 on a grid; the ring with steady rates, D far ahead or few points; the Dirac-GAN;
+    """8 modes on a circle, 25 or 100 on a grid; the ring with steady rates, D far ahead, few points; the Dirac-GAN;
     pictures of which 1,000 or 1,296 kinds are counted."""
     cure: tuple[str, ...] = ()
-    """Which cures, one or more; none: those that the data is for (of dirac, stacked and shapes: all settings); "all": every one."""
+    """Which cures, one or more; none: those that the data is for (of dirac and pictures: all settings); "all": every one."""
     seeds: int | None = None
     """Points: trained side by side in batched networks, none: 10. Pictures: one after the other, none: 1."""
     seed: int = 0
