@@ -21,7 +21,7 @@ from ganloom.images import save_png, scatter
 PAGE, KEPT = "known-truth.md", "known-truth.json"
 AGAINST = "Each cure against its sickness"
 """The section that gathers all rows."""
-PANEL, FIELD = 360, 120
+PANEL, FIELD = 210, 105
 """Pixels of a panel; points a side at which D is asked."""
 
 Key = tuple[str, str, int, int, int]
@@ -67,7 +67,7 @@ def _cell(figure: tuple[float, ...], digits: int) -> str:
     return f"{figure[0]:.{digits}f} [{figure[1]:.{digits}f}, {figure[2]:.{digits}f}]"
 
 
-def section(rows: Sequence[Row], picture: str | None = None) -> str:
+def section(rows: Sequence[Row], pictures: Sequence[str] = ()) -> str:
     """A table with its command and what its columns mean."""
     first = rows[0]
     names = " ".join(row.cure for row in rows)
@@ -83,7 +83,15 @@ def section(rows: Sequence[Row], picture: str | None = None) -> str:
         "",
         *table(rows),
     ]
-    return "\n".join([*out, "", f"![samples and D's field of seed {first.seed}]({picture})"] if picture else out)
+    if pictures:
+        shown = [f"![{Path(one).stem}]({one})" for one in pictures]
+        out += [
+            "",
+            f"Seed {first.seed}: 2,500 samples with the modes ringed, and D's logits (orange: real).",
+            "",
+            *shown,
+        ]
+    return "\n".join(out)
 
 
 def dirac_section(runs: Sequence[tuple[dirac.Row, dirac.Path]], picture: str) -> str:
@@ -122,9 +130,9 @@ def write_rows(folder: Path, rows: Sequence[Row], latest: Row) -> Path:
     """Put the table that ``latest`` belongs to into the page, and what all rows say of each cure."""
     group = [row for row in rows if key(row)[2:] == key(latest)[2:] and row.data == latest.data]
     name = f"{latest.data}, {latest.steps:,} steps, seeds {latest.seed} to {latest.seed + latest.seeds - 1}"
-    sheet = _sheet(folder, group)
+    panels = [path for path in (panel_path(folder, row) for row in group) if path.exists()]
     put(folder, AGAINST, "\n".join(against(rows)))
-    return put(folder, name, section(group, sheet))
+    return put(folder, name, section(group, [path.relative_to(folder).as_posix() for path in panels]))
 
 
 def write_dirac(folder: Path, runs: Sequence[tuple[dirac.Row, dirac.Path]]) -> Path:
@@ -149,8 +157,8 @@ def save_panels(folder: Path, row: Row, trained: Trained, mixture: Mixture) -> P
     sheet.paste(samples, (0, 22))
     sheet.paste(field, (PANEL, 22))
     kl = f"KL {row.each[0].kl:.3f}, {row.each[0].modes} modes, {row.each[0].quality:.0%} good"
-    ImageDraw.Draw(sheet).text((6, 5), f"{row.cure}: seed {row.seed}, {kl}; right: D's logits", fill=(30, 30, 30))
-    return save_png(sheet, panel_path(folder, row))
+    ImageDraw.Draw(sheet).text((6, 5), f"{row.cure}: {kl}", fill=(30, 30, 30))
+    return save_png(sheet.quantize(48, dither=Image.Dither.NONE), panel_path(folder, row))
 
 
 def colours(logits: Tensor) -> Tensor:
@@ -162,22 +170,3 @@ def colours(logits: Tensor) -> Tensor:
         torch.tensor(rgb) for rgb in ((36.0, 86.0, 196.0), (217.0, 113.0, 28.0), (250.0, 250.0, 248.0))
     )
     return torch.where(t < 0, torch.lerp(middle, low, -t), torch.lerp(middle, high, t)).round().to(torch.uint8)
-
-
-def _sheet(folder: Path, rows: Sequence[Row]) -> str | None:
-    """All panels of a table, one row a cure, in one picture; its path as the page says it."""
-    panels = []
-    for path in [panel_path(folder, row) for row in rows]:
-        if path.exists():
-            with Image.open(path) as kept:
-                panels.append(kept.convert("RGB"))
-    if not panels:
-        return None
-    columns = 2 if len(panels) > 3 else 1
-    lines = -(-len(panels) // columns)
-    sheet = Image.new("RGB", (columns * panels[0].width, lines * panels[0].height), (255, 255, 255))
-    for i, panel in enumerate(panels):
-        sheet.paste(panel, (i % columns * panel.width, i // columns * panel.height))
-    path = folder / "images" / f"modes-{rows[0].data}-{rows[0].steps}-{rows[0].seed}.png"
-    save_png(sheet, path)
-    return f"images/{path.name}"

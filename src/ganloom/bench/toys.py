@@ -16,15 +16,12 @@ class Layers(nn.Module):
     """Dense layers of S networks: (S x N, sizes[0]) -> (S x N, sizes[-1]); torch's own initialisation of ``Linear``.
 
     ``slope`` of the leaky ReLU between layers, 0 for ReLU. ``spectral`` divides each weight by its largest singular value
-    (Miyato et al. 2018, arXiv:1802.05957), estimated by one turn of the power iteration at each call of ``turn``. ``spread``
-    multiplies what goes in: a G's z.
+    (Miyato et al. 2018, arXiv:1802.05957), estimated by one turn of the power iteration at each call of ``turn``.
     """
 
-    def __init__(
-        self, seeds: int, sizes: tuple[int, ...], slope: float = 0.0, spectral: bool = False, spread: float = 1.0
-    ) -> None:
+    def __init__(self, seeds: int, sizes: tuple[int, ...], slope: float = 0.0, spectral: bool = False) -> None:
         super().__init__()
-        self.seeds, self.slope, self.spectral, self.spread = seeds, slope, spectral, spread
+        self.seeds, self.slope, self.spectral = seeds, slope, spectral
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for inputs, outputs in zip(sizes, sizes[1:], strict=False):
             bound = 1 / math.sqrt(inputs)
@@ -56,7 +53,6 @@ class Layers(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(S x N, in) -> (S x N, out)."""
         y: Tensor = x.unflatten(0, (self.seeds, -1))
-        y = y if self.spread == 1 else y * self.spread
         return self.run(y, 0, len(self.weights)).flatten(0, 1)
 
     def run(self, x: Tensor, start: int, end: int) -> Tensor:

@@ -31,8 +31,6 @@ class Plan:
 
     width: int = 128
     """Of the three hidden layers of G and D."""
-    spread: float = 1.0
-    """Standard deviation of each number of z."""
     rates: float = 1.0
     """Times the cure's rates."""
     steady: bool = False
@@ -92,7 +90,7 @@ def train(
     """Train ``seeds`` GANs side by side; ``seed`` is the first one's number and keys all. ``at`` hears of each step."""
     seed_all(key(seed, seeds, "toys"))
     dim, hidden = mixture.modes.shape[1], (plan.width,) * 3
-    G = Layers(seeds, (Z, *hidden, dim), spread=plan.spread)
+    G = Layers(seeds, (Z, *hidden, dim))
     D = Critic(seeds, (dim, *hidden, 1), 0.2, cure.spectral, cure.pack, cure.batch)
     mixture.begin(seeds)
     loop = Loop(cure, mixture, G, D, plan)
@@ -185,7 +183,7 @@ class Loop:
         cure = self.cure
         self.D.turn()
         real, fake = self._blur(real, done), self._blur(fake, done)
-        of_real, of_fake = self.D(real), self.D(fake)
+        of_real, of_fake = self._judge(real, fake)
         loss = self.loss.d(of_real, of_fake)
         if cure.smooth:
             # Cross-entropy against 1 - s: (1 - s) softplus(-l) + s softplus(l) = softplus(-l) + s l.
@@ -201,6 +199,15 @@ class Loop:
         if cure.lecam:
             loss = loss + cure.lecam * self._lecam(of_real, of_fake)
         return loss
+
+    def _judge(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """D's logits on both: in one pass, but where a D looks at the whole batch."""
+        if self.D.batch:
+            return self.D(real), self.D(fake)
+        seeds = self.G.seeds
+        both = torch.cat([x.view(seeds, -1, x.shape[1]) for x in (real, fake)], 1)
+        logits: Tensor = self.D(both.flatten(0, 1)).view(seeds, 2, -1)
+        return logits[:, 0].flatten(), logits[:, 1].flatten()
 
     def g_loss(self, real: Tensor, fake: Tensor, done: float, z: Tensor) -> Tensor:
         """What G descends."""
@@ -244,25 +251,25 @@ class Loop:
     def _update(self, net: str, grads: tuple[Tensor, ...]) -> None:
         for i, (p, grad) in enumerate(zip(self.of[net], grads, strict=True)):
             # A double backward may leave a transposed layout, and fused Adam reads memory in the weight's own order.
-            p.grad = (grad + self._pull(net, i, p.detach())).contiguous()
+            pull = self._pull(net, i, p.detach())
+            p.grad = (grad if pull is None else grad + pull).contiguous()
         self.opt[net].step()
         if net == "D" and self.cure.clip is not None:
             with torch.no_grad():
                 for p in self.of["D"]:
                     p.clamp_(-self.cure.clip, self.cure.clip)
 
-    def _pull(self, net: str, i: int, p: Tensor) -> Tensor | float:
-        """Gradient of what is asked of the i-th weights (S, in, out) themselves."""
-        cure, matrix = self.cure, p.shape[1] > 1
-        pull: Tensor | float = 0.0
+    def _pull(self, net: str, i: int, p: Tensor) -> Tensor | None:
+        """Gradient of what is asked of the i-th weights (S, in, out) themselves, if anything is."""
+        cure, matrix, pulls = self.cure, p.shape[1] > 1, []
         if self.past:
-            pull = pull + 2 * cure.history * (p - self.past[net][i])
+            pulls.append(2 * cure.history * (p - self.past[net][i]))
         if net == "D" and matrix and cure.weight_decay:
-            pull = pull + cure.weight_decay * p
+            pulls.append(cure.weight_decay * p)
         if net == "G" and matrix and cure.orthogonal:
             gram = p.mT @ p
-            pull = pull + 4 * cure.orthogonal * (p @ (gram - torch.diag_embed(gram.diagonal(dim1=1, dim2=2))))
-        return pull
+            pulls.append(4 * cure.orthogonal * (p @ (gram - torch.diag_embed(gram.diagonal(dim1=1, dim2=2)))))
+        return sum(pulls[1:], pulls[0]) if pulls else None
 
     @torch.no_grad()
     def _remember(self, step: int) -> None:
