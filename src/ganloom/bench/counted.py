@@ -5,7 +5,6 @@ generator would get from it, which is the floor of the divergence and the ceilin
 """
 
 import dataclasses
-import shlex
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +16,10 @@ from torch import Tensor
 
 from ganloom import allocator
 from ganloom.bench.finished import finished
+from ganloom.bench.plans import command, keywords
 from ganloom.errors import BadInput, did_you_mean
 from ganloom.metrics.modes import reverse_kl
+from ganloom.recipes import find
 from ganloom.run import load
 
 
@@ -37,11 +38,11 @@ class Setup:
     recipe: str
     kimg: float
     options: dict[str, Any] = field(default_factory=dict)
+    """A dot leads into an optimizer: "g_opt.lr"."""
 
-    def command(self, data: str) -> str:
+    def command(self, data: str, seed: int = 0) -> str:
         """The training alone."""
-        flags = [w for k, v in self.options.items() for w in ("--" + k.replace("_", "-"), f"{v:g}")]
-        return shlex.join(["ganloom", "train", self.recipe, data, *flags, "--total-kimg", f"{self.kimg:g}"])
+        return command(self.recipe, {**self.options, "total_kimg": self.kimg}, seed, data)
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,10 @@ def measure(
         setup = task.setups[name]
         setup = dataclasses.replace(setup, kimg=kimg or setup.kimg)
         for s in range(seed, seed + seeds):
-            line = f"{setup.command(task.data)} --seed {s}"
+            line = setup.command(task.data, s)
             path = runs / f"{task.data}-{name}-{zlib.crc32(line.encode()):08x}"
-            run = finished(setup.recipe, task.data, path, total_kimg=setup.kimg, seed=s, judge=0, **setup.options)
+            options = keywords(find(setup.recipe), setup.options)
+            run = finished(setup.recipe, task.data, path, total_kimg=setup.kimg, seed=s, judge=0, **options)
             samples = load(run).generate(task.samples, seed=s)
             read, clear = reader(samples)
             quality = float((clear >= counter.clear).float().mean())

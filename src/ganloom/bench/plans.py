@@ -91,13 +91,21 @@ def plan(name: str) -> Plan:
     return PLANS.get(name, Plan({"total_kimg": 40.0}, "The recipe as it stands, for 40 kimg."))
 
 
-def command(name: str, options: dict[str, Any], seed: int = 0) -> str:
+def command(name: str, options: dict[str, Any], seed: int = 0, data: str = DATA) -> str:
     """The command line that trains so."""
-    words = ["ganloom", "train", name, DATA]
+    words = ["ganloom", "train", name, data]
     for field, value in {**options, "seed": seed}.items():
         flag = "--" + field.replace("_", "-")
-        words += [flag if value else flag.replace("--", "--no-", 1)] if isinstance(value, bool) else [flag, f"{value}"]
+        if isinstance(value, bool):
+            words.append(flag if value else flag.replace("--", "--no-", 1))
+        else:
+            words += [flag, *(f"{one}" for one in flat(value))]
     return shlex.join(word.removesuffix(".0") for word in words)
+
+
+def flat(value: Any) -> list[Any]:
+    """Numbers one after the other, of knots too."""
+    return [one for part in value for one in flat(part)] if isinstance(value, tuple) else [value]
 
 
 def keywords(module: ModuleType, options: dict[str, Any]) -> dict[str, Any]:
