@@ -54,12 +54,12 @@ DATA: dict[str, Data] = {
     "grid100": Data("100 modes at {-9, -7, ..., 9}^2, sd 0.05, unscaled", lambda: grid(10), 10000),
     "steady": Data("the ring, rates that do not fall", ring, 2000, Plan(width=64, steady=True), "wander"),
     "far": Data(
-        "the ring, D 1,000 steps ahead and trained five times as often", ring, 1000, Plan(width=64, ahead=1000, critic=5),
-        "quality", "minimax",
+        "the ring, D 1,000 steps ahead and trained five times as often, G by plain gradient descent", ring, 500,
+        Plan(width=64, ahead=1000, critic=5, descent=0.02), "quality", "minimax",
     ),
     "few": Data(
-        "the ring with sd 0.1, of which a seed has 256 points", lambda: Few(ring(sd=0.1).modes, 0.1, 256), 2000,
-        Plan(width=64), "known",
+        "the ring with sd 0.1, of which a seed has 256 points, D trained five times as often as G",
+        lambda: Few(ring(sd=0.1).modes, 0.1, 256), 1500, Plan(width=64, rates=3, critic=5), "known",
     ),
 }  # fmt: skip
 

@@ -37,6 +37,8 @@ class Plan:
     """The rates do not fall."""
     ahead: int = 0
     """D's steps before G's first."""
+    descent: float = 0.0
+    """G takes steps of this times its gradient, and not Adam's, which scale a vanishing one up; 0: Adam's."""
     critic: int = 1
     """D's steps for each of G's, where the cure does not ask for more."""
 
@@ -119,10 +121,13 @@ class Loop:
         self.turns = max(cure.n_critic, plan.critic)
         self.loss = LOSSES[cure.loss]
         self.of = {"G": list(G.parameters()), "D": list(D.parameters())}
-        self.opt = {
+        self.opt: dict[str, torch.optim.Optimizer] = {
             name: torch.optim.Adam(p, lr=lr, betas=cure.betas, fused=True)
             for (name, p), lr in zip(self.of.items(), self.rates, strict=True)
         }
+        if plan.descent:
+            self.rates[0] = plan.descent
+            self.opt["G"] = torch.optim.SGD(self.of["G"], lr=plan.descent)
         self.average = [p.detach().clone() for p in G.parameters()] if cure.ema else None
         self.past = {net: [p.detach().clone() for p in ps] for net, ps in self.of.items()} if cure.history else {}
         self.anchors = torch.zeros(2, G.seeds, 1)
