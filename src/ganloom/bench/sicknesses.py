@@ -25,13 +25,13 @@ class Sickness:
 
 
 SICKNESSES: dict[str, Sickness] = {
-    "mode collapse": Sickness("grid25", "kl", "reverse KL to equal modes"),
+    "mode collapse": Sickness("narrow", "kl", "reverse KL to equal modes"),
     "oscillation": Sickness("steady", "wander", "total variation between looks a 50th of the run apart, equal z"),
     "vanishing gradients": Sickness("far", "quality", "good samples, D being far ahead"),
     "overfitting of few data": Sickness("few", "known", "pairs in which D tells a training point from a fresh one"),
     "a D too sure": Sickness("few", "sure", "distance of D's probabilities from 1/2, times 2"),
-    "bad samples": Sickness("grid25", "quality", "good samples"),
-    "truncation's artefacts": Sickness("grid25", "truncated", "good samples where z is cut at 0.5"),
+    "bad samples": Sickness("narrow", "quality", "good samples"),
+    "truncation's artefacts": Sickness("narrow", "truncated", "good samples where z is cut at 0.5"),
 }
 """By the names that ``Cure.against`` uses."""
 

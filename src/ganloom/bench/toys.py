@@ -15,13 +15,16 @@ from torch import Tensor, nn
 class Layers(nn.Module):
     """Dense layers of S networks: (S x N, sizes[0]) -> (S x N, sizes[-1]); torch's own initialisation of ``Linear``.
 
-    ``slope`` of the leaky ReLU between layers, 0 for ReLU. ``spectral`` divides each weight by its largest singular value
-    (Miyato et al. 2018, arXiv:1802.05957), estimated by one turn of the power iteration at each call of ``turn``.
+    ``slope`` of the leaky ReLU between layers, 0 for ReLU; ``tanh`` instead of either. ``spectral`` divides each weight by
+    its largest singular value (Miyato et al. 2018, arXiv:1802.05957), estimated by one turn of the power iteration at each
+    call of ``turn``.
     """
 
-    def __init__(self, seeds: int, sizes: tuple[int, ...], slope: float = 0.0, spectral: bool = False) -> None:
+    def __init__(
+        self, seeds: int, sizes: tuple[int, ...], slope: float = 0.0, spectral: bool = False, tanh: bool = False
+    ) -> None:
         super().__init__()
-        self.seeds, self.slope, self.spectral = seeds, slope, spectral
+        self.seeds, self.slope, self.spectral, self.tanh = seeds, slope, spectral, tanh
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for inputs, outputs in zip(sizes, sizes[1:], strict=False):
             bound = 1 / math.sqrt(inputs)
@@ -55,13 +58,16 @@ class Layers(nn.Module):
         y: Tensor = x.unflatten(0, (self.seeds, -1))
         return self.run(y, 0, len(self.weights)).flatten(0, 1)
 
+    def bend(self, x: Tensor) -> Tensor:
+        """ReLU or leaky ReLU, the latter as a product with a constant: its second derivative has no zeros to carry back."""
+        return x * F.leaky_relu(x.detach().sign(), self.slope).abs_() if self.slope else F.relu(x)
+
     def run(self, x: Tensor, start: int, end: int) -> Tensor:
         """(S, N, in) through layers start to end; an activation follows each but the last layer of all."""
         for i in range(start, end):
             x = torch.baddbmm(self.biases[i], x, self.weight(i))
             if i < len(self.weights) - 1:
-                # As a product with a constant: a penalty's second derivative then has no zeros to carry back.
-                x = x * F.leaky_relu(x.detach().sign(), self.slope).abs_() if self.slope else F.relu(x)
+                x = torch.tanh(x) if self.tanh else self.bend(x)
         return x
 
 

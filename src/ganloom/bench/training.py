@@ -31,6 +31,8 @@ class Plan:
 
     width: int = 128
     """Of the three hidden layers of G and D."""
+    tanh: bool = False
+    """G's activation is tanh, not ReLU."""
     rates: float = 1.0
     """Times the cure's rates."""
     steady: bool = False
@@ -92,7 +94,7 @@ def train(
     """Train ``seeds`` GANs side by side; ``seed`` is the first one's number and keys all. ``at`` hears of each step."""
     seed_all(key(seed, seeds, "toys"))
     dim, hidden = mixture.modes.shape[1], (plan.width,) * 3
-    G = Layers(seeds, (Z, *hidden, dim))
+    G = Layers(seeds, (Z, *hidden, dim), tanh=plan.tanh)
     D = Critic(seeds, (dim, *hidden, 1), 0.2, cure.spectral, cure.pack, cure.batch)
     mixture.begin(seeds)
     loop = Loop(cure, mixture, G, D, plan)
