@@ -340,6 +340,21 @@ def test_plans_hold_rates_and_lead_with_d() -> None:
     assert trained.D.weights[1].shape == (2, 16, 16)
 
 
+def test_plans_change_adam_and_penalties() -> None:
+    torch.manual_seed(0)
+    nets = Layers(2, (2, 16, 2)), Critic(2, SIZES, 0.2)
+    cure, grid = CURES["r1"], modes.grid()
+    loop = Loop(cure, grid, *nets, Plan(beta=0.9, penalties=0.5))
+    assert loop.opt["D"].param_groups[0]["betas"] == (0.0, 0.9)
+    assert loop.weights["r1"] == pytest.approx(0.5 * Loop(cure, grid, *nets).weights["r1"])
+    falling = Loop(cure, grid, *nets, Plan(descent=0.1))
+    before, z = [p.detach().clone() for p in falling.of["G"]], torch.randn(8, 2)
+    grads = torch.autograd.grad(nets[1](nets[0](z)).mean(), falling.of["G"])
+    falling._update("G", grads)
+    for a, b, g in zip(before, falling.of["G"], grads, strict=True):
+        torch.testing.assert_close(b, a - 0.1 * g)
+
+
 def test_averaged_weights_are_looked_at_and_kept() -> None:
     trained = train(CURES["ema"], modes.ring(), 2, 60, plan=Plan(width=16))
     raw = train(dataclasses.replace(CURES["ema"], ema=0.0), modes.ring(), 2, 60, plan=Plan(width=16))

@@ -49,10 +49,11 @@ def grid(side: int = 5, apart: float = 2.0, sd: float = 0.05) -> Mixture:
 
 
 DATA: dict[str, Data] = {
-    "ring": Data("8 modes on a circle of radius 1, sd 0.01", ring, 10000, Plan(width=32, rates=5)),
+    "ring": Data("8 modes on a circle of radius 1, sd 0.01", ring, 14000,
+                 Plan(width=32, rates=5, beta=0.999, penalties=0.1)),
     "grid25": Data("25 modes at {-4, -2, 0, 2, 4}^2, sd 0.05, unscaled", grid, 6000),
     "grid100": Data("100 modes at {-9, -7, ..., 9}^2, sd 0.05, unscaled", lambda: grid(10), 10000),
-    "narrow": Data("the grid of 25, hidden layers of 48", grid, 3000, Plan(width=48, rates=2)),
+    "narrow": Data("the grid of 25, hidden layers of 48", grid, 2000, Plan(width=48, rates=2)),
     "steady": Data("the ring, rates that do not fall", ring, 2000, Plan(width=64, steady=True), "wander"),
     "far": Data(
         "the ring, D 1,000 steps ahead and trained five times as often, G by plain gradient descent", ring, 500,

@@ -15,16 +15,14 @@ from torch import Tensor, nn
 class Layers(nn.Module):
     """Dense layers of S networks: (S x N, sizes[0]) -> (S x N, sizes[-1]); torch's own initialisation of ``Linear``.
 
-    ``slope`` of the leaky ReLU between layers, 0 for ReLU; ``tanh`` instead of either. ``spectral`` divides each weight by
+    ``slope`` of the leaky ReLU between layers, 0 for ReLU. ``spectral`` divides each weight by
     its largest singular value (Miyato et al. 2018, arXiv:1802.05957), estimated by one turn of the power iteration at each
     call of ``turn``.
     """
 
-    def __init__(
-        self, seeds: int, sizes: tuple[int, ...], slope: float = 0.0, spectral: bool = False, tanh: bool = False
-    ) -> None:
+    def __init__(self, seeds: int, sizes: tuple[int, ...], slope: float = 0.0, spectral: bool = False) -> None:
         super().__init__()
-        self.seeds, self.slope, self.spectral, self.tanh = seeds, slope, spectral, tanh
+        self.seeds, self.slope, self.spectral = seeds, slope, spectral
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for inputs, outputs in zip(sizes, sizes[1:], strict=False):
             bound = 1 / math.sqrt(inputs)
@@ -67,7 +65,7 @@ class Layers(nn.Module):
         for i in range(start, end):
             x = torch.baddbmm(self.biases[i], x, self.weight(i))
             if i < len(self.weights) - 1:
-                x = torch.tanh(x) if self.tanh else self.bend(x)
+                x = self.bend(x)
         return x
 
 

@@ -31,8 +31,10 @@ class Plan:
 
     width: int = 128
     """Of the three hidden layers of G and D."""
-    tanh: bool = False
-    """G's activation is tanh, not ReLU."""
+    beta: float = 0.0
+    """Adam's second beta in place of the cure's; 0: the cure's."""
+    penalties: float = 1.0
+    """Times the weights of the cure's penalties."""
     rates: float = 1.0
     """Times the cure's rates."""
     steady: bool = False
@@ -94,7 +96,7 @@ def train(
     """Train ``seeds`` GANs side by side; ``seed`` is the first one's number and keys all. ``at`` hears of each step."""
     seed_all(key(seed, seeds, "toys"))
     dim, hidden = mixture.modes.shape[1], (plan.width,) * 3
-    G = Layers(seeds, (Z, *hidden, dim), tanh=plan.tanh)
+    G = Layers(seeds, (Z, *hidden, dim))
     D = Critic(seeds, (dim, *hidden, 1), 0.2, cure.spectral, cure.pack, cure.batch)
     mixture.begin(seeds)
     loop = Loop(cure, mixture, G, D, plan)
@@ -124,7 +126,7 @@ class Loop:
         self.loss = LOSSES[cure.loss]
         self.of = {"G": list(G.parameters()), "D": list(D.parameters())}
         self.opt: dict[str, torch.optim.Optimizer] = {
-            name: torch.optim.Adam(p, lr=lr, betas=cure.betas, fused=True)
+            name: torch.optim.Adam(p, lr=lr, betas=(cure.betas[0], plan.beta or cure.betas[1]), fused=True)
             for (name, p), lr in zip(self.of.items(), self.rates, strict=True)
         }
         if plan.descent:
@@ -135,7 +137,8 @@ class Loop:
         self.anchors = torch.zeros(2, G.seeds, 1)
         self.rms = math.sqrt(mixture.mean_square)
         self.weights = {
-            name: weight * (mixture.mean_square if name in SCALED else 1) for name, weight in cure.penalties
+            name: weight * plan.penalties * (mixture.mean_square if name in SCALED else 1)
+            for name, weight in cure.penalties
         }
 
     def step(self, done: float, share: float) -> None:
