@@ -40,7 +40,8 @@ def keep(folder: Path, row: Row) -> list[Row]:
     order = list(CURES)
     ordered = sorted(rows.values(), key=lambda r: (r.data, r.steps, r.seeds, r.seed, order.index(r.cure)))
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([one.to_dict() for one in ordered], indent=1) + "\n", encoding="utf-8")
+    lines = ",\n".join(json.dumps(one.to_dict()) for one in ordered)  # a line a row
+    path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
     return ordered
 
 
@@ -70,12 +71,12 @@ def _cell(figure: tuple[float, ...], digits: int) -> str:
 def section(rows: Sequence[Row], pictures: Sequence[str] = ()) -> str:
     """A table with its command and what its columns mean."""
     first = rows[0]
-    names = " ".join(row.cure for row in rows)
+    names, what = " ".join(row.cure for row in rows), DATA[first.data].what
     out = [
         f"`ganloom bench modes --data {first.data} --cure {names} --seeds {first.seeds} --seed {first.seed} "
         f"--steps {first.steps}`",
         "",
-        f"{DATA[first.data].what}. {first.seeds} seeds from {first.seed} on, {first.steps:,} steps, {SAMPLES:,} samples of "
+        f"{what[:1].upper()}{what[1:]}. {first.seeds} seeds from {first.seed} on, {first.steps:,} steps, {SAMPLES:,} samples of "
         "each seed; means over seeds with 95 % intervals. A mode counts with one sample within 3 sd, a fair one with a "
         "fifth of its fair share; reverse KL over the good samples (fair counting alone gives "
         f"{(len(DATA[first.data].mixture().modes) - 1) / 2 / SAMPLES:.3f}). Between seeds: total variation of their "
