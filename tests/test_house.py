@@ -18,7 +18,12 @@ BASE = {"errors", "batch", "randomness", "precision", "config", "__init__"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(), "batch": set(), "randomness": set(), "precision": set(), "stats": set(), "allocator": set(),
     "config": {"errors"}, "device": {"errors", "precision"}, "images": {"errors"}, "checkpoint": {"errors"},
-    "gan": BASE, "losses": set(), "penalties": BASE, "layers": BASE, "norms": set(), "augment": BASE,
+    "gan": BASE, "listening": set(), "losses": {"errors", "listening"}, "penalties": BASE | {"listening"},
+    "layers": BASE, "norms": set(), "augment": BASE,
+    "stabilisers": BASE | {"augment"},
+    "compose": BASE | {"augment", "gan", "layers", "listening", "losses", "norms", "penalties", "stabilisers"},
+    "looking": BASE | {"compose", "gan", "listening", "optim", "stabilisers", "trainer"},
+    "lint": BASE | {"compose", "gan", "layers", "looking", "losses", "optim", "trainer"},
     "networks": {"layers", "norms"},
     "adversarial": {"gan", "losses"},
     "recipes": BASE | {"adversarial", "gan", "losses", "penalties", "layers", "norms", "networks", "augment", "pool"},

@@ -103,6 +103,27 @@ class MinibatchStddev(nn.Module):
         return joined.contiguous(memory_format=torch.channels_last) if last else joined
 
 
+class MinibatchDiscrimination(nn.Module):
+    """How near the other samples of the batch are (Salimans et al. 2016, arXiv:1606.03498, sec. 3.2).
+
+    M_i = T f(x_i), kernels x dims numbers;  o(x_i)_b = sum over j != i of exp(-|M_ib - M_jb|_1);  (N, F) -> (N, kernels).
+    A collapsed batch has o = N - 1 everywhere, a varied one nearly 0, so D sees collapse in a single pass. The paper's sum
+    has j = i too, which adds 1.
+    """
+
+    def __init__(self, features: int, kernels: int = 16, dims: int = 4) -> None:
+        super().__init__()
+        self.kernels = kernels
+        self.project = nn.Parameter(torch.randn(features, kernels * dims) / math.sqrt(features))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(N, F) -> (N, kernels)."""
+        m = (h @ self.project.to(h.dtype)).float().unflatten(1, (self.kernels, -1))
+        apart = (m[:, None] - m[None]).abs().sum(3)
+        near: Tensor = (-apart).exp().sum(1) - 1
+        return near.to(h.dtype)
+
+
 def normal_init(module: nn.Module, sd: float = 0.02) -> None:
     """Weights N(0, sd), normalisation gains N(1, sd), biases 0 (Radford et al. 2015, arXiv:1511.06434, sec. 4)."""
     for layer in module.modules():

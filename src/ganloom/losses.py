@@ -5,23 +5,72 @@ losses need them; the others ignore them, and then they may be None. D never end
 side can improve stands beside each loss as ``equilibrium`` (d, g).
 """
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor
+
+from ganloom.errors import BadInput
+from ganloom.listening import tell
+
+Pair = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Loss:
     """A pair of losses with the values they have when D cannot tell real from fake."""
 
-    d: Callable[[Tensor, Tensor], Tensor]
-    g: Callable[[Tensor | None, Tensor], Tensor]
+    d_formula: Pair
+    g_formula: Callable[[Tensor | None, Tensor], Tensor]
     equilibrium: tuple[float, float]
     paper: str
     needs_real_in_g: bool = False
+    smoothed: Callable[[Tensor, Tensor, float], Tensor] | None = None
+    """D's loss whose target for reals is lowered by a share; None where D aims at no target."""
+
+    def d(self, real: Tensor, fake: Tensor) -> Tensor:
+        """D's loss, a scalar, of the logits of reals and of fakes."""
+        tell("d", self, real, fake)
+        if not _smoothing:
+            return self.d_formula(real, fake)
+        if self.smoothed is None:
+            raise BadInput(
+                "--label-smoothing needs a loss whose D aims at a target for reals (minimax, nonsaturating, "
+                "least_squares): hinge, Wasserstein and relativistic losses only compare, so leave it out"
+            )
+        return self.smoothed(real, fake, _smoothing)
+
+    def g(self, real: Tensor | None, fake: Tensor) -> Tensor:
+        """G's loss, a scalar; ``real`` may be None unless ``needs_real_in_g``."""
+        tell("g", self, real, fake)
+        if _share < 1:
+            rows = top_k(fake, _share)
+            fake, real = fake[rows], real[rows] if self.needs_real_in_g and real is not None else real
+        return self.g_formula(real, fake)
+
+
+_smoothing, _share = 0.0, 1.0
+
+
+@contextlib.contextmanager
+def altered(smoothing: float = 0.0, share: float = 1.0) -> Iterator[None]:
+    """Inside, each loss's D is label-smoothed, and G's mean is over its best ``share`` of fakes; see stabilisers.py."""
+    global _smoothing, _share
+    kept = _smoothing, _share
+    _smoothing, _share = smoothing, share
+    try:
+        yield
+    finally:
+        _smoothing, _share = kept
+
+
+def top_k(logits: Tensor, share: float) -> Tensor:
+    """Rows of the round(share x N), at least one, largest of the logits (N, ...), by each sample's mean: int64 (k,)."""
+    k = max(1, round(share * len(logits)))
+    return logits.detach().float().reshape(len(logits), -1).mean(1).topk(k).indices
 
 
 def _real(real: Tensor | None) -> Tensor:
@@ -33,6 +82,11 @@ def _real(real: Tensor | None) -> Tensor:
 def _minimax_d(real: Tensor, fake: Tensor) -> Tensor:
     """-E[log D(x)] - E[log(1 - D(G(z)))], D = sigmoid(logit)."""
     return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def _minimax_smoothed(real: Tensor, fake: Tensor, share: float) -> Tensor:
+    """Cross-entropy of reals against 1 - s: (1 - s) softplus(-l) + s softplus(l) = softplus(-l) + s l."""
+    return _minimax_d(real, fake) + share * real.mean()
 
 
 def _minimax_g(real: Tensor | None, fake: Tensor) -> Tensor:
@@ -48,6 +102,11 @@ def _nonsaturating_g(real: Tensor | None, fake: Tensor) -> Tensor:
 def _least_squares_d(real: Tensor, fake: Tensor) -> Tensor:
     """E[(D(x) - 1)^2] + E[D(G(z))^2]."""
     return (real - 1).square().mean() + fake.square().mean()
+
+
+def _least_squares_smoothed(real: Tensor, fake: Tensor, share: float) -> Tensor:
+    """E[(D(x) - (1 - s))^2] + E[D(G(z))^2]."""
+    return _least_squares_d(real + share, fake)
 
 
 def _least_squares_g(real: Tensor | None, fake: Tensor) -> Tensor:
@@ -67,8 +126,11 @@ def least_squares_coded(a: float, b: float, c: float) -> Loss:
     def g(real: Tensor | None, fake: Tensor) -> Tensor:
         return (fake - c).square().mean() / 2
 
-    level = (a + b) / 2
-    return Loss(d, g, ((b - a) ** 2 / 4, (level - c) ** 2 / 2), "Mao et al. 2016, arXiv:1611.04076")
+    def smoothed(real: Tensor, fake: Tensor, share: float) -> Tensor:
+        return d(real + share * (b - a), fake)
+
+    level, paper = (a + b) / 2, "Mao et al. 2016, arXiv:1611.04076"
+    return Loss(d, g, ((b - a) ** 2 / 4, (level - c) ** 2 / 2), paper, smoothed=smoothed)
 
 
 def _hinge_d(real: Tensor, fake: Tensor) -> Tensor:
@@ -108,9 +170,16 @@ def _relativistic_average_g(real: Tensor | None, fake: Tensor) -> Tensor:
 
 _LN2 = math.log(2.0)
 
-minimax = Loss(_minimax_d, _minimax_g, (2 * _LN2, -_LN2), "Goodfellow et al. 2014, arXiv:1406.2661")
-nonsaturating = Loss(_minimax_d, _nonsaturating_g, (2 * _LN2, _LN2), "Goodfellow et al. 2014, arXiv:1406.2661")
-least_squares = Loss(_least_squares_d, _least_squares_g, (0.5, 0.25), "Mao et al. 2016, arXiv:1611.04076")
+_PAPER = "Goodfellow et al. 2014, arXiv:1406.2661"
+minimax = Loss(_minimax_d, _minimax_g, (2 * _LN2, -_LN2), _PAPER, smoothed=_minimax_smoothed)
+nonsaturating = Loss(_minimax_d, _nonsaturating_g, (2 * _LN2, _LN2), _PAPER, smoothed=_minimax_smoothed)
+least_squares = Loss(
+    _least_squares_d,
+    _least_squares_g,
+    (0.5, 0.25),
+    "Mao et al. 2016, arXiv:1611.04076",
+    smoothed=_least_squares_smoothed,
+)
 hinge = Loss(_hinge_d, _minus_fake, (2.0, 0.0), "Lim & Ye 2017, arXiv:1705.02894")
 wasserstein = Loss(_wasserstein_d, _minus_fake, (0.0, 0.0), "Arjovsky et al. 2017, arXiv:1701.07875")
 relativistic = Loss(

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganloom import randomness
+from ganloom.listening import tell
 from ganloom.precision import full_precision
 
 Critic = Callable[[Tensor], Tensor]
@@ -37,32 +38,38 @@ def between(real: Tensor, fake: Tensor) -> Tensor:
 
 def wgan_gp(D: Critic, real: Tensor, fake: Tensor) -> Tensor:
     """E[(|grad D| - 1)^2] between real and fake (Gulrajani et al. 2017, arXiv:1704.00028, eq. 3)."""
+    tell("penalty", "wgan_gp")
     return (grad_norm(D, between(real, fake)) - 1).square().mean()
 
 
 def wgan_lp(D: Critic, real: Tensor, fake: Tensor) -> Tensor:
     """E[max(0, |grad D| - 1)^2] between real and fake (Petzka et al. 2017, arXiv:1709.08894)."""
+    tell("penalty", "wgan_lp")
     return F.relu(grad_norm(D, between(real, fake)) - 1).square().mean()
 
 
 def dragan(D: Critic, real: Tensor, fake: Tensor | None = None, scale: float = 0.5) -> Tensor:
     """E[(|grad D| - 1)^2] around the data (Kodali et al. 2017, arXiv:1705.07215); noise U(0, 1) x scale x sd(data)."""
+    tell("penalty", "dragan")
     near = real + scale * real.std() * randomness.rand(*real.shape, device=real.device)
     return (grad_norm(D, between(real, near)) - 1).square().mean()
 
 
 def r1(D: Critic, real: Tensor, fake: Tensor | None = None) -> Tensor:
     """E[|grad D(x)|^2] / 2 at real samples (Mescheder et al. 2018, arXiv:1801.04406, eq. 9)."""
+    tell("penalty", "r1")
     return grad_norm(D, real).square().mean() / 2
 
 
 def r2(D: Critic, real: Tensor | None, fake: Tensor) -> Tensor:
     """E[|grad D(G(z))|^2] / 2 at fake samples (Mescheder et al. 2018, arXiv:1801.04406)."""
+    tell("penalty", "r2")
     return grad_norm(D, fake).square().mean() / 2
 
 
 def zero_centred(D: Critic, real: Tensor, fake: Tensor) -> Tensor:
     """E[|grad D|^2] / 2 between real and fake (Thanh-Tung et al. 2019, arXiv:1902.03984)."""
+    tell("penalty", "zero_centred")
     return grad_norm(D, between(real, fake)).square().mean() / 2
 
 
@@ -109,7 +116,14 @@ def lecam(
 
     The anchors are running means of D's logits on real and on fake samples, kept by the recipe as buffers.
     """
-    return (D(real) - anchor_fake).square().mean() + (D(fake.detach()) - anchor_real).square().mean()
+    return lecam_of(D(real), D(fake.detach()), anchor_real, anchor_fake)
+
+
+def lecam_of(
+    real_logits: Tensor, fake_logits: Tensor, anchor_real: Tensor | float, anchor_fake: Tensor | float
+) -> Tensor:
+    """``lecam`` of logits that are already there."""
+    return (real_logits - anchor_fake).square().mean() + (fake_logits - anchor_real).square().mean()
 
 
 def pulling_away(codes: Tensor) -> Tensor:

@@ -14,14 +14,17 @@ import torch
 
 from ganloom import allocator, checkpoint, config, recipes
 from ganloom import data as datasets
+from ganloom.compose import compose
 from ganloom.device import choose_device, choose_precision
 from ganloom.errors import BadInput, did_you_mean
 from ganloom.folder import Folder, next_name, versions
 from ganloom.gan import GAN
 from ganloom.judge import Judge
+from ganloom.lint import lint, refuse
 from ganloom.observers import Console, Grids, Guarded, Jsonl, Observer, Report
 from ganloom.randomness import key
 from ganloom.session import STOPPED, Session
+from ganloom.stabilisers import Stabilise
 from ganloom.trainer import TrainConfig, Trainer, load_strict
 
 FORMAT = 1
@@ -69,8 +72,8 @@ def train(
 
     ``recipe``: a name of ``RECIPES``, a recipe's Config, or a GAN of your own. ``data``: whatever ``ganloom.data.open``
     takes. ``out``: the run folder, new; None: runs/RECIPE-DATA-NN. ``options``: fields of TrainConfig (total_kimg, seed,
-    device ...), of the recipe's Config (z_dim ...), or ``fit``, ``flip``, ``labels`` of the data. Raises BadInput on what
-    cannot be used; KeyboardInterrupt after Ctrl-C, with everything saved.
+    device ...), of the recipe's Config (z_dim ...), of ``Stabilise`` (instance_noise, pack ...), or ``fit``, ``flip``,
+    ``labels`` of the data. Raises BadInput on what cannot be used; KeyboardInterrupt after Ctrl-C, with everything saved.
     """
     allocator.keep_freed_blocks()
     made = _prepare(recipe, data, options)
@@ -78,12 +81,13 @@ def train(
     cfg = dataclasses.replace(cfg, device=choose_device(cfg.device))
     if cfg.total_kimg is None:
         cfg = dataclasses.replace(cfg, total_kimg=float(getattr(made.module, "KIMG", 200.0)))
+    warnings = refuse(lint(gan, made.data, cfg))
     cfg = dataclasses.replace(cfg, precision=choose_precision(cfg.precision, cfg.device, gan))
     folder = Folder(Path(out) if out is not None else next_name(Path("runs"), made.name, made.data.name))
     folder.create()
     with folder.lock():
-        _describe(folder, made.name, made.module, gan, cfg, made.data)
-        return _go(folder, gan, made.data, cfg, observers, console, resume=False)
+        _describe(folder, made, cfg)
+        return _go(folder, gan, made.data, cfg, observers, console, resume=False, warnings=warnings)
 
 
 def prepare(recipe: Any, data: Any, **options: Any) -> tuple[GAN, Any]:
@@ -116,7 +120,7 @@ def resume(
         changes: dict[str, Any] = {} if total_kimg is None else {"total_kimg": float(total_kimg)}
         changes |= {} if device is None else {"device": choose_device(device)}
         cfg = dataclasses.replace(cfg, **changes)
-        gan = gan or _gan_of(described, cfg.seed, folder.path)
+        gan = _composed(gan or _gan_of(described, cfg.seed, folder.path), described, cfg.seed)
         opened = _reopen_data(described, data, folder.path)
         if data is not None and opened.source.get("source") is not None:  # the run remembers where it lies now
             folder.update("config.json", data={**described["data"], "source": opened.source})
@@ -134,6 +138,7 @@ def _go(
     console: Observer | None,
     *,
     resume: bool,
+    warnings: Sequence[str] = (),
 ) -> Run:
     judge, report = Judge(cfg.judge, cfg.seed), Guarded(Report())
     console = Console() if console is None else console
@@ -156,6 +161,8 @@ def _go(
                     f"{folder.path} is already at {trainer.nimg / 1000:g} kimg of {cfg.total_kimg:g}: "
                     f"give --total-kimg a larger number to go on"
                 )
+        for text in warnings:
+            trainer.event("warning", text)
         reason = session.fit()
     finally:
         log.close()
@@ -171,6 +178,9 @@ def _title(folder: Folder, gan: GAN, data: Any, cfg: TrainConfig) -> str:
     name = folder.read("config.json").get("recipe", type(gan).__name__)
     size = "x".join(map(str, data.shape))
     classes = f", {data.n_classes} classes" if getattr(data, "n_classes", 0) else ""
+    parts = folder.read("config.json").get("stabilise", {})
+    on = config.from_dict(Stabilise, parts, "stabilise").on()
+    name += "".join(f" + {part} {parts[part]}" for part in on)
     millions = sum(p.numel() for p in gan.parameters()) / 1e6
     return (
         f"{name} ({millions:.2g} M parameters) on {data.name} ({len(data)} of {size}{classes}), "
@@ -192,7 +202,7 @@ def load(path: str | Path | Run, *, checkpoint: str = "latest", gan: GAN | None 
     folder.require()
     described = folder.read("config.json")
     seed = int(described.get("train", {}).get("seed", 0))
-    gan = gan or _gan_of(described, seed, folder.path)
+    gan = _composed(gan or _gan_of(described, seed, folder.path), described, seed)
     if folder.checkpoints.is_dir():
         found = _load_checkpoint(folder, checkpoint)
         load_strict(gan, found.tensors["gan"] | found.tensors["ema"], "the model")
@@ -234,26 +244,29 @@ class _Made:
     gan: GAN
     data: Any
     cfg: TrainConfig
+    parts: Stabilise
 
 
 def _prepare(recipe: Any, data: Any, options: dict[str, Any]) -> _Made:
     """Recipe and data brought together: each option in its place, the config fitted to the data, the model built."""
     module, given, gan = _recipe_of(recipe)
     own = type(given) if gan is None else type(gan.cfg)
-    train_options, config_options, data_options = _sort_options(options, own)
+    train_options, config_options, data_options, part_options = _sort_options(options, own)
     cfg = config.replace(TrainConfig(), train_options, "train")
+    parts = config.replace(Stabilise(), part_options, "stabilise")
     opened = _open_data(data, given, gan, isinstance(recipe, str), config_options, data_options)
     if gan is not None:
         if config_options:
             name = next(iter(config_options))
             raise BadInput(f"{name} belongs to a recipe's config, but a GAN that is already made was given")
-        return _Made(_name_of(recipe, module, gan), module, gan, opened, cfg)
+        return _Made(_name_of(recipe, module, gan), module, compose(gan, parts, cfg.seed), opened, cfg, parts)
     if isinstance(recipe, str):
         given = _fit_to_data(given, opened, config_options)
     given = config.replace(given, config_options, "config")
     config.check_counts(given)
     _check_classes(given, opened)
-    return _Made(_name_of(recipe, module, gan), module, _build(module, given, cfg.seed), opened, cfg)
+    gan = compose(_build(module, given, cfg.seed), parts, cfg.seed)
+    return _Made(_name_of(recipe, module, None), module, gan, opened, cfg, parts)
 
 
 def _recipe_of(recipe: Any) -> tuple[ModuleType | None, Any, GAN | None]:
@@ -296,10 +309,16 @@ def _gan_of(described: dict[str, Any], seed: int, path: Path) -> GAN:
     return _build(module, config.from_dict(module.Config, described["config"]), seed)
 
 
-def _sort_options(options: dict[str, Any], kind: type | None) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def _composed(gan: GAN, described: dict[str, Any], seed: int) -> GAN:
+    """The model with the stabilisers that its run was begun with."""
+    return compose(gan, config.from_dict(Stabilise, described.get("stabilise", {}), "stabilise"), seed)
+
+
+def _sort_options(options: dict[str, Any], kind: type | None) -> tuple[dict[str, Any], ...]:
     trained = {field.name for field in dataclasses.fields(TrainConfig)}
+    parts = {field.name for field in dataclasses.fields(Stabilise)}
     own = {field.name for field in dataclasses.fields(kind)} if kind and dataclasses.is_dataclass(kind) else set()
-    sorted_: tuple[dict[str, Any], dict[str, Any], dict[str, Any]] = ({}, {}, {})
+    sorted_: tuple[dict[str, Any], ...] = ({}, {}, {}, {})
     for name, value in options.items():
         if name in trained:
             sorted_[0][name] = value
@@ -307,8 +326,10 @@ def _sort_options(options: dict[str, Any], kind: type | None) -> tuple[dict[str,
             sorted_[2][name] = value
         elif name in own:
             sorted_[1][name] = value
+        elif name in parts:
+            sorted_[3][name] = value
         else:
-            raise BadInput(f'unknown field "{name}"{did_you_mean(name, trained | own | set(DATA_OPTIONS))}')
+            raise BadInput(f'unknown field "{name}"{did_you_mean(name, trained | own | parts | set(DATA_OPTIONS))}')
     return sorted_
 
 
@@ -350,8 +371,9 @@ def _check_classes(cfg: Any, data: Any) -> None:
         raise BadInput(f"--n-classes {said}: {data.name} has {found}; leave it out, the data decide")
 
 
-def _describe(folder: Folder, name: str, module: ModuleType | None, gan: GAN, cfg: TrainConfig, data: Any) -> None:
+def _describe(folder: Folder, made: _Made, cfg: TrainConfig) -> None:
     """Write config.json and run.json: all that ``resume`` and the report need."""
+    name, module, gan, data = made.name, made.module, made.gan, made.data
     source = data.source
     if source.get("source") is None:  # arrays of this process: the run keeps its own copy
         data.save(folder.path / "data.npz")
@@ -364,6 +386,7 @@ def _describe(folder: Folder, name: str, module: ModuleType | None, gan: GAN, cf
             "recipe": name,
             "config": plain,
             "defaults": config.to_dict(module.Config()) if module is not None else {},
+            **({"stabilise": config.to_dict(made.parts)} if made.parts.on() else {}),
             "train": config.to_dict(cfg),
             "data": {"name": data.name, "source": source, "fingerprint": data.fingerprint, "size": len(data)},
             "classes": list(data.classes) if data.classes else None,

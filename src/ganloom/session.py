@@ -120,7 +120,9 @@ def write_model(folder: Folder, trainer: Trainer) -> None:
     weights = trainer.average() or trainer.gan.state_dict()
     averaged = {name: t.cpu().contiguous() for name, t in weights.items()}
     config = folder.read("config.json")
-    described: dict[str, Any] = {name: config[name] for name in ("format", "recipe", "config") if name in config}
+    described: dict[str, Any] = {
+        name: config[name] for name in ("format", "recipe", "config", "stabilise") if name in config
+    }
     described |= {
         "kimg": trainer.nimg / 1000,
         "data": config.get("data", {}).get("name"),

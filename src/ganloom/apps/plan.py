@@ -12,6 +12,7 @@ import torch
 
 from ganloom import allocator, recipes
 from ganloom.device import choose_device, choose_precision
+from ganloom.lint import lint, refuse
 from ganloom.report.figures import duration
 from ganloom.run import prepare
 from ganloom.trainer import TrainConfig, Trainer
@@ -72,10 +73,11 @@ def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int
     module = recipes.find(recipe)
     gan, opened = prepare(recipe, data, **options)
     device = choose_device(device)
+    total = _length(len(opened), float(getattr(module, "KIMG", 200.0)))
+    warnings = refuse(lint(gan, opened, TrainConfig(total_kimg=total)))
     precision = choose_precision("auto", device, gan)
     trainer = Trainer(gan, opened, TrainConfig(device=device), device=device, bf16=precision == "bf16")
     done, speed = _probe(trainer, steps)
-    total = _length(len(opened), float(getattr(module, "KIMG", 200.0)))
     name = str(data) if isinstance(data, str) else opened.name
     return Plan(
         recipe=recipe,
@@ -93,7 +95,7 @@ def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int
         steps=done,
         total_kimg=total,
         seconds=total * 1000 / speed,
-        notes=tuple(_notes(opened, recipe, total * 1000 / speed)),
+        notes=(*warnings, *_notes(opened, recipe, total * 1000 / speed)),
         command=shlex.join(["ganloom", "train", recipe, name, "--total-kimg", f"{total:g}", *_flags(options)]),
     )
 

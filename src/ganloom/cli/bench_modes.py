@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 class Arguments:
     """Measure cures for mode collapse and instability where the truth is known, many seeds at once; no network needed."""
 
-    data: Literal["ring", "grid25", "grid100", "narrow", "steady", "far", "few", "dirac", "stacked", "shapes"] = "grid25"
+    data: Literal["ring", "grid25", "grid100", "narrow", "steady", "far", "few", "dirac", "stacked", "shapes"] = (
+        "grid25"
+    )
     """8 modes on a circle, 25 or 100 on a grid, the Dirac-GAN; narrow, steady, far, few: each for one sickness; pictures of
     which 1,000 or 1,296 kinds are counted."""
     cure: tuple[str, ...] = ()

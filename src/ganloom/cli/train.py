@@ -13,6 +13,7 @@ from ganloom.cli.parse import given_fields, parse
 from ganloom.cli.say import finished, trackers
 from ganloom.observers import Console
 from ganloom.run import train
+from ganloom.stabilisers import Stabilise
 from ganloom.trainer import TrainConfig
 
 
@@ -42,6 +43,7 @@ def run(argv: Sequence[str]) -> None:
     args: Any = parse(_arguments(name, module), argv, "train")
     options = {field: getattr(args.config, field) for field in given_fields(args.config, argv)}
     options |= {field: getattr(args.train, field) for field in given_fields(args.train, argv)}
+    options |= {field: getattr(args.stabilise, field) for field in given_fields(args.stabilise, argv)}
     console = Console(json=args.options.json)
     done = train(
         args.recipe,
@@ -57,7 +59,7 @@ def run(argv: Sequence[str]) -> None:
 
 
 def _arguments(name: str, module: Any) -> type:
-    """One flat set of flags: positionals, options, TrainConfig and the recipe's Config."""
+    """One flat set of flags: positionals, options, TrainConfig, the recipe's Config and the stabilisers."""
     flat = tyro.conf.arg(name="")
     described = (module.__doc__ or "").split("\n\n")[0]
     made = dataclasses.make_dataclass(
@@ -80,6 +82,7 @@ def _arguments(name: str, module: Any) -> type:
             ("options", Annotated[Options, flat], Options()),
             ("train", Annotated[TrainConfig, flat], TrainConfig()),
             ("config", Annotated[module.Config, flat], module.Config()),
+            ("stabilise", Annotated[Stabilise, flat], Stabilise()),
         ],
         frozen=True,
     )

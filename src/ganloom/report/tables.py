@@ -106,6 +106,9 @@ def settings(folder: Folder) -> str:
     train = [(escape(name), text(value)) for name, value in flatten(folder.part("train")).items()]
     if train:
         body += f"<details><summary>Training settings</summary>{table(('Setting', 'this run'), train)}</details>"
+    parts = [(escape(name), text(value)) for name, value in flatten(folder.part("stabilise")).items()]
+    if parts:
+        body += f"<details open><summary>Stabilisers</summary>{table(('Setting', 'this run'), parts)}</details>"
     return section("settings", "Settings", body)
 
 

@@ -1,0 +1,365 @@
+"""Puts stabilisers on a model of any recipe, without the recipe knowing: ``compose(gan, Stabilise(cr=10.0))``.
+
+A loss of a phase is called inside ``_altered_loss``. There D is hooked (what it sees is augmented, blurred and packed), the
+adversarial losses are altered (smoothing, top-k), and what D and the losses were called with is noted; terms that need real
+and fake logits are then added with the recipe's own arguments of D. Outside the losses D and G are as they were, so
+``generate`` is too. Running quantities are buffers.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganloom import losses, penalties, randomness
+from ganloom.augment import diff_augment
+from ganloom.errors import BadInput
+from ganloom.gan import GAN, Phase, Terms, net_names
+from ganloom.layers import MinibatchDiscrimination
+from ganloom.listening import Heard, listen
+from ganloom.norms import Spectral, spectral_norm
+from ganloom.stabilisers import (
+    CONSISTENT,
+    LECAM_DECAY,
+    Stabilise,
+    away,
+    consistent,
+    matched,
+    packed,
+)
+
+WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+@dataclass
+class Call:
+    """One call of D: what it was given before any change, the other arguments, and its logits."""
+
+    x: Tensor
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    logits: Tensor
+
+    def second_picture(self) -> bool:
+        """Whether D sees another picture beside x, which a change of x alone would leave behind."""
+        return any(isinstance(v, Tensor) and v.dim() == self.x.dim() for v in (*self.args, *self.kwargs.values()))
+
+    def alone(self) -> "Call":
+        """Itself, where x is the only picture that D sees."""
+        if self.second_picture():
+            raise BadInput(TWO)
+        return self
+
+
+TWO = (
+    "--instance-noise, --diff-augment, --pack, --bcr, --zcr and --feature-matching change the picture that D sees, and D of "
+    "this recipe sees a second one beside it: leave them out"
+)
+
+
+class Composed(GAN):
+    """Mixed in before a recipe's class by ``compose``."""
+
+    parts: Stabilise
+    lecam_anchors: Tensor
+    lecam_sums: Tensor
+    lecam_moves: Tensor
+    history: "History"
+
+    def phases(self) -> list[Phase]:
+        """The recipe's phases with their losses altered."""
+        return [dataclasses.replace(p, loss=functools.partial(self._altered_loss, p)) for p in super().phases()]
+
+    def after_update(self, phase: Phase) -> None:
+        """The recipe's, then the running means."""
+        super().after_update(phase)
+        if self.parts.historical:
+            self.history.move(self, phase)
+        if self.parts.lecam:
+            any_seen = (self.lecam_sums[2] > 0).float()  # nothing is asked of the device, so nothing waits for it
+            self.lecam_moves.add_(any_seen)
+            # The plain mean at first, so that the anchors do not start from nothing.
+            rate = any_seen * torch.clamp(1 / self.lecam_moves.clamp_min(1), min=1 - LECAM_DECAY)
+            self.lecam_anchors.lerp_(self.lecam_sums[:2] / self.lecam_sums[2].clamp_min(1), rate)
+            self.lecam_sums.zero_()
+
+    # ------------------------------------------------------------------------------------------------ inside a loss
+    def _altered_loss(self, phase: Phase, batch: Any) -> Terms:
+        parts, trained = self.parts, {name.split(".")[0] for name in net_names(phase)}
+        with self._hooked() as seen, listen() as heard:
+            with losses.altered(parts.label_smoothing, parts.share(self.kimg)):
+                terms = dict(phase.loss(batch))
+            first = {kind: next((h for h in heard if h.kind == kind), None) for kind in "dg"}
+            if "D" in trained and first["d"] is not None:
+                terms |= self._d_terms(seen, first["d"])
+            if "G" in trained and first["d"] is not None and parts.feature_matching:
+                raise BadInput("--feature-matching compares features of one D, and G of this recipe looks at a D ahead")
+            if "G" in trained and first["g"] is not None:
+                terms |= self._g_terms(seen, first["g"], batch)
+            if parts.historical:
+                terms["historical"] = parts.historical * self.history.away(self, phase)
+        return terms
+
+    def _d_terms(self, seen: "Seen", heard: Heard) -> Terms:
+        parts, terms = self.parts, Terms()
+        if not (parts.cr or parts.bcr or parts.zcr or parts.lecam or parts.penalty != "none"):
+            return terms
+        real, fake = seen.call_of(heard.real), seen.call_of(heard.fake)
+        if parts.cr or parts.bcr:
+            terms["cr"] = (parts.cr or parts.bcr) * consistent(real.logits, self._again(real, self._moved(real)))
+        if parts.bcr:
+            terms["bcr"] = parts.bcr * consistent(fake.logits, self._again(fake.alone(), self._moved(fake)))
+        if parts.zcr:
+            with torch.no_grad():
+                near = self._near(seen, fake)
+            terms["zcr"] = parts.zcr * consistent(fake.logits, self._again(fake.alone(), near))
+        if parts.penalty != "none":
+            penalty = penalties.PENALTIES[parts.penalty]
+            terms[parts.penalty] = parts.penalty_weight * penalty(functools.partial(self._again, real), real.x, fake.x)
+        if parts.lecam:
+            a_real, a_fake = self.lecam_anchors.clone()
+            drawn = penalties.lecam_of(real.logits, fake.logits, a_real, a_fake)
+            terms["lecam"] = parts.lecam * (self.lecam_moves > 0) * drawn  # there are anchors from the second update on
+            with torch.no_grad():
+                means = torch.stack([real.logits.mean(), fake.logits.mean(), torch.ones_like(a_real)])
+                self.lecam_sums.add_(len(real.logits) * means)
+        return terms
+
+    def _g_terms(self, seen: "Seen", heard: Heard, batch: Any) -> Terms:
+        parts, terms = self.parts, Terms()
+        if parts.zcr and parts.zcr_g:
+            call = seen.call_of(heard.fake)
+            terms["zcr_g"] = -parts.zcr_g * consistent(call.x, self._near(seen, call))
+        if parts.feature_matching:
+            call, head, fake = seen.call_of(heard.fake).alone(), seen.head, seen.features
+            if head is None or fake is None or batch.x.shape[1:] != call.x.shape[1:]:
+                raise BadInput(
+                    "--feature-matching needs a D that sees the pictures at the data's own size and has a last layer with "
+                    "weights: leave it out"
+                )
+            args = tuple(batch.c if isinstance(a, Tensor) else a for a in call.args)  # the reals' own labels
+            with torch.no_grad(), _inputs_of(head) as found:
+                self.D(batch.x, *args, **call.kwargs)
+            terms["feature_matching"] = parts.feature_matching * matched(found[0], fake)
+        return terms
+
+    def _again(self, like: Call, x: Tensor) -> Tensor:
+        """D's logits of other pictures, called as it was for ``like``."""
+        return logits_of(self.D(x, *like.args, **like.kwargs))
+
+    def _moved(self, call: Call) -> Tensor:
+        if call.x.dim() != 4:
+            raise BadInput("--cr and --bcr compare moved pictures, and these data are no pictures: use --zcr")
+        return diff_augment(call.x.detach(), CONSISTENT)
+
+    def _near(self, seen: "Seen", fake: Call) -> Tensor:
+        """G(z + d), called as it was for these fakes."""
+        made = next((call for call in seen.made if same(call.logits, fake.x)), None)
+        if made is None:
+            raise BadInput(
+                "--zcr needs fakes that go from G to D unchanged, and this recipe changes them: leave it out"
+            )
+        noise = randomness.randn(*made.x.shape, device=made.x.device)
+        out: Tensor = self.G(made.x + self.parts.zcr_sd * noise, *made.args, **made.kwargs)
+        return out
+
+    # --------------------------------------------------------------------------------------------- what D and G see
+    @contextlib.contextmanager
+    def _hooked(self) -> Iterator["Seen"]:
+        """D and G are watched inside. The hooks live no longer than a loss, and stand outside those of autocast."""
+        seen, parts = Seen(), self.parts
+        handles = [
+            self.D.register_forward_pre_hook(functools.partial(self._enter, seen), with_kwargs=True, prepend=True),
+            self.D.register_forward_hook(functools.partial(self._leave, seen), with_kwargs=True),
+        ]
+        if parts.zcr:
+            handles.append(self.G.register_forward_hook(seen.note_made, with_kwargs=True))
+        if parts.feature_matching:
+            layers = [m for m in self.D.modules() if isinstance(m, WEIGHTED)]
+            handles += [m.register_forward_pre_hook(seen.note_features) for m in layers]
+        try:
+            yield seen
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _enter(self, seen: "Seen", module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        x, parts = args[0], self.parts
+        seen.inputs.append((x, args[1:], kwargs))
+        sd = parts.noise(self.kimg)
+        if not (sd or parts.diff_augment or parts.pack > 1):
+            return None
+        Call(x, args[1:], kwargs, x).alone()
+        x = diff_augment(x, parts.diff_augment)
+        x = x + sd * randomness.randn(*x.shape, device=x.device).to(x.dtype) if sd else x
+        return (packed(x, parts.pack) if parts.pack > 1 else x, *args[1:]), kwargs
+
+    def _leave(self, seen: "Seen", module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        if self.parts.pack > 1 and not isinstance(output, Tensor):
+            raise BadInput(
+                "--pack joins several pictures to one, and D of this recipe says more of each picture than a logit: "
+                "leave it out"
+            )
+        seen.calls.append(Call(*seen.inputs.pop(), logits_of(output)))
+
+
+class Seen:
+    """What D and G were called with in one loss."""
+
+    def __init__(self) -> None:
+        self.inputs: list[tuple[Tensor, tuple[Any, ...], dict[str, Any]]] = []
+        self.calls: list[Call] = []
+        self.made: list[Call] = []
+        self.head: nn.Module | None = None
+        self.features: Tensor | None = None
+
+    def call_of(self, logits: Tensor) -> Call:
+        """The call of D whose output went into the loss."""
+        for call in self.calls:
+            if same(call.logits, logits):
+                return call
+        raise BadInput(
+            "--cr, --bcr, --zcr, --lecam, --penalty and --feature-matching need a loss that is given D's output as it is, "
+            "and this recipe changes it on the way: leave them out"
+        )
+
+    def note_made(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        """G's latents and fakes."""
+        if isinstance(output, Tensor):
+            self.made.append(Call(args[0], args[1:], kwargs, output))
+
+    def note_features(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        """The last layer of D through which G's gradient comes is D's head (a label's own layer is not)."""
+        if args and isinstance(args[0], Tensor) and args[0].requires_grad:
+            self.head, self.features = module, args[0]
+
+
+def same(a: Tensor, b: Tensor) -> bool:
+    """Whether b is a itself, detached or in another shape."""
+    return a is b or (a.data_ptr() == b.data_ptr() and a.numel() == b.numel() and a.device == b.device)
+
+
+def logits_of(output: Any) -> Tensor:
+    """D's logits, whatever else it returns."""
+    found = output if isinstance(output, Tensor) else getattr(output, "logits", None)
+    logits: Tensor = output[0] if found is None else found
+    return logits
+
+
+@contextlib.contextmanager
+def _inputs_of(layer: nn.Module) -> Iterator[list[Tensor]]:
+    found: list[Tensor] = []
+    handle = layer.register_forward_pre_hook(lambda module, args: found.append(args[0]))
+    try:
+        yield found
+    finally:
+        handle.remove()
+
+
+class History(nn.Module):
+    """The mean of each parameter over all its updates, theta_bar(t) = 1 / t sum of theta(i), as buffers."""
+
+    times: Tensor
+
+    def __init__(self, gan: GAN) -> None:
+        super().__init__()
+        self.order = {name: i for i, (name, _) in enumerate(gan.named_parameters())}
+        for name, parameter in gan.named_parameters():
+            self.register_buffer(name.replace(".", "/"), parameter.detach().clone())
+        self.register_buffer("times", torch.ones(len(self.order)))
+
+    def _of(self, gan: GAN, phase: Phase) -> list[tuple[str, nn.Parameter]]:
+        nets = [net + "." for net in net_names(phase)]
+        return [(n, p) for n, p in gan.named_parameters() if any(n.startswith(net) for net in nets)]
+
+    def away(self, gan: GAN, phase: Phase) -> Tensor:
+        """|theta - theta_bar|^2 over what the phase trains."""
+        own = self._of(gan, phase)
+        return away([p for _, p in own], [self.get_buffer(n.replace(".", "/")) for n, _ in own])
+
+    @torch.no_grad()
+    def move(self, gan: GAN, phase: Phase) -> None:
+        """Take the new weights into the means."""
+        for name, parameter in self._of(gan, phase):
+            at = self.order[name]
+            self.times[at] += 1
+            self.get_buffer(name.replace(".", "/")).lerp_(parameter, 1 / self.times[at])
+
+
+class Likened(nn.Module):
+    """D's last layer that also sees minibatch discrimination: last(h) + extra(o(h)), one layer over h and o(h) joined."""
+
+    def __init__(self, last: nn.Linear, kernels: int) -> None:
+        super().__init__()
+        self.last = last
+        self.near = MinibatchDiscrimination(last.in_features, kernels)
+        self.extra = nn.Linear(kernels, last.out_features, bias=False)
+        if any(isinstance(m, Spectral) for m in last.modules()):
+            spectral_norm(self.extra)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(N, F) -> (N, outputs)."""
+        out: Tensor = self.last(h) + self.extra(self.near(h))
+        return out
+
+
+# ------------------------------------------------------------------------------------------------------------ composing
+
+
+def compose(gan: GAN, parts: Stabilise, seed: int = 0) -> GAN:
+    """``gan`` itself with the stabilisers on it; to be done before it trains or loads. BadInput where one does not fit."""
+    if not parts.on() or isinstance(gan, Composed):
+        return gan
+    for name in ("G", "D"):
+        if not isinstance(getattr(gan, name, None), nn.Module):
+            raise BadInput(f"stabilisers ({parts.on()[0]}) need a model with a network {name}")
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(randomness.key(seed, "stabilise"))
+        if parts.pack > 1:
+            gan.D = _packed_d(gan, parts.pack)
+        if parts.discrimination:
+            _insert_discrimination(gan, parts.discrimination)
+    by = gan.splits_by
+    whole = parts.discrimination or parts.feature_matching or parts.top_k < 1 or by is None
+    gan.splits_by = None if whole else math.lcm(by or 1, parts.pack)
+    kind = type(gan)
+    gan.__class__ = type(kind.__name__, (Composed, kind), {"__module__": kind.__module__, "__doc__": kind.__doc__})
+    assert isinstance(gan, Composed)
+    gan.parts = parts
+    if parts.lecam:
+        gan.register_buffer("lecam_anchors", torch.zeros(2))
+        gan.register_buffer("lecam_sums", torch.zeros(3))  # logits of reals, of fakes, and how many
+        gan.register_buffer("lecam_moves", torch.zeros(()))
+    if parts.historical:
+        gan.history = History(gan)
+    return gan
+
+
+def _packed_d(gan: GAN, pack: int) -> nn.Module:
+    """D of the same recipe for pictures of ``pack`` times the channels."""
+    if getattr(gan.cfg, "n_classes", 0):
+        raise BadInput("--pack joins several pictures to one, and a label is of one picture: add --n-classes 0")
+    shape = getattr(gan.cfg, "shape", None)
+    if not dataclasses.is_dataclass(gan.cfg) or not shape:
+        raise BadInput("--pack makes a D with more channels, for which the model's config must have a shape")
+    wider: Any = dataclasses.replace(gan.cfg, shape=(pack * shape[0], *shape[1:]))  # type: ignore[type-var]
+    made: nn.Module = type(gan)(wider).D
+    return made
+
+
+def _insert_discrimination(gan: GAN, kernels: int) -> None:
+    """Minibatch discrimination before the linear layer that gives D's logits."""
+    named = [(name, m) for name, m in gan.D.named_modules() if isinstance(m, nn.Linear)]
+    last = [(name, m) for name, m in named if name.split(".")[-1] == "out" or m.out_features == 1]
+    if len(last) != 1:
+        raise BadInput(
+            "--discrimination stands before a linear layer that gives D's logits, and D has none: leave it out"
+        )
+    where, _, name = last[0][0].rpartition(".")
+    setattr(gan.D.get_submodule(where), name, Likened(last[0][1], kernels))
