@@ -123,6 +123,15 @@ def test_conditional_batch_norm() -> None:
     torch.testing.assert_close(y[2::3], was[2::3] + 5)
 
 
+def test_adaptive_instance_norm_takes_its_statistics_from_the_style() -> None:
+    norm, x, w = norms.AdaptiveInstanceNorm(3, 5), torch.randn(4, 3, 8, 8) * 7 + 2, torch.randn(4, 5)
+    torch.testing.assert_close(norm(x, w), nn.functional.instance_norm(x))
+    nn.init.normal_(norm.style.weight)
+    y, (gain, bias) = norm(x, w), norm.style(w).chunk(2, 1)
+    torch.testing.assert_close(y.mean((2, 3)), bias, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(y.std((2, 3), correction=0), (1 + gain).abs(), atol=1e-3, rtol=1e-3)
+
+
 def test_pixel_norm() -> None:
     y = norms.PixelNorm()(torch.randn(2, 16, 3, 3) * 7)
     torch.testing.assert_close(y.square().mean(1), torch.ones(2, 3, 3), atol=1e-4, rtol=1e-4)

@@ -1,4 +1,4 @@
-"""Writes docs/overview.md, recipes.md and recipes/, api.md and commands.md from the docstrings; --check compares."""
+"""Writes docs/overview.md, recipes.md and recipes/, stabilisers.md, api.md, commands.md from the docstrings; --check compares."""
 
 import ast
 import os
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from recipe_pages import measured, recipe, recipes
+from stabiliser_page import stabilisers
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE, DOCS = ROOT / "src" / "ganloom", ROOT / "docs"
@@ -109,6 +110,7 @@ def pages() -> dict[Path, str]:
     from ganloom.recipes import RECIPES
 
     made = {"overview.md": overview(), "recipes.md": recipes(), "api.md": api(), "commands.md": commands()}
+    made["stabilisers.md"] = stabilisers()
     made |= {f"recipes/{name}.md": recipe(name) for name in RECIPES}
     found = {DOCS / name: NOTE + text.rstrip() + "\n" for name, text in made.items()}
     return found | {SOURCE / "recipes" / "measured.json": measured()}

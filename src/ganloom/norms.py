@@ -121,6 +121,26 @@ class ConditionalBatchNorm(nn.Module):
         return torch.addcmul(bias.to(y.dtype), y, 1 + gain.to(y.dtype))
 
 
+class AdaptiveInstanceNorm(nn.Module):
+    """AdaIN: each sample's maps normalised on their own, then gain and bias that are affine in a style
+    (Huang & Belongie 2017, arXiv:1703.06868, eq. 8; learned from w as in Karras et al. 2018, arXiv:1812.04948).
+
+    x (N, C, H, W), w (N, inputs) -> (1 + gain(w)) * instance_norm(x) + bias(w); starts as the plain norm.
+    """
+
+    def __init__(self, channels: int, inputs: int) -> None:
+        super().__init__()
+        self.norm = nn.InstanceNorm2d(channels)
+        self.style = nn.Linear(inputs, 2 * channels)
+        nn.init.zeros_(self.style.weight)
+        nn.init.zeros_(self.style.bias)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """(N, C, H, W) and a style (N, inputs) to (N, C, H, W)."""
+        gain, bias = self.style(w)[:, :, None, None].to(x.dtype).chunk(2, 1)
+        return torch.addcmul(bias, self.norm(x), 1 + gain)
+
+
 class StandingBatchNorm(nn.BatchNorm2d):
     """BatchNorm with a set of statistics for each of ``sets`` truncations, evenly from 0 to 1.
 
