@@ -50,7 +50,7 @@ def table(rows: Sequence[Row]) -> list[str]:
     n = len(DATA[rows[0].data].mixture().modes)
     out = [
         f"| cure | what | modes of {n} (worst seed) | fair modes | good samples, % | reverse KL (worst seed) "
-        f"| between seeds | s | beside `{DATA[rows[0].data].sick}` |",
+        "| between seeds | s | beside the uncured |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:

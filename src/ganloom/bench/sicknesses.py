@@ -22,6 +22,13 @@ class Sickness:
     """A figure of `modes.Row`."""
     what: str
     """What the figure says."""
+    plain: str = ""
+    """The uncured, where it is not that data's ``sick``."""
+
+    @property
+    def sick(self) -> str:
+        """The cure that is none."""
+        return self.plain or DATA[self.data].sick
 
 
 SICKNESSES: dict[str, Sickness] = {
@@ -29,7 +36,7 @@ SICKNESSES: dict[str, Sickness] = {
     "oscillation": Sickness("steady", "wander", "total variation between looks a 50th of the run apart, equal z"),
     "vanishing gradients": Sickness("far", "quality", "good samples, D being far ahead"),
     "overfitting of few data": Sickness("few", "known", "pairs in which D tells a training point from a fresh one"),
-    "a D too sure": Sickness("few", "sure", "distance of D's probabilities from 1/2, times 2"),
+    "a D too sure": Sickness("far", "sure", "distance of D's probabilities from 1/2, times 2", "plain"),
     "bad samples": Sickness("narrow", "quality", "good samples"),
     "truncation's artefacts": Sickness("narrow", "truncated", "good samples where z is cut at 0.5"),
 }
@@ -74,7 +81,7 @@ def compare(row: Row, sick: Row, figure: str) -> Compared:
     """``row`` beside ``sick``, which was trained without the cure; "helps" and "hurts" only where 0 is out of the interval."""
     difference = welch(row.seeds_of(figure), sick.seeds_of(figure))
     _, low, high = difference
-    if figure == "kl" and row.figures["quality"][2] < 0.5 * sick.figures["quality"][1]:
+    if figure in ("kl", "wander") and row.figures["quality"][0] < 0.5 * sick.figures["quality"][0]:
         return Compared(figure, difference, "not comparable, few good samples")
     if low <= 0 <= high:
         return Compared(figure, difference, "no difference shown")
@@ -83,12 +90,11 @@ def compare(row: Row, sick: Row, figure: str) -> Compared:
 
 def verdict(row: Row, rows: Sequence[Row]) -> str:
     """What a row of a table says beside the uncured one among ``rows``: by its own sickness where the data shows that."""
-    data = DATA[row.data]
-    sick = next((one for one in rows if one.cure == data.sick), None)
-    if sick is None or row.cure == data.sick or min(row.seeds, sick.seeds) < 2:
-        return ""
-    own = [SICKNESSES[name].figure for name in CURES[row.cure].against if SICKNESSES[name].data == row.data]
-    return "; ".join(str(compare(row, sick, figure)) for figure in own or [data.figure])
+    own = [one for one in map(SICKNESSES.__getitem__, CURES[row.cure].against) if one.data == row.data]
+    asked = [(one.sick, one.figure) for one in own] or [(DATA[row.data].sick, DATA[row.data].figure)]
+    twins = {one.cure: one for one in rows if one.cure != row.cure and one.seeds > 1}
+    found = [compare(row, twins[sick], figure) for sick, figure in asked if sick in twins and row.seeds > 1]
+    return "; ".join(map(str, found))
 
 
 def against(rows: Sequence[Row]) -> list[str]:
@@ -119,7 +125,7 @@ def against(rows: Sequence[Row]) -> list[str]:
 
 def _pair(rows: Sequence[Row], cure: str, sickness: Sickness) -> tuple[Row, Row] | None:
     """The cure's row and its uncured twin's of the same data, steps and seeds: those of the usual steps, or the longest."""
-    usual, sick = DATA[sickness.data].steps, DATA[sickness.data].sick
+    usual, sick = DATA[sickness.data].steps, sickness.sick
     same = [row for row in rows if row.data == sickness.data and row.seeds > 1 and row.extra]
     twins = {(row.steps, row.seeds, row.seed): row for row in same if row.cure == sick}
     mine = [row for row in same if row.cure == cure and (row.steps, row.seeds, row.seed) in twins]
