@@ -53,7 +53,7 @@ DATA: dict[str, Data] = {
                  Plan(width=32, rates=5, beta=0.999, penalties=0.1)),
     "grid25": Data("25 modes at {-4, -2, 0, 2, 4}^2, sd 0.05, unscaled", grid, 6000),
     "grid100": Data("100 modes at {-9, -7, ..., 9}^2, sd 0.05, unscaled", lambda: grid(10), 10000),
-    "narrow": Data("the grid of 25, hidden layers of 48", grid, 1500, Plan(width=48, rates=2)),
+    "narrow": Data("the grid of 25, hidden layers of 48", grid, 3000, Plan(width=48, rates=4)),
     "steady": Data("the ring, rates that do not fall", ring, 3000, Plan(width=32, rates=3, steady=True), "wander"),
     "far": Data(
         "the ring, D 1,000 steps ahead and trained five times as often, G by plain gradient descent", ring, 500,

@@ -16,8 +16,8 @@ LESS = ("kl", "wander", "sure", "known")
 class Sickness:
     """Where it is measured and by what."""
 
-    data: str
-    """A key of `modes.DATA`; the uncured is that data's ``sick``."""
+    data: tuple[str, ...]
+    """Keys of `modes.DATA`, the best first; the uncured is that data's ``sick``."""
     figure: str
     """A figure of `modes.Row`."""
     what: str
@@ -28,17 +28,17 @@ class Sickness:
     @property
     def sick(self) -> str:
         """The cure that is none."""
-        return self.plain or DATA[self.data].sick
+        return self.plain or DATA[self.data[0]].sick
 
 
 SICKNESSES: dict[str, Sickness] = {
-    "mode collapse": Sickness("narrow", "kl", "reverse KL to equal modes"),
-    "oscillation": Sickness("steady", "wander", "total variation between looks a 50th of the run apart, equal z"),
-    "vanishing gradients": Sickness("far", "quality", "good samples, D being far ahead"),
-    "overfitting of few data": Sickness("few", "known", "pairs in which D tells a training point from a fresh one"),
-    "a D too sure": Sickness("far", "sure", "distance of D's probabilities from 1/2, times 2", "plain"),
-    "bad samples": Sickness("narrow", "quality", "good samples"),
-    "truncation's artefacts": Sickness("narrow", "truncated", "good samples where z is cut at 0.5"),
+    "mode collapse": Sickness(("grid25", "narrow"), "kl", "reverse KL to equal modes"),
+    "oscillation": Sickness(("steady",), "wander", "total variation between looks a 50th of the run apart, equal z"),
+    "vanishing gradients": Sickness(("far",), "quality", "good samples, D being far ahead"),
+    "overfitting of few data": Sickness(("few",), "known", "pairs in which D tells a training point from a fresh one"),
+    "a D too sure": Sickness(("far",), "sure", "distance of D's probabilities from 1/2, times 2", "plain"),
+    "bad samples": Sickness(("grid25", "narrow"), "quality", "good samples"),
+    "truncation's artefacts": Sickness(("grid25", "narrow"), "truncated", "good samples where z is cut at 0.5"),
 }
 """By the names that ``Cure.against`` uses."""
 
@@ -47,7 +47,7 @@ def usual(data: str) -> tuple[str, ...]:
     """The cures to measure on a data set: the main ones, or where it shows one sickness those said to cure that."""
     if data not in DATA or data.startswith(("ring", "grid")):
         return MAIN
-    here = {name for name, sickness in SICKNESSES.items() if sickness.data == data}
+    here = {name for name, sickness in SICKNESSES.items() if data in sickness.data}
     return (DATA[data].sick, *(cure for cure, said in CURES.items() if here & set(said.against)))
 
 
@@ -90,7 +90,7 @@ def compare(row: Row, sick: Row, figure: str) -> Compared:
 
 def verdict(row: Row, rows: Sequence[Row]) -> str:
     """What a row of a table says beside the uncured one among ``rows``: by its own sickness where the data shows that."""
-    own = [one for one in map(SICKNESSES.__getitem__, CURES[row.cure].against) if one.data == row.data]
+    own = [one for one in map(SICKNESSES.__getitem__, CURES[row.cure].against) if row.data in one.data]
     asked = [(one.sick, one.figure) for one in own] or [(DATA[row.data].sick, DATA[row.data].figure)]
     twins = {one.cure: one for one in rows if one.cure != row.cure and one.seeds > 1}
     found = [compare(row, twins[sick], figure) for sick, figure in asked if sick in twins and row.seeds > 1]
@@ -125,14 +125,14 @@ def against(rows: Sequence[Row]) -> list[str]:
 
 def _pair(rows: Sequence[Row], cure: str, sickness: Sickness) -> tuple[Row, Row] | None:
     """The cure's row and its uncured twin's of the same data, steps and seeds: those of the usual steps, or the longest."""
-    usual, sick = DATA[sickness.data].steps, sickness.sick
-    same = [row for row in rows if row.data == sickness.data and row.seeds > 1 and row.extra]
-    twins = {(row.steps, row.seeds, row.seed): row for row in same if row.cure == sick}
-    mine = [row for row in same if row.cure == cure and (row.steps, row.seeds, row.seed) in twins]
-    if not mine:
-        return None
-    row = max(mine, key=lambda r: (r.steps == usual, r.seeds, r.steps))
-    return row, twins[row.steps, row.seeds, row.seed]
+    for data in sickness.data:
+        same = [row for row in rows if row.data == data and row.seeds > 1 and row.extra]
+        twins = {(row.steps, row.seeds, row.seed): row for row in same if row.cure == sickness.sick}
+        mine = [row for row in same if row.cure == cure and (row.steps, row.seeds, row.seed) in twins]
+        if mine:
+            row = max(mine, key=lambda r: (r.steps == DATA[data].steps, r.seeds, r.steps))
+            return row, twins[row.steps, row.seeds, row.seed]
+    return None
 
 
 def _cell(figure: tuple[float, ...], sign: str = "") -> str:
