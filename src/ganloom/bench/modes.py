@@ -49,7 +49,7 @@ def grid(side: int = 5, apart: float = 2.0, sd: float = 0.05) -> Mixture:
 
 
 DATA: dict[str, Data] = {
-    "ring": Data("8 modes on a circle of radius 1, sd 0.01", ring, 14000,
+    "ring": Data("8 modes on a circle of radius 1, sd 0.01", ring, 10000,
                  Plan(width=32, rates=5, beta=0.999, penalties=0.1)),
     "grid25": Data("25 modes at {-4, -2, 0, 2, 4}^2, sd 0.05, unscaled", grid, 6000),
     "grid100": Data("100 modes at {-9, -7, ..., 9}^2, sd 0.05, unscaled", lambda: grid(10), 10000),
