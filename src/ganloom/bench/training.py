@@ -231,7 +231,9 @@ class Loop:
             part = round((1 - (1 - cure.top) * done) * len(logits) / seeds)
             logits = logits.view(seeds, -1).topk(part, dim=1).values.flatten()
         g = self.loss.g(others, logits)
-        return g - cure.latent[1] * (fake - self._beside(z)).square().mean() if cure.latent[1] else g
+        if cure.latent[1]:  # of data of mean square 1, as pictures about are
+            g = g - cure.latent[1] * ((fake - self._beside(z)) / self.rms).square().mean()
+        return g
 
     def _beside(self, z: Tensor) -> Tensor:
         x: Tensor = self.G(z + NEAR_Z * torch.randn_like(z))
