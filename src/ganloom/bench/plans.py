@@ -50,9 +50,10 @@ PLANS: dict[str, Plan] = {
     "dragan": Plan({"width": 32, "total_kimg": 70.0}, "Half of its width."),
     "relativistic": Plan({"width": 32, "total_kimg": 80.0}, "Half of its width."),
     "unrolled": Plan(
-        {"width": 16, "steps": 3, "batch_size": 32, "total_kimg": 40.0},
-        "A quarter of its width, 3 steps ahead instead of 5, and smaller batches: the look ahead runs D six times for each "
-        "step of G.",
+        {"body": "dense", "g_widths": (256, 512), "d_widths": (512, 256), "steps": 3, "batch_size": 64, "g_opt.lr": 1e-3,
+         "total_kimg": 150.0},
+        "Dense networks and G's rate of 1e-3, as in the authors' notebook for points, and 3 steps ahead instead of 5. With "
+        "convolutions of 16 channels D wins within 10 kimg, with the look ahead and without it.",
     ),
     "began": Plan({"width": 16, "total_kimg": 24.0}, "A quarter of its width, and under 1 % of its images."),
     "ebgan": Plan(
