@@ -44,11 +44,11 @@ PLANS: dict[str, Plan] = {
         "rate: G moves once for each 160 images, 3,750 times in all.",
     ),
     "wgan-gp": Plan(
-        {"body": "dcgan", "width": 32, "batch_size": 32, "total_kimg": 80.0},
-        "DCGAN's networks at half width instead of the residual ones; G moves once for each 160 images, 500 times in all.",
+        {"body": "dcgan", "width": 32, "batch_size": 32, "total_kimg": 320.0},
+        "DCGAN's networks at half width instead of the residual ones; G moves once for each 160 images, 2,000 times in all.",
     ),
-    "dragan": Plan({"width": 32, "total_kimg": 70.0}, "Half of its width."),
-    "relativistic": Plan({"width": 32, "total_kimg": 80.0}, "Half of its width."),
+    "dragan": Plan({"width": 32, "batch_size": 32, "total_kimg": 150.0}, "Half of its width and of its batch."),
+    "relativistic": Plan({"width": 32, "total_kimg": 160.0}, "Half of its width."),
     "unrolled": Plan(
         {"body": "dense", "g_widths": (256, 512), "d_widths": (512, 256), "steps": 3, "batch_size": 64, "g_opt.lr": 1e-3,
          "total_kimg": 150.0},
@@ -57,32 +57,33 @@ PLANS: dict[str, Plan] = {
     ),
     "began": Plan({"width": 16, "total_kimg": 24.0}, "A quarter of its width, and under 1 % of its images."),
     "ebgan": Plan(
-        {"width": 32, "d_width": 32, "batch_size": 32, "total_kimg": 45.0},
+        {"width": 32, "d_width": 32, "batch_size": 32, "total_kimg": 100.0},
         "G a quarter and D half as wide, and a quarter of the batch, which gives more steps for the same images.",
     ),
     "sngan": Plan(
-        {"width": 32, "batch_size": 32, "n_critic": 2, "total_kimg": 36.0},
-        "An eighth of its width (D 16), and 2 updates of D for one of G instead of 5: 560 steps of G, of the paper's 50,000.",
+        {"width": 32, "batch_size": 16, "n_critic": 1, "total_kimg": 72.0},
+        "An eighth of its width (D 16), a quarter of its batch, one update of D for one of G instead of 5: 4,500 steps of G, of "
+        "the paper's 50,000.",
     ),
     "sagan": Plan(
-        {"width": 12, "batch_size": 32, "total_kimg": 28.0},
-        "A fifth of its width and an eighth of its batch.",
+        {"width": 8, "batch_size": 16, "total_kimg": 48.0},
+        "An eighth of its width and a sixteenth of its batch: 3,000 steps, of the paper's million.",
     ),
     "progan": Plan(
-        {"width": 16, "batch_size": 32, "stage_kimg": 7.0, "total_kimg": 40.0},
-        "16 channels instead of 512, stages of 7 kimg instead of 600, so that all three sizes are reached.",
+        {"width": 16, "batch_size": 32, "stage_kimg": 16.0, "total_kimg": 120.0},
+        "16 channels instead of 512, stages of 16 kimg instead of 600, so that all three sizes are reached.",
     ),
     "biggan": Plan(
         {
-            "width": 8, "batch_size": 64, "n_critic": 1, "z_dim": 40, "c_dim": 32, "ema_kimg": 2.0, "g_opt.lr": 2e-4,
-            "total_kimg": 24.0,
+            "width": 8, "batch_size": 32, "n_critic": 1, "z_dim": 40, "c_dim": 32, "ema_kimg": 2.0, "g_opt.lr": 2e-4,
+            "total_kimg": 60.0,
         },
-        "A twelfth of its width, batches of 64 instead of 2,048, one update of D for one of G, G's learning rate for such "
+        "A twelfth of its width, batches of 32 instead of 2,048, one update of D for one of G, G's learning rate for such "
         "batches: a demonstration that it runs, far from what it is for.",
     ),
     "fastgan": Plan(
-        {"width": 4, "batch_size": 16, "total_kimg": 16.0},
-        "Its widths count from a grid of 128, so 4 still means 64 channels at 28 px; 1,000 steps.",
+        {"width": 4, "batch_size": 8, "total_kimg": 32.0},
+        "Its widths count from a grid of 128, so 4 still means 64 channels at 28 px; 4,000 steps.",
     ),
 }  # fmt: skip
 
