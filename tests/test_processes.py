@@ -59,6 +59,9 @@ run = Trainer(Model(), testing.make_data((1, 8, 8), 30), TrainConfig(), ema_kimg
 for _ in range(6):
     run.train_step()
 torch.save((run.nimg, run.gan.state_dict(), run.ema.state_dict()), f"{folder}/{world}-{rank}.pt")
+if world > 1:  # gloo's threads may outlive the interpreter otherwise
+    dist.barrier()
+    dist.destroy_process_group()
 """
 
 
