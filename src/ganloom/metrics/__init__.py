@@ -13,7 +13,8 @@ from ganloom.metrics.evaluate import (
     metric_name,
     quick,
 )
-from ganloom.metrics.features import Extractor, get
+from ganloom.metrics.extractor import Clock, Extractor
+from ganloom.metrics.features import get
 from ganloom.metrics.frechet import frechet_distance, frechet_from_stats, moments
 from ganloom.metrics.inception import inception_score
 from ganloom.metrics.intervals import bootstrap
@@ -27,6 +28,7 @@ __all__ = [
     "GENERATED",
     "METRICS",
     "NOISE",
+    "Clock",
     "Extractor",
     "Measurement",
     "Modes",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganloom.errors import BadInput
-from ganloom.metrics.features import Extractor
+from ganloom.metrics.extractor import Extractor
 from ganloom.metrics.frechet import frechet_distance
 from ganloom.metrics.intervals import interval, spreads
 from ganloom.metrics.kernel import kernel_distance, squared_mmd
@@ -20,6 +20,8 @@ from ganloom.metrics.rows import Features, as_pair
 METRICS = ("fd", "kd", "precision", "recall", "density", "coverage")
 GENERATED, FLOOR, NOISE = "generated", "real (other half)", "noise"
 _BOUNDS = {"fd": (0.0, math.inf), "kd": (-math.inf, math.inf), "density": (0.0, math.inf)}
+_STANDARD = {"inception": "", "inceptionclean": "_clean", "inceptionhalfpixel": "_halfpixel"}
+_PUBLISHED = {"fd": "fid", "kd": "kid", "is": "is", "fd_inf": "fid_inf"}
 _MOST = 1000  # rows a half-sample of the costly statistics
 
 
@@ -174,7 +176,13 @@ def count_name(n: int) -> str:
 
 
 def metric_name(metric: str, backbone: str, n: int) -> str:
-    """``fd_fashion2k``; an underscore parts a backbone that ends in a digest: ``fd_task_1a2b3c4d_2k``."""
+    """``fd_fashion2k``; an underscore parts a backbone that ends in a digest: ``fd_task_1a2b3c4d_2k``.
+
+    The standard Inception features bear the published names: ``fid50k``, ``kid50k``, ``is50k``, and ``fid_clean50k``,
+    ``fid_halfpixel50k`` with another resizer.
+    """
+    if backbone in _STANDARD and metric in _PUBLISHED:
+        return f"{_PUBLISHED[metric]}{_STANDARD[backbone]}{count_name(n)}"
     return f"{metric}_{backbone}{'_' if '_' in backbone or backbone[-1].isdigit() else ''}{count_name(n)}"
 
 
