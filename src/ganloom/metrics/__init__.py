@@ -1,37 +1,49 @@
 """Metrics as plain functions of features, the nets that make features, and one honest measurement of pictures."""
 
-from ganloom.metrics.evaluate import (
-    FLOOR,
-    GENERATED,
-    METRICS,
-    NOISE,
-    Measurement,
-    Value,
-    compare,
-    count_name,
-    measure,
-    metric_name,
-    quick,
-)
-from ganloom.metrics.extractor import Clock, Extractor
+from ganloom.metrics.diversity import intra_class_distance, pair_distance, vendi_score
+from ganloom.metrics.evaluate import Row, compare, measure, measure_rows, noise_row, quick
+from ganloom.metrics.extractor import Clock, Extractor, Progress
 from ganloom.metrics.features import get
-from ganloom.metrics.frechet import frechet_distance, frechet_from_stats, moments
+from ganloom.metrics.figures import METRICS, MORE
+from ganloom.metrics.frechet import Moments, frechet_distance, frechet_from_stats, moments
 from ganloom.metrics.inception import inception_score
+from ganloom.metrics.infinity import Extrapolation, frechet_infinity
 from ganloom.metrics.intervals import bootstrap
 from ganloom.metrics.kernel import kernel_distance
+from ganloom.metrics.measurement import (
+    FLOOR,
+    GENERATED,
+    NOISE,
+    ONE_CLASS,
+    Measurement,
+    Value,
+    count_name,
+    join,
+    metric_name,
+)
 from ganloom.metrics.modes import Modes, mode_coverage
-from ganloom.metrics.neighbours import expected_coverage, prdc
+from ganloom.metrics.neighbours import expected_coverage, improved_precision_recall, prdc
+from ganloom.metrics.path_length import PathLength, path_length
+from ganloom.metrics.sliced import sliced_wasserstein
+from ganloom.metrics.ssim import ms_ssim, ms_ssim_diversity
 from ganloom.metrics.task import TaskNet, train_task_net
 
 __all__ = [
     "FLOOR",
     "GENERATED",
     "METRICS",
+    "MORE",
     "NOISE",
+    "ONE_CLASS",
     "Clock",
     "Extractor",
+    "Extrapolation",
     "Measurement",
     "Modes",
+    "Moments",
+    "PathLength",
+    "Progress",
+    "Row",
     "TaskNet",
     "Value",
     "bootstrap",
@@ -40,14 +52,26 @@ __all__ = [
     "expected_coverage",
     "frechet_distance",
     "frechet_from_stats",
+    "frechet_infinity",
     "get",
+    "improved_precision_recall",
     "inception_score",
+    "intra_class_distance",
+    "join",
     "kernel_distance",
     "measure",
+    "measure_rows",
     "metric_name",
     "mode_coverage",
     "moments",
+    "ms_ssim",
+    "ms_ssim_diversity",
+    "noise_row",
+    "pair_distance",
+    "path_length",
     "prdc",
     "quick",
+    "sliced_wasserstein",
     "train_task_net",
+    "vendi_score",
 ]

@@ -1,91 +1,44 @@
 """One honest measurement of generated pictures: every number beside its floor, its interval and its protocol."""
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ganloom.errors import BadInput
-from ganloom.metrics.extractor import Extractor
+from ganloom.metrics.extractor import Extractor, Progress
+from ganloom.metrics.figures import METRICS, check_names, row_values
 from ganloom.metrics.frechet import frechet_distance
-from ganloom.metrics.intervals import interval, spreads
-from ganloom.metrics.kernel import kernel_distance, squared_mmd
+from ganloom.metrics.kernel import kernel_distance
+from ganloom.metrics.measurement import FLOOR, GENERATED, NOISE, Measurement, Value, metric_name
 from ganloom.metrics.neighbours import expected_coverage, prdc
 from ganloom.metrics.pictures import Pictures, check_pictures
-from ganloom.metrics.rows import Features, as_pair
+from ganloom.metrics.reference import kept
+from ganloom.metrics.rows import Features
 
-METRICS = ("fd", "kd", "precision", "recall", "density", "coverage")
-GENERATED, FLOOR, NOISE = "generated", "real (other half)", "noise"
-_BOUNDS = {"fd": (0.0, math.inf), "kd": (-math.inf, math.inf), "density": (0.0, math.inf)}
-_STANDARD = {"inception": "", "inceptionclean": "_clean", "inceptionhalfpixel": "_halfpixel"}
-_PUBLISHED = {"fd": "fid", "kd": "kid", "is": "is", "fd_inf": "fid_inf"}
-_MOST = 1000  # rows a half-sample of the costly statistics
+_MOST_CLASSES = 100
+PART = 512
+"""Pictures at a time where they come in parts."""
 
 
 @dataclass(frozen=True)
-class Value:
-    """A number, its 95 % interval (None when not asked for) and, for kd, the spread between subsets."""
+class Row:
+    """A set of pictures that is made in parts, each time anew: only one part is in memory at once.
 
-    value: float
-    low: float | None = None
-    high: float | None = None
-    sd: float | None = None
-
-    def __str__(self) -> str:
-        if self.low is None or self.high is None:
-            return _short(self.value)
-        return f"{_short(self.value)} [{_short(self.low)}, {_short(self.high)}]"
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """Rows ``generated``, ``real (other half)`` and ``noise`` of named values, and how they were taken.
-
-    ``protocol``: backbone, sha8, n_real, n_fake, k, size, split, seed, expected_coverage, note. ``class_counts``: how
-    many of each row's pictures the net's classifier puts in each class (empty without a classifier).
+    ``parts``: gives tensors (m, C, H, W) in [-1, 1], ``n`` pictures in all. ``key``: names the content, so that its
+    features can be kept from one evaluation to the next; None for pictures that change.
     """
 
-    rows: dict[str, dict[str, Value]]
-    protocol: dict[str, Any]
-    class_counts: dict[str, list[int]] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+    parts: Callable[[], Iterable[Tensor]]
+    n: int
+    key: str | None = None
 
-    def value(self, metric: str, row: str = GENERATED) -> float:
-        """The number for a full name (``fd_fashion2k``) or its first word (``fd``)."""
-        values = self.rows[row]
-        name = metric if metric in values else metric_name(metric, self.protocol["backbone"], self.protocol["n_fake"])
-        return values[name].value
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings, lists and dicts, ready for JSON."""
-        rows = {
-            row: {name: {k: v for k, v in vars(value).items() if v is not None} for name, value in values.items()}
-            for row, values in self.rows.items()
-        }
-        return {
-            "rows": rows, "protocol": dict(self.protocol), "class_counts": dict(self.class_counts),
-            "warnings": list(self.warnings),
-        }  # fmt: skip
-
-    def lines(self) -> list[str]:
-        """A plain-text table: a line a metric, a column a row, then class shares, protocol and warnings."""
-        table = [["", *self.rows]]
-        for name in next(iter(self.rows.values())):
-            table.append([name, *(str(values[name]) for values in self.rows.values())])
-        for row, counts in self.class_counts.items():
-            table.append([f"classes, {row}", " ".join(map(str, counts))])
-        widths = [max(len(line[i]) for line in table if i < len(line) > 2) for i in range(len(table[0]))]
-        text = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=False)).rstrip() for line in table]
-        p = self.protocol
-        text.append(
-            f"{p['backbone']} features (sha8 {p['sha8']}, {p['size']} px), {p['n_fake']} generated and {p['n_real']}"
-            f" real pictures{' of ' + p['split'] if p['split'] else ''}, k = {p['k']},"
-            f" coverage of a perfect model {p['expected_coverage']:.3f}; brackets: 95 % intervals"
-        )
-        return text + [f"note: {p['note']}" for _ in range(bool(p["note"]))] + [f"warning: {w}" for w in self.warnings]
+    @classmethod
+    def of(cls, pictures: Tensor) -> "Row":
+        """Pictures that are in memory."""
+        return cls(lambda: pictures.split(PART), len(pictures))
 
 
 def measure(
@@ -98,6 +51,7 @@ def measure(
     bootstrap: bool = True,
     floor: bool = True,
     split: str = "",
+    metrics: Iterable[str] = METRICS,
 ) -> Measurement:
     """Compare ``fake`` with ``real`` pictures (N, C, H, W) float in [-1, 1] through ``extractor``.
 
@@ -106,7 +60,8 @@ def measure(
     of these numbers depend on it. Give twice as many reals as fakes to use all fakes. Without ``floor``,
     n = min(N_fake, N_real). The noise row (uniform noise pictures) shows which metrics this net can be trusted on.
     ``bootstrap``: 95 % intervals by half-sampling. ``split``: the part of the data the reals come from, for the record.
-    Raises `BadInput` for unusable pictures or fewer than 2 k + 2 samples.
+    ``metrics``: names of `METRICS` and `MORE`, or "all". Raises `BadInput` for unusable pictures or fewer than 2 k + 2
+    samples.
     """
     reals, fakes = check_pictures(real, "real"), check_pictures(fake, "fake")
     n = min(len(fakes), len(reals) // 2 if floor else len(reals))
@@ -117,26 +72,108 @@ def measure(
         )
     rng = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(reals), generator=rng)
-    reference, _ = extractor.run(reals[order[:n]])
-    columns = {GENERATED: fakes[:n]}
+    rows = {GENERATED: Row.of(fakes[:n])}
     if floor:
-        columns[FLOOR] = reals[order[n : 2 * n]]
-    columns[NOISE] = torch.rand((n, *reals.shape[1:]), generator=rng) * 2 - 1
-    samples: dict[str, Tensor] = {}
-    class_counts: dict[str, list[int]] = {}
-    for row, pictures in columns.items():
-        samples[row], logits = extractor.run(pictures)
+        rows[FLOOR] = Row.of(reals[order[n : 2 * n]])
+    rows[NOISE] = noise_row(n, tuple(reals.shape[1:]), rng)
+    return measure_rows(
+        Row.of(reals[order[:n]]), rows, extractor, k=k, seed=seed, bootstrap=bootstrap, split=split, metrics=metrics
+    )
+
+
+def noise_row(n: int, shape: tuple[int, ...], rng: torch.Generator) -> Row:
+    """``n`` pictures of uniform noise, from the state that ``rng`` has now."""
+    state = rng.get_state()
+
+    def parts() -> Iterator[Tensor]:
+        own = torch.Generator()
+        own.set_state(state)
+        for start in range(0, n, PART):
+            yield torch.rand((min(PART, n - start), *shape), generator=own) * 2 - 1
+
+    return Row(parts, n)
+
+
+def measure_rows(
+    reference: Row,
+    rows: Mapping[str, Row],
+    extractor: Extractor,
+    *,
+    k: int = 5,
+    seed: int = 0,
+    bootstrap: bool = True,
+    split: str = "",
+    metrics: Iterable[str] = METRICS,
+    protocol: Mapping[str, Any] | None = None,
+    progress: Progress = None,
+) -> Measurement:
+    """`measure` for sets of any size: each row against ``reference``, pictures in parts, features in memory.
+
+    One of ``rows`` is `GENERATED`. 50,000 pictures with 2,048 features keep 400 MB a row. ``protocol``: further
+    entries for the record. ``progress``: see `Progress`.
+    """
+    names = check_names(metrics)
+    n, size = rows[GENERATED].n, reference.n
+    look = _Look(reference, rows[GENERATED])
+    real, _ = kept(extractor, reference.key, lambda: _features(extractor, reference, "real pictures", progress))
+    found: dict[str, dict[str, Value]] = {}
+    counts: dict[str, list[int]] = {}
+    noise_precision = 0.0
+    for row, pictures in rows.items():
+        make = lambda pictures=pictures, row=row: _features(extractor, pictures, row, progress)  # noqa: E731
+        features, logits = kept(extractor, pictures.key, make)
         if logits is not None:
-            class_counts[row] = logits.argmax(1).bincount(minlength=logits.shape[1]).tolist()
-    protocol = {
-        "backbone": extractor.name, "sha8": extractor.sha8, "n_real": n, "n_fake": n, "k": k,
-        "size": extractor.size or reals.shape[-1], "split": split, "seed": seed,
-        "expected_coverage": expected_coverage(n, k), "note": extractor.note,
+            counts[row] = logits.argmax(1).bincount(minlength=logits.shape[1]).tolist()
+        if progress:
+            progress(f"{extractor.name}: figures of {row}", 0, 1)
+        values = row_values(real, features, logits, names=names, k=k, seed=seed, intervals=bootstrap)
+        if row == NOISE:
+            noise_precision = values["precision"].value if "precision" in values else 0.0
+        found[row] = {metric_name(name, extractor.name, len(features)): value for name, value in values.items()}
+    told = {
+        "backbone": extractor.name, "sha8": extractor.sha8, "resizer": extractor.resizer, "n_real": size, "n_fake": n,
+        "k": k, "size": extractor.size or look.shape[-1], "split": split, "seed": seed,
+        "expected_coverage": expected_coverage(size, k, n), "note": extractor.note, **(protocol or {}),
     }  # fmt: skip
-    rows = compare(reference, samples, extractor.name, k=k, seed=seed, bootstrap=bootstrap)
-    noise_precision = rows[NOISE][metric_name("precision", extractor.name, n)].value
-    warnings = _warnings(reals, fakes, noise_precision, n, reference.shape[1])
-    return Measurement(rows, protocol, class_counts, warnings)
+    if len(counts.get(GENERATED, ())) > _MOST_CLASSES:
+        counts = {}  # a thousand shares are no table
+    return Measurement(found, told, counts, look.warnings(noise_precision, n, real.shape[1], names))
+
+
+def _features(extractor: Extractor, row: Row, what: str, progress: Progress) -> tuple[Tensor, Tensor | None]:
+    return extractor.stream(row.parts(), total=row.n, what=what, progress=progress)
+
+
+class _Look:
+    """What a first part of either set tells: shapes, and whether the ranges belong together."""
+
+    def __init__(self, real: Row, fake: Row) -> None:
+        a, b = (check_pictures(next(iter(row.parts())), name) for row, name in ((real, "real"), (fake, "fake")))
+        self.shape, self.other = tuple(a.shape[1:]), tuple(b.shape[1:])
+        self.one_sided = bool(b.amin() >= -0.01 and a.amin() < -0.5)
+
+    def warnings(self, noise_precision: float, n: int, d: int, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Sentences on what should not be read off these numbers."""
+        found = []
+        if n < 2 * d and "fd" in names:
+            found.append(
+                f"{n} samples are few for {d} features: the Frechet distance is mostly bias here; read kd, and fd only"
+                f" beside its floor, or give {2 * d} samples or more"
+            )
+        if "fd_inf" in names and n // 3 <= d:
+            found.append(
+                f"fd_inf was left out: extrapolation over {d} features needs more than {3 * d} samples, not {n}"
+            )
+        if self.one_sided:
+            found.append("the generated pictures look as if they were in [0, 1], the real ones are in [-1, 1]")
+        if self.shape != self.other:
+            sizes = " and ".join(" x ".join(map(str, shape)) for shape in (self.other, self.shape))
+            found.append(
+                f"generated and real pictures are {sizes}: they are resized differently, which is measured too"
+            )
+        if noise_precision > 0.5:
+            found.append(f"pure noise reaches precision {noise_precision:.2f} with this net: it cannot judge sharpness")
+        return tuple(found)
 
 
 def compare(
@@ -147,14 +184,16 @@ def compare(
     k: int = 5,
     seed: int = 0,
     bootstrap: bool = True,
+    metrics: Iterable[str] = METRICS,
 ) -> dict[str, dict[str, Value]]:
     """All metrics of each of ``samples`` (N, d) against ``reference`` (N, d): row -> full metric name -> Value.
 
     `measure` without pictures, for features (or points) that are there already; ``backbone`` says which.
     """
+    names = check_names(metrics)
     rows = {}
     for row, features in samples.items():
-        values = _values(reference, features, k, seed, bootstrap)
+        values = row_values(reference, features, names=names, k=k, seed=seed, intervals=bootstrap)
         rows[row] = {metric_name(metric, backbone, len(features)): value for metric, value in values.items()}
     return rows
 
@@ -168,58 +207,3 @@ def quick(real_features: Tensor, fake_features: Tensor, k: int = 5, seed: int = 
     kd, _ = kernel_distance(real_features, fake_features, subsets=10, subset_size=2000, seed=seed)
     fd = frechet_distance(real_features, fake_features)
     return {"fd": fd, "kd": kd, "coverage": near["coverage"], "precision": near["precision"]}
-
-
-def count_name(n: int) -> str:
-    """A sample count as metric names write it: 500 -> "500", 2000 -> "2k", 12500 -> "12.5k", 1234 -> "1234"."""
-    return f"{n / 1000:g}k" if n >= 1000 and n % 100 == 0 else str(n)
-
-
-def metric_name(metric: str, backbone: str, n: int) -> str:
-    """``fd_fashion2k``; an underscore parts a backbone that ends in a digest: ``fd_task_1a2b3c4d_2k``.
-
-    The standard Inception features bear the published names: ``fid50k``, ``kid50k``, ``is50k``, and ``fid_clean50k``,
-    ``fid_halfpixel50k`` with another resizer.
-    """
-    if backbone in _STANDARD and metric in _PUBLISHED:
-        return f"{_PUBLISHED[metric]}{_STANDARD[backbone]}{count_name(n)}"
-    return f"{metric}_{backbone}{'_' if '_' in backbone or backbone[-1].isdigit() else ''}{count_name(n)}"
-
-
-def _values(reference: Features, features: Features, k: int, seed: int, bootstrap: bool) -> dict[str, Value]:
-    """All metrics of one row, in the order of METRICS."""
-    a, b = as_pair(reference, features)
-    kd, sd = kernel_distance(a, b, seed=seed)
-    numbers = {"fd": frechet_distance(a, b), "kd": kd, **prdc(a, b, k)}
-    if not bootstrap:
-        return {m: Value(numbers[m], sd=sd if m == "kd" else None) for m in METRICS}
-    draws = {m: 40 for m in METRICS}
-    draws["fd"] = 40 if a.shape[1] <= 128 else 16 if a.shape[1] <= 512 else 8  # two eigendecompositions each
-    fd: Callable[[Tensor, Tensor], dict[str, float]] = lambda x, y: {"fd": frechet_distance(x, y)}  # noqa: E731
-    spread = spreads(fd, a, b, n=draws["fd"], seed=seed)
-    spread |= spreads(lambda x, y: {"kd": squared_mmd(x, y), **prdc(x, y, k)}, a, b, n=40, seed=seed, most=_MOST)
-    result = {}
-    for m in METRICS:
-        low, high = interval(numbers[m], spread[m], draws[m], _BOUNDS.get(m, (0.0, 1.0)))
-        result[m] = Value(numbers[m], low, high, sd if m == "kd" else None)
-    return result
-
-
-def _warnings(reals: Tensor, fakes: Tensor, noise_precision: float, n: int, d: int) -> tuple[str, ...]:
-    """Sentences on what should not be read off these numbers."""
-    found = []
-    if n < 2 * d:
-        found.append(
-            f"{n} samples are few for {d} features: the Frechet distance is mostly bias here; read kd, and fd only"
-            f" beside its floor, or give {2 * d} samples or more"
-        )
-    if fakes.amin() >= -0.01 and reals.amin() < -0.5:
-        found.append("the generated pictures look as if they were in [0, 1], the real ones are in [-1, 1]")
-    if noise_precision > 0.5:
-        found.append(f"pure noise reaches precision {noise_precision:.2f} with this net: it cannot judge sharpness")
-    return tuple(found)
-
-
-def _short(x: float) -> str:
-    """Three significant figures, without exponents in the usual range."""
-    return f"{x:.3f}" if abs(x) < 10 else f"{x:.1f}" if abs(x) < 1000 else f"{x:.0f}"

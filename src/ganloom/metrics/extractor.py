@@ -59,7 +59,8 @@ class Extractor:
         self.resizer, self.standard = resizer, standard
         if not standard and re.fullmatch(r"inception(clean|halfpixel)?", self.name):
             raise BadInput(f"name: {self.name!r} is kept for the standard Inception features; choose another")
-        self.sha8 = digest_of(net)
+        self.digest = digest_of(net)
+        self.sha8 = self.digest[:8]
         self._shape: tuple[int, int] | None = None
 
     def __call__(self, images: Pictures) -> Tensor:
@@ -149,7 +150,7 @@ def _measuring(net: object, device: torch.device) -> Iterator[None]:
 
 
 def digest_of(net: object) -> str:
-    """Eight hex digits of the SHA-256 over names and float values of the weights; of the name for a plain function."""
+    """SHA-256, 64 hex digits, over names and float values of the weights; over the name for a plain function."""
     digest = hashlib.sha256()
     if isinstance(net, nn.Module):
         for key, value in sorted(net.state_dict().items()):
@@ -157,7 +158,7 @@ def digest_of(net: object) -> str:
             digest.update(value.detach().cpu().contiguous().float().numpy().tobytes())
     else:
         digest.update(getattr(net, "__qualname__", type(net).__qualname__).encode())
-    return digest.hexdigest()[:8]
+    return digest.hexdigest()
 
 
 class Clock:

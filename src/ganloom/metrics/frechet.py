@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ganloom.errors import BadInput
-from ganloom.metrics.rows import Features, as_pair, chunks
+from ganloom.metrics.rows import Features, as_pair, as_rows, chunks
 
 _BLOCK = 256
 
@@ -50,6 +50,49 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
         for i in range(0, d, _BLOCK):  # on and right of the diagonal: the rest is its mirror image
             cov[i : i + _BLOCK, i:].addmm_(centred[:, i : i + _BLOCK].T, centred[:, i:])
     return mean, (cov.triu() + cov.triu(1).T) / (len(x) - 1)
+
+
+class Moments:
+    """Mean and covariance of rows that come in parts: float64, d^2 memory however many rows.
+
+    ``Moments().add(part).add(part)``; ``mean`` (d,), ``cov`` (d, d) unbiased, ``n``. Parts are merged by the pairwise
+    update of Chan, Golub and LeVeque 1979, so the result is the whole set's to round-off, whatever the parts.
+    """
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.mean = torch.zeros(0, dtype=torch.float64)
+        self._scatter = torch.zeros(0, 0, dtype=torch.float64)
+
+    def add(self, rows: Features) -> "Moments":
+        """Take (m, d) more rows; `BadInput` on NaN, Inf or another d."""
+        checked = as_rows(rows, "features", least=1)
+        d = checked.shape[1]
+        if not self.n:
+            self.mean, self._scatter = torch.zeros(d, dtype=torch.float64), torch.zeros(d, d, dtype=torch.float64)
+        if d != len(self.mean):
+            raise BadInput(f"features: {d} a row after {len(self.mean)}; use the same extractor for all")
+        for part in chunks(checked):
+            x = part.double()
+            m, shift = len(x), x.mean(0) - self.mean
+            x = x - x.mean(0)
+            for i in range(0, d, _BLOCK):
+                self._scatter[i : i + _BLOCK, i:].addmm_(x[:, i : i + _BLOCK].T, x[:, i:])
+            self._scatter.addr_(shift, shift, alpha=self.n * m / (self.n + m))
+            self.mean += shift * (m / (self.n + m))
+            self.n += m
+        return self
+
+    @property
+    def cov(self) -> Tensor:
+        """Unbiased covariance (d, d); needs two rows."""
+        if self.n < 2:
+            raise BadInput(f"features: {self.n} rows, a covariance needs at least 2; give more samples")
+        return (self._scatter.triu() + self._scatter.triu(1).T) / (self.n - 1)
+
+    def distance(self, other: "Moments") -> float:
+        """Frechet distance to another set's moments."""
+        return frechet_from_stats(self.mean, self.cov, other.mean, other.cov)
 
 
 def frechet_from_stats(mu1: Features, cov1: Features, mu2: Features, cov2: Features) -> float:

@@ -52,13 +52,26 @@ def spreads(
     statistics: ManyStatistics, real: Tensor, fake: Tensor, *, n: int = 40, seed: int = 0, most: int | None = None
 ) -> dict[str, float]:
     """Standard deviation of each of several statistics, all from one set of half-samples (see `bootstrap`)."""
+    return index_spreads(lambda i, j: statistics(real[i], fake[j]), len(real), len(fake), n=n, seed=seed, most=most)
+
+
+def index_spreads(
+    statistics: Callable[[Tensor, Tensor], Mapping[str, float]],
+    n_real: int,
+    n_fake: int,
+    *,
+    n: int = 40,
+    seed: int = 0,
+    most: int | None = None,
+) -> dict[str, float]:
+    """`spreads` of statistics of row numbers: for those that read a table of all pairs, made once."""
     if n < 2:
         raise BadInput(f"n: {n} half-samples; a spread needs 2 or more")
-    share = 0.5 if most is None else min(0.5, most / max(len(real), len(fake)))
+    share = 0.5 if most is None else min(0.5, most / max(n_real, n_fake))
     rng = torch.Generator().manual_seed(seed)
     draws: list[Mapping[str, float]] = []
     for _ in range(n):
-        parts = [x[torch.randperm(len(x), generator=rng)[: max(2, round(share * len(x)))]] for x in (real, fake)]
+        parts = [torch.randperm(size, generator=rng)[: max(2, round(share * size))] for size in (n_real, n_fake)]
         draws.append(statistics(parts[0], parts[1]))
     scale = math.sqrt(share / (1 - share))
     names = draws[0].keys()
@@ -69,11 +82,11 @@ def interval(
     value: float, spread: float, n: int, bounds: tuple[float, float] = (-math.inf, math.inf)
 ) -> tuple[float, float]:
     """``value`` +- t * ``spread`` with Student's t for ``n`` draws, clipped to ``bounds``."""
-    reach = _t975(n - 1) * spread
+    reach = t975(n - 1) * spread
     return max(bounds[0], value - reach), min(bounds[1], value + reach)
 
 
-def _t975(dof: int) -> float:
+def t975(dof: int) -> float:
     """97.5 % quantile of Student's t: exact for 1 and 2 degrees, else Cornish and Fisher's series (within 1 %)."""
     if dof <= 2:
         return (12.706, 4.303)[max(1, dof) - 1]

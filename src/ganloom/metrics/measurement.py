@@ -1,0 +1,117 @@
+"""What a measurement hands back: values with intervals, the protocol they were taken by, their names and their table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ganloom.errors import BadInput
+
+GENERATED, FLOOR, NOISE, ONE_CLASS = "generated", "real (other half)", "noise", "one class"
+_STANDARD = {"inception": "", "inceptionclean": "_clean", "inceptionhalfpixel": "_halfpixel"}
+_PUBLISHED = {"fd": "fid", "kd": "kid", "is": "is", "fd_inf": "fid_inf"}
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number, its 95 % interval (None when not asked for) and, for kd, the spread between subsets."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    sd: float | None = None
+
+    def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return _short(self.value)
+        return f"{_short(self.value)} [{_short(self.low)}, {_short(self.high)}]"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Rows ``generated``, ``real (other half)`` and ``noise`` of named values, and how they were taken.
+
+    ``protocol``: backbone, sha8, resizer, n_real, n_fake, k, size, split, seed, expected_coverage, note. With several
+    feature nets it is the first one's, and ``more`` holds the others'. ``class_counts``: how many of each row's pictures
+    the net's classifier puts in each class (empty without a classifier).
+    """
+
+    rows: dict[str, dict[str, Value]]
+    protocol: dict[str, Any]
+    class_counts: dict[str, list[int]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    more: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def protocols(self) -> list[dict[str, Any]]:
+        """One a feature net."""
+        return [self.protocol, *self.more]
+
+    def value(self, metric: str, row: str = GENERATED) -> float:
+        """The number for a full name (``fd_fashion2k``) or its first word (``fd``, of the first feature net)."""
+        values = self.rows[row]
+        name = metric if metric in values else metric_name(metric, self.protocol["backbone"], self.protocol["n_fake"])
+        if name not in values:
+            raise BadInput(f"{metric} was not measured for {row}; there are {', '.join(values)}")
+        return values[name].value
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts, ready for JSON."""
+        rows = {
+            row: {name: {k: v for k, v in vars(value).items() if v is not None} for name, value in values.items()}
+            for row, values in self.rows.items()
+        }
+        return {
+            "rows": rows, "protocol": dict(self.protocol), "protocols": [dict(p) for p in self.protocols],
+            "class_counts": dict(self.class_counts), "warnings": list(self.warnings),
+        }  # fmt: skip
+
+    def lines(self) -> list[str]:
+        """A plain-text table: a line a metric, a column a row, then class shares, protocol and warnings."""
+        table = [["", *self.rows]]
+        for name in dict.fromkeys(name for values in self.rows.values() for name in values):
+            table.append([name, *(str(values.get(name, "")) for values in self.rows.values())])
+        for row, counts in self.class_counts.items():
+            table.append([f"classes, {row}", " ".join(map(str, counts))])
+        widths = [max(len(line[i]) for line in table if i < len(line) > 2) for i in range(len(table[0]))]
+        text = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=False)).rstrip() for line in table]
+        text += [_said(p) for p in self.protocols]
+        notes = [f"note: {p['note']}" for p in self.protocols if p["note"]]
+        return text + notes + [f"warning: {w}" for w in self.warnings]
+
+
+def join(parts: Sequence[Measurement]) -> Measurement:
+    """Measurements of the same rows through several feature nets as one; the first gives class shares and protocol."""
+    rows = {row: {name: v for part in parts for name, v in part.rows.get(row, {}).items()} for row in parts[0].rows}
+    counts = next((part.class_counts for part in parts if part.class_counts), {})
+    warnings = tuple(dict.fromkeys(w for part in parts for w in part.warnings))
+    return Measurement(rows, parts[0].protocol, counts, warnings, tuple(part.protocol for part in parts[1:]))
+
+
+def _said(p: dict[str, Any]) -> str:
+    """A protocol in one line."""
+    return (
+        f"{p['backbone']} features (sha8 {p['sha8']}, {p['size']} px), {p['n_fake']} generated and {p['n_real']}"
+        f" real pictures{' of ' + p['split'] if p['split'] else ''}, k = {p['k']},"
+        f" coverage of a perfect model {p['expected_coverage']:.3f}; brackets: 95 % intervals"
+    )
+
+
+def count_name(n: int) -> str:
+    """A sample count as metric names write it: 500 -> "500", 2000 -> "2k", 12500 -> "12.5k", 1234 -> "1234"."""
+    return f"{n / 1000:g}k" if n >= 1000 and n % 100 == 0 else str(n)
+
+
+def metric_name(metric: str, backbone: str, n: int) -> str:
+    """``fd_fashion2k``; an underscore parts a backbone that ends in a digest: ``fd_task_1a2b3c4d_2k``.
+
+    The standard Inception features bear the published names: ``fid50k``, ``kid50k``, ``is50k``, and ``fid_clean50k``,
+    ``fid_halfpixel50k`` with another resizer.
+    """
+    if backbone in _STANDARD and metric in _PUBLISHED:
+        return f"{_PUBLISHED[metric]}{_STANDARD[backbone]}{count_name(n)}"
+    return f"{metric}_{backbone}{'_' if '_' in backbone or backbone[-1].isdigit() else ''}{count_name(n)}"
+
+
+def _short(x: float) -> str:
+    """Three significant figures, without exponents in the usual range."""
+    return f"{x:.3f}" if abs(x) < 10 else f"{x:.1f}" if abs(x) < 1000 else f"{x:.0f}"
