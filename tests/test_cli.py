@@ -197,7 +197,7 @@ def test_evaluate_prints_the_floor_and_noise(tmp_path: Path, capsys: pytest.Capt
     run = str(tmp_path / "r")
     args = ["train", "gan", "fashion-10k", "--out", run, "--total-kimg", "0.3", "--judge", "0"]
     assert call(capsys, *args)[0] == 0
-    code, out, err = call(capsys, "evaluate", run, "--n", "300")
+    code, out, err = call(capsys, "evaluate", run, "--n", "300", "--features", "fashion")
     assert code == 0, err
     for word in ("generated", "real (other half)", "noise", "fd_fashion300", "coverage_fashion300", "95 % intervals"):
         assert word in out

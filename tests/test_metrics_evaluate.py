@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ganloom import data as datasets
 from ganloom.apps.evaluate import choose_features, evaluate, measure_model
+from ganloom.apps.measuring import choose_all
 from ganloom.errors import BadInput
 from ganloom.gan import GAN
 
@@ -36,7 +37,8 @@ class Replay(GAN):
         return self.rows[picks]
 
 
-def test_fashion_is_measured_with_its_own_net() -> None:
+def test_fashion_is_measured_with_its_own_net(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganloom.apps.measuring.effnet_installed", lambda: False)
     fashion = datasets.open("fashion-10k")
     labels = torch.from_numpy(fashion.labels[4000:8000])
     model = Replay(fashion.get(range(4000, 8000)), labels)
@@ -80,3 +82,63 @@ def test_points_are_their_own_features() -> None:
     assert good.value("fd") < 0.05 < 0.5 < bad.value("fd") and good.value("coverage_points400") > 0.8
     assert bad.value("coverage") < 0.3 and bad.value("precision") > 0.5
     assert any("points features" in line for line in bad.lines())
+
+
+def test_rows_protocol_and_metrics_of_a_conditional_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganloom.apps.measuring.PATHS", 50)
+    fashion = datasets.open("fashion-10k")
+    model = Replay(fashion.get(range(4000, 8000)), torch.from_numpy(fashion.labels[4000:8000]))
+    data = fashion.split(4000)[0]
+    got = measure_model(
+        model, data, n=200, features="fashion,random", intervals=False, metrics=("fd", "intra", "msssim", "ppl")
+    )
+    assert list(got.rows) == ["generated", "real (other half)", "one class", "noise"]
+    fd = {row: values["fd_fashion200"].value for row, values in got.rows.items()}
+    assert fd["real (other half)"] < fd["one class"] < fd["noise"]
+    assert list(got.rows["generated"]) == [
+        "fd_fashion200", "intra_kd_fashion200", "msssim_pixels200", "ppl_fashion50",
+        "fd_random200", "intra_kd_random200", "ppl_random50",
+    ]  # fmt: skip
+    for p in got.protocols:
+        assert (p["weights"], p["truncation"], p["seed"], p["resizer"]) == ("EMA", 1.0, 0, "antialiased")
+        assert p["one_class"].endswith("pictures") and len(p["sha8"]) == 8
+    counts = got.class_counts["one class"]
+    assert max(counts) > 0.7 * sum(counts)
+    swapped = Replay(model.rows, 9 - model.labels)  # a model that mixes its labels up
+    bad = measure_model(swapped, data, n=200, features="fashion", intervals=False, metrics=("intra",))
+    assert bad.value("intra_kd") > 10 * abs(got.value("intra_kd"))
+    with pytest.raises(BadInput, match="class-conditional"):
+        measure_model(Replay(model.rows), data, n=200, features="fashion", metrics=("intra",))
+
+
+def test_auto_adds_effnet_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    fashion = datasets.open("fashion-10k")
+    made: list[str] = []
+
+    def choose(name: str, *args: Any, **more: Any) -> SimpleNamespace:
+        made.append(name)
+        return SimpleNamespace(name=name)
+
+    monkeypatch.setattr("ganloom.apps.measuring.choose_features", choose)
+    monkeypatch.setattr("ganloom.apps.measuring.effnet_installed", lambda: True)
+    assert len(choose_all("auto", fashion)) == 2 and made == ["auto", "effnet"]
+    monkeypatch.setattr("ganloom.apps.measuring.effnet_installed", lambda: False)
+    assert len(choose_all("auto", fashion)) == 1
+    assert len(choose_all(["fashion, random"], fashion)) == 2
+    with pytest.raises(BadInput, match="fashion twice"):
+        choose_all("fashion,fashion", fashion)
+    with pytest.raises(BadInput, match="names no feature net"):
+        choose_all(" , ", fashion)
+
+
+def test_real_features_are_kept_between_evaluations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANLOOM_CACHE", str(tmp_path))
+    pictures = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 1), np.uint8)
+    model = Replay(datasets.open(pictures).get(range(40)))
+    first = evaluate(model, pictures, n=30, features="random")
+    assert len(list((tmp_path / "features").iterdir())) == 2  # the reference and the other half
+    again = evaluate(model, pictures, n=30, features="random")
+    assert again["rows"] == first["rows"]
+    assert len(list((tmp_path / "features").iterdir())) == 2
+    evaluate(model, pictures, n=30, features="random", seed=1)
+    assert len(list((tmp_path / "features").iterdir())) == 4

@@ -2,27 +2,24 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ganloom import checkpoint as checkpoints
 from ganloom import data as datasets
 from ganloom import metrics
+from ganloom.apps.measuring import Features, choose_features, measure_model
+from ganloom.apps.memorise import memorise, write_sheet
 from ganloom.errors import BadInput
 from ganloom.folder import Folder
 from ganloom.gan import GAN
 from ganloom.run import Run, load
 
-TASK_CLASS_SIZE = 50
-"""A task net is trained only where each class has at least so many pictures."""
-TASK_PICTURES = 20_000
-"""At most so many pictures are read to train one."""
+__all__ = ["choose_features", "evaluate", "measure_model"]
 
 
 def evaluate(
@@ -30,7 +27,7 @@ def evaluate(
     data: Any = None,
     *,
     n: int = 2000,
-    features: str | metrics.Extractor | torch.nn.Module | Callable[[Tensor], Any] = "auto",
+    features: Features | Sequence[Features] = "auto",
     seed: int = 0,
     checkpoint: str = "latest",
     k: int = 5,
@@ -38,46 +35,79 @@ def evaluate(
     device: str = "cpu",
     gan: GAN | None = None,
     write: bool = True,
+    metrics: Sequence[str] = metrics.METRICS,
+    weights: str | Path | None = None,
+    resizer: str = "legacy",
+    truncation: float = 1.0,
+    memorisation: bool = False,
+    held_out: Any = None,
+    progress: metrics.Progress = None,
 ) -> dict[str, Any]:
     """Measure the generator of ``run`` on ``n`` samples; returns plain data, and writes it to a run's metrics.json.
 
     ``run``: a run folder, a model/ folder, a Run, or a model. ``data``: whatever ``ganloom.data.open`` takes, such as
     pictures that training never saw; None: the run's own data. Real pictures are needed twice over, as the reference
-    and as the other half that shows the floor, so n is at most half of them. ``features``: "auto" takes ``fashion`` for
-    Fashion-MNIST, ``task`` for labelled data (two classes or more of 50 pictures each), else ``random``; or say one of
-    those names, ``effnet``, or a net of your own. ``checkpoint``: "latest", "best", a name, or
-    "both": the latest, and the best beside it. ``gan``: for a class of
-    your own, a fresh model of it. ``intervals``: 95 % intervals. ``write``: False leaves metrics.json alone.
+    and as the other half that shows the floor, so n is at most half of them. ``features``: a name, a net of your own, or
+    several ("fashion,effnet"; see ``metrics.get``). "auto" takes ``fashion`` for Fashion-MNIST, ``task`` for labelled
+    data (two classes or more of 50 pictures each), else ``random``; and ``effnet`` beside it where that extra is
+    installed. ``weights``, ``resizer``: of ``inception``. ``checkpoint``: "latest", "best", a name, or "both": the
+    latest, and the best beside it. ``gan``: for a class of your own, a fresh model of it. ``intervals``: 95 % intervals.
+    ``metrics``: names of ``metrics.METRICS`` and ``metrics.MORE``, and intra, msssim, ppl. ``memorisation``: compare
+    samples with the training pictures (``held_out``: pictures that training never saw) and draw their nearest
+    neighbours to RUN/neighbours.png. ``write``: False leaves the run's files alone. ``progress``: see ``metrics.Progress``.
 
-    Keys: ``rows`` (generated, real (other half), noise -> metric -> value, low, high), ``protocol``, ``class_counts``,
-    ``warnings``, ``table`` (lines of text), ``run``, ``checkpoint``, ``kimg``, ``seconds``. Raises `BadInput`.
+    Keys: ``rows`` (generated, real (other half), one class (of labelled data), noise -> metric -> value, low, high),
+    ``protocol`` (of the first net), ``protocols``, ``class_counts``, ``warnings``, ``table`` (lines of text), ``run``,
+    ``checkpoint``, ``kimg``, ``seconds``, ``memorisation``. Raises `BadInput`.
     """
     start = time.perf_counter()
     path = None if isinstance(run, GAN) else run.path if isinstance(run, Run) else Path(run)
     both, checkpoint = checkpoint == "both", "latest" if checkpoint == "both" else checkpoint
     model = run if isinstance(run, GAN) else load(run, checkpoint=checkpoint, gan=gan, device=device)
     opened, split, warnings = _data(path, data, model)
-    if features == "auto" and opened.kind == "images":
-        features = choose_features(features, opened, seed)
-    options: dict[str, Any] = {"n": n, "features": features, "seed": seed, "k": k, "split": split}
-    found = measure_model(model, opened, intervals=intervals, **options)
+    options: dict[str, Any] = {
+        "n": n, "features": features, "seed": seed, "k": k, "split": split, "intervals": intervals,
+        "metrics": tuple(metrics), "weights": weights, "resizer": resizer, "truncation": truncation, "progress": progress,
+    }  # fmt: skip
+    found = measure_model(model, opened, **options)
     best = _other_best(path) if both else None
     if best and path is not None:
-        other = measure_model(
-            load(path, checkpoint="best", gan=gan, device=device), opened, intervals=intervals, **options
-        )
+        other = measure_model(load(path, checkpoint="best", gan=gan, device=device), opened, **options)
         found = _beside(found, other, f"best ({best})")
     found = replace(found, warnings=(*warnings, *found.warnings))
+    writes = write and path is not None and (path / "checkpoints").is_dir()
+    table = found.lines()
+    copies = None
+    if memorisation or held_out is not None:
+        copies = _memorise(path, data, opened, model, held_out, options)
+        table += ["", *copies.found.lines()]
+        if writes and path is not None:
+            write_sheet(copies, path / "neighbours.png")
     result = found.to_dict() | {
-        "table": found.lines(),
+        "table": table,
         "run": None if path is None else str(path),
         "checkpoint": checkpoint if path is not None and (path / "checkpoints").is_dir() else None,
         "kimg": model.kimg if np.isfinite(model.kimg) else None,
         "seconds": round(time.perf_counter() - start, 1),
     }
-    if write and path is not None and result["checkpoint"] is not None:
+    if copies is not None:
+        result["memorisation"] = copies.to_dict()
+    if writes and path is not None:
         checkpoints.replace_file(path / "metrics.json", (json.dumps(result, indent=1) + "\n").encode())
     return result
+
+
+def _memorise(path: Path | None, data: Any, opened: Any, model: GAN, held_out: Any, options: dict[str, Any]) -> Any:
+    """Against the run's own data; pictures named for the evaluation serve as held-out ones."""
+    if opened.kind != "images":
+        raise BadInput("--memorisation compares pictures; points have no copies to look at")
+    trained = opened
+    if data is not None and path is not None:
+        trained, _, _ = _data(path, None, model)
+        held_out = opened if held_out is None else held_out
+    kept = None if held_out is None else datasets.open(held_out, shape=trained.shape)
+    keys = ("n", "features", "seed", "weights", "resizer", "truncation", "progress")
+    return memorise(model, trained, kept, **{key: options[key] for key in keys})
 
 
 def _other_best(path: Path | None) -> str | None:
@@ -96,81 +126,6 @@ def _beside(found: metrics.Measurement, other: metrics.Measurement, name: str) -
     if generated in other.class_counts:
         counts[name] = other.class_counts[generated]
     return replace(found, rows=rows, class_counts=counts)
-
-
-def measure_model(
-    model: GAN,
-    data: datasets.Data,
-    *,
-    n: int = 2000,
-    features: str | metrics.Extractor | torch.nn.Module | Callable[[Tensor], Any] = "auto",
-    seed: int = 0,
-    k: int = 5,
-    intervals: bool = True,
-    split: str = "",
-) -> metrics.Measurement:
-    """Samples of ``model`` against an open data set; labels of a conditional model follow the data's class shares."""
-    n = min(n, len(data) // 2)
-    if n < 2 * k + 2:
-        raise BadInput(
-            f"{data.name}: {len(data)} rows, evaluation with k = {k} needs {4 * k + 4} or more; give more data"
-        )
-    picks = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[: 2 * n].numpy()
-    real = data.get(picks).cpu()
-    fake = model.generate(n, seed=seed, c=_conditions(model, data, picks[:n])).cpu()
-    if fake.shape[1:] != real.shape[1:] and data.kind == "points":
-        raise BadInput(
-            f"the model makes {tuple(fake.shape[1:])}, {data.name} holds {tuple(real.shape[1:])}; give other data"
-        )
-    if data.kind == "points":
-        return _measure_points(real, fake, seed, k, intervals, split)
-    extractor = choose_features(features, data, seed)
-    return metrics.measure(real, fake, extractor, k=k, seed=seed, bootstrap=intervals, split=split)
-
-
-def choose_features(
-    features: str | metrics.Extractor | torch.nn.Module | Callable[[Tensor], Any], data: datasets.Data, seed: int = 0
-) -> metrics.Extractor:
-    """The extractor that ``features`` names, or that "auto" chooses for ``data``."""
-    if features == "auto":
-        labels = data.labels
-        counts = np.zeros(0, int) if labels is None else np.unique(labels, return_counts=True)[1]
-        if data.shape[0] == 1 and data.name.startswith("fashion"):
-            features = "fashion"
-        else:
-            features = "task" if len(counts) >= 2 and counts.min() >= TASK_CLASS_SIZE else "random"
-    if features != "task":
-        return metrics.get(features)
-    if data.labels is None:
-        raise BadInput(f"features 'task': {data.name} has no labels; use class folders, or features 'random'")
-    picks = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:TASK_PICTURES].numpy()
-    return metrics.get("task", images=data.get(picks), labels=data.labels[picks])
-
-
-def _conditions(model: GAN, data: datasets.Data, picks: Any) -> Tensor | None:
-    """One label a sample as the data has them, for a model that takes labels of as many classes."""
-    classes = int(getattr(model.cfg, "n_classes", 0) or 0)
-    if not classes or data.labels is None or data.n_classes != classes:
-        return None
-    return torch.from_numpy(data.labels[picks])
-
-
-def _measure_points(real: Tensor, fake: Tensor, seed: int, k: int, intervals: bool, split: str) -> metrics.Measurement:
-    """Points are their own features; noise is uniform in the real points' box."""
-    n, d = fake.shape
-    rng = torch.Generator().manual_seed(seed)
-    low, high = real.amin(0), real.amax(0)
-    samples = {
-        metrics.GENERATED: fake,
-        metrics.FLOOR: real[n:],
-        metrics.NOISE: torch.rand((n, d), generator=rng) * (high - low) + low,
-    }
-    rows = metrics.compare(real[:n], samples, "points", k=k, seed=seed, bootstrap=intervals)
-    protocol = {
-        "backbone": "points", "sha8": "none", "n_real": n, "n_fake": n, "k": k, "size": d, "split": split, "seed": seed,
-        "expected_coverage": metrics.expected_coverage(n, k), "note": "the coordinates themselves are the features",
-    }  # fmt: skip
-    return metrics.Measurement(rows, protocol)
 
 
 def _data(path: Path | None, data: Any, model: GAN) -> tuple[datasets.Data, str, list[str]]:
