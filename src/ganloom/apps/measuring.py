@@ -69,12 +69,12 @@ def measure_model(model: GAN, data: datasets.Data, **options: Any) -> metrics.Me
     conditions = conditions_of(model, data, picks[:n])
     if data.kind == "points":
         made = model.generate(n, seed=o.seed, c=conditions, truncation=o.truncation)
-        return _measure_points(made.cpu(), data.get(picks).cpu(), o)
+        return _measure_points(made.cpu(), data.get(picks).cpu(), o, data.fingerprint[:16])
     rng = torch.Generator().manual_seed(o.seed)
     order = torch.randperm(2 * n, generator=rng).numpy()
     fake = metrics.Row(lambda: samples(model, n, o.seed, conditions, o.truncation), n)
     rows = {metrics.GENERATED: fake, metrics.FLOOR: real_row(data, picks[order[n:]])}
-    protocol: dict[str, Any] = {"weights": o.which, "truncation": o.truncation}
+    protocol: dict[str, Any] = {"weights": o.which, "truncation": o.truncation, "data": data.fingerprint[:16]}
     single = _one_class(data, picks[order[:n]], n)
     if single is not None:
         rows[metrics.ONE_CLASS], protocol["one_class"] = single
@@ -247,7 +247,7 @@ def _path_length(model: GAN, c: Tensor | None, extractor: metrics.Extractor, o: 
     return metrics.Value(found.value, found.low, found.high)
 
 
-def _measure_points(fake: Tensor, real: Tensor, o: Options) -> metrics.Measurement:
+def _measure_points(fake: Tensor, real: Tensor, o: Options, fingerprint: str) -> metrics.Measurement:
     """Points are their own features; noise is uniform in the real points' box."""
     n, d = fake.shape
     if fake.shape[1:] != real.shape[1:]:
@@ -268,5 +268,6 @@ def _measure_points(fake: Tensor, real: Tensor, o: Options) -> metrics.Measureme
         "backbone": "points", "sha8": "none", "resizer": "none", "n_real": n, "n_fake": n, "k": o.k, "size": d,
         "split": o.split, "seed": o.seed, "expected_coverage": metrics.expected_coverage(n, o.k),
         "note": "the coordinates themselves are the features", "weights": o.which, "truncation": o.truncation,
+        "data": fingerprint,
     }  # fmt: skip
     return metrics.Measurement(rows, protocol)

@@ -1,0 +1,180 @@
+"""Measurements of several models in one table, if they were taken alike."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ganloom.errors import BadInput
+from ganloom.metrics import FLOOR, GENERATED, NOISE, ONE_CLASS, Value
+
+KEYS = (
+    "data", "split", "n_real", "n_fake", "seed", "k", "sha8", "resizer", "size", "truncation", "weights",
+)  # fmt: skip
+"""What two measurements through one feature net must have in common before their numbers stand in one column."""
+SMALLER = ("fd", "fid", "kd", "kid", "fd_inf", "fid_inf", "swd", "ppl", "intra_kd")
+LARGER = ("precision", "recall", "density", "coverage", "is", "iprecision", "irecall")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One metrics.json: where it came from, its rows and its protocols by feature net."""
+
+    name: str
+    rows: dict[str, dict[str, Any]]
+    protocols: dict[str, dict[str, Any]]
+    kimg: float | None
+
+    def net_of(self, metric: str) -> str:
+        """The feature net whose name a metric bears."""
+        fits = [net for net in self.protocols if f"_{net}" in metric]
+        standard = next((net for net in self.protocols if net.startswith("inception")), "")
+        return max(fits, key=len) if fits else standard
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``rows``: model -> metric -> value, ``references`` likewise for the other half, one class and noise, the protocols
+    in common, and per metric the model that is best beyond its interval, if one is."""
+
+    rows: dict[str, dict[str, Value]]
+    references: dict[str, dict[str, Value]]
+    protocols: list[dict[str, Any]]
+    winners: dict[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "rows": _plain(self.rows), "references": _plain(self.references), "protocols": self.protocols,
+            "winners": self.winners,
+        }  # fmt: skip
+
+    def lines(self) -> list[str]:
+        """A line a metric, a column a model, then the references; * marks the best where its interval stands apart."""
+        columns = {**self.rows, **self.references}
+        table = [["", *columns]]
+        for metric in dict.fromkeys(m for values in self.rows.values() for m in values):
+            cells = [
+                f"{values.get(metric, '')}{' *' * (self.winners.get(metric) == name)}"
+                for name, values in columns.items()
+            ]
+            table.append([metric, *cells])
+        widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+        text = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in table]
+        for p in self.protocols:
+            text.append(
+                f"{p['backbone']} features (sha8 {p['sha8']}), {p['n_fake']} generated and {p['n_real']} real pictures"
+                f"{' of ' + p['split'] if p.get('split') else ''}, seed {p['seed']}, k = {p['k']}"
+            )
+        return [
+            *text,
+            "brackets: 95 % intervals over the draw of samples, not over training; * best beyond its interval",
+        ]
+
+
+def _plain(rows: dict[str, dict[str, Value]]) -> dict[str, Any]:
+    return {
+        row: {metric: {k: x for k, x in vars(value).items() if x is not None} for metric, value in values.items()}
+        for row, values in rows.items()
+    }
+
+
+def compare(sources: Sequence[str | Path]) -> Comparison:
+    """Read the metrics.json of two or more runs (folders, or such files) and put them side by side.
+
+    Raises `BadInput`, one line, for a run that was not measured and for runs that were measured differently: it names
+    what differs and the command that mends it.
+    """
+    paths = [Path(source) for source in sources]
+    if len(paths) < 2:
+        raise BadInput("compare takes two or more runs that `ganloom evaluate` has measured")
+    if len(set(paths)) < len(paths):
+        raise BadInput(f"{next(p for p in paths if paths.count(p) > 1)} is named twice: give different runs")
+    results = [_read(path) for path in paths]
+    first, *others = results
+    shared = [net for net in first.protocols if all(net in other.protocols for other in others)]
+    if not shared:
+        nets = "; ".join(f"{r.name}: {', '.join(r.protocols)}" for r in results)
+        raise BadInput(f"no feature net measured all of them ({nets}): evaluate them with the same --features")
+    _check_alike(results)
+    rows: dict[str, dict[str, Value]] = {}
+    for result in results:
+        for row, values in result.rows.items():
+            if row not in (FLOOR, NOISE, ONE_CLASS):
+                name = result.name if row == GENERATED else f"{result.name} {row}"
+                rows[name] = {metric: _value(v) for metric, v in values.items()}
+    references = {
+        row: {metric: _value(v) for metric, v in first.rows[row].items()}
+        for row in (FLOOR, ONE_CLASS, NOISE)
+        if row in first.rows
+    }
+    protocols = list({net: p for r in reversed(results) for net, p in r.protocols.items()}.values())
+    return Comparison(rows, references, protocols, _winners(rows))
+
+
+def _check_alike(results: Sequence[Result]) -> None:
+    for i, a in enumerate(results):
+        for b in results[i + 1 :]:
+            for net in a.protocols:
+                if net not in b.protocols:
+                    continue
+                p, q = a.protocols[net], b.protocols[net]
+                differing = [key for key in KEYS if p.get(key) != q.get(key)]
+                if differing:
+                    said = ", ".join(f"{key} ({p.get(key)} against {q.get(key)})" for key in differing)
+                    raise BadInput(
+                        f"{a.name} and {b.name} were measured differently through {net}: {said}; numbers taken unlike"
+                        f" are not compared: `ganloom evaluate` them with equal DATA, --n, --seed, --k and --features"
+                    )
+
+
+def _read(path: Path) -> Result:
+    file = path / "metrics.json" if path.is_dir() else path
+    if not file.is_file():
+        if path.is_dir() and (path / "config.json").is_file():
+            raise BadInput(f"{path} was not measured yet: `ganloom evaluate {path}` first")
+        raise BadInput(f"no run and no metrics.json at {path}")
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        protocols = found.get("protocols") or [found["protocol"]]
+        rows = {str(row): dict(values) for row, values in found["rows"].items()}
+        return Result(str(path), rows, {str(p["backbone"]): dict(p) for p in protocols}, found.get("kimg"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"{file} is no measurement ({type(error).__name__}: {error}): evaluate the run anew") from None
+
+
+def _value(found: Any) -> Value:
+    if isinstance(found, dict) and isinstance(found.get("value"), int | float):
+        return Value(found["value"], found.get("low"), found.get("high"), found.get("sd"))
+    raise BadInput("a metrics.json holds a value that is no number: evaluate the run anew")
+
+
+def direction(metric: str) -> int:
+    """-1 where smaller is better, 1 where larger is, 0 where neither is."""
+    for names, sign in ((SMALLER, -1), (LARGER, 1)):
+        if any(metric.startswith(name) and not metric[len(name) : len(name) + 1].isalpha() for name in names):
+            return sign
+    return 0
+
+
+def _winners(rows: dict[str, dict[str, Value]]) -> dict[str, str]:
+    """Metric -> the model whose whole interval is better than every other model's."""
+    found = {}
+    for metric in dict.fromkeys(m for values in rows.values() for m in values):
+        sign = direction(metric)
+        values = {name: row[metric] for name, row in rows.items() if metric in row}
+        if not sign or len(values) < 2:
+            continue
+        best = max(values, key=lambda name: sign * values[name].value)
+        worst_end = _end(values[best], -sign)
+        if all(sign * worst_end > sign * _end(v, sign) for name, v in values.items() if name != best):
+            found[metric] = best
+    return found
+
+
+def _end(value: Value, side: int) -> float:
+    """The interval's upper end (side 1) or lower end (-1); not a number without an interval: then nothing wins."""
+    end = value.high if side > 0 else value.low
+    return math.nan if end is None else end
