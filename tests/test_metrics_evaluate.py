@@ -142,3 +142,24 @@ def test_real_features_are_kept_between_evaluations(tmp_path: Path, monkeypatch:
     assert len(list((tmp_path / "features").iterdir())) == 2
     evaluate(model, pictures, n=30, features="random", seed=1)
     assert len(list((tmp_path / "features").iterdir())) == 4
+
+
+def test_missing_inception_weights_are_one_line_before_anything_is_generated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GANLOOM_INCEPTION", raising=False)
+    monkeypatch.setattr("ganloom.metrics.inception_weights.folders", lambda: [tmp_path])
+    pictures = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 1), np.uint8)
+    model = Replay(datasets.open(pictures).get(range(40)))
+    monkeypatch.setattr(model, "generate", lambda *args, **more: pytest.fail("generated before the weights were there"))
+    for options in ({"features": "inception"}, {"features": "random,inception", "weights": tmp_path / "no.pth"}):
+        with pytest.raises(BadInput, match=r"Inception weights are missing|no such file") as caught:
+            measure_model(model, datasets.open(pictures), n=30, **options)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_makes_nan_is_one_line() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 1), np.uint8)
+    broken = Replay(torch.full((10, 1, 16, 16), float("nan")))
+    with pytest.raises(BadInput, match="must be finite"):
+        evaluate(broken, pictures, n=30, features="random")

@@ -1,0 +1,110 @@
+"""What each feature net sees: known damage to real pictures, measured; prints the table of docs/metrics.md.
+
+``python tools/measure_nets.py [--n 500] [--sets fashion-10k shapes letters]``: the Frechet distance of each damaged set
+to real pictures of the same count, through the task net and EfficientNet-Lite1 (the extra effnet), and in the third line
+their geometric mean, each over its own value for undamaged pictures.
+"""
+
+import argparse
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+from torch.nn import functional as F
+
+from ganloom import data as datasets
+from ganloom import metrics
+from ganloom.apps.measuring import choose_features, effnet_installed
+
+DAMAGES = ("real", "blurred", "half of the classes", "one class", "noise")
+SETS = ("fashion-10k", "shapes", "letters")
+
+
+def letters(n: int = 4000, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Rendered letters A to J, 28 x 28 grey, of random size, place, slant and brightness; and which letter."""
+    rng = np.random.default_rng(seed)
+    rows, labels = np.zeros((n, 28, 28, 1), np.uint8), rng.integers(0, 10, n)
+    for i in range(n):
+        canvas = Image.new("L", (56, 56))
+        font = ImageFont.load_default(float(rng.uniform(30, 44)))
+        place = 28 + rng.uniform(-5, 5), 28 + rng.uniform(-5, 5)
+        fill = int(rng.integers(140, 256))
+        ImageDraw.Draw(canvas).text(place, "ABCDEFGHIJ"[labels[i]], fill=fill, font=font, anchor="mm")
+        turned = canvas.rotate(float(rng.uniform(-20, 20)), Image.Resampling.BICUBIC)
+        rows[i, :, :, 0] = np.asarray(turned.resize((28, 28), Image.Resampling.BOX))
+    return rows, labels
+
+
+def open_set(name: str) -> datasets.Data:
+    """One of `SETS`, or any data set with labels."""
+    if name == "letters":
+        rows, labels = letters()
+        return datasets.open(rows, labels=labels)
+    return datasets.open("shapes:4000" if name == "shapes" else name)
+
+
+def blurred(x: Tensor, sigma: float = 0.5) -> Tensor:
+    """Gaussian blur with a standard deviation in pixels."""
+    at = torch.arange(-3, 4)
+    line = torch.exp(-at.square() / (2 * sigma**2))
+    line, c = line / line.sum(), x.shape[1]
+    x = F.conv2d(F.pad(x, (3, 3, 3, 3), mode="replicate"), line[None, None, :, None].repeat(c, 1, 1, 1), groups=c)
+    return F.conv2d(x, line[None, None, None].repeat(c, 1, 1, 1), groups=c)
+
+
+def damaged(data: datasets.Data, n: int, seed: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+    """``n`` real pictures, and ``n`` others under each of `DAMAGES`; few pictures of a class are repeated."""
+    rng = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(data), generator=rng)
+    x = data.get(order[n:].numpy()).cpu()
+    y = torch.from_numpy(np.asarray(data.labels))[order[n:]]
+    lower, one = x[y < (data.n_classes + 1) // 2], x[y == 1]
+    made = {
+        "real": x[:n],
+        "blurred": blurred(x[:n]),
+        "half of the classes": lower[torch.arange(n) % len(lower)],
+        "one class": one[torch.arange(n) % len(one)],
+        "noise": torch.rand((n, *x.shape[1:]), generator=rng) * 2 - 1,
+    }
+    return data.get(order[:n].numpy()).cpu(), made
+
+
+def measure(data: datasets.Data, n: int) -> dict[str, dict[str, float]]:
+    """Net -> damage -> Frechet distance to real pictures."""
+    nets = [choose_features("auto", data)] + ([metrics.get("effnet")] if effnet_installed() else [])
+    real, made = damaged(data, n)
+    found = {}
+    for extractor in nets:
+        reference = extractor(real)
+        found[extractor.name] = {k: metrics.frechet_distance(reference, extractor(x)) for k, x in made.items()}
+    return found
+
+
+def together(found: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Geometric mean over the nets of the distance over its floor."""
+    return {
+        damage: math.exp(sum(math.log(values[damage] / values["real"]) for values in found.values()) / len(found))
+        for damage in DAMAGES
+    }
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n", type=int, default=500)
+    parser.add_argument("--sets", nargs="+", default=list(SETS))
+    args = parser.parse_args()
+    print(f"| data, features | {' | '.join(DAMAGES)} |\n|---|{'---:|' * len(DAMAGES)}")
+    for name in args.sets:
+        found = measure(open_set(name), args.n)
+        for net, values in found.items():
+            label = "task" if net.startswith("task_") else net
+            print(f"| {name}, {label} | {' | '.join(f'{values[d]:.4g}' for d in DAMAGES)} |")
+        print(f"| {name}, together | {' | '.join(f'{v:.3g}' for v in together(found).values())} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
