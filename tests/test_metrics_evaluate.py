@@ -82,6 +82,8 @@ def test_points_are_their_own_features() -> None:
     assert good.value("fd") < 0.05 < 0.5 < bad.value("fd") and good.value("coverage_points400") > 0.8
     assert bad.value("coverage") < 0.3 and bad.value("precision") > 0.5
     assert any("points features" in line for line in bad.lines())
+    with pytest.raises(BadInput, match="intra is for pictures"):
+        measure_model(Replay(one_mode), ring, n=400, metrics=("fd", "intra"))
 
 
 def test_rows_protocol_and_metrics_of_a_conditional_model(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +98,7 @@ def test_rows_protocol_and_metrics_of_a_conditional_model(monkeypatch: pytest.Mo
     fd = {row: values["fd_fashion200"].value for row, values in got.rows.items()}
     assert fd["real (other half)"] < fd["one class"] < fd["noise"]
     assert list(got.rows["generated"]) == [
-        "fd_fashion200", "intra_kd_fashion200", "msssim_pixels200", "ppl_fashion50",
+        "fd_fashion200", "intra_kd_fashion200", "msssim_class_pixels200", "ppl_fashion50",
         "fd_random200", "intra_kd_random200", "ppl_random50",
     ]  # fmt: skip
     for p in got.protocols:

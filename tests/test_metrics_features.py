@@ -187,7 +187,9 @@ def test_random_features_are_the_same_on_each_machine() -> None:
     extract = get("random")
     assert torch.equal(state, torch.get_rng_state())
     assert extract.sha8 == "90dc2b8a" and extract.n_features == 256 and "random" in extract.note
-    assert get("random", size=32).name == "random32px"
+    assert get("random", size=32).name == get("random:size=32").name == "random32px"
+    with pytest.raises(BadInput, match="16 to 1024"):
+        get("random:size=4")
     x = pictures(40, 3, 32)
     blurred = nn.functional.avg_pool2d(x, 3, 1, 1)
     assert frechet_distance(extract(x), extract(blurred)) > 5 * frechet_distance(

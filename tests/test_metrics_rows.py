@@ -55,6 +55,7 @@ def test_every_metric_by_name() -> None:
         measure(blobs(80, 0), blobs(40, 1), flat(), metrics=["vendy"])
     few = measure(blobs(80, 0), blobs(40, 1), flat(), metrics=["fd_inf", "is", "kd"], bootstrap=False)
     assert list(few.rows[GENERATED]) == ["kd_flat40"] and any("more than 48 samples" in w for w in few.warnings)
+    assert any("is was left out" in w for w in few.warnings)
 
 
 def test_several_nets_stand_in_one_measurement() -> None:

@@ -26,7 +26,7 @@ TASK_PICTURES = 20_000
 """At most so many pictures are read to train one."""
 MODEL_METRICS = ("intra", "msssim", "ppl")
 """Metrics that need labels, pictures or the model itself: distance within each class (kd), MS-SSIM between pairs of
-samples, perceptual path length."""
+samples (of one class, and then named msssim_class, where the model takes labels), perceptual path length."""
 PATHS = 500
 """Paths of which the length is taken."""
 
@@ -68,6 +68,8 @@ def measure_model(model: GAN, data: datasets.Data, **options: Any) -> metrics.Me
     picks = torch.randperm(len(data), generator=torch.Generator().manual_seed(o.seed))[: 2 * n].numpy()
     conditions = conditions_of(model, data, picks[:n])
     if data.kind == "points":
+        if own:
+            raise BadInput(f"metrics: {own[0]} is for pictures; {data.name} holds points")
         made = model.generate(n, seed=o.seed, c=conditions, truncation=o.truncation)
         return _measure_points(made.cpu(), data.get(picks).cpu(), o, data.fingerprint[:16])
     rng = torch.Generator().manual_seed(o.seed)
@@ -80,7 +82,7 @@ def measure_model(model: GAN, data: datasets.Data, **options: Any) -> metrics.Me
         rows[metrics.ONE_CLASS], protocol["one_class"] = single
     rows[metrics.NOISE] = metrics.noise_row(n, tuple(data.shape), rng)
     parts: list[metrics.Measurement] = []
-    for extractor in choose_all(o.features, data, weights=o.weights, resizer=o.resizer):
+    for extractor in choose_all(o.features, data, weights=o.weights, resizer=o.resizer, device=model.device):
         part = metrics.measure_rows(
             real_row(data, picks[order[:n]]), rows, extractor, k=o.k, seed=o.seed, bootstrap=o.intervals, split=o.split,
             metrics=o.metrics or metrics.METRICS, protocol=protocol, progress=o.progress,
@@ -122,7 +124,12 @@ def _one_class(data: datasets.Data, reference: Any, n: int) -> tuple[metrics.Row
 
 
 def choose_all(
-    features: Features | Sequence[Features], data: datasets.Data, *, weights: Any = None, resizer: str = "legacy"
+    features: Features | Sequence[Features],
+    data: datasets.Data,
+    *,
+    weights: Any = None,
+    resizer: str = "legacy",
+    device: str | torch.device = "cpu",
 ) -> list[metrics.Extractor]:
     """The extractors that ``features`` names: a name, a net, several of them, or "fashion,effnet".
 
@@ -137,7 +144,7 @@ def choose_all(
         raise BadInput("--features names no feature net")
     if names == ["auto"] and effnet_installed():
         names.append("effnet")
-    made = [choose_features(name, data, weights=weights, resizer=resizer) for name in names]
+    made = [choose_features(name, data, weights=weights, resizer=resizer, device=device) for name in names]
     twice = [e.name for i, e in enumerate(made) if e.name in {other.name for other in made[:i]}]
     if twice:
         raise BadInput(f"--features names {twice[0]} twice")
@@ -150,7 +157,13 @@ def effnet_installed() -> bool:
 
 
 def choose_features(
-    features: Features, data: datasets.Data, seed: int = 0, *, weights: Any = None, resizer: str = "legacy"
+    features: Features,
+    data: datasets.Data,
+    seed: int = 0,
+    *,
+    weights: Any = None,
+    resizer: str = "legacy",
+    device: str | torch.device = "cpu",
 ) -> metrics.Extractor:
     """The extractor that ``features`` names, or that "auto" chooses for ``data``."""
     if features == "auto":
@@ -161,11 +174,11 @@ def choose_features(
         else:
             features = "task" if len(counts) >= 2 and counts.min() >= TASK_CLASS_SIZE else "random"
     if features != "task":
-        return metrics.get(features, weights=weights, resizer=resizer)
+        return metrics.get(features, weights=weights, resizer=resizer, device=device)
     if data.labels is None:
         raise BadInput(f"features 'task': {data.name} has no labels; use class folders, or features 'random'")
     picks = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:TASK_PICTURES].numpy()
-    return metrics.get("task", images=data.get(picks), labels=data.labels[picks])
+    return metrics.get("task", images=data.get(picks), labels=data.labels[picks], device=device)
 
 
 def conditions_of(model: GAN, data: datasets.Data, picks: Any) -> Tensor | None:
@@ -219,7 +232,7 @@ def _own(
             ),
         ):
             value = metrics.ms_ssim_diversity(x, None if labels_of is None else labels_of[:few], seed=o.seed)
-            put(row, "msssim", metrics.Value(value), "pixels", few)
+            put(row, "msssim" if c is None else "msssim_class", value, "pixels", few)
     if "ppl" in names and not extractor.standard:
         put(metrics.GENERATED, "ppl", _path_length(model, c, extractor, o), extractor.name, PATHS)
     return found

@@ -60,7 +60,7 @@ def memorise(
         check_enough(len(held_out), held_out.name)
         if held_out.fingerprint == trained.fingerprint:
             raise BadInput(f"--held-out {held_out.name}: these are the training pictures; give ones that it never saw")
-    extractor = choose_all(features, trained, weights=weights, resizer=resizer)[-1]
+    extractor = choose_all(features, trained, weights=weights, resizer=resizer, device=model.device)[-1]
     picks = torch.randperm(len(trained), generator=torch.Generator().manual_seed(seed))[:MOST].numpy()
     conditions = conditions_of(model, trained, picks[torch.arange(n) % len(picks)])
     train = _features(extractor, real_row(trained, picks), "training pictures", progress)

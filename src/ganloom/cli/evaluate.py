@@ -49,6 +49,8 @@ class Arguments:
     """Compare samples with the training pictures and draw the nearest to RUN/neighbours.png."""
     held_out: str | None = None
     """Pictures that training never saw, which --memorisation compares with."""
+    device: str = "cpu"
+    """cpu, cuda, mps or auto: where the generator and the feature nets run."""
     json: bool = False
     """One JSON object on stdout."""
 

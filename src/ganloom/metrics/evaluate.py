@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -124,9 +125,10 @@ def measure_rows(
         features, logits = kept(extractor, pictures.key, make)
         if logits is not None:
             counts[row] = logits.argmax(1).bincount(minlength=logits.shape[1]).tolist()
-        if progress:
-            progress(f"{extractor.name}: figures of {row}", 0, 1)
-        values = row_values(real, features, logits, names=names, k=k, seed=seed, intervals=bootstrap)
+        tell = partial(progress, f"{extractor.name}: figures of {row}, stage") if progress else None
+        if tell:
+            tell(0, 1)
+        values = row_values(real, features, logits, names=names, k=k, seed=seed, intervals=bootstrap, progress=tell)
         if row == NOISE:
             noise_precision = values["precision"].value if "precision" in values else 0.0
         found[row] = {metric_name(name, extractor.name, len(features)): value for name, value in values.items()}
@@ -135,9 +137,10 @@ def measure_rows(
         "k": k, "size": extractor.size or look.shape[-1], "split": split, "seed": seed,
         "expected_coverage": expected_coverage(size, k, n), "note": extractor.note, **(protocol or {}),
     }  # fmt: skip
-    if len(counts.get(GENERATED, ())) > _MOST_CLASSES:
+    scored = counts.get(GENERATED)
+    if scored and len(scored) > _MOST_CLASSES:
         counts = {}  # a thousand shares are no table
-    return Measurement(found, told, counts, look.warnings(noise_precision, n, real.shape[1], names))
+    return Measurement(found, told, counts, look.warnings(noise_precision, n, real.shape[1], names, bool(scored)))
 
 
 def _features(extractor: Extractor, row: Row, what: str, progress: Progress) -> tuple[Tensor, Tensor | None]:
@@ -152,7 +155,9 @@ class _Look:
         self.shape, self.other = tuple(a.shape[1:]), tuple(b.shape[1:])
         self.one_sided = bool(b.amin() >= -0.01 and a.amin() < -0.5)
 
-    def warnings(self, noise_precision: float, n: int, d: int, names: tuple[str, ...]) -> tuple[str, ...]:
+    def warnings(
+        self, noise_precision: float, n: int, d: int, names: tuple[str, ...], classifier: bool
+    ) -> tuple[str, ...]:
         """Sentences on what should not be read off these numbers."""
         found = []
         if n < 2 * d and "fd" in names:
@@ -164,6 +169,8 @@ class _Look:
             found.append(
                 f"fd_inf was left out: extrapolation over {d} features needs more than {3 * d} samples, not {n}"
             )
+        if "is" in names and not classifier:
+            found.append("is was left out: this net has no classes; fashion, task and inception have")
         if self.one_sided:
             found.append("the generated pictures look as if they were in [0, 1], the real ones are in [-1, 1]")
         if self.shape != self.other:

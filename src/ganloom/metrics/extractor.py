@@ -4,7 +4,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -135,6 +135,11 @@ class Extractor:
         return features.float().cpu(), None if logits is None else logits.float().cpu()
 
 
+def _exact(device: torch.device) -> AbstractContextManager[Any]:
+    """On CUDA, convolutions in full float32: TF32 would move features in the third digit."""
+    return torch.backends.cudnn.flags(allow_tf32=False) if device.type == "cuda" else nullcontext()
+
+
 @contextmanager
 def _measuring(net: object, device: torch.device) -> Iterator[None]:
     """Eval mode, no gradients, no autocast; training flags as they were afterwards, also after an error."""
@@ -142,7 +147,7 @@ def _measuring(net: object, device: torch.device) -> Iterator[None]:
     for module in flags:
         module.training = False
     try:
-        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        with torch.no_grad(), torch.autocast(device.type, enabled=False), _exact(device):
             yield
     finally:
         for module, training in flags.items():

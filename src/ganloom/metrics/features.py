@@ -1,5 +1,6 @@
 """The feature nets by name: those that come with ganloom, ImageNet's, FID's Inception, and a file of your own."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,18 @@ def get(
 
     Names: ``fashion``, ``task`` (needs ``images`` and ``labels``), ``random``, ``effnet`` (also ``efficientnet``, an
     extra), ``inception`` (see `inception` for ``weights`` and ``resizer``). A file: ``dino.pt2:size=224:norm=imagenet``
-    (see `open_exported`). ``size`` overrides the input size of random (64) and effnet (64).
+    (see `open_exported`). ``size``, or ``effnet:size=240``, overrides the input size of random (64)
+    and effnet (64).
     """
     if isinstance(name, Extractor):
         return name
     if not isinstance(name, str):
         return Extractor(name, size=size, device=device)
+    sized = re.fullmatch(r"(effnet|efficientnet|random):size=(\d+)", name)
+    if sized:
+        name, size = sized[1], int(sized[2])
+        if not 16 <= size <= 1024:
+            raise BadInput(f"features {name}:size={size}: give 16 to 1024 pixels")
     if name == "fashion":
         return _fashion(device)
     if name == "task":

@@ -59,16 +59,20 @@ def row_values(
     k: int = 5,
     seed: int = 0,
     intervals: bool = True,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Value]:
     """Name -> `Value` of ``features`` (N, d) against ``reference`` (M, d), in the order of ``names``.
 
     ``is`` needs ``logits`` (N, classes) and ``fd_inf`` more than three samples a feature: where these are missing the
-    name is left out.
+    name is left out. ``progress`` hears (stages done, of how many).
     """
     a, b = as_pair(reference, features)
     found: dict[str, Value] = {}
-    for make in (_frechet, _kernel_and_near, _first_published, _sliced, _one_sample):
+    stages = (_kernel_and_near, _frechet, _first_published, _sliced, _one_sample)
+    for i, make in enumerate(stages):
         found |= make(a, b, names, k, seed, intervals)
+        if progress:
+            progress(i + 1, len(stages) + 1)
     if "is" in names and logits is not None:
         found["is"] = _score(logits, seed, intervals)
     if "fd_inf" in names and min(len(a), len(b)) // 3 > a.shape[1]:

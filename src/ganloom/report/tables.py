@@ -46,10 +46,15 @@ def _evaluated(result: dict[str, Any]) -> str:
         return ""
     columns = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "name"]
     cells = [[text(row.get("name", "")), *(_cell(row.get(name)) for name in columns)] for row in rows]
-    protocol, warnings, counts = result.get("protocol"), result.get("warnings"), result.get("class_counts")
-    facts = protocol.items() if isinstance(protocol, dict) else []
-    said = ", ".join(f"{text(str(key))} {text(value)}" for key, value in facts if value not in (None, ""))
-    notes = [f"Protocol: {said}."] if said else []
+    warnings, counts, copies = (result.get(key) for key in ("warnings", "class_counts", "memorisation"))
+    protocols = result.get("protocols")
+    notes = []
+    for protocol in protocols if isinstance(protocols, list) else [result.get("protocol")]:
+        facts = protocol.items() if isinstance(protocol, dict) else []
+        if said := ", ".join(f"{text(str(key))} {text(value)}" for key, value in facts if value not in (None, "")):
+            notes.append(f"Protocol: {said}.")
+    if isinstance(copies, dict) and "verdict" in copies:
+        notes.append(f"Memorisation: {text(copies['verdict'])}.")
     notes += [f"Warning: {text(warning)}" for warning in warnings] if isinstance(warnings, list) else []
     body = table(("Evaluation", *map(escape, columns)), cells, figures=True)
     if isinstance(counts, dict) and counts:
