@@ -37,8 +37,7 @@ class Replay(GAN):
         return self.rows[picks]
 
 
-def test_fashion_is_measured_with_its_own_net(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganloom.apps.measuring.effnet_installed", lambda: False)
+def test_fashion_is_measured_with_its_own_net() -> None:
     fashion = datasets.open("fashion-10k")
     labels = torch.from_numpy(fashion.labels[4000:8000])
     model = Replay(fashion.get(range(4000, 8000)), labels)
@@ -113,7 +112,7 @@ def test_rows_protocol_and_metrics_of_a_conditional_model(monkeypatch: pytest.Mo
         measure_model(Replay(model.rows), data, n=200, features="fashion", metrics=("intra",))
 
 
-def test_auto_adds_effnet_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_adds_effnet_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     fashion = datasets.open("fashion-10k")
     made: list[str] = []
 
@@ -123,9 +122,10 @@ def test_auto_adds_effnet_where_it_is_installed(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("ganloom.apps.measuring.choose_features", choose)
     monkeypatch.setattr("ganloom.apps.measuring.effnet_installed", lambda: True)
-    assert len(choose_all("auto", fashion)) == 2 and made == ["auto", "effnet"]
-    monkeypatch.setattr("ganloom.apps.measuring.effnet_installed", lambda: False)
+    assert len(choose_all("both", fashion)) == 2 and made == ["auto", "effnet"]
     assert len(choose_all("auto", fashion)) == 1
+    monkeypatch.setattr("ganloom.apps.measuring.effnet_installed", lambda: False)
+    assert len(choose_all("both", fashion)) == 1
     assert len(choose_all(["fashion, random"], fashion)) == 2
     with pytest.raises(BadInput, match="fashion twice"):
         choose_all("fashion,fashion", fashion)

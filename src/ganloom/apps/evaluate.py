@@ -47,14 +47,15 @@ def evaluate(
 
     ``run``: a run folder, a model/ folder, a Run, or a model. ``data``: whatever ``ganloom.data.open`` takes, such as
     pictures that training never saw; None: the run's own data. Real pictures are needed twice over, as the reference
-    and as the other half that shows the floor, so n is at most half of them. ``features``: a name, a net of your own, or
-    several ("fashion,effnet"; see ``metrics.get``). "auto" takes ``fashion`` for Fashion-MNIST, ``task`` for labelled
-    data (two classes or more of 50 pictures each), else ``random``; and ``effnet`` beside it where that extra is
-    installed. ``weights``, ``resizer``: of ``inception``. ``checkpoint``: "latest", "best", a name, or "both": the
-    latest, and the best beside it. ``gan``: for a class of your own, a fresh model of it. ``intervals``: 95 % intervals.
-    ``metrics``: names of ``metrics.METRICS`` and ``metrics.MORE``, and intra, msssim, ppl. ``memorisation``: compare
-    samples with the training pictures (``held_out``: pictures that training never saw) and draw their nearest
-    neighbours to RUN/neighbours.png. ``write``: False leaves the run's files alone. ``progress``: see ``metrics.Progress``.
+    and as the other half that shows the floor, so n is at most half of them. ``features``: a name, a net of your own,
+    or several ("fashion,effnet"; see ``metrics.get``). "auto" takes ``fashion`` for Fashion-MNIST, ``task`` for
+    labelled data (two classes or more of 50 pictures each), else ``random``; "both" is that and ``effnet`` beside it
+    where that extra is installed. ``weights``, ``resizer``: of ``inception``. ``checkpoint``: "latest", "best", a name,
+    or "both": the latest, and the best beside it. ``gan``: for a class of your own, a fresh model of it. ``intervals``:
+    95 % intervals. ``metrics``: names of ``metrics.METRICS`` and ``metrics.MORE``, and intra, msssim, ppl.
+    ``memorisation``: compare samples with the training pictures (``held_out``: pictures that training never saw) and
+    draw their nearest neighbours to RUN/neighbours.png. ``write``: False leaves the run's files alone. ``progress``:
+    see ``metrics.Progress``.
 
     Keys: ``rows`` (generated, real (other half), one class (of labelled data), noise -> metric -> value, low, high),
     ``protocol`` (of the first net), ``protocols``, ``class_counts``, ``warnings``, ``table`` (lines of text), ``run``,

@@ -133,8 +133,8 @@ def choose_all(
 ) -> list[metrics.Extractor]:
     """The extractors that ``features`` names: a name, a net, several of them, or "fashion,effnet".
 
-    "auto": the one of `choose_features`, and ``effnet`` beside it where that extra is installed, for each is blind
-    where the other sees.
+    "both": the one that "auto" chooses, and ``effnet`` beside it where that extra is installed, for each is blind where
+    the other sees.
     """
     wanted: Iterable[Features] = features if isinstance(features, list | tuple) else (features,)  # type: ignore[assignment]
     names: list[Features] = []
@@ -142,8 +142,8 @@ def choose_all(
         names += [part.strip() for part in one.split(",") if part.strip()] if isinstance(one, str) else [one]
     if not names:
         raise BadInput("--features names no feature net")
-    if names == ["auto"] and effnet_installed():
-        names.append("effnet")
+    if names == ["both"]:
+        names = ["auto", "effnet"] if effnet_installed() else ["auto"]
     made = [choose_features(name, data, weights=weights, resizer=resizer, device=device) for name in names]
     twice = [e.name for i, e in enumerate(made) if e.name in {other.name for other in made[:i]}]
     if twice:

@@ -42,7 +42,7 @@ def memorise(
     held_out: datasets.Data | None = None,
     *,
     n: int = 2000,
-    features: Features | Sequence[Features] = "auto",
+    features: Features | Sequence[Features] = "both",
     seed: int = 0,
     weights: Any = None,
     resizer: str = "legacy",
@@ -51,7 +51,7 @@ def memorise(
 ) -> Copying:
     """``n`` samples of ``model`` against the pictures it was trained on, and against ``held_out`` ones.
 
-    Of several ``features`` the last is taken: with "auto" that is ``effnet`` where it is installed, which keeps more of
+    Of several ``features`` the last is taken: with "both" that is ``effnet`` where it is installed, which keeps more of
     a picture's look than a classifier does. Raises `BadInput` below 50 pictures of a kind.
     """
     check_enough(n, "samples")

@@ -24,10 +24,10 @@ class Arguments:
     """Real pictures to compare with. None: the run's own data."""
     n: int = 2000
     """Samples on each side."""
-    features: str = "auto"
+    features: str = "both"
     """fashion, task (a small classifier trained on the data's labels), effnet (extra), inception (FID's; see --weights),
-    random, a file as net.pt2:size=224:norm=imagenet, several parted by commas, or auto: one that fits the data, and
-    effnet beside it where it is installed."""
+    random, a file as net.pt2:size=224:norm=imagenet, auto (one that fits the data), both (auto, and effnet beside it where
+    it is installed), or several parted by commas."""
     metrics: str = ",".join(METRICS)
     """Parted by commas: fd, kd, precision, recall, density, coverage; is, fd_inf, swd, vendi, diversity, iprecision,
     irecall; intra (distance within each class), msssim, ppl."""
