@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 import ganloom
 from ganloom import config, losses, penalties, stabilisers, testing
-from ganloom.compose import Likened, compose
+from ganloom.compose import compose
 from ganloom.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.inserts import Widened
 from ganloom.layers import MinibatchDiscrimination
 from ganloom.recipes import RECIPES
 from ganloom.stabilisers import Stabilise
@@ -182,7 +183,7 @@ def test_minibatch_discrimination_counts_neighbours() -> None:
 
 def test_minibatch_discrimination_enters_d_before_its_last_layer() -> None:
     gan = plain(discrimination=6)
-    assert isinstance(gan.D.out, Likened) and gan.splits_by is None
+    assert isinstance(gan.D.out, Widened) and gan.splits_by is None
     alone, together = gan.D(batch(1).x), gan.D(batch(1).x.expand(8, 1, 8, 8))
     assert not torch.allclose(alone, together[:1]), "copies of a picture are judged otherwise than it alone"
     spectral = compose(testing.build("sngan", (3, 16, 16)), Stabilise(discrimination=4))

@@ -9,7 +9,7 @@ from recipe_pages import ROOT, field_docs
 ELSEWHERE = (
     (
         "spectral norm",
-        "`norms.spectral_norm`; recipes `sngan`, `sagan`, `biggan`",
+        "`--spectral-norm` above; built in: `norms.spectral_norm`, recipes `sngan`, `sagan`, `biggan`, `fastgan`",
         "Miyato et al. 2018, arXiv:1802.05957",
     ),
     (
@@ -24,12 +24,20 @@ ELSEWHERE = (
         "`penalties`: WGAN-GP, WGAN-LP, DRAGAN, R1, R2, zero-centred",
         "see `--penalty`",
     ),
-    ("weight clipping", "`penalties.clip_weights_`; recipe `wgan`, `--clip`", "Arjovsky et al. 2017, arXiv:1701.07875"),
+    (
+        "weight clipping",
+        "`--weight-clip` above; recipe `wgan` has its own, `--clip`",
+        "Arjovsky et al. 2017, arXiv:1701.07875",
+    ),
     ("weight decay", "`--g-opt.weight-decay`, `--d-opt.weight-decay` of every recipe", ""),
-    ("orthogonal regularisation", "`penalties.orthogonal`; `biggan --ortho`", "Brock et al. 2018, arXiv:1809.11096"),
+    (
+        "orthogonal regularisation",
+        "`--orthogonal` above; `biggan --ortho` leaves class embeddings out",
+        "Brock et al. 2018, arXiv:1809.11096",
+    ),
     (
         "minibatch standard deviation",
-        "`layers.MinibatchStddev`; recipes `default`, `progan`",
+        "`--stddev` above; as a map, `layers.MinibatchStddev`: recipes `default`, `progan`",
         "Karras et al. 2017, arXiv:1710.10196",
     ),
     (

@@ -21,18 +21,10 @@ from ganloom import losses, penalties, randomness
 from ganloom.augment import diff_augment
 from ganloom.errors import BadInput
 from ganloom.gan import GAN, Phase, Terms, net_names
+from ganloom.inserts import History, Spread, Widened, last_linear, normalise, packed_d, widen
 from ganloom.layers import MinibatchDiscrimination
 from ganloom.listening import Heard, listen
-from ganloom.norms import Spectral, spectral_norm
-from ganloom.stabilisers import (
-    CONSISTENT,
-    LECAM_DECAY,
-    Stabilise,
-    away,
-    consistent,
-    matched,
-    packed,
-)
+from ganloom.stabilisers import CONSISTENT, LECAM_DECAY, Stabilise, consistent, matched, packed
 
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -70,7 +62,7 @@ class Composed(GAN):
     lecam_anchors: Tensor
     lecam_sums: Tensor
     lecam_moves: Tensor
-    history: "History"
+    history: History
 
     def phases(self) -> list[Phase]:
         """The recipe's phases with their losses altered."""
@@ -79,6 +71,8 @@ class Composed(GAN):
     def after_update(self, phase: Phase) -> None:
         """The recipe's, then the running means."""
         super().after_update(phase)
+        if self.parts.weight_clip and "D" in _trained(phase):
+            penalties.clip_weights_(self.D, self.parts.weight_clip)
         if self.parts.historical:
             self.history.move(self, phase)
         if self.parts.lecam:
@@ -91,20 +85,24 @@ class Composed(GAN):
 
     # ------------------------------------------------------------------------------------------------ inside a loss
     def _altered_loss(self, phase: Phase, batch: Any) -> Terms:
-        parts, trained = self.parts, {name.split(".")[0] for name in net_names(phase)}
+        parts, trained = self.parts, _trained(phase)
         with self._hooked() as seen, listen() as heard:
             with losses.altered(parts.label_smoothing, parts.share(self.kimg)):
-                terms = dict(phase.loss(batch))
+                terms, added = dict(phase.loss(batch)), Terms()
             first = {kind: next((h for h in heard if h.kind == kind), None) for kind in "dg"}
             if "D" in trained and first["d"] is not None:
-                terms |= self._d_terms(seen, first["d"])
+                added |= self._d_terms(seen, first["d"])
             if "G" in trained and first["d"] is not None and parts.feature_matching:
                 raise BadInput("--feature-matching compares features of one D, and G of this recipe looks at a D ahead")
             if "G" in trained and first["g"] is not None:
-                terms |= self._g_terms(seen, first["g"], batch)
-            if parts.historical:
-                terms["historical"] = parts.historical * self.history.away(self, phase)
-        return terms
+                added |= self._g_terms(seen, first["g"], batch)
+            # A lazy regulariser of its own is no second place for what its network's main phase has each step.
+            if phase.lazy == 1 or first["d"] is not None or first["g"] is not None:
+                if parts.historical:
+                    added["historical"] = parts.historical * self.history.away(self, phase)
+                if parts.orthogonal and "G" in trained:
+                    added["orthogonal"] = parts.orthogonal * penalties.orthogonal(self.G)
+        return terms | {name + "_added" * (name in terms): term for name, term in added.items()}
 
     def _d_terms(self, seen: "Seen", heard: Heard) -> Terms:
         parts, terms = self.parts, Terms()
@@ -190,12 +188,20 @@ class Composed(GAN):
                 handle.remove()
 
     def _enter(self, seen: "Seen", module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not args:
+            raise BadInput("stabilisers need D to be called with the pictures as its first argument, not by keyword")
         x, parts = args[0], self.parts
         seen.inputs.append((x, args[1:], kwargs))
         sd = parts.noise(self.kimg)
         if not (sd or parts.diff_augment or parts.pack > 1):
             return None
-        Call(x, args[1:], kwargs, x).alone()
+        call = Call(x, args[1:], kwargs, x).alone()
+        told = [v for v in (*call.args, *call.kwargs.values()) if isinstance(v, Tensor)]
+        unread = len(told) == len(call.args) and hasattr(self.cfg, "n_classes")  # a label, for a D built without labels
+        if parts.pack > 1 and told and not unread:
+            raise BadInput(
+                "--pack joins several pictures to one, and D of this recipe is told something of each: leave it out"
+            )
         x = diff_augment(x, parts.diff_augment)
         x = x + sd * randomness.randn(*x.shape, device=x.device).to(x.dtype) if sd else x
         return (packed(x, parts.pack) if parts.pack > 1 else x, *args[1:]), kwargs
@@ -207,6 +213,10 @@ class Composed(GAN):
                 "leave it out"
             )
         seen.calls.append(Call(*seen.inputs.pop(), logits_of(output)))
+
+
+def _trained(phase: Phase) -> set[str]:
+    return {name.split(".")[0] for name in net_names(phase)}
 
 
 class Seen:
@@ -231,7 +241,7 @@ class Seen:
 
     def note_made(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """G's latents and fakes."""
-        if isinstance(output, Tensor):
+        if args and isinstance(output, Tensor):
             self.made.append(Call(args[0], args[1:], kwargs, output))
 
     def note_features(self, module: nn.Module, args: tuple[Any, ...]) -> None:
@@ -262,58 +272,13 @@ def _inputs_of(layer: nn.Module) -> Iterator[list[Tensor]]:
         handle.remove()
 
 
-class History(nn.Module):
-    """The mean of each parameter over all its updates, theta_bar(t) = 1 / t sum of theta(i), as buffers."""
-
-    times: Tensor
-
-    def __init__(self, gan: GAN) -> None:
-        super().__init__()
-        self.order = {name: i for i, (name, _) in enumerate(gan.named_parameters())}
-        for name, parameter in gan.named_parameters():
-            self.register_buffer(name.replace(".", "/"), parameter.detach().clone())
-        self.register_buffer("times", torch.ones(len(self.order)))
-
-    def _of(self, gan: GAN, phase: Phase) -> list[tuple[str, nn.Parameter]]:
-        nets = [net + "." for net in net_names(phase)]
-        return [(n, p) for n, p in gan.named_parameters() if any(n.startswith(net) for net in nets)]
-
-    def away(self, gan: GAN, phase: Phase) -> Tensor:
-        """|theta - theta_bar|^2 over what the phase trains."""
-        own = self._of(gan, phase)
-        return away([p for _, p in own], [self.get_buffer(n.replace(".", "/")) for n, _ in own])
-
-    @torch.no_grad()
-    def move(self, gan: GAN, phase: Phase) -> None:
-        """Take the new weights into the means."""
-        for name, parameter in self._of(gan, phase):
-            at = self.order[name]
-            self.times[at] += 1
-            self.get_buffer(name.replace(".", "/")).lerp_(parameter, 1 / self.times[at])
-
-
-class Likened(nn.Module):
-    """D's last layer that also sees minibatch discrimination: last(h) + extra(o(h)), one layer over h and o(h) joined."""
-
-    def __init__(self, last: nn.Linear, kernels: int) -> None:
-        super().__init__()
-        self.last = last
-        self.near = MinibatchDiscrimination(last.in_features, kernels)
-        self.extra = nn.Linear(kernels, last.out_features, bias=False)
-        if any(isinstance(m, Spectral) for m in last.modules()):
-            spectral_norm(self.extra)
-
-    def forward(self, h: Tensor) -> Tensor:
-        """(N, F) -> (N, outputs)."""
-        out: Tensor = self.last(h) + self.extra(self.near(h))
-        return out
-
-
 # ------------------------------------------------------------------------------------------------------------ composing
 
 
 def compose(gan: GAN, parts: Stabilise, seed: int = 0) -> GAN:
     """``gan`` itself with the stabilisers on it; to be done before it trains or loads. BadInput where one does not fit."""
+    if isinstance(gan, Composed) and parts.on() and gan.parts != parts:
+        raise BadInput(f"this model has stabilisers already ({', '.join(gan.parts.on())}): make it anew for other ones")
     if not parts.on() or isinstance(gan, Composed):
         return gan
     for name in ("G", "D"):
@@ -321,12 +286,10 @@ def compose(gan: GAN, parts: Stabilise, seed: int = 0) -> GAN:
             raise BadInput(f"stabilisers ({parts.on()[0]}) need a model with a network {name}")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(randomness.key(seed, "stabilise"))
-        if parts.pack > 1:
-            gan.D = _packed_d(gan, parts.pack)
-        if parts.discrimination:
-            _insert_discrimination(gan, parts.discrimination)
+        _rebuild(gan, parts)
     by = gan.splits_by
-    whole = parts.discrimination or parts.feature_matching or parts.top_k < 1 or by is None
+    crossing = parts.discrimination or parts.stddev or parts.feature_matching or parts.top_k < 1
+    whole = crossing or parts.penalty == "dragan" or by is None  # DRAGAN's noise follows the batch's deviation
     gan.splits_by = None if whole else math.lcm(by or 1, parts.pack)
     kind = type(gan)
     gan.__class__ = type(kind.__name__, (Composed, kind), {"__module__": kind.__module__, "__doc__": kind.__doc__})
@@ -341,25 +304,21 @@ def compose(gan: GAN, parts: Stabilise, seed: int = 0) -> GAN:
     return gan
 
 
-def _packed_d(gan: GAN, pack: int) -> nn.Module:
-    """D of the same recipe for pictures of ``pack`` times the channels."""
-    if getattr(gan.cfg, "n_classes", 0):
-        raise BadInput("--pack joins several pictures to one, and a label is of one picture: add --n-classes 0")
-    shape = getattr(gan.cfg, "shape", None)
-    if not dataclasses.is_dataclass(gan.cfg) or not shape:
-        raise BadInput("--pack makes a D with more channels, for which the model's config must have a shape")
-    wider: Any = dataclasses.replace(gan.cfg, shape=(pack * shape[0], *shape[1:]))  # type: ignore[type-var]
-    made: nn.Module = type(gan)(wider).D
-    return made
+def parts_of(gan: GAN) -> Stabilise:
+    """The stabilisers on a model."""
+    return gan.parts if isinstance(gan, Composed) else Stabilise()
 
 
-def _insert_discrimination(gan: GAN, kernels: int) -> None:
-    """Minibatch discrimination before the linear layer that gives D's logits."""
-    named = [(name, m) for name, m in gan.D.named_modules() if isinstance(m, nn.Linear)]
-    last = [(name, m) for name, m in named if name.split(".")[-1] == "out" or m.out_features == 1]
-    if len(last) != 1:
-        raise BadInput(
-            "--discrimination stands before a linear layer that gives D's logits, and D has none: leave it out"
-        )
-    where, _, name = last[0][0].rpartition(".")
-    setattr(gan.D.get_submodule(where), name, Likened(last[0][1], kernels))
+def _rebuild(gan: GAN, parts: Stabilise) -> None:
+    if parts.pack > 1:
+        gan.D = packed_d(gan, parts.pack)
+    if parts.spectral_norm != "none":
+        normalise(gan, parts.spectral_norm)
+    if parts.discrimination or parts.stddev:
+        place, last = last_linear(gan, "--discrimination" if parts.discrimination else "--stddev")
+        near: list[nn.Module] = []
+        if parts.discrimination:
+            near.append(MinibatchDiscrimination(last.in_features, parts.discrimination))
+        if parts.stddev:
+            near.append(Spread(parts.stddev))
+        widen(gan, place, Widened(last, near, parts.discrimination + bool(parts.stddev)))

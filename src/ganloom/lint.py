@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from ganloom import optim
-from ganloom.compose import Likened
 from ganloom.errors import BadInput
 from ganloom.gan import GAN, SGD, Adam
-from ganloom.layers import MinibatchStddev
+from ganloom.layers import MinibatchDiscrimination, MinibatchStddev
 from ganloom.looking import Case, look
 from ganloom.losses import LOSSES
 from ganloom.trainer import TrainConfig
@@ -77,7 +76,7 @@ def statistics_of_parts(case: Case) -> Iterator[tuple[str, str]]:
                 f"{math.gcd(n // parts.pack, group)}; give a multiple of {group}"
             ),
         )
-    if n < case.batch and case.has("D", Likened):
+    if n < case.batch and case.has("D", MinibatchDiscrimination):
         yield (
             "warning",
             f"minibatch discrimination will compare {n} samples and not {case.batch}: leave --micro-batch out",
@@ -95,11 +94,16 @@ def clipped_and_penalised(case: Case) -> Iterator[tuple[str, str]]:
         )
 
 
+def clipped_and_normed(case: Case) -> Iterator[tuple[str, str]]:
+    """Weight clipping under spectral norm: each layer is divided by its norm, however small the clipped weights are."""
+    if case.clips and case.spectral:
+        yield "warning", "D has spectral norm, which undoes what clipping its weights does: keep one of them"
+
+
 def spectral_and_one_centred(case: Case) -> Iterator[tuple[str, str]]:
     """Spectral norm in D with a penalty that draws the gradient's norm to 1: the norm already bounds the slope."""
-    named = {type(m).__name__ for m in getattr(case.gan, "D", nn.Identity()).modules()}
     for name in sorted(ONE_CENTRED & set(case.penalties)):
-        if named & {"Spectral", "_SpectralNorm"}:
+        if case.spectral:
             yield (
                 "warning",
                 (
@@ -248,7 +252,7 @@ def parts_without_a_place(case: Case) -> Iterator[tuple[str, str]]:
     if not case.looked or case.fault:
         return
     kinds = {h.kind for h in case.heard}
-    free = ("historical", "diff_augment")
+    free = ("historical", "diff_augment", "spectral_norm", "weight_clip", "orthogonal")
     for name in case.parts.on():
         net, kind = ("G", "g") if name in ("top_k", "feature_matching") else ("D", "d")
         if name not in free and kind not in kinds:
@@ -263,9 +267,9 @@ def parts_without_a_place(case: Case) -> Iterator[tuple[str, str]]:
 
 
 RULES: tuple[Rule, ...] = (
-    bounded_logits, normed_critic, statistics_of_parts, clipped_and_penalised, spectral_and_one_centred, penalised_twice,
-    momentum_and_clipping, never_begins, schedule_outlasts, loud_noise, rare_penalty, batch_beyond_data, fast_optimizer,
-    one_sided_flip, few_for_top_k, idle_settings, parts_without_a_place,
+    bounded_logits, normed_critic, statistics_of_parts, clipped_and_penalised, clipped_and_normed, spectral_and_one_centred,
+    penalised_twice, momentum_and_clipping, never_begins, schedule_outlasts, loud_noise, rare_penalty, batch_beyond_data,
+    fast_optimizer, one_sided_flip, few_for_top_k, idle_settings, parts_without_a_place,
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ganloom import optim, randomness
-from ganloom.compose import Composed
+from ganloom.compose import Composed, parts_of
 from ganloom.errors import BadInput
 from ganloom.gan import GAN, Phase, net_names
 from ganloom.listening import Heard, listen
@@ -52,7 +52,7 @@ class Case:
     @property
     def parts(self) -> Stabilise:
         """The stabilisers on the model."""
-        return self.gan.parts if isinstance(self.gan, Composed) else Stabilise()
+        return parts_of(self.gan)
 
     @property
     def batch(self) -> int:
@@ -74,8 +74,16 @@ class Case:
         return any(isinstance(m, kinds) for m in getattr(self.gan, net, nn.Identity()).modules())
 
     @property
+    def spectral(self) -> bool:
+        """Whether D has spectral norm, ours or torch's."""
+        named = {type(m).__name__ for m in getattr(self.gan, "D", nn.Identity()).modules()}
+        return bool(named & {"Spectral", "_SpectralNorm"})
+
+    @property
     def clips(self) -> bool:
         """Whether ``after_update`` clips weights."""
+        if self.parts.weight_clip:
+            return True
         for kind in type(self.gan).__mro__:
             code = getattr(kind.__dict__.get("after_update"), "__code__", None)
             names = set(code.co_names) if code and kind not in (GAN, Composed) else set()

@@ -14,7 +14,7 @@ import torch
 
 from ganloom import allocator, checkpoint, config, recipes
 from ganloom import data as datasets
-from ganloom.compose import compose
+from ganloom.compose import compose, parts_of
 from ganloom.device import choose_device, choose_precision
 from ganloom.errors import BadInput, did_you_mean
 from ganloom.folder import Folder, next_name, versions
@@ -259,7 +259,8 @@ def _prepare(recipe: Any, data: Any, options: dict[str, Any]) -> _Made:
         if config_options:
             name = next(iter(config_options))
             raise BadInput(f"{name} belongs to a recipe's config, but a GAN that is already made was given")
-        return _Made(_name_of(recipe, module, gan), module, compose(gan, parts, cfg.seed), opened, cfg, parts)
+        compose(gan, parts, cfg.seed)
+        return _Made(_name_of(recipe, module, gan), module, gan, opened, cfg, parts_of(gan))
     if isinstance(recipe, str):
         given = _fit_to_data(given, opened, config_options)
     given = config.replace(given, config_options, "config")

@@ -38,10 +38,22 @@ class Stabilise:
     fakes stays (Salimans et al. 2016, arXiv:1606.03498, sec. 3.4)."""
     pack: int = 1
     """D judges so many samples of a batch as one, D(x_1, ..., x_m), its first layer having m times the channels: it sees
-    how varied they are (Lin et al. 2017, arXiv:1712.04086, PacGAN)."""
+    how varied they are (Lin et al. 2017, arXiv:1712.04086, PacGAN). A gradient penalty still holds each picture's own
+    gradient."""
     discrimination: int = 0
     """Kernels of minibatch discrimination before D's last layer: o(x_i)_b = sum over j of exp(-|M_ib - M_jb|_1), M = T f(x)
     (Salimans et al. 2016, arXiv:1606.03498, sec. 3.2; `bench modes` has 16)."""
+    stddev: int = 0
+    """Samples of a group whose mean standard deviation of features D's last layer sees too (Karras et al. 2017,
+    arXiv:1710.10196, sec. 3; there 4, as a map before the last convolution, where `default` and `progan` have it)."""
+    spectral_norm: Literal["none", "D", "G", "both"] = "none"
+    """W / sigma(W) in every convolution, linear layer and embedding that has no such norm yet (Miyato et al. 2018,
+    arXiv:1802.05957; `norms.Spectral`)."""
+    weight_clip: float = 0.0
+    """After each update of D its parameters are clipped to [-c, c] (Arjovsky et al. 2017, arXiv:1701.07875; there 0.01)."""
+    orthogonal: float = 0.0
+    """Weight of the sum of |W W^T (1 - I)|^2 over G's layers in G's loss (Brock et al. 2018, arXiv:1809.11096, eq. 3;
+    there 1e-4)."""
     feature_matching: float = 0.0
     """Weight of |E f(x) - E f(G(z))|^2 in G's loss, f the input of D's last layer; the adversarial term stays
     (Salimans et al. 2016, arXiv:1606.03498, sec. 3.1)."""
@@ -84,6 +96,8 @@ class Stabilise:
             raise BadInput(f"--top-k is a share of the batch in (0, 1], got {self.top_k}")
         if self.pack < 1:
             raise BadInput(f"--pack must be at least 1, got {self.pack}")
+        if self.stddev == 1:
+            raise BadInput("--stddev 1 is a group without a spread: 4 is usual")
         if self.cr and self.bcr:
             raise BadInput("--cr and --bcr both ask for consistency of reals: leave one out")
         check_policy(self.diff_augment, "--diff-augment")
