@@ -357,11 +357,11 @@ def test_a_second_picture_is_refused() -> None:
 def test_a_run_remembers_its_parts(tmp_path: Path) -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), dtype=np.uint8)
     options: dict[str, Any] = dict(
-        width=8, batch_size=8, judge=0, instance_noise=0.1, noise_kimg=0.05, pack=2, lecam=0.3
+        width=8, batch_size=8, judge=0, instance_noise=0.1, noise_kimg=0.05, pack=2, lecam=0.3, spectral_norm="both"
     )
     run = ganloom.train("dcgan", pictures, tmp_path / "run", total_kimg=0.05, seed=3, historical=0.1, **options)
     said = config.from_dict(Stabilise, json.loads((run.path / "config.json").read_text())["stabilise"])
-    assert said.on() == ["instance_noise", "pack", "historical", "lecam"] and said.noise_kimg == 0.05
+    assert said.on() == ["instance_noise", "pack", "spectral_norm", "historical", "lecam"] and said.noise_kimg == 0.05
     gan: Any = ganloom.load(run.path)
     assert gan.parts == said and gan.lecam_moves > 0
     assert torch.equal(gan.generate(2), ganloom.load(run.path / "model").generate(2))

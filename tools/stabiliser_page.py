@@ -50,6 +50,93 @@ ELSEWHERE = (
 )
 """Stabiliser, where it is, paper: what belongs to a network's build, a recipe or an optimizer."""
 
+WHEN = {
+    "instance_noise": (
+        "D is far ahead, G's gradient vanishes",
+        "too loud, G learns the blur; its end must lie well before the run's",
+    ),
+    "diff_augment": (
+        "few pictures, D learns them by heart",
+        "`flip` and strong `colour` leak into the fakes; `cutout` suits pictures, not points",
+    ),
+    "label_smoothing": (
+        "D's logits on reals grow without bound",
+        "needs a loss with a target; smoothing fakes too would hold bad fakes up, so it is one-sided",
+    ),
+    "pack": (
+        "mode collapse",
+        "the batch must be a multiple, D sees 1 / m as many judgements; not with labels; `--penalty` weighs each picture",
+    ),
+    "discrimination": (
+        "mode collapse",
+        "a sample's logit depends on its neighbours: micro-batches change it, penalties per sample lose their meaning",
+    ),
+    "stddev": (
+        "mode collapse",
+        "as above; D's groups must fit the batch",
+    ),
+    "spectral_norm": (
+        "D's slope runs away; hinge losses",
+        "with a one-centred penalty or clipping it is one bound too many; a power iteration a layer and pass",
+    ),
+    "weight_clip": (
+        "the WGAN of the first paper",
+        "too small a bound and D is nearly constant, too large and it is none; take `--penalty` instead where you can",
+    ),
+    "orthogonal": (
+        "truncated z gives artefacts",
+        "a strong weight holds G back",
+    ),
+    "feature_matching": (
+        "G and D chase each other",
+        "matches means only, so alone it does not see missing modes; D runs on reals in G's step too",
+    ),
+    "historical": (
+        "weights circle round a point",
+        "a second copy of the weights; strong, it stops learning, since early weights stay in the mean",
+    ),
+    "cr": (
+        "few pictures, D follows details that do not matter",
+        "D runs once more; fakes may show the mirroring and shifts (then `bcr`); pictures only",
+    ),
+    "bcr": (
+        "as `cr`, without its artefacts",
+        "D runs twice more; pictures only",
+    ),
+    "zcr": (
+        "as `cr`, for data of any kind; collapse",
+        "G and D run once more each; a large `zcr_g` buys variety with quality",
+    ),
+    "top_k": (
+        "bad fakes pull G about",
+        "G learns from fewer samples, and modes that D dislikes get no gradient: late and mildly",
+    ),
+    "lecam": (
+        "few pictures, D's logits drift apart",
+        "the anchors follow over about 100 updates; with a loss without bounds the weight must be small",
+    ),
+    "penalty": (
+        "D's slope runs away, G circles",
+        "a second backward pass through D each step; not with BatchNorm in D; one-centred ones do not settle (Dirac-GAN)",
+    ),
+}
+"""Field: when to take it, what goes wrong with it or what it costs."""
+
+
+def _when() -> list[str]:
+    from ganloom.stabilisers import OF, Stabilise
+
+    fields = [f.name for f in dataclasses.fields(Stabilise) if f.name not in OF]
+    if set(fields) != set(WHEN):
+        raise SystemExit(f"tools/stabiliser_page.py: WHEN must speak of {sorted(set(fields) ^ set(WHEN))}")
+    lines = [
+        "\n## When, and what goes wrong\n",
+        "When: what the papers say it is for. That it helps is another question, see [known-truth.md](known-truth.md).\n",
+        "| flag | when | what goes wrong, what it costs |",
+        "|---|---|---|",
+    ]
+    return lines + [f"| `--{name.replace('_', '-')}` | {' | '.join(WHEN[name])} |" for name in fields]
+
 
 def stabilisers() -> str:
     """The page."""
@@ -72,6 +159,7 @@ def stabilisers() -> str:
         shown = field.default if field.default != () else "none"
         told = docs[field.name].replace("|", "\\|").replace("``", "`")
         lines.append(f"| `--{field.name.replace('_', '-')}` | {shown} | {told} |")
+    lines += _when()
     lines += ["\n## In networks, recipes and optimizers\n", "| stabiliser | where | paper |", "|---|---|---|"]
     lines += [f"| {' | '.join(row)} |" for row in ELSEWHERE]
     lines += [
