@@ -62,7 +62,7 @@ def recipes() -> str:
 
 def recipe(name: str) -> str:
     """One recipe's page."""
-    from ganloom.bench.plans import plan
+    from ganloom.bench.plans import command, plan
     from ganloom.recipes import RECIPES
 
     module, row = RECIPES[name], rows().get(name)
@@ -79,7 +79,8 @@ def recipe(name: str) -> str:
     if row is None:
         lines += [f"```sh\nganloom train {name} DATA\n```\n"]
     else:
-        lines += shown(name, row, plan(name).why)
+        cut = plan(name)
+        lines += shown(name, row, cut.why if row["command"] == command(name, cut.options, row["seed"]) else "")
     if said["departures"]:
         lines += ["## Departures\n", said["departures"] + "\n"]
     lines += ["## Fields\n", f"`ganloom train {name} --help`\n", "| field | default | what |", "|---|---|---|"]
@@ -92,8 +93,9 @@ def shown(name: str, row: dict[str, Any], why: str) -> list[str]:
     speed = row["speed"]
     lines = [
         f"```sh\n{row['command']}\n```\n",
-        f"{why} `ganloom bench recipes --recipe {name}` does this and what follows: {row['kimg']:.0f} kimg in "
-        f"{row['seconds'] / 60:.1f} minutes with {threads(row['threads'])}, {row['precision']}, "
+        (f"{why} `ganloom bench recipes --recipe {name}` does this and what follows. " if why else "")
+        + f"{row['kimg']:.0f} kimg in {row['seconds'] / 60:.1f} minutes with {threads(row['threads'])}, "
+        f"{row['precision']}, "
         f"G {row['parameters']['G'] / 1e6:.2g} M and D {row['parameters']['D'] / 1e6:.2g} M parameters"
         + (f"; {speed['img_per_s']:g} images a second on {speed['machine']} (load {speed['load']:g})" if speed else "")
         + ".\n",
