@@ -49,8 +49,8 @@ def grid(side: int = 5, apart: float = 2.0, sd: float = 0.05) -> Mixture:
 
 
 DATA: dict[str, Data] = {
-    "ring": Data("8 modes on a circle of radius 1, sd 0.01", ring, 10000,
-                 Plan(width=32, rates=5, beta=0.999, penalties=0.1)),
+    "ring": Data("8 modes on a circle of radius 1, sd 0.01, batches of 256, G's average measured", ring, 9000,
+                 Plan(width=32, rates=5, beta=0.999, penalties=0.05, batch=256, ema=0.1)),
     "grid25": Data("25 modes at {-4, -2, 0, 2, 4}^2, sd 0.05, unscaled", grid, 6000),
     "grid100": Data("100 modes at {-9, -7, ..., 9}^2, sd 0.05, unscaled", lambda: grid(10), 10000),
     "narrow": Data("the grid of 25, hidden layers of 48", grid, 3000, Plan(width=48, rates=4)),
@@ -155,9 +155,10 @@ def measure(
         raise BadInput(f"--seeds and --steps count from 1, got {seeds} and {steps}")
     for name in cures:
         find(name)
-    bad = [name for name in cures if BATCH % CURES[name].pack]
+    batch = DATA[data].plan.batch
+    bad = [name for name in cures if batch % CURES[name].pack]
     if bad:
-        raise BadInput(f"--cure: {bad[0]} packs {CURES[bad[0]].pack}, which does not divide the batch of {BATCH}")
+        raise BadInput(f"--cure: {bad[0]} packs {CURES[bad[0]].pack}, which does not divide the batch of {batch}")
     allocator.keep_freed_blocks()
     mixture, steps = DATA[data].mixture(), steps or DATA[data].steps
     progress = Progress(len(cures), steps)

@@ -45,6 +45,10 @@ class Plan:
     """G takes steps of this times its gradient, and not Adam's, which scale a vanishing one up; 0: Adam's."""
     critic: int = 1
     """D's steps for each of G's, where the cure does not ask for more."""
+    batch: int = BATCH
+    """Real samples a step."""
+    ema: float = 0.0
+    """Half-life of G's averaged weights, which are then measured, in parts of the run, where the cure has none of its own."""
 
 
 PLAN = Plan()
@@ -132,7 +136,8 @@ class Loop:
         if plan.descent:
             self.rates[0] = plan.descent
             self.opt["G"] = torch.optim.SGD(self.of["G"], lr=plan.descent)
-        self.average = [p.detach().clone() for p in G.parameters()] if cure.ema else None
+        self.ema = cure.ema or plan.ema
+        self.average = [p.detach().clone() for p in G.parameters()] if self.ema else None
         self.past = {net: [p.detach().clone() for p in ps] for net, ps in self.of.items()} if cure.history else {}
         self.anchors = torch.zeros(2, G.seeds, 1)
         self.rms = math.sqrt(mixture.mean_square)
@@ -148,7 +153,7 @@ class Loop:
         for opt, lr in zip(self.opt.values(), self.rates, strict=True):
             opt.param_groups[0]["lr"] = lr * pace
         for turn in range(self.turns):
-            z = torch.randn(self.G.seeds * BATCH, Z)
+            z = torch.randn(self.G.seeds * self.plan.batch, Z)
             # The fakes of D's last step serve G too: G's forward pass is run once.
             with torch.set_grad_enabled(turn == self.turns - 1):
                 fake = self.G(z)
@@ -161,7 +166,7 @@ class Loop:
             self._remember(round(done / share) + 1)
         if self.average is not None:
             # Short at first, or the first weights would stay in the mean.
-            half = min(cure.ema, done / 4 + share) / share
+            half = min(self.ema, done / 4 + share) / share
             with torch.no_grad():
                 for mean, p in zip(self.average, self.of["G"], strict=True):
                     mean.lerp_(p, 1 - 0.5 ** (1 / half))
@@ -169,7 +174,7 @@ class Loop:
     def lead(self, done: float = 0.0) -> None:
         """A step of D alone."""
         with torch.no_grad():
-            z = torch.randn(self.G.seeds * BATCH, Z)
+            z = torch.randn(self.G.seeds * self.plan.batch, Z)
             fake = self.G(z)
         self._descend("D", self.d_loss(self.mixture.draw(len(fake)), fake, done, z))
 
