@@ -81,7 +81,8 @@ class Mixture(NamedTuple):
 
 
 class Layer(nn.Module):
-    """One gated layer of both stacks; ``dilation`` d: rows i - d and i, columns j - d, j, j + d above, j - 2 d, j - d, j beside."""
+    """One gated layer of both stacks. With dilation d the vertical one reads rows i - d and i at columns j - d, j, j + d, the
+    horizontal one columns j - 2 d, j - d, j."""
 
     def __init__(self, width: int, dilation: int, n_classes: int) -> None:
         super().__init__()
@@ -102,7 +103,7 @@ class Layer(nn.Module):
     def forward(self, v: Tensor, h: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """Both stacks' features, (N, width, H, W) each, to the next layer's."""
         d = self.dilation
-        v_shift, h_shift = (s[:, :, None, None] if isinstance(s, Tensor) else s for s in self.shifts(c))
+        v_shift, h_shift = (as_map(shift) for shift in self.shifts(c))
         v_in = self.above(F.pad(v, (d, d, d, 0))) + v_shift
         h_in = self.beside(F.pad(h, (2 * d, 0))) + self.link(v_in) + h_shift
         return v + gated(v_in), h + self.out(gated(h_in))
@@ -117,6 +118,8 @@ def gated(x: Tensor) -> Tensor:
 class PixelNet(nn.Module):
     """Pictures (N, C, H, W) to features (N, 2 width, H, W) of what comes before each pixel, and from there to mixtures."""
 
+    place: Tensor
+
     def __init__(self, cfg: Config) -> None:
         super().__init__()
         channels, height, width = cfg.shape
@@ -130,9 +133,10 @@ class PixelNet(nn.Module):
         self.layers = nn.ModuleList(Layer(cfg.width, d, cfg.n_classes) for d in cfg.dilations)
         self.hidden = nn.Conv2d(cfg.width, 2 * cfg.width, 1)
         self.before = nn.ModuleList(nn.Linear(k, 2 * cfg.width, bias=False) for k in range(1, channels))
-        self.heads = nn.ModuleList(nn.Linear(2 * cfg.width, 3 * cfg.mixtures) for _ in range(channels))
+        heads = [nn.Linear(2 * cfg.width, 3 * cfg.mixtures) for _ in range(channels)]
+        self.heads = nn.ModuleList(heads)
         with torch.no_grad():
-            for head in self.heads:  # at first, even weights on logistics that together cover the range
+            for head in heads:  # at first, even weights on logistics that together cover the range
                 head.weight.mul_(0.1)
                 head.bias.copy_(torch.cat([torch.zeros(cfg.mixtures), *_spread(cfg.mixtures)]))
 
@@ -236,49 +240,54 @@ class Walk:
 
     def __init__(self, net: PixelNet, n: int, height: int, width: int, c: Tensor | None) -> None:
         self.net, self.height, self.width = net, height, width
+        self.layers = [layer for layer in net.layers if isinstance(layer, Layer)]
         like = net.into_v.weight
         self.x = like.new_zeros(n, height + 2, width + 3, net.channels)
         p = like.shape[0]
-        dilations = [layer.dilation for layer in net.layers]
-        self.rows = [like.new_zeros(n, p, height + d, width + 2 * d) for d in dilations]
-        self.row = [like.new_zeros(n, width + 2 * d, p) for d in dilations]
-        self.links = [like.new_zeros(0)] * len(dilations)
+        self.rows = [like.new_zeros(n, p, height + layer.dilation, width + 2 * layer.dilation) for layer in self.layers]
+        self.row = [like.new_zeros(n, width + 2 * layer.dilation, p) for layer in self.layers]
+        self.links = [like.new_zeros(0)] * len(self.layers)
         self.v_place, self.h_place = net.where(net.place).chunk(2, 1)
-        shifts = [layer.shifts(net.one_hot(c)) for layer in net.layers]
-        self.v_shifts = [s[:, :, None, None] if isinstance(s, Tensor) else s for s, _ in shifts]
-        self.h_shifts = [s[:, :, None, None] if isinstance(s, Tensor) else s for _, s in shifts]
-        # A tap after the other, as the kept rows lie: (places, width) flattened.
-        self.beside = [layer.beside.weight[:, :, 0].transpose(1, 2).flatten(1).t().contiguous() for layer in net.layers]
-        self.into = net.into_h.weight[:, :, 0].transpose(1, 2).flatten(1).t().contiguous()
-        self.out = [layer.out.weight[:, :, 0, 0].t().contiguous() for layer in net.layers]
-        self.hidden = net.hidden.weight[:, :, 0, 0].t().contiguous()
+        shifts = [layer.shifts(net.one_hot(c)) for layer in self.layers]
+        self.v_shifts, self.h_shifts = ([as_map(s[stack]) for s in shifts] for stack in (0, 1))
+        self.into, self.hidden = taps(net.into_h), taps(net.hidden)
+        self.beside = [taps(layer.beside) for layer in self.layers]
+        self.out = [taps(layer.out) for layer in self.layers]
 
     def begin_row(self, i: int) -> None:
         """The vertical stack's row i, which needs the picture's rows above alone."""
         seen = self.x[:, i : i + 2, 1 : self.width + 3].permute(0, 3, 1, 2)
         v = self.net.into_v(seen) + self.v_place[:, :, i : i + 1]
-        for index, layer in enumerate(self.net.layers):
-            d = layer.dilation
-            self.rows[index][:, :, i + d : i + d + 1, d : d + self.width] = v
-            v_in = layer.above(self.rows[index][:, :, i : i + d + 1]) + self.v_shifts[index]
-            bias = layer.beside.bias[:, None, None]
-            link = layer.link(v_in) + bias + self.h_shifts[index]
-            self.links[index] = link[:, :, 0].permute(2, 0, 1).contiguous()  # (W, N, 2 width)
+        for index, layer in enumerate(self.layers):
+            d, rows = layer.dilation, self.rows[index]
+            rows[:, :, i + d : i + d + 1, d : d + self.width] = v
+            v_in = layer.above(rows[:, :, i : i + d + 1]) + self.v_shifts[index]
+            link = layer.link(v_in) + self.h_shifts[index]
+            self.links[index] = link[:, :, 0].permute(2, 0, 1) + self.beside[index][0]  # (W, N, 2 width)
             v = v + gated(v_in)
             self.row[index].zero_()
 
     def features(self, i: int, j: int) -> Tensor:
         """Features (N, 2 width) of what comes before pixel (i, j)."""
-        h = torch.addmm(self.net.into_h.bias, self.x[:, i + 2, j : j + 2].flatten(1), self.into)
-        h = h + self.h_place[0, :, i, j]
-        for index, layer in enumerate(self.net.layers):
+        h = torch.addmm(self.into[0], self.x[:, i + 2, j : j + 2].flatten(1), self.into[1]) + self.h_place[0, :, i, j]
+        for index, layer in enumerate(self.layers):
             d, row = layer.dilation, self.row[index]
             row[:, j + 2 * d] = h
-            taps = row[:, j : j + 2 * d + 1 : d].flatten(1)
-            h = h + torch.addmm(
-                layer.out.bias, gated(torch.addmm(self.links[index][j], taps, self.beside[index])), self.out[index]
-            )
-        return torch.addmm(self.net.hidden.bias, F.silu(h), self.hidden)
+            seen = row[:, j : j + 2 * d + 1 : d].flatten(1)
+            h_in = torch.addmm(self.links[index][j], seen, self.beside[index][1])
+            h = h + torch.addmm(self.out[index][0], gated(h_in), self.out[index][1])
+        return torch.addmm(self.hidden[0], F.silu(h), self.hidden[1])
+
+
+def taps(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """A kernel of one row as (bias (O,), matrix (taps * I, O)): it is applied to one place as a product."""
+    assert conv.bias is not None
+    return conv.bias, conv.weight[:, :, 0].transpose(1, 2).flatten(1).t().contiguous()
+
+
+def as_map(shift: Tensor | float) -> Tensor | float:
+    """A shift (N, C) as (N, C, 1, 1)."""
+    return shift[:, :, None, None] if isinstance(shift, Tensor) else shift
 
 
 MODEL = Autoregressive

@@ -116,7 +116,11 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm, self.qkv, self.out = _norm(channels), nn.Conv2d(channels, 3 * channels, 1), nn.Conv2d(channels, channels, 1)
+        self.norm, self.qkv, self.out = (
+            _norm(channels),
+            nn.Conv2d(channels, 3 * channels, 1),
+            nn.Conv2d(channels, channels, 1),
+        )
         with torch.no_grad():
             self.out.weight.mul_(0.1)
 
@@ -132,6 +136,7 @@ class UNet(nn.Module):
     """F: x (N, C, H, W), c_noise (N,), class c (N,) -> (N, C, H, W). Two levels below patches of pixels."""
 
     channels_last = True
+    frequencies: Tensor
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
@@ -139,7 +144,9 @@ class UNet(nn.Module):
         narrow, wide, embedding = cfg.width, 2 * cfg.width, 4 * cfg.width
         values = cfg.shape[0] * cfg.patch**2
         self.register_buffer("frequencies", torch.exp(torch.linspace(math.log(0.5), math.log(32.0), cfg.width)))
-        self.embed = nn.Sequential(nn.Linear(2 * cfg.width + cfg.n_classes, embedding), nn.SiLU())
+        self.embed = nn.Sequential(
+            nn.Linear(2 * cfg.width + cfg.n_classes, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU()
+        )
         self.into = nn.Conv2d(values, narrow, 3, padding=1)
         self.fine = nn.ModuleList(Block(narrow, narrow, embedding) for _ in range(cfg.depth))
         self.down = nn.Conv2d(narrow, wide, 3, stride=2, padding=1)
@@ -154,7 +161,7 @@ class UNet(nn.Module):
         embedding = torch.cat([angles.cos(), angles.sin()], 1)
         if self.n_classes:
             assert c is not None
-            embedding = torch.cat([embedding, one_hot(c, self.n_classes)], 1)
+            embedding = torch.cat([embedding, one_hot(c, self.n_classes) * self.n_classes**0.5], 1)
         embedding = self.embed(embedding)
         height, width = x.shape[2:]
         side = 2 * self.patch
@@ -202,7 +209,8 @@ class EDM(GAN):
         """D(x; sigma): noisy pictures (N, C, H, W) with noise levels (N,) to the expected clean ones (eq. 7)."""
         skip, out, into, noise = (s[:, None, None, None] for s in self.scalings(sigma))
         f: Tensor = self.G((into * x).float(), noise.flatten().float(), c if self.cfg.n_classes else None)
-        return skip * x + out * f
+        denoised: Tensor = skip * x + out * f
+        return denoised
 
     def loss(self, batch: Batch) -> Terms:
         """Weighted squared error of the denoiser (eq. 8), a value; about 1 for an untrained network."""
@@ -228,7 +236,8 @@ class EDM(GAN):
             slope = self._slope(x, now, c)
             moved = x + (then - now) * slope
             x = moved if then == 0 else x + (then - now) * (slope + self._slope(moved, then, c)) / 2
-        return x.clamp(-1, 1).float()
+        pictures: Tensor = x.clamp(-1, 1).float()
+        return pictures
 
     def _slope(self, x: Tensor, sigma: float, c: Tensor | None) -> Tensor:
         return (x - self.denoise(x, x.new_full((len(x),), sigma), c)) / sigma

@@ -45,6 +45,8 @@ class Config:
     """Classes; taken from labelled data, 0 trains without labels."""
     z_dim: int = 32
     """Numbers in a latent."""
+    c_dim: int = 32
+    """Numbers in the learned vector of a class."""
     width: int = 32
     """Channels next to the picture; doubled at each halving, at most 8 times."""
     levels: int = 256
@@ -59,6 +61,24 @@ class Config:
     def __post_init__(self) -> None:
         check_classes(self)
         check_levels(self.levels)
+
+
+class ClassVector(nn.Module):
+    """Rows (N, d) with the learned vector of their class beside them, (N, d + size); without classes size is 0."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        self.n_classes, self.size = cfg.n_classes, cfg.c_dim if cfg.n_classes else 0
+        if cfg.n_classes:
+            self.vectors = nn.Linear(cfg.n_classes, cfg.c_dim, bias=False)
+            nn.init.normal_(self.vectors.weight)
+
+    def forward(self, x: Tensor, c: Tensor | None) -> Tensor:
+        """Rows and labels to longer rows."""
+        if not self.n_classes:
+            return x
+        assert c is not None
+        return torch.cat([x, self.vectors(one_hot(c, self.n_classes))], 1)
 
 
 class Encoder(nn.Module):
@@ -76,12 +96,12 @@ class Encoder(nn.Module):
             layers += [nn.LeakyReLU(0.2), DownsampleConv(inputs, outputs)]
             h, w = h // 2, w // 2
         self.body = nn.Sequential(*layers, nn.LeakyReLU(0.2))
-        self.n_classes = cfg.n_classes
-        self.out = nn.Linear(channels[-1] * h * w + cfg.n_classes, 2 * cfg.z_dim)
+        self.classes = ClassVector(cfg)
+        self.out = nn.Linear(channels[-1] * h * w + self.classes.size, 2 * cfg.z_dim)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Pictures and labels to (mean, log variance)."""
-        mean, log_variance = self.out(_with_class(self.body(x).flatten(1), c, self.n_classes)).chunk(2, 1)
+        mean, log_variance = self.out(self.classes(self.body(x).flatten(1), c)).chunk(2, 1)
         return mean, log_variance
 
 
@@ -96,8 +116,8 @@ class Decoder(nn.Module):
         base_h, base_w, doublings = plan_sizes(*cfg.shape[1:])
         channels = _channels(cfg, doublings)[::-1]
         self.base = (channels[0], base_h, base_w)
-        self.n_classes = cfg.n_classes
-        self.project = nn.Linear(cfg.z_dim + cfg.n_classes, channels[0] * base_h * base_w)
+        self.classes = ClassVector(cfg)
+        self.project = nn.Linear(cfg.z_dim + self.classes.size, channels[0] * base_h * base_w)
         layers: list[nn.Module] = [nn.LeakyReLU(0.2)]
         for inputs, outputs in zip(channels, channels[1:], strict=False):
             layers += [UpsampleConv(inputs, outputs), nn.LeakyReLU(0.2)]
@@ -106,7 +126,7 @@ class Decoder(nn.Module):
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Latents and labels to pictures, not bounded."""
-        x = self.project(_with_class(z, c, self.n_classes)).unflatten(1, self.base)
+        x = self.project(self.classes(z, c)).unflatten(1, self.base)
         return crop(self.body(x.contiguous(memory_format=torch.channels_last)), *self.shape[1:])
 
 
@@ -157,14 +177,6 @@ class VAE(GAN):
 def _channels(cfg: Config, doublings: int) -> list[int]:
     """Channels from the picture's side to the base."""
     return [cfg.width * min(2**i, 8) for i in range(doublings + 1)]
-
-
-def _with_class(x: Tensor, c: Tensor | None, n_classes: int) -> Tensor:
-    """Rows (N, d) with the class beside them, where there are classes."""
-    if not n_classes:
-        return x
-    assert c is not None
-    return torch.cat([x, one_hot(c, n_classes)], 1)
 
 
 MODEL = VAE
