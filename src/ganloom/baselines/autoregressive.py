@@ -56,7 +56,7 @@ class Config:
     """Logistics a value."""
     levels: int = 256
     """Even steps that values are quantised to; the likelihood is that of pictures on these."""
-    batch_size: int = 16
+    batch_size: int = 8
     """Real images a batch."""
     ema_kimg: float = 2.0
     """Half-life of the network's average, thousands of images."""

@@ -43,7 +43,7 @@ class Config:
     """Channels, height, width."""
     n_classes: int = 0
     """Classes; taken from labelled data, 0 trains without labels."""
-    z_dim: int = 32
+    z_dim: int = 16
     """Numbers in a latent."""
     c_dim: int = 32
     """Numbers in the learned vector of a class."""

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
+from ganloom.baselines import BASELINES
 from ganloom.cli.parse import parse
 from ganloom.cli.say import table
-from ganloom.recipes import BASELINES, LISTED, RECIPES
+from ganloom.recipes import LISTED, RECIPES
 
 
 @dataclasses.dataclass(frozen=True)
