@@ -65,7 +65,7 @@ def test_one_table_of_all_models(data: str, tmp_path: Path) -> None:
     assert "bits_per_dim" in found.rows[1].values and "bits_per_dim" not in found.rows[0].values
     assert found.rows[1].levels == 256
     text = "\n".join(found.lines())
-    for words in ("real (other half)", "noise", "kimg seen", "ended healthy", "bits a dimension", "threads"):
+    for words in ("real (other half)", "noise", "kimg seen", "ended", "bits a dimension", "threads"):
         assert words in text
     kept = json.loads((out / "compare.json").read_text())
     assert [row["model"] for row in kept["rows"]] == ["default", "vae"] and kept["plan"]["budget"] == 0.4
@@ -140,8 +140,8 @@ def test_a_training_that_breaks_is_a_row(data: str, tmp_path: Path, monkeypatch:
     found = compare_under_budget(plan, tmp_path / "out", stream=io.StringIO())
     assert [row.ended for row in found.rows] == ["nan", "healthy"] and not found.rows[0].values
     assert found.winners() == {} or set(found.winners().values()) <= {"gan"}
-    line = next(line for line in found.lines() if line.startswith("ended healthy"))
-    assert line.split()[2:4] == ["nan", "yes"]
+    line = next(line for line in found.lines() if line.startswith("ended"))
+    assert line.split()[1:3] == ["nan", "healthy"]
     assert compare_under_budget(plan, tmp_path / "out", stream=io.StringIO()).rows[0].ended == "nan", "not tried again"
 
 
@@ -168,6 +168,17 @@ def test_winners_stand_apart() -> None:
     assert found(*many, *(row("b", s, coverage_x5=Value(v)) for s, v in ((0, 0.7), (1, 0.9)))) == {"coverage_x5": "b"}
     assert found(*many, *(row("b", s, coverage_x5=Value(v)) for s, v in ((0, 0.5), (1, 0.9)))) == {}
     assert found(row("a", bits_per_dim=Value(3, 2.9, 3.1)), row("b", bits_per_dim=Value(2, 1.9, 2.1))) == {}
+
+
+def test_a_lost_class_is_said() -> None:
+    assert (
+        row("a", least_class=Value(0.05)).state == "classes lost"
+        and row("a", least_class=Value(0.5)).state == "healthy"
+    )
+    broken = Row("a", 0, "gan", "a", "nan", 1.0, 1.0, values={"least_class": Value(0.0)})
+    assert broken.state == "nan" and row("a").state == "healthy"
+    said = Budgeted({"budget": 10.0, "features": ""}, [row("a", least_class=Value(0.05))], "here").lines()
+    assert any("0.1 of its real share" in line for line in said)
 
 
 def test_rows_survive_json() -> None:

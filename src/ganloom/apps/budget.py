@@ -263,6 +263,7 @@ def _measured(plan: Plan, name: str, seed: int, run: Run, opened: Any, told: "_T
         protocols=found.protocols, levels=int(getattr(gan.cfg, "levels", 0)),
         machine=f"{machine.name(str(gan.device))}, {torch.get_num_threads()} threads",
         cores=float(Folder(run.path).read("run.json").get("cores", 0.0)), torch=versions()["torch"],
+        warnings=list(found.warnings),
     )  # fmt: skip
 
 

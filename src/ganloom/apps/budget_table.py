@@ -24,6 +24,9 @@ OWN = {
 }
 """Figures that are no distance: what they are called, and which way is better (0: neither)."""
 
+LOST = 0.1
+"""A class with less than this of its real share counts as lost."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -35,7 +38,7 @@ class Row:
     """gan or baseline."""
     run: str
     ended: str
-    """healthy, or what broke it."""
+    """healthy, or what broke training."""
     seconds: float
     """Of training."""
     kimg: float
@@ -51,6 +54,13 @@ class Row:
     cores: float = 0.0
     """Processor time over time while it trained: below the number of threads where the machine was shared."""
     torch: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def state(self) -> str:
+        """healthy, what broke training, or that classes are lost: one has under ``LOST`` of its real share."""
+        least = self.values.get("least_class")
+        return "classes lost" if self.ended == "healthy" and least is not None and least.value < LOST else self.ended
 
     @property
     def speed(self) -> float:
@@ -128,7 +138,7 @@ class Budgeted:
             ("cores it had", lambda row: f"{row.cores:.2f}"),
             ("parameters that sample", lambda row: f"{row.generator / 1e6:.2f} M"),
             ("parameters, all", lambda row: f"{row.parameters / 1e6:.2f} M"),
-            ("ended healthy", lambda row: "yes" if row.ended == "healthy" else row.ended),
+            ("ended", lambda row: row.state),
         ]
         for words, say in counts:
             table.append([words, *(_said([say(row) for row in rows]) for rows in models.values()), *blank])
@@ -172,6 +182,11 @@ class Budgeted:
             notes.append(
                 f"bits a dimension of the same real pictures: {'; '.join(bits.values())}; the others have no likelihood"
             )
+        if any("least_class" in row.values for row in self.rows):
+            notes.append(
+                f"classes as the feature net names them; one with under {LOST:g} of its real share counts as lost"
+            )
+        notes += [f"{row.model}, seed {row.seed}: {text}" for row in self.rows for text in row.warnings]
         notes.append(
             f"training under one clock of {duration(self.plan['budget'])} a model, averaged weights; {self.where}"
         )

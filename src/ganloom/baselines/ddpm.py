@@ -22,6 +22,7 @@ their divergence, and the training loss is none.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -234,15 +235,24 @@ class EDM(GAN):
         levels = torch.linspace(high, low, steps, dtype=torch.float64).pow(self.cfg.rho)
         return torch.cat([levels, levels.new_zeros(1)])
 
-    def sample(self, z: Tensor, c: Tensor | None = None, *, steps: int | None = None) -> Tensor:
-        """Pictures in [-1, 1] by algorithm 1; ``steps`` None: the config's."""
+    def sample(
+        self,
+        z: Tensor,
+        c: Tensor | None = None,
+        *,
+        steps: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Tensor:
+        """Pictures in [-1, 1] by algorithm 1; ``steps`` None: the config's. ``progress`` hears (steps done, steps)."""
         levels = self.levels(steps or self.cfg.sampler_steps).tolist()
         # In float64 as the authors do: at the last levels a rounding error of the picture is divided by s_min.
         x = z.view(len(z), *self.cfg.shape).to(torch.float32 if z.device.type == "mps" else torch.float64) * levels[0]
-        for now, then in zip(levels, levels[1:], strict=False):
+        for i, (now, then) in enumerate(zip(levels, levels[1:], strict=False)):
             slope = self._slope(x, now, c)
             moved = x + (then - now) * slope
             x = moved if then == 0 else x + (then - now) * (slope + self._slope(moved, then, c)) / 2
+            if progress:
+                progress(i + 1, len(levels) - 1)
         pictures: Tensor = x.clamp(-1, 1).float()
         return pictures
 
