@@ -63,7 +63,7 @@ def test_one_table_of_all_models(data: str, tmp_path: Path) -> None:
         assert row.values["ms_sample_1"].value > 0
         assert 0 < row.generator < row.parameters
     assert "bits_per_dim" in found.rows[1].values and "bits_per_dim" not in found.rows[0].values
-    assert found.rows[1].levels == 256
+    assert found.rows[1].levels == 256 and "vae at most (a bound), of 256 levels" in found.markdown()
     text = "\n".join(found.lines())
     for words in ("real (other half)", "noise", "kimg seen", "ended", "bits a dimension", "threads"):
         assert words in text

@@ -261,6 +261,7 @@ def _measured(plan: Plan, name: str, seed: int, run: Run, opened: Any, told: "_T
         **known, values=values, references={row: v for row, v in found.rows.items() if row != metrics.GENERATED},
         parameters=sum(p.numel() for p in gan.parameters()), generator=sum(p.numel() for p in gan.G.parameters()),
         protocols=found.protocols, levels=int(getattr(gan.cfg, "levels", 0)),
+        likelihood=str(getattr(gan, "likelihood", "")),
         machine=f"{machine.name(str(gan.device))}, {torch.get_num_threads()} threads",
         cores=float(Folder(run.path).read("run.json").get("cores", 0.0)), torch=versions()["torch"],
         warnings=list(found.warnings),

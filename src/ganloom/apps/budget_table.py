@@ -50,6 +50,8 @@ class Row:
     protocols: list[dict[str, Any]] = field(default_factory=list)
     levels: int = 0
     """Levels of the pictures that bits_per_dim is of."""
+    likelihood: str = ""
+    """What bits_per_dim is: exact, or a bound."""
     machine: str = ""
     cores: float = 0.0
     """Processor time over time while it trained: below the number of threads where the machine was shared."""
@@ -175,13 +177,11 @@ class Budgeted:
         ]
         notes = [*said, f"{spread}; * best beyond that"]
         bits = {
-            row.model: f"{row.model} {'at most' if row.model == 'vae' else 'exactly'}, of {row.levels} levels"
-            for row in self.rows if "bits_per_dim" in row.values
-        }  # fmt: skip
+            row.model: f"{row.model} {row.likelihood}, of {row.levels} levels" for row in self.rows if row.likelihood
+        }
         if bits:
-            notes.append(
-                f"bits a dimension of the same real pictures: {'; '.join(bits.values())}; the others have no likelihood"
-            )
+            said_of = "; ".join(bits.values())
+            notes.append(f"bits a dimension of the same real pictures: {said_of}; the others have no likelihood")
         if any("least_class" in row.values for row in self.rows):
             notes.append(
                 f"classes as the feature net names them; one with under {LOST:g} of its real share counts as lost"

@@ -174,6 +174,8 @@ def _spread(mixtures: int) -> tuple[Tensor, Tensor]:
 class Autoregressive(GAN):
     """Gated PixelCNN; G is the network."""
 
+    likelihood = "exactly"
+
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         self.G = PixelNet(cfg)

@@ -134,6 +134,7 @@ class VAE(GAN):
     """Variational autoencoder: encoder E, decoder G."""
 
     averaged = ("G", "E")
+    likelihood = "at most (a bound)"
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
