@@ -59,6 +59,14 @@ def test_samples_are_written(baseline: str, tmp_path: Path) -> None:
     assert len(write_samples(run.path, n=2, c="all").files) == 6
 
 
+@pytest.mark.parametrize("shape", [(1, 4, 4), (1, 5, 7), (3, 1, 9), (4, 17, 2)])
+@pytest.mark.parametrize("baseline", list(BASELINES))
+def test_odd_shapes(baseline: str, shape: tuple[int, ...]) -> None:
+    run = testing.trainer(baseline, shape)
+    run.train_step()
+    assert run.ema.generate(2).shape == (2, *shape)
+
+
 @pytest.mark.parametrize("baseline", list(BASELINES))
 def test_labels_are_heard(baseline: str) -> None:
     gan = testing.build(baseline)

@@ -102,7 +102,7 @@ def compare_under_budget(plan: Plan, out: str | Path, *, stream: TextIO | None =
             path = out / f"{name}-{seed}"
             row = _read(path / ROW)
             if row is None:
-                told.begin(name, seed)
+                told.begin(name, seed, _last(Run(path)).get("seconds", 0.0))
                 run = _trained(plan, name, seed, path, opened, told)
                 row = _measured(plan, name, seed, run, opened, told)
                 replace_file(path / ROW, (json.dumps(row.to_dict()) + "\n").encode())
@@ -304,12 +304,13 @@ class _Told:
         self.total, self.what, self.begun = len(plan.models) * plan.seeds, "", 0.0
         self.measured: list[float] = []
 
-    def begin(self, name: str, seed: int) -> None:
+    def begin(self, name: str, seed: int, spent: float) -> None:
+        """``spent``: what this model has trained already."""
         place = self.plan.models.index(name) + 1 + (seed - self.plan.seed) * len(self.plan.models)
         self.what, self.begun = f"[{place}/{self.total}] {name}, seed {seed}", time.monotonic()
         ahead = self.total - place + 1
         extra = sum(self.measured) / len(self.measured) if self.measured else 0.0
-        left = duration(ahead * (self.plan.budget + extra))
+        left = duration(ahead * (self.plan.budget + extra) - min(spent, self.plan.budget))
         more = "" if self.measured else " and the time to draw samples"
         self.say(f"about {left} left{more}; Ctrl-C stops, the same command goes on")
 
