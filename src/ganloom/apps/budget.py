@@ -179,7 +179,8 @@ def _trained(plan: Plan, name: str, seed: int, path: Path, opened: Any, told: "_
         if state and checkpoints_in(path / "checkpoints"):
             return resume(path, console=watch)
         if path.exists():  # killed before its first checkpoint: nothing to go on from
-            shutil.rmtree(path)
+            with Folder(path).lock():  # or another command is at work there
+                shutil.rmtree(path)
         return train(
             name, plan.data, path, console=watch, shape=plan.shape, seed=seed, total_kimg=ENDLESS, judge=0, grid=20
         )
