@@ -16,9 +16,9 @@ noise from which it is taken in steps. Training is plain regression, so nothing 
 costs tens of calls where a GAN takes one. Compare a GAN with it where somebody asks why not diffusion. Watch the loss
 only for faults: it says little of the pictures, and early ones are soft and misshapen.
 
-Departures from the paper: a small U-Net that works on patches of 2 x 2 pixels, with attention at its lowest level only;
-no augmentation, no dropout. No likelihood is printed: the exact one asks for an integral over hundreds of calls with
-their divergence, and the training loss is none.
+Departures from the paper: a small U-Net that works on patches of 2 x 2 pixels and has a learned map of its places at each
+of two levels, attention at the lower one only; sd 0.7 for pictures on black; no augmentation, no dropout. No likelihood is
+printed: the exact one asks for an integral over hundreds of calls with their divergence, and the training loss is none.
 """
 
 import math

@@ -9,7 +9,7 @@ scale a channel. A scale that is learned, and not set, is what balances the two 
 with Calibrated Decoders", Rybkin et al. 2020, arXiv:2006.13202); as the levels' masses sum to 1, the bound is one on the
 bits that the data's own 8-bit values cost, comparable with any other model of them.
 
-About: The oldest of the deep generative models still in use: an encoder, a decoder, one loss that falls steadily and one
+About: One of the oldest deep generative models still in use: an encoder, a decoder, one loss that falls steadily and one
 bound on the likelihood. It never collapses and covers its data, and its samples are blurred, for the decoder gives the
 middle of all pictures that fit a latent. Compare a GAN with it where somebody asks why not simply a VAE. Watch the KL
 term: near zero, the decoder has stopped listening to z. Since 2013 it has become the first stage of most latent models.
