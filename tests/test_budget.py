@@ -120,7 +120,8 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(data: str, tmp_pat
     plan = asked(data, "vae")
     killed = out / "vae-0"
     killed.mkdir(parents=True)
-    (out / "asked.json").write_text(json.dumps(budget._checked(plan)[0].kept))
+    checked, opened = budget._checked(plan)
+    (out / "asked.json").write_text(json.dumps(checked.kept(opened)))
     (killed / "run.json").write_text('{"state": "running"}')
     (killed / "config.json").write_text("{}")
     assert compare_under_budget(plan, out, stream=io.StringIO()).rows[0].ended == "healthy"

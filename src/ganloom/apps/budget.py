@@ -55,12 +55,11 @@ class Plan:
     features: Features | Sequence[Features] = "both"
     shape: tuple[int, int, int] | None = None
 
-    @property
-    def kept(self) -> dict[str, Any]:
+    def kept(self, data: datasets.Data) -> dict[str, Any]:
         """What must not change while a comparison goes on; models and seeds may be added."""
         return {
-            "data": self.data, "budget": self.budget, "n": self.n, "k": self.k, "features": str(self.features),
-            "shape": None if self.shape is None else list(self.shape),
+            "data": self.data, "fingerprint": data.fingerprint[:16], "budget": self.budget, "seed": self.seed, "n": self.n,
+            "k": self.k, "features": str(self.features), "shape": None if self.shape is None else list(self.shape),
         }  # fmt: skip
 
 
@@ -94,7 +93,7 @@ def compare_under_budget(plan: Plan, out: str | Path, *, stream: TextIO | None =
     """
     allocator.keep_freed_blocks()
     plan, opened, out = *_checked(plan), Path(out)
-    _claim(plan, out)
+    _claim(plan.kept(opened), out)
     told = _Told(plan, stream or sys.stderr)
     rows: list[Row] = []
     for seed in range(plan.seed, plan.seed + plan.seeds):
@@ -146,20 +145,20 @@ def _checked(plan: Plan) -> tuple[Plan, Any]:
     return replace(plan, models=names, shape=shape), opened
 
 
-def _claim(plan: Plan, out: Path) -> None:
+def _claim(kept: dict[str, Any], out: Path) -> None:
     """Make the folder, or see that it was made for the same comparison."""
     asked = out / "asked.json"
     if asked.exists():
         before = json.loads(asked.read_text(encoding="utf-8"))
-        differing = [name for name, value in plan.kept.items() if before.get(name) != value]
+        differing = [name for name, value in kept.items() if before.get(name) != value]
         if differing:
-            said = ", ".join(f"{name} {before.get(name)} and not {plan.kept[name]}" for name in differing)
+            said = ", ".join(f"{name} {before.get(name)} and not {kept[name]}" for name in differing)
             raise BadInput(f"{out} holds a comparison with {said}: choose another --out")
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"--out {out} is not an empty folder, and no comparison: choose another")
     out.mkdir(parents=True, exist_ok=True)
-    replace_file(asked, (json.dumps(plan.kept, indent=1) + "\n").encode())
+    replace_file(asked, (json.dumps(kept, indent=1) + "\n").encode())
 
 
 def _read(path: Path) -> Row | None:
