@@ -4,14 +4,17 @@ import itertools
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import ganloom
+import ganloom.data
 from ganloom import recipes, testing
 from ganloom.baselines import BASELINES, autoregressive, ddpm, vae
 from ganloom.baselines.likelihood import bits, discretised_logistic, quantise
 from ganloom.errors import BadInput
+from ganloom.trainer import TrainConfig, Trainer
 
 
 @pytest.mark.parametrize("check", list(testing.CHECKS))
@@ -80,6 +83,25 @@ def test_labels_are_heard(baseline: str) -> None:
     assert unlabelled.generate(2).shape == (2, 1, 16, 16)
     with pytest.raises(BadInput, match="without labels"):
         unlabelled.generate(2, c=1)
+
+
+@pytest.mark.parametrize("baseline", list(BASELINES))
+def test_each_learns_what_a_class_looks_like(baseline: str) -> None:
+    """Grey squares, a shade a class: after some steps the loss has fallen and each class is drawn in its own shade."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    shades = (40 + 85 * labels)[:, None, None, None] + rng.integers(-15, 16, (90, 8, 8, 1))
+    data = ganloom.data.open(shades.astype(np.uint8), labels=labels, shape=(1, 8, 8))
+    gan = testing.build(baseline, (1, 8, 8), batch_size=16)
+    run = Trainer(gan, data, TrainConfig(), ema_kimg=0.2)
+    losses = []
+    for _ in range(6):
+        for _ in range(40):
+            run.train_step()
+        losses.append(run.stats.collect()["G/loss"])
+    assert losses[-1] < 0.8 * losses[0], losses
+    means = [float(run.ema.generate(12, seed=0, c=c).mean()) for c in range(3)]
+    assert means[1] - means[0] > 0.3 and means[2] - means[1] > 0.3, means  # 0.67 in the data
 
 
 # ---------------------------------------------------------------------------------------------------------- likelihood
