@@ -22,6 +22,7 @@ PUBLIC = (
     "metrics",
     "apps",
     "weights",
+    "baselines",
     "testing.py",
     "images.py",
 )

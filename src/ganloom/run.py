@@ -289,7 +289,7 @@ def _name_of(recipe: Any, module: ModuleType | None, gan: GAN | None) -> str:
     if gan is not None:
         return type(gan).__name__
     assert module is not None
-    named = [name for name in recipes.RECIPES if recipes.RECIPES[name] is module]
+    named = [name for name, path in recipes.LISTED.paths.items() if path == module.__name__]
     return named[0] if named else module.__name__
 
 
@@ -304,9 +304,9 @@ def _build(module: ModuleType | None, cfg: Any, seed: int) -> GAN:
 
 def _gan_of(described: dict[str, Any], seed: int, path: Path) -> GAN:
     name = described.get("recipe", "")
-    if name not in recipes.RECIPES:
+    if name not in recipes.LISTED:
         raise BadInput(f'{path} was made by "{name}", a class of your own: pass gan= with a fresh model of it')
-    module = recipes.RECIPES[name]
+    module = recipes.LISTED[name]
     return _build(module, config.from_dict(module.Config, described["config"]), seed)
 
 

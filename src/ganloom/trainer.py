@@ -329,6 +329,11 @@ class Trainer:
         """Where the run ends, in images."""
         return math.inf if self.cfg.total_kimg is None else self.cfg.total_kimg * 1000
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training so far, the running tick's included; what observers take is none."""
+        return self.seconds + time.perf_counter() - self._tick_time
+
     def fit(self) -> str:
         """Train to ``total_kimg``; returns "finished", or the name of the signal that stopped it."""
         if self.cfg.micro_batch and self.gan.splits_by is None:
@@ -341,6 +346,7 @@ class Trainer:
         self._tick_nimg = self.nimg
         on_boundary = True
         self._notify("on_start")
+        self._tick_time = time.perf_counter()  # what observers took before the first step is no training time either
         try:
             while self.nimg < self.total_nimg and not self.stop_requested:
                 before = self.nimg

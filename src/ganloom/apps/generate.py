@@ -1,6 +1,8 @@
 """Samples of a trained model as files: single pictures, a grid, and per class."""
 
 import inspect
+import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,10 @@ from ganloom.device import choose_device
 from ganloom.errors import BadInput, did_you_mean
 from ganloom.folder import Folder
 from ganloom.gan import GAN
+from ganloom.metrics import Clock
 from ganloom.run import load
+
+BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,9 @@ def write_samples(
     names = Folder(path).read("config.json").get("classes")
     labels, words = _labels(gan, names, c, n)
     count = n if labels is None else len(labels)
-    x = gan.generate(count, seed=seed, c=labels, truncation=truncation, **more).cpu()
+    if "progress" in inspect.signature(gan.sample).parameters:  # one that makes pictures in many steps
+        more["progress"] = _Steps(math.ceil(count / BATCH))
+    x = gan.generate(count, seed=seed, c=labels, truncation=truncation, batch=BATCH, **more).cpu()
     folder = _folder(path, out, gan, n, seed, truncation, standing, c, checkpoint)
     if x.dim() == 2:
         return _write_points(folder, x)
@@ -71,6 +78,19 @@ def write_samples(
     grid = folder / "grid.png"
     images.save_png(images.grid(x, n if c == "all" and n <= 16 else None), grid)
     return Written(folder, grid, files)
+
+
+class _Steps:
+    """Hears how far each of several batches is, and says now and then on stderr how far all are."""
+
+    def __init__(self, batches: int) -> None:
+        self.batches, self.before, self.last = batches, 0, 0
+        self.clock = Clock(lambda line: print(line, file=sys.stderr, flush=True), every=2.0)
+
+    def __call__(self, done: int, total: int) -> None:
+        self.before += self.last if done == 1 else 0
+        self.last = done
+        self.clock("steps of sampling", self.before + done, total * self.batches)
 
 
 def _labels(gan: GAN, names: list[str] | None, c: str | int | None, n: int) -> tuple[Tensor | None, list[str] | None]:

@@ -86,7 +86,7 @@ def _arguments(name: str, module: Any) -> type:
         ],
         frozen=True,
     )
-    others = ", ".join(recipes.RECIPES)
+    others = ", ".join(recipes.LISTED)
     made.__doc__ = (
         f"Train {name}: {described} Recipes: {others}. --help after a recipe's name shows that recipe's flags."
     )
@@ -96,7 +96,7 @@ def _arguments(name: str, module: Any) -> type:
 def _with_recipe(argv: list[str]) -> list[str]:
     """`ganloom train DIR`: a first word that is data and no recipe is trained by the default recipe."""
     first = argv[0] if argv else ""
-    if first and not first.startswith("-") and first.lower().replace("_", "-") not in recipes.RECIPES:
+    if first and not first.startswith("-") and first.lower().replace("_", "-") not in recipes.LISTED:
         if os.path.exists(first) or os.sep in first or first.split(":")[0] in datasets.BUILTIN:
             return ["default", *argv]
     return argv
@@ -106,6 +106,6 @@ def _recipe_in(argv: list[str]) -> str:
     if argv and not argv[0].startswith("-"):
         return argv[0]
     for before, word in zip(argv, argv[1:], strict=False):
-        if word in recipes.RECIPES and (not before.startswith("--") or "=" in before or before in ("--flip", "--json")):
+        if word in recipes.LISTED and (not before.startswith("--") or "=" in before or before in ("--flip", "--json")):
             return word
     return "default"
