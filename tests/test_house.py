@@ -33,6 +33,9 @@ ALLOWED: dict[str, set[str]] = {
     "observers": {"errors", "images", "report", "stats", "metrics"},
     "trainer": BASE | {"gan", "guard", "optim", "processes", "stats"},
     "judge": {"metrics", "observers"},
+    "doctor": {"errors"},
+    "probing": BASE | {"compose", "doctor", "gan", "metrics", "optim"},
+    "watching": BASE | {"compose", "doctor", "observers", "probing", "report"},
     "folder": {"errors", "checkpoint", "__init__"},
     "session": {"errors", "checkpoint", "folder", "guard", "trainer"},
 }  # fmt: skip

@@ -26,9 +26,10 @@ from ganloom.randomness import key
 from ganloom.session import STOPPED, Session
 from ganloom.stabilisers import Stabilise
 from ganloom.trainer import TrainConfig, Trainer, load_strict
+from ganloom.watching import Doctor
 
 FORMAT = 1
-DATA_OPTIONS = ("fit", "flip", "labels")
+DATA_OPTIONS = ("fit", "flip", "labels", "held_out")
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def train(
     ``recipe``: a name of ``RECIPES``, a recipe's Config, or a GAN of your own. ``data``: whatever ``ganloom.data.open``
     takes. ``out``: the run folder, new; None: runs/RECIPE-DATA-NN. ``options``: fields of TrainConfig (total_kimg, seed,
     device ...), of the recipe's Config (z_dim ...), of ``Stabilise`` (instance_noise, pack ...), or ``fit``, ``flip``,
-    ``labels`` of the data. Raises BadInput on what cannot be used; KeyboardInterrupt after Ctrl-C, with everything saved.
+    ``labels``, ``held_out`` (a share that training never draws) of the data. Raises BadInput on what cannot be used; KeyboardInterrupt after Ctrl-C, with everything saved.
     """
     allocator.keep_freed_blocks()
     made = _prepare(recipe, data, options)
@@ -149,6 +150,10 @@ def _go(
             if isinstance(to, Console):
                 to.title = _title(folder, gan, data, cfg)
         watching: list[Observer] = [Guarded(judge), Guarded(Grids(n=cfg.grid)), Jsonl(), console, logged]
+        if cfg.doctor:
+            watching.insert(
+                1, Guarded(Doctor(held=_held_out(data, folder.path), seed=cfg.seed))
+            )  # its figures go into the row
         watching += [Guarded(observer) for observer in observers] + [report]
         half_life = float(getattr(gan.cfg, "ema_kimg", 10.0))
         trainer = Trainer(gan, data, cfg, watching, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=half_life)
@@ -161,6 +166,10 @@ def _go(
                     f"{folder.path} is already at {trainer.nimg / 1000:g} kimg of {cfg.total_kimg:g}: "
                     f"give --total-kimg a larger number to go on"
                 )
+        elif data.held is not None:
+            trainer.event(
+                "held out", f"{len(data.held)} of the data are held out for the doctor: training never draws them"
+            )
         for text in warnings:
             trainer.event("warning", text)
         reason = session.fit()
@@ -344,7 +353,24 @@ def _open_data(
         shape = options["shape"]
     default = getattr(cfg, "shape", (3, 64, 64))
     size = int(default[1]) if len(default) == 3 else 28
-    return datasets.open(data, shape=None if shape is None else tuple(shape), default_size=size, **extra)
+    part = extra.get("held_out") or 0.0
+    extra = {name: value for name, value in extra.items() if name != "held_out"}
+    opened = datasets.open(data, shape=None if shape is None else tuple(shape), default_size=size, **extra)
+    if not part:
+        return opened
+    if not 0 < part < 1:
+        raise BadInput(f"--held-out is a share of the data below 1, got {part}")
+    kept, held = opened.split(1.0 - part)
+    kept.held = held
+    return kept
+
+
+def _held_out(data: Any, run: Path) -> Any:
+    """What training never draws: a held-out share, or the other half of data that were split; None where there is none."""
+    if data.held is not None:
+        return data.held
+    kept = run / "held.npz"
+    return datasets.open(str(kept)) if kept.exists() else datasets.other_half(data)
 
 
 def _fit_to_data(given: Any, data: Any, options: dict[str, Any]) -> Any:
@@ -378,6 +404,8 @@ def _describe(folder: Folder, made: _Made, cfg: TrainConfig) -> None:
     source = data.source
     if source.get("source") is None:  # arrays of this process: the run keeps its own copy
         data.save(folder.path / "data.npz")
+        if data.held is not None:
+            data.held.save(folder.path / "held.npz")
         source = {"source": "data.npz", "in_run": True, "flip": data.flip}
     plain = config.to_dict(gan.cfg) if dataclasses.is_dataclass(gan.cfg) else {}
     folder.write(

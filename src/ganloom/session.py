@@ -107,9 +107,9 @@ class Session:
         self.trainer.load_state(loaded.tensors, loaded.state)
         return True
 
-    def _event(self, kind: str, text: str) -> None:
+    def _event(self, kind: str, text: str, more: dict[str, Any] | None = None) -> None:
         with contextlib.suppress(OSError):
-            self.folder.event(kind, text, self.trainer.nimg / 1000)
+            self.folder.event(kind, text, self.trainer.nimg / 1000, more)
         if kind in ("warning", "nan"):
             print(f"{kind}: {text}", file=sys.stderr)
 
