@@ -35,7 +35,8 @@ ALLOWED: dict[str, set[str]] = {
     "judge": {"metrics", "observers"},
     "doctor": {"errors"},
     "probing": BASE | {"compose", "doctor", "gan", "metrics", "optim"},
-    "watching": BASE | {"compose", "doctor", "observers", "probing", "report"},
+    "watching": BASE | {"checkpoint", "compose", "doctor", "observers", "probing", "report"},
+    "healing": {"checkpoint", "doctor", "folder", "watching"},
     "folder": {"errors", "checkpoint", "__init__"},
     "session": {"errors", "checkpoint", "folder", "guard", "trainer"},
 }  # fmt: skip

@@ -254,6 +254,25 @@ def _operations(call: Any) -> float:
     return float(counter.get_total_flops())
 
 
+def sizes(gan: Any, trained: set[str]) -> Figures:
+    """Root mean square of each trained network's matrices."""
+    found = {}
+    for net in sorted(trained):
+        matrices = [p.detach() for p in optim.find(gan, net).parameters() if p.dim() > 1]
+        if matrices:
+            found[net] = st.rms(matrices)
+    return found
+
+
+def updates(phases: list[Any]) -> dict[str, int]:
+    """Updates a step of each network, by its first phase that comes each step."""
+    found: dict[str, int] = {}
+    for phase in phases:
+        if phase.lazy == 1:
+            found.setdefault(phase.net.split()[0].split(".")[0], phase.repeat)
+    return found
+
+
 def usual_rates(gan: Any) -> Figures:
     """The recipe's own learning rates by network, where it has a config with defaults."""
     try:
@@ -281,8 +300,7 @@ def _called(draw: Any, n: int) -> Any:
 
 
 def _fakes(gan: Any, n: int, c: Tensor | None, batch: int) -> Tensor | None:
-    """What D is trained on: G in its training mode, in batches."""
-    gan.train()
+    """What D is trained on: G in the mode in which it trains, in batches."""
     found = []
     for start in range(0, n, batch):
         rows = slice(start, min(n, start + batch))
@@ -299,7 +317,6 @@ def _logits(gan: Any, x: Tensor, c: Tensor | None, batch: int) -> Tensor | None:
     """D's logits (N,) as float64 on the CPU, in its training mode; None of a D that answers otherwise."""
     found = []
     x = x.to(gan.device)
-    gan.D.train()
     for start in range(0, len(x) // batch * batch or len(x), batch):  # whole batches, as D is used to
         rows = slice(start, start + batch)
         args = () if c is None else (c[rows].to(gan.device),)
@@ -312,7 +329,11 @@ def _logits(gan: Any, x: Tensor, c: Tensor | None, batch: int) -> Tensor | None:
                 logits = logits_of(gan.D(x[rows]))
             except Exception:
                 return None
-        if not isinstance(logits, Tensor) or len(logits) != len(x[rows]) or logits.dim() > 2 and logits.numel() > 4096:
+        if (
+            not isinstance(logits, Tensor)
+            or len(logits) != len(x[rows])
+            or (logits.dim() > 2 and logits.numel() > 4096)
+        ):
             return None
         found.append(logits.reshape(len(logits), -1).double().mean(1).cpu())
     return torch.cat(found)

@@ -19,6 +19,8 @@ from ganloom.device import choose_device, choose_precision
 from ganloom.errors import BadInput, did_you_mean
 from ganloom.folder import Folder, next_name, versions
 from ganloom.gan import GAN
+from ganloom.guard import NonFinite
+from ganloom.healing import heal
 from ganloom.judge import Judge
 from ganloom.lint import lint, refuse
 from ganloom.observers import Console, Grids, Guarded, Jsonl, Observer, Report
@@ -26,7 +28,7 @@ from ganloom.randomness import key
 from ganloom.session import STOPPED, Session
 from ganloom.stabilisers import Stabilise
 from ganloom.trainer import TrainConfig, Trainer, load_strict
-from ganloom.watching import Doctor
+from ganloom.watching import HEAL, Doctor, curable
 
 FORMAT = 1
 DATA_OPTIONS = ("fit", "flip", "labels", "held_out")
@@ -74,7 +76,8 @@ def train(
     ``recipe``: a name of ``RECIPES``, a recipe's Config, or a GAN of your own. ``data``: whatever ``ganloom.data.open``
     takes. ``out``: the run folder, new; None: runs/RECIPE-DATA-NN. ``options``: fields of TrainConfig (total_kimg, seed,
     device ...), of the recipe's Config (z_dim ...), of ``Stabilise`` (instance_noise, pack ...), or ``fit``, ``flip``,
-    ``labels``, ``held_out`` (a share that training never draws) of the data. Raises BadInput on what cannot be used; KeyboardInterrupt after Ctrl-C, with everything saved.
+    ``labels``, ``held_out`` (a share that training never draws) of the data. Raises BadInput on what cannot be used;
+    KeyboardInterrupt after Ctrl-C, with everything saved.
     """
     allocator.keep_freed_blocks()
     made = _prepare(recipe, data, options)
@@ -82,6 +85,13 @@ def train(
     cfg = dataclasses.replace(cfg, device=choose_device(cfg.device))
     if cfg.total_kimg is None:
         cfg = dataclasses.replace(cfg, total_kimg=float(getattr(made.module, "KIMG", 200.0)))
+    if cfg.heal and (made.module is None or not cfg.doctor):
+        why = (
+            "needs the doctor"
+            if made.module is not None
+            else "changes a recipe's settings, and this GAN is one of your own"
+        )
+        raise BadInput(f"--heal {why}: leave it out")
     warnings = refuse(lint(gan, made.data, cfg))
     cfg = dataclasses.replace(cfg, precision=choose_precision(cfg.precision, cfg.device, gan))
     folder = Folder(Path(out) if out is not None else next_name(Path("runs"), made.name, made.data.name))
@@ -141,6 +151,39 @@ def _go(
     resume: bool,
     warnings: Sequence[str] = (),
 ) -> Run:
+    """Train until it ends; a run that heals goes on from its last healthy checkpoint with one setting changed."""
+    while True:
+        doctor = Doctor(held=held_out(data, folder.path), seed=cfg.seed) if cfg.doctor else None
+        try:
+            run = _train(folder, gan, data, cfg, observers, console, doctor, resume=resume, warnings=warnings)
+            if run.reason != HEAL:
+                return run
+        except NonFinite:
+            if doctor is None or doctor.heals_left < 1 or not curable(doctor.findings):
+                raise
+        assert doctor is not None
+        finding = curable(doctor.findings)
+        assert finding is not None
+        text = heal(folder, finding)
+        described = folder.read("config.json")
+        folder.event("heal", text, checkpoint.load(folder.checkpoints).state["nimg"] / 1000)
+        print(f"heal: {text}", file=sys.stderr)
+        gan, resume, warnings = _composed(_gan_of(described, cfg.seed, folder.path), described, cfg.seed), True, ()
+
+
+def _train(
+    folder: Folder,
+    gan: GAN,
+    data: Any,
+    cfg: TrainConfig,
+    observers: Sequence[Observer],
+    console: Observer | None,
+    doctor: Doctor | None,
+    *,
+    resume: bool,
+    warnings: Sequence[str] = (),
+) -> Run:
+    """One session."""
     judge, report = Judge(cfg.judge, cfg.seed), Guarded(Report())
     console = Console() if console is None else console
     log = open(folder.path / "log.txt", "a", encoding="utf-8")
@@ -152,7 +195,7 @@ def _go(
         watching: list[Observer] = [Guarded(judge), Guarded(Grids(n=cfg.grid)), Jsonl(), console, logged]
         if cfg.doctor:
             watching.insert(
-                1, Guarded(Doctor(held=_held_out(data, folder.path), seed=cfg.seed))
+                1, Guarded(Doctor(held=held_out(data, folder.path), seed=cfg.seed))
             )  # its figures go into the row
         watching += [Guarded(observer) for observer in observers] + [report]
         half_life = float(getattr(gan.cfg, "ema_kimg", 10.0))
@@ -365,7 +408,14 @@ def _open_data(
     return kept
 
 
-def _held_out(data: Any, run: Path) -> Any:
+def reopen(folder: Folder, described: dict[str, Any]) -> tuple[GAN, Any, TrainConfig]:
+    """A fresh model, the open data and the settings of a run."""
+    cfg = config.from_dict(TrainConfig, described["train"], "train")
+    gan = _composed(_gan_of(described, cfg.seed, folder.path), described, cfg.seed)
+    return gan, _reopen_data(described, None, folder.path), cfg
+
+
+def held_out(data: Any, run: Path) -> Any:
     """What training never draws: a held-out share, or the other half of data that were split; None where there is none."""
     if data.held is not None:
         return data.held

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from ganloom import probing
+from ganloom import checkpoint, probing
 from ganloom.compose import parts_of
 from ganloom.config import replace
-from ganloom.doctor import Facts, Finding, examine, light, sentence
+from ganloom.doctor import RED, Facts, Finding, examine, light, sentence
 from ganloom.doctor.symptoms import LOOK
 from ganloom.observers import Observer, Row
 from ganloom.report.figures import kimg as said_kimg
@@ -24,6 +24,8 @@ FILE = "doctor.json"
 """What the doctor knows of a run: its facts, how often it probes, the findings at its end."""
 SHARE = 0.02
 """Of the training's cost that probes may take by the model; it is off by less than half, and 3 % is promised."""
+HEAL, PLATEAU = "heal", "plateau"
+"""Why the doctor asks a trainer to stop."""
 PENALTIES = ("gamma", "gp_weight")
 """Fields of a config that weigh a penalty on D's gradient."""
 
@@ -58,10 +60,14 @@ class Doctor(Observer):
         self.every = 1
         """Ticks from probe to probe."""
         self._probe: probing.Probe | None = None
+        self.heals_left = 0
+        """How many times a finding may still ask for the run to stop and heal."""
 
     def on_start(self, trainer: Any) -> None:
         described = _read(trainer, "config.json")
-        self.facts = facts_of(trainer, described)
+        known = _read(trainer, FILE).get("facts", {}).get("sizes", {})
+        sizes = probing.sizes(trainer.gan, probing.nets_trained(trainer)) if trainer.nimg == 0 else known
+        self.facts = dataclasses.replace(facts_of(trainer, described), sizes=sizes)
         for n in (self.n, self.n // 2):  # fewer samples where a probe would otherwise be rare
             n = min(n, len(trainer.data))
             if n < FEWEST:
@@ -71,6 +77,7 @@ class Doctor(Observer):
             self.every = max(1, math.ceil(look / (self.share * train * trainer.cfg.kimg_per_tick)))
             if self.every <= OFTEN:
                 break
+        self.heals_left = trainer.cfg.heal - len(_read(trainer, FILE).get("heals", []))
         self.rows = _rows(trainer)
         self.findings = examine(self.rows, self.facts)
         self._write(trainer)
@@ -87,6 +94,33 @@ class Doctor(Observer):
         looked = any(name.startswith(LOOK) for r in self.rows for name in r)
         row |= {"light": light(self.findings), "doctor": sentence(self.findings, looked)}
         _tell(trainer, before, self.findings)
+        if trainer.checkpoint_due and looked and light(examine(self.rows, self.facts, once=True)) != RED:
+            self.on_healthy(trainer)
+        if self.heals_left > 0 and curable(self.findings) and not trainer.stop_requested:
+            trainer.stop_requested = HEAL
+        self._plateau(trainer)
+
+    def _plateau(self, trainer: Any) -> None:
+        """Ask for the end where the best judgement is too long ago."""
+        patience = trainer.cfg.stop_on_plateau
+        judged = [
+            (v, r["kimg"]) for r in self.rows for n, v in r.items() if n.startswith("fd") and isinstance(v, float)
+        ]
+        if patience is None or not judged or trainer.stop_requested:
+            return
+        best, at = min(judged)
+        if judged[-1][1] == self.rows[-1]["kimg"] and judged[-1][1] - at >= patience:
+            trainer.event(
+                "plateau", f"the best distance, {best:.4g}, was at {said_kimg(at)} kimg, {patience:g} kimg ago"
+            )
+            trainer.stop_requested = PLATEAU
+
+    def on_healthy(self, trainer: Any) -> None:
+        """The checkpoint that follows this tick is healthy: remember its name."""
+        if self.heals_left > 0 and trainer.run_dir is not None:
+            checkpoint.replace_file(
+                Path(trainer.run_dir) / "checkpoints" / "healthy", checkpoint.name_of(trainer.nimg).encode()
+            )
 
     def on_end(self, trainer: Any, reason: str) -> None:
         if reason == "nan":
@@ -104,6 +138,11 @@ class Doctor(Observer):
         temporary = target.with_name(f".{FILE}.tmp")
         temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")
         temporary.replace(target)
+
+
+def curable(findings: list[Finding]) -> Finding | None:
+    """The first red finding that a setting may mend."""
+    return next((f for f in findings if f.severity == RED and f.change), None)
 
 
 def _tell(trainer: Any, before: list[Finding], now: list[Finding]) -> None:
@@ -164,6 +203,7 @@ def facts_of(trainer: Any, described: dict[str, Any]) -> Facts:
         augmented=augmented,
         bounded=data.kind == "images",
         rates=probing.usual_rates(gan),
+        updates=probing.updates(trainer.phases),
         penalty=field,
         penalty_now=_weight(gan, field) if field else None,
         penalty_usual=_usual_weight(gan, field) if field else None,

@@ -16,7 +16,6 @@ from ganloom.run import train
 from ganloom.stabilisers import Stabilise
 from ganloom.trainer import TrainConfig
 
-
 SWITCHES = ("--flip", "--json", "--doctor", "--no-doctor")
 """Flags without a value, after which a recipe's name may stand."""
 

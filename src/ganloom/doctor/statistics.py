@@ -5,6 +5,7 @@ None of them trains or needs more than a few hundred samples. d is a distance in
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -180,13 +181,15 @@ def stride(optimizer: torch.optim.Optimizer, weights: set[int], grad_norm: float
     return math.sqrt(steps / sizes) if sizes > 0 else math.nan
 
 
-def _moved(optimizer: torch.optim.Optimizer, group: dict[str, object], p: Tensor, grad_norm: float) -> float | None:
+def _moved(optimizer: torch.optim.Optimizer, group: dict[str, Any], p: Tensor, grad_norm: float) -> float | None:
     """The sum of squares of the last step of one tensor."""
-    lr, state = float(group["lr"]), optimizer.state.get(p, {})  # type: ignore[arg-type]
+    lr, state = float(group["lr"]), dict(optimizer.state.get(p, {}))
     if "exp_avg" in state:
-        (b1, b2), eps, t = group["betas"], float(group["eps"]), float(state["step"])  # type: ignore[misc, arg-type]
-        m, v = state["exp_avg"].double() / (1 - b1**t), state["exp_avg_sq"].double() / (1 - b2**t)  # type: ignore[has-type]
-        return lr**2 * float((m / (v.sqrt() + eps)).square().sum())
+        t = float(state["step"])
+        b1, b2 = (float(beta) for beta in group["betas"])
+        m, v = state["exp_avg"].double() / (1 - b1**t), state["exp_avg_sq"].double() / (1 - b2**t)
+        size: Tensor = (m / (v.sqrt() + float(group["eps"]))).square().sum()
+        return lr**2 * float(size)
     if "square_avg" in state:
         return lr**2 * p.numel()
     if isinstance(optimizer, torch.optim.SGD) and not math.isnan(grad_norm):
