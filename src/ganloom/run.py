@@ -193,10 +193,8 @@ def _train(
             if isinstance(to, Console):
                 to.title = _title(folder, gan, data, cfg)
         watching: list[Observer] = [Guarded(judge), Guarded(Grids(n=cfg.grid)), Jsonl(), console, logged]
-        if cfg.doctor:
-            watching.insert(
-                1, Guarded(Doctor(held=held_out(data, folder.path), seed=cfg.seed))
-            )  # its figures go into the row
+        if doctor is not None:
+            watching.insert(1, Guarded(doctor))  # before the rows are written: its figures go into them
         watching += [Guarded(observer) for observer in observers] + [report]
         half_life = float(getattr(gan.cfg, "ema_kimg", 10.0))
         trainer = Trainer(gan, data, cfg, watching, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=half_life)

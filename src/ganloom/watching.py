@@ -94,6 +94,8 @@ class Doctor(Observer):
         looked = any(name.startswith(LOOK) for r in self.rows for name in r)
         row |= {"light": light(self.findings), "doctor": sentence(self.findings, looked)}
         _tell(trainer, before, self.findings)
+        if before != self.findings:
+            self._write(trainer)
         if trainer.checkpoint_due and looked and light(examine(self.rows, self.facts, once=True)) != RED:
             self.on_healthy(trainer)
         if self.heals_left > 0 and curable(self.findings) and not trainer.stop_requested:
@@ -140,9 +142,14 @@ class Doctor(Observer):
         temporary.replace(target)
 
 
+WORTH_HEALING = ("penalty off", "penalty too strong", "D memorises")
+"""Findings that are acted on already when they are yellow: causes whose harm comes later."""
+
+
 def curable(findings: list[Finding]) -> Finding | None:
-    """The first red finding that a setting may mend."""
-    return next((f for f in findings if f.severity == RED and f.change), None)
+    """The first finding that a setting may mend, a red one before others."""
+    some = [f for f in findings if f.change and (f.severity == RED or f.name in WORTH_HEALING)]
+    return next(iter(some), None)
 
 
 def _tell(trainer: Any, before: list[Finding], now: list[Finding]) -> None:

@@ -53,7 +53,7 @@ class Outcome:
     findings: tuple[str, ...]
     first: str
     right: bool
-    """The first finding names the fault; of a healthy run: none is red."""
+    """The first finding names the fault; of a healthy run: none is red; of one that may heal: none is red or names the fault."""
     ever: tuple[str, ...] = ()
     """Findings at any tick, also those that went again."""
     seconds: float = 0.0
@@ -107,7 +107,10 @@ def one(
     names = tuple(f["name"] for f in found)
     first = names[0] if names else ""
     reds = [f["name"] for f in found if f["severity"] == RED]
-    right = not reds if fault is None or heal else first in fault.named
+    if fault is None:
+        right = not reds
+    else:
+        right = not reds and not set(names) & set(fault.named) if heal else first in fault.named
     light = RED if reds else "yellow" if names else "green"
     seconds = time.perf_counter() - start
     return Outcome(
@@ -205,7 +208,7 @@ def table(outcomes: Sequence[Outcome], heal: int = 0) -> list[str]:
     well = [o for o in outcomes if not o.fault]
     lines = []
     if sick:
-        what = "ended without a red finding" if heal else "named first"
+        what = "ended healthy" if heal else "named first"
         lines.append(f"{'fault':<18}{what:<30}other answers")
         for name in dict.fromkeys(o.fault for o in sick):
             mine = [o for o in sick if o.fault == name]

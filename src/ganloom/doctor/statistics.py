@@ -189,10 +189,11 @@ def _moved(optimizer: torch.optim.Optimizer, group: dict[str, Any], p: Tensor, g
         b1, b2 = (float(beta) for beta in group["betas"])
         m, v = state["exp_avg"].double() / (1 - b1**t), state["exp_avg_sq"].double() / (1 - b2**t)
         size: Tensor = (m / (v.sqrt() + float(group["eps"]))).square().sum()
-        return lr**2 * float(size)
+        moved: float = float(size)
+        return lr * lr * moved
     if "square_avg" in state:
-        return lr**2 * p.numel()
+        return lr * lr * p.numel()
     if isinstance(optimizer, torch.optim.SGD) and not math.isnan(grad_norm):
-        total = sum(q.numel() for g in optimizer.param_groups for q in g["params"])
-        return (lr * grad_norm) ** 2 * p.numel() / max(total, 1)
+        total: int = sum(q.numel() for g in optimizer.param_groups for q in g["params"])
+        return lr * lr * grad_norm * grad_norm * p.numel() / max(total, 1)
     return None
