@@ -176,34 +176,36 @@ class Probe:
         if not isinstance(getattr(gan, "D", None), nn.Module):
             return found
         half = min(self.n // 2, len(self.train_picks))
-        picks = self.train_picks[:half]
         conditional = int(getattr(getattr(gan, "cfg", None), "n_classes", 0) or 0)
-        labels = None
-        if conditional:
-            if trainer.data.labels is None:
-                return found
-            labels = torch.as_tensor(trainer.data.labels)[picks].long()
-        batch = int(getattr(getattr(gan, "cfg", None), "batch_size", 64) or 64)
-        fake = _fakes(gan, half, labels, batch)
-        if fake is None:
+        if conditional and trainer.data.labels is None:
             return found
-        train = _logits(gan, trainer.data.get(picks), labels, batch)
-        made = _logits(gan, fake, labels, batch)
+        batch = int(getattr(getattr(gan, "cfg", None), "batch_size", 64) or 64)
+        # As training draws them, whatever a recipe's draw() does to them.
+        drawn = [gan.draw(trainer.data, randomness.Rng(self.seed, i, i * batch)) for i in range(-(-half // batch))]
+        x = torch.cat([b.x for b in drawn])[:half]
+        labels = torch.cat([b.c for b in drawn])[:half].long() if conditional and drawn[0].c is not None else None
+        fake = _fakes(gan, len(x), labels, batch)
+        train = _logits(gan, x, labels, batch)
+        made = None if fake is None else _logits(gan, fake, labels, batch)
         if train is None or made is None:
             return found
         found["D_real"], found["D_fake"] = train.mean().item(), made.mean().item()
         found["D_accuracy"], found["D_overlap"] = st.accuracy(train, made), st.overlap(train, made)
         found["D_spread"] = torch.cat([train, made]).std().item()
         if self.held is not None and len(self.held) >= half // 2:
-            picks = torch.arange(min(half, len(self.held)))
-            c = torch.as_tensor(self.held.labels)[picks].long() if conditional else None
-            held = _logits(gan, self.held.get(picks).to(trainer.device), c, batch)
-            if held is not None:
-                found["D_held"], found["memorised"] = held.mean().item(), st.memorised(train, held, made)
+            known = self._plain_logits(trainer, trainer.data, self.train_picks[:half], conditional, batch)
+            unseen = self._plain_logits(trainer, self.held, torch.arange(min(half, len(self.held))), conditional, batch)
+            if known is not None and unseen is not None:
+                found["D_held"], found["memorised"] = unseen.mean().item(), st.memorised(known, unseen, made)
         loss = getattr(gan, "loss", None)
         if hasattr(loss, "g") and hasattr(loss, "equilibrium"):
             found["pull"] = _pull(loss, train, made)
         return found
+
+    def _plain_logits(self, trainer: Any, data: Any, picks: Tensor, conditional: int, batch: int) -> Tensor | None:
+        """D's logits of rows as they are stored."""
+        c = torch.as_tensor(data.labels)[picks].long() if conditional else None
+        return _logits(trainer.gan, data.get(picks).to(trainer.device), c, batch)
 
     def _weights(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Size of each network's matrices, and how far a step moves them."""
@@ -270,6 +272,15 @@ def updates(phases: list[Any]) -> dict[str, int]:
     for phase in phases:
         if phase.lazy == 1:
             found.setdefault(phase.net.split()[0].split(".")[0], phase.repeat)
+    return found
+
+
+def rates(trainer: Any) -> Figures:
+    """The learning rate of each network before schedules."""
+    found: Figures = {}
+    for (net, _, _), optimizer in trainer.optimizers.items():
+        letter = net.split()[0].split(".")[0]
+        found[letter] = max(found.get(letter, 0.0), *(float(group["base_lr"]) for group in optimizer.param_groups))
     return found
 
 

@@ -78,6 +78,10 @@ class Doctor(Observer):
             if self.every <= OFTEN:
                 break
         self.heals_left = trainer.cfg.heal - len(_read(trainer, FILE).get("heals", []))
+        if self.heals_left > 0 and trainer.run_dir is not None:
+            folder = Path(trainer.run_dir) / "checkpoints"
+            if checkpoint.pointer(folder, "healthy") is None:  # the state before the first step has nothing wrong yet
+                self.on_healthy(trainer)
         self.rows = _rows(trainer)
         self.findings = examine(self.rows, self.facts)
         self._write(trainer)
@@ -210,6 +214,7 @@ def facts_of(trainer: Any, described: dict[str, Any]) -> Facts:
         augmented=augmented,
         bounded=data.kind == "images",
         rates=probing.usual_rates(gan),
+        lr=probing.rates(trainer),
         updates=probing.updates(trainer.phases),
         penalty=field,
         penalty_now=_weight(gan, field) if field else None,

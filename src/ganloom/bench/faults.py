@@ -115,24 +115,32 @@ def _stuck(kind: Kind, seed: int) -> dict[str, Any]:
     return {"draw": lambda self, data, rng: draw(self, data, Rng(seed, 0, 0))}
 
 
-SURE = 10.0
-
-
 def _perfect(kind: Kind, seed: int) -> dict[str, Any]:
-    """G's loss saturates; D has no penalty, was trained alone for the first 4 kimg, and its logits count tenfold, so that what
-    is left of G's gradient is below what Adam can bring back (Arjovsky & Bottou 2017, fig. 2, has D after 25 epochs)."""
-    phases = kind.phases
+    """G's loss saturates, D has no penalty, and reals and fakes differ in a row of pixels that G cannot change: supports that
+    do not meet, for which a perfect D exists (Arjovsky & Bottou 2017, arXiv:1701.04862, theorem 2.1)."""
+    phases, draw, sample = kind.phases, kind.draw, kind.sample
 
-    def late(self: GAN) -> Any:
-        main = [p for p in phases(self) if p.lazy == 1]
-        return [dataclasses.replace(p, kimg=(4.0, float("inf"))) if p.net == "G" else p for p in main]
+    def marked(x: Tensor, value: float) -> Tensor:
+        x = x.clone()
+        x[..., 0, :] = value
+        return x
 
-    sharp = dataclasses.replace(
-        losses.minimax,
-        d_formula=lambda real, fake: losses.minimax.d_formula(SURE * real, SURE * fake),
-        g_formula=lambda real, fake: losses.minimax.g_formula(None, SURE * fake),
-    )
-    return {"loss": sharp, "d_loss": Adversarial.d_loss, "phases": late}
+    def fakes(self: Any, n: int, batch: Any) -> tuple[Tensor, Tensor | None]:
+        x, c = Adversarial.fakes(self, n, batch)
+        return marked(x, -1.0), c
+
+    def drawn(self: GAN, data: Any, rng: Any) -> Any:
+        batch: Any = draw(self, data, rng)
+        return batch._replace(x=marked(batch.x, 1.0))
+
+    return {
+        "loss": losses.minimax,
+        "d_loss": Adversarial.d_loss,
+        "phases": lambda self: [p for p in phases(self) if p.lazy == 1],
+        "fakes": fakes,
+        "draw": drawn,
+        "sample": lambda self, z, c=None: marked(sample(self, z, c), -1.0),
+    }
 
 
 def _times(factor: float, *nets: str) -> Callable[[Any], dict[str, Any]]:
@@ -163,7 +171,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "perfect D",
-        "a saturating loss, D without a penalty and far ahead",
+        "a saturating loss, no penalty, and a row of pixels that gives fakes away",
         ("vanishing gradients", "D too strong"),
         patch=_perfect,
     ),

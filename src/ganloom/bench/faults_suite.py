@@ -28,8 +28,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "dragan": {"width": 16, "batch_size": 32},
 }
 """The recipes that faults are put into, as small as they still learn: with labels and without, a penalty each."""
-KIMG, TICK = 12.0, 1.0
-HEALTHY_KIMG, HEAL_KIMG = 16.0, 24.0
+KIMG, TICK = 16.0, 1.0
+HEAL_KIMG = 24.0
 TRAIN: dict[str, Any] = {
     "judge": 0,
     "grid": 16,
@@ -99,7 +99,7 @@ def one(
     shutil.rmtree(path, ignore_errors=True)
     data = faults.open_data(fault, (1, SIDE, SIDE), seed)
     inside = fault.inside(module, seed) if fault else contextlib.nullcontext()
-    length = kimg or (HEAL_KIMG if heal else KIMG if fault else HEALTHY_KIMG)
+    length = kimg or (HEAL_KIMG if heal else KIMG)
     with inside, contextlib.suppress(GanloomError), contextlib.redirect_stderr(_Nowhere()):
         train(recipe, data, path, console=Observer(), total_kimg=length, seed=seed, heal=heal, **TRAIN, **own)
     kept = json.loads((path / "doctor.json").read_text())

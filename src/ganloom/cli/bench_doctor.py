@@ -25,7 +25,7 @@ class Arguments:
     heal: int = 0
     """How often a run may heal; above 0 only faults that a setting can mend are run, and no healthy runs."""
     kimg: float | None = None
-    """Length of each run. None: 12 with a fault, 16 without, 24 where it may heal."""
+    """Length of each run. None: 16, or 24 where it may heal."""
     threads: int = 1
     """Threads of torch."""
     runs: str = "runs/faults"

@@ -27,6 +27,8 @@ class Facts:
     """Whether G's samples lie in [-1, 1] by its construction, as pictures do."""
     rates: Mapping[str, float] = field(default_factory=dict)
     """The recipe's own learning rates, by network."""
+    lr: Mapping[str, float] = field(default_factory=dict)
+    """The learning rates as the run began, by network."""
     sizes: Mapping[str, float] = field(default_factory=dict)
     """Root mean square of each network's matrices before the first step."""
     updates: Mapping[str, int] = field(default_factory=dict)

@@ -268,7 +268,7 @@ def _slower(case: Case, factor: float) -> dict[str, Any]:
     change = {}
     for net in ("D", "G"):
         rates, usual = case.past(f"{net}_lr"), case.facts.rates.get(net)
-        now = max(rates) if rates else usual
+        now = max(rates) if rates else case.facts.lr.get(net, usual)
         if now is not None:
             change[f"{net.lower()}_opt.lr"] = (
                 usual if usual is not None and now > 1.5 * usual else float(f"{now * factor:.2g}")
@@ -303,12 +303,14 @@ def vanishing(case: Case) -> Iterator[Finding]:
 
     Arjovsky & Bottou 2017 (arXiv:1701.04862), theorem 2.4: under a saturating loss G's gradient dies with D's error.
     """
-    pull, right = case.now("pull"), case.now("D_accuracy")
-    if pull < 0.05 and right > 0.95 and case.now("D_fake") < case.now("D_real"):
+    pull, right, loss = case.now("pull"), case.now("D_accuracy"), case.row("D/adv")
+    level = case.facts.equilibrium[0] if case.facts.equilibrium else math.nan
+    sure = (right > 0.95 and case.now("D_fake") < case.now("D_real")) or 0 < loss < 0.05 * level
+    if pull < 0.05 and sure:
         text = f"D is right in {right:.0%} and G's loss has {pull:.2g} of its slope left"
         change = {"instance_noise": 0.2, "noise_kimg": max(10.0, (case.facts.total_kimg or 100.0) / 2)}
         advice = f"take a loss that does not saturate, or blur what D sees: {case.advise(change)}"
-        figures = {"pull": pull, "D_accuracy": right, "D_loss": case.row("D/adv")}
+        figures = {"pull": pull, "D_accuracy": right, "D_loss": loss}
         yield Finding("vanishing gradients", RED, text, advice, _finite(figures), case.series("doctor/pull"), change)
 
 
@@ -360,7 +362,7 @@ def weak_d(case: Case) -> Iterator[Finding]:
     right, cover = case.now("D_accuracy"), case.past("coverage")
     total = case.facts.total_kimg or math.inf
     back = [r for r in case.looks if _number(r.get("kimg")) >= case.kimg - max(0.2 * total, 10.0)]
-    if len(back) < 5 or case.kimg < 0.4 * total or not cover or case.steps < 1000:
+    if len(back) < 3 or case.kimg < 0.4 * total or not cover or case.steps < 1000:
         return
     then = [_number(r.get(LOOK + "coverage")) for r in back]
     if 0.45 <= right <= 0.55 and max(then) < 0.1 and max(then[1:]) <= then[0] + 0.02:
