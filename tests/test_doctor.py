@@ -112,6 +112,9 @@ def test_pictures() -> None:
     board[..., ::2] = -1
     assert st.spectrum(board) == pytest.approx(1.0) and st.spectrum(smooth) < 0.1
     assert st.constant_channels(torch.stack([smooth[:, 0], torch.ones(4, 16, 16)], 1)) == [1]
+    channels = torch.randn(16, 8, 4, 4)
+    channels[:, :6] = 0.5
+    assert st.dead(channels) == 0.75 and st.dead(torch.zeros(16, 8)) == 1.0 and st.dead(torch.randn(16, 8)) == 0.0
     assert st.repeated(torch.stack([smooth[0], smooth[0], board[0], -board[0]])) == 0.25
 
 
@@ -191,6 +194,7 @@ SICK: dict[str, tuple[str, str, dict[str, Any]]] = {
     "lost": ("class missing", YELLOW, {"classes_lost": 1}),
     "c": ("c ignored", RED, {"c_agrees": 0.1}),
     "z": ("z ignored", RED, {"diversity_within": 0.01}),
+    "dead": ("dead channels", YELLOW, {"G_dead": 0.8}),
     "board": ("checkerboard", YELLOW, {"checker": 0.05}),
 }  # fmt: skip
 

@@ -99,7 +99,7 @@ class Probe:
         found: Figures = {}
         z = _called(trainer.gan.z, 64)
         if isinstance(z, Tensor) and z.is_floating_point() and len(z) == 64:
-            z = z.flatten(1).double().cpu()
+            z = z.flatten(1).cpu().double()
             found["z_sd"], found["z_size"] = z.std(0).mean().item(), z.square().mean().sqrt().item()
         c = _called(trainer.gan.c, 64 * max(1, self.classes)) if self.classes > 1 else None
         if isinstance(c, Tensor) and c.dim() == 1 and not c.is_floating_point():
@@ -146,7 +146,9 @@ class Probe:
         c = torch.arange(n) % conditional if conditional else None
         if conditional and self.labels is not None and conditional == self.classes:
             c = self.labels[torch.arange(n) % len(self.labels)]
-        fake = trainer.ema.generate(n, seed=self.seed + 1_000_003, c=c).cpu()
+        with _watched(getattr(trainer.ema, "G", None)) as dead:
+            fake = trainer.ema.generate(n, seed=self.seed + 1_000_003, c=c).cpu()
+        found["G_dead"] = max(dead, default=0.0)
         if fake.shape[1:] != self.real_x.shape[1:] or not bool(fake.isfinite().all()):
             return {"samples_bad": float(not bool(fake.isfinite().all()))}
         real = self.real[:n]
@@ -185,7 +187,9 @@ class Probe:
         x = torch.cat([b.x for b in drawn])[:half]
         labels = torch.cat([b.c for b in drawn])[:half].long() if conditional and drawn[0].c is not None else None
         fake = _fakes(gan, len(x), labels, batch)
-        train = _logits(gan, x, labels, batch)
+        with _watched(gan.D) as dead:
+            train = _logits(gan, x, labels, batch)
+        found["D_dead"] = max(dead, default=0.0)
         made = None if fake is None else _logits(gan, fake, labels, batch)
         if train is None or made is None:
             return found
@@ -346,7 +350,7 @@ def _logits(gan: Any, x: Tensor, c: Tensor | None, batch: int) -> Tensor | None:
             or (logits.dim() > 2 and logits.numel() > 4096)
         ):
             return None
-        found.append(logits.reshape(len(logits), -1).double().mean(1).cpu())
+        found.append(logits.reshape(len(logits), -1).float().mean(1).cpu().double())
     return torch.cat(found)
 
 
@@ -357,6 +361,30 @@ def _pull(loss: Any, real: Tensor, fake: Tensor) -> float:
         logits = fake[:n].clone().requires_grad_(True)
         (slope,) = torch.autograd.grad(loss.g(real[:n], logits), logits)
     return slope.abs().sum().item()
+
+
+LAYERS = (nn.ReLU, nn.LeakyReLU, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+"""Layers whose channels may be dead."""
+
+
+@contextlib.contextmanager
+def _watched(net: Any) -> Iterator[list[float]]:
+    """The share of dead channels of each layer in here, by the first batch that passes."""
+    found: dict[nn.Module, float] = {}
+    shares: list[float] = []
+
+    def hook(module: nn.Module, args: Any, out: Any) -> None:
+        if module not in found and isinstance(out, Tensor) and out.dim() in (2, 4) and min(out.shape[:2]) >= 8:
+            found[module] = st.dead(out)
+
+    modules = net.modules() if isinstance(net, nn.Module) else ()
+    handles = [m.register_forward_hook(hook) for m in modules if isinstance(m, LAYERS)]
+    try:
+        yield shares
+    finally:
+        shares += found.values()
+        for handle in handles:
+            handle.remove()
 
 
 @contextlib.contextmanager

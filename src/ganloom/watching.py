@@ -7,6 +7,7 @@ the uninterrupted one writes; findings are a function of the rows.
 import dataclasses
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,13 @@ class Doctor(Observer):
         self.every = 1
         """Ticks from probe to probe."""
         self._probe: probing.Probe | None = None
+        self.seconds = self.prepared = 0.0
+        """What the looks have cost so far, and what was made ready for them."""
         self.heals_left = 0
         """How many times a finding may still ask for the run to stop and heal."""
 
     def on_start(self, trainer: Any) -> None:
+        start = time.perf_counter()
         described = _read(trainer, "config.json")
         known = _read(trainer, FILE).get("facts", {}).get("sizes", {})
         sizes = probing.sizes(trainer.gan, probing.nets_trained(trainer)) if trainer.nimg == 0 else known
@@ -84,11 +88,18 @@ class Doctor(Observer):
                 self.on_healthy(trainer)
         self.rows = _rows(trainer)
         self.findings = examine(self.rows, self.facts)
+        self.prepared = time.perf_counter() - start
+        self.seconds = float(_read(trainer, FILE).get("seconds", 0.0)) if trainer.start_nimg else 0.0
         self._write(trainer)
 
     def on_tick(self, trainer: Any, row: Row) -> None:
         if row.get("partial"):
             return
+        start = time.perf_counter()
+        self._tick(trainer, row)
+        self.seconds += time.perf_counter() - start
+
+    def _tick(self, trainer: Any, row: Row) -> None:
         self.rows = [r for r in self.rows if r["nimg"] < row["nimg"]]
         tick = int(trainer.nimg // (trainer.cfg.kimg_per_tick * 1000))
         if self._probe is not None and due(tick, self.every):
@@ -140,6 +151,7 @@ class Doctor(Observer):
         kept = _read(trainer, FILE)
         found = [f.to_dict() for f in self.findings]
         kept |= {"facts": self.facts.to_dict(), "every": self.every, "findings": found, "ended": reason}
+        kept |= {"seconds": round(self.seconds, 3), "prepared": round(self.prepared, 3)}
         target = Path(trainer.run_dir) / FILE
         temporary = target.with_name(f".{FILE}.tmp")
         temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")

@@ -37,6 +37,8 @@ class Diagnosis:
     losses: dict[str, float]
     heals: list[dict[str, Any]]
     best: str | None
+    cost: tuple[float, float]
+    """Seconds of the doctor's ticks, and of training."""
     looked: str
     """"rows" of the training, its "checkpoint", or "nothing": too short a run."""
 
@@ -83,6 +85,10 @@ class Diagnosis:
         if shown:
             found.append(f"  figures: {', '.join(shown)}")
         found += [f"  healed: {h['finding']} by {h['change']}, back to {h['back_to']}" for h in self.heals]
+        if self.cost[1] > 0:
+            found.append(
+                f"  cost: {self.cost[0]:.2g} s of {self.cost[1]:.3g} s of training ({self.cost[0] / self.cost[1]:.1%})"
+            )
         if self.looked == "nothing":
             found.append("  the run is too short for a verdict: train longer")
         if self.best is not None:
@@ -128,7 +134,8 @@ def diagnose(run: str | Path, probe: bool = False) -> Diagnosis:
     }
     return Diagnosis(
         str(run), float(final.get("kimg", 0.0)), light(findings), findings, figures, facts.equilibrium, losses,
-        kept.get("heals", []), checkpoint.pointer(folder.checkpoints, "best"), looked,
+        kept.get("heals", []), checkpoint.pointer(folder.checkpoints, "best"),
+        (float(kept.get("seconds", 0.0)), float(final.get("seconds", 0.0))), looked,
     )  # fmt: skip
 
 

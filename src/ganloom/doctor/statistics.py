@@ -153,13 +153,20 @@ def repeated(x: Tensor) -> float:
     return 1 - len(torch.unique(x.flatten(1), dim=0)) / len(x)
 
 
+def dead(x: Tensor) -> float:
+    """Share of the channels of a layer's output (N, C, ...) that are the same number for all samples and places."""
+    rows = x.detach().transpose(0, 1).flatten(1).float()
+    spread = rows.std(1)
+    return (spread <= 1e-5 * spread.max().clamp_min(1e-12)).float().mean().item()
+
+
 # ---------------------------------------------------------------------------------------------------------------- weights
 
 
 def rms(values: Sequence[Tensor]) -> float:
     """Root mean square over all values of some tensors."""
     n = sum(v.numel() for v in values)
-    return math.sqrt(sum(float(v.double().square().sum()) for v in values) / n) if n else math.nan
+    return math.sqrt(sum(float(v.float().square().sum()) for v in values) / n) if n else math.nan
 
 
 def stride(optimizer: torch.optim.Optimizer, weights: set[int], grad_norm: float = math.nan) -> float:
@@ -177,7 +184,7 @@ def stride(optimizer: torch.optim.Optimizer, weights: set[int], grad_norm: float
             if moved is None:
                 continue
             steps += moved
-            sizes += float(p.detach().double().square().sum())
+            sizes += float(p.detach().float().square().sum())
     return math.sqrt(steps / sizes) if sizes > 0 else math.nan
 
 
@@ -187,7 +194,7 @@ def _moved(optimizer: torch.optim.Optimizer, group: dict[str, Any], p: Tensor, g
     if "exp_avg" in state:
         t = float(state["step"])
         b1, b2 = (float(beta) for beta in group["betas"])
-        m, v = state["exp_avg"].double() / (1 - b1**t), state["exp_avg_sq"].double() / (1 - b2**t)
+        m, v = state["exp_avg"].float() / (1 - b1**t), state["exp_avg_sq"].float() / (1 - b2**t)
         size: Tensor = (m / (v.sqrt() + float(group["eps"]))).square().sum()
         moved: float = float(size)
         return lr * lr * moved
