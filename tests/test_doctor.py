@@ -2,8 +2,10 @@
 
 import contextlib
 import dataclasses
+import io
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,11 @@ from ganloom.cli import main
 from ganloom.doctor import GREEN, RED, YELLOW, Facts, Finding, command, examine, light, sentence
 from ganloom.doctor import statistics as st
 from ganloom.errors import BadInput
+from ganloom.folder import Folder
 from ganloom.gan import SGD, Adam, RMSprop
 from ganloom.guard import NonFinite
-from ganloom.observers import Observer
+from ganloom.healing import heal
+from ganloom.observers import Console, Observer
 from ganloom.report import write
 from ganloom.trainer import TrainConfig, Trainer
 from ganloom.watching import Doctor, due
@@ -274,6 +278,33 @@ def test_nan_comes_first_and_slows_down() -> None:
     assert examine([], FACTS, ended="nan")[0].name == "diverged"
 
 
+def test_long_runs_stay_cheap() -> None:
+    rows = made(3000)
+    start = time.perf_counter()
+    assert examine(rows, dataclasses.replace(FACTS, total_kimg=40_000.0)) == []
+    assert time.perf_counter() - start < 1.0
+    assert examine(made(3000, batch_repeated=0.9), FACTS)[0].name == "repeated batch"
+
+
+def test_large_pictures_do_not_fill_the_memory() -> None:
+    assert probing._fitting((3, 1024, 1024)) == 32 and probing._fitting((1, 28, 28)) > 1000
+
+
+def test_the_console_says_it() -> None:
+    row = {"kimg": 1.0, "nimg": 1000, "step": 10, "img_per_s": 9.0, "light": "red", "doctor": "red: mode collapse, why"}
+
+    class Ran:
+        nimg, total_nimg = 1000, math.inf
+
+    out = io.StringIO()
+    console = Console(stream=out)
+    console.on_start(Ran())
+    console.on_tick(Ran(), row)
+    console.on_tick(Ran(), row | {"light": "green", "doctor": "green: nothing found"})
+    first, second = out.getvalue().splitlines()
+    assert first.endswith("red: mode collapse, why") and second.endswith("  green")
+
+
 def test_old_facts_are_read() -> None:
     assert Facts.from_dict(json.loads(json.dumps(FACTS.to_dict())) | {"later": 1}) == FACTS
     assert command(FACTS, {"diff_augment": ("flip", "cutout")}).endswith("--diff-augment flip cutout")
@@ -437,6 +468,41 @@ def test_heal_is_bounded_and_for_recipes(tmp_path: Path) -> None:
         ganloom.train(testing.build("gan"), X, tmp_path / "b", heal=1, total_kimg=0.1, console=Observer(), **QUICK)
     with pytest.raises(BadInput, match="--heal needs the doctor"):
         train("gan", tmp_path / "c", heal=1, doctor=False)
+
+
+def test_heal_takes_what_fits(tmp_path: Path) -> None:
+    """A stabiliser that the recipe cannot carry, or a change that was made already, gives way to lower rates."""
+    run = train("gan", tmp_path / "a")
+    seen: list[dict[str, Any]] = []
+
+    def build(described: dict[str, Any]) -> str:
+        seen.append(described)
+        if described.get("stabilise"):
+            raise BadInput("it does not fit")
+        return "a model"
+
+    before = json.loads((run.path / "config.json").read_text())["config"]["d_opt"]["lr"]
+    finding = Finding("mode collapse", RED, "text", "advice", change={"penalty": "r1"})
+    text, gan = heal(Folder(run.path), finding, build)
+    assert gan == "a model" and len(seen) == 2 and f"d_opt.lr {before} -> {before / 2}" in text
+    same = dataclasses.replace(finding, change={"d_opt.lr": before / 2})
+    assert f"-> {before / 4}" in heal(Folder(run.path), same, build)[0]
+    kept = json.loads((run.path / "doctor.json").read_text())["heals"]
+    assert [h["finding"] for h in kept] == ["mode collapse", "mode collapse"]
+
+    def never(described: dict[str, Any]) -> None:
+        raise BadInput("nothing fits")
+
+    with pytest.raises(BadInput, match="cannot heal from mode collapse"):
+        heal(Folder(run.path), finding, never)
+
+
+def test_points_are_watched_too(tmp_path: Path) -> None:
+    cfg = {"z_dim": 2, "g_widths": (32,), "d_widths": (32,), "total_kimg": 2.0}
+    run = ganloom.train("gan", "ring", tmp_path / "a", console=Observer(), **(QUICK | cfg))
+    looked = [row for row in rows_of(run.path) if "doctor/diversity" in row]
+    assert looked and "doctor/classes_lost" in looked[-1] and "doctor/batch_low" not in looked[-1]
+    assert rows_of(run.path)[-1]["light"] != RED, rows_of(run.path)[-1]["doctor"]
 
 
 def test_stop_on_a_plateau(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,39 +3,66 @@
 The change is written to the run's config.json, so that ``resume`` has it from the folder alone.
 """
 
+import copy
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ganloom import checkpoint
 from ganloom.doctor import Finding
+from ganloom.errors import BadInput
 from ganloom.folder import Folder
-from ganloom.watching import FILE
+from ganloom.watching import FILE, HEALTHY
 
-HEALTHY = "healthy"
-"""The file in checkpoints/ that names the last healthy one."""
 LOWER = 0.5
-"""Both learning rates by this, where the finding's own change has been made already."""
+"""Both learning rates by this, where the finding's own change has been made already or does not fit the recipe."""
+Build = Callable[[dict[str, Any]], Any]
+"""From config.json to a fresh model; BadInput where its settings do not go together."""
 
 
-def heal(folder: Folder, finding: Finding) -> str:
-    """Change the run's config, remove the checkpoints after the last healthy one, and say what was done."""
-    described = folder.read("config.json")
-    change, said = dict(finding.change), []
+def heal(folder: Folder, finding: Finding, build: Build) -> tuple[str, Any]:
+    """Change the run's config, remove the checkpoints after the last healthy one; (what was done, the model made anew)."""
+    before = folder.read("config.json")
+    tried: list[dict[str, Any]] = [dict(finding.change), _slower(before)]
+    for change in tried:
+        described = copy.deepcopy(before)
+        if not _apply(described, change):
+            continue
+        try:
+            gan = build(described)
+        except BadInput:  # a stabiliser that this recipe cannot carry
+            continue
+        said = ", ".join(f"{name} {_value(before, name)} -> {_value(described, name)}" for name in change)
+        back = _go_back(folder.checkpoints)
+        folder.write("config.json", described)
+        doctor = folder.read(FILE)
+        done = {"finding": finding.name, "change": {n: _plain(v) for n, v in change.items()}, "back_to": back}
+        folder.write(FILE, doctor | {"heals": [*doctor.get("heals", []), done], "findings": [], "ended": None})
+        return f"{finding.name}: back to {back}, {said}", gan
+    raise BadInput(
+        f"{folder.path} cannot heal from {finding.name}: no setting of this recipe mends it; {finding.advice}"
+    )
+
+
+def _slower(described: Mapping[str, Any]) -> dict[str, Any]:
+    opts = [name for name in ("d_opt", "g_opt") if "lr" in (described["config"].get(name) or {})]
+    return {f"{name}.lr": LOWER * described["config"][name]["lr"] for name in opts}
+
+
+def _apply(described: dict[str, Any], change: Mapping[str, Any]) -> bool:
+    """Write a change; False when it has no place there, or is there already."""
+    if not change:
+        return False
+    for name in change:
+        first, _, rest = name.partition(".")
+        if rest and rest not in (described["config"].get(first) or {}):
+            return False
     if all(_value(described, name) == _plain(value) for name, value in change.items()):
-        change = {
-            f"{net}_opt.lr": LOWER * described["config"][f"{net}_opt"]["lr"]
-            for net in "dg"
-            if f"{net}_opt" in described["config"]
-        }
+        return False
     for name, value in change.items():
-        said.append(f"{name} {_value(described, name)} -> {_plain(value)}")
-        _set(described, name, _plain(value))
-    name = _go_back(folder.checkpoints)
-    folder.write("config.json", described)
-    doctor = folder.read(FILE)
-    done = {"finding": finding.name, "change": {n: _plain(v) for n, v in change.items()}, "back_to": name}
-    folder.write(FILE, doctor | {"heals": [*doctor.get("heals", []), done], "findings": [], "ended": None})
-    return f"{finding.name}: back to {name}, {', '.join(said)}"
+        table, key = _place(described, name)
+        table[key] = _plain(value)
+    return True
 
 
 def _go_back(checkpoints: Path) -> str:
@@ -63,11 +90,9 @@ def _place(described: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
     return described.setdefault("stabilise", {}), first
 
 
-def _value(described: dict[str, Any], name: str) -> Any:
-    table, key = _place(described, name)
-    return table.get(key)
-
-
-def _set(described: dict[str, Any], name: str, value: Any) -> None:
-    table, key = _place(described, name)
-    table[key] = value
+def _value(described: Mapping[str, Any], name: str) -> Any:
+    first, _, rest = name.partition(".")
+    config = described["config"]
+    if rest:
+        return config[first].get(rest)
+    return config[first] if first in config else described.get("stabilise", {}).get(first)

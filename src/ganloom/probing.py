@@ -34,21 +34,23 @@ class Probe:
     """What stays the same from look to look: the feature net, the reals' features and classes, the held-out reals."""
 
     def __init__(self, trainer: Any, n: int = 256, held: Any = None, seed: int = 0) -> None:
-        self.n, self.seed, self.held = n, seed, held
         data = trainer.data
+        self.n, self.seed, self.held = min(n, _fitting(data.shape)), seed, held
         self.extractor = self._extractor(data)
         rng = torch.Generator().manual_seed(randomness.key(seed, "doctor"))
         picks = torch.randperm(len(data), generator=rng)[:REALS]
         self.pictures = data.kind == "images"
-        x = data.get(picks).cpu()
-        self.real_x = x
-        self.real = self.features(x)
+        self.row_shape = tuple(data.shape)
+        parts = [(self.features(x), _digests(x)) for x in (data.get(some).cpu() for some in picks.split(CHUNK))]
+        self.real = torch.cat([features for features, _ in parts])
+        self.copies = 1 - len(set().union(*(seen for _, seen in parts))) / len(picks)
+        x = data.get(picks[: min(len(picks), _fitting(data.shape))]).cpu()
         labels = None if data.labels is None else torch.as_tensor(data.labels)[picks].long()
         self.labels, self.classes = labels, int(data.n_classes)
-        if labels is not None and not 1 < self.classes <= len(x) // 10:
+        if labels is not None and not 1 < self.classes <= len(picks) // 10:
             self.labels = None
         self.train_picks = picks[:n]
-        self.of_data = self._data(data)
+        self.of_data = self._data(data, x)
 
     @staticmethod
     def _extractor(data: Any) -> Any:
@@ -64,14 +66,14 @@ class Probe:
         found: Tensor = self.extractor(x.clamp(-1, 1)) if self.extractor else x.flatten(1)
         return found
 
-    def _data(self, data: Any) -> Figures:
-        """What the data themselves say: once is enough."""
-        x, found = self.real_x, {}
+    def _data(self, data: Any, x: Tensor) -> Figures:
+        """What the data themselves say, ``x`` being some of their rows: once is enough."""
+        found: Figures = {}
         if self.pictures:
             found["data/low"], found["data/high"] = float(x.min()), float(x.max())
             found["data/constant"] = float(len(st.constant_channels(x)))
             found["data/checker"] = st.spectrum(x)
-        found["data/repeated"] = st.repeated(x)
+        found["data/repeated"] = self.copies
         found["data/size"] = float(len(data))
         if data.labels is not None and self.classes > 1:
             counts = torch.bincount(torch.as_tensor(data.labels).long(), minlength=self.classes)
@@ -115,7 +117,7 @@ class Probe:
         x = torch.cat([b.x.flatten(1).cpu().float() for b in drawn if b.x.dim() > 1])
         if self.pictures and x.shape[0]:
             found["batch_low"], found["batch_high"] = x.min().item(), x.max().item()
-            if drawn[0].x.shape[1:] == self.real_x.shape[1:]:
+            if drawn[0].x.shape[1:] == self.row_shape:
                 found["batch_constant"] = float(len(st.constant_channels(drawn[0].x)))
         n = len(drawn[0].x)
         if n * 4 <= size:  # batches of an epoch share no row
@@ -126,7 +128,7 @@ class Probe:
         c = torch.cat([one.cpu().long() for one in labels])
         if c.max() >= self.classes:
             return found
-        if drawn[0].x.shape[1:] == self.real_x.shape[1:]:
+        if drawn[0].x.shape[1:] == self.row_shape:
             pictures = torch.cat([b.x[: FEW // 4].cpu() for b in drawn])
             asked = torch.cat([one[: FEW // 4].cpu().long() for one in labels])
             said = st.vote(self.features(pictures), self.real, self.labels, self.classes)
@@ -149,7 +151,7 @@ class Probe:
         with _watched(getattr(trainer.ema, "G", None)) as dead:
             fake = trainer.ema.generate(n, seed=self.seed + 1_000_003, c=c).cpu()
         found["G_dead"] = max(dead, default=0.0)
-        if fake.shape[1:] != self.real_x.shape[1:] or not bool(fake.isfinite().all()):
+        if fake.shape[1:] != self.row_shape or not bool(fake.isfinite().all()):
             return {"samples_bad": float(not bool(fake.isfinite().all()))}
         real = self.real[:n]
         f = self.features(fake)
@@ -230,6 +232,23 @@ class Probe:
         return found
 
 
+CHUNK = 64
+"""Rows that are turned into features at once."""
+VALUES = 2**26
+"""Numbers that the pictures of a look may hold in all: 256 MB."""
+
+
+def _digests(x: Tensor) -> set[int]:
+    """What tells rows apart, value by value."""
+    return {hash(row.tobytes()) for row in x.contiguous().numpy()}
+
+
+def _fitting(shape: Any) -> int:
+    """How many rows of a shape are not too many at once."""
+    numbers: int = math.prod(shape)
+    return max(32, VALUES // max(1, numbers))
+
+
 def cost(trainer: Any, probe: Probe) -> tuple[float, float]:
     """(a probe, a thousand images of training) in seconds of the model that ``RATE`` stands for."""
     gan = trainer.gan
@@ -242,7 +261,7 @@ def cost(trainer: Any, probe: Probe) -> tuple[float, float]:
         conditional = int(getattr(getattr(gan, "cfg", None), "n_classes", 0) or 0)
         has_d = isinstance(getattr(gan, "D", None), nn.Module)
         d = _operations(lambda: _logits(gan, x, c if conditional else None, 4)) / len(x) if has_d else 0.0
-    f = _operations(lambda: probe.features(probe.real_x[:4])) / 4
+    f = _operations(lambda: probe.features(x)) / len(x)
     n, layers = probe.n, sum(not list(m.children()) for m in gan.modules())
     look = n * (1.5 * g + 1.5 * d + 1.4 * f) / RATE + FIXED
     # Of a step: fakes, then D forward and backward on both; G's own update is left out, for it may come rarely.

@@ -164,11 +164,10 @@ def _go(
         assert doctor is not None
         finding = curable(doctor.findings)
         assert finding is not None
-        text = heal(folder, finding)
-        described = folder.read("config.json")
+        text, gan = heal(folder, finding, lambda d: _composed(_gan_of(d, cfg.seed, folder.path), d, cfg.seed))
         folder.event("heal", text, checkpoint.load(folder.checkpoints).state["nimg"] / 1000)
         print(f"heal: {text}", file=sys.stderr)
-        gan, resume, warnings = _composed(_gan_of(described, cfg.seed, folder.path), described, cfg.seed), True, ()
+        resume, warnings = True, ()
 
 
 def _train(

@@ -25,6 +25,8 @@ FILE = "doctor.json"
 """What the doctor knows of a run: its facts, how often it probes, the findings at its end."""
 SHARE = 0.02
 """Of the training's cost that probes may take by the model; it is off by less than half, and 3 % is promised."""
+HEALTHY = "healthy"
+"""The file in checkpoints/ that names the last one at which nothing was found; it is kept."""
 HEAL, PLATEAU = "heal", "plateau"
 """Why the doctor asks a trainer to stop."""
 PENALTIES = ("gamma", "gp_weight")
@@ -84,7 +86,7 @@ class Doctor(Observer):
         self.heals_left = trainer.cfg.heal - len(_read(trainer, FILE).get("heals", []))
         if self.heals_left > 0 and trainer.run_dir is not None:
             folder = Path(trainer.run_dir) / "checkpoints"
-            if checkpoint.pointer(folder, "healthy") is None:  # the state before the first step has nothing wrong yet
+            if checkpoint.pointer(folder, HEALTHY) is None:  # the state before the first step has nothing wrong yet
                 self.on_healthy(trainer)
         self.rows = _rows(trainer)
         self.findings = examine(self.rows, self.facts)
@@ -136,7 +138,7 @@ class Doctor(Observer):
         """The checkpoint that follows this tick is healthy: remember its name."""
         if self.heals_left > 0 and trainer.run_dir is not None:
             checkpoint.replace_file(
-                Path(trainer.run_dir) / "checkpoints" / "healthy", checkpoint.name_of(trainer.nimg).encode()
+                Path(trainer.run_dir) / "checkpoints" / HEALTHY, checkpoint.name_of(trainer.nimg).encode()
             )
 
     def on_end(self, trainer: Any, reason: str) -> None:
