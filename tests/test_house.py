@@ -35,6 +35,10 @@ ALLOWED: dict[str, set[str]] = {
     "observers": {"errors", "images", "report", "stats", "metrics"},
     "trainer": BASE | {"gan", "guard", "optim", "processes", "stats"},
     "judge": {"metrics", "observers"},
+    "doctor": {"errors"},
+    "probing": BASE | {"compose", "doctor", "gan", "metrics", "optim"},
+    "watching": BASE | {"checkpoint", "compose", "doctor", "observers", "probing", "report"},
+    "healing": {"checkpoint", "doctor", "errors", "folder", "watching"},
     "folder": {"errors", "checkpoint", "__init__"},
     "session": {"errors", "checkpoint", "folder", "guard", "trainer"},
 }  # fmt: skip

@@ -167,6 +167,8 @@ class Console(Observer):
             shown.append(f"{self._speed()} img/s")
         if math.isfinite(left := self._left(trainer)):
             shown.append(f"left {duration(left)}")
+        if row.get("doctor"):
+            shown.append(str(row["light"] if row["light"] == "green" else row["doctor"]))
         return "  ".join(shown)
 
     def _table(self, trainer: Any) -> Any:
@@ -183,6 +185,8 @@ class Console(Observer):
         table.add_row("", text(f"{self._speed()} img/s   {times}"))
         for name, value in headline(self._row):
             table.add_row(text(name, style="dim"), text(value))
+        if self._row.get("doctor"):
+            table.add_row(text("doctor", style="dim"), text(str(self._row["doctor"]), style=str(self._row["light"])))
         return table
 
 

@@ -60,13 +60,26 @@ class TrainConfig:
     """Samples in each picture grid."""
     judge: int = 1000
     """Samples on which each checkpoint is judged, to keep the best; 0: not judged."""
+    doctor: bool = True
+    """Look at ticks for what goes wrong, and say it; see docs/doctor.md."""
+    heal: int = 0
+    """How many times a run that falls ill may go back to its last healthy checkpoint and change one setting."""
+    stop_on_plateau: float | None = None
+    """Stop when the best checkpoint has not been beaten for so many thousand images."""
 
     def __post_init__(self) -> None:
-        for name in ("total_kimg", "kimg_per_tick", "kimg_per_checkpoint"):
+        for name in ("total_kimg", "kimg_per_tick", "kimg_per_checkpoint", "stop_on_plateau"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise BadInput(f"--{name.replace('_', '-')} must be above 0, got {value}")
-        for name, floor in (("micro_batch", 1), ("keep", 1), ("grid", 1), ("judge", 0), ("max_rollbacks", 0)):
+        for name, floor in (
+            ("micro_batch", 1),
+            ("keep", 1),
+            ("grid", 1),
+            ("judge", 0),
+            ("max_rollbacks", 0),
+            ("heal", 0),
+        ):
             value = getattr(self, name)
             if value is not None and value < floor:
                 raise BadInput(f"--{name.replace('_', '-')} must be at least {floor}, got {value}")
@@ -130,7 +143,7 @@ class Trainer:
         self.lr_factor = 1.0
         self.stats = Stats()
         self.stop_requested: str | None = None
-        self.on_event: Callable[[str, str], None] = lambda kind, text: None
+        self.on_event: Callable[..., None] = lambda kind, text, more=None: None
         self.save: Callable[[], None] = lambda: None
         self.go_back: Callable[[], bool] = lambda: False
         self.run_dir: Path | None = None
@@ -392,9 +405,12 @@ class Trainer:
         # What observers took (grids, metrics) is not training time.
         self._tick_time, self._tick_nimg = time.perf_counter(), self.nimg
 
-    def event(self, kind: str, text: str) -> None:
-        """Something worth a line in the run's log."""
-        self.on_event(kind, text)
+    def event(self, kind: str, text: str, more: dict[str, Any] | None = None) -> None:
+        """Something worth a line in the run's log; ``more``: figures that go with it."""
+        if more is None:
+            self.on_event(kind, text)
+        else:
+            self.on_event(kind, text, more)
 
     def _crossed(self, before: int, kimg: float) -> bool:
         return before // (kimg * 1000) != self.nimg // (kimg * 1000)

@@ -16,6 +16,9 @@ from ganloom.run import train
 from ganloom.stabilisers import Stabilise
 from ganloom.trainer import TrainConfig
 
+SWITCHES = ("--flip", "--json", "--doctor", "--no-doctor")
+"""Flags without a value, after which a recipe's name may stand."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -27,6 +30,8 @@ class Options:
     """How a picture of another size is brought to the shape."""
     flip: bool = False
     """Mirror pictures at random; doubles data whose left and right mean the same."""
+    held_out: float = 0.0
+    """Share of the data that training never draws, by which the doctor sees whether D learns pictures by heart."""
     json: bool = False
     """Rows as JSON lines on stdout."""
     tensorboard: bool = False
@@ -51,6 +56,7 @@ def run(argv: Sequence[str]) -> None:
         args.options.out,
         fit=args.options.fit,
         flip=args.options.flip,
+        held_out=args.options.held_out,
         console=console,
         observers=trackers(args.options.tensorboard, args.options.wandb),
         **options,
@@ -106,6 +112,6 @@ def _recipe_in(argv: list[str]) -> str:
     if argv and not argv[0].startswith("-"):
         return argv[0]
     for before, word in zip(argv, argv[1:], strict=False):
-        if word in recipes.LISTED and (not before.startswith("--") or "=" in before or before in ("--flip", "--json")):
+        if word in recipes.LISTED and (not before.startswith("--") or "=" in before or before in SWITCHES):
             return word
     return "default"

@@ -7,7 +7,7 @@ from ganloom.data.builtin import BUILTIN
 from ganloom.data.check import Report, check
 from ganloom.data.dataset import Data, Facts
 from ganloom.data.images import Images
-from ganloom.data.opening import open, reopen
+from ganloom.data.opening import open, other_half, reopen
 from ganloom.data.points import Points
 
-__all__ = ["BUILTIN", "Data", "Facts", "Images", "Points", "Report", "check", "open", "reopen"]
+__all__ = ["BUILTIN", "Data", "Facts", "Images", "Points", "Report", "check", "open", "other_half", "reopen"]

@@ -61,6 +61,8 @@ class Data:
 
     kind: str
     shape: tuple[int, ...]
+    held: "Data | None" = None
+    """Rows that were split off and that training never draws, where somebody keeps them here."""
 
     def __init__(self, size: int, facts: Facts) -> None:
         if size < 1:

@@ -106,6 +106,15 @@ def reopen(source: dict[str, Any], *, cache: bool = True, progress: store.Progre
     return data
 
 
+def other_half(data: Data) -> Data | None:
+    """What ``data.split`` put apart from these data, opened again from their source; None where they are no half."""
+    splits = data.source.get("splits")
+    if not splits or data.source.get("source") is None:
+        return None
+    count, seed, which = splits[-1]
+    return reopen({**data.source, "splits": [*splits[:-1], [count, seed, 1 - which]]})
+
+
 def _check_options(shape: Any, default_size: int, fit: str) -> None:
     if fit not in FITS:
         raise BadInput(f"fit={fit!r}{did_you_mean(str(fit), FITS)}; it is one of {', '.join(FITS)}")
