@@ -29,6 +29,47 @@ def crop(x: Tensor, height: int, width: int) -> Tensor:
     )
 
 
+def frame(x: Tensor) -> tuple[Tensor, int]:
+    """x on the grid that its plan reaches, edges repeated outwards: the inverse of ``crop``; and the doublings."""
+    height, width = x.shape[2:]
+    base_h, base_w, doublings = plan_sizes(height, width)
+    more_h, more_w = base_h * 2**doublings - height, base_w * 2**doublings - width
+    if more_h or more_w:
+        x = F.pad(x, (more_w // 2, more_w - more_w // 2, more_h // 2, more_h - more_h // 2), mode="replicate")
+    return x, doublings
+
+
+class Fir(nn.Module):
+    """The low-pass filter of StyleGAN2, [1, 3, 3, 1] along both axes (Karras et al. 2019, arXiv:1912.04958, app. B).
+
+    Where a grid is doubled or halved, it keeps frequencies out that the coarser grid cannot hold. As one 4x4 depthwise
+    convolution, on a CPU the fastest form; doubling is its transpose, so that no zeros are ever multiplied.
+    """
+
+    kernel: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        row = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+        self.register_buffer("kernel", torch.outer(row, row)[None, None], persistent=False)
+
+    def _kernels(self, x: Tensor, gain: float) -> Tensor:
+        return (self.kernel * gain).to(x.dtype).repeat(x.shape[1], 1, 1, 1)
+
+    def forward(self, x: Tensor, padding: int, stride: int = 1, gain: float = 1.0) -> Tensor:
+        """(N, C, H, W), zeros around it, filtered and each ``stride``-th pixel of it kept."""
+        return F.conv2d(x, self._kernels(x, gain), stride=stride, padding=padding, groups=x.shape[1])
+
+    def doubled(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, 2H, 2W) of equal brightness."""
+        return F.conv_transpose2d(x, self._kernels(x, 4.0), stride=2, padding=1, groups=x.shape[1])
+
+    def halved(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H / 2, W / 2)."""
+        y: Tensor = self(x, padding=1, stride=2)
+        return y
+
+
 class UpsampleConv(nn.Conv2d):
     """Nearest-neighbour doubling followed by a 3x3 convolution, computed as one transposed 4x4 convolution of stride 2.
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom.layers import DownsampleConv, MinibatchStddev, UpsampleConv, crop, plan_sizes
+from ganloom.layers import DownsampleConv, MinibatchStddev, UpsampleConv, crop, frame, plan_sizes
 from ganloom.norms import PixelNorm, equalised
 
 
@@ -34,19 +34,9 @@ def _down(x: Tensor, halvings: int) -> Tensor:
     return F.avg_pool2d(x, 2**halvings) if halvings else x
 
 
-def _frame(x: Tensor) -> tuple[Tensor, int]:
-    """x on the grid that its plan reaches, edges repeated outwards: the inverse of ``crop``; and the doublings."""
-    height, width = x.shape[2:]
-    base_h, base_w, doublings = plan_sizes(height, width)
-    more_h, more_w = base_h * 2**doublings - height, base_w * 2**doublings - width
-    if more_h or more_w:
-        x = F.pad(x, (more_w // 2, more_w - more_w // 2, more_h // 2, more_h - more_h // 2), mode="replicate")
-    return x, doublings
-
-
 def at_level(x: Tensor, level: float) -> Tensor:
     """What of pictures (N, C, H, W) can be seen at a level: as coarse as G's own, and faded as D fades (app. A)."""
-    framed, top = _frame(x)
+    framed, top = frame(x)
     newest, weight = _newest(level, top)
     if newest == top and weight == 1.0:
         return x
@@ -109,7 +99,7 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor, c: Tensor | None = None, level: float = math.inf) -> Tensor:
         """Pictures (N, C, H, W), looked at as coarsely as ``level``, to critic values (N,)."""
-        x, top = _frame(x)
+        x, top = frame(x)
         newest, weight = _newest(level, top)
         x = _down(x, top - newest)
         y = self.rgb[newest](x)

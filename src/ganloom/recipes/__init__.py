@@ -27,6 +27,7 @@ _FILES = {
     "progan": "progan",
     "biggan": "biggan",
     "fastgan": "fastgan",
+    "stylegan2": "stylegan2",
 }
 
 
