@@ -246,6 +246,11 @@ class SkipExcitation(nn.Module):
         return fine * weights.to(fine.dtype)
 
 
+def fresh_noise(like: Tensor, n: int) -> Tensor:
+    """Standard normal noise for n samples, one number a pixel, (n, 1, H, W), on the grid of a fixed field (H, W)."""
+    return randomness.randn(n, 1, *like.shape, device=like.device)
+
+
 class Noise(nn.Module):
     """x + weight * noise, one standard normal number a pixel for all channels, weight learned from 0.
 

@@ -89,6 +89,10 @@ PLANS: dict[str, Plan] = {
         {"z_dim": 64, "base": 512, "width": 48, "batch_size": 32, "path_length": 0.0, "total_kimg": 120.0},
         "At most 48 channels instead of 512, latents of 64 numbers, and no path length penalty.",
     ),
+    "r3gan": Plan(
+        {"width": 48, "blocks": 1, "batch_size": 32, "decay_kimg": 120.0, "ema_kimg": 4.0, "total_kimg": 60.0},
+        "A sixteenth of its width and of its batch, one block a grid instead of two.",
+    ),
 }  # fmt: skip
 
 

@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom import randomness
-from ganloom.layers import Fir, MinibatchStddev, crop, frame, one_hot, plan_sizes
+from ganloom.layers import Fir, MinibatchStddev, crop, frame, fresh_noise, one_hot, plan_sizes
 from ganloom.networks.equalised import GAIN, Conv, Dense, bent, exact
 
 NOISES = ("const", "random", "none")
@@ -133,9 +132,7 @@ class StyledConv(Modulated):
         scale, bias = scale.to(y.dtype), (self.bias * GAIN).to(y.dtype)[:, None, None]
         if noise == "none":
             return bent(torch.addcmul(bias, y, scale), self.clamp)
-        field = self.noise
-        if noise == "random":
-            field = randomness.randn(len(x), 1, *self.noise.shape, device=x.device)
+        field = fresh_noise(self.noise, len(x)) if noise == "random" else self.noise
         grain = (field * (self.strength * GAIN)).to(y.dtype)
         return bent(torch.addcmul(grain, y, scale) + bias, self.clamp)
 

@@ -28,6 +28,7 @@ _FILES = {
     "biggan": "biggan",
     "fastgan": "fastgan",
     "stylegan2": "stylegan2",
+    "r3gan": "r3gan",
 }
 
 
