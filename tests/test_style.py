@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import ganloom
-from ganloom import optim, testing
+from ganloom import optim, styled, testing
 from ganloom.errors import BadInput
 from ganloom.layers import Fir
 from ganloom.networks import style
@@ -125,7 +125,7 @@ def test_noise_modes() -> None:
             if isinstance(module, style.StyledConv):
                 module.strength.fill_(0.5)
     ws = gan.mapping(torch.randn(1, 6)).expand(2, -1, -1)
-    const, random, none = (gan.synthesis(ws, noise) for noise in style.NOISES)
+    const, random, none = (gan.synthesis(ws, noise) for noise in styled.NOISES)
     assert torch.allclose(const[0], const[1], atol=1e-6) and torch.allclose(none[0], none[1], atol=1e-6)
     assert not torch.allclose(random[0], random[1], atol=1e-2) and not torch.allclose(const, none, atol=1e-2)
     assert torch.equal(gan.generate(2, noise="random"), gan.generate(2, noise="random"))
@@ -133,14 +133,14 @@ def test_noise_modes() -> None:
 
 def test_styles_are_mixed_from_each_samples_layer_on() -> None:
     gan = build(mixing=0.5)
-    z, c, mixed = gan.z(64), None, gan.mixed(64)
+    z, c, mixed = gan.z(64), None, gan.mixed(64, 6)
     other, start = mixed
     ws, w, v = gan.G.mixed_ws(z, c, mixed), gan.G.mapping(z), gan.G.mapping(other)
     for i in range(64):
         for layer in range(6):
             assert torch.allclose(ws[i, layer], (w if layer < start[i] else v)[i], atol=1e-6)
     assert set(start.tolist()) == {1, 2, 3, 4, 5, 6} and 20 <= int((start == 6).sum()) <= 44
-    assert build(mixing=0.0).mixed(4) is None
+    assert build(mixing=0.0).mixed(4, 6) is None
 
 
 def test_the_mean_of_w_follows_what_was_seen() -> None:

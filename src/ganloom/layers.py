@@ -48,9 +48,9 @@ class Fir(nn.Module):
 
     kernel: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, taps: tuple[float, ...] = (1.0, 3.0, 3.0, 1.0)) -> None:
         super().__init__()
-        row = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+        row = torch.tensor(taps) / sum(taps)
         self.register_buffer("kernel", torch.outer(row, row)[None, None], persistent=False)
 
     def _kernels(self, x: Tensor, gain: float) -> Tensor:

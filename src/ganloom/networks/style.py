@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from ganloom.layers import Fir, MinibatchStddev, crop, frame, fresh_noise, one_hot, plan_sizes
 from ganloom.networks.equalised import GAIN, Conv, Dense, bent, exact
 
-NOISES = ("const", "random", "none")
-
 
 def channels_of(level: int, base: int, most: int) -> int:
     """Maps of a level: ``base`` over the side that it has in a square pyramid from 4 x 4, at most ``most``."""
@@ -198,7 +196,50 @@ class Synthesis(nn.Module):
         return crop(y, *self.shape[1:])
 
 
-class Generator(nn.Module):
+class StyleGenerator(nn.Module):
+    """A mapping from z to w and a synthesis from one w a layer: truncation, mixed styles, noise."""
+
+    mapping: Mapping
+    synthesis: nn.Module
+
+    def ws(
+        self, z: Tensor, c: Tensor | None = None, truncation: float | Tensor = 1.0, cutoff: int | None = None
+    ) -> Tensor:
+        """z (N, z_dim) to (N, layers, w_dim): the mean + truncation * (w - mean), in the first ``cutoff`` layers."""
+        layers = self.synthesis.n_layers
+        w: Tensor = self.mapping(z, c)[:, None].expand(-1, layers, -1)
+        if isinstance(truncation, float | int) and truncation == 1:
+            return w
+        near = torch.lerp(self.mapping.w_mean.expand_as(w), w, truncation)
+        return near if cutoff is None else torch.cat([near[:, :cutoff], w[:, cutoff:]], 1)
+
+    def forward(
+        self,
+        z: Tensor,
+        c: Tensor | None = None,
+        *,
+        noise: str | None = None,
+        mixed: tuple[Tensor, Tensor] | None = None,
+        **kwargs: float,
+    ) -> Tensor:
+        """``mixed``: latents whose w is taken from a layer on, and that layer for each sample (style mixing).
+
+        ``noise``: const (each layer's own fixed field), random, or none; by default random in training, else const.
+        Further keywords go to the synthesis.
+        """
+        ws = self.ws(z, c) if mixed is None else self.mixed_ws(z, c, mixed)
+        out: Tensor = self.synthesis(ws, noise or ("random" if self.training else "const"), **kwargs)
+        return out
+
+    def mixed_ws(self, z: Tensor, c: Tensor | None, mixed: tuple[Tensor, Tensor]) -> Tensor:
+        """(N, layers, w_dim): w of z up to each sample's layer, and of ``mixed``'s latents from it on."""
+        other, start = mixed
+        ws, w = self.ws(z, c), self.mapping(other, c, track=False)
+        own = torch.arange(ws.shape[1], device=ws.device) < start[:, None]
+        return torch.where(own[:, :, None], ws, w[:, None])
+
+
+class Generator(StyleGenerator):
     """z (N, z_dim), c (N,) -> (N, C, H, W), unbounded."""
 
     bf16 = True
@@ -219,40 +260,6 @@ class Generator(nn.Module):
         super().__init__()
         self.mapping = Mapping(z_dim, w_dim, layers, n_classes)
         self.synthesis = Synthesis(shape, w_dim, base, most, clamp)
-
-    def ws(
-        self, z: Tensor, c: Tensor | None = None, truncation: float | Tensor = 1.0, cutoff: int | None = None
-    ) -> Tensor:
-        """z (N, z_dim) to (N, layers, w_dim): the mean + truncation * (w - mean), in the first ``cutoff`` layers."""
-        layers = self.synthesis.n_layers
-        w: Tensor = self.mapping(z, c)[:, None].expand(-1, layers, -1)
-        if isinstance(truncation, float | int) and truncation == 1:
-            return w
-        near = torch.lerp(self.mapping.w_mean.expand_as(w), w, truncation)
-        return near if cutoff is None else torch.cat([near[:, :cutoff], w[:, cutoff:]], 1)
-
-    def forward(
-        self,
-        z: Tensor,
-        c: Tensor | None = None,
-        *,
-        noise: str | None = None,
-        mixed: tuple[Tensor, Tensor] | None = None,
-    ) -> Tensor:
-        """``mixed``: latents whose w is taken from a layer on, and that layer for each sample (style mixing).
-
-        ``noise``: const (each layer's own fixed field), random, or none; by default random in training, else const.
-        """
-        ws = self.ws(z, c) if mixed is None else self.mixed_ws(z, c, mixed)
-        out: Tensor = self.synthesis(ws, noise or ("random" if self.training else "const"))
-        return out
-
-    def mixed_ws(self, z: Tensor, c: Tensor | None, mixed: tuple[Tensor, Tensor]) -> Tensor:
-        """(N, layers, w_dim): w of z up to each sample's layer, and of ``mixed``'s latents from it on."""
-        other, start = mixed
-        ws, w = self.ws(z, c), self.mapping(other, c, track=False)
-        own = torch.arange(ws.shape[1], device=ws.device) < start[:, None]
-        return torch.where(own[:, :, None], ws, w[:, None])
 
 
 class Halving(nn.Module):

@@ -31,12 +31,13 @@ import torch
 from torch import Tensor
 
 from ganloom import penalties
-from ganloom.adversarial import Adversarial, given
+from ganloom.adversarial import given
 from ganloom.config import check_classes
 from ganloom.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import nonsaturating
 from ganloom.networks import style
+from ganloom.styled import Styled
 
 TITLE = "StyleGAN2"
 PAPER = "Karras et al. 2019, arXiv:1912.04958"
@@ -142,7 +143,7 @@ def settled(cfg: Config) -> Config:
     return dataclasses.replace(cfg, **filled)
 
 
-class StyleGAN2(Adversarial):
+class StyleGAN2(Styled):
     """StyleGAN2."""
 
     splits_by = None  # standard deviations over samples in D
@@ -171,22 +172,9 @@ class StyleGAN2(Adversarial):
         d_reg = [Phase("D", self.d_reg, lazy=cfg.lazy_d)] if cfg.gamma else []
         return [Phase("D", self.d_loss), *d_reg, Phase("G", self.g_loss), *g_reg]
 
-    # ------------------------------------------------------------------------------------------------------ training
-    def labels(self, n: int, batch: Batch) -> Tensor | None:
-        """The batch's own."""
-        return batch.c[:n] if self.cfg.n_classes and batch.c is not None else None
-
-    def mixed(self, n: int) -> tuple[Tensor, Tensor] | None:
-        """Other latents, and for each sample the layer from which on they count (the number of layers: nowhere)."""
-        layers = self.G.synthesis.n_layers
-        if not self.cfg.mixing:
-            return None
-        start = 1 + (self.rand(n) * (layers - 1)).long()
-        return self.z(n), torch.where(self.rand(n) < self.cfg.mixing, start, layers)
-
     def fakes(self, n: int, batch: Batch) -> tuple[Tensor, Tensor | None]:
         c = self.labels(n, batch)
-        return self.G(self.z(n), *given(c), mixed=self.mixed(n)), c
+        return self.G(self.z(n), *given(c), mixed=self.mixed(n, self.G.synthesis.n_layers)), c
 
     def d_reg(self, batch: Batch) -> Terms:
         c = self.labels(len(batch.x), batch)
@@ -194,7 +182,7 @@ class StyleGAN2(Adversarial):
 
     def g_reg(self, batch: Batch) -> Terms:
         n = max(len(batch.x) // 2, 1)
-        z, c, mixed = self.z(n), self.labels(n, batch), self.mixed(n)
+        z, c, mixed = self.z(n), self.labels(n, batch), self.mixed(n, self.G.synthesis.n_layers)
         ws = self.G.ws(z, c) if mixed is None else self.G.mixed_ws(z, c, mixed)
         x = self.G.synthesis(ws, "random")
         y = self.randn(n, *x.shape[1:]) / math.sqrt(x.shape[2] * x.shape[3])
@@ -210,36 +198,10 @@ class StyleGAN2(Adversarial):
 
     def after_update(self, phase: Phase) -> None:
         """w's mean, and that of the path lengths."""
-        self.G.mapping.move_mean()
+        super().after_update(phase)
         total, n = self.pl_sums
         self.pl_mean.lerp_(total / n.clamp_min(1), 0.01 * (n > 0))
         self.pl_sums.zero_()
-
-    # ------------------------------------------------------------------------------------------------------ sampling
-    def mapping(self, z: Tensor, c: Tensor | None = None, truncation: float = 1.0, cutoff: int | None = None) -> Tensor:
-        """Latents (N, z_dim) and labels (N,) to ws (N, layers, w_dim), truncated in the first ``cutoff`` layers."""
-        if cutoff is not None and not 0 <= cutoff <= self.G.synthesis.n_layers:
-            raise BadInput(f"cutoff counts layers, 0 to {self.G.synthesis.n_layers}, got {cutoff}")
-        ws: Tensor = self.G.ws(z, c, truncation, cutoff)
-        return ws
-
-    def synthesis(self, ws: Tensor, noise: str = "const") -> Tensor:
-        """ws (N, layers, w_dim) to pictures (N, C, H, W), about [-1, 1] but not clipped."""
-        if noise not in style.NOISES:
-            raise BadInput(f"noise must be one of {', '.join(style.NOISES)}, got {noise!r}")
-        x: Tensor = self.G.synthesis(ws, noise)
-        return x
-
-    def sample(
-        self,
-        z: Tensor,
-        c: Tensor | None = None,
-        truncation: float = 1.0,
-        noise: str = "const",
-        cutoff: int | None = None,
-    ) -> Tensor:
-        """Latents (N, z_dim) and labels (N,) to pictures (N, C, H, W) in [-1, 1]."""
-        return self.synthesis(self.mapping(z, c, truncation, cutoff), noise).clamp(-1, 1)
 
 
 MODEL = StyleGAN2
