@@ -124,7 +124,8 @@ class MinibatchStddev(nn.Module):
     """Appends one map: the mean standard deviation over groups of samples (Karras et al. 2017, arXiv:1710.10196, sec. 3).
 
     (N, C, H, W) -> (N, C + 1, H, W). Groups are strided ([i::N/group]), so that processes which take strided slices form
-    the groups that one process forms. A batch that is no multiple of ``group`` uses the largest divisor.
+    the groups that one process forms. A batch smaller than ``group`` (or any, where that is 0) is one group; one that is no
+    multiple of it has groups of their common divisor.
     """
 
     def __init__(self, group: int = 4) -> None:
@@ -134,7 +135,7 @@ class MinibatchStddev(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C + 1, H, W)."""
         n, _, h, w = x.shape
-        group = math.gcd(n, self.group)
+        group = n if n < self.group else math.gcd(n, self.group)
         y = x.float().reshape(group, n // group, -1)
         # torch's own var over the first axis takes twenty times as long as these two means on a CPU.
         deviation = ((y - y.mean(0)).square().mean(0) + 1e-8).sqrt().mean(1)

@@ -42,7 +42,7 @@ class Mapping(nn.Module):
         self.n_classes = n_classes
         if n_classes:
             self.embed = Dense(n_classes, w_dim)
-        inputs = [z_dim + (w_dim if n_classes else 0)] + [w_dim] * (layers - 1)
+        inputs = [z_dim + (w_dim if n_classes else 0), *[w_dim] * (layers - 1)][:layers]
         self.layers = nn.Sequential(*(Dense(n, w_dim, lr_mul=lr_mul, active=True) for n in inputs))
         if z_dim:
             self.register_buffer("w_mean", torch.zeros(w_dim))

@@ -86,7 +86,9 @@ class Config:
     residual: bool | None = None
     """D is residual (sec. 4.1); without it plain, as for CIFAR-10 ("orig")."""
     group: int | None = None
-    """Samples whose deviation D sees (minibatch standard deviation)."""
+    """Samples whose deviation D sees (minibatch standard deviation); 0: the whole batch."""
+    d_layers: int = 8
+    """Layers of D's mapping of labels."""
     clamp: float | None = None
     """Bound of what convolutions give (256 in the authors' code, whose numbers are of 16 bits); none: unbounded."""
     mixing: float | None = None
@@ -110,11 +112,11 @@ class Config:
 
     def __post_init__(self) -> None:
         check_classes(self)
-        for name in ("layers", "base", "d_base", "group", "lazy_d", "lazy_g", "w_dim"):
+        for name in ("layers", "base", "d_base", "lazy_d", "lazy_g", "w_dim"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise BadInput(f"--{name.replace('_', '-')} must be at least 1, got {value}")
-        for name in ("gamma", "path_length"):
+        for name in ("gamma", "path_length", "group", "d_layers"):
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise BadInput(f"--{name.replace('_', '-')} must not be negative, got {value}")
@@ -160,7 +162,7 @@ class StyleGAN2(Styled):
         )  # fmt: skip
         self.D = style.Discriminator(
             cfg.shape, n_classes=cfg.n_classes, base=cfg.d_base or 32768, most=cfg.d_width or cfg.width,
-            group=cfg.group or 4, residual=bool(cfg.residual), clamp=cfg.clamp,
+            group=cfg.group or 0, residual=bool(cfg.residual), clamp=cfg.clamp, layers=cfg.d_layers,
         )  # fmt: skip
         self.register_buffer("pl_mean", torch.zeros(()))
         self.register_buffer("pl_sums", torch.zeros(2))  # of lengths, and how many
