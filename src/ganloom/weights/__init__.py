@@ -16,12 +16,12 @@ from ganloom import config, recipes
 from ganloom.errors import BadInput
 from ganloom.gan import GAN
 from ganloom.trainer import load_strict
-from ganloom.weights import nvlabs
-from ganloom.weights.files import looks_like, open_file
+from ganloom.weights import nvlabs, rosinality
+from ganloom.weights.files import looks_like, open_file, open_value, table
 from ganloom.weights.pickled import is_pickle
 from ganloom.weights.reading import Found
 
-READERS = ("biggan", "studiogan", "mimicry", "nvlabs")
+READERS = ("biggan", "studiogan", "mimicry", "nvlabs", "rosinality")
 
 
 def readers() -> list[ModuleType]:
@@ -72,7 +72,10 @@ def found_in(path: str | Path, discriminator: str | Path | None = None) -> Found
 def _found(path: Path) -> Found:
     if path.is_file() and is_pickle(path):
         return nvlabs.read(path)
-    return find(open_file(path), None, str(path))
+    value = open_value(path)
+    if rosinality.is_checkpoint(value):
+        return rosinality.read(value, path)
+    return find(table(value, path), None, str(path))
 
 
 def build(found: Found) -> GAN:

@@ -21,7 +21,8 @@ from ganloom.weights.reading import Found, Reading, Shapes, count_classes
 KNOWN = "StyleGAN2-ADA-PyTorch (G_ema and D of its pickles, or their state_dict)"
 
 Facts = dict[str, Any]
-DEEPEST = 12  # modules within modules
+DEEPEST, MOST_MODULES, MOST_NUMBERS = 12, 2000, 1 << 30
+"""Modules within modules, modules in all, and numbers in all: the largest published network has 4, 120 and 6e7."""
 
 
 def matches(shapes: Shapes) -> bool:
@@ -93,7 +94,7 @@ def _gather(value: Any, prefix: str, tensors: dict[str, Tensor], said: dict[str,
         or not isinstance(meta.get("state"), dict)
     ):
         raise Refused("a network that is no module of StyleGAN2")
-    if depth > DEEPEST:
+    if depth > DEEPEST or len(said) > MOST_MODULES:
         raise Refused("modules within modules without an end")
     state = meta["state"]
     name = prefix.rstrip(".")
@@ -103,6 +104,8 @@ def _gather(value: Any, prefix: str, tensors: dict[str, Tensor], said: dict[str,
         for key, tensor in _table(state, kind).items():
             if tensor is not None:
                 tensors[f"{prefix}{key}"] = array(tensor)
+                if sum(t.numel() for t in tensors.values()) > MOST_NUMBERS:
+                    raise Refused("more numbers than any network has")
     for key, child in _table(state, "_modules").items():
         if child is not None:
             _gather(child, f"{prefix}{key}.", tensors, said, depth + 1)

@@ -26,7 +26,7 @@ MOST_STEPS = 4_000_000
 
 NAMES = frozenset({
     "torch_utils.persistence._reconstruct_persistent_obj", "dnnlib.util.EasyDict", "dnnlib.tflib.network.Network",
-    "collections.OrderedDict", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter",
+    "collections.OrderedDict", "builtins.set", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter",
     "torch.storage._load_from_bytes", "numpy.dtype", "numpy.ndarray", "numpy.core.multiarray.scalar",
     "numpy._core.multiarray.scalar", "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct",
 })  # fmt: skip
@@ -131,6 +131,11 @@ class Machine:
         args, name = self.pop(), self.pop()
         if not isinstance(name, Name) or not isinstance(args, tuple):
             raise Refused(f"a call of what is no name ({type(name).__name__})")
+        if name.full == "builtins.set":
+            if len(args) > 1 or (args and not isinstance(args[0], list)):
+                raise Refused("a set of something else than a list")
+            self.push(args[0] if args else [])
+            return
         if name.full not in TABLES:
             self.push(Made(name.full, args))
             return
@@ -291,11 +296,12 @@ def _tensor(value: Made) -> Tensor:
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if math.prod(size) > len(numbers) or (math.prod(size) and last >= len(numbers)):
         raise Refused(f"a tensor of shape {list(size)} with {len(numbers)} numbers")
-    return torch.as_strided(numbers, size, stride, offset).clone()
+    steps = [n * numbers.itemsize for n in stride]
+    return torch.from_numpy(np.lib.stride_tricks.as_strided(numbers[offset:], size, steps, writeable=False).copy())
 
 
-def _storage(blob: Any) -> Tensor:
-    """A storage as torch saves it alone: five pickles, the number of values, the values."""
+def _storage(blob: Any) -> Any:
+    """The numbers of a storage, not copied. It stands as torch saves it alone: five pickles, the number of values, the values."""
     if not isinstance(blob, bytes):
         raise Refused("a storage that is no bytes")
     file = io.BytesIO(blob)
@@ -310,7 +316,7 @@ def _storage(blob: Any) -> Tensor:
     n = int.from_bytes(blob[at : at + 8], "little")
     if n * kind.itemsize != len(blob) - at - 8:
         raise Refused("a storage of another length than it says")
-    return torch.from_numpy(np.frombuffer(blob, kind, n, at + 8).copy())
+    return np.frombuffer(blob, kind, n, at + 8)
 
 
 def _array(value: Made) -> Tensor:
