@@ -27,9 +27,10 @@ ALLOWED: dict[str, set[str]] = {
     "lint": BASE | {"gan", "layers", "looking", "losses", "optim", "trainer"},
     "networks": {"layers", "norms"},
     "adversarial": {"gan", "losses"},
-    "growing": BASE | {"gan", "layers"}, "styled": BASE | {"adversarial", "gan"},
+    "growing": BASE | {"gan", "layers"}, "styled": BASE | {"ada", "gan"},
+    "ada": BASE | {"adversarial", "gan"},
     "recipes": BASE
-    | {"adversarial", "growing", "styled", "gan", "losses", "penalties", "layers", "norms", "networks", "augment", "pool"},
+    | {"ada", "adversarial", "growing", "styled", "gan", "losses", "penalties", "layers", "norms", "networks", "augment", "pool"},
     "data": {"errors", "batch"}, "metrics": {"errors"}, "report": {"errors", "images"},
     "optim": BASE | {"gan"}, "guard": {"errors"}, "processes": {"randomness"},
     "observers": {"errors", "images", "report", "stats", "metrics"},

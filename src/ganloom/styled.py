@@ -6,14 +6,14 @@
 import torch
 from torch import Tensor
 
-from ganloom.adversarial import Adversarial
+from ganloom.ada import Augmented
 from ganloom.errors import BadInput
 from ganloom.gan import Batch, Phase
 
 NOISES = ("const", "random", "none")
 
 
-class Styled(Adversarial):
+class Styled(Augmented):
     """``G`` is a ``networks.style.StyleGenerator``; the config has ``mixing``, the probability of style mixing."""
 
     def labels(self, n: int, batch: Batch) -> Tensor | None:
@@ -28,7 +28,8 @@ class Styled(Adversarial):
         return self.z(n), torch.where(self.rand(n) < self.cfg.mixing, start, layers)
 
     def after_update(self, phase: Phase) -> None:
-        """w's mean."""
+        """w's mean, and the augmentation's strength where there is one."""
+        super().after_update(phase)
         self.G.mapping.move_mean()
 
     def mapping(self, z: Tensor, c: Tensor | None = None, truncation: float = 1.0, cutoff: int | None = None) -> Tensor:

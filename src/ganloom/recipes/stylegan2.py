@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 
 from ganloom import penalties
+from ganloom.ada import BGC, Ada, check_parts
 from ganloom.adversarial import given
 from ganloom.config import check_classes
 from ganloom.errors import BadInput
@@ -101,6 +102,16 @@ class Config:
     """Weight of the path length penalty; 0: none."""
     lazy_g: int = 4
     """Steps between two penalties of G."""
+    augment: Literal["none", "ada"] = "none"
+    """What D sees: pictures as they are, or augmented as much as it takes to keep it from overfitting (arXiv:2006.06676)."""
+    ada_parts: tuple[str, ...] = BGC
+    """Of ADA's pipeline: blit, geometry, colour, filter, noise, cutout."""
+    ada_target: float = 0.6
+    """The mean sign of D's logits on reals that ADA keeps (arXiv:2006.06676, sec. 3.1)."""
+    ada_kimg: float = 500.0
+    """Thousands of images in which ADA's strength can cross 0..1 (100 for fine-tuning)."""
+    ada_p: float = 0.0
+    """ADA's strength at the start."""
     batch_size: int | None = None
     """Real images a batch (auto: 4096 / side, at most 32)."""
     ema_kimg: float | None = None
@@ -122,6 +133,13 @@ class Config:
                 raise BadInput(f"--{name.replace('_', '-')} must not be negative, got {value}")
         if self.mixing is not None and not 0 <= self.mixing <= 1:
             raise BadInput(f"--mixing is a probability in 0..1, got {self.mixing}")
+        check_parts(self.ada_parts)
+        if not -1 <= self.ada_target <= 1:
+            raise BadInput(f"--ada-target is a mean sign in -1..1, got {self.ada_target}")
+        if not self.ada_kimg > 0:
+            raise BadInput(f"--ada-kimg must be above 0, got {self.ada_kimg}")
+        if not 0 <= self.ada_p <= 1:
+            raise BadInput(f"--ada-p is a strength in 0..1, got {self.ada_p}")
         if self.clamp is not None and self.clamp <= 0:
             raise BadInput(f"--clamp must be positive or none, got {self.clamp}")
 
@@ -164,6 +182,8 @@ class StyleGAN2(Styled):
             cfg.shape, n_classes=cfg.n_classes, base=cfg.d_base or 32768, most=cfg.d_width or cfg.width,
             group=cfg.group or 0, residual=bool(cfg.residual), clamp=cfg.clamp, layers=cfg.d_layers,
         )  # fmt: skip
+        if cfg.augment == "ada":
+            self.ada = Ada(dict.fromkeys(cfg.ada_parts, 1.0), cfg.ada_p)
         self.register_buffer("pl_mean", torch.zeros(()))
         self.register_buffer("pl_sums", torch.zeros(2))  # of lengths, and how many
 
@@ -178,9 +198,13 @@ class StyleGAN2(Styled):
         c = self.labels(n, batch)
         return self.G(self.z(n), *given(c), mixed=self.mixed(n, self.G.synthesis.n_layers)), c
 
+    def judged(self, batch: Batch, fake: Tensor, c: Tensor | None) -> Terms:
+        terms = super().judged(batch, fake, c)
+        return terms if self.ada is None else terms | {"ada_p": self.ada.p.clone()}
+
     def d_reg(self, batch: Batch) -> Terms:
         c = self.labels(len(batch.x), batch)
-        return {"r1": self.cfg.gamma * penalties.r1(lambda x: self.D(x, *given(c)), batch.x)}
+        return {"r1": self.cfg.gamma * penalties.r1(lambda x: self.D(self.seen(x), *given(c)), batch.x)}
 
     def g_reg(self, batch: Batch) -> Terms:
         n = max(len(batch.x) // 2, 1)
