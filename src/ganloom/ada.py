@@ -61,7 +61,6 @@ class Ada(nn.Module):
     signs: Tensor
     updates: Tensor
     fresh: Tensor
-    low: Tensor
     bank: Tensor
 
     def __init__(self, rates: Mapping[str, float], p: float = 0.0) -> None:
@@ -73,7 +72,6 @@ class Ada(nn.Module):
         self.register_buffer("signs", torch.zeros(2))  # the sum of D's signs on reals, and of how many
         self.register_buffer("updates", torch.zeros(()))
         self.register_buffer("fresh", torch.zeros(()))  # 1 where logits were noted since the last move
-        self.register_buffer("low", torch.tensor(SYM6) / sum(SYM6), persistent=False)
         self.register_buffer("bank", torch.from_numpy(_bank()), persistent=False)
 
     # -------------------------------------------------------------------------------------------------- its strength
@@ -122,11 +120,11 @@ class Ada(nn.Module):
         inverse = self.inverse(x)
         still = (inverse == torch.eye(3, device=x.device)).flatten(1).all(1)
         if x.device.type != "cpu":
-            return torch.where(still[:, None, None, None], x, warped(x, inverse, self.low))
+            return torch.where(still[:, None, None, None], x, warped(x, inverse))
         rows = (~still).nonzero().flatten()  # on a CPU the rest costs nothing
         if not len(rows):
             return x
-        return x.index_copy(0, rows, warped(x[rows], inverse[rows], self.low))
+        return x.index_copy(0, rows, warped(x[rows], inverse[rows]))
 
     def inverse(self, x: Tensor) -> Tensor:
         """(N, 3, 3): places of the new picture to those of the old one, in pixels from the centre."""
@@ -297,22 +295,15 @@ def _mirror(side: int, before: int, after: int) -> Tensor:
     return torch.minimum(place, period - place) if side > 1 else torch.zeros_like(place)
 
 
-def warped(x: Tensor, inverse: Tensor, low: Tensor) -> Tensor:
-    """x looked up at inverse x place, without aliasing: doubled, sampled on a doubled grid, halved again."""
+def warped(x: Tensor, inverse: Tensor) -> Tensor:
+    """x looked up at inverse x place, without aliasing: mirrored outwards and doubled, sampled on a doubled grid, halved.
+
+    The filters run as products with band matrices, which on a CPU takes a fifth of the time of convolutions of one channel.
+    """
     n, c, height, width = x.shape
-    border = len(low) // 4
-    corners = _corners(width, height, x.device)
-    reach = (inverse @ corners)[:, :2]
-    half = torch.tensor([(width - 1) / 2, (height - 1) / 2], device=x.device)
-    most = torch.tensor([width - 1.0, height - 1.0], device=x.device)
-    after = torch.minimum((reach.amax((0, 2)) - half + 2 * border).clamp_min(0), most).ceil().int().tolist()
-    before = torch.minimum((-reach.amin((0, 2)) - half + 2 * border).clamp_min(0), most).ceil().int().tolist()
-    x = reflected(x, before[0], after[0], before[1], after[1])
-    taps = low.to(x.dtype) * 2
-    y = x.reshape(n * c, 1, *x.shape[2:])
-    y = F.conv_transpose2d(y, taps[None, None, None], stride=(1, 2), padding=(0, 5))
-    y = F.conv_transpose2d(y, taps[None, None, :, None], stride=(2, 1), padding=(5, 0))
-    y = y.reshape(n, c, *y.shape[2:])
+    border = len(SYM6) // 4
+    up, down = [[_matrix(kind, side).to(x.device) for side in (height, width)] for kind in ("up", "down")]
+    y = up[0] @ x @ up[1].t()
     ones = torch.ones(n, device=x.device)
 
     def shift(a: float, b: float) -> Tensor:
@@ -321,20 +312,33 @@ def warped(x: Tensor, inverse: Tensor, low: Tensor) -> Tensor:
     def scale(a: float, b: float) -> Tensor:
         return _scaling(ones * a, ones * b)
 
-    centred = shift((before[0] - after[0]) / 2, (before[1] - after[1]) / 2) @ inverse
-    doubled = shift(-0.5, -0.5) @ scale(2, 2) @ centred @ scale(0.5, 0.5) @ shift(0.5, 0.5)
+    doubled = shift(-0.5, -0.5) @ scale(2, 2) @ inverse @ scale(0.5, 0.5) @ shift(0.5, 0.5)
     out = (height + 2 * border) * 2, (width + 2 * border) * 2
     theta = scale(2 / y.shape[3], 2 / y.shape[2]) @ doubled @ scale(out[1] / 2, out[0] / 2)
     grid = F.affine_grid(theta[:, :2], [n, c, *out], align_corners=False)
-    y = sampled(y, grid).reshape(n * c, 1, *out)[:, :, 1:-1, 1:-1]
-    y = F.conv2d(y, low.to(x.dtype)[None, None, None], stride=(1, 2))
-    y = F.conv2d(y, low.to(x.dtype)[None, None, :, None], stride=(2, 1))
-    return y.reshape(n, c, height, width)
+    halved: Tensor = down[0] @ sampled(y, grid) @ down[1].t()
+    return halved
 
 
-def _corners(width: int, height: int, device: torch.device) -> Tensor:
-    x, y = (width - 1) / 2, (height - 1) / 2
-    return torch.tensor([[-x, x, x, -x], [-y, -y, y, y], [1.0, 1.0, 1.0, 1.0]], device=device)
+@functools.lru_cache(16)
+def _matrix(kind: str, side: int) -> Tensor:
+    """ "up": a row of ``side`` pixels mirrored outwards by side - 1 each way, then doubled by SYM6, (6 side - 4, side);
+    "down": a doubled row with 6 pixels more at each end halved by it, (side, 2 side + 12)."""
+    taps = torch.tensor(SYM6, dtype=torch.float64) / sum(SYM6)
+    if kind == "down":
+        matrix = torch.zeros(side, 2 * side + 12, dtype=torch.float64)
+        for t, tap in enumerate(taps):
+            matrix[torch.arange(side), 2 * torch.arange(side) + 1 + t] = tap
+        return matrix.float()
+    mirror = _mirror(side, side - 1, side - 1)
+    length = len(mirror)
+    matrix = torch.zeros(2 * length, side, dtype=torch.float64)
+    for t, tap in enumerate(taps):
+        source = torch.arange(length)
+        row = 2 * source + t - 5
+        inside = (row >= 0) & (row < 2 * length)
+        matrix.index_put_((row[inside], mirror[source[inside]]), 2 * tap, accumulate=True)
+    return matrix.float()
 
 
 def sampled(x: Tensor, grid: Tensor) -> Tensor:
