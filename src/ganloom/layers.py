@@ -54,15 +54,15 @@ class Fir(nn.Module):
         self.register_buffer("kernel", torch.outer(row, row)[None, None], persistent=False)
 
     def _kernels(self, x: Tensor, gain: float) -> Tensor:
-        return (self.kernel * gain).to(x.dtype).repeat(x.shape[1], 1, 1, 1)
+        return (self.kernel * gain).to(x.dtype).repeat(int(x.shape[1]), 1, 1, 1)
 
     def forward(self, x: Tensor, padding: int, stride: int = 1, gain: float = 1.0) -> Tensor:
         """(N, C, H, W), zeros around it, filtered and each ``stride``-th pixel of it kept."""
-        return F.conv2d(x, self._kernels(x, gain), stride=stride, padding=padding, groups=x.shape[1])
+        return F.conv2d(x, self._kernels(x, gain), stride=stride, padding=padding, groups=int(x.shape[1]))
 
     def doubled(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, 2H, 2W) of equal brightness."""
-        return F.conv_transpose2d(x, self._kernels(x, 4.0), stride=2, padding=1, groups=x.shape[1])
+        return F.conv_transpose2d(x, self._kernels(x, 4.0), stride=2, padding=1, groups=int(x.shape[1]))
 
     def halved(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H / 2, W / 2)."""

@@ -188,7 +188,7 @@ class Synthesis(nn.Module):
     def forward(self, ws: Tensor, noise: str = "const") -> Tensor:
         """ws (N, layers, w_dim) to (N, C, H, W)."""
         w = list(ws.unbind(1))
-        x, y = self.const.expand(len(ws), -1, -1, -1), None
+        x, y = self.const.expand(ws.shape[0], -1, -1, -1), None
         for i, level in enumerate(self.levels):
             x, own = level(x, w[max(2 * i - 1, 0) : 2 * i + 2], noise)
             y = own.float() if y is None else self.fir.doubled(y) + own.float()

@@ -50,8 +50,8 @@ class Constant(nn.Module):
         self.value = nn.Parameter(torch.ones(channels, height, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Anything of N rows to (N, C, H, W)."""
-        return self.value.expand(len(x), -1, -1, -1)
+        """ws (N, layers, w_dim) to (N, C, H, W)."""
+        return self.value.expand(x.shape[0], -1, -1, -1)
 
 
 class Synthesis(nn.Module):
