@@ -16,12 +16,8 @@ with export._quiet():
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
 
-QUICK = ("default", "gan", "stylegan2", "stylegan", "r3gan", "biggan")
 
-
-@pytest.mark.parametrize(
-    "recipe", [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in ganloom.RECIPES]
-)
+@pytest.mark.parametrize("recipe", list(ganloom.RECIPES))
 def test_every_generator(recipe: str, tmp_path: Path) -> None:
     gan = testing.build(recipe, (3, 28, 28))
     made = export.to_onnx(gan, tmp_path / "g.onnx")
