@@ -231,6 +231,10 @@ class StyleGenerator(nn.Module):
         out: Tensor = self.synthesis(ws, noise or ("random" if self.training else "const"), **kwargs)
         return out
 
+    def affines(self) -> list[list[Dense]]:
+        """For each layer of ws, the affine maps that make scales of maps of it (those of pictures left out)."""
+        raise NotImplementedError
+
     def mixed_ws(self, z: Tensor, c: Tensor | None, mixed: tuple[Tensor, Tensor]) -> Tensor:
         """(N, layers, w_dim): w of z up to each sample's layer, and of ``mixed``'s latents from it on."""
         other, start = mixed
@@ -260,6 +264,11 @@ class Generator(StyleGenerator):
         super().__init__()
         self.mapping = Mapping(z_dim, w_dim, layers, n_classes)
         self.synthesis = Synthesis(shape, w_dim, base, most, clamp)
+
+    def affines(self) -> list[list[Dense]]:
+        """One a convolution; the last layer of ws makes the picture alone."""
+        convs = [module for module in self.synthesis.modules() if isinstance(module, StyledConv)]
+        return [*([conv.affine] for conv in convs), []]
 
 
 class Halving(nn.Module):

@@ -30,7 +30,7 @@ class Layer(nn.Module):
         self.strength = nn.Parameter(torch.zeros(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.norm = AdaptiveInstanceNorm(channels, w_dim)
-        self.norm.style = Dense(w_dim, 2 * channels)
+        self.norm.style = Dense(w_dim, 2 * channels)  # at the equalised rate
 
     def forward(self, x: Tensor, w: Tensor, noise: str) -> Tensor:
         """(N, C, H, W) and w (N, w_dim) to (N, O, H, W)."""
@@ -99,3 +99,7 @@ class Generator(StyleGenerator):
         super().__init__()
         self.mapping = Mapping(z_dim, w_dim, layers, n_classes)
         self.synthesis = Synthesis(shape, w_dim, width)
+
+    def affines(self) -> list[list[Dense]]:
+        """One a layer."""
+        return [[m] for m in self.synthesis.modules() if isinstance(m, Dense)]
