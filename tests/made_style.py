@@ -110,3 +110,100 @@ def snapshot(
         value = {"training_set_kwargs": easy(path="x"), "G": nets["G_ema"], **nets, "augment_pipe": None}
         path.write_bytes(pickle.dumps(value, protocol))
     return path
+
+
+# --------------------------------------------------------------------------------------------- of TensorFlow's time
+
+
+def _back(name: str, x: Tensor) -> tuple[str, Tensor] | None:
+    """TensorFlow's name and value of a variable that PyTorch calls ``name``."""
+    kernel = lambda x: x.permute(2, 3, 1, 0)
+    if name.endswith("resample_filter"):
+        return None
+    if m := re.fullmatch(r"synthesis\.b(\d+)\.(conv0|conv1|torgb)\.(.+)", name):
+        side, layer, end = int(m[1]), m[2], m[3]
+        at = (
+            f"synthesis/{side}x{side}/"
+            + {"conv0": "Conv0_up", "conv1": "Conv" if side == 4 else "Conv1", "torgb": "ToRGB"}[layer]
+        )
+        if end == "noise_const":
+            return f"synthesis/noise{2 * side.bit_length() - 6 - (layer == 'conv0')}", x[None, None]
+        if end == "weight":
+            return f"{at}/weight", kernel(x.flip(2, 3) if layer == "conv0" else x)
+        if end.startswith("affine"):
+            return f"{at}/mod_{end[7:]}", x.t() if end.endswith("weight") else x - 1
+        return f"{at}/{end}", x
+    if m := re.fullmatch(r"b(\d+)\.(fromrgb|conv0|conv1|skip|conv)\.(weight|bias)", name):
+        part = {"fromrgb": "FromRGB", "conv0": "Conv0", "conv1": "Conv1_down", "skip": "Skip", "conv": "Conv"}[m[2]]
+        return f"{m[1]}x{m[1]}/{part}/{m[3]}", kernel(x) if m[3] == "weight" else x
+    plain = {"mapping.w_avg": "dlatent_avg", "synthesis.b4.const": "synthesis/4x4/Const/const", "b4.fc": "4x4/Dense0",
+             "b4.out": "Output"}  # fmt: skip
+    if name in plain:
+        return plain[name], x[None] if name.endswith("const") else x
+    layer, end = name.rsplit(".", 1)
+    return layer if layer not in plain else plain[layer], x.t() if end == "weight" else x
+
+
+def variables(tensors: dict[str, Tensor], critic: bool) -> dict[str, Any]:
+    """TensorFlow's variables of a network."""
+    found = {}
+    for name, value in tensors.items():
+        made = _back(name, value)
+        if made is None:
+            continue
+        layer, x = made
+        if name.startswith("mapping.fc"):
+            number = re.sub(r"\D", "", name)
+            layer = f"Mapping{number}" if critic else f"mapping/Dense{number}"
+        if name.startswith("mapping.embed"):
+            layer = "LabelEmbed" if critic else "mapping/LabelEmbed"
+        if "/" not in layer.removeprefix("mapping/") or layer == "4x4/Dense0":
+            layer += "" if layer == "dlatent_avg" or layer.startswith("synthesis") else "/" + name.rsplit(".", 1)[1]
+        found[layer] = x.contiguous().numpy()
+    return found
+
+
+def tensorflow_snapshot(path: Path, g: dict[str, Tensor], d: dict[str, Tensor], facts: dict[str, Any]) -> Path:
+    """(G, D, Gs) of two state_dicts, as TensorFlow's version pickles them."""
+    names = ("dnnlib", "dnnlib.tflib", "dnnlib.tflib.network")
+    for name in names:
+        sys.modules[name] = types.ModuleType(name)
+
+    class Network:
+        """Its state is what is pickled."""
+
+    Network.__module__, Network.__qualname__ = "dnnlib.tflib.network", "Network"
+    sys.modules["dnnlib.tflib.network"].Network = Network
+
+    def network(values: dict[str, Any], kind: str, components: dict[str, Any], **said: Any) -> Any:
+        made = Network()
+        source = SOURCE.format("never")
+        made.__dict__ |= {
+            "version": 4,
+            "name": kind,
+            "build_module_src": source,
+            "build_func_name": kind,
+            "static_kwargs": said,
+        }
+        made.__dict__ |= {"components": components, "variables": list(values.items())}
+        return made
+
+    def part(values: dict[str, Any], name: str) -> Any:
+        own = {n.removeprefix(f"{name}/"): v for n, v in values.items() if n.startswith(f"{name}/")}
+        return network(own, name, {})
+
+    values = variables(g, critic=False)
+    parts = {name: part(values, name) for name in ("mapping", "synthesis")}
+    own = {n: v for n, v in values.items() if "/" not in n}
+    size = max(int(n.split(".")[0][1:]) for n in d if re.match(r"b\d+\.", n))
+    said = {"resolution": size, "conv_clamp": facts["clamp"], "num_channels": d[f"b{size}.fromrgb.weight"].shape[1]}
+    made_g = network(own, "G_main", parts, **said)
+    made_d = network(
+        variables(d, critic=True), "D_main", {}, mbstd_group_size=facts["group"], mapping_lrmul=0.01, **said
+    )
+    try:
+        path.write_bytes(pickle.dumps((made_g, made_d, made_g), 4))
+    finally:
+        for name in names:
+            del sys.modules[name]
+    return path

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from made_style import made, snapshot
+from made_style import made, snapshot, tensorflow_snapshot
 from made_weights import inputs
 
 import ganloom
@@ -71,6 +71,17 @@ def test_outputs_are_those_of_the_reference_code(case: str, tmp_path: Path) -> N
     np.testing.assert_allclose(logits.numpy(), FIGURES[f"{case}/D"], atol=1e-3, rtol=0)
     assert float(np.std(FIGURES[f"{case}/D"])) > 1e-3 * (case != "ada-256")
     assert not (tmp_path / "canary").exists()
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.startswith("ada") and case != "ada-32-cifar"])
+def test_the_same_networks_of_tensorflow_s_time(case: str, tmp_path: Path) -> None:
+    """Their variables, renamed and turned, are those of the PyTorch version."""
+    facts, g, d = described(case)
+    old = weights.read(tensorflow_snapshot(tmp_path / "tf.pkl", g, d, facts))
+    new = weights.read(written(case, tmp_path))
+    assert old.cfg == new.cfg
+    for name, value in new.state_dict().items():
+        torch.testing.assert_close(old.state_dict()[name], value, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("protocol", [3, 5])

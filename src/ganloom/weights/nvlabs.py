@@ -1,4 +1,5 @@
-"""StyleGAN2's published networks: pickles of StyleGAN2-ADA-PyTorch and of StyleGAN3's time (network-snapshot-N.pkl).
+"""StyleGAN2's published networks: pickles of StyleGAN2-ADA-PyTorch and of StyleGAN3's time (network-snapshot-N.pkl), and
+those of TensorFlow's (``tensorflow``).
 
 A pickle is read by ``pickled``, which runs nothing: the source code that such files carry stays a text. G is the average
 (G_ema), D comes along. Skip generators, residual and plain ("orig") discriminators, any square size, channels and labels.
@@ -15,10 +16,11 @@ from torch import Tensor
 from ganloom.errors import BadInput
 from ganloom.layers import Fir
 from ganloom.networks.style import channels_of
+from ganloom.weights import tensorflow
 from ganloom.weights.pickled import Made, Refused, array, guarded, open_pickle
 from ganloom.weights.reading import Found, Reading, Shapes, count_classes
 
-KNOWN = "StyleGAN2-ADA-PyTorch (G_ema and D of its pickles, or their state_dict)"
+KNOWN = "StyleGAN2 and StyleGAN2-ADA of NVIDIA (G_ema and D of its pickles, or their state_dict)"
 
 Facts = dict[str, Any]
 DEEPEST, MOST_MODULES, MOST_NUMBERS = 12, 2000, 1 << 30
@@ -42,6 +44,8 @@ def read(path: Path) -> Found:
     value = open_pickle(path)
 
     def found() -> dict[str, tuple[dict[str, Tensor], Facts]]:
+        if tensorflow.is_snapshot(value):
+            return tensorflow.networks(value)
         if not isinstance(value, dict):
             raise Refused(f"a {type(value).__name__} where a table of networks is due")
         return {name: network(value[name]) for name in ("G_ema", "D") if value.get(name) is not None}
