@@ -28,8 +28,11 @@ ALLOWED: dict[str, set[str]] = {
     "networks": {"layers", "norms"},
     "adversarial": {"gan", "losses"},
     "listing": set(), "baselines": BASE | {"gan", "layers", "listing"},
+    "growing": BASE | {"gan", "layers"}, "styled": BASE | {"ada", "gan"},
+    "ada": BASE | {"adversarial", "gan"},
     "recipes": BASE
-    | {"adversarial", "baselines", "listing", "gan", "losses", "penalties", "layers", "norms", "networks", "augment", "pool"},
+    | {"ada", "adversarial", "augment", "baselines", "gan", "growing", "layers", "listing", "losses", "networks", "norms"}
+    | {"penalties", "pool", "styled"},
     "data": {"errors", "batch"}, "metrics": {"errors"}, "report": {"errors", "images"},
     "optim": BASE | {"gan"}, "guard": {"errors"}, "processes": {"randomness"},
     "observers": {"errors", "images", "report", "stats", "metrics"},

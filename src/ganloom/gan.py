@@ -51,6 +51,16 @@ def inverse(start: float, pieces: int = 32) -> Knots:
     return tuple((start * 1.25**i, 1 / 1.25**i) for i in range(pieces))
 
 
+def at(knots: Knots, kimg: float) -> float:
+    """The value of knots at a time: linear between two, held before the first and after the last."""
+    if kimg <= knots[0][0]:
+        return knots[0][1]
+    for (t0, f0), (t1, f1) in zip(knots, knots[1:], strict=False):
+        if kimg < t1:
+            return f0 + (f1 - f0) * (kimg - t0) / (t1 - t0)
+    return knots[-1][1]
+
+
 @dataclass(frozen=True)
 class _Optimizer:
     lr: float = 2e-4
@@ -72,13 +82,7 @@ class _Optimizer:
 
     def factor(self, kimg: float) -> float:
         """The schedule's learning rate factor at ``kimg`` since the window began."""
-        knots = self.schedule
-        if not knots or kimg <= knots[0][0]:
-            return knots[0][1] if knots else 1.0
-        for (t0, f0), (t1, f1) in zip(knots, knots[1:], strict=False):
-            if kimg < t1:
-                return f0 + (f1 - f0) * (kimg - t0) / (t1 - t0)
-        return knots[-1][1]
+        return at(self.schedule, kimg) if self.schedule else 1.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,8 @@ class Adam(_Optimizer):
 
     betas: tuple[float, float] = (0.5, 0.999)
     """Decay of the first and second moments; must be floats."""
+    beta2: Knots = ()
+    """Knots (kimg since the phase's window began, decay of the second moment), linear in between; empty = as in betas."""
     eps: float = 1e-8
     """Added to the root of the second moment."""
 
@@ -186,6 +192,10 @@ class GAN(nn.Module):
 
     def after_update(self, phase: Phase) -> None:
         """Called once per optimizer step under no_grad: weight clip, augmentation strength, running means."""
+
+    def average_kimg(self) -> float | None:
+        """Half-life of the averages now, by the clock; None: ``ema_kimg``, reached as the run grows."""
+        return None
 
     def z(self, n: int) -> Tensor:
         """Latents (n, z_dim), standard normal."""

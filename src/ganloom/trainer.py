@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ganloom import optim, randomness
 from ganloom.errors import BadInput
-from ganloom.gan import GAN, Phase, net_names
+from ganloom.gan import GAN, Phase, at, net_names
 from ganloom.guard import Guard, NonFinite, autopsy
 from ganloom.precision import autocast_networks
 from ganloom.processes import Processes
@@ -245,18 +245,23 @@ class Trainer:
 
     def _schedule(self, keyed: optim.OptKey, optimizer: torch.optim.Optimizer) -> None:
         opt, window = keyed[1], keyed[2]
-        if not opt.schedule and self.lr_factor == 1.0:
+        knots = getattr(opt, "beta2", ())
+        if not opt.schedule and not knots and self.lr_factor == 1.0:
             return
-        factor = opt.factor(self.nimg / 1000 - window[0]) * self.lr_factor
+        since = self.nimg / 1000 - window[0]
+        factor = opt.factor(since) * self.lr_factor
         for group in optimizer.param_groups:
             group["lr"] = group["base_lr"] * factor
+            if knots:
+                group["betas"] = (group["betas"][0], at(knots, since) ** group["pace"])
 
     @torch.no_grad()
     def _move_average(self) -> None:
         """Move the average by the images drawn since it last moved."""
         nimg, self.averaged_at = self.nimg - self.averaged_at, self.nimg
-        half_life = self.ema_kimg
-        if self.ema_ramp is not None:
+        own = self.gan.average_kimg()
+        half_life = self.ema_kimg if own is None else own
+        if self.ema_ramp is not None and own is None:
             half_life = min(half_life, self.nimg / 1000 * self.ema_ramp)
         weight = 1 - 0.5 ** (nimg / 1000 / max(half_life, 1e-8))
         for target, source in self._averages:

@@ -20,6 +20,8 @@ COMMANDS: dict[str, str] = {
     "plan": "look at a data set, probe 20 steps, and say what to train and how long it takes",
     "data": "check DIR: what is in a data set and what the network will see",
     "import": "read published weights of another project into a model folder",
+    "latent": "walk, mix, project, directions: what lies between and behind a model's pictures",
+    "export": "write a trained generator as ONNX, checked against torch",
     "bench": "step: training steps measured here; modes: cures for mode collapse; recipes: all of them; doctor: faults",
 }
 

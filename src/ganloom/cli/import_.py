@@ -15,13 +15,13 @@ from ganloom.config import to_dict
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Read published weights of BigGAN-PyTorch, pytorch-pretrained-BigGAN, PyTorch-StudioGAN or mimicry.
+    """Read published weights: StyleGAN2 (NVIDIA, rosinality), BigGAN-PyTorch, pytorch-pretrained-BigGAN, StudioGAN, mimicry.
 
     What they are is found from names and shapes; every tensor is used, or the fault is said. No code of a file is run.
     """
 
     file: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
-    """The generator's .pth, .pt, .bin or .safetensors."""
+    """The generator's .pth, .pt, .bin or .safetensors, or a .pkl of StyleGAN2 with both networks."""
     out: str
     """The model folder, new or empty."""
     discriminator: str | None = None

@@ -27,6 +27,9 @@ _FILES = {
     "progan": "progan",
     "biggan": "biggan",
     "fastgan": "fastgan",
+    "stylegan": "stylegan",
+    "stylegan2": "stylegan2",
+    "r3gan": "r3gan",
 }
 
 
