@@ -206,9 +206,9 @@ def _train(
                     f"{folder.path} is already at {trainer.nimg / 1000:g} kimg of {cfg.total_kimg:g}: "
                     f"give --total-kimg a larger number to go on"
                 )
-        elif data.held is not None:
+        elif data.split_off is not None:
             trainer.event(
-                "held out", f"{len(data.held)} of the data are held out for the doctor: training never draws them"
+                "held out", f"{len(data.split_off)} of the data are held out for the doctor: training never draws them"
             )
         for text in warnings:
             trainer.event("warning", text)
@@ -401,7 +401,7 @@ def _open_data(
     if not 0 < part < 1:
         raise BadInput(f"--held-out is a share of the data below 1, got {part}")
     kept, held = opened.split(1.0 - part)
-    kept.held = held
+    kept.split_off = held
     return kept
 
 
@@ -414,8 +414,8 @@ def reopen(folder: Folder, described: dict[str, Any]) -> tuple[GAN, Any, TrainCo
 
 def held_out(data: Any, run: Path) -> Any:
     """What training never draws: a held-out share, or the other half of data that were split; None where there is none."""
-    if data.held is not None:
-        return data.held
+    if data.split_off is not None:
+        return data.split_off
     kept = run / "held.npz"
     return datasets.open(str(kept)) if kept.exists() else datasets.other_half(data)
 
@@ -451,8 +451,8 @@ def _describe(folder: Folder, made: _Made, cfg: TrainConfig) -> None:
     source = data.source
     if source.get("source") is None:  # arrays of this process: the run keeps its own copy
         data.save(folder.path / "data.npz")
-        if data.held is not None:
-            data.held.save(folder.path / "held.npz")
+        if data.split_off is not None:
+            data.split_off.save(folder.path / "held.npz")
         source = {"source": "data.npz", "in_run": True, "flip": data.flip}
     plain = config.to_dict(gan.cfg) if dataclasses.is_dataclass(gan.cfg) else {}
     folder.write(
