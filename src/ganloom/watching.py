@@ -37,11 +37,11 @@ FEWEST, OFTEN = 32, 3
 """No figure says anything of fewer samples; ticks between probes up to which all samples are drawn."""
 
 
-def due(tick: int, every: int) -> bool:
-    """Whether a probe falls on a tick: on each ``every``-th, and before the first of these on 1, 2, 3, 5, 8 ...: a fault shows
-    early, and so few cost little. A function of the clock alone."""
-    if tick % every == 0:
-        return True
+def due(tick: int, every: int, early: bool = True) -> bool:
+    """Whether a probe falls on a tick: on each ``every``-th, and, if ``early``, before the first of these on 1, 2, 3, 5, 8 ...:
+    a fault shows early, and so few cost little. A function of the clock alone."""
+    if tick % every == 0 or not early:
+        return tick % every == 0
     a, b = 1, 2
     while b < min(tick, every):
         a, b = b, a + b
@@ -62,6 +62,8 @@ class Doctor(Observer):
         self.rows: list[Row] = []
         self.every = 1
         """Ticks from probe to probe."""
+        self.early = True
+        """Whether there are probes before that, which a slow sampler would pay dearly."""
         self._probe: probing.Probe | None = None
         self.seconds = self.prepared = 0.0
         """What the looks have cost so far, and what was made ready for them."""
@@ -74,14 +76,15 @@ class Doctor(Observer):
         known = _read(trainer, FILE).get("facts", {}).get("sizes", {})
         sizes = probing.sizes(trainer.gan, probing.nets_trained(trainer)) if trainer.nimg == 0 else known
         self.facts = dataclasses.replace(facts_of(trainer, described), sizes=sizes)
-        for n in (self.n, self.n // 2):  # fewer samples where a probe would otherwise be rare
+        for n in (self.n, self.n // 2, self.n // 4):  # fewer samples where a probe would otherwise be rare
             n = min(n, len(trainer.data))
             if n < FEWEST:
                 break
             self._probe = probing.Probe(trainer, n, self.held, self.seed)
             look, train = probing.cost(trainer, self._probe)
             self.every = max(1, math.ceil(look / (self.share * train * trainer.cfg.kimg_per_tick)))
-            if self.every <= OFTEN:
+            self.early = look <= train * trainer.cfg.kimg_per_tick
+            if self.every <= OFTEN or (n < self.n and self.early):
                 break
         self.heals_left = trainer.cfg.heal - len(_read(trainer, FILE).get("heals", []))
         if self.heals_left > 0 and trainer.run_dir is not None:
@@ -104,7 +107,7 @@ class Doctor(Observer):
     def _tick(self, trainer: Any, row: Row) -> None:
         self.rows = [r for r in self.rows if r["nimg"] < row["nimg"]]
         tick = int(trainer.nimg // (trainer.cfg.kimg_per_tick * 1000))
-        if self._probe is not None and due(tick, self.every):
+        if self._probe is not None and due(tick, self.every, self.early):
             row |= {LOOK + name: value for name, value in self._probe.look(trainer, row).items()}
         self.rows.append(dict(row))
         before, self.findings = self.findings, examine(self.rows, self.facts)

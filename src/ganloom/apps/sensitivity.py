@@ -111,7 +111,7 @@ def measure(
     base = _with_weight(module, base, data, own)
     grid = settings(recipe, base)
     train = {
-        "kimg_per_tick": max(kimg / 10, 0.25),
+        "kimg_per_tick": max(kimg / 10, 0.05),
         "kimg_per_checkpoint": kimg,
         "total_kimg": kimg,
         "seed": seed,

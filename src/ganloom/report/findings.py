@@ -26,7 +26,18 @@ def doctor(folder: Folder) -> str:
     for done in (h for h in _list(folder.doctor.get("heals")) if isinstance(h, dict)):
         what = ", ".join(text(done.get(key)) for key in ("finding", "change"))
         body += f'<p class="note">Healed: {what}, back to {text(done.get("back_to"))}.</p>'
-    return section("doctor", "Doctor", body, badge)
+    return section("doctor", "Doctor", body + _balance(folder), badge)
+
+
+def _balance(folder: Folder) -> str:
+    """The losses beside the values at which neither side can improve."""
+    facts, last = folder.doctor.get("facts"), folder.rows[-1] if folder.rows else {}
+    level = facts.get("equilibrium") if isinstance(facts, dict) else None
+    if not isinstance(level, list) or len(level) != 2 or math.isnan(number(last.get("D/adv"))):
+        return ""
+    pairs = zip("DG", level, strict=True)
+    said = ", ".join(f"{net} {short(last.get(f'{net}/adv'))} (in balance {short(value)})" for net, value in pairs)
+    return f'<p class="note">Losses: {said}.</p>'
 
 
 def _list(value: Any) -> list[Any]:
