@@ -48,7 +48,7 @@ def project(
     target: Tensor,
     *,
     space: str = "w+",
-    steps: int = 400,
+    steps: int = 200,
     seed: int = 0,
     net: Any = None,
     weight: float = 1.0,

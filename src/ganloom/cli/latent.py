@@ -76,7 +76,7 @@ class Project:
     """A picture file; it is brought to the model's shape."""
     space: Literal["w", "w+"] = "w+"
     """w: one style for all layers; w+: one for each, nearer and further from what the model draws by itself."""
-    steps: int = 400
+    steps: int = 200
     """Steps of the search."""
     features: str | None = None
     """A feature net that counts beside the pixels: random, fashion, effnet, or a file as in `evaluate`."""
