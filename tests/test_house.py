@@ -26,8 +26,10 @@ ALLOWED: dict[str, set[str]] = {
     "looking": BASE | {"compose", "gan", "listening", "optim", "stabilisers", "trainer"},
     "lint": BASE | {"gan", "layers", "looking", "losses", "optim", "trainer"},
     "networks": {"layers", "norms"},
-    "adversarial": {"gan", "losses"},
-    "recipes": BASE | {"adversarial", "gan", "losses", "penalties", "layers", "norms", "networks", "augment", "pool"},
+    "adversarial": {"gan", "losses"}, "pool": set(),
+    "translator": BASE | {"gan", "networks"},
+    "recipes": BASE
+    | {"adversarial", "translator", "gan", "losses", "penalties", "layers", "norms", "networks", "augment", "pool"},
     "data": {"errors", "batch"}, "metrics": {"errors"}, "report": {"errors", "images"},
     "optim": BASE | {"gan"}, "guard": {"errors"}, "processes": {"randomness"},
     "observers": {"errors", "images", "report", "stats", "metrics"},

@@ -85,6 +85,14 @@ PLANS: dict[str, Plan] = {
         {"width": 4, "batch_size": 8, "total_kimg": 32.0},
         "Its widths count from a grid of 128, so 4 still means 64 channels at 28 px; 4,000 steps.",
     ),
+    "pix2pix": Plan(
+        {"width": 16, "d_width": 16, "batch_size": 16, "jitter": 1.0, "total_kimg": 48.0},
+        "A quarter of its width, batches of 16, no enlarging: 3,000 steps. It needs pairs (edges-to-emoji).",
+    ),
+    "cyclegan": Plan(
+        {"width": 16, "d_width": 16, "blocks": 3, "batch_size": 4, "jitter": 1.0, "total_kimg": 12.0},
+        "A quarter of its width, 3 blocks, batches of 4, no enlarging: 3,000 steps. It needs two domains (unpaired-fashion).",
+    ),
 }  # fmt: skip
 
 

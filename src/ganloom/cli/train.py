@@ -27,6 +27,10 @@ class Options:
     """How a picture of another size is brought to the shape."""
     flip: bool = False
     """Mirror pictures at random; doubles data whose left and right mean the same."""
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """Of pairs and domains: which side is made from which."""
+    label_maps: bool = False
+    """The inputs of pairs are maps of labels: each label gets a colour of its own."""
     json: bool = False
     """Rows as JSON lines on stdout."""
     tensorboard: bool = False
@@ -44,6 +48,8 @@ def run(argv: Sequence[str]) -> None:
     options = {field: getattr(args.config, field) for field in given_fields(args.config, argv)}
     options |= {field: getattr(args.train, field) for field in given_fields(args.train, argv)}
     options |= {field: getattr(args.stabilise, field) for field in given_fields(args.stabilise, argv)}
+    pictures = getattr(module.MODEL, "conditions_on", "labels") == "pictures"
+    options |= {"direction": args.options.direction, "label_maps": args.options.label_maps} if pictures else {}
     console = Console(json=args.options.json)
     done = train(
         args.recipe,

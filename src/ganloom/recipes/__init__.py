@@ -27,6 +27,8 @@ _FILES = {
     "progan": "progan",
     "biggan": "biggan",
     "fastgan": "fastgan",
+    "pix2pix": "pix2pix",
+    "cyclegan": "cyclegan",
 }
 
 
