@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "lint": BASE | {"gan", "layers", "looking", "losses", "optim", "trainer"},
     "networks": {"layers", "norms"},
     "adversarial": {"gan", "losses"}, "pool": set(),
-    "translator": BASE | {"gan", "networks"},
+    "tiles": {"networks"}, "translator": BASE | {"gan", "networks", "tiles"},
     "recipes": BASE
     | {"adversarial", "translator", "gan", "losses", "penalties", "layers", "norms", "networks", "augment", "pool"},
     "data": {"errors", "batch"}, "metrics": {"errors"}, "report": {"errors", "images"},

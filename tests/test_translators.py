@@ -1,14 +1,18 @@
 """Translators: networks of any size, pools, what ``translate`` promises, and runs on pairs and on two domains."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import ganloom
 from ganloom import testing
+from ganloom.apps import png16
+from ganloom.cli import main
 from ganloom.errors import BadInput
 from ganloom.networks.translate import InstanceNorm, PatchGAN, ResNet, patch_layers, reflect_to, through
 from ganloom.networks.unet import UNet
@@ -179,3 +183,88 @@ def test_faults_of_config() -> None:
     ):  # fmt: skip
         with pytest.raises(BadInput, match=text):
             make()
+
+
+# ------------------------------------------------------------------------------------------------ tiles and the command
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_tiles_give_what_the_whole_gives(norm: str) -> None:
+    gan = testing.build("cyclegan", (3, 32, 32), norm=norm).eval()
+    x = torch.rand(1, 3, 331, 207) * 2 - 1
+    x[..., :100] *= 0.2  # statistics that no tile has by itself
+    whole = gan.translate(x)
+    parts = gan.translate(x, memory=24 * 8 * 200 * 200 / 2**20)
+    assert parts.shape == whole.shape and float((parts - whole).abs().max()) < 1e-4
+    assert gan.G["ab"].body[2].gather is None if norm == "instance" else True
+
+
+def test_a_fault_in_a_tile_is_raised() -> None:
+    gan = testing.build("cyclegan", (3, 32, 32)).eval()
+    calls = []
+
+    def broken(x: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        if len(calls) == 2:
+            raise RuntimeError("no")
+        return through(gan.G["ab"], x)
+
+    gan.direct = broken
+    with pytest.raises(RuntimeError, match="no"):
+        gan.translate(torch.rand(1, 3, 331, 207), memory=0.5)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_png_of_16_bits(tmp_path: Path, channels: int) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 65536, (9, 13, channels), dtype=np.uint16)
+    png16.write16(pixels, tmp_path / "x.png")
+    assert np.array_equal(png16.read16((tmp_path / "x.png").read_bytes()), pixels)
+    with Image.open(tmp_path / "x.png") as picture:
+        assert picture.size == (13, 9) and (channels != 1 or np.array_equal(np.asarray(picture), pixels[..., 0]))
+    coded = rng.integers(0, 256, (9, 13, 6), dtype=np.uint8)
+    kinds = np.array([0, 1, 2, 3, 4, 4, 3, 2, 1], np.uint8)
+    plain = np.zeros((10, 14, 6), int)
+    for y in range(9):
+        for x in range(13):
+            a, b, c = plain[y + 1, x], plain[y, x + 1], plain[y, x]
+            p = a + b - c
+            near = [min((abs(p[i] - v), k, v) for k, v in enumerate((a[i], b[i], c[i])))[2] for i in range(6)]
+            guess = [np.zeros(6, int), a, b, (a + b) // 2, np.array(near)][kinds[y]]
+            plain[y + 1, x + 1] = (coded[y, x] + guess) % 256
+    assert np.array_equal(png16._unfiltered(kinds, coded), plain[1:, 1:])
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = {"width": 4, "d_width": 4, "blocks": 1, "batch_size": 4, "total_kimg": 0.02, "judge": 0}
+    run = ganloom.train("cyclegan", "unpaired-fashion", tmp_path / "c", **small)
+    rng = np.random.default_rng(0)
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    deep = rng.integers(0, 65536, (33, 50, 4), dtype=np.uint16)
+    png16.write16(deep, tmp_path / "in" / "deep" / "a.png")
+    Image.fromarray(rng.integers(0, 256, (20, 41), dtype=np.uint8)).save(tmp_path / "in" / "grey.jpg")
+    (tmp_path / "in" / "broken.png").write_bytes(b"no")
+
+    def call(*args: str) -> int:
+        with pytest.raises(SystemExit) as stopped:
+            main(["translate", *args])
+        return int(stopped.value.code or 0)
+
+    assert call(str(run.path), str(tmp_path / "in"), str(tmp_path / "out"), "--compare", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["files"]) == 2 and told["bad"][0][0].endswith("broken.png") and Path(told["sheet"]).exists()
+    made = png16.read16((tmp_path / "out" / "deep" / "a.png").read_bytes())
+    assert made is not None and made.shape == deep.shape and np.array_equal(made[..., 3], deep[..., 3])
+    x = torch.from_numpy(deep[..., :3].astype(np.float32) / 65535 * 2 - 1).permute(2, 0, 1)[None]
+    y = (run.load().translate(x)[0].permute(1, 2, 0) + 1) * 32767.5
+    assert np.abs(made[..., :3] - y.numpy()).max() < 2
+    with Image.open(tmp_path / "out" / "grey.png") as picture:
+        assert picture.size == (41, 20) and picture.mode == "RGB"
+    assert call(str(run.path), str(tmp_path / "in" / "grey.jpg"), str(tmp_path / "one.png"), "--reverse") == 0
+    for args, said in {
+        (str(run.path), str(tmp_path / "in"), str(tmp_path / "out")): "not an empty folder",
+        (str(run.path), str(tmp_path / "none"), str(tmp_path / "b")): "no picture or folder",
+        (str(run.path), str(tmp_path / "in" / "broken.png"), str(tmp_path / "b.png")): "not a picture",
+    }.items():
+        capsys.readouterr()
+        assert call(*args) == 2 and said in capsys.readouterr().err

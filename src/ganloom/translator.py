@@ -1,5 +1,6 @@
 """The base of every recipe that makes pictures from pictures: where its inputs come from, and ``translate``."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -9,9 +10,10 @@ from torch import Tensor, nn
 from ganloom import randomness
 from ganloom.errors import BadInput
 from ganloom.gan import GAN, Rng
-from ganloom.networks.translate import through
+from ganloom.networks.translate import reflect_to, through
 from ganloom.precision import full_precision
 from ganloom.randomness import key
+from ganloom.tiles import tiled, tiles_of
 
 
 class Translator(GAN):
@@ -109,13 +111,22 @@ class Translator(GAN):
     # ---- what a user calls
     @torch.no_grad()
     def translate(
-        self, x: Tensor, *, stochastic: bool = False, reverse: bool = False, seed: int = 0, batch: int = 8
+        self,
+        x: Tensor,
+        *,
+        stochastic: bool = False,
+        reverse: bool = False,
+        seed: int = 0,
+        batch: int = 8,
+        memory: float | None = None,
     ) -> Tensor:
         """Pictures (N, C, H, W) in [-1, 1], of any height and width, to the other domain; float32, the same size.
 
         Deterministic: eval mode, averaged statistics, no dropout. ``stochastic``: as the paper of pix2pix draws its
         figures, with dropout on (by ``seed``) and BatchNorm on the statistics of each picture by itself. ``reverse``: from
-        the target domain to the inputs'. Modes, buffers and random state are left as they were found.
+        the target domain to the inputs'. ``memory``: MiB of features beyond which a picture goes through in tiles (equal to
+        the whole but for rounding, save that a U-Net sees farther than a tile); None: always whole. Modes, buffers
+        and random state are left as they were found.
         """
         channels = int(self.cfg.shape[0] if reverse else self.cfg.in_channels)
         if x.dim() != 4 or x.shape[1] != channels or not x.numel():
@@ -130,5 +141,22 @@ class Translator(GAN):
             for start in range(0, len(x), batch):
                 randomness.seed_all(key(seed, "translate", start))
                 part = x[start : start + batch].to(self.device, torch.float32)
-                parts.append((self.back(part) if reverse else self.direct(part)).float())
+                net = self.back if reverse else self.direct
+                parts.append(net(part).float() if memory is None else self._in_tiles(net, part, memory))
         return torch.cat(parts)
+
+    def _in_tiles(self, net: Callable[[Tensor], Tensor], x: Tensor, memory: float) -> Tensor:
+        """Each picture whole where its features fit into ``memory`` MiB, else in tiles that fit."""
+        nets = [m for m in self.G.modules() if hasattr(m, "multiple")]
+        multiple = max((int(m.multiple) for m in nets), default=1)
+        reach = max((int(m.reach) for m in nets), default=64)
+        pixels = memory * 2**20 / max((int(m.bytes_per_pixel) for m in nets), default=2**11)
+        h, w = x.shape[2:]
+        if h * w * len(x) <= pixels:
+            return net(x).float()
+        height, width = (-(-n // multiple) * multiple for n in (h, w))
+        grown = reflect_to(x, height, width)  # whole, so that tiles lie on the grid that the untiled pass has
+        tiles = tiles_of(height, width, int(pixels**0.5), reach, multiple)
+        made = torch.cat([tiled(net, self, one[None], tiles, lambda n: None) for one in grown])
+        top, left = (height - h) // 2, (width - w) // 2
+        return made[:, :, top : top + h, left : left + w]

@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "resume": "go on with a run exactly where it stopped",
     "sample": "draw pictures from a trained run",
     "evaluate": "measure a run against its data, beside real-versus-real and noise",
+    "translate": "put a picture or a folder through a trained translator, any size",
     "compare": "put the measurements of several runs in one table, if they were taken alike",
     "recipes": "list the GANs that can be trained",
     "plan": "look at a data set, probe 20 steps, and say what to train and how long it takes",
