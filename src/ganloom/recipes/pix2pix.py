@@ -19,6 +19,7 @@ learning rate is constant as in the authors' Torch code (their later PyTorch cod
 
 import math
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -26,7 +27,7 @@ from torch import Tensor
 from ganloom.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import nonsaturating
-from ganloom.networks.translate import NORMS, PatchGAN, patch_layers
+from ganloom.networks.translate import NORMS, PatchGAN, ResNet, patch_layers
 from ganloom.networks.unet import UNet
 from ganloom.translator import Translator
 
@@ -44,8 +45,14 @@ class Config:
     """Channels, height, width of a target."""
     in_channels: int = 3
     """Channels of an input."""
+    net: Literal["unet", "resnet"] = "unet"
+    """G: the paper's U-Net, or the residual generator of CycleGAN, as the authors' later code offers."""
     levels: int = 0
     """Halvings of the U-Net; 0: down to one pixel, at most 8 (256 px)."""
+    blocks: int = 9
+    """Residual blocks of --net resnet."""
+    antialias: bool = False
+    """Filtered halvings and doublings in --net resnet."""
     width: int = 64
     """Channels of G's first level; doubled downwards, at most 8 times."""
     d_width: int = 64
@@ -72,6 +79,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.norm not in NORMS:
             raise BadInput(f"--norm must be one of {', '.join(NORMS)}, got {self.norm!r}")
+        if not 1 <= self.blocks <= 32:
+            raise BadInput(f"--blocks must lie in 1..32, got {self.blocks}")
         if not 0 <= self.levels <= 10 or not 0 <= self.layers <= 6:
             raise BadInput(f"--levels lies in 0..10 and --layers in 0..6, got {self.levels} and {self.layers}")
         if not 1 <= self.jitter <= 4:
@@ -88,7 +97,12 @@ class Pix2Pix(Translator):
         self.splits_by = None if cfg.norm == "batch" else 1
         h, w = cfg.shape[1:]
         levels = cfg.levels or max(2, min(8, int(math.log2(max(min(h, w), 4)))))
-        self.G = UNet(cfg.in_channels, cfg.shape[0], levels, cfg.width, norm=cfg.norm, dropout=cfg.dropout)
+        ends = cfg.in_channels, cfg.shape[0]
+        told: dict[str, Any] = {"norm": cfg.norm, "dropout": cfg.dropout}
+        if cfg.net == "unet":
+            self.G = UNet(*ends, levels, cfg.width, **told)
+        else:
+            self.G = ResNet(*ends, cfg.blocks, cfg.width, **told, antialias=cfg.antialias)
         layers = patch_layers(h, w, cfg.layers)
         self.D = PatchGAN(cfg.shape[0] + cfg.in_channels, cfg.d_width, layers, norm=cfg.norm)
 
