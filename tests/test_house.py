@@ -26,13 +26,14 @@ ALLOWED: dict[str, set[str]] = {
     "looking": BASE | {"compose", "gan", "listening", "optim", "stabilisers", "trainer"},
     "lint": BASE | {"gan", "layers", "looking", "losses", "optim", "trainer"},
     "networks": {"layers", "norms"},
-    "adversarial": {"gan", "losses"},
+    "adversarial": {"gan", "losses"}, "pool": set(),
+    "tiles": {"networks"}, "translator": BASE | {"gan", "networks", "tiles"},
     "listing": set(), "baselines": BASE | {"gan", "layers", "listing"},
     "growing": BASE | {"gan", "layers"}, "styled": BASE | {"ada", "gan"},
     "ada": BASE | {"adversarial", "gan"},
     "recipes": BASE
     | {"ada", "adversarial", "augment", "baselines", "gan", "growing", "layers", "listing", "losses", "networks", "norms"}
-    | {"penalties", "pool", "styled"},
+    | {"penalties", "pool", "styled", "translator"},
     "data": {"errors", "batch"}, "metrics": {"errors"}, "report": {"errors", "images"},
     "optim": BASE | {"gan"}, "guard": {"errors"}, "processes": {"randomness"},
     "observers": {"errors", "images", "report", "stats", "metrics"},

@@ -169,6 +169,10 @@ class GAN(nn.Module):
     """Children kept as an exponential moving average."""
     splits_by: int | None = 1
     """The losses keep their meaning on multiples of so many samples; None: on the whole batch only."""
+    conditions_on: str = "labels"
+    """What c is: "labels" (or nothing), or "pictures", which a data set's ``inputs`` are and which cannot be drawn."""
+    paired: bool = False
+    """Whether each input must have its own target."""
     kimg: float = math.inf
     """Thousands of real images drawn so far."""
     cfg: Any
@@ -205,6 +209,14 @@ class GAN(nn.Module):
         """Conditions for n samples, drawn evenly over the classes; None for a model without conditions."""
         classes = int(getattr(self.cfg, "n_classes", 0) or 0)
         return randomness.randint(classes, n, self.draw_device).to(self.device) if classes else None
+
+    @classmethod
+    def check_data(cls, data: Any) -> None:
+        """Raises BadInput where this model cannot learn from ``data``."""
+
+    def inputs(self, data: Any, rows: Any) -> Tensor | None:
+        """The pictures that rows of a data set are to be made from; None for a model that starts from latents."""
+        return None
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Latents and conditions to data; (N, C, H, W) in [-1, 1] for pictures."""
@@ -249,10 +261,11 @@ class GAN(nn.Module):
         Pure: eval mode, float32, random state forked, modes and buffers put back. The latent (and a drawn label) of
         sample i comes from ``seed + i`` alone, whatever n and the device are; pictures of equal seeds agree to rounding.
         ``z`` (n, z_dim) given: its rows are used and seed is not. ``c``: a label for all, or one a sample.
-        ``truncation`` below 1 pulls latents towards their mean: truer and less varied samples. Further keywords go to
-        the recipe's ``sample``.
+        A model that makes pictures from pictures takes those as ``c`` (n, C, H, W). ``truncation`` below 1 pulls latents
+        towards their mean: truer and less varied samples. Further keywords go to the recipe's ``sample``.
         """
         n = len(z) if z is not None else n
+        n = len(c) if self.conditions_on == "pictures" and isinstance(c, Tensor) else n
         if n < 1:
             raise BadInput(f"the number of samples must be at least 1, got {n}")
         kwargs |= {"noise": noise} if "noise" in inspect.signature(self.sample).parameters else {}

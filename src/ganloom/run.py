@@ -31,7 +31,7 @@ from ganloom.trainer import TrainConfig, Trainer, load_strict
 from ganloom.watching import HEAL, Doctor, curable
 
 FORMAT = 1
-DATA_OPTIONS = ("fit", "flip", "labels", "held_out")
+DATA_OPTIONS = ("fit", "flip", "labels", "held_out", "direction", "label_maps")
 
 
 @dataclass(frozen=True)
@@ -303,7 +303,10 @@ def _prepare(recipe: Any, data: Any, options: dict[str, Any]) -> _Made:
     train_options, config_options, data_options, part_options = _sort_options(options, own)
     cfg = config.replace(TrainConfig(), train_options, "train")
     parts = config.replace(Stabilise(), part_options, "stabilise")
+    model: Any = gan if module is None else module.MODEL
+    data_options = _inputs_wanted(model, config_options) | data_options
     opened = _open_data(data, given, gan, isinstance(recipe, str), config_options, data_options)
+    model.check_data(opened)
     if gan is not None:
         if config_options:
             name = next(iter(config_options))
@@ -383,6 +386,13 @@ def _sort_options(options: dict[str, Any], kind: type | None) -> tuple[dict[str,
     return sorted_
 
 
+def _inputs_wanted(model: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """What ``data.open`` is told for a model that makes pictures from pictures."""
+    if getattr(model, "conditions_on", "labels") != "pictures":
+        return {}
+    return {"inputs": "pairs" if model.paired else "domains", "in_channels": options.get("in_channels")}
+
+
 def _open_data(
     data: Any, given: Any, gan: GAN | None, named: bool, options: dict[str, Any], extra: dict[str, Any]
 ) -> Any:
@@ -433,6 +443,8 @@ def _fit_to_data(given: Any, data: Any, options: dict[str, Any]) -> Any:
     changes: dict[str, Any] = {}
     if "shape" in names and "shape" not in options:
         changes["shape"] = tuple(data.shape)
+    if "in_channels" in names and "in_channels" not in options and data.inputs is not None:
+        changes["in_channels"] = int(data.inputs.shape[0])
     if "n_classes" in names and "n_classes" not in options:
         changes["n_classes"] = int(data.n_classes)
     return config.replace(given, changes)
@@ -496,11 +508,14 @@ def _csv(text: str) -> str:
 def _reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
     kept = described["data"]
     if data is not None:
+        source = kept["source"]
+        told = {k: source[k] for k in ("inputs", "direction", "label_maps", "in_channels") if k in source}
         opened = datasets.open(
             data,
             shape=tuple(described["config"]["shape"]),
-            fit=kept["source"].get("fit") or "crop",
-            flip=bool(kept["source"].get("flip")),
+            fit=source.get("fit") or "crop",
+            flip=bool(source.get("flip")),
+            **told,
         )
     else:
         source = dict(kept["source"])

@@ -97,6 +97,14 @@ PLANS: dict[str, Plan] = {
         {"width": 48, "blocks": 1, "batch_size": 32, "decay_kimg": 120.0, "ema_kimg": 4.0, "total_kimg": 60.0},
         "A sixteenth of its width and of its batch, one block a grid instead of two.",
     ),
+    "pix2pix": Plan(
+        {"width": 16, "d_width": 16, "batch_size": 16, "jitter": 1.0, "total_kimg": 48.0},
+        "A quarter of its width, batches of 16, no enlarging: 3,000 steps. It needs pairs (edges-to-emoji).",
+    ),
+    "cyclegan": Plan(
+        {"width": 16, "d_width": 16, "blocks": 3, "batch_size": 4, "jitter": 1.0, "total_kimg": 12.0},
+        "A quarter of its width, 3 blocks, batches of 4, no enlarging: 3,000 steps. It needs two domains (unpaired-fashion).",
+    ),
 }  # fmt: skip
 
 

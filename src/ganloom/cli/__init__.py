@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "resume": "go on with a run exactly where it stopped",
     "sample": "draw pictures from a trained run",
     "evaluate": "measure a run against its data, beside real-versus-real and noise",
+    "translate": "put a picture or a folder through a trained translator, any size",
     "doctor": "say what is wrong with a run and what to change; without a run, look over the installation",
     "compare": "several runs in one table, if they were measured alike; --budget TIME trains models for equal time first",
     "recipes": "list the GANs that can be trained, and the baselines beside them",

@@ -32,6 +32,10 @@ class Options:
     """Mirror pictures at random; doubles data whose left and right mean the same."""
     held_out: float = 0.0
     """Share of the data that training never draws, by which the doctor sees whether D learns pictures by heart."""
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """Of pairs and domains: which side is made from which."""
+    label_maps: bool = False
+    """The inputs of pairs are maps of labels: each label gets a colour of its own."""
     json: bool = False
     """Rows as JSON lines on stdout."""
     tensorboard: bool = False
@@ -49,6 +53,8 @@ def run(argv: Sequence[str]) -> None:
     options = {field: getattr(args.config, field) for field in given_fields(args.config, argv)}
     options |= {field: getattr(args.train, field) for field in given_fields(args.train, argv)}
     options |= {field: getattr(args.stabilise, field) for field in given_fields(args.stabilise, argv)}
+    pictures = getattr(module.MODEL, "conditions_on", "labels") == "pictures"
+    options |= {"direction": args.options.direction, "label_maps": args.options.label_maps} if pictures else {}
     console = Console(json=args.options.json)
     done = train(
         args.recipe,

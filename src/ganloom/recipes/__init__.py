@@ -30,6 +30,8 @@ _FILES = {
     "stylegan": "stylegan",
     "stylegan2": "stylegan2",
     "r3gan": "r3gan",
+    "pix2pix": "pix2pix",
+    "cyclegan": "cyclegan",
 }
 
 

@@ -16,12 +16,12 @@ from ganloom import config, recipes
 from ganloom.errors import BadInput
 from ganloom.gan import GAN
 from ganloom.trainer import load_strict
-from ganloom.weights import nvlabs, rosinality
+from ganloom.weights import cyclegan, nvlabs, rosinality
 from ganloom.weights.files import looks_like, open_file, open_value, table
 from ganloom.weights.pickled import is_pickle
 from ganloom.weights.reading import Found
 
-READERS = ("biggan", "studiogan", "mimicry", "nvlabs", "rosinality")
+READERS = ("biggan", "studiogan", "mimicry", "nvlabs", "rosinality", "cyclegan")
 
 
 def readers() -> list[ModuleType]:
@@ -64,6 +64,9 @@ def read(path: str | Path, discriminator: str | Path | None = None) -> GAN:
 def found_in(path: str | Path, discriminator: str | Path | None = None) -> Found:
     """What ``read`` finds in its files, not yet a model."""
     found = _found(Path(path))
+    partner = cyclegan.partner(Path(path)) if discriminator is None else None
+    if partner is not None:
+        return cyclegan.both(found, find(open_file(partner), None, str(partner)), str(partner))
     if discriminator is None:
         return found
     return _joined(found, find(open_file(Path(discriminator)), found, str(discriminator)), str(discriminator))
