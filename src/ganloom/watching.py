@@ -34,6 +34,8 @@ PENALTIES = ("gamma", "gp_weight")
 """Fields of a config that weigh a penalty on D's gradient."""
 
 
+CHEAP = 1.0
+"""Seconds of a look by the model that are never too many for the few early ones."""
 FEWEST, OFTEN = 32, 3
 """No figure says anything of fewer samples; ticks between probes up to which all samples are drawn."""
 
@@ -84,7 +86,7 @@ class Doctor(Observer):
             self._probe = probing.Probe(trainer, n, self.held, self.seed)
             look, train = probing.cost(trainer, self._probe)
             self.every = max(1, math.ceil(look / (self.share * train * trainer.cfg.kimg_per_tick)))
-            self.early = look <= train * trainer.cfg.kimg_per_tick
+            self.early = look <= max(CHEAP, train * trainer.cfg.kimg_per_tick)
             if self.every <= OFTEN or (n < self.n and self.early):
                 break
         self.heals_left = trainer.cfg.heal - len(_read(trainer, FILE).get("heals", []))
