@@ -14,6 +14,7 @@ from ganloom import data as datasets
 from ganloom import metrics
 from ganloom.apps.measuring import Features, choose_features, measure_model
 from ganloom.apps.memorise import memorise, write_sheet
+from ganloom.apps.translation import measure_translator
 from ganloom.errors import BadInput
 from ganloom.folder import Folder
 from ganloom.gan import GAN
@@ -70,10 +71,10 @@ def evaluate(
         "n": n, "features": features, "seed": seed, "k": k, "split": split, "intervals": intervals,
         "metrics": tuple(metrics), "weights": weights, "resizer": resizer, "truncation": truncation, "progress": progress,
     }  # fmt: skip
-    found = measure_model(model, opened, **options)
+    found = _measured(model, opened, data is None, options)
     best = _other_best(path) if both else None
     if best and path is not None:
-        other = measure_model(load(path, checkpoint="best", gan=gan, device=device), opened, **options)
+        other = _measured(load(path, checkpoint="best", gan=gan, device=device), opened, data is None, options)
         found = _beside(found, other, f"best ({best})")
     found = replace(found, warnings=(*warnings, *found.warnings))
     writes = write and path is not None and (path / "checkpoints").is_dir()
@@ -96,6 +97,17 @@ def evaluate(
     if writes and path is not None:
         checkpoints.replace_file(path / "metrics.json", (json.dumps(result, indent=1) + "\n").encode())
     return result
+
+
+def _measured(model: GAN, data: datasets.Data, own: bool, options: dict[str, Any]) -> metrics.Measurement:
+    """Of a model that makes pictures from pictures also how well it does that, on what its training did not see."""
+    if model.conditions_on != "pictures":
+        return measure_model(model, data, **options)
+    model.check_data(data)
+    held = data.held if own else None
+    if held is not None:
+        options = {**options, "split": held.name if "held back" in held.name else f"{data.name}, held back"}
+    return measure_translator(model, held or data, data, **options)
 
 
 def _memorise(path: Path | None, data: Any, opened: Any, model: GAN, held_out: Any, options: dict[str, Any]) -> Any:
@@ -134,6 +146,13 @@ def _data(path: Path | None, data: Any, model: GAN) -> tuple[datasets.Data, str,
     if data is not None:
         if isinstance(data, datasets.Points):
             return data, data.name, []
+        if model.conditions_on == "pictures":
+            told: dict[str, Any] = {
+                "inputs": "pairs" if model.paired else "domains",
+                "in_channels": int(model.cfg.in_channels),
+            }
+            opened = datasets.open(data, shape=tuple(model.cfg.shape), **told)
+            return opened, opened.name, []
         shape = tuple(model.generate(1).shape[1:])
         opened = datasets.open(data, shape=shape) if len(shape) == 3 else datasets.open(data)
         return opened, opened.name, []
