@@ -66,7 +66,7 @@ def evaluate(
     path = None if isinstance(run, GAN) else run.path if isinstance(run, Run) else Path(run)
     both, checkpoint = checkpoint == "both", "latest" if checkpoint == "both" else checkpoint
     model = run if isinstance(run, GAN) else load(run, checkpoint=checkpoint, gan=gan, device=device)
-    opened, split, warnings = _data(path, data, model)
+    opened, split, warnings = data_of(path, data, model)
     options: dict[str, Any] = {
         "n": n, "features": features, "seed": seed, "k": k, "split": split, "intervals": intervals,
         "metrics": tuple(metrics), "weights": weights, "resizer": resizer, "truncation": truncation, "progress": progress,
@@ -116,7 +116,7 @@ def _memorise(path: Path | None, data: Any, opened: Any, model: GAN, held_out: A
         raise BadInput("--memorisation compares pictures; points have no copies to look at")
     trained = opened
     if data is not None and path is not None:
-        trained, _, _ = _data(path, None, model)
+        trained, _, _ = data_of(path, None, model)
         held_out = opened if held_out is None else held_out
     kept = None if held_out is None else datasets.open(held_out, shape=trained.shape)
     keys = ("n", "features", "seed", "weights", "resizer", "truncation", "progress")
@@ -141,7 +141,7 @@ def _beside(found: metrics.Measurement, other: metrics.Measurement, name: str) -
     return replace(found, rows=rows, class_counts=counts)
 
 
-def _data(path: Path | None, data: Any, model: GAN) -> tuple[datasets.Data, str, list[str]]:
+def data_of(path: Path | None, data: Any, model: GAN) -> tuple[datasets.Data, str, list[str]]:
     """The real data in the model's shape, a word on its origin, and warnings."""
     if data is not None:
         if isinstance(data, datasets.Points):

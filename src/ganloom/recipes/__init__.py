@@ -29,6 +29,7 @@ _FILES = {
     "fastgan": "fastgan",
     "pix2pix": "pix2pix",
     "cyclegan": "cyclegan",
+    "cut": "cut",
 }
 
 
