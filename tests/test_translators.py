@@ -12,6 +12,7 @@ from torch import nn
 import ganloom
 from ganloom import testing
 from ganloom.apps import png16
+from ganloom.apps.generate import write_samples
 from ganloom.cli import main
 from ganloom.errors import BadInput
 from ganloom.networks.translate import InstanceNorm, PatchGAN, ResNet, patch_layers, reflect_to, through
@@ -167,11 +168,16 @@ def test_runs_on_pairs_and_on_domains(tmp_path: Path) -> None:
         30,
         20,
     )
+    written = write_samples(tmp_path / "p", n=3, out=tmp_path / "made")
+    assert len(written.files) == 3 and written.grid.exists()
+    assert "translate" in (tmp_path / "p" / "model" / "README.md").read_text()
+    with pytest.raises(BadInput, match="translate .* IN OUT"):
+        write_samples(tmp_path / "p" / "model")
     with pytest.raises(BadInput, match="learns from pairs"):
         ganloom.train("pix2pix", "unpaired-fashion", tmp_path / "q")
     with pytest.raises(BadInput, match="has no inputs"):
         ganloom.train("cyclegan", "fashion-10k", tmp_path / "q")
-    small = {"width": 4, "d_width": 4, "blocks": 1, "batch_size": 4, "total_kimg": 0.02}
+    small = {"width": 4, "d_width": 4, "blocks": 1, "batch_size": 4, "total_kimg": 0.02, "judge": 0}
     run = ganloom.train("cyclegan", "unpaired-fashion", tmp_path / "c", **small)
     assert run.load().translate(torch.zeros(1, 3, 28, 28), reverse=True).shape == (1, 3, 28, 28)
 
@@ -268,3 +274,17 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     }.items():
         capsys.readouterr()
         assert call(*args) == 2 and said in capsys.readouterr().err
+
+
+@torch.no_grad()
+def test_cut_contrast_knows_the_place() -> None:
+    gan = testing.build("cut", (3, 32, 32), patches=16)
+    x = torch.rand(2, 3, 32, 32) * 2 - 1
+    same, other = float(gan.contrast(x, x, None)), float(gan.contrast(x, x.roll(11, 3), None))
+    assert same < other, "a place is more like itself than like its neighbours"
+    flips = torch.ones(2, 1, 1, 1, dtype=torch.bool)
+    mirrored = float(gan.contrast(x, x.flip(3), flips))
+    assert abs(mirrored - same) < abs(mirrored - other), "mirrored back, the places are the same again"
+    fast = testing.build("cut", (3, 32, 32), fast=True, nce=10.0)
+    assert set(fast.g_loss(ganloom.Batch(x, y=x))) == {"adv", "nce"}
+    assert set(gan.g_loss(ganloom.Batch(x, y=x))) == {"adv", "nce", "nce_same"}

@@ -129,13 +129,18 @@ def write_model(folder: Folder, trainer: Trainer) -> None:
         "data": config.get("data", {}).get("name"),
         "classes": config.get("classes"),
     }
-    card = _card(described)
+    card = _card(described, trainer.gan.conditions_on == "pictures")
     checkpoint.replace_file(folder.model / "G.safetensors", safetensors.torch.save(averaged))
     checkpoint.replace_file(folder.model / "README.md", card.encode())
     Folder(folder.model).write("config.json", described)
 
 
-def _card(described: dict[str, Any]) -> str:
+def _card(described: dict[str, Any], translates: bool) -> str:
+    use = (
+        "y = gan.translate(x)  # (N, C, H, W) float32 in [-1, 1], any height and width"
+        if translates
+        else "x = gan.generate(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]"
+    )
     recipe, data, kimg = described.get("recipe"), described.get("data"), described["kimg"]
     return (
         f"# {recipe} trained on {data}\n\n"
@@ -143,7 +148,7 @@ def _card(described: dict[str, Any]) -> str:
         "over training (EMA).\n\n"
         "```python\nimport ganloom\n\n"
         'gan = ganloom.load("path/to/this/folder")\n'
-        "x = gan.generate(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]\n```\n\n"
+        f"{use}\n```\n\n"
         "What it makes is synthetic. It follows its training data, gaps and biases included; the licence of the data "
         "applies to what may be done with it.\n"
     )

@@ -28,6 +28,7 @@ from ganloom.metrics.sharpness import laplacian_variance
 from ganloom.metrics.sliced import sliced_wasserstein
 from ganloom.metrics.ssim import ms_ssim, ms_ssim_diversity
 from ganloom.metrics.task import TaskNet, train_task_net
+from ganloom.metrics.translation import paired_errors
 
 __all__ = [
     "FLOOR",
@@ -70,6 +71,7 @@ __all__ = [
     "ms_ssim_diversity",
     "noise_row",
     "pair_distance",
+    "paired_errors",
     "path_length",
     "prdc",
     "quick",
