@@ -197,8 +197,10 @@ def test_every_rule_is_tested_both_ways() -> None:
 @pytest.mark.parametrize("name", recipes.RECIPES)
 def test_no_false_alarm_on_a_recipe_as_it_comes(name: str) -> None:
     """The published sizes, in a run of the recipe's own length; the widest networks are made narrow to save time."""
+    two = np.zeros((400, 64, 64, 3), np.uint8)
+    data = (two, two) if recipes.find(name).MODEL.conditions_on == "pictures" else "fashion-10k"
     narrow = {"sngan": {"width": 32}, "sagan": {"width": 16}, "biggan": {"width": 16}, "fastgan": {"width": 16}}
-    gan, data = prepare(name, "fashion-10k", **narrow.get(name, {}))
+    gan, data = prepare(name, data, **narrow.get(name, {}))
     module = recipes.find(name)
     assert lint.lint(gan, data, TrainConfig(total_kimg=float(getattr(module, "KIMG", 200.0)))) == []
 

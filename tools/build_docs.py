@@ -20,8 +20,10 @@ PUBLIC = (
     "trainer.py",
     "data",
     "metrics",
+    "doctor",
     "apps",
     "weights",
+    "baselines",
     "testing.py",
     "images.py",
 )
@@ -89,7 +91,11 @@ def commands() -> str:
 
     lines = ["# The commands\n", "```text", said(), "```\n"]
     for name in COMMANDS:
-        several = {"data": [["data", "check"]], "bench": [["bench", "step"], ["bench", "modes"], ["bench", "recipes"]]}
+        several = {
+            "data": [["data", "check"]],
+            "doctor": [["doctor"], ["doctor", "sensitivity"]],
+            "bench": [["bench", word] for word in ("step", "modes", "recipes", "doctor")],
+        }
         for words in several.get(name, [[name]]):
             lines += [f"## ganloom {' '.join(words)}\n", "```text", said(*words), "```\n"]
     return "\n".join(lines)

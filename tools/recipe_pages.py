@@ -38,7 +38,8 @@ def measured() -> str:
 
 
 def recipes() -> str:
-    """The table of all recipes."""
+    """The table of all recipes, and the baselines below it."""
+    from ganloom.baselines import BASELINES
     from ganloom.recipes import RECIPES
 
     found = rows()
@@ -57,6 +58,14 @@ def recipes() -> str:
         lines.append(
             f"| [{name}](recipes/{name}.md) | {module.TITLE} | {module.PAPER} | {needs} | " + " | ".join(cells) + " |"
         )
+    lines += [
+        "\n## Baselines\n",
+        "No GANs, but trained, sampled and measured alike: `ganloom train vae DATA`; "
+        "[compare.md](compare.md) has them beside GANs at equal time.\n",
+        "| baseline | what | paper |",
+        "|---|---|---|",
+        *(f"| {name} | {module.TITLE} | {module.PAPER} |" for name, module in BASELINES.items()),
+    ]
     return "\n".join(lines) + "\n"
 
 

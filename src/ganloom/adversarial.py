@@ -23,6 +23,13 @@ class Adversarial(GAN):
     def phases(self) -> list[Phase]:
         return [Phase("D", self.d_loss, repeat=getattr(self.cfg, "n_critic", 1)), Phase("G", self.g_loss)]
 
+    def seen(self, x: Tensor) -> Tensor:
+        """What D sees of pictures, real and fake alike; override to augment."""
+        return x
+
+    def note_reals(self, logits: Tensor) -> None:
+        """Called with D's logits on reals in D's loss; override to add them to sums."""
+
     def labels(self, n: int, batch: Batch) -> Tensor | None:
         """Conditions for n fakes: drawn evenly over the classes; override to take the batch's own."""
         return self.c(n)
@@ -34,8 +41,9 @@ class Adversarial(GAN):
 
     def judged(self, batch: Batch, fake: Tensor, c: Tensor | None) -> Terms:
         """D's loss of the batch against these fakes, and D's mean logits of both."""
-        real_logits = self.D(batch.x, *given(batch.c if c is not None else None))
-        fake_logits = self.D(fake, *given(c))  # two passes: BatchNorm sees reals and fakes apart
+        real_logits = self.D(self.seen(batch.x), *given(batch.c if c is not None else None))
+        fake_logits = self.D(self.seen(fake), *given(c))  # two passes: BatchNorm sees reals and fakes apart
+        self.note_reals(real_logits)
         return {
             "adv": self.loss.d(real_logits, fake_logits),
             "logits_real": real_logits.detach().mean(),
@@ -52,8 +60,8 @@ class Adversarial(GAN):
         real_logits = None
         if self.loss.needs_real_in_g:
             with torch.no_grad():  # D is held, so the reals' logits carry no gradient to G
-                real_logits = self.D(batch.x, *given(batch.c if c is not None else None))
-        return {"adv": self.loss.g(real_logits, self.D(fake, *given(c)))}
+                real_logits = self.D(self.seen(batch.x), *given(batch.c if c is not None else None))
+        return {"adv": self.loss.g(real_logits, self.D(self.seen(fake), *given(c)))}
 
 
 def given(c: Tensor | None) -> tuple[Tensor, ...]:

@@ -137,11 +137,18 @@ def mark_best(folder: Path, name: str) -> None:
 
 
 def prune(folder: Path, keep: int) -> None:
-    """Keep the newest ``keep`` checkpoints, and those that ``latest`` and ``best`` name."""
-    named = {pointer(folder, "latest"), pointer(folder, "best")}
+    """Keep the newest ``keep`` checkpoints, and those that ``latest``, ``best`` and ``healthy`` name."""
+    named = {pointer(folder, which) for which in ("latest", "best", "healthy")}
     for name in names(folder)[:-keep] if keep else []:
         if name not in named:
             _remove(folder / name)
+
+
+def drop_after(folder: Path, name: str) -> None:
+    """Remove the checkpoints that are newer than ``name``."""
+    known = names(folder)
+    for other in known[known.index(name) + 1 :]:
+        _remove(folder / other)
 
 
 # ------------------------------------------------------------------------------------------------------------ reading

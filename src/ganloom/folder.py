@@ -69,9 +69,10 @@ class Folder:
         """Change some keys of a JSON file."""
         self.write(name, self.read(name) | changes)
 
-    def event(self, kind: str, text: str, kimg: float) -> None:
-        """Append a line to events.jsonl."""
-        line = json.dumps({"time": round(time.time(), 1), "kimg": kimg, "kind": kind, "text": text})
+    def event(self, kind: str, text: str, kimg: float, more: dict[str, Any] | None = None) -> None:
+        """Append a line to events.jsonl; ``more``: further keys, such as the figures of a finding."""
+        said = {"time": round(time.time(), 1), "kimg": kimg, "kind": kind, "text": text} | (more or {})
+        line = json.dumps(said)
         with open(self.path / "events.jsonl", "a", encoding="utf-8") as file:
             file.write(line + "\n")
 

@@ -51,6 +51,16 @@ def inverse(start: float, pieces: int = 32) -> Knots:
     return tuple((start * 1.25**i, 1 / 1.25**i) for i in range(pieces))
 
 
+def at(knots: Knots, kimg: float) -> float:
+    """The value of knots at a time: linear between two, held before the first and after the last."""
+    if kimg <= knots[0][0]:
+        return knots[0][1]
+    for (t0, f0), (t1, f1) in zip(knots, knots[1:], strict=False):
+        if kimg < t1:
+            return f0 + (f1 - f0) * (kimg - t0) / (t1 - t0)
+    return knots[-1][1]
+
+
 @dataclass(frozen=True)
 class _Optimizer:
     lr: float = 2e-4
@@ -72,13 +82,7 @@ class _Optimizer:
 
     def factor(self, kimg: float) -> float:
         """The schedule's learning rate factor at ``kimg`` since the window began."""
-        knots = self.schedule
-        if not knots or kimg <= knots[0][0]:
-            return knots[0][1] if knots else 1.0
-        for (t0, f0), (t1, f1) in zip(knots, knots[1:], strict=False):
-            if kimg < t1:
-                return f0 + (f1 - f0) * (kimg - t0) / (t1 - t0)
-        return knots[-1][1]
+        return at(self.schedule, kimg) if self.schedule else 1.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,8 @@ class Adam(_Optimizer):
 
     betas: tuple[float, float] = (0.5, 0.999)
     """Decay of the first and second moments; must be floats."""
+    beta2: Knots = ()
+    """Knots (kimg since the phase's window began, decay of the second moment), linear in between; empty = as in betas."""
     eps: float = 1e-8
     """Added to the root of the second moment."""
 
@@ -163,6 +169,10 @@ class GAN(nn.Module):
     """Children kept as an exponential moving average."""
     splits_by: int | None = 1
     """The losses keep their meaning on multiples of so many samples; None: on the whole batch only."""
+    conditions_on: str = "labels"
+    """What c is: "labels" (or nothing), or "pictures", which a data set's ``inputs`` are and which cannot be drawn."""
+    paired: bool = False
+    """Whether each input must have its own target."""
     kimg: float = math.inf
     """Thousands of real images drawn so far."""
     cfg: Any
@@ -187,6 +197,10 @@ class GAN(nn.Module):
     def after_update(self, phase: Phase) -> None:
         """Called once per optimizer step under no_grad: weight clip, augmentation strength, running means."""
 
+    def average_kimg(self) -> float | None:
+        """Half-life of the averages now, by the clock; None: ``ema_kimg``, reached as the run grows."""
+        return None
+
     def z(self, n: int) -> Tensor:
         """Latents (n, z_dim), standard normal."""
         return self.randn(n, self.cfg.z_dim)
@@ -195,6 +209,14 @@ class GAN(nn.Module):
         """Conditions for n samples, drawn evenly over the classes; None for a model without conditions."""
         classes = int(getattr(self.cfg, "n_classes", 0) or 0)
         return randomness.randint(classes, n, self.draw_device).to(self.device) if classes else None
+
+    @classmethod
+    def check_data(cls, data: Any) -> None:
+        """Raises BadInput where this model cannot learn from ``data``."""
+
+    def inputs(self, data: Any, rows: Any) -> Tensor | None:
+        """The pictures that rows of a data set are to be made from; None for a model that starts from latents."""
+        return None
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Latents and conditions to data; (N, C, H, W) in [-1, 1] for pictures."""
@@ -239,10 +261,11 @@ class GAN(nn.Module):
         Pure: eval mode, float32, random state forked, modes and buffers put back. The latent (and a drawn label) of
         sample i comes from ``seed + i`` alone, whatever n and the device are; pictures of equal seeds agree to rounding.
         ``z`` (n, z_dim) given: its rows are used and seed is not. ``c``: a label for all, or one a sample.
-        ``truncation`` below 1 pulls latents towards their mean: truer and less varied samples. Further keywords go to
-        the recipe's ``sample``.
+        A model that makes pictures from pictures takes those as ``c`` (n, C, H, W). ``truncation`` below 1 pulls latents
+        towards their mean: truer and less varied samples. Further keywords go to the recipe's ``sample``.
         """
         n = len(z) if z is not None else n
+        n = len(c) if self.conditions_on == "pictures" and isinstance(c, Tensor) else n
         if n < 1:
             raise BadInput(f"the number of samples must be at least 1, got {n}")
         kwargs |= {"noise": noise} if "noise" in inspect.signature(self.sample).parameters else {}

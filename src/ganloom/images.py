@@ -67,6 +67,23 @@ def grid(x: Tensor, columns: int | None = None, pad: int = 2, scale: int | None 
     return _picture(sheet)
 
 
+def alike(x: Tensor, channels: int) -> Tensor:
+    """(N, C, H, W) with so many channels, for showing: grey repeated, colours to their luma, alpha added or left out."""
+    if x.shape[1] == channels:
+        return x
+    colours = x[:, :1].expand(-1, 3, -1, -1) if x.shape[1] < 3 else x[:, :3]
+    if channels >= 3:
+        return torch.cat([colours, torch.ones_like(colours[:, :1])], 1) if channels == 4 else colours
+    luma = (colours * torch.tensor([0.299, 0.587, 0.114], device=x.device)[:, None, None]).sum(1, keepdim=True)
+    return torch.cat([luma, torch.ones_like(luma)], 1) if channels == 2 else luma
+
+
+def side_by_side(*sets: Tensor) -> Tensor:
+    """Sets (N, C, H, W) of equal N and size as (N times sets, C, H, W): first of each, second of each, ..."""
+    channels = max(x.shape[1] for x in sets)
+    return torch.stack([alike(x, channels) for x in sets], 1).flatten(0, 1)
+
+
 def class_rows(n: int, classes: int) -> tuple[int, list[int]]:
     """(columns, the class of each row) of a grid of at most ``n`` samples in which each row is one class.
 

@@ -38,7 +38,8 @@ class Judge(Observer):
         if self._real is None or len(self._real) < FEWEST:
             return
         n = len(self._real)
-        fake = self._features(trainer.ema.generate(n, seed=self.seed + 1))
+        c = trainer.ema.inputs(trainer.data, self._picks[:n])
+        fake = self._features(trainer.ema.generate(n, seed=self.seed + 1, c=c))
         name = self._extractor.name if self._extractor else "points"
         found = metrics.quick(self._real, fake, seed=self.seed)
         named = {metrics.metric_name(metric, name, n): value for metric, value in found.items()}
@@ -56,13 +57,15 @@ class Judge(Observer):
             return
         data = trainer.data
         start = time.perf_counter()
-        trainer.ema.generate(16, seed=self.seed)
+        few = torch.arange(16) % len(data)
+        trainer.ema.generate(16, seed=self.seed, c=trainer.ema.inputs(data, few))
         a_second = 16 / (time.perf_counter() - start)
         n = min(self.n, len(data), int(a_second * SECONDS))
         if data.kind == "images":
             fashion = data.name.startswith("fashion") and data.shape[0] == 1
             self._extractor = metrics.get("fashion" if fashion else "random")
         picks = torch.randperm(len(data), generator=torch.Generator().manual_seed(self.seed))[:n]
+        self._picks = picks
         self._real = self._features(data.get(picks))
 
     def _features(self, x: Tensor) -> Tensor:

@@ -29,6 +29,47 @@ def crop(x: Tensor, height: int, width: int) -> Tensor:
     )
 
 
+def frame(x: Tensor) -> tuple[Tensor, int]:
+    """x on the grid that its plan reaches, edges repeated outwards: the inverse of ``crop``; and the doublings."""
+    height, width = x.shape[2:]
+    base_h, base_w, doublings = plan_sizes(height, width)
+    more_h, more_w = base_h * 2**doublings - height, base_w * 2**doublings - width
+    if more_h or more_w:
+        x = F.pad(x, (more_w // 2, more_w - more_w // 2, more_h // 2, more_h - more_h // 2), mode="replicate")
+    return x, doublings
+
+
+class Fir(nn.Module):
+    """The low-pass filter of StyleGAN2, [1, 3, 3, 1] along both axes (Karras et al. 2019, arXiv:1912.04958, app. B).
+
+    Where a grid is doubled or halved, it keeps frequencies out that the coarser grid cannot hold. As one 4x4 depthwise
+    convolution, on a CPU the fastest form; doubling is its transpose, so that no zeros are ever multiplied.
+    """
+
+    kernel: Tensor
+
+    def __init__(self, taps: tuple[float, ...] = (1.0, 3.0, 3.0, 1.0)) -> None:
+        super().__init__()
+        row = torch.tensor(taps) / sum(taps)
+        self.register_buffer("kernel", torch.outer(row, row)[None, None], persistent=False)
+
+    def _kernels(self, x: Tensor, gain: float) -> Tensor:
+        return (self.kernel * gain).to(x.dtype).repeat(int(x.shape[1]), 1, 1, 1)
+
+    def forward(self, x: Tensor, padding: int, stride: int = 1, gain: float = 1.0) -> Tensor:
+        """(N, C, H, W), zeros around it, filtered and each ``stride``-th pixel of it kept."""
+        return F.conv2d(x, self._kernels(x, gain), stride=stride, padding=padding, groups=int(x.shape[1]))
+
+    def doubled(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, 2H, 2W) of equal brightness."""
+        return F.conv_transpose2d(x, self._kernels(x, 4.0), stride=2, padding=1, groups=int(x.shape[1]))
+
+    def halved(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H / 2, W / 2)."""
+        y: Tensor = self(x, padding=1, stride=2)
+        return y
+
+
 class UpsampleConv(nn.Conv2d):
     """Nearest-neighbour doubling followed by a 3x3 convolution, computed as one transposed 4x4 convolution of stride 2.
 
@@ -83,7 +124,8 @@ class MinibatchStddev(nn.Module):
     """Appends one map: the mean standard deviation over groups of samples (Karras et al. 2017, arXiv:1710.10196, sec. 3).
 
     (N, C, H, W) -> (N, C + 1, H, W). Groups are strided ([i::N/group]), so that processes which take strided slices form
-    the groups that one process forms. A batch that is no multiple of ``group`` uses the largest divisor.
+    the groups that one process forms. A batch smaller than ``group`` (or any, where that is 0) is one group; one that is no
+    multiple of it has groups of their common divisor.
     """
 
     def __init__(self, group: int = 4) -> None:
@@ -93,7 +135,7 @@ class MinibatchStddev(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C + 1, H, W)."""
         n, _, h, w = x.shape
-        group = math.gcd(n, self.group)
+        group = n if n < self.group else math.gcd(n, self.group)
         y = x.float().reshape(group, n // group, -1)
         # torch's own var over the first axis takes twenty times as long as these two means on a CPU.
         deviation = ((y - y.mean(0)).square().mean(0) + 1e-8).sqrt().mean(1)
@@ -203,6 +245,11 @@ class SkipExcitation(nn.Module):
         """(N, C, h, w), (N, O, H, W) -> (N, O, H, W)."""
         weights: Tensor = self.main(coarse)
         return fine * weights.to(fine.dtype)
+
+
+def fresh_noise(like: Tensor, n: int) -> Tensor:
+    """Standard normal noise for n samples, one number a pixel, (n, 1, H, W), on the grid of a fixed field (H, W)."""
+    return randomness.randn(n, 1, *like.shape, device=like.device)
 
 
 class Noise(nn.Module):

@@ -81,7 +81,10 @@ def statistics_of_parts(case: Case) -> Iterator[tuple[str, str]]:
             "warning",
             f"minibatch discrimination will compare {n} samples and not {case.batch}: leave --micro-batch out",
         )
-    if n == 1 and (case.has("G", *BATCH_NORMS) or case.has("D", *BATCH_NORMS)):
+    latents = (
+        case.gan.conditions_on != "pictures"
+    )  # one picture's own pixels are statistics enough, pix2pix lives by it
+    if n == 1 and latents and (case.has("G", *BATCH_NORMS) or case.has("D", *BATCH_NORMS)):
         yield "warning", f"BatchNorm over one sample forgets what the sample is: give a {what} above 1"
 
 

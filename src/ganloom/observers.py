@@ -167,6 +167,8 @@ class Console(Observer):
             shown.append(f"{self._speed()} img/s")
         if math.isfinite(left := self._left(trainer)):
             shown.append(f"left {duration(left)}")
+        if row.get("doctor"):
+            shown.append(str(row["light"] if row["light"] == "green" else row["doctor"]))
         return "  ".join(shown)
 
     def _table(self, trainer: Any) -> Any:
@@ -183,6 +185,8 @@ class Console(Observer):
         table.add_row("", text(f"{self._speed()} img/s   {times}"))
         for name, value in headline(self._row):
             table.add_row(text(name, style="dim"), text(value))
+        if self._row.get("doctor"):
+            table.add_row(text("doctor", style="dim"), text(str(self._row["doctor"]), style=str(self._row["light"])))
         return table
 
 
@@ -276,7 +280,9 @@ class Grids(Observer):
             self._columns, rows = images.class_rows(self.n, classes)
             self._c = torch.tensor(rows).repeat_interleave(self._columns)
         self._count = self.POINTS if self._points else self.n if self._c is None else len(self._c)
-        real = self._reals(trainer.data)
+        self._beside: list[Tensor] = []
+        real = self._translations(trainer) if getattr(trainer.ema, "conditions_on", "") == "pictures" else None
+        real = self._reals(trainer.data) if real is None else real
         self._extent = images.reach(real) if self._points else None
         self._modes = getattr(trainer.data, "modes", None)
         images.save_png(self._draw(real), self._folder / "reals.png")
@@ -296,8 +302,22 @@ class Grids(Observer):
         if self._folder is None:
             return
         samples = trainer.ema.generate(self._count, seed=trainer.cfg.seed, c=self._c)
+        if self._beside:  # input, what is made of it, and the truth where it is known
+            samples = images.side_by_side(self._beside[0], samples.cpu(), *self._beside[1:])
         images.save_png(self._draw(samples), self._folder / f"{trainer.nimg:08d}.png")
         self._saved = trainer.nimg
+
+    def _translations(self, trainer: Any) -> Tensor:
+        """Of pictures made from pictures: the inputs to show, from what training does not see where there is such."""
+        data = trainer.data.held or trainer.data
+        count = max(1, min(self.n // 2, len(data)))
+        rows = torch.tensor([i * len(data) // count for i in range(count)])
+        self._c, self._count = trainer.ema.inputs(data, rows), count
+        self._beside = [self._c.cpu(), *([data.get(rows).cpu()] if data.paired else [])]
+        width = 2 + data.paired
+        self._columns = width * max(1, round((width * count) ** 0.5 / width))
+        real: Tensor = data.get(rows)
+        return real
 
     def _draw(self, x: Tensor) -> Any:
         return images.scatter(x, self._modes, self._extent) if self._points else images.grid(x, self._columns)

@@ -137,7 +137,7 @@ def build(opt: Opt, parameters: Sequence[tuple[str, nn.Parameter]], ratio: float
     by_lr: dict[float, list[nn.Parameter]] = {}
     for name, parameter in parameters:
         by_lr.setdefault(base_lr(opt, name) * ratio, []).append(parameter)
-    groups: list[dict[str, Any]] = [{"params": ps, "lr": lr, "base_lr": lr} for lr, ps in by_lr.items()]
+    groups: list[dict[str, Any]] = [{"params": ps, "lr": lr, "base_lr": lr, "pace": ratio} for lr, ps in by_lr.items()]
     fused = all(p.device.type in ("cpu", "cuda", "mps") for _, p in parameters)
     common: dict[str, Any] = {"lr": opt.lr * ratio, "weight_decay": opt.weight_decay}
     if isinstance(opt, Adam):

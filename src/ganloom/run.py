@@ -19,6 +19,8 @@ from ganloom.device import choose_device, choose_precision
 from ganloom.errors import BadInput, did_you_mean
 from ganloom.folder import Folder, next_name, versions
 from ganloom.gan import GAN
+from ganloom.guard import NonFinite
+from ganloom.healing import heal
 from ganloom.judge import Judge
 from ganloom.lint import lint, refuse
 from ganloom.observers import Console, Grids, Guarded, Jsonl, Observer, Report
@@ -26,9 +28,10 @@ from ganloom.randomness import key
 from ganloom.session import STOPPED, Session
 from ganloom.stabilisers import Stabilise
 from ganloom.trainer import TrainConfig, Trainer, load_strict
+from ganloom.watching import HEAL, Doctor, curable
 
 FORMAT = 1
-DATA_OPTIONS = ("fit", "flip", "labels")
+DATA_OPTIONS = ("fit", "flip", "labels", "held_out", "direction", "label_maps")
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def train(
     ``recipe``: a name of ``RECIPES``, a recipe's Config, or a GAN of your own. ``data``: whatever ``ganloom.data.open``
     takes. ``out``: the run folder, new; None: runs/RECIPE-DATA-NN. ``options``: fields of TrainConfig (total_kimg, seed,
     device ...), of the recipe's Config (z_dim ...), of ``Stabilise`` (instance_noise, pack ...), or ``fit``, ``flip``,
-    ``labels`` of the data. Raises BadInput on what cannot be used; KeyboardInterrupt after Ctrl-C, with everything saved.
+    ``labels``, ``held_out`` (a share that training never draws) of the data. Raises BadInput on what cannot be used;
+    KeyboardInterrupt after Ctrl-C, with everything saved.
     """
     allocator.keep_freed_blocks()
     made = _prepare(recipe, data, options)
@@ -81,6 +85,13 @@ def train(
     cfg = dataclasses.replace(cfg, device=choose_device(cfg.device))
     if cfg.total_kimg is None:
         cfg = dataclasses.replace(cfg, total_kimg=float(getattr(made.module, "KIMG", 200.0)))
+    if cfg.heal and (made.module is None or not cfg.doctor):
+        why = (
+            "needs the doctor"
+            if made.module is not None
+            else "changes a recipe's settings, and this GAN is one of your own"
+        )
+        raise BadInput(f"--heal {why}: leave it out")
     warnings = refuse(lint(gan, made.data, cfg))
     cfg = dataclasses.replace(cfg, precision=choose_precision(cfg.precision, cfg.device, gan))
     folder = Folder(Path(out) if out is not None else next_name(Path("runs"), made.name, made.data.name))
@@ -140,6 +151,38 @@ def _go(
     resume: bool,
     warnings: Sequence[str] = (),
 ) -> Run:
+    """Train until it ends; a run that heals goes on from its last healthy checkpoint with one setting changed."""
+    while True:
+        doctor = Doctor(held=held_out(data, folder.path), seed=cfg.seed) if cfg.doctor else None
+        try:
+            run = _train(folder, gan, data, cfg, observers, console, doctor, resume=resume, warnings=warnings)
+            if run.reason != HEAL:
+                return run
+        except NonFinite:
+            if doctor is None or doctor.heals_left < 1 or not curable(doctor.findings):
+                raise
+        assert doctor is not None
+        finding = curable(doctor.findings)
+        assert finding is not None
+        text, gan = heal(folder, finding, lambda d: _composed(_gan_of(d, cfg.seed, folder.path), d, cfg.seed))
+        folder.event("heal", text, checkpoint.load(folder.checkpoints).state["nimg"] / 1000)
+        print(f"heal: {text}", file=sys.stderr)
+        resume, warnings = True, ()
+
+
+def _train(
+    folder: Folder,
+    gan: GAN,
+    data: Any,
+    cfg: TrainConfig,
+    observers: Sequence[Observer],
+    console: Observer | None,
+    doctor: Doctor | None,
+    *,
+    resume: bool,
+    warnings: Sequence[str] = (),
+) -> Run:
+    """One session."""
     judge, report = Judge(cfg.judge, cfg.seed), Guarded(Report())
     console = Console() if console is None else console
     log = open(folder.path / "log.txt", "a", encoding="utf-8")
@@ -149,6 +192,8 @@ def _go(
             if isinstance(to, Console):
                 to.title = _title(folder, gan, data, cfg)
         watching: list[Observer] = [Guarded(judge), Guarded(Grids(n=cfg.grid)), Jsonl(), console, logged]
+        if doctor is not None:
+            watching.insert(1, Guarded(doctor))  # before the rows are written: its figures go into them
         watching += [Guarded(observer) for observer in observers] + [report]
         half_life = float(getattr(gan.cfg, "ema_kimg", 10.0))
         trainer = Trainer(gan, data, cfg, watching, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=half_life)
@@ -161,6 +206,10 @@ def _go(
                     f"{folder.path} is already at {trainer.nimg / 1000:g} kimg of {cfg.total_kimg:g}: "
                     f"give --total-kimg a larger number to go on"
                 )
+        elif data.split_off is not None:
+            trainer.event(
+                "held out", f"{len(data.split_off)} of the data are held out for the doctor: training never draws them"
+            )
         for text in warnings:
             trainer.event("warning", text)
         reason = session.fit()
@@ -254,7 +303,10 @@ def _prepare(recipe: Any, data: Any, options: dict[str, Any]) -> _Made:
     train_options, config_options, data_options, part_options = _sort_options(options, own)
     cfg = config.replace(TrainConfig(), train_options, "train")
     parts = config.replace(Stabilise(), part_options, "stabilise")
+    model: Any = gan if module is None else module.MODEL
+    data_options = _inputs_wanted(model, config_options) | data_options
     opened = _open_data(data, given, gan, isinstance(recipe, str), config_options, data_options)
+    model.check_data(opened)
     if gan is not None:
         if config_options:
             name = next(iter(config_options))
@@ -289,7 +341,7 @@ def _name_of(recipe: Any, module: ModuleType | None, gan: GAN | None) -> str:
     if gan is not None:
         return type(gan).__name__
     assert module is not None
-    named = [name for name in recipes.RECIPES if recipes.RECIPES[name] is module]
+    named = [name for name, path in recipes.LISTED.paths.items() if path == module.__name__]
     return named[0] if named else module.__name__
 
 
@@ -304,9 +356,9 @@ def _build(module: ModuleType | None, cfg: Any, seed: int) -> GAN:
 
 def _gan_of(described: dict[str, Any], seed: int, path: Path) -> GAN:
     name = described.get("recipe", "")
-    if name not in recipes.RECIPES:
+    if name not in recipes.LISTED:
         raise BadInput(f'{path} was made by "{name}", a class of your own: pass gan= with a fresh model of it')
-    module = recipes.RECIPES[name]
+    module = recipes.LISTED[name]
     return _build(module, config.from_dict(module.Config, described["config"]), seed)
 
 
@@ -334,6 +386,13 @@ def _sort_options(options: dict[str, Any], kind: type | None) -> tuple[dict[str,
     return sorted_
 
 
+def _inputs_wanted(model: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """What ``data.open`` is told for a model that makes pictures from pictures."""
+    if getattr(model, "conditions_on", "labels") != "pictures":
+        return {}
+    return {"inputs": "pairs" if model.paired else "domains", "in_channels": options.get("in_channels")}
+
+
 def _open_data(
     data: Any, given: Any, gan: GAN | None, named: bool, options: dict[str, Any], extra: dict[str, Any]
 ) -> Any:
@@ -344,7 +403,31 @@ def _open_data(
         shape = options["shape"]
     default = getattr(cfg, "shape", (3, 64, 64))
     size = int(default[1]) if len(default) == 3 else 28
-    return datasets.open(data, shape=None if shape is None else tuple(shape), default_size=size, **extra)
+    part = extra.get("held_out") or 0.0
+    extra = {name: value for name, value in extra.items() if name != "held_out"}
+    opened = datasets.open(data, shape=None if shape is None else tuple(shape), default_size=size, **extra)
+    if not part:
+        return opened
+    if not 0 < part < 1:
+        raise BadInput(f"--held-out is a share of the data below 1, got {part}")
+    kept, held = opened.split(1.0 - part)
+    kept.split_off = held
+    return kept
+
+
+def reopen(folder: Folder, described: dict[str, Any]) -> tuple[GAN, Any, TrainConfig]:
+    """A fresh model, the open data and the settings of a run."""
+    cfg = config.from_dict(TrainConfig, described["train"], "train")
+    gan = _composed(_gan_of(described, cfg.seed, folder.path), described, cfg.seed)
+    return gan, _reopen_data(described, None, folder.path), cfg
+
+
+def held_out(data: Any, run: Path) -> Any:
+    """What training never draws: a held-out share, or the other half of data that were split; None where there is none."""
+    if data.split_off is not None:
+        return data.split_off
+    kept = run / "held.npz"
+    return datasets.open(str(kept)) if kept.exists() else datasets.other_half(data)
 
 
 def _fit_to_data(given: Any, data: Any, options: dict[str, Any]) -> Any:
@@ -360,6 +443,8 @@ def _fit_to_data(given: Any, data: Any, options: dict[str, Any]) -> Any:
     changes: dict[str, Any] = {}
     if "shape" in names and "shape" not in options:
         changes["shape"] = tuple(data.shape)
+    if "in_channels" in names and "in_channels" not in options and data.inputs is not None:
+        changes["in_channels"] = int(data.inputs.shape[0])
     if "n_classes" in names and "n_classes" not in options:
         changes["n_classes"] = int(data.n_classes)
     return config.replace(given, changes)
@@ -378,6 +463,8 @@ def _describe(folder: Folder, made: _Made, cfg: TrainConfig) -> None:
     source = data.source
     if source.get("source") is None:  # arrays of this process: the run keeps its own copy
         data.save(folder.path / "data.npz")
+        if data.split_off is not None:
+            data.split_off.save(folder.path / "held.npz")
         source = {"source": "data.npz", "in_run": True, "flip": data.flip}
     plain = config.to_dict(gan.cfg) if dataclasses.is_dataclass(gan.cfg) else {}
     folder.write(
@@ -421,11 +508,14 @@ def _csv(text: str) -> str:
 def _reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
     kept = described["data"]
     if data is not None:
+        source = kept["source"]
+        told = {k: source[k] for k in ("inputs", "direction", "label_maps", "in_channels") if k in source}
         opened = datasets.open(
             data,
             shape=tuple(described["config"]["shape"]),
-            fit=kept["source"].get("fit") or "crop",
-            flip=bool(kept["source"].get("flip")),
+            fit=source.get("fit") or "crop",
+            flip=bool(source.get("flip")),
+            **told,
         )
     else:
         source = dict(kept["source"])

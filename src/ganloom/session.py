@@ -42,7 +42,8 @@ class Session:
         reason, state = "error", "failed"
         try:
             with stop_signals(self.trainer):
-                if self.trainer.cfg.nan_policy == "rollback" and not checkpoint.names(self.folder.checkpoints):
+                back = self.trainer.cfg.nan_policy == "rollback" or self.trainer.cfg.heal
+                if back and not checkpoint.names(self.folder.checkpoints):
                     self.save()  # there must be something to go back to
                 reason = self.trainer.fit()
             state = "finished" if reason == "finished" else "stopped"
@@ -56,7 +57,7 @@ class Session:
         finally:
             with contextlib.suppress(OSError, GanloomError):  # the disk may be what failed
                 self.folder.update("run.json", state=state, exit_reason=reason, finished=time.time())
-                if reason != "finished" and state == "stopped":
+                if reason in STOPPED and state == "stopped":
                     self._event("signal", f"stopped by {reason}, saved at kimg {self.trainer.nimg / 1000:g}")
             self.report.on_end(self.trainer, reason)  # once more: only now does run.json say how it ended
         return reason
@@ -107,9 +108,9 @@ class Session:
         self.trainer.load_state(loaded.tensors, loaded.state)
         return True
 
-    def _event(self, kind: str, text: str) -> None:
+    def _event(self, kind: str, text: str, more: dict[str, Any] | None = None) -> None:
         with contextlib.suppress(OSError):
-            self.folder.event(kind, text, self.trainer.nimg / 1000)
+            self.folder.event(kind, text, self.trainer.nimg / 1000, more)
         if kind in ("warning", "nan"):
             print(f"{kind}: {text}", file=sys.stderr)
 
@@ -128,13 +129,18 @@ def write_model(folder: Folder, trainer: Trainer) -> None:
         "data": config.get("data", {}).get("name"),
         "classes": config.get("classes"),
     }
-    card = _card(described)
+    card = _card(described, trainer.gan.conditions_on == "pictures")
     checkpoint.replace_file(folder.model / "G.safetensors", safetensors.torch.save(averaged))
     checkpoint.replace_file(folder.model / "README.md", card.encode())
     Folder(folder.model).write("config.json", described)
 
 
-def _card(described: dict[str, Any]) -> str:
+def _card(described: dict[str, Any], translates: bool) -> str:
+    use = (
+        "y = gan.translate(x)  # (N, C, H, W) float32 in [-1, 1], any height and width"
+        if translates
+        else "x = gan.generate(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]"
+    )
     recipe, data, kimg = described.get("recipe"), described.get("data"), described["kimg"]
     return (
         f"# {recipe} trained on {data}\n\n"
@@ -142,7 +148,7 @@ def _card(described: dict[str, Any]) -> str:
         "over training (EMA).\n\n"
         "```python\nimport ganloom\n\n"
         'gan = ganloom.load("path/to/this/folder")\n'
-        "x = gan.generate(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]\n```\n\n"
+        f"{use}\n```\n\n"
         "What it makes is synthetic. It follows its training data, gaps and biases included; the licence of the data "
         "applies to what may be done with it.\n"
     )

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ganloom import optim, randomness
 from ganloom.errors import BadInput
-from ganloom.gan import GAN, Phase, net_names
+from ganloom.gan import GAN, Phase, at, net_names
 from ganloom.guard import Guard, NonFinite, autopsy
 from ganloom.precision import autocast_networks
 from ganloom.processes import Processes
@@ -60,13 +60,26 @@ class TrainConfig:
     """Samples in each picture grid."""
     judge: int = 1000
     """Samples on which each checkpoint is judged, to keep the best; 0: not judged."""
+    doctor: bool = True
+    """Look at ticks for what goes wrong, and say it; see docs/doctor.md."""
+    heal: int = 0
+    """How many times a run that falls ill may go back to its last healthy checkpoint and change one setting."""
+    stop_on_plateau: float | None = None
+    """Stop when the best checkpoint has not been beaten for so many thousand images."""
 
     def __post_init__(self) -> None:
-        for name in ("total_kimg", "kimg_per_tick", "kimg_per_checkpoint"):
+        for name in ("total_kimg", "kimg_per_tick", "kimg_per_checkpoint", "stop_on_plateau"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise BadInput(f"--{name.replace('_', '-')} must be above 0, got {value}")
-        for name, floor in (("micro_batch", 1), ("keep", 1), ("grid", 1), ("judge", 0), ("max_rollbacks", 0)):
+        for name, floor in (
+            ("micro_batch", 1),
+            ("keep", 1),
+            ("grid", 1),
+            ("judge", 0),
+            ("max_rollbacks", 0),
+            ("heal", 0),
+        ):
             value = getattr(self, name)
             if value is not None and value < floor:
                 raise BadInput(f"--{name.replace('_', '-')} must be at least {floor}, got {value}")
@@ -130,7 +143,7 @@ class Trainer:
         self.lr_factor = 1.0
         self.stats = Stats()
         self.stop_requested: str | None = None
-        self.on_event: Callable[[str, str], None] = lambda kind, text: None
+        self.on_event: Callable[..., None] = lambda kind, text, more=None: None
         self.save: Callable[[], None] = lambda: None
         self.go_back: Callable[[], bool] = lambda: False
         self.run_dir: Path | None = None
@@ -232,18 +245,23 @@ class Trainer:
 
     def _schedule(self, keyed: optim.OptKey, optimizer: torch.optim.Optimizer) -> None:
         opt, window = keyed[1], keyed[2]
-        if not opt.schedule and self.lr_factor == 1.0:
+        knots = getattr(opt, "beta2", ())
+        if not opt.schedule and not knots and self.lr_factor == 1.0:
             return
-        factor = opt.factor(self.nimg / 1000 - window[0]) * self.lr_factor
+        since = self.nimg / 1000 - window[0]
+        factor = opt.factor(since) * self.lr_factor
         for group in optimizer.param_groups:
             group["lr"] = group["base_lr"] * factor
+            if knots:
+                group["betas"] = (group["betas"][0], at(knots, since) ** group["pace"])
 
     @torch.no_grad()
     def _move_average(self) -> None:
         """Move the average by the images drawn since it last moved."""
         nimg, self.averaged_at = self.nimg - self.averaged_at, self.nimg
-        half_life = self.ema_kimg
-        if self.ema_ramp is not None:
+        own = self.gan.average_kimg()
+        half_life = self.ema_kimg if own is None else own
+        if self.ema_ramp is not None and own is None:
             half_life = min(half_life, self.nimg / 1000 * self.ema_ramp)
         weight = 1 - 0.5 ** (nimg / 1000 / max(half_life, 1e-8))
         for target, source in self._averages:
@@ -329,6 +347,11 @@ class Trainer:
         """Where the run ends, in images."""
         return math.inf if self.cfg.total_kimg is None else self.cfg.total_kimg * 1000
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training so far, the running tick's included; what observers take is none."""
+        return self.seconds + time.perf_counter() - self._tick_time
+
     def fit(self) -> str:
         """Train to ``total_kimg``; returns "finished", or the name of the signal that stopped it."""
         if self.cfg.micro_batch and self.gan.splits_by is None:
@@ -341,6 +364,7 @@ class Trainer:
         self._tick_nimg = self.nimg
         on_boundary = True
         self._notify("on_start")
+        self._tick_time = time.perf_counter()  # what observers took before the first step is no training time either
         try:
             while self.nimg < self.total_nimg and not self.stop_requested:
                 before = self.nimg
@@ -386,9 +410,12 @@ class Trainer:
         # What observers took (grids, metrics) is not training time.
         self._tick_time, self._tick_nimg = time.perf_counter(), self.nimg
 
-    def event(self, kind: str, text: str) -> None:
-        """Something worth a line in the run's log."""
-        self.on_event(kind, text)
+    def event(self, kind: str, text: str, more: dict[str, Any] | None = None) -> None:
+        """Something worth a line in the run's log; ``more``: figures that go with it."""
+        if more is None:
+            self.on_event(kind, text)
+        else:
+            self.on_event(kind, text, more)
 
     def _crossed(self, before: int, kimg: float) -> bool:
         return before // (kimg * 1000) != self.nimg // (kimg * 1000)

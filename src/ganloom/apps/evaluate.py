@@ -14,6 +14,7 @@ from ganloom import data as datasets
 from ganloom import metrics
 from ganloom.apps.measuring import Features, choose_features, measure_model
 from ganloom.apps.memorise import memorise, write_sheet
+from ganloom.apps.translation import measure_translator
 from ganloom.errors import BadInput
 from ganloom.folder import Folder
 from ganloom.gan import GAN
@@ -65,15 +66,15 @@ def evaluate(
     path = None if isinstance(run, GAN) else run.path if isinstance(run, Run) else Path(run)
     both, checkpoint = checkpoint == "both", "latest" if checkpoint == "both" else checkpoint
     model = run if isinstance(run, GAN) else load(run, checkpoint=checkpoint, gan=gan, device=device)
-    opened, split, warnings = _data(path, data, model)
+    opened, split, warnings = data_of(path, data, model)
     options: dict[str, Any] = {
         "n": n, "features": features, "seed": seed, "k": k, "split": split, "intervals": intervals,
         "metrics": tuple(metrics), "weights": weights, "resizer": resizer, "truncation": truncation, "progress": progress,
     }  # fmt: skip
-    found = measure_model(model, opened, **options)
+    found = _measured(model, opened, data is None, options)
     best = _other_best(path) if both else None
     if best and path is not None:
-        other = measure_model(load(path, checkpoint="best", gan=gan, device=device), opened, **options)
+        other = _measured(load(path, checkpoint="best", gan=gan, device=device), opened, data is None, options)
         found = _beside(found, other, f"best ({best})")
     found = replace(found, warnings=(*warnings, *found.warnings))
     writes = write and path is not None and (path / "checkpoints").is_dir()
@@ -98,13 +99,24 @@ def evaluate(
     return result
 
 
+def _measured(model: GAN, data: datasets.Data, own: bool, options: dict[str, Any]) -> metrics.Measurement:
+    """Of a model that makes pictures from pictures also how well it does that, on what its training did not see."""
+    if model.conditions_on != "pictures":
+        return measure_model(model, data, **options)
+    model.check_data(data)
+    held = data.held if own else None
+    if held is not None:
+        options = {**options, "split": held.name if "held back" in held.name else f"{data.name}, held back"}
+    return measure_translator(model, held or data, data, **options)
+
+
 def _memorise(path: Path | None, data: Any, opened: Any, model: GAN, held_out: Any, options: dict[str, Any]) -> Any:
     """Against the run's own data; pictures named for the evaluation serve as held-out ones."""
     if opened.kind != "images":
         raise BadInput("--memorisation compares pictures; points have no copies to look at")
     trained = opened
     if data is not None and path is not None:
-        trained, _, _ = _data(path, None, model)
+        trained, _, _ = data_of(path, None, model)
         held_out = opened if held_out is None else held_out
     kept = None if held_out is None else datasets.open(held_out, shape=trained.shape)
     keys = ("n", "features", "seed", "weights", "resizer", "truncation", "progress")
@@ -129,11 +141,18 @@ def _beside(found: metrics.Measurement, other: metrics.Measurement, name: str) -
     return replace(found, rows=rows, class_counts=counts)
 
 
-def _data(path: Path | None, data: Any, model: GAN) -> tuple[datasets.Data, str, list[str]]:
+def data_of(path: Path | None, data: Any, model: GAN) -> tuple[datasets.Data, str, list[str]]:
     """The real data in the model's shape, a word on its origin, and warnings."""
     if data is not None:
         if isinstance(data, datasets.Points):
             return data, data.name, []
+        if model.conditions_on == "pictures":
+            told: dict[str, Any] = {
+                "inputs": "pairs" if model.paired else "domains",
+                "in_channels": int(model.cfg.in_channels),
+            }
+            opened = datasets.open(data, shape=tuple(model.cfg.shape), **told)
+            return opened, opened.name, []
         shape = tuple(model.generate(1).shape[1:])
         opened = datasets.open(data, shape=shape) if len(shape) == 3 else datasets.open(data)
         return opened, opened.name, []

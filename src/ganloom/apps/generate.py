@@ -1,6 +1,8 @@
 """Samples of a trained model as files: single pictures, a grid, and per class."""
 
 import inspect
+import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,15 @@ import torch
 from torch import Tensor
 
 from ganloom import images
+from ganloom.apps.evaluate import data_of
 from ganloom.device import choose_device
 from ganloom.errors import BadInput, did_you_mean
 from ganloom.folder import Folder
 from ganloom.gan import GAN
+from ganloom.metrics import Clock
 from ganloom.run import load
+
+BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,11 @@ def write_samples(
         )
     names = Folder(path).read("config.json").get("classes")
     labels, words = _labels(gan, names, c, n)
+    labels = _inputs(path, gan, n, seed) if gan.conditions_on == "pictures" else labels
     count = n if labels is None else len(labels)
-    x = gan.generate(count, seed=seed, c=labels, truncation=truncation, **more).cpu()
+    if "progress" in inspect.signature(gan.sample).parameters:  # one that makes pictures in many steps
+        more["progress"] = _Steps(math.ceil(count / BATCH))
+    x = gan.generate(count, seed=seed, c=labels, truncation=truncation, batch=BATCH, **more).cpu()
     folder = _folder(path, out, gan, n, seed, truncation, standing, c, checkpoint)
     if x.dim() == 2:
         return _write_points(folder, x)
@@ -69,8 +78,34 @@ def write_samples(
         images.save_png(picture, folder / name)
         files.append(folder / name)
     grid = folder / "grid.png"
+    if gan.conditions_on == "pictures" and labels is not None:  # each beside what it was made from
+        both = images.side_by_side(labels.cpu(), x)
+        images.save_png(images.grid(both, 2 * max(1, round((count / 2) ** 0.5))), grid)
+        return Written(folder, grid, files)
     images.save_png(images.grid(x, n if c == "all" and n <= 16 else None), grid)
     return Written(folder, grid, files)
+
+
+class _Steps:
+    """Hears how far each of several batches is, and says now and then on stderr how far all are."""
+
+    def __init__(self, batches: int) -> None:
+        self.batches, self.before, self.last = batches, 0, 0
+        self.clock = Clock(lambda line: print(line, file=sys.stderr, flush=True), every=2.0)
+
+    def __call__(self, done: int, total: int) -> None:
+        self.before += self.last if done == 1 else 0
+        self.last = done
+        self.clock("steps of sampling", self.before + done, total * self.batches)
+
+
+def _inputs(path: Path, gan: GAN, n: int, seed: int) -> Tensor | None:
+    """The inputs seed, seed + 1, ... of the run's own data, of what was kept from training where there is such."""
+    if not isinstance(Folder(path).read("config.json").get("data"), dict):
+        raise BadInput(f"{path} knows no pictures to start from: give some, ganloom translate {path} IN OUT")
+    data, _, _ = data_of(path, None, gan)
+    data = data.held or data
+    return gan.inputs(data, torch.arange(seed, seed + n) % len(data))
 
 
 def _labels(gan: GAN, names: list[str] | None, c: str | int | None, n: int) -> tuple[Tensor | None, list[str] | None]:

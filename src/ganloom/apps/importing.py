@@ -57,11 +57,16 @@ def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _card(described: dict[str, object], networks: tuple[str, ...]) -> str:
     files = ", ".join(Path(name).name for name in described["imported"])  # type: ignore[attr-defined]
+    use = (
+        "y = gan.translate(x)  # (N, C, H, W) float32 in [-1, 1], any height and width"
+        if recipes.RECIPES[str(described["recipe"])].MODEL.conditions_on == "pictures"
+        else "x = gan.generate(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]"
+    )
     return (
         f"# {described['recipe']} from {files}\n\n"
         f"Weights of another project ({' and '.join(networks)}), read by ganloom without changing what they compute. Their "
         "authors' licence, and that of the data they were trained on, applies.\n\n"
         "```python\nimport ganloom\n\n"
         'gan = ganloom.load("path/to/this/folder")\n'
-        "x = gan.generate(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]\n```\n"
+        f"{use}\n```\n"
     )

@@ -182,7 +182,9 @@ def choose_features(
 
 
 def conditions_of(model: GAN, data: datasets.Data, picks: Any) -> Tensor | None:
-    """One label a sample as the data has them, for a model that takes labels of as many classes."""
+    """One label a sample as the data has them, for a model that takes labels of as many classes; or the rows' inputs."""
+    if model.conditions_on == "pictures":
+        return model.inputs(data, picks)
     classes = int(getattr(model.cfg, "n_classes", 0) or 0)
     if not classes or data.labels is None or data.n_classes != classes:
         return None

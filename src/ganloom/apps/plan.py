@@ -89,7 +89,7 @@ def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int
         precision=precision,
         batch_size=int(gan.cfg.batch_size),
         g_parameters=_parameters(gan.G),
-        d_parameters=_parameters(gan.D),
+        d_parameters=_parameters(getattr(gan, "D", torch.nn.Identity())),
         img_per_s=speed,
         memory=_peak_memory(device),
         steps=done,

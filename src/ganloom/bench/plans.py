@@ -85,6 +85,30 @@ PLANS: dict[str, Plan] = {
         {"width": 4, "batch_size": 8, "total_kimg": 32.0},
         "Its widths count from a grid of 128, so 4 still means 64 channels at 28 px; 4,000 steps.",
     ),
+    "stylegan": Plan(
+        {"z_dim": 64, "width": 32, "layers": 4, "batch_size": 32, "stage_kimg": 16.0, "total_kimg": 90.0},
+        "32 channels instead of 512, half of the mapping network, stages of 16 kimg instead of 600.",
+    ),
+    "stylegan2": Plan(
+        {"z_dim": 64, "base": 512, "width": 48, "batch_size": 32, "path_length": 0.0, "total_kimg": 120.0},
+        "At most 48 channels instead of 512, latents of 64 numbers, and no path length penalty.",
+    ),
+    "r3gan": Plan(
+        {"width": 48, "blocks": 1, "batch_size": 32, "decay_kimg": 120.0, "ema_kimg": 4.0, "total_kimg": 60.0},
+        "A sixteenth of its width and of its batch, one block a grid instead of two.",
+    ),
+    "pix2pix": Plan(
+        {"width": 16, "d_width": 16, "batch_size": 16, "jitter": 1.0, "total_kimg": 48.0},
+        "A quarter of its width, batches of 16, no enlarging: 3,000 steps. It needs pairs (edges-to-emoji).",
+    ),
+    "cyclegan": Plan(
+        {"width": 16, "d_width": 16, "blocks": 3, "batch_size": 4, "jitter": 1.0, "total_kimg": 12.0},
+        "A quarter of its width, 3 blocks, batches of 4, no enlarging: 3,000 steps. It needs two domains (unpaired-fashion).",
+    ),
+    "cut": Plan(
+        {"width": 16, "d_width": 16, "blocks": 3, "batch_size": 4, "jitter": 1.0, "total_kimg": 12.0},
+        "A quarter of its width, 3 blocks, batches of 4, no enlarging: 3,000 steps. It needs two domains (unpaired-fashion).",
+    ),
 }  # fmt: skip
 
 

@@ -131,7 +131,10 @@ def measure(
     """
     names = [name.lower().replace("_", "-") for name in names]
     for name in names:
-        find(name)
+        if find(name) and name not in RECIPES:
+            raise BadInput(
+                f"{name} is a baseline and has no page: `ganloom compare --budget 10m {DATA} {name}` measures it"
+            )
     if kimg is not None and not kimg > 0:
         raise BadInput(f"--kimg must be above 0, got {kimg}")
     allocator.keep_freed_blocks()

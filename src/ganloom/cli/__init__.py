@@ -14,12 +14,16 @@ COMMANDS: dict[str, str] = {
     "resume": "go on with a run exactly where it stopped",
     "sample": "draw pictures from a trained run",
     "evaluate": "measure a run against its data, beside real-versus-real and noise",
-    "compare": "put the measurements of several runs in one table, if they were taken alike",
-    "recipes": "list the GANs that can be trained",
+    "translate": "put a picture or a folder through a trained translator, any size",
+    "doctor": "say what is wrong with a run and what to change; without a run, look over the installation",
+    "compare": "several runs in one table, if they were measured alike; --budget TIME trains models for equal time first",
+    "recipes": "list the GANs that can be trained, and the baselines beside them",
     "plan": "look at a data set, probe 20 steps, and say what to train and how long it takes",
     "data": "check DIR: what is in a data set and what the network will see",
     "import": "read published weights of another project into a model folder",
-    "bench": "step: measure training steps here; modes: cures for mode collapse; recipes: train and measure them all",
+    "latent": "walk, mix, project, directions: what lies between and behind a model's pictures",
+    "export": "write a trained generator as ONNX, checked against torch",
+    "bench": "step: training steps measured here; modes: cures for mode collapse; recipes: all of them; doctor: faults",
 }
 
 

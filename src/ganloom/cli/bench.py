@@ -1,15 +1,15 @@
-"""ganloom bench step ..., and the way to `bench modes` and `bench recipes`."""
+"""ganloom bench step ..., and the way to `bench modes`, `bench recipes` and `bench doctor`."""
 
 import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Literal
 
-from ganloom.cli import bench_modes, bench_recipes
+from ganloom.cli import bench_doctor, bench_modes, bench_recipes
 from ganloom.cli.parse import parse
 from ganloom.errors import BadInput, did_you_mean
 
-WORDS = {"step": None, "modes": bench_modes.run, "recipes": bench_recipes.run}
+WORDS = {"step": None, "modes": bench_modes.run, "recipes": bench_recipes.run, "doctor": bench_doctor.run}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,8 @@ def run(argv: Sequence[str]) -> None:
         return
     if argv[0] not in WORDS:
         raise BadInput(
-            f'unknown command "bench {argv[0]}"{did_you_mean(argv[0], WORDS)}: use `ganloom bench step`, `modes` or `recipes`'
+            f'unknown command "bench {argv[0]}"{did_you_mean(argv[0], WORDS)}: '
+            "use `ganloom bench step`, `modes`, `recipes` or `doctor`"
         )
     other = WORDS[argv[0]]
     if other is not None:

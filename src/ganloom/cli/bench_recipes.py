@@ -41,9 +41,10 @@ def run(argv: Sequence[str]) -> None:
     folder = Path(args.out)
     if args.speed:
         rows = zoo.time_again(args.recipe or tuple(zoo.kept(folder)), folder)
-    else:
+    else:  # one data set for all, which holds no inputs to make pictures from
+        from_latents = tuple(name for name in RECIPES if RECIPES[name].MODEL.conditions_on != "pictures")
         rows = zoo.measure(
-            args.recipe or tuple(RECIPES), folder, Path(args.runs), seed=args.seed, kimg=args.kimg, anew=args.anew
+            args.recipe or from_latents, folder, Path(args.runs), seed=args.seed, kimg=args.kimg, anew=args.anew
         )
     if args.json:
         print(json.dumps({"recipes": [row.to_dict() for row in rows]}))

@@ -15,13 +15,14 @@ from ganloom.config import to_dict
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Read published weights of BigGAN-PyTorch, pytorch-pretrained-BigGAN, PyTorch-StudioGAN or mimicry.
+    """Read published weights: StyleGAN2 (NVIDIA, rosinality), BigGAN-PyTorch, pytorch-pretrained-BigGAN, StudioGAN, mimicry,
+    pix2pix and CycleGAN.
 
     What they are is found from names and shapes; every tensor is used, or the fault is said. No code of a file is run.
     """
 
     file: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
-    """The generator's .pth, .pt, .bin or .safetensors."""
+    """The generator's .pth, .pt, .bin or .safetensors (beside a net_G_A the net_G_B is read too), or a .pkl of StyleGAN2."""
     out: str
     """The model folder, new or empty."""
     discriminator: str | None = None
@@ -42,4 +43,7 @@ def run(argv: Sequence[str]) -> None:
     labels = f", {cfg['n_classes']} classes" if cfg.get("n_classes") else ""
     print(f"{made.recipe} of {'x'.join(map(str, cfg['shape']))}{labels}: {' and '.join(made.networks)} read")
     print(f"wrote {made.folder}: config.json, G.safetensors, README.md")
+    if made.gan.conditions_on == "pictures":
+        print(following(["translate", made.folder, "IN", "OUT"]))
+        return
     print(following(["sample", made.folder], ["evaluate", made.folder, "DATA"]))

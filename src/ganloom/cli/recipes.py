@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
+from ganloom.baselines import BASELINES
 from ganloom.cli.parse import parse
 from ganloom.cli.say import table
-from ganloom.recipes import RECIPES
+from ganloom.recipes import LISTED, RECIPES
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """List the recipes: paper, data, conditions, parameters at the recipe's own shape, and measured speed."""
+    """List the recipes, then the baselines: paper, data, conditions, parameters at their own shape, and measured speed."""
 
     json: bool = False
     """One JSON object on stdout."""
@@ -25,26 +26,33 @@ def run(argv: Sequence[str]) -> None:
     speeds = json.loads((files("ganloom.recipes") / "measured.json").read_text(encoding="utf-8"))
     rows = [_row(name, speeds.get(name)) for name in RECIPES]
     if args.json:
-        print(json.dumps({"recipes": [row | {"measured": speeds.get(row["recipe"])} for row in rows]}))
+        listed = [row | {"measured": speeds.get(row["recipe"])} for row in rows]
+        print(json.dumps({"recipes": listed, "baselines": [_row(name, None) for name in BASELINES]}))
         return
     print(table(rows))
+    others = [_row(name, None) for name in BASELINES]
+    print(
+        "\nbaselines, which are no GANs and train, sample and are measured alike (G samples; D: what else is trained):\n"
+    )
+    print(table([{"baseline": row.pop("recipe"), **row} for row in others]))
     told = {f"{one['machine']}, {one['threads']} thread{'s' * (one['threads'] > 1)}" for one in speeds.values()}
     if told:
         print(
             f"\nimg/s: real images a second in training on fashion-10k, networks cut down as docs/recipes/ says, on "
             f"{', '.join(sorted(told))}; `ganloom plan DATA NAME` measures yours"
         )
-    print("\nnext: ganloom train RECIPE DATA        ganloom train RECIPE --help")
+    print("\nnext: ganloom train RECIPE DATA        ganloom compare --budget 10m DATA RECIPE BASELINE ...")
 
 
 def _row(name: str, measured: dict[str, Any] | None) -> dict[str, str]:
     import torch
 
-    module = RECIPES[name]
+    module = LISTED[name]
     cfg = module.Config()
     with torch.device("meta"):  # shapes without numbers: counting costs no memory
         gan = module.MODEL(cfg)
-    g, d = (sum(p.numel() for p in net.parameters()) / 1e6 for net in (gan.G, gan.D))
+    g, everything = (sum(p.numel() for p in net.parameters()) / 1e6 for net in (gan.G, gan))
+    d = sum(p.numel() for p in gan.D.parameters()) / 1e6 if hasattr(gan, "D") else everything - g
     return {
         "recipe": name,
         "what": module.TITLE,

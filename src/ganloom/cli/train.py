@@ -16,6 +16,9 @@ from ganloom.run import train
 from ganloom.stabilisers import Stabilise
 from ganloom.trainer import TrainConfig
 
+SWITCHES = ("--flip", "--json", "--doctor", "--no-doctor")
+"""Flags without a value, after which a recipe's name may stand."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -27,6 +30,12 @@ class Options:
     """How a picture of another size is brought to the shape."""
     flip: bool = False
     """Mirror pictures at random; doubles data whose left and right mean the same."""
+    held_out: float = 0.0
+    """Share of the data that training never draws, by which the doctor sees whether D learns pictures by heart."""
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """Of pairs and domains: which side is made from which."""
+    label_maps: bool = False
+    """The inputs of pairs are maps of labels: each label gets a colour of its own."""
     json: bool = False
     """Rows as JSON lines on stdout."""
     tensorboard: bool = False
@@ -44,6 +53,8 @@ def run(argv: Sequence[str]) -> None:
     options = {field: getattr(args.config, field) for field in given_fields(args.config, argv)}
     options |= {field: getattr(args.train, field) for field in given_fields(args.train, argv)}
     options |= {field: getattr(args.stabilise, field) for field in given_fields(args.stabilise, argv)}
+    pictures = getattr(module.MODEL, "conditions_on", "labels") == "pictures"
+    options |= {"direction": args.options.direction, "label_maps": args.options.label_maps} if pictures else {}
     console = Console(json=args.options.json)
     done = train(
         args.recipe,
@@ -51,6 +62,7 @@ def run(argv: Sequence[str]) -> None:
         args.options.out,
         fit=args.options.fit,
         flip=args.options.flip,
+        held_out=args.options.held_out,
         console=console,
         observers=trackers(args.options.tensorboard, args.options.wandb),
         **options,
@@ -86,7 +98,7 @@ def _arguments(name: str, module: Any) -> type:
         ],
         frozen=True,
     )
-    others = ", ".join(recipes.RECIPES)
+    others = ", ".join(recipes.LISTED)
     made.__doc__ = (
         f"Train {name}: {described} Recipes: {others}. --help after a recipe's name shows that recipe's flags."
     )
@@ -96,7 +108,7 @@ def _arguments(name: str, module: Any) -> type:
 def _with_recipe(argv: list[str]) -> list[str]:
     """`ganloom train DIR`: a first word that is data and no recipe is trained by the default recipe."""
     first = argv[0] if argv else ""
-    if first and not first.startswith("-") and first.lower().replace("_", "-") not in recipes.RECIPES:
+    if first and not first.startswith("-") and first.lower().replace("_", "-") not in recipes.LISTED:
         if os.path.exists(first) or os.sep in first or first.split(":")[0] in datasets.BUILTIN:
             return ["default", *argv]
     return argv
@@ -106,6 +118,6 @@ def _recipe_in(argv: list[str]) -> str:
     if argv and not argv[0].startswith("-"):
         return argv[0]
     for before, word in zip(argv, argv[1:], strict=False):
-        if word in recipes.RECIPES and (not before.startswith("--") or "=" in before or before in ("--flip", "--json")):
+        if word in recipes.LISTED and (not before.startswith("--") or "=" in before or before in SWITCHES):
             return word
     return "default"

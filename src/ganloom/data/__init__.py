@@ -6,8 +6,9 @@ Pictures are decoded once into a uint8 store of one shape; batches are float32 N
 from ganloom.data.builtin import BUILTIN
 from ganloom.data.check import Report, check
 from ganloom.data.dataset import Data, Facts
+from ganloom.data.domains import Domains
 from ganloom.data.images import Images
-from ganloom.data.opening import open, reopen
+from ganloom.data.opening import open, other_half, reopen
 from ganloom.data.points import Points
 
-__all__ = ["BUILTIN", "Data", "Facts", "Images", "Points", "Report", "check", "open", "reopen"]
+__all__ = ["BUILTIN", "Data", "Domains", "Facts", "Images", "Points", "Report", "check", "open", "other_half", "reopen"]

@@ -173,13 +173,16 @@ def _from_parts(
         modes = torch.from_numpy(parts["modes"]) if "modes" in parts else None
         return Points(parts["points"], facts, modes, meta.get("sd"))
     # What this program saved is known to be plain bytes, however dark.
-    ours = meta.get("kind") == "images" and parts[key].dtype == np.uint8 and parts[key].ndim == 4
+    ours = meta.get("kind") in ("images", "domains") and parts[key].dtype == np.uint8 and parts[key].ndim == 4
     facts.native = ours
     rows = parts[key] if ours else to_rows(parts[key], path, channels)
     labels = next((parts[k] for k in _LABELS if k in parts), None)
     if labels is not None:
         facts.labels, facts.classes = to_labels(labels, len(rows), path)
     _add_words(facts, parts, len(rows), path)
+    if "inputs" in parts:
+        inputs = parts["inputs"] if ours else to_rows(parts["inputs"], f"inputs of {path}")
+        facts.beside = inputs, bool(meta.get("paired", len(inputs) == len(rows)))
     return rows, facts
 
 

@@ -6,12 +6,14 @@ import os
 import zlib
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.data import cache, points, shapes, stacked, store
 from ganloom.data.dataset import Facts
+from ganloom.data.domains import Domains
 from ganloom.data.fitting import Shape
 from ganloom.data.points import Points
 from ganloom.errors import BadInput
@@ -24,6 +26,9 @@ BUILTIN: dict[str, str] = {
     "stacked": "three pictures of fashion-10k in one's channels, 1,000 combinations of classes; stacked:N for N of them",
     "ring": "points: 8 Gaussian modes on a circle; ring:N for N points",
     "grid": "points: 25 Gaussian modes on a grid; grid:N for N points",
+    "unpaired-fashion": "two domains: fashion-10k as it is, and other pictures of it inverted and coloured, 28 x 28 RGB",
+    "edges-to-emoji": "pairs: edges of colour emoji and the emoji, 64 px; needs the Noto emoji font (edges-to-emoji:FILE)",
+    "regular-to-bold": "pairs: letters of the installed fonts, regular and bold, 64 px grey",
 }
 """Name -> one line on what it is; each opens with ``ganloom.data.open(name)``."""
 
@@ -32,6 +37,10 @@ FASHION_CLASSES = [
 ]  # fmt: skip
 FASHION_FOLDER = "/usr/share/datasets/fashion-mnist"
 """Where Debian's package dataset-fashion-mnist puts the originals."""
+
+
+TRANSLATIONS = ("unpaired-fashion", "edges-to-emoji", "regular-to-bold")
+"""Built-in sets in which pictures are made from pictures."""
 
 
 def is_builtin(source: str) -> bool:
@@ -60,6 +69,23 @@ def pictures(source: str) -> tuple[NDArray[np.uint8], Facts]:
 def stack(source: str) -> tuple[NDArray[np.uint8], Facts]:
     """The rows (uint8 NHWC) and facts of ``stacked[:N]``."""
     return stacked.pictures(number(source, stacked.SIZE))
+
+
+def translation(source: str, asked: dict[str, Any], progress: store.Progress) -> Domains:
+    """One of ``TRANSLATIONS``, drawn at the size that ``asked["shape"]`` says, else at 64 pixels (clothes: 28)."""
+    from ganloom.data import translations
+
+    name, _, argument = source.partition(":")
+    if argument and name != "edges-to-emoji":
+        raise BadInput(f"{source}: {name} takes nothing after the colon")
+    if name == "unpaired-fashion":
+        return translations.unpaired_fashion(asked)
+    shape = asked["shape"] or (0, 64, 64)
+    if shape[1] != shape[2] or not 16 <= shape[1] <= 512:
+        raise BadInput(f"--shape {' '.join(map(str, shape))}: {name} draws squares of 16 to 512 pixels")
+    if name == "edges-to-emoji":
+        return translations.edges_to_emoji(source, int(shape[1]), asked, progress)
+    return translations.regular_to_bold(int(shape[1]), asked, progress)
 
 
 def toy(source: str) -> Points:

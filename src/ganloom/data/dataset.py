@@ -22,7 +22,7 @@ class Facts:
     """What is known of a data set beside its rows; the lists and arrays have one entry a row.
 
     ``factors``: name -> array (N,), what a rendered picture was made from. ``source``: JSON-able, see ``reopen``.
-    ``native``: the rows were saved at the shape they are to have.
+    ``native``: the rows were saved at the shape they are to have. ``beside``: (inputs, whether row by row) of a file.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Facts:
     flip: bool = False
     fit: str = "crop"
     native: bool = False
+    beside: tuple[NDArray[np.uint8], bool] | None = None
 
     def take(self, rows: NDArray[np.int64]) -> "Facts":
         """The facts of some rows. Classes without names get their numbers as names: the rows may miss the last ones."""
@@ -56,11 +57,21 @@ class Data:
     Attributes: ``kind`` "images" or "points"; ``shape`` of one row, (C, H, W) or (d,); ``labels`` int64 (N,) or None;
     ``classes`` their names or None; ``captions`` or None; ``factors`` or None; ``name``; ``source``, from which
     ``reopen`` opens the same data; ``bad_files``, (path, reason) of each file left out; ``flip`` and ``fit`` as opened;
-    ``device``, where ``get`` and ``draw`` deliver.
+    ``device``, where ``get`` and ``draw`` deliver. ``inputs``: the pictures that rows are made from, or None; ``paired``
+    says whether each row has its own (see ``Domains``).
     """
 
     kind: str
     shape: tuple[int, ...]
+    split_off: "Data | None" = None
+    """Rows that were split off and that training never draws, where somebody keeps them here."""
+    inputs: "Data | None" = None
+    paired: bool = False
+
+    @property
+    def held(self) -> "Data | None":
+        """Rows that were kept from training, or None."""
+        return None
 
     def __init__(self, size: int, facts: Facts) -> None:
         if size < 1:
@@ -115,15 +126,7 @@ class Data:
         them at random. ``rng`` itself decides the flips, one number a picture of the global batch. ``x`` float32 on
         ``device``; ``c`` the labels, int64 (n,), or None.
         """
-        if n < 1:
-            raise BadInput(f"the batch size must be at least 1, got {n}")
-        picks = self._order.batch(n, rng)
-        flips = torch.rand(n, generator=rng) < 0.5 if self.flip else None
-        world: int = getattr(rng, "world", 1)
-        if world > 1:
-            rank: int = getattr(rng, "rank", 0)
-            picks = picks[rank::world]
-            flips = None if flips is None else flips[rank::world]
+        picks, flips = self._next(n, rng)
         return Batch(self._gather(picks, flips), self._labels_of(picks))
 
     def get(self, indices: Indices) -> Tensor:
@@ -176,6 +179,19 @@ class Data:
     def save(self, path: str) -> None:
         """Write one .npz from which ``open(path)`` gives equal data."""
         raise NotImplementedError
+
+    def _next(self, n: int, rng: torch.Generator, order: Order | None = None) -> tuple[Tensor, Tensor | None]:
+        """This process's rows of the next global batch of ``n``, and which of them are mirrored."""
+        if n < 1:
+            raise BadInput(f"the batch size must be at least 1, got {n}")
+        picks = (order or self._order).batch(n, rng)
+        flips = torch.rand(n, generator=rng) < 0.5 if self.flip else None
+        world: int = getattr(rng, "world", 1)
+        if world > 1:
+            rank: int = getattr(rng, "rank", 0)
+            picks = picks[rank::world]
+            flips = None if flips is None else flips[rank::world]
+        return picks, flips
 
     def _rows_sha256(self) -> str:
         raise NotImplementedError

@@ -11,13 +11,15 @@ from torch import Tensor
 from ganloom.data import arrays, builtin, store
 from ganloom.data.dataset import Data, Facts
 from ganloom.data.decode import from_array
+from ganloom.data.domains import Domains, chosen
 from ganloom.data.files import choose, open_files
 from ganloom.data.fitting import FITS, Shape, fit_picture
 from ganloom.data.images import Images
+from ganloom.data.pairs import DIRECTIONS, INPUTS, open_folders
 from ganloom.data.points import Points
 from ganloom.errors import BadInput, did_you_mean
 
-Source = str | os.PathLike[str] | NDArray[Any] | Tensor | Data
+Source = str | os.PathLike[str] | NDArray[Any] | Tensor | Data | tuple[Any, Any]
 
 
 def open(
@@ -28,6 +30,10 @@ def open(
     fit: str = "crop",
     flip: bool = False,
     labels: Any = None,
+    inputs: str | None = None,
+    direction: str = "AtoB",
+    label_maps: bool = False,
+    in_channels: int | None = None,
     cache: bool = True,
     progress: store.Progress = None,
 ) -> Data:
@@ -41,6 +47,9 @@ def open(
     with the border's median colour) or "squash".
     flip: mirror pictures at random in ``draw``. A ``Data`` or a saved file that flips keeps doing so.
     labels: for arrays, one a picture (whole numbers, one-hot rows or words); False ignores the labels there are.
+    inputs: "pairs" or "domains" where pictures are made from pictures: the folders that ``pairs.open_folders`` knows, two
+    folders or two arrays (A, B), or a folder's two names with a comma between. direction: "AtoB" or "BtoA". label_maps:
+    grey inputs are labels, each of which gets a colour. in_channels: channels of the inputs; None: their own.
     cache: keep decoded pictures of folders and archives in ``$GANLOOM_CACHE`` (~/.cache/ganloom) for the next time.
     progress: called with (done, total) while pictures are decoded.
 
@@ -48,6 +57,7 @@ def open(
     else that is wrong.
     """
     _check_options(shape, default_size, fit)
+    _check_inputs(inputs, direction, in_channels)
     if isinstance(source, Data):
         return _open_data(source, shape, fit, flip, labels, progress)
     asked: dict[str, Any] = {
@@ -59,6 +69,13 @@ def open(
     }
     if labels is False:
         asked["labels"] = False
+    if inputs is not None:
+        asked |= {"inputs": inputs, "direction": direction, "label_maps": label_maps, "in_channels": in_channels}
+        found = _open_translation(source, asked, cache, progress)
+        if found is not None:
+            return found
+    if isinstance(source, tuple):
+        raise BadInput("two sources are inputs and targets: say inputs='pairs' or 'domains'")
     if not isinstance(source, (str, os.PathLike)):
         return _open_array(source, asked, labels, progress)
     if labels is not None and labels is not False:
@@ -96,14 +113,74 @@ def reopen(source: dict[str, Any], *, cache: bool = True, progress: store.Progre
     """Open again what ``Data.source`` describes. BadInput when it was an array in memory."""
     if source.get("source") is None:
         raise BadInput("this data was an array in memory and cannot be opened again; give the data anew")
-    options = {k: source[k] for k in ("default_size", "fit", "flip", "labels") if k in source}
-    shape = source.get("shape")
+    kept = ("default_size", "fit", "flip", "labels", "inputs", "direction", "label_maps", "in_channels")
+    options = {k: source[k] for k in kept if k in source}
+    shape, place = source.get("shape"), source["source"]
     data = open(
-        source["source"], shape=None if shape is None else tuple(shape), cache=cache, progress=progress, **options
+        tuple(place) if isinstance(place, list) else place,
+        shape=None if shape is None else tuple(shape),
+        cache=cache,
+        progress=progress,
+        **options,
     )
     for count, seed, which in source.get("splits", []):
         data = data.split(count, seed)[which]
     return data
+
+
+def other_half(data: Data) -> Data | None:
+    """What ``data.split`` put apart from these data, opened again from their source; None where they are no half."""
+    splits = data.source.get("splits")
+    if not splits or data.source.get("source") is None:
+        return None
+    count, seed, which = splits[-1]
+    return reopen({**data.source, "splits": [*splits[:-1], [count, seed, 1 - which]]})
+
+
+def _check_inputs(inputs: str | None, direction: str, in_channels: int | None) -> None:
+    if inputs is not None and inputs not in INPUTS:
+        raise BadInput(f"inputs={inputs!r}: it is one of {', '.join(INPUTS)}")
+    if direction not in DIRECTIONS:
+        raise BadInput(f"--direction {direction}{did_you_mean(direction, DIRECTIONS)}: it is AtoB or BtoA")
+    if in_channels is not None and not 1 <= in_channels <= 4:
+        raise BadInput(f"--in-channels must lie in 1..4, got {in_channels}")
+
+
+def _open_translation(source: Source, asked: dict[str, Any], cache: bool, progress: store.Progress) -> Data | None:
+    """Inputs and targets; None where the source is a built-in set or a file, which says itself what it holds."""
+    if isinstance(source, str) and "," in source and not os.path.exists(source) and not is_named(source):
+        a, b = (part.strip() for part in source.split(",", 1))
+        source = (a, b)
+    if isinstance(source, tuple):
+        if len(source) != 2:
+            raise BadInput(f"{len(source)} sources: inputs and targets are two")
+        if all(isinstance(part, (str, os.PathLike)) for part in source):
+            return open_folders((os.fspath(source[0]), os.fspath(source[1])), asked, cache, progress)
+        return _two_arrays(source, asked)
+    if isinstance(source, (str, os.PathLike)) and not is_named(source) and os.path.isdir(source):
+        return open_folders(os.fspath(source), asked, cache, progress)
+    return None
+
+
+def _two_arrays(source: tuple[Any, Any], asked: dict[str, Any]) -> Domains:
+    rows = [
+        arrays.to_rows(arrays.to_numpy(part, name), name).copy()
+        for part, name in zip(source, ("inputs", "targets"), strict=True)
+    ]
+    facts = Facts(f"{len(rows[1])} pictures made from {len(rows[0])} in memory")
+    found = chosen(rows[0], rows[1], facts, asked, paired=asked["inputs"] == "pairs")
+    return _reshaped(found, asked["shape"], asked["in_channels"], asked["fit"])
+
+
+def _reshaped(data: Domains, shape: Any, in_channels: int | None, fit: str) -> Domains:
+    """Both sides brought to the shape of the targets that was asked for."""
+    target = data.shape if shape is None else (int(shape[0]), int(shape[1]), int(shape[2]))
+    channels = in_channels or data.inputs.shape[0]
+    if target == data.shape and channels == data.inputs.shape[0]:
+        return data
+    rows = _refit(data.rows, target, fit, None)
+    inputs = _refit(data.inputs.rows, (channels, *target[1:]), fit, None)
+    return Domains(rows, inputs, data.facts, paired=data.paired, held=data._held)
 
 
 def _check_options(shape: Any, default_size: int, fit: str) -> None:
@@ -139,6 +216,11 @@ def _open_builtin(text: str, asked: dict[str, Any], progress: store.Progress) ->
         return _finish_images(rows, facts, asked, progress)
     if name == "stacked":
         return _finish_images(*builtin.stack(text), asked, progress)
+    if name in builtin.TRANSLATIONS:
+        told = {"direction": "AtoB", **asked}
+        return _reshaped(
+            builtin.translation(text, told, progress), _picture_shape(asked), asked.get("in_channels"), asked["fit"]
+        )
     if ":" in text and text.split(":", 1)[1]:
         asked["source"] = f"{name}:{os.path.abspath(os.path.expanduser(text.split(':', 1)[1]))}"
     return _finish_images(*builtin.pictures(text), asked, progress)
@@ -152,6 +234,10 @@ def _open_numpy(path: str, asked: dict[str, Any], progress: store.Progress) -> D
     asked["source"] = os.path.abspath(path)
     if isinstance(found, Points):
         return _finish_points(found, asked)
+    if found[1].beside is not None:
+        inputs, paired = found[1].beside
+        data = chosen(inputs, found[0], found[1], asked, paired)
+        return _reshaped(data, shape, asked.get("in_channels"), asked["fit"])
     return _finish_images(*found, asked, progress)
 
 
@@ -205,6 +291,8 @@ def _refit(rows: NDArray[np.uint8], shape: Shape | None, fit: str, progress: sto
 def _open_data(data: Data, shape: Any, fit: str, flip: bool, labels: Any, progress: store.Progress) -> Data:
     """The same object where nothing changes, else one with another shape, flip or labels."""
     flip = flip and isinstance(data, Images)  # points have no sides
+    if isinstance(data, Domains):
+        return _reshaped(data, shape, None, fit)
     same = shape is None or tuple(shape) == data.shape
     if same and labels is None and (data.flip or not flip):
         return data

@@ -13,15 +13,15 @@ class Order:
     next epoch's order where it ends, as often as need be.
     """
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, what: str = "perm") -> None:
+        self.size, self.what = size, what  # two sets of other names are drawn apart
         self._recent: dict[tuple[int, int], Tensor] = {}  # two epochs: a batch on the border needs both
 
     def epoch(self, seed: int, epoch: int) -> Tensor:
         """The order of one epoch: a permutation (size,) int64."""
         found = self._recent.get((seed, epoch))
         if found is None:
-            digest = hashlib.blake2b(repr((seed, "perm", epoch)).encode(), digest_size=8).digest()
+            digest = hashlib.blake2b(repr((seed, self.what, epoch)).encode(), digest_size=8).digest()
             generator = torch.Generator()
             generator.manual_seed(int.from_bytes(digest, "little") >> 1)
             found = torch.randperm(self.size, generator=generator)

@@ -24,9 +24,11 @@ from ganloom.metrics.measurement import (
 from ganloom.metrics.modes import Modes, mode_coverage
 from ganloom.metrics.neighbours import expected_coverage, improved_precision_recall, prdc
 from ganloom.metrics.path_length import PathLength, path_length
+from ganloom.metrics.sharpness import laplacian_variance
 from ganloom.metrics.sliced import sliced_wasserstein
 from ganloom.metrics.ssim import ms_ssim, ms_ssim_diversity
 from ganloom.metrics.task import TaskNet, train_task_net
+from ganloom.metrics.translation import paired_errors
 
 __all__ = [
     "FLOOR",
@@ -59,6 +61,7 @@ __all__ = [
     "intra_class_distance",
     "join",
     "kernel_distance",
+    "laplacian_variance",
     "measure",
     "measure_rows",
     "metric_name",
@@ -68,6 +71,7 @@ __all__ = [
     "ms_ssim_diversity",
     "noise_row",
     "pair_distance",
+    "paired_errors",
     "path_length",
     "prdc",
     "quick",

@@ -11,22 +11,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom.layers import DownsampleConv, MinibatchStddev, UpsampleConv, crop, plan_sizes
+from ganloom.layers import DownsampleConv, Fir, MinibatchStddev, UpsampleConv, crop, frame, one_hot, plan_sizes
 from ganloom.norms import PixelNorm, equalised
 
 
-def _channels(width: int, doublings: int) -> list[int]:
+def channels_of(width: int, doublings: int) -> list[int]:
     """Channels of each level: ``width`` up to eight times the base, then halved with each doubling (table 2)."""
     return [max(width >> max(level - 3, 0), 1) for level in range(doublings + 1)]
 
 
-def _newest(level: float, top: int) -> tuple[int, float]:
+def newest_of(level: float, top: int) -> tuple[int, float]:
     """(the newest level in use, its weight beside the level below)."""
     newest = math.ceil(min(level, top))
     return newest, 1.0 - (newest - min(level, top))
 
 
-def _up(x: Tensor, doublings: int) -> Tensor:
+def enlarged(x: Tensor, doublings: int) -> Tensor:
     return F.interpolate(x, scale_factor=float(2**doublings)) if doublings else x
 
 
@@ -34,26 +34,29 @@ def _down(x: Tensor, halvings: int) -> Tensor:
     return F.avg_pool2d(x, 2**halvings) if halvings else x
 
 
-def _frame(x: Tensor) -> tuple[Tensor, int]:
-    """x on the grid that its plan reaches, edges repeated outwards: the inverse of ``crop``; and the doublings."""
-    height, width = x.shape[2:]
-    base_h, base_w, doublings = plan_sizes(height, width)
-    more_h, more_w = base_h * 2**doublings - height, base_w * 2**doublings - width
-    if more_h or more_w:
-        x = F.pad(x, (more_w // 2, more_w - more_w // 2, more_h // 2, more_h - more_h // 2), mode="replicate")
-    return x, doublings
-
-
 def at_level(x: Tensor, level: float) -> Tensor:
     """What of pictures (N, C, H, W) can be seen at a level: as coarse as G's own, and faded as D fades (app. A)."""
-    framed, top = _frame(x)
-    newest, weight = _newest(level, top)
+    framed, top = frame(x)
+    newest, weight = newest_of(level, top)
     if newest == top and weight == 1.0:
         return x
     y = _down(framed, top - newest)
     if weight < 1.0:
-        y = torch.lerp(_up(_down(y, 1), 1), y, weight)
-    return crop(_up(y, top - newest), *x.shape[2:])
+        y = torch.lerp(enlarged(_down(y, 1), 1), y, weight)
+    return crop(enlarged(y, top - newest), *x.shape[2:])
+
+
+class Blur(nn.Module):
+    """The filter [1, 2, 1] along both axes, (N, C, H, W) -> (N, C, H, W)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fir = Fir((1.0, 2.0, 1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        y: Tensor = self.fir(x, padding=1)
+        return y
 
 
 class Generator(nn.Module):
@@ -66,7 +69,7 @@ class Generator(nn.Module):
         super().__init__()
         self.shape = shape
         base_h, base_w, self.top = plan_sizes(shape[1], shape[2])
-        channels = _channels(width, self.top)
+        channels = channels_of(width, self.top)
         act = [nn.LeakyReLU(0.2), PixelNorm()]
         project = equalised(nn.Linear(z_dim, channels[0] * base_h * base_w), math.sqrt(2) / 4)
         start = nn.Unflatten(1, (channels[0], base_h, base_w))
@@ -78,45 +81,55 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, c: Tensor | None = None, level: float = math.inf) -> Tensor:
         """z (N, z_dim) to pictures (N, C, H, W) as grown as ``level``."""
-        newest, weight = _newest(level, self.top)
+        newest, weight = newest_of(level, self.top)
         x = below = z
         for module in self.levels[: newest + 1]:
             below, x = x, module(x)
         y = self.rgb[newest](x)
         if weight < 1.0:
-            y = torch.lerp(_up(self.rgb[newest - 1](below), 1), y, weight)
-        return crop(_up(y, self.top - newest), *self.shape[1:])
+            y = torch.lerp(enlarged(self.rgb[newest - 1](below), 1), y, weight)
+        return crop(enlarged(y, self.top - newest), *self.shape[1:])
 
 
 class Discriminator(nn.Module):
-    """x (N, C, H, W) -> critic values (N,): the generator's mirror, a map of standard deviations before the end."""
+    """x (N, C, H, W) -> critic values (N,): the generator's mirror, a map of standard deviations before the end.
+
+    ``blurred``: the filter [1, 2, 1] before each halving, as in StyleGAN. With classes: a value for each, and c's counts.
+    """
 
     channels_last = True
     bf16 = True
 
-    def __init__(self, shape: tuple[int, int, int], width: int = 512) -> None:
+    def __init__(
+        self, shape: tuple[int, int, int], width: int = 512, n_classes: int = 0, blurred: bool = False
+    ) -> None:
         super().__init__()
+        self.n_classes = n_classes
         base_h, base_w, top = plan_sizes(shape[1], shape[2])
-        channels = _channels(width, top)
+        channels = channels_of(width, top)
         act, last = nn.LeakyReLU(0.2), channels[0]
         dense = equalised(nn.Linear(last * base_h * base_w, last))
-        out = equalised(nn.Linear(last, 1), 1.0)
+        out = equalised(nn.Linear(last, max(n_classes, 1)), 1.0)
         levels = [nn.Sequential(MinibatchStddev(4), *_conv(last + 1, last), act, nn.Flatten(), dense, act, out)]
         for a, b in zip(channels, channels[1:], strict=False):
-            levels.append(nn.Sequential(*_conv(b, b), act, equalised(DownsampleConv(b, a)), act))
+            soft = [Blur()] if blurred else []
+            levels.append(nn.Sequential(*_conv(b, b), act, *soft, equalised(DownsampleConv(b, a)), act))
         self.levels = nn.ModuleList(levels)
         self.rgb = nn.ModuleList([nn.Sequential(equalised(nn.Conv2d(shape[0], a, 1)), act) for a in channels])
 
     def forward(self, x: Tensor, c: Tensor | None = None, level: float = math.inf) -> Tensor:
         """Pictures (N, C, H, W), looked at as coarsely as ``level``, to critic values (N,)."""
-        x, top = _frame(x)
-        newest, weight = _newest(level, top)
+        x, top = frame(x)
+        newest, weight = newest_of(level, top)
         x = _down(x, top - newest)
         y = self.rgb[newest](x)
         for i in range(newest, -1, -1):
             y = self.levels[i](y)
             if i == newest and weight < 1.0:
                 y = torch.lerp(self.rgb[newest - 1](_down(x, 1)), y, weight)
+        if self.n_classes:
+            assert c is not None
+            y = (y * one_hot(c, self.n_classes).to(y.dtype)).sum(1)
         values: Tensor = y.flatten()
         return values
 

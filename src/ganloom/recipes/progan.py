@@ -18,17 +18,14 @@ Departures from the paper: one learning rate (the authors' code on one device; 1
 AC-GAN term for labelled data; the first layer's bias is one a pixel; samples are clipped to [-1, 1] when drawn.
 """
 
-import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ganloom import penalties
-from ganloom.errors import BadInput
-from ganloom.gan import GAN, Adam, Batch, Phase, Rng, Terms
-from ganloom.layers import plan_sizes
+from ganloom.gan import Adam, Batch, Phase, Terms
+from ganloom.growing import Growing, check_stages
 from ganloom.losses import wasserstein
 from ganloom.networks import progressive
 
@@ -66,13 +63,10 @@ class Config:
     """Optimizer of D (app. A.1)."""
 
     def __post_init__(self) -> None:
-        if not self.stage_kimg > 0:
-            raise BadInput(f"--stage-kimg must be above 0, got {self.stage_kimg}")
-        if self.most_batch < self.batch_size:
-            raise BadInput(f"--most-batch must be at least --batch-size {self.batch_size}, got {self.most_batch}")
+        check_stages(self)
 
 
-class ProGAN(GAN):
+class ProGAN(Growing):
     """Progressively grown GAN."""
 
     splits_by = None  # standard deviations over samples in D
@@ -81,34 +75,15 @@ class ProGAN(GAN):
         super().__init__(cfg)
         self.G = progressive.Generator(cfg.shape, cfg.z_dim, cfg.width)
         self.D = progressive.Discriminator(cfg.shape, cfg.width)
-        self.top = plan_sizes(*cfg.shape[1:])[2]
-
-    @property
-    def level(self) -> float:
-        """How far the networks have grown: the level by the clock, between two while one fades in."""
-        stage: float = self.cfg.stage_kimg
-        if self.kimg >= 2 * stage * self.top:
-            return float(self.top)
-        level, into = divmod(self.kimg, 2 * stage)
-        return level + max(into - stage, 0.0) / stage
 
     def phases(self) -> list[Phase]:
-        """Windows: each level stands, then the next fades in; a window trains the levels that it uses."""
-        stage, phases = self.cfg.stage_kimg, []
-        for level in range(self.top + 1):
-            start = 2 * stage * level
-            windows = [((start, start + stage), level), ((start + stage, start + 2 * stage), level + 1)]
-            for window, newest in windows if level < self.top else [((start, math.inf), level)]:
-                parts = [f"levels.{i}" for i in range(newest + 1)] + [f"rgb.{i}" for i in sorted({level, newest})]
-                nets = {net: " ".join(f"{net}.{part}" for part in parts) for net in "DG"}
-                phases += [Phase(nets["D"], self.d_loss, kimg=window), Phase(nets["G"], self.g_loss, kimg=window)]
+        """A window trains the levels that it uses."""
+        phases = []
+        for window, shown, newest in self.windows():
+            parts = [f"levels.{i}" for i in range(newest + 1)] + [f"rgb.{i}" for i in shown]
+            nets = {net: " ".join(f"{net}.{part}" for part in parts) for net in "DG"}
+            phases += [Phase(nets["D"], self.d_loss, kimg=window), Phase(nets["G"], self.g_loss, kimg=window)]
         return phases
-
-    def draw(self, data: Any, rng: Rng) -> NamedTuple:
-        """One batch, twice as large with each level that is still to come."""
-        to_come = self.top - math.ceil(self.level)
-        batch: NamedTuple = data.draw(min(self.cfg.batch_size << to_come, self.cfg.most_batch), rng)
-        return batch
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Latents (N, z_dim) to pictures (N, C, H, W) in [-1, 1]."""

@@ -66,9 +66,15 @@ def curve(rows: Sequence[dict[str, Any]], name: str) -> list[Point]:
     return [(row["kimg"], number(row[name])) for row in rows if name in row]
 
 
+LOOKED = ("diversity", "duplicates", "coverage", "precision", "D_accuracy", "D_overlap")
+"""Of the doctor's figures those that are drawn; the others stand in metrics.jsonl."""
+
+
 def _group(name: str) -> str:
     """The chart that a curve belongs to."""
     net, _, term = name.rpartition("/")
+    if net == "doctor":
+        return "looks"
     if not net:
         if name == "img_per_s":
             return "speed"
@@ -84,7 +90,7 @@ def _group(name: str) -> str:
 
 
 def _rank(group: str) -> int:
-    order = ("losses", "logits", "metric", "gradients", "terms", "rates", "speed", "machine")
+    order = ("losses", "logits", "metric", "looks", "gradients", "terms", "rates", "speed", "machine")
     return order.index(group.split()[0])
 
 
@@ -99,6 +105,10 @@ def _title(group: str) -> tuple[str, str]:
     return {
         "losses": ("Losses", "a loss that falls says little in a GAN: watch the samples and the metrics"),
         "logits": ("Discriminator's logits", "mean before the sigmoid; curves that part for good mean D has won"),
+        "looks": (
+            "The doctor's looks",
+            "variety and copies of few samples, how often D is right, how much its logits overlap",
+        ),
         "gradients": ("Gradient norms", "of each network's loss, before clipping"),
         "terms": ("Other terms", "penalties and what else the recipe logs"),
         "rates": ("Learning rates", ""),
@@ -111,6 +121,8 @@ def label(name: str, group: str) -> str:
     net, _, term = name.rpartition("/")
     if group == "logits" and term.startswith("logits_"):
         return f"{net}({term.removeprefix('logits_')})"
+    if group == "looks":
+        return term
     return net if group in ("losses", "gradients") and term in ("adv", "grad_norm") else name
 
 
@@ -119,6 +131,7 @@ def charts(rows: Sequence[dict[str, Any]]) -> list[Chart]:
     groups: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for row in rows for name in row):
         drawn = name == "img_per_s" or name not in CLOCK
+        drawn = drawn and (not name.startswith("doctor/") or name.removeprefix("doctor/") in LOOKED)
         if drawn and any(not math.isnan(y) for _, y in curve(rows, name)):
             groups.setdefault(_group(name), []).append(name)
     found = []

@@ -38,6 +38,7 @@ class Folder:
     rows: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     measured: dict[str, Any] = field(default_factory=dict)
+    doctor: dict[str, Any] = field(default_factory=dict)
     bad_files: list[tuple[str, str]] = field(default_factory=list)
     bad_count: int = 0
     grids: list[Grid] = field(default_factory=list)
@@ -64,6 +65,7 @@ def read(path: Path, grid_bytes: int = GRID_BYTES) -> Folder:
         rows=_rows(path / "metrics.jsonl"),
         events=_lines(path / "events.jsonl"),
         measured=_object(path / "metrics.json"),
+        doctor=_object(path / "doctor.json"),
         bad_files=bad,
         bad_count=bad_count,
         grids=[Grid(nimg, png) for nimg, file in kept if (png := _bytes(file)) is not None],

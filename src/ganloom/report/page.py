@@ -9,12 +9,13 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from ganloom.report import markup, sections, tables
+from ganloom.report import findings, markup, sections, tables
 from ganloom.report.folder import Folder, read
 
 PARTS: tuple[Callable[[Folder], str], ...] = (
     sections.heading,
     sections.tiles,
+    findings.doctor,
     sections.samples,
     sections.curves,
     tables.measured,

@@ -72,12 +72,18 @@ def _cell(value: Any) -> str:
     return short(value) if value is None or isinstance(value, int | float) else text(value)
 
 
+BADGES = {
+    "nan": "bad", "failed": "bad", "warning": "warn", "signal": "warn", "best": "good", "cured": "good", "heal": "warn",
+    "plateau": "warn", "red": "bad", "yellow": "warn",
+}  # fmt: skip
+
+
 def events(folder: Folder) -> str:
     """What happened, in words."""
     rows = []
     for event in folder.events[-200:]:
         kind = str(event.get("kind", "event"))
-        badge = {"nan": "bad", "failed": "bad", "warning": "warn", "signal": "warn", "best": "good"}.get(kind, "plain")
+        badge = BADGES.get(kind, BADGES.get(str(event.get("severity")), "plain"))
         name = f'<span class="badge {badge}">{escape(kind)}</span>'
         rows.append((kimg_text(event.get("kimg")), name, text(event.get("text", "")), moment(event.get("time", ""))))
     return section("events", "Events", table(("kimg", "kind", "what", "when"), rows) if rows else "")

@@ -16,10 +16,12 @@ from ganloom import config, recipes
 from ganloom.errors import BadInput
 from ganloom.gan import GAN
 from ganloom.trainer import load_strict
-from ganloom.weights.files import looks_like, open_file
+from ganloom.weights import cyclegan, nvlabs, rosinality
+from ganloom.weights.files import looks_like, open_file, open_value, table
+from ganloom.weights.pickled import is_pickle
 from ganloom.weights.reading import Found
 
-READERS = ("biggan", "studiogan", "mimicry")
+READERS = ("biggan", "studiogan", "mimicry", "nvlabs", "rosinality", "cyclegan")
 
 
 def readers() -> list[ModuleType]:
@@ -51,19 +53,32 @@ def find(state: dict[str, Tensor], beside: Found | None = None, where: str = "th
 def read(path: str | Path, discriminator: str | Path | None = None) -> GAN:
     """The model of a file of another project's weights, in eval mode on the CPU.
 
-    ``path``: a generator's file (.pth, .pt, .bin, .safetensors). ``discriminator``: its critic's file; none: D stays as
-    new. A discriminator's file alone is read too, and G is then the new one. Nothing of a file is run. Raises BadInput on a
-    layout that is not known, and on a network that ganloom's cannot be equal to.
+    ``path``: a generator's file (.pth, .pt, .bin, .safetensors; StyleGAN2's .pkl has its discriminator too).
+    ``discriminator``: its critic's file; none: D stays as new. A discriminator's file alone is read too, and G is then the
+    new one. Nothing of a file is run. Raises BadInput on a layout that is not known, and on a network that ganloom's cannot
+    be equal to.
     """
     return build(found_in(path, discriminator))
 
 
 def found_in(path: str | Path, discriminator: str | Path | None = None) -> Found:
     """What ``read`` finds in its files, not yet a model."""
-    found = find(open_file(Path(path)), None, str(path))
+    found = _found(Path(path))
+    partner = cyclegan.partner(Path(path)) if discriminator is None else None
+    if partner is not None:
+        return cyclegan.both(found, find(open_file(partner), None, str(partner)), str(partner))
     if discriminator is None:
         return found
     return _joined(found, find(open_file(Path(discriminator)), found, str(discriminator)), str(discriminator))
+
+
+def _found(path: Path) -> Found:
+    if path.is_file() and is_pickle(path):
+        return nvlabs.read(path)
+    value = open_value(path)
+    if rosinality.is_checkpoint(value):
+        return rosinality.read(value, path)
+    return find(table(value, path), None, str(path))
 
 
 def build(found: Found) -> GAN:

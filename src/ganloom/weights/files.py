@@ -1,5 +1,6 @@
 """A file of weights to a flat table of tensors: safetensors, or torch's format without any pickled code."""
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,23 @@ def open_file(path: Path) -> dict[str, Tensor]:
     What a program keeps beside them (optimizer, step, arguments) is left out, and the ``module.`` that DataParallel puts
     before each name.
     """
+    return table(open_value(path), path)
+
+
+def open_value(path: Path) -> Any:
+    """What a file holds: tables of tensors and plain values. Raises BadInput on what is no file of weights."""
     if not path.is_file():
-        raise BadInput(f"no file {path}: give a .pth, .pt, .bin or .safetensors file of weights")
+        raise BadInput(f"no file {path}: give a .pth, .pt, .bin, .pkl or .safetensors file of weights")
     if path.suffix == ".safetensors":
         import safetensors.torch
 
         try:
-            return _bare(safetensors.torch.load_file(path))
+            return safetensors.torch.load_file(path)
         except Exception as error:
             raise BadInput(f"{path} is not a whole safetensors file ({type(error).__name__})") from error
     try:
-        value = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([argparse.Namespace]):  # a bag of a program's arguments
+            return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise
     except Exception as error:
@@ -39,6 +46,10 @@ def open_file(path: Path) -> dict[str, Tensor]:
         raise BadInput(
             f"{path} cannot be read as weights ({reason}): ganloom runs no code of a file; save its state_dict() alone"
         ) from error
+
+
+def table(value: Any, path: Path) -> dict[str, Tensor]:
+    """The table of tensors within what a file holds, names bare."""
     return _bare(_state(value, path))
 
 

@@ -1,0 +1,210 @@
+"""Walks through a model's latents and mixtures of styles, as pictures.
+
+A walk joins the latents of seeds: in z along great circles (slerp), as normal numbers lie near a sphere, or in w along
+straight lines (lerp), for models with a ``mapping`` and a ``synthesis``. Mixing takes some layers' styles from other seeds.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, features
+from torch import Tensor
+
+from ganloom import images
+from ganloom.errors import BadInput
+from ganloom.gan import GAN
+
+FORMATS = (".gif", ".webp")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a tool wrote, and how many pictures are in it."""
+
+    path: Path
+    pictures: int
+
+
+# ------------------------------------------------------------------------------------------------------------- latents
+
+
+def styled(gan: GAN) -> Any:
+    """The model, if it has styles; else BadInput."""
+    if not hasattr(gan, "mapping") or not hasattr(gan, "synthesis"):
+        raise BadInput(
+            f"{type(gan).__name__} has no styles: use a run of stylegan or stylegan2, or `latent walk --space z`"
+        )
+    return gan
+
+
+@torch.no_grad()
+def latents(gan: GAN, seeds: Sequence[int], c: int | None = None) -> tuple[Tensor, Tensor | None]:
+    """(z, labels) that ``generate`` draws for these seeds, (n, z_dim) and (n,) or None."""
+    with gan._as_found():
+        made = [gan._latents(1, seed, None, c) for seed in seeds]
+    labels = [label for _, label in made if label is not None]
+    return torch.cat([z for z, _ in made]), torch.cat(labels) if labels else None
+
+
+@torch.no_grad()
+def styles(gan: GAN, seeds: Sequence[int], c: int | None = None, truncation: float = 1.0) -> Tensor:
+    """ws (n, layers, w_dim) of these seeds."""
+    z, labels = latents(gan, seeds, c)
+    ws: Tensor = styled(gan).mapping(z, labels, truncation)
+    return ws
+
+
+@torch.no_grad()
+def drawn(gan: GAN, ws: Tensor, batch: int = 64) -> Tensor:
+    """Pictures (n, C, H, W) in [-1, 1] of ws, with the fixed noise."""
+    return torch.cat([styled(gan).synthesis(part).clamp(-1, 1) for part in ws.split(batch)])
+
+
+def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
+    """Along the great circle from a to b (n, d), lengths between theirs; straight where they are nearly parallel."""
+    cosine = torch.nn.functional.cosine_similarity(a, b, dim=1).clamp(-1, 1)[:, None]
+    angle = torch.acos(cosine)
+    straight = angle.sin() < 1e-4
+    sine = torch.where(straight, torch.ones_like(angle), angle.sin())
+    curved = ((1 - t) * angle).sin() / sine * a + (t * angle).sin() / sine * b
+    return torch.where(straight, torch.lerp(a, b, t), curved)
+
+
+def layers_of(text: str, count: int, flag: str = "--layers") -> list[int]:
+    """Layers named as "0-3", "0,2,5" or "all", of ``count``."""
+    if text == "all":
+        return list(range(count))
+    found: set[int] = set()
+    for part in text.split(","):
+        ends = part.split("-")
+        if len(ends) > 2 or not all(end.strip().isdigit() for end in ends):
+            raise BadInput(f'{flag} is such as 0-3, 0,2,5 or all, got "{text}"')
+        found |= set(range(int(ends[0]), int(ends[-1]) + 1))
+    if not found or max(found) >= count:
+        raise BadInput(f"{flag} {text}: this model has the layers 0 to {count - 1}")
+    return sorted(found)
+
+
+def check_new(out: str | Path, endings: Sequence[str]) -> Path:
+    """A file that does not exist yet, of one of these kinds."""
+    path = Path(out)
+    if path.suffix.lower() not in endings:
+        raise BadInput(f"--out {path} must end in {' or '.join(endings)}")
+    if path.exists():
+        raise BadInput(f"--out {path} is there already: choose another, nothing is overwritten")
+    return path
+
+
+# ----------------------------------------------------------------------------------------------------------------- walk
+
+
+def walk(
+    gan: GAN,
+    out: str | Path,
+    *,
+    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+    frames: int = 60,
+    fps: float = 20.0,
+    space: str = "auto",
+    truncation: float = 1.0,
+    c: int | None = None,
+) -> Drawn:
+    """A closed walk through the seeds' pictures as an animated GIF or WebP of ``frames`` frames."""
+    path = check_new(out, FORMATS)
+    if path.suffix.lower() == ".webp" and not features.check("webp"):
+        raise BadInput("this Pillow writes no WebP: use --out with .gif")
+    if len(seeds) < 2:
+        raise BadInput(f"--seeds needs at least two, got {list(seeds)}")
+    if frames < len(seeds):
+        raise BadInput(f"--frames {frames} is fewer than the {len(seeds)} seeds")
+    if not 0 < fps <= 100:
+        raise BadInput(f"--fps must lie in (0, 100], got {fps}")
+    x = walked(gan, seeds, frames, space, truncation, c)
+    save_animation([images.grid(frame[None]) for frame in x], path, fps)
+    return Drawn(path, len(x))
+
+
+@torch.no_grad()
+def walked(
+    gan: GAN, seeds: Sequence[int], frames: int, space: str = "auto", truncation: float = 1.0, c: int | None = None
+) -> Tensor:
+    """The walk's pictures (frames, C, H, W)."""
+    if space not in ("auto", "z", "w"):
+        raise BadInput(f'--space must be auto, z or w, got "{space}"')
+    in_w = space == "w" or (space == "auto" and hasattr(gan, "mapping"))
+    if gan.c(1) is not None and c is None:
+        c = 0  # one class throughout: a label has nothing between
+    places = [i * len(seeds) / frames for i in range(frames)]
+    if in_w:
+        ws = styles(gan, seeds, c, truncation)
+        steps = [torch.lerp(ws[int(p)], ws[(int(p) + 1) % len(ws)], p % 1) for p in places]
+        return drawn(gan, torch.stack(steps))
+    z, _ = latents(gan, seeds, c)
+    zs = [slerp(z[int(p)][None], z[(int(p) + 1) % len(z)][None], p % 1) for p in places]
+    return gan.generate(z=torch.cat(zs), c=c, truncation=truncation)
+
+
+def save_animation(pictures: Sequence[Image.Image], path: Path, fps: float) -> None:
+    """Frames as an endless GIF or WebP, whole or not at all; transparency is shown on grey."""
+    plain = []
+    for picture in pictures:
+        if picture.mode in ("LA", "RGBA"):
+            ground = Image.new("RGBA", picture.size, (40, 40, 40, 255))
+            picture = Image.alpha_composite(ground, picture.convert("RGBA")).convert("RGB")
+        plain.append(picture)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    kwargs: dict[str, Any] = {"lossless": True} if path.suffix.lower() == ".webp" else {"optimize": False}
+    try:
+        plain[0].save(
+            temporary, save_all=True, append_images=plain[1:], duration=max(10, round(1000 / fps)), loop=0, **kwargs
+        )
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+# ------------------------------------------------------------------------------------------------------------------ mix
+
+
+def mix(
+    gan: GAN,
+    out: str | Path,
+    *,
+    rows: Sequence[int] = (0, 1, 2, 3),
+    columns: Sequence[int] = (10, 11, 12, 13, 14),
+    layers: str = "0-2",
+    truncation: float = 1.0,
+    c: int | None = None,
+) -> Drawn:
+    """A grid: each row's picture with the ``layers`` of each column's; the sources stand at the edges."""
+    path = check_new(out, (".png",))
+    x = mixed(gan, rows, columns, layers, truncation, c)
+    images.save_png(images.grid(x, columns=len(columns) + 1), path)
+    return Drawn(path, len(x))
+
+
+def mixed(
+    gan: GAN, rows: Sequence[int], columns: Sequence[int], layers: str, truncation: float = 1.0, c: int | None = None
+) -> Tensor:
+    """The grid's pictures row by row, an empty one first: ((rows + 1) x (columns + 1), C, H, W)."""
+    if not rows or not columns:
+        raise BadInput("--rows and --columns need at least one seed each")
+    own, other = styles(gan, rows, c, truncation), styles(gan, columns, c, truncation)
+    chosen = layers_of(layers, own.shape[1])
+    grid = own[:, None].repeat(1, len(other), 1, 1)
+    grid[:, :, chosen] = other[None, :, chosen]
+    x, top, left = drawn(gan, grid.flatten(0, 1)), drawn(gan, other), drawn(gan, own)
+    lines = [torch.cat([torch.full_like(top[:1], -1.0), top])]
+    lines += [torch.cat([left[i : i + 1], x[i * len(top) : (i + 1) * len(top)]]) for i in range(len(left))]
+    return torch.cat(lines)
+
+
+def psnr(a: Tensor, b: Tensor) -> float:
+    """Peak signal to noise ratio of pictures in [-1, 1], decibels."""
+    error = float((a - b).square().mean())
+    return math.inf if error == 0 else 10 * math.log10(4 / error)

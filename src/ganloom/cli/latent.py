@@ -1,0 +1,215 @@
+"""ganloom latent walk|mix|project|directions RUN ..."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from ganloom.cli.parse import parse
+from ganloom.cli.say import following
+from ganloom.errors import BadInput, did_you_mean
+
+Run = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+
+
+@dataclasses.dataclass(frozen=True)
+class Walk:
+    """An animation that goes through the pictures of several seeds and back to the first."""
+
+    run: Run
+    """A run folder, or a model/ folder."""
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """The pictures on the way."""
+    frames: int = 60
+    """Pictures in all."""
+    fps: float = 20.0
+    """Pictures a second."""
+    space: Literal["auto", "z", "w"] = "auto"
+    """z: along great circles; w: along straight lines, for models with styles; auto: w where there is one."""
+    truncation: float = 1.0
+    """Below 1: truer and less varied."""
+    c: int | None = None
+    """The class. None: 0, where there are classes."""
+    out: str | None = None
+    """A new .gif or .webp. None: RUN/walk.gif."""
+    checkpoint: str = "latest"
+    """latest, best, or a checkpoint's name."""
+    json: bool = False
+    """One JSON object on stdout."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Mix:
+    """A grid of style mixtures: each row's picture with some layers of each column's."""
+
+    run: Run
+    """A run folder, or a model/ folder, of a recipe with styles."""
+    rows: tuple[int, ...] = (0, 1, 2, 3)
+    """Seeds of the rows."""
+    columns: tuple[int, ...] = (10, 11, 12, 13, 14)
+    """Seeds of the columns."""
+    layers: str = "0-2"
+    """Layers taken from the columns: 0-3, 0,2,5 or all; the first are the coarse ones."""
+    truncation: float = 1.0
+    """Below 1: truer and less varied."""
+    c: int | None = None
+    """The class. None: each seed's own."""
+    out: str | None = None
+    """A new .png. None: RUN/mix.png."""
+    checkpoint: str = "latest"
+    """latest, best, or a checkpoint's name."""
+    json: bool = False
+    """One JSON object on stdout."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Project:
+    """Find the styles whose picture is nearest to a given one."""
+
+    run: Run
+    """A run folder, or a model/ folder, of a recipe with styles."""
+    picture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PICTURE")]
+    """A picture file; it is brought to the model's shape."""
+    space: Literal["w", "w+"] = "w+"
+    """w: one style for all layers; w+: one for each, nearer and further from what the model draws by itself."""
+    steps: int = 200
+    """Steps of the search."""
+    features: str | None = None
+    """A feature net that counts beside the pixels: random, fashion, effnet, or a file as in `evaluate`."""
+    fit: Literal["crop", "pad", "squash"] = "crop"
+    """How a picture of another size is brought to the shape."""
+    c: int | None = None
+    """The class in which the search begins. None: any."""
+    seed: int = 0
+    """Everything random follows from it."""
+    out: str | None = None
+    """A new or empty folder. None: RUN/projected/NAME."""
+    checkpoint: str = "latest"
+    """latest, best, or a checkpoint's name."""
+    json: bool = False
+    """One JSON object on stdout."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DirectionsOf:
+    """Directions along which pictures change in one way, each a row from minus to plus."""
+
+    run: Run
+    """A run folder, or a model/ folder, of a recipe with styles."""
+    method: Literal["sefa", "pca"] = "sefa"
+    """sefa: by the weights; pca: by the spread of w."""
+    n: int = 5
+    """How many."""
+    layers: str = "all"
+    """Layers that are edited: 0-3, 0,2,5 or all."""
+    seed: int = 0
+    """The picture that is edited."""
+    strength: float = 3.0
+    """Deviations of w at the ends."""
+    steps: int = 7
+    """Pictures in a row."""
+    truncation: float = 1.0
+    """Below 1: truer and less varied."""
+    c: int | None = None
+    """The class. None: the seed's own."""
+    out: str | None = None
+    """A new .png; the vectors go beside it as .safetensors. None: RUN/METHOD.png."""
+    checkpoint: str = "latest"
+    """latest, best, or a checkpoint's name."""
+    json: bool = False
+    """One JSON object on stdout."""
+
+
+def run(argv: Sequence[str]) -> None:
+    """Parse, and do what the word says."""
+    words: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
+        "walk": (Walk, _walk),
+        "mix": (Mix, _mix),
+        "project": (Project, _project),
+        "directions": (DirectionsOf, _directions),
+    }
+    if not argv or argv[0].startswith("-"):
+        parse(Walk, argv if argv else ["--help"], "latent walk")
+        return
+    if argv[0] not in words:
+        near = did_you_mean(argv[0], words)
+        raise BadInput(
+            f'unknown command "latent {argv[0]}"{near}: use `ganloom latent walk`, `mix`, `project` or `directions`'
+        )
+    kind, act = words[argv[0]]
+    act(parse(kind, argv[1:], f"latent {argv[0]}"))
+
+
+def _load(args: Any) -> Any:
+    from ganloom.run import load
+
+    return load(args.run, checkpoint=args.checkpoint)
+
+
+def _said(args: Any, found: dict[str, Any], line: str, *more: Sequence[object]) -> None:
+    if args.json:
+        print(json.dumps(found))
+        return
+    print(line)
+    print(following(*more))
+
+
+def _walk(args: Walk) -> None:
+    from ganloom.apps import latent
+
+    out = args.out or Path(args.run) / "walk.gif"
+    made = latent.walk(
+        _load(args), out, seeds=args.seeds, frames=args.frames, fps=args.fps, space=args.space, truncation=args.truncation,
+        c=args.c,
+    )  # fmt: skip
+    found = {"out": str(made.path), "frames": made.pictures}
+    _said(args, found, f"wrote {made.path}: {made.pictures} frames", ["latent", "mix", args.run])
+
+
+def _mix(args: Mix) -> None:
+    from ganloom.apps import latent
+
+    out = args.out or Path(args.run) / "mix.png"
+    made = latent.mix(
+        _load(args), out, rows=args.rows, columns=args.columns, layers=args.layers, truncation=args.truncation, c=args.c
+    )
+    found = {"out": str(made.path), "pictures": made.pictures}
+    line = f"wrote {made.path}: rows with the layers {args.layers} of columns"
+    _said(args, found, line, ["latent", "directions", args.run])
+
+
+def _project(args: Project) -> None:
+    from ganloom.apps import project
+    from ganloom.metrics import features
+
+    gan = _load(args)
+    target = project.read_picture(args.picture, gan.cfg.shape, args.fit)
+    net = None if args.features is None else features.get(args.features)
+
+    def shown(step: int, steps: int, loss: float) -> None:
+        if step % max(1, steps // 10) == 0 and not args.json:
+            print(f"step {step} of {steps}: distance {loss:.4f}", file=sys.stderr)
+
+    made = project.project(
+        gan, target, space=args.space, steps=args.steps, seed=args.seed, net=net, c=args.c, progress=shown
+    )
+    folder = project.write(made, target, args.out or Path(args.run) / "projected" / Path(args.picture).stem)
+    found = {"out": str(folder), "psnr": made.psnr, "seconds": made.seconds}
+    line = f"PSNR {made.psnr:.1f} dB in {made.seconds:.1f} s\nwrote {folder}: target, projected, both, ws.safetensors"
+    _said(args, found, line, ["latent", "directions", args.run])
+
+
+def _directions(args: DirectionsOf) -> None:
+    from ganloom.apps import directions
+
+    made, found = directions.draw(
+        _load(args), args.out or Path(args.run) / f"{args.method}.png", method=args.method, n=args.n, layers=args.layers,
+        seed=args.seed, strength=args.strength, steps=args.steps, truncation=args.truncation, c=args.c,
+    )  # fmt: skip
+    said = {"out": str(made.path), "deviations": [round(float(d), 6) for d in found.deviations]}
+    line = f"wrote {made.path}: {len(found.vectors)} directions, and {made.path.with_suffix('.safetensors').name}"
+    _said(args, said, line, ["latent", "walk", args.run])

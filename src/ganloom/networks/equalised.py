@@ -1,0 +1,84 @@
+"""Layers whose learning rate is equalised, with StyleGAN2's resampling (Karras et al. 2019, arXiv:1912.04958, app. B).
+
+The stored weight is N(0, 1) and is scaled in each pass. LeakyReLU 0.2 is followed by a gain of sqrt(2), which keeps the
+variance; because a positive gain goes through LeakyReLU, it is multiplied into the few weights and not into the maps.
+"""
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganloom.layers import Fir
+
+GAIN = math.sqrt(2)
+
+
+def exact(x: Tensor) -> Any:
+    """Inside, what is small and must be right is computed in float32, whatever autocast says."""
+    return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)
+
+
+def bent(x: Tensor, bound: float | None) -> Tensor:
+    """LeakyReLU 0.2, then values held in +-bound."""
+    x = F.leaky_relu(x, 0.2)
+    return x if bound is None else x.clamp(-bound, bound)
+
+
+class Dense(nn.Linear):
+    """(N, inputs) -> (N, outputs). With ``lr_mul`` below 1 the layer learns that much more slowly."""
+
+    def __init__(
+        self, inputs: int, outputs: int, *, lr_mul: float = 1.0, bias: float = 0.0, active: bool = False
+    ) -> None:
+        super().__init__(inputs, outputs)
+        nn.init.normal_(self.weight, 0.0, 1 / lr_mul)
+        nn.init.constant_(self.bias, bias)
+        self.lr_mul, self.active = lr_mul, active
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs) -> (N, outputs)."""
+        gain = self.lr_mul * (GAIN if self.active else 1.0)
+        bias = self.bias * gain if gain != 1 else self.bias
+        y = F.linear(x, self.weight * (gain / math.sqrt(self.in_features)), bias)
+        return F.leaky_relu(y, 0.2) if self.active else y
+
+
+class Conv(nn.Conv2d):
+    """A convolution (N, C, H, W) -> (N, O, H, W), LeakyReLU if ``active``; ``down``: filtered and halved on the way."""
+
+    def __init__(
+        self,
+        channels: int,
+        out_channels: int,
+        size: int,
+        *,
+        down: bool = False,
+        bias: bool = True,
+        active: bool = True,
+        clamp: float | None = None,
+    ) -> None:
+        super().__init__(channels, out_channels, size, padding=size // 2, bias=bias)
+        nn.init.normal_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+        self.active, self.clamp = active, clamp
+        self.fir = Fir() if down else None
+
+    def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
+        """(N, C, H, W) -> (N, O, H, W), or half of each side; times ``gain``."""
+        size, act = self.kernel_size[0], GAIN if self.active else 1.0
+        weight = self.weight * (act * gain / math.sqrt(self.in_channels * size * size))
+        bias = None if self.bias is None else self.bias * (act * gain)
+        if self.fir is None:
+            y = F.conv2d(x, weight, bias, padding=self.padding)
+        elif size == 1:
+            y = F.conv2d(self.fir.halved(x), weight, bias)
+        else:
+            y = F.conv2d(self.fir(x, padding=2), weight, bias, stride=2)
+        bound = None if self.clamp is None else self.clamp * gain
+        if self.active:
+            return bent(y, bound)
+        return y if bound is None else y.clamp(-bound, bound)

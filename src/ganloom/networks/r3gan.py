@@ -1,0 +1,157 @@
+"""The networks of R3GAN (Huang et al. 2024, arXiv:2501.05441, sec. 3 and app.): ResNeXt blocks and nothing else.
+
+No norm, no noise, no styles: each residual branch is a 1x1, a grouped 3x3 and a 1x1 convolution with biases and LeakyReLU,
+starts at 0 (its last weight) and is scaled at the start by the number of blocks (fix-up). Grids are doubled and halved by
+the filter [1, 3, 3, 1].
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ganloom.layers import Fir, crop, frame, one_hot, plan_sizes
+
+LRELU_GAIN = math.sqrt(2 / (1 + 0.2**2))
+"""What keeps the variance through LeakyReLU 0.2."""
+
+
+def widths(width: int, doublings: int) -> list[int]:
+    """Channels of each level from the base: ``width`` up to eight times the base, then halved with each doubling."""
+    return [max(width >> max(i - 3, 0), 1) for i in range(doublings + 1)]
+
+
+def scaled(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Conv2d | nn.Linear:
+    """Weights N(0, gain / sqrt(inputs of an output)), biases 0."""
+    nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Block(nn.Module):
+    """x + branch(x): twice the channels inside, the 3x3 convolution in groups of ``group`` channels."""
+
+    def __init__(self, channels: int, group: int, blocks: int) -> None:
+        super().__init__()
+        inner, gain = 2 * channels, LRELU_GAIN * blocks**-0.25
+        groups = math.gcd(inner, max(inner // group, 1))
+        self.branch = nn.Sequential(
+            scaled(nn.Conv2d(channels, inner, 1), gain),
+            nn.LeakyReLU(0.2),
+            scaled(nn.Conv2d(inner, inner, 3, padding=1, groups=groups), gain),
+            nn.LeakyReLU(0.2),
+            scaled(nn.Conv2d(inner, channels, 1, bias=False), 0.0),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        branch: Tensor = self.branch(x)
+        return x + branch
+
+
+class Up(nn.Module):
+    """Other channels by a 1x1 convolution, then doubled: (N, C, H, W) -> (N, O, 2H, 2W)."""
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = _between(channels, out_channels)
+        self.fir = Fir()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, O, 2H, 2W)."""
+        return self.fir.doubled(self.conv(x))
+
+
+class Down(nn.Module):
+    """Halved, then other channels by a 1x1 convolution: (N, C, H, W) -> (N, O, H / 2, W / 2)."""
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = _between(channels, out_channels)
+        self.fir = Fir()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, O, H / 2, W / 2)."""
+        y: Tensor = self.conv(self.fir.halved(x))
+        return y
+
+
+def _between(channels: int, out_channels: int) -> nn.Module:
+    if channels == out_channels:
+        return nn.Identity()
+    return scaled(nn.Conv2d(channels, out_channels, 1, bias=False))
+
+
+class Generator(nn.Module):
+    """z (N, z_dim), c (N,) -> (N, C, H, W), unbounded."""
+
+    bf16 = True
+    channels_last = True
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        z_dim: int,
+        width: int,
+        *,
+        group: int = 16,
+        blocks: int = 2,
+        n_classes: int = 0,
+    ) -> None:
+        super().__init__()
+        self.shape, self.n_classes = shape, n_classes
+        height, across, doublings = plan_sizes(shape[1], shape[2])
+        maps = widths(width, doublings)
+        if n_classes:
+            self.classes = scaled(nn.Linear(n_classes, z_dim, bias=False))
+        self.const = nn.Parameter(torch.randn(maps[0], height, across))
+        self.project = scaled(nn.Linear(z_dim * (2 if n_classes else 1), maps[0], bias=False))
+        layers: list[nn.Module] = []
+        for i, own in enumerate(maps):
+            layers += [Up(maps[i - 1], own)] if i else []
+            layers += [Block(own, group, blocks * len(maps)) for _ in range(blocks)]
+        self.body = nn.Sequential(*layers)
+        self.out = scaled(nn.Conv2d(maps[-1], shape[0], 1, bias=False))
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """z (N, z_dim) and labels (N,) to (N, C, H, W)."""
+        if self.n_classes:
+            assert c is not None
+            z = torch.cat([z, self.classes(one_hot(c, self.n_classes)).to(z.dtype)], 1)
+        x = self.const * self.project(z)[:, :, None, None]
+        return crop(self.out(self.body(x)), *self.shape[1:])
+
+
+class Discriminator(nn.Module):
+    """x (N, C, H, W), c (N,) -> logits (N,): the generator's mirror; labels by projection."""
+
+    bf16 = True
+    channels_last = True
+
+    def __init__(
+        self, shape: tuple[int, int, int], width: int, *, group: int = 16, blocks: int = 2, n_classes: int = 0
+    ) -> None:
+        super().__init__()
+        height, across, doublings = plan_sizes(shape[1], shape[2])
+        maps = widths(width, doublings)[::-1]
+        last, self.n_classes = maps[-1], n_classes
+        layers: list[nn.Module] = [scaled(nn.Conv2d(shape[0], maps[0], 1, bias=False))]
+        for i, own in enumerate(maps):
+            layers += [Block(own, group, blocks * len(maps)) for _ in range(blocks)]
+            layers += [Down(own, maps[i + 1])] if i + 1 < len(maps) else []
+        self.body = nn.Sequential(*layers)
+        self.basis = scaled(nn.Conv2d(last, last, (height, across), groups=last, bias=False))
+        self.out = scaled(nn.Linear(last, last if n_classes else 1, bias=False))
+        if n_classes:
+            self.classes = scaled(nn.Linear(n_classes, last, bias=False), 1 / math.sqrt(last))
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Pictures (N, C, H, W) and labels (N,) to logits (N,)."""
+        y = self.body(frame(x)[0])
+        logits: Tensor = self.out(self.basis(y).flatten(1))
+        if not self.n_classes:
+            return logits.flatten()
+        assert c is not None
+        judged: Tensor = (logits * self.classes(one_hot(c, self.n_classes)).to(logits.dtype)).sum(1)
+        return judged

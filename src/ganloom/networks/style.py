@@ -1,0 +1,333 @@
+"""The networks of StyleGAN2 (Karras et al. 2019, arXiv:1912.04958, sec. 2 and app. B; arXiv:2006.06676, app. D).
+
+G maps z to w and draws from a learned constant, level by level; w scales the input maps of each convolution, whose outputs
+are brought back to unit variance (demodulation). It is computed with scaled maps and one weight for all samples, which
+equals a weight of its own for each sample (the grouped form) to rounding. Level 0 is the base grid, each further one doubles
+it; every level adds its picture to the doubled one of the level below (skip). D is a residual network, or a plain one
+("orig").
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganloom.layers import Fir, MinibatchStddev, crop, frame, fresh_noise, one_hot, plan_sizes
+from ganloom.networks.equalised import GAIN, Conv, Dense, bent, exact
+
+
+def channels_of(level: int, base: int, most: int) -> int:
+    """Maps of a level: ``base`` over the side that it has in a square pyramid from 4 x 4, at most ``most``."""
+    return max(min(base // (4 << level), most), 1)
+
+
+def normed(x: Tensor) -> Tensor:
+    """(N, F) divided by the root of its mean square."""
+    return x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+
+
+class Mapping(nn.Module):
+    """z (N, z_dim) and labels to w (N, w_dim); keeps the mean of w, towards which truncation pulls.
+
+    In training mode each pass only adds to sums; ``move_mean`` is called once an update.
+    """
+
+    w_mean: Tensor
+    w_sums: Tensor
+    seen: Tensor
+
+    def __init__(self, z_dim: int, w_dim: int, layers: int = 8, n_classes: int = 0, lr_mul: float = 0.01) -> None:
+        super().__init__()
+        self.n_classes = n_classes
+        if n_classes:
+            self.embed = Dense(n_classes, w_dim)
+        inputs = [z_dim + (w_dim if n_classes else 0), *[w_dim] * (layers - 1)][:layers]
+        self.layers = nn.Sequential(*(Dense(n, w_dim, lr_mul=lr_mul, active=True) for n in inputs))
+        if z_dim:
+            self.register_buffer("w_mean", torch.zeros(w_dim))
+            self.register_buffer("w_sums", torch.zeros(w_dim))
+            self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, z: Tensor | None, c: Tensor | None = None, track: bool = True) -> Tensor:
+        """z (N, z_dim), or None where there are labels alone, and c (N,) to w (N, w_dim)."""
+        parts = [] if z is None else [normed(z.float())]
+        if self.n_classes:
+            assert c is not None
+            with exact(c):
+                parts.append(normed(self.embed(one_hot(c, self.n_classes))))
+        x = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+        with exact(x):
+            w: Tensor = self.layers(x)
+        if self.training and track and z is not None:
+            with torch.no_grad():
+                self.w_sums.add_(w.sum(0))
+                self.seen.add_(len(w))
+        return w
+
+    def move_mean(self, rate: float = 0.005) -> None:
+        """Take what was seen since the last call into the mean."""
+        any_seen = (self.seen > 0).to(self.w_mean.dtype)  # nothing is asked of the device, so nothing waits for it
+        self.w_mean.lerp_(self.w_sums / self.seen.clamp_min(1), rate * any_seen)
+        self.w_sums.zero_()
+        self.seen.zero_()
+
+
+class Modulated(nn.Module):
+    """A convolution whose input maps are scaled by an affine function of w.
+
+    x (N, C, H, W), w (N, w_dim) -> conv(x * s(w)); ``demodulated``: each output map divided by what its standard deviation
+    would be for inputs of deviation 1, sqrt(sum of (weight * s)^2 + 1e-8).
+    """
+
+    def __init__(self, channels: int, out_channels: int, size: int, w_dim: int, up: bool = False) -> None:
+        super().__init__()
+        self.affine = Dense(w_dim, channels, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(out_channels, channels, size, size))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.fir = Fir() if up else None
+
+    def styles(self, w: Tensor) -> Tensor:
+        """s (N, C), float32."""
+        with exact(w):
+            s: Tensor = self.affine(w.float())
+        return s
+
+    def demodulation(self, s: Tensor) -> Tensor:
+        """(N, O), float32."""
+        with exact(s):
+            power = s.square() @ self.weight.float().square().sum((2, 3)).t()
+            scale: Tensor = (power + 1e-8).rsqrt()
+        return scale
+
+    def convolved(self, x: Tensor, s: Tensor) -> Tensor:
+        """x scaled, convolved, and doubled where the layer doubles."""
+        x = x * s.to(x.dtype)[:, :, None, None]
+        if self.fir is None:
+            return F.conv2d(x, self.weight, padding=self.weight.shape[2] // 2)
+        y: Tensor = self.fir(F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2), padding=1, gain=4.0)
+        return y
+
+
+class StyledConv(Modulated):
+    """A demodulated 3x3 convolution, noise with one learned strength, bias and LeakyReLU."""
+
+    noise: Tensor
+
+    def __init__(
+        self, channels: int, out_channels: int, w_dim: int, size: tuple[int, int], up: bool, clamp: float | None
+    ) -> None:
+        super().__init__(channels, out_channels, 3, w_dim, up)
+        self.clamp = clamp
+        self.register_buffer("noise", torch.randn(size))
+        self.strength = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor, w: Tensor, noise: str) -> Tensor:
+        """(N, C, H, W) and w (N, w_dim) to (N, O, H, W), or twice each side."""
+        s = self.styles(w)
+        scale = (self.demodulation(s) * GAIN).to(x.dtype)[:, :, None, None]
+        y = self.convolved(x, s)
+        scale, bias = scale.to(y.dtype), (self.bias * GAIN).to(y.dtype)[:, None, None]
+        if noise == "none":
+            return bent(torch.addcmul(bias, y, scale), self.clamp)
+        field = fresh_noise(self.noise, len(x)) if noise == "random" else self.noise
+        grain = (field * (self.strength * GAIN)).to(y.dtype)
+        return bent(torch.addcmul(grain, y, scale) + bias, self.clamp)
+
+
+class ToPicture(Modulated):
+    """A modulated 1x1 convolution to the picture's channels, without demodulation."""
+
+    def __init__(self, channels: int, out_channels: int, w_dim: int, clamp: float | None) -> None:
+        super().__init__(channels, out_channels, 1, w_dim)
+        self.clamp = clamp
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """(N, C, H, W) and w (N, w_dim) to (N, channels of the picture, H, W)."""
+        y = self.convolved(x, self.styles(w) / math.sqrt(self.weight.shape[1])) + self.bias.to(x.dtype)[:, None, None]
+        return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
+
+
+class Level(nn.Module):
+    """The convolutions of one grid and what they add to the picture."""
+
+    def __init__(
+        self, channels: int, out_channels: int, pictures: int, w_dim: int, size: tuple[int, int], clamp: float | None
+    ) -> None:
+        super().__init__()
+        self.conv0 = StyledConv(channels, out_channels, w_dim, size, True, clamp) if channels else None
+        self.conv1 = StyledConv(out_channels, out_channels, w_dim, size, False, clamp)
+        self.picture = ToPicture(out_channels, pictures, w_dim, clamp)
+
+    def forward(self, x: Tensor, ws: list[Tensor], noise: str) -> tuple[Tensor, Tensor]:
+        """Maps of the grid below and a w for each layer to this grid's maps and its picture."""
+        if self.conv0 is not None:
+            x = self.conv0(x, ws[0], noise)
+        x = self.conv1(x, ws[-2], noise)
+        return x, self.picture(x, ws[-1])
+
+
+class Synthesis(nn.Module):
+    """ws (N, layers, w_dim), one w a layer, to pictures (N, C, H, W), unbounded."""
+
+    def __init__(
+        self, shape: tuple[int, int, int], w_dim: int, base: int, most: int, clamp: float | None = None
+    ) -> None:
+        super().__init__()
+        self.shape = shape
+        height, width, doublings = plan_sizes(shape[1], shape[2])
+        maps = [channels_of(i, base, most) for i in range(doublings + 1)]
+        self.const = nn.Parameter(torch.randn(maps[0], height, width))
+        self.levels = nn.ModuleList(
+            Level(below, own, shape[0], w_dim, (height << i, width << i), clamp)
+            for i, (below, own) in enumerate(zip([0, *maps], maps, strict=False))
+        )
+        self.fir = Fir()
+        self.n_layers = 2 * doublings + 2
+
+    def forward(self, ws: Tensor, noise: str = "const") -> Tensor:
+        """ws (N, layers, w_dim) to (N, C, H, W)."""
+        w = list(ws.unbind(1))
+        x, y = self.const.expand(ws.shape[0], -1, -1, -1), None
+        for i, level in enumerate(self.levels):
+            x, own = level(x, w[max(2 * i - 1, 0) : 2 * i + 2], noise)
+            y = own.float() if y is None else self.fir.doubled(y) + own.float()
+        assert y is not None
+        return crop(y, *self.shape[1:])
+
+
+class StyleGenerator(nn.Module):
+    """A mapping from z to w and a synthesis from one w a layer: truncation, mixed styles, noise."""
+
+    mapping: Mapping
+    synthesis: nn.Module
+
+    def ws(
+        self, z: Tensor, c: Tensor | None = None, truncation: float | Tensor = 1.0, cutoff: int | None = None
+    ) -> Tensor:
+        """z (N, z_dim) to (N, layers, w_dim): the mean + truncation * (w - mean), in the first ``cutoff`` layers."""
+        layers = self.synthesis.n_layers
+        w: Tensor = self.mapping(z, c)[:, None].expand(-1, layers, -1)
+        if isinstance(truncation, float | int) and truncation == 1:
+            return w
+        near = torch.lerp(self.mapping.w_mean.expand_as(w), w, truncation)
+        return near if cutoff is None else torch.cat([near[:, :cutoff], w[:, cutoff:]], 1)
+
+    def forward(
+        self,
+        z: Tensor,
+        c: Tensor | None = None,
+        *,
+        noise: str | None = None,
+        mixed: tuple[Tensor, Tensor] | None = None,
+        **kwargs: float,
+    ) -> Tensor:
+        """``mixed``: latents whose w is taken from a layer on, and that layer for each sample (style mixing).
+
+        ``noise``: const (each layer's own fixed field), random, or none; by default random in training, else const.
+        Further keywords go to the synthesis.
+        """
+        ws = self.ws(z, c) if mixed is None else self.mixed_ws(z, c, mixed)
+        out: Tensor = self.synthesis(ws, noise or ("random" if self.training else "const"), **kwargs)
+        return out
+
+    def affines(self) -> list[list[Dense]]:
+        """For each layer of ws, the affine maps that make scales of maps of it (those of pictures left out)."""
+        raise NotImplementedError
+
+    def mixed_ws(self, z: Tensor, c: Tensor | None, mixed: tuple[Tensor, Tensor]) -> Tensor:
+        """(N, layers, w_dim): w of z up to each sample's layer, and of ``mixed``'s latents from it on."""
+        other, start = mixed
+        ws, w = self.ws(z, c), self.mapping(other, c, track=False)
+        own = torch.arange(ws.shape[1], device=ws.device) < start[:, None]
+        return torch.where(own[:, :, None], ws, w[:, None])
+
+
+class Generator(StyleGenerator):
+    """z (N, z_dim), c (N,) -> (N, C, H, W), unbounded."""
+
+    bf16 = True
+    channels_last = True
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        z_dim: int = 512,
+        w_dim: int = 512,
+        *,
+        n_classes: int = 0,
+        layers: int = 8,
+        base: int = 32768,
+        most: int = 512,
+        clamp: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.mapping = Mapping(z_dim, w_dim, layers, n_classes)
+        self.synthesis = Synthesis(shape, w_dim, base, most, clamp)
+
+    def affines(self) -> list[list[Dense]]:
+        """One a convolution; the last layer of ws makes the picture alone."""
+        convs = [module for module in self.synthesis.modules() if isinstance(module, StyledConv)]
+        return [*([conv.affine] for conv in convs), []]
+
+
+class Halving(nn.Module):
+    """One grid of D: two convolutions, the second of which halves it; beside them a halved 1x1 one ("resnet")."""
+
+    def __init__(self, channels: int, out_channels: int, residual: bool, clamp: float | None) -> None:
+        super().__init__()
+        self.conv0 = Conv(channels, channels, 3, clamp=clamp)
+        self.conv1 = Conv(channels, out_channels, 3, down=True, clamp=clamp)
+        self.skip = Conv(channels, out_channels, 1, down=True, bias=False, active=False) if residual else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, O, H / 2, W / 2)."""
+        y = self.conv0(x)
+        if self.skip is None:
+            out: Tensor = self.conv1(y)
+            return out
+        half = math.sqrt(0.5)
+        both: Tensor = self.skip(x, half) + self.conv1(y, half)
+        return both
+
+
+class Discriminator(nn.Module):
+    """x (N, C, H, W), c (N,) -> logits (N,); labels by projection on a mapped vector of the class."""
+
+    bf16 = True
+    channels_last = True
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        *,
+        n_classes: int = 0,
+        base: int = 32768,
+        most: int = 512,
+        group: int = 4,
+        residual: bool = True,
+        clamp: float | None = None,
+        layers: int = 8,
+    ) -> None:
+        super().__init__()
+        height, width, doublings = plan_sizes(shape[1], shape[2])
+        maps = [channels_of(i, base, most) for i in range(doublings, -1, -1)]
+        last = maps[-1]
+        self.start = Conv(shape[0], maps[0], 1, clamp=clamp)
+        self.levels = nn.Sequential(
+            *(Halving(a, b, residual, clamp) for a, b in zip(maps, maps[1:], strict=False)), MinibatchStddev(group)
+        )
+        self.conv = Conv(last + 1, last, 3, clamp=clamp)
+        self.dense = Dense(last * height * width, last, active=True)
+        self.out = Dense(last, last if n_classes else 1)
+        self.mapping = Mapping(0, last, layers, n_classes) if n_classes else None
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Pictures (N, C, H, W) and labels (N,) to logits (N,)."""
+        y = self.conv(self.levels(self.start(frame(x)[0])))
+        y = self.out(self.dense(y.flatten(1)))
+        if self.mapping is None:
+            logits: Tensor = y.flatten()
+            return logits
+        judged: Tensor = (y * self.mapping(None, c).to(y.dtype)).sum(1) / math.sqrt(y.shape[1])
+        return judged

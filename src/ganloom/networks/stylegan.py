@@ -1,0 +1,105 @@
+"""The generator of StyleGAN (Karras et al. 2018, arXiv:1812.04948, fig. 1 and sec. 2), which grows level by level.
+
+A learned constant, then two layers a level: convolution, noise with a learned strength for each map, bias, LeakyReLU, and
+AdaIN, whose gain and bias come from w. The first layer of a level doubles the grid and is followed by the filter [1, 2, 1].
+D is ProGAN's with that filter before each halving (``progressive.Discriminator``).
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganloom.layers import UpsampleConv, crop, fresh_noise, plan_sizes
+from ganloom.networks.equalised import Dense
+from ganloom.networks.progressive import Blur, channels_of, enlarged, newest_of
+from ganloom.networks.style import Mapping, StyleGenerator
+from ganloom.norms import AdaptiveInstanceNorm, equalised
+
+
+class Layer(nn.Module):
+    """What stands behind each convolution: noise, bias, LeakyReLU 0.2, AdaIN."""
+
+    noise: Tensor
+
+    def __init__(self, conv: nn.Module, channels: int, w_dim: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.conv = conv
+        self.register_buffer("noise", torch.randn(size))
+        self.strength = nn.Parameter(torch.zeros(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.norm = AdaptiveInstanceNorm(channels, w_dim)
+        self.norm.style = Dense(w_dim, 2 * channels)  # at the equalised rate
+
+    def forward(self, x: Tensor, w: Tensor, noise: str) -> Tensor:
+        """(N, C, H, W) and w (N, w_dim) to (N, O, H, W)."""
+        x = self.conv(x)
+        if noise != "none":
+            field = fresh_noise(self.noise, len(x)) if noise == "random" else self.noise
+            x = torch.addcmul(x, field.to(x.dtype), self.strength.to(x.dtype)[:, None, None])
+        y: Tensor = self.norm(F.leaky_relu(x + self.bias.to(x.dtype)[:, None, None], 0.2), w)
+        return y
+
+
+class Constant(nn.Module):
+    """The learned start (C, H, W), from ones."""
+
+    def __init__(self, channels: int, height: int, width: int) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.ones(channels, height, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """ws (N, layers, w_dim) to (N, C, H, W)."""
+        return self.value.expand(x.shape[0], -1, -1, -1)
+
+
+class Synthesis(nn.Module):
+    """ws (N, layers, w_dim), one w a layer, to pictures (N, C, H, W), unbounded, as grown as ``level``."""
+
+    def __init__(self, shape: tuple[int, int, int], w_dim: int, width: int) -> None:
+        super().__init__()
+        self.shape = shape
+        height, across, self.top = plan_sizes(shape[1], shape[2])
+        maps = channels_of(width, self.top)
+        levels = []
+        for i, own in enumerate(maps):
+            size = (height << i, across << i)
+            start: nn.Module = Constant(own, height, across)
+            if i:
+                start = nn.Sequential(equalised(UpsampleConv(maps[i - 1], own, bias=False)), Blur())
+            second = equalised(nn.Conv2d(own, own, 3, padding=1, bias=False))
+            levels.append(nn.ModuleList([Layer(start, own, w_dim, size), Layer(second, own, w_dim, size)]))
+        self.levels = nn.ModuleList(levels)
+        self.rgb = nn.ModuleList([equalised(nn.Conv2d(own, shape[0], 1), 1.0) for own in maps])
+        self.n_layers = 2 * len(maps)
+
+    def forward(self, ws: Tensor, noise: str = "const", level: float = math.inf) -> Tensor:
+        """ws (N, layers, w_dim) to (N, C, H, W); layers beyond the level are not used."""
+        newest, weight = newest_of(level, self.top)
+        x = below = ws
+        for i in range(newest + 1):
+            below = x
+            for k, layer in enumerate(self.levels[i].children()):
+                x = layer(x, ws[:, 2 * i + k], noise)
+        y = self.rgb[newest](x)
+        if weight < 1.0:
+            y = torch.lerp(enlarged(self.rgb[newest - 1](below), 1), y, weight)
+        return crop(enlarged(y, self.top - newest), *self.shape[1:])
+
+
+class Generator(StyleGenerator):
+    """z (N, z_dim), c (N,) -> (N, C, H, W), unbounded."""
+
+    bf16 = True
+
+    def __init__(
+        self, shape: tuple[int, int, int], z_dim: int, w_dim: int, width: int, layers: int = 8, n_classes: int = 0
+    ) -> None:
+        super().__init__()
+        self.mapping = Mapping(z_dim, w_dim, layers, n_classes)
+        self.synthesis = Synthesis(shape, w_dim, width)
+
+    def affines(self) -> list[list[Dense]]:
+        """One a layer."""
+        return [[m] for m in self.synthesis.modules() if isinstance(m, Dense)]

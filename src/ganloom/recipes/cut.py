@@ -1,0 +1,168 @@
+"""CUT. "Contrastive Learning for Unpaired Image-to-Image Translation", Park et al. 2020, arXiv:2007.15651.
+
+y is a picture of domain A, x one of B. E_l are layers of G's first half, H_l two dense layers behind each, to 256 numbers.
+D: ((D(x) - 1)^2 + D(G(y))^2) / 2
+G: (D(G(y)) - 1)^2 + (NCE(y, G(y)) + NCE(x, G(x))) / 2                                             (eq. 5, lambda 1)
+NCE: at 256 places of 5 layers, cross-entropy that finds among the places of the input the one a place of the output came
+from, on cosines / 0.07; the others are of the same picture (eq. 3 and 4). Fast: no NCE(x, G(x)), lambda 10, and half of the
+time G sees the input mirrored and the features are mirrored back.
+Residual generator of 9 blocks with filtered halvings and doublings, Xavier weights, 70 x 70 patches, Adam 2e-4, batch 1.
+
+About: One generator and one direction: each patch of the output must be told, among all patches of its own input, to be of
+the same place. New is that mutual information of patches stands in for CycleGAN's way back, so half of the networks go.
+Use it in CycleGAN's place where only one direction is wanted, or where time is short. Watch the weight of the contrast:
+much of it keeps the input as it is, little lets shapes drift. Of 2020, it is still the usual first try without pairs, and
+the contrast of patches came back in many restorers and translators.
+
+Departures from the paper: pictures are enlarged by 286 / 256 and cut as in the code, mirroring is the data's own flag; the
+code's D is filtered too and here it is CycleGAN's; smaller patches below 70 pixels where no logit would be left.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganloom.errors import BadInput
+from ganloom.gan import Adam, Batch, Phase, Terms, linear
+from ganloom.losses import least_squares
+from ganloom.networks.translate import PatchGAN, ResNet, patch_layers, reflect_to
+from ganloom.translator import Translator
+
+TITLE = "CUT: two domains without pairs, one way"
+PAPER = "Park et al. 2020, arXiv:2007.15651"
+DATA = "horse2zebra, cat2dog at 256 px"
+KIMG = 534.0  # the length of a run that does not say its own, thousands of images: horse2zebra, 400 epochs of 1,334
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's numbers."""
+
+    shape: tuple[int, int, int] = (3, 256, 256)
+    """Channels, height, width of domain B."""
+    in_channels: int = 3
+    """Channels of domain A."""
+    blocks: int = 9
+    """Residual blocks."""
+    width: int = 64
+    """Channels of G's first layer."""
+    d_width: int = 64
+    """Channels of D's first layer."""
+    layers: int = 3
+    """Halvings of D: 3 judges patches of 70 x 70, 0 each pixel."""
+    antialias: bool = True
+    """Filtered halvings and doublings in G, as in the code."""
+    nce: float = 1.0
+    """Weight of the contrast; with ``fast`` 10 is meant."""
+    fast: bool = False
+    """FastCUT: no contrast of G(x) with x, and mirrored half of the time."""
+    patches: int = 256
+    """Places a layer."""
+    head: int = 256
+    """Numbers that a place is told apart by."""
+    temperature: float = 0.07
+    """What cosines are divided by."""
+    jitter: float = 286 / 256
+    """How much larger pictures are before a part is cut out at random; 1: not."""
+    batch_size: int = 1
+    """Pictures of each domain a batch."""
+    ema_kimg: float = 0.5
+    """Half-life of G's average, thousands of images (not in the paper)."""
+    g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999), schedule=linear(267.0, 534.0))
+    """Optimizer of G and the heads; its rate falls to 0 over the second half of 534 kimg."""
+    d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999), schedule=linear(267.0, 534.0))
+    """Optimizer of D."""
+
+    def __post_init__(self) -> None:
+        if self.in_channels != self.shape[0] and not self.fast:
+            raise BadInput(
+                f"--fast is needed for domains of {self.in_channels} and {self.shape[0]} channels: G(x) must exist"
+            )
+        if not 1 <= self.blocks <= 32 or not 0 <= self.layers <= 6 or self.patches < 2 or self.head < 1:
+            raise BadInput(
+                f"--blocks lies in 1..32, --layers in 0..6, --patches from 2 and --head from 1, got {self.blocks}, "
+                f"{self.layers}, {self.patches}, {self.head}"
+            )
+        if not self.temperature > 0 or not 1 <= self.jitter <= 4:
+            raise BadInput(
+                f"--temperature must be above 0 and --jitter lie in 1..4, got {self.temperature}, {self.jitter}"
+            )
+
+
+class CUT(Translator):
+    """One generator, whose own first half tells patches apart."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        self.G = ResNet(cfg.in_channels, cfg.shape[0], cfg.blocks, cfg.width, antialias=cfg.antialias)
+        self.D = PatchGAN(cfg.shape[0], cfg.d_width, patch_layers(*cfg.shape[1:], cfg.layers), norm="instance")
+        first, w = (12 if cfg.antialias else 10), cfg.width
+        places = {
+            1: cfg.in_channels,
+            5: 2 * w,
+            (9 if cfg.antialias else 8): 4 * w,
+            first + 1: 4 * w,
+            first + min(5, cfg.blocks): 4 * w,
+        }
+        self.places = tuple(places)  # the padded input, both halvings, the first block and the fifth
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Linear(n, cfg.head), nn.ReLU(), nn.Linear(cfg.head, cfg.head)) for n in places.values()
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+                heads = isinstance(module, nn.Linear)
+                nn.init.normal_(module.weight, 0.0, 0.02) if heads else nn.init.xavier_normal_(module.weight, 0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def phases(self) -> list[Phase]:
+        return [Phase("D", self.d_loss), Phase("G heads", self.g_loss)]
+
+    def d_loss(self, batch: Batch) -> Terms:
+        assert batch.y is not None
+        with torch.no_grad():
+            fake = self.direct(batch.y)
+        real_logits, fake_logits = self.D(batch.x), self.D(fake)
+        return {
+            "adv": least_squares.d(real_logits, fake_logits) / 2,
+            "logits_real": real_logits.detach().mean(),
+            "logits_fake": fake_logits.detach().mean(),
+        }
+
+    def g_loss(self, batch: Batch) -> Terms:
+        y, cfg = batch.y, self.cfg
+        assert y is not None
+        flips = self.rand(len(y), 1, 1, 1) < 0.5 if cfg.fast else None
+        fake = self.direct(y if flips is None else torch.where(flips, y.flip(3), y))
+        terms = {"adv": least_squares.g(None, self.D(fake)), "nce": cfg.nce * self.contrast(y, fake, flips)}
+        if not cfg.fast:
+            same = self.direct(batch.x)
+            terms["nce"] = terms["nce"] / 2
+            terms["nce_same"] = cfg.nce * self.contrast(batch.x, same, None) / 2
+        return terms
+
+    def contrast(self, before: Tensor, after: Tensor, flips: Tensor | None) -> Tensor:
+        """The mean over layers and places of the cross-entropy: which place of ``before`` is a place of ``after`` of?"""
+        losses = []
+        for head, key, query in zip(self.heads, self._features(before), self._features(after), strict=True):
+            query = query if flips is None else torch.where(flips, query.flip(3), query)
+            n, count = len(key), min(self.cfg.patches, key.shape[2] * key.shape[3])
+            places = self.rand(n, key.shape[2] * key.shape[3]).argsort(1)[:, :count, None]
+            k, q = (
+                F.normalize(head(x.flatten(2).transpose(1, 2).gather(1, places.expand(-1, -1, x.shape[1]))), dim=2)
+                for x in (key, query)
+            )
+            cosines = q @ k.detach().transpose(1, 2)
+            truth = torch.arange(count, device=q.device).repeat(n)
+            losses.append(F.cross_entropy(cosines.flatten(0, 1).float() / self.cfg.temperature, truth))
+        return torch.stack(losses).mean()
+
+    def _features(self, x: Tensor) -> list[Tensor]:
+        height, width = (max(-(-n // 4), 2) * 4 for n in x.shape[2:])
+        features: list[Tensor] = self.G(reflect_to(x, height, width), self.places)
+        return features
+
+
+MODEL = CUT

@@ -1,0 +1,156 @@
+"""CycleGAN. "Unpaired Image-to-Image Translation using Cycle-Consistent ...", Zhu et al. 2017, arXiv:1703.10593.
+
+y is a picture of domain A, x one of B, and they do not belong together. G has two networks ab and ba, D has a and b.
+G: (D_b(ab(y)) - 1)^2 + (D_a(ba(x)) - 1)^2                                                         (eq. 1, sec. 4)
+   + lambda (|ba(ab(y)) - y|_1 + |ab(ba(x)) - x|_1), lambda = 10                                   (eq. 2)
+   + lambda i (|ab(x) - x|_1 + |ba(y) - y|_1), i = 0.5                                             (sec. 5.2, the code's default)
+D: ((D_b(x) - 1)^2 + D_b(old fake of B)^2) / 2, and the same for a; fakes come from a history of 50 (sec. 4)
+Residual generators with InstanceNorm and reflected borders, 70 x 70 patches, N(0, 0.02), Adam 2e-4 with beta1 0.5, batch 1,
+100 epochs at that rate and 100 in which it falls to 0.
+
+About: Two domains are learned from two heaps of pictures without one pair: each picture that is translated and translated
+back must be itself again. New against pix2pix is the cycle, which stands in for the missing truth. Use it where no pairs
+can be had and the change is of colour and texture rather than of shape. Watch for hidden messages: a cycle can be kept by
+faint patterns that no eye sees, and a mapping can be consistent and still turn things into their opposite. Of 2017, it
+became the most forked of all GANs; CUT does one direction with one generator and half of the cost.
+
+Departures from the paper: pictures are enlarged by 286 / 256 and cut as in the code, mirroring is the data's own flag
+(``--flip``); below 128 pixels 6 blocks as at 128, and smaller patches where no logit would be left.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ganloom.errors import BadInput
+from ganloom.gan import Adam, Batch, Phase, Rng, Terms, linear
+from ganloom.losses import least_squares
+from ganloom.networks.translate import NORMS, PatchGAN, ResNet, patch_layers, through
+from ganloom.pool import Pool
+from ganloom.translator import Translator
+
+TITLE = "CycleGAN: two domains without pairs"
+PAPER = "Zhu et al. 2017, arXiv:1703.10593"
+DATA = "horse2zebra, maps, facades at 256 px"
+KIMG = 267.0  # the length of a run that does not say its own, thousands of images: horse2zebra, 200 epochs of 1,334
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's numbers."""
+
+    shape: tuple[int, int, int] = (3, 256, 256)
+    """Channels, height, width of domain B."""
+    in_channels: int = 3
+    """Channels of domain A."""
+    blocks: int = 0
+    """Residual blocks; 0: 9 from 256 pixels, 6 below (appendix 7.2)."""
+    width: int = 64
+    """Channels of G's first layer."""
+    d_width: int = 64
+    """Channels of D's first layer."""
+    layers: int = 3
+    """Halvings of D: 3 judges patches of 70 x 70, 0 each pixel."""
+    norm: str = "instance"
+    """instance, batch or none."""
+    dropout: bool = False
+    """Dropout within the residual blocks (the code's early models had it)."""
+    cycle: float = 10.0
+    """Weight of the cycle terms (lambda)."""
+    identity: float = 0.5
+    """Weight of the identity terms, as a share of lambda; 0: off."""
+    pool: int = 50
+    """Fakes in each history; 0: D sees the newest only."""
+    jitter: float = 286 / 256
+    """How much larger pictures are before a part is cut out at random; 1: not."""
+    batch_size: int = 1
+    """Pictures of each domain a batch."""
+    ema_kimg: float = 0.5
+    """Half-life of G's average, thousands of images (not in the paper)."""
+    g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999), schedule=linear(133.5, 267.0))
+    """Optimizer of both generators; its rate falls to 0 over the second half of 267 kimg."""
+    d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999), schedule=linear(133.5, 267.0))
+    """Optimizer of both discriminators."""
+
+    def __post_init__(self) -> None:
+        if self.norm not in NORMS:
+            raise BadInput(f"--norm must be one of {', '.join(NORMS)}, got {self.norm!r}")
+        if self.identity and self.in_channels != self.shape[0]:
+            raise BadInput(
+                f"--identity needs domains of equal channels, got {self.in_channels} and {self.shape[0]}: give --identity 0"
+            )
+        if not 0 <= self.blocks <= 32 or not 0 <= self.layers <= 6 or self.pool < 0:
+            raise BadInput(
+                f"--blocks lies in 0..32, --layers in 0..6 and --pool from 0, got {self.blocks}, {self.layers}, {self.pool}"
+            )
+        if not 1 <= self.jitter <= 4:
+            raise BadInput(f"--jitter must lie in 1..4, got {self.jitter}")
+
+
+class CycleGAN(Translator):
+    """Two generators that undo each other, and a discriminator for each domain."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        self.splits_by = None if cfg.norm == "batch" else 1
+        (out, h, w), blocks = cfg.shape, cfg.blocks or (9 if min(cfg.shape[1:]) >= 256 else 6)
+        nets = {"ab": (cfg.in_channels, out), "ba": (out, cfg.in_channels)}
+        self.G = nn.ModuleDict(
+            {k: ResNet(*ends, blocks, cfg.width, norm=cfg.norm, dropout=cfg.dropout) for k, ends in nets.items()}
+        )
+        layers = patch_layers(h, w, cfg.layers)
+        sides = {"a": cfg.in_channels, "b": out}
+        self.D = nn.ModuleDict({k: PatchGAN(n, cfg.d_width, layers, norm=cfg.norm) for k, n in sides.items()})
+        self.pool_a, self.pool_b = Pool(cfg.pool, (cfg.in_channels, h, w)), Pool(cfg.pool, (out, h, w))
+
+    def phases(self) -> list[Phase]:
+        return [Phase("G", self.g_loss), Phase("D", self.d_loss)]  # G first: D sees the fakes that G made in this step
+
+    def direct(self, x: Tensor) -> Tensor:
+        """Domain A to B."""
+        return through(self.G["ab"], x)
+
+    def back(self, x: Tensor) -> Tensor:
+        """Domain B to A."""
+        return through(self.G["ba"], x)
+
+    def draw(self, data: object, rng: Rng) -> Batch:
+        self.pool_a.clear()
+        self.pool_b.clear()
+        batch = super().draw(data, rng)
+        assert isinstance(batch, Batch)
+        return batch
+
+    def g_loss(self, batch: Batch) -> Terms:
+        a, b, cfg = batch.y, batch.x, self.cfg
+        assert a is not None
+        fake_b, fake_a = self.direct(a), self.back(b)
+        self.pool_a.push(fake_a)
+        self.pool_b.push(fake_b)
+        adv = least_squares.g(None, self.D["b"](fake_b)) + least_squares.g(None, self.D["a"](fake_a))
+        cycle = (self.back(fake_b) - a).abs().mean() + (self.direct(fake_a) - b).abs().mean()
+        terms = {"adv": adv, "cycle": cfg.cycle * cycle}
+        if cfg.identity:
+            same = (self.direct(b) - b).abs().mean() + (self.back(a) - a).abs().mean()
+            terms["identity"] = cfg.cycle * cfg.identity * same
+        return terms
+
+    def d_loss(self, batch: Batch) -> Terms:
+        a, b = batch.y, batch.x
+        assert a is not None
+        n, terms = len(b), {}
+        for name, real, other, pool in (("a", a, b, self.pool_a), ("b", b, a, self.pool_b)):
+            fake = pool.pull(n)
+            if fake is None:  # D's loss by itself, without G's before it
+                with torch.no_grad():
+                    fake = self.back(other) if name == "a" else self.direct(other)
+            fake = pool.mix(fake, self.rand(n, 2))
+            real_logits, fake_logits = self.D[name](real), self.D[name](fake)
+            terms[f"adv_{name}"] = least_squares.d(real_logits, fake_logits) / 2
+            terms[f"logits_real_{name}"] = real_logits.detach().mean()
+            terms[f"logits_fake_{name}"] = fake_logits.detach().mean()
+        return terms
+
+
+MODEL = CycleGAN

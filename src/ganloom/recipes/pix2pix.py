@@ -1,0 +1,132 @@
+"""pix2pix. "Image-to-Image Translation with Conditional Adversarial Networks", Isola et al. 2016, arXiv:1611.07004.
+
+x is a target and c its input; the only noise is dropout in G.
+D: the mean over patches of softplus(-D(x, c)) + softplus(D(G(c), c)), halved                    (eq. 1, sec. 3.3)
+G: softplus(-D(G(c), c)) + lambda |x - G(c)|_1, lambda = 100                                       (eq. 4)
+U-Net generator, 70 x 70 patches, N(0, 0.02), BatchNorm, Adam 2e-4 with beta1 0.5, batch 1; pictures are enlarged from 256
+to 286 pixels and cut at a random place (sec. 3.3 and appendix 6).
+
+About: One network and one loss for any task whose examples are pairs: a U-Net makes the target, an L1 term holds it to the
+truth, and a discriminator of small patches, which sees the input too, asks for what L1 blurs. New is that the loss is
+learned and the same for labels, maps, edges or greys. Use it where pairs exist and lie on each other to the pixel. Watch
+the mode: the paper runs G with dropout and with batch statistics when it is used, and ``translate`` does so only when
+asked (stochastic). It made picture-to-picture translation a matter of data, and its patches and U-Net stayed.
+
+Departures from the paper: mirroring is the data's own flag (``--flip``); ``translate`` is deterministic by default; at
+fewer than 256 pixels the U-Net has as many levels as fit, and the patches are smaller where no logit would be left; the
+learning rate is constant as in the authors' Torch code (their later PyTorch code lets it fall in the second half).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from ganloom.errors import BadInput
+from ganloom.gan import Adam, Batch, Phase, Terms
+from ganloom.losses import nonsaturating
+from ganloom.networks.translate import NORMS, PatchGAN, ResNet, patch_layers
+from ganloom.networks.unet import UNet
+from ganloom.translator import Translator
+
+TITLE = "pix2pix: pictures from pictures, learned from pairs"
+PAPER = "Isola et al. 2016, arXiv:1611.07004"
+DATA = "facades, maps, edges2shoes at 256 px"
+KIMG = 80.0  # the length of a run that does not say its own, thousands of images: facades, 200 epochs of 400
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's numbers."""
+
+    shape: tuple[int, int, int] = (3, 256, 256)
+    """Channels, height, width of a target."""
+    in_channels: int = 3
+    """Channels of an input."""
+    net: Literal["unet", "resnet"] = "unet"
+    """G: the paper's U-Net, or the residual generator of CycleGAN, as the authors' later code offers."""
+    levels: int = 0
+    """Halvings of the U-Net; 0: down to one pixel, at most 8 (256 px)."""
+    blocks: int = 9
+    """Residual blocks of --net resnet."""
+    antialias: bool = False
+    """Filtered halvings and doublings in --net resnet."""
+    width: int = 64
+    """Channels of G's first level; doubled downwards, at most 8 times."""
+    d_width: int = 64
+    """Channels of D's first layer."""
+    layers: int = 3
+    """Halvings of D: 3 judges patches of 70 x 70, 0 each pixel."""
+    norm: str = "batch"
+    """batch, instance or none."""
+    dropout: bool = True
+    """Half of the features left out in the inner levels of the up path."""
+    l1: float = 100.0
+    """Weight of the L1 term (lambda)."""
+    jitter: float = 286 / 256
+    """How much larger pictures are before a part is cut out at random; 1: not."""
+    batch_size: int = 1
+    """Pairs a batch."""
+    ema_kimg: float = 0.5
+    """Half-life of G's average, thousands of images (not in the paper)."""
+    g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
+    """Optimizer of G."""
+    d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
+    """Optimizer of D."""
+
+    def __post_init__(self) -> None:
+        if self.norm not in NORMS:
+            raise BadInput(f"--norm must be one of {', '.join(NORMS)}, got {self.norm!r}")
+        if not 1 <= self.blocks <= 32:
+            raise BadInput(f"--blocks must lie in 1..32, got {self.blocks}")
+        if not 0 <= self.levels <= 10 or not 0 <= self.layers <= 6:
+            raise BadInput(f"--levels lies in 0..10 and --layers in 0..6, got {self.levels} and {self.layers}")
+        if not 1 <= self.jitter <= 4:
+            raise BadInput(f"--jitter must lie in 1..4, got {self.jitter}")
+
+
+class Pix2Pix(Translator):
+    """A U-Net and a discriminator of patches that sees the input too."""
+
+    paired = True
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        self.splits_by = None if cfg.norm == "batch" else 1
+        h, w = cfg.shape[1:]
+        levels = cfg.levels or max(2, min(8, int(math.log2(max(min(h, w), 4)))))
+        ends = cfg.in_channels, cfg.shape[0]
+        told: dict[str, Any] = {"norm": cfg.norm, "dropout": cfg.dropout}
+        if cfg.net == "unet":
+            self.G = UNet(*ends, levels, cfg.width, **told)
+        else:
+            self.G = ResNet(*ends, cfg.blocks, cfg.width, **told, antialias=cfg.antialias)
+        layers = patch_layers(h, w, cfg.layers)
+        self.D = PatchGAN(cfg.shape[0] + cfg.in_channels, cfg.d_width, layers, norm=cfg.norm)
+
+    def phases(self) -> list[Phase]:
+        return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
+
+    def d_loss(self, batch: Batch) -> Terms:
+        assert batch.c is not None
+        with torch.no_grad():
+            fake = self.direct(batch.c)
+        real_logits, fake_logits = self.D(batch.x, batch.c), self.D(fake, batch.c)
+        return {
+            "adv": nonsaturating.d(real_logits, fake_logits) / 2,
+            "logits_real": real_logits.detach().mean(),
+            "logits_fake": fake_logits.detach().mean(),
+        }
+
+    def g_loss(self, batch: Batch) -> Terms:
+        assert batch.c is not None
+        fake: Tensor = self.direct(batch.c)
+        return {
+            "adv": nonsaturating.g(None, self.D(fake, batch.c)),
+            "l1": self.cfg.l1 * (fake - batch.x).abs().mean(),
+        }
+
+
+MODEL = Pix2Pix

@@ -1,0 +1,233 @@
+"""StyleGAN2. "Analyzing and Improving the Image Quality of StyleGAN", Karras et al. 2019, arXiv:1912.04958.
+
+D minimises E[softplus(-D(x))] + E[softplus(D(G(z)))] + gamma / 2 E[|grad D(x)|^2], the last term each 16th step with gain 16
+G minimises E[softplus(-D(G(z)))] + 2 E[(|J_w^T y| - a)^2], y normal over the pixels' number, the last term each 4th step
+with gain 4 on half a batch; a is the running mean of |J_w^T y|                                          (sec. 3.2, app. B)
+
+w = mapping(z), one w a layer; with probability 0.9 another latent's w from a random layer on (style mixing). Samples come
+from G's average; ``truncation`` pulls w towards its mean, ``cutoff`` in the first layers only, ``noise`` is const, random
+or none. ``preset`` fills what is not given: auto is the rule of StyleGAN2-ADA's code by the picture's size, cifar its
+configuration for small labelled pictures (arXiv:2006.06676, app. D).
+
+About: The standard generator for one kind of picture: a mapping network makes styles of the latent, which scale the maps of
+each convolution, and noise adds what is random. A skip generator and a residual discriminator do without growing, R1 keeps D
+smooth, and path length regularisation makes equal steps of w equal steps of the picture. Use it for faces, things and scenes
+of one kind when a GPU and days are there, and for everything that the latent space is good for: truncation, mixing,
+projection, directions. Watch gamma, to which results are most sensitive (try four times more and less), and D that is sure
+of the reals long before it is of the fakes, which with few pictures means overfitting: augment then. It is of 2019 and is
+still the measure for models of one domain, since it is fast to sample and smooth inside.
+
+Departures from the paper: the layer at which styles mix is drawn for each sample and not once a batch; D moves before G in a
+step, and w's mean once an update; the fakes' labels are those of the batch; samples are clipped to [-1, 1] when drawn; sides
+that are no power of two have a base grid other than 4 x 4, and are cropped where a doubling passes them.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from ganloom import penalties
+from ganloom.ada import BGC, Ada, check_parts
+from ganloom.adversarial import given
+from ganloom.config import check_classes
+from ganloom.errors import BadInput
+from ganloom.gan import Adam, Batch, Phase, Terms
+from ganloom.losses import nonsaturating
+from ganloom.networks import style
+from ganloom.styled import Styled
+
+TITLE = "StyleGAN2"
+PAPER = "Karras et al. 2019, arXiv:1912.04958"
+DATA = "FFHQ"
+KIMG = 25000.0  # the length of a run that does not say its own, thousands of images
+
+OPT = Adam(2.5e-3, betas=(0.0, 0.99))
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "auto": {"layers": 2},
+    "stylegan2": {"layers": 8, "batch_size": 32, "group": 4, "base": 32768, "lr": 2e-3, "gamma": 10.0, "ema_kimg": 10.0},
+    "paper256": {"layers": 8, "batch_size": 64, "group": 8, "base": 16384, "gamma": 1.0, "ema_kimg": 20.0},
+    "paper512": {"layers": 8, "batch_size": 64, "group": 8, "base": 32768, "gamma": 0.5, "ema_kimg": 20.0},
+    "paper1024": {"layers": 8, "batch_size": 32, "group": 4, "base": 32768, "lr": 2e-3, "gamma": 2.0, "ema_kimg": 10.0},
+    "cifar": {
+        "layers": 2, "batch_size": 64, "group": 32, "base": 32768, "gamma": 0.01, "ema_kimg": 500.0, "mixing": 0.0,
+        "path_length": 0.0, "residual": False,
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Config:
+    """StyleGAN2-ADA's numbers (arXiv:2006.06676, app. C and D); None is filled by ``preset``."""
+
+    shape: tuple[int, int, int] = (3, 256, 256)
+    """Channels, height, width."""
+    n_classes: int = 0
+    """Number of classes; 0: without conditions."""
+    preset: Literal["auto", "stylegan2", "paper256", "paper512", "paper1024", "cifar"] = "auto"
+    """Where the fields that are None come from."""
+    z_dim: int = 512
+    """Numbers in a latent."""
+    w_dim: int | None = None
+    """Numbers in w; none: as in a latent."""
+    layers: int | None = None
+    """Layers of the mapping network (auto: 2; the paper: 8)."""
+    width: int = 512
+    """Most channels of a grid."""
+    base: int | None = None
+    """Channels of a grid times its side, up to the most (auto: 16384, from 512 px on 32768; config F: 32768)."""
+    d_base: int | None = None
+    """The same for D; none: as in G."""
+    d_width: int | None = None
+    """Most channels in D; none: as in G."""
+    residual: bool | None = None
+    """D is residual (sec. 4.1); without it plain, as for CIFAR-10 ("orig")."""
+    group: int | None = None
+    """Samples whose deviation D sees (minibatch standard deviation); 0: the whole batch."""
+    d_layers: int = 8
+    """Layers of D's mapping of labels."""
+    clamp: float | None = None
+    """Bound of what convolutions give (256 in the authors' code, whose numbers are of 16 bits); none: unbounded."""
+    mixing: float | None = None
+    """Probability of style mixing."""
+    gamma: float | None = None
+    """Weight of R1 (auto: 0.0002 x pixels / batch)."""
+    lazy_d: int = 16
+    """Steps between two penalties of D."""
+    path_length: float | None = None
+    """Weight of the path length penalty; 0: none."""
+    lazy_g: int = 4
+    """Steps between two penalties of G."""
+    augment: Literal["none", "ada"] = "none"
+    """What D sees: pictures as they are, or augmented as much as it takes to keep it from overfitting (arXiv:2006.06676)."""
+    ada_parts: tuple[str, ...] = BGC
+    """Of ADA's pipeline: blit, geometry, colour, filter, noise, cutout."""
+    ada_target: float = 0.6
+    """The mean sign of D's logits on reals that ADA keeps (arXiv:2006.06676, sec. 3.1)."""
+    ada_kimg: float = 500.0
+    """Thousands of images in which ADA's strength can cross 0..1 (100 for fine-tuning)."""
+    ada_p: float = 0.0
+    """ADA's strength at the start."""
+    batch_size: int | None = None
+    """Real images a batch (auto: 4096 / side, at most 32)."""
+    ema_kimg: float | None = None
+    """Half-life of G's average, thousands of images (auto: 10 x batch / 32)."""
+    g_opt: Adam = OPT
+    """Optimizer of G; left as it is, its rate is 0.002 at 1024 px and where the preset says so."""
+    d_opt: Adam = OPT
+    """Optimizer of D; likewise."""
+
+    def __post_init__(self) -> None:
+        check_classes(self)
+        for name in ("layers", "base", "d_base", "lazy_d", "lazy_g", "w_dim"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise BadInput(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+        for name in ("gamma", "path_length", "group", "d_layers"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise BadInput(f"--{name.replace('_', '-')} must not be negative, got {value}")
+        if self.mixing is not None and not 0 <= self.mixing <= 1:
+            raise BadInput(f"--mixing is a probability in 0..1, got {self.mixing}")
+        check_parts(self.ada_parts)
+        if not -1 <= self.ada_target <= 1:
+            raise BadInput(f"--ada-target is a mean sign in -1..1, got {self.ada_target}")
+        if not self.ada_kimg > 0:
+            raise BadInput(f"--ada-kimg must be above 0, got {self.ada_kimg}")
+        if not 0 <= self.ada_p <= 1:
+            raise BadInput(f"--ada-p is a strength in 0..1, got {self.ada_p}")
+        if self.clamp is not None and self.clamp <= 0:
+            raise BadInput(f"--clamp must be positive or none, got {self.clamp}")
+
+
+def settled(cfg: Config) -> Config:
+    """The config with every None that the preset or the rule "auto" fills."""
+    preset = PRESETS[cfg.preset]
+    side = max(int(math.sqrt(cfg.shape[1] * cfg.shape[2])), 1)
+    batch = cfg.batch_size or preset.get("batch_size") or max(1, min(4096 // side, 32))
+    rule: dict[str, Any] = {
+        "w_dim": cfg.z_dim, "base": 32768 if side >= 512 else 16384, "residual": True, "group": min(batch, 4), "mixing": 0.9,
+        "gamma": 2e-4 * cfg.shape[1] * cfg.shape[2] / batch, "path_length": 2.0, "ema_kimg": batch * 10 / 32,
+        "d_width": cfg.width,
+    } | preset | {"batch_size": batch}  # fmt: skip
+    rate = rule.pop("lr", 2e-3 if cfg.preset == "auto" and side >= 1024 else OPT.lr)
+    filled = {name: value for name, value in rule.items() if getattr(cfg, name) is None}
+    filled["d_base"] = cfg.d_base or cfg.base or rule["base"]
+    for name in ("g_opt", "d_opt"):
+        if getattr(cfg, name) == OPT:
+            filled[name] = dataclasses.replace(OPT, lr=rate)
+    return dataclasses.replace(cfg, **filled)
+
+
+class StyleGAN2(Styled):
+    """StyleGAN2."""
+
+    splits_by = None  # standard deviations over samples in D
+    loss = nonsaturating
+    pl_mean: Tensor
+    pl_sums: Tensor
+
+    def __init__(self, cfg: Config) -> None:
+        cfg = settled(cfg)
+        super().__init__(cfg)
+        self.G = style.Generator(
+            cfg.shape, cfg.z_dim, cfg.w_dim or cfg.z_dim, n_classes=cfg.n_classes, layers=cfg.layers or 8,
+            base=cfg.base or 32768, most=cfg.width, clamp=cfg.clamp,
+        )  # fmt: skip
+        self.D = style.Discriminator(
+            cfg.shape, n_classes=cfg.n_classes, base=cfg.d_base or 32768, most=cfg.d_width or cfg.width,
+            group=cfg.group or 0, residual=bool(cfg.residual), clamp=cfg.clamp, layers=cfg.d_layers,
+        )  # fmt: skip
+        if cfg.augment == "ada":
+            self.ada = Ada(dict.fromkeys(cfg.ada_parts, 1.0), cfg.ada_p)
+        self.register_buffer("pl_mean", torch.zeros(()))
+        self.register_buffer("pl_sums", torch.zeros(2))  # of lengths, and how many
+
+    def phases(self) -> list[Phase]:
+        """Each network's own update, then its regulariser."""
+        cfg = self.cfg
+        g_reg = [Phase("G", self.g_reg, lazy=cfg.lazy_g)] if cfg.path_length else []
+        d_reg = [Phase("D", self.d_reg, lazy=cfg.lazy_d)] if cfg.gamma else []
+        return [Phase("D", self.d_loss), *d_reg, Phase("G", self.g_loss), *g_reg]
+
+    def fakes(self, n: int, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        c = self.labels(n, batch)
+        return self.G(self.z(n), *given(c), mixed=self.mixed(n, self.G.synthesis.n_layers)), c
+
+    def judged(self, batch: Batch, fake: Tensor, c: Tensor | None) -> Terms:
+        terms = super().judged(batch, fake, c)
+        return terms if self.ada is None else terms | {"ada_p": self.ada.p.clone()}
+
+    def d_reg(self, batch: Batch) -> Terms:
+        c = self.labels(len(batch.x), batch)
+        return {"r1": self.cfg.gamma * penalties.r1(lambda x: self.D(self.seen(x), *given(c)), batch.x)}
+
+    def g_reg(self, batch: Batch) -> Terms:
+        n = max(len(batch.x) // 2, 1)
+        z, c, mixed = self.z(n), self.labels(n, batch), self.mixed(n, self.G.synthesis.n_layers)
+        ws = self.G.ws(z, c) if mixed is None else self.G.mixed_ws(z, c, mixed)
+        x = self.G.synthesis(ws, "random")
+        y = self.randn(n, *x.shape[1:]) / math.sqrt(x.shape[2] * x.shape[3])
+        (slopes,) = torch.autograd.grad((x * y).sum(), ws, create_graph=True)
+        lengths = slopes.flatten(1).norm(dim=1) / math.sqrt(ws.shape[1])
+        with torch.no_grad():
+            self.pl_sums.add_(torch.stack([lengths.sum(), torch.full_like(self.pl_mean, n)]))
+        mean = torch.lerp(self.pl_mean.clone(), lengths.mean(), 0.01)
+        return {
+            "path_length": self.cfg.path_length * (lengths - mean).square().mean(),
+            "length": lengths.detach().mean(),
+        }
+
+    def after_update(self, phase: Phase) -> None:
+        """w's mean, and that of the path lengths."""
+        super().after_update(phase)
+        total, n = self.pl_sums
+        self.pl_mean.lerp_(total / n.clamp_min(1), 0.01 * (n > 0))
+        self.pl_sums.zero_()
+
+
+MODEL = StyleGAN2

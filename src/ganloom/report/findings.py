@@ -1,0 +1,76 @@
+"""The part of a report that is the doctor's: the light, each finding with its advice and small curves."""
+
+import math
+from html import escape
+from typing import Any
+
+from ganloom.report.figures import kimg as kimg_text
+from ganloom.report.figures import number, short
+from ganloom.report.folder import Folder
+from ganloom.report.markup import section, text
+
+BADGES = {"green": "good", "yellow": "warn", "red": "bad"}
+WIDTH, HEIGHT = 180, 36
+
+
+def doctor(folder: Folder) -> str:
+    """What the doctor finds at the newest tick; nothing for a run that it does not watch."""
+    found = [f for f in _list(folder.doctor.get("findings")) if isinstance(f, dict)]
+    lights = [str(f.get("severity")) for f in found]
+    light = next((name for name in ("red", "yellow") if name in lights), "green")
+    said = next((str(row["doctor"]) for row in reversed(folder.rows) if row.get("doctor")), "")
+    if not found and not said:
+        return ""
+    badge = f' <span class="badge {BADGES[light]}">{light}</span>'
+    body = "".join(_one(f) for f in found) or f'<p class="card">{escape(said.partition(": ")[2] or said)}</p>'
+    for done in (h for h in _list(folder.doctor.get("heals")) if isinstance(h, dict)):
+        what = ", ".join(text(done.get(key)) for key in ("finding", "change"))
+        body += f'<p class="note">Healed: {what}, back to {text(done.get("back_to"))}.</p>'
+    return section("doctor", "Doctor", body + _balance(folder), badge)
+
+
+def _balance(folder: Folder) -> str:
+    """The losses beside the values at which neither side can improve."""
+    facts, last = folder.doctor.get("facts"), folder.rows[-1] if folder.rows else {}
+    level = facts.get("equilibrium") if isinstance(facts, dict) else None
+    if not isinstance(level, list) or len(level) != 2 or math.isnan(number(last.get("D/adv"))):
+        return ""
+    pairs = zip("DG", level, strict=True)
+    said = ", ".join(f"{net} {short(last.get(f'{net}/adv'))} (in balance {short(value)})" for net, value in pairs)
+    return f'<p class="note">Losses: {said}.</p>'
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _one(finding: dict[str, Any]) -> str:
+    severity = str(finding.get("severity"))
+    series = finding.get("series")
+    curves = series.items() if isinstance(series, dict) else ()
+    drawn = "".join(_curve(str(name), points) for name, points in curves if isinstance(points, list))
+    return (
+        f'<div class="card"><p><span class="badge {BADGES.get(severity, "plain")}">{escape(severity)}</span> '
+        f"<b>{text(finding.get('name', ''))}</b>: {text(finding.get('text', ''))}</p>"
+        f"<p>{text(finding.get('advice', ''))}</p>{drawn}</div>"
+    )
+
+
+def _curve(name: str, points: list[Any]) -> str:
+    """A curve without axes, its ends in words."""
+    pairs = [(number(p[0]), number(p[1])) for p in points if isinstance(p, list) and len(p) == 2]
+    pairs = [(x, y) for x, y in pairs if not math.isnan(x + y)]
+    if len(pairs) < 2:
+        return ""
+    xs, ys = [x for x, _ in pairs], [y for _, y in pairs]
+    across, up = (max(xs) - min(xs)) or 1.0, (max(ys) - min(ys)) or 1.0
+    line = " ".join(
+        f"{2 + (WIDTH - 4) * (x - min(xs)) / across:.1f},{HEIGHT - 3 - (HEIGHT - 6) * (y - min(ys)) / up:.1f}"
+        for x, y in pairs
+    )
+    words = f"{name} from {short(ys[0])} at kimg {kimg_text(xs[0])} to {short(ys[-1])} at kimg {kimg_text(xs[-1])}"
+    return (
+        f'<p class="note"><svg width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="{escape(words)}"><polyline points="{line}" fill="none" stroke="currentColor" stroke-width="1.5"/></svg> '
+        f"{escape(words)}</p>"
+    )

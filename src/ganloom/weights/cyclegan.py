@@ -1,0 +1,142 @@
+"""Generators of pytorch-CycleGAN-and-pix2pix (latest_net_G.pth, latest_net_G_A.pth ...) and of CUT's fork of it.
+
+What the authors ask for as flags is read from names and shapes: U-Net and its depth, residual blocks, width, norm, dropout
+(it moves a block's second convolution from index 5 to 6), anti-aliasing (``filt``). A generator by itself becomes pix2pix,
+which goes one way; a ``G_A`` whose ``G_B`` lies beside it becomes cyclegan with both.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ganloom.errors import BadInput
+from ganloom.weights.reading import Found, Reading, Shapes
+
+KNOWN = "pytorch-CycleGAN-and-pix2pix and CUT, generators (latest_net_G.pth)"
+
+
+def matches(shapes: Shapes) -> bool:
+    """Whether these are names of a U-Net, a residual generator or a discriminator of that project."""
+    first = shapes.get("model.1.weight", ())
+    unet = shapes.get("model.model.0.weight", ())
+    return first[2:] == (7, 7) or unet[2:] == (4, 4) or _is_critic(shapes)
+
+
+def _is_critic(shapes: Shapes) -> bool:
+    return shapes.get("model.0.weight", ())[2:] == (4, 4) or shapes.get("net.0.weight", ())[2:] == (1, 1)
+
+
+def build(state: dict[str, Tensor], beside: Found | None) -> Found:
+    """A generator as pix2pix's."""
+    if _is_critic({name: tuple(t.shape) for name, t in state.items()}):
+        raise BadInput("this is a discriminator of that project: give the generator's file, such as latest_net_G.pth")
+    reading = Reading(state)
+    config = _unet(reading) if "model.model.0.weight" in state else _resnet(reading)
+    return Found("pix2pix", config, reading.done("pix2pix or CycleGAN"))
+
+
+def partner(path: Path) -> Path | None:
+    """The file of the other direction beside ``..._G_A...``, where there is one."""
+    name = re.sub(r"G_A(?=\.|$)", "G_B", path.name)
+    other = path.with_name(name)
+    return other if name != path.name and other.is_file() else None
+
+
+def both(ab: Found, ba: Found, where: str) -> Found:
+    """Two generators that lead there and back, as cyclegan's."""
+    if ab.config["net"] != "resnet" or ab.config["antialias"]:
+        return ab
+    same = ("net", "blocks", "width", "norm", "dropout", "antialias")
+    for name in same:
+        if ab.config.get(name) != ba.config.get(name):
+            raise BadInput(
+                f"{where} does not go with G_A: {name} is {ba.config.get(name)} there and {ab.config[name]} here"
+            )
+    if (ba.config["shape"][0], ba.config["in_channels"]) != (ab.config["in_channels"], ab.config["shape"][0]):
+        raise BadInput(f"{where} does not lead back: its channels are not those of G_A turned round")
+    config = {k: v for k, v in ab.config.items() if k not in ("net", "antialias")}
+    if config["in_channels"] != config["shape"][0]:
+        config["identity"] = 0.0
+    tensors = {name.replace("G.", f"G.{way}.", 1): t for way, found in (("ab", ab), ("ba", ba)) for name, t in
+               found.tensors.items()}  # fmt: skip
+    return Found("cyclegan", config, tensors)
+
+
+def _norm(reading: Reading, name: str, conv: str) -> str:
+    """Which norm stands at ``name`` behind the convolution ``conv``."""
+    if f"{name}.running_mean" in reading.state and f"{name}.weight" in reading.state:
+        return "batch"
+    return "instance" if f"{conv}.bias" in reading.state else "none"
+
+
+def _take_norm(reading: Reading, norm: str, name: str, to: str) -> None:
+    if norm == "batch":
+        reading.norm(name, to)
+    else:  # old versions kept statistics for InstanceNorm, which were never used in training
+        reading.drop(*(f"{name}.{part}" for part in ("running_mean", "running_var", "num_batches_tracked")))
+
+
+def _resnet(reading: Reading) -> dict[str, Any]:
+    """Layers have our places: only the names differ."""
+    state = reading.state
+    at = sorted({int(name.split(".")[1]) for name in state if name.startswith("model.")})
+    blocks = sorted({int(name.split(".")[1]) for name in state if ".conv_block." in name})
+    if not blocks or blocks != list(range(blocks[0], blocks[-1] + 1)):
+        raise BadInput("a residual generator without its residual blocks: the file is not whole")
+    dropout = f"model.{blocks[0]}.conv_block.5.weight" not in state  # with it the second convolution is the sixth
+    antialias = any(name.endswith(".filt") for name in state)
+    if [len([n for n in state if n.endswith(".filt")]), blocks[0]] not in ([0, 10], [4, 12]):
+        raise BadInput(
+            "a residual generator whose halvings and doublings are filtered in part: ganloom has all or none"
+        )
+    norm = _norm(reading, "model.2", "model.1")
+    last = at[-1]
+    norms = [i for i in range(2, last) if i in _norm_places(blocks, antialias)]
+    for i in at:
+        if i in blocks:
+            for j in (1, 6 if dropout else 5):
+                reading.layer(f"model.{i}.conv_block.{j}", f"G.body.{i}.body.{j}")
+                _take_norm(reading, norm, f"model.{i}.conv_block.{j + 1}", f"G.body.{i}.body.{j + 1}")
+        elif f"model.{i}.filt" in state:
+            reading.copy(f"model.{i}.filt", f"G.body.{i}.filt")
+        elif i in norms:
+            _take_norm(reading, norm, f"model.{i}", f"G.body.{i}")
+        else:
+            reading.layer(f"model.{i}", f"G.body.{i}")
+    width, channels = state["model.1.weight"].shape[:2]
+    return {
+        "net": "resnet", "shape": (int(state[f"model.{last}.weight"].shape[0]), 256, 256), "in_channels": int(channels),
+        "blocks": len(blocks), "width": int(width), "norm": norm, "dropout": dropout, "antialias": antialias,
+    }  # fmt: skip
+
+
+def _norm_places(blocks: list[int], antialias: bool) -> set[int]:
+    end = blocks[-1] + 1
+    return {2, 5, 9, end + 2, end + 6} if antialias else {2, 5, 8, end + 1, end + 4}
+
+
+def _unet(reading: Reading) -> dict[str, Any]:
+    """The nested blocks, from the outside in."""
+    state, at = reading.state, "model.model"
+    width, channels = state[f"{at}.0.weight"].shape[:2]
+    out = int(state[f"{at}.3.weight"].shape[1])
+    reading.layer(f"{at}.0", "G.down.0.0")
+    reading.layer(f"{at}.3", "G.up.0.1")
+    at, level = f"{at}.1.model", 1
+    norm = _norm(reading, f"{at}.2", f"{at}.1")
+    while f"{at}.5.weight" in state:
+        reading.layer(f"{at}.1", f"G.down.{level}.1")
+        _take_norm(reading, norm, f"{at}.2", f"G.down.{level}.2")
+        reading.layer(f"{at}.5", f"G.up.{level}.1")
+        _take_norm(reading, norm, f"{at}.6", f"G.up.{level}.2")
+        at, level = f"{at}.3.model", level + 1
+    reading.layer(f"{at}.1", f"G.down.{level}.1")
+    reading.layer(f"{at}.3", f"G.up.{level}.1")
+    _take_norm(reading, norm, f"{at}.4", f"G.up.{level}.2")
+    size = 2 ** (level + 1)
+    return {
+        "net": "unet", "shape": (out, size, size), "in_channels": int(channels), "levels": level + 1, "width": int(width),
+        "norm": norm, "dropout": True,
+    }  # fmt: skip

@@ -1,0 +1,228 @@
+"""StyleGAN2's published networks: pickles of StyleGAN2-ADA-PyTorch and of StyleGAN3's time (network-snapshot-N.pkl), and
+those of TensorFlow's (``tensorflow``).
+
+A pickle is read by ``pickled``, which runs nothing: the source code that such files carry stays a text. G is the average
+(G_ema), D comes along. Skip generators, residual and plain ("orig") discriminators, any square size, channels and labels.
+"""
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganloom.errors import BadInput
+from ganloom.layers import Fir
+from ganloom.networks.style import channels_of
+from ganloom.weights import tensorflow
+from ganloom.weights.pickled import Made, Refused, array, guarded, open_pickle
+from ganloom.weights.reading import Found, Reading, Shapes, count_classes
+
+KNOWN = "StyleGAN2 and StyleGAN2-ADA of NVIDIA (G_ema and D of its pickles, or their state_dict)"
+
+Facts = dict[str, Any]
+DEEPEST, MOST_MODULES, MOST_NUMBERS = 12, 2000, 1 << 30
+"""Modules within modules, modules in all, and numbers in all: the largest published network has 4, 120 and 6e7."""
+
+
+def matches(shapes: Shapes) -> bool:
+    """Whether the names are those of NVIDIA's StyleGAN2 in PyTorch."""
+    return "synthesis.b4.conv1.affine.weight" in shapes or {"b4.fc.weight", "b4.out.weight"} <= shapes.keys()
+
+
+def build(state: dict[str, Tensor], beside: Found | None = None, facts: Facts | None = None) -> Found:
+    """The recipe, fields and tensors of a network; ``facts``: what a pickle says beside its tensors."""
+    if "synthesis.b4.conv1.affine.weight" in state:
+        return _generator(state, facts or {})
+    return _discriminator(state, facts or {})
+
+
+def read(path: Path) -> Found:
+    """G_ema and D of a pickle, one model."""
+    value = open_pickle(path)
+
+    def found() -> dict[str, tuple[dict[str, Tensor], Facts]]:
+        if tensorflow.is_snapshot(value):
+            return tensorflow.networks(value)
+        if not isinstance(value, dict):
+            raise Refused(f"a {type(value).__name__} where a table of networks is due")
+        return {name: network(value[name]) for name in ("G_ema", "D") if value.get(name) is not None}
+
+    nets = guarded(path, found)
+    if "G_ema" not in nets:
+        raise BadInput(f"{path} is a pickle without a network G_ema: ganloom reads snapshots of StyleGAN2")
+    try:
+        generator = build(nets["G_ema"][0], None, nets["G_ema"][1])
+        if "D" not in nets:
+            return generator
+        critic = build(nets["D"][0], None, nets["D"][1])
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+    except (KeyError, IndexError, ValueError, RuntimeError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise BadInput(f"{path}: names of {KNOWN}, but not such a network ({said})") from error
+    for name in generator.config.keys() & critic.config.keys():
+        if generator.config[name] != critic.config[name]:
+            here, there = generator.config[name], critic.config[name]
+            raise BadInput(f"{path}: G and D are of two models: {name} is {here} and {there}")
+    return Found("stylegan2", generator.config | critic.config, generator.tensors | critic.tensors)
+
+
+# --------------------------------------------------------------------------------------------- from a module's remains
+
+
+def network(value: Any) -> tuple[dict[str, Tensor], Facts]:
+    """(tensors by their names in the module, what the modules say of themselves) of a persistent object."""
+    tensors: dict[str, Tensor] = {}
+    said: dict[str, dict[str, Any]] = {}
+    _gather(value, "", tensors, said, 0)
+    clamps = {facts.get("conv_clamp") for name, facts in said.items() if re.search(r"(conv\d?|torgb|fromrgb)$", name)}
+    mapping = {facts.get("bias_gain") for name, facts in said.items() if re.fullmatch(r"mapping\.fc\d+", name)}
+    activations = {facts["activation"] for facts in said.values() if "activation" in facts} - {"lrelu", "linear"}
+    if len(clamps) > 1 or len(mapping) > 1 or activations:
+        raise Refused("layers of different kinds (clamps, rates or activations)")
+    facts: Facts = {"class": said[""].get("class", ""), "clamp": next(iter(clamps), None)}
+    facts["lr_mul"] = next(iter(mapping), None) or 0.01
+    if "b4.mbstd" in said:
+        facts["group"] = said["b4.mbstd"].get("group_size") or 0
+    return tensors, facts
+
+
+def _gather(value: Any, prefix: str, tensors: dict[str, Tensor], said: dict[str, dict[str, Any]], depth: int) -> None:
+    meta = value.args[0] if isinstance(value, Made) and value.args else None
+    if (
+        not isinstance(meta, dict)
+        or not value.name.startswith("torch_utils.")
+        or not isinstance(meta.get("state"), dict)
+    ):
+        raise Refused("a network that is no module of StyleGAN2")
+    if depth > DEEPEST or len(said) > MOST_MODULES:
+        raise Refused("modules within modules without an end")
+    state = meta["state"]
+    name = prefix.rstrip(".")
+    said[name] = {k: v for k, v in state.items() if isinstance(v, int | float | str | None)}
+    said[name]["class"] = meta.get("class_name")
+    for kind in ("_parameters", "_buffers"):
+        for key, tensor in _table(state, kind).items():
+            if tensor is not None:
+                tensors[f"{prefix}{key}"] = array(tensor)
+                if sum(t.numel() for t in tensors.values()) > MOST_NUMBERS:
+                    raise Refused("more numbers than any network has")
+    for key, child in _table(state, "_modules").items():
+        if child is not None:
+            _gather(child, f"{prefix}{key}.", tensors, said, depth + 1)
+
+
+def _table(state: dict[Any, Any], name: str) -> dict[Any, Any]:
+    found = state.get(name, {})
+    if not isinstance(found, dict):
+        raise Refused(f"a module whose {name} are no table")
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------------- networks
+
+
+def plan_channels(maps: list[int]) -> tuple[int, int]:
+    """(base, most) of which ``channels_of`` makes these channels, from the base grid up."""
+    most = max(maps)
+    below = [n * (4 << i) for i, n in enumerate(maps) if n < most]
+    base = below[0] if below else most * (4 << (len(maps) - 1))
+    if [channels_of(i, base, most) for i in range(len(maps))] != maps:
+        raise BadInput(f"channels {maps} from 4 px up: ganloom's StyleGAN2 has min(base / side, most)")
+    return base, most
+
+
+def check_filters(read: Reading, end: str) -> None:
+    """Every stored resampling filter is ours, or the network is refused."""
+    ours = Fir().kernel[0, 0]
+    for name in [n for n in read.state if n.endswith(end)]:
+        kernel = read.take(name)
+        kernel = torch.outer(kernel, kernel) if kernel.dim() == 1 else kernel
+        if kernel.shape != ours.shape or not torch.allclose(kernel / kernel.sum(), ours, atol=1e-5):
+            raise BadInput(f"{name} is another filter than [1, 3, 3, 1], which ganloom's networks have")
+
+
+def sides_of(state: dict[str, Tensor], pattern: str) -> list[int]:
+    """The sides of the grids that the names speak of, in order; gaps are an error."""
+    sides = sorted({int(m.group(1)) for name in state if (m := re.match(pattern, name))})
+    if sides != [4 << i for i in range(len(sides))]:
+        raise BadInput(f"grids of {sides}: not 4 and its doublings")
+    return sides
+
+
+def mapping_config(read: Reading, name: str, to: str, lr_mul: float) -> tuple[int, int, int, int]:
+    """(inputs beside the label, outputs, layers, classes) of a mapping network, its tensors copied."""
+    layers = len({key.split(".")[1] for key in read.state if key.startswith(f"{name}fc")} if name else set())
+    first = read.state.get(f"{name}fc0.weight")
+    labelled = f"{name}embed.weight" in read.state
+    classes = count_classes(read.state[f"{name}embed.weight"].shape[1]) if labelled else 0
+    embedded = read.state[f"{name}embed.weight"].shape[0] if labelled else 0
+    outputs = read.state[f"{name}fc{layers - 1}.weight"].shape[0] if layers else embedded
+    inputs = (first.shape[1] if first is not None else embedded) - embedded
+    if labelled:
+        read.layer(f"{name}embed", f"{to}.embed")
+    for i in range(layers):  # stored as weight / lr_mul; ours is 0.01
+        for end in ("weight", "bias"):
+            read.copy(f"{name}fc{i}.{end}", f"{to}.layers.{i}.{end}", lambda x: x * (lr_mul / 0.01))
+    return inputs, outputs, layers, classes
+
+
+def _generator(state: dict[str, Tensor], facts: Facts) -> Found:
+    read = Reading(state)
+    sides = sides_of(state, r"synthesis\.b(\d+)\.")
+    maps = [len(state[f"synthesis.b{side}.conv1.weight"]) for side in sides]
+    base, most = plan_channels(maps)
+    z_dim, w_dim, layers, classes = mapping_config(read, "mapping.", "G.mapping", facts.get("lr_mul", 0.01))
+    size = sides[-1]
+    config = {
+        "shape": (len(state["synthesis.b4.torgb.weight"]), size, size), "n_classes": classes, "z_dim": z_dim, "w_dim": w_dim,
+        "layers": layers, "width": most, "base": base, "clamp": _clamp(facts),
+    }  # fmt: skip
+    mean = read.take("mapping.w_avg")
+    read.out |= {
+        "G.mapping.w_mean": mean,
+        "G.mapping.w_sums": torch.zeros_like(mean),
+        "G.mapping.seen": torch.zeros(()),
+    }
+    read.copy("synthesis.b4.const", "G.synthesis.const")
+    for i, side in enumerate(sides):
+        at, to = f"synthesis.b{side}", f"G.synthesis.levels.{i}"
+        for conv in ("conv0", "conv1") if i else ("conv1",):
+            read.layer(f"{at}.{conv}.affine", f"{to}.{conv}.affine")
+            read.layer(f"{at}.{conv}", f"{to}.{conv}")
+            read.copy(f"{at}.{conv}.noise_const", f"{to}.{conv}.noise")
+            read.copy(f"{at}.{conv}.noise_strength", f"{to}.{conv}.strength", lambda x: x.reshape(()))
+        read.layer(f"{at}.torgb.affine", f"{to}.picture.affine")
+        read.layer(f"{at}.torgb", f"{to}.picture")
+    check_filters(read, ".resample_filter")
+    return Found("stylegan2", config, read.done("StyleGAN2"))
+
+
+def _clamp(facts: Facts) -> float | None:
+    clamp = facts.get("clamp")
+    return None if clamp is None or not math.isfinite(clamp) else float(clamp)
+
+
+def _discriminator(state: dict[str, Tensor], facts: Facts) -> Found:
+    read = Reading(state)
+    sides = sides_of(state, r"b(\d+)\.")
+    maps = [len(state["b4.conv.weight"]), *(state[f"b{side}.conv0.weight"].shape[1] for side in sides[1:])]
+    base, most = plan_channels(maps)
+    _, _, layers, classes = mapping_config(read, "mapping.", "D.mapping", facts.get("lr_mul", 0.01))
+    size = sides[-1]
+    residual = f"b{size}.skip.weight" in state
+    config = {
+        "shape": (state[f"b{size}.fromrgb.weight"].shape[1], size, size), "n_classes": classes, "d_width": most,
+        "d_base": base, "residual": residual, "clamp": _clamp(facts), "group": facts.get("group", 4),
+    } | ({"d_layers": layers} if classes else {})  # fmt: skip
+    read.layer(f"b{size}.fromrgb", "D.start")
+    for i, side in enumerate(reversed(sides[1:])):
+        for conv in ("conv0", "conv1", "skip") if residual else ("conv0", "conv1"):
+            read.layer(f"b{side}.{conv}", f"D.levels.{i}.{conv}")
+    for theirs, ours in (("conv", "conv"), ("fc", "dense"), ("out", "out")):
+        read.layer(f"b4.{theirs}", f"D.{ours}")
+    check_filters(read, ".resample_filter")
+    return Found("stylegan2", config, read.done("StyleGAN2"))

@@ -1,0 +1,340 @@
+"""A pickle read as data: its instructions are followed by an interpreter of our own, which can call nothing.
+
+Python's ``pickle`` runs what a file asks for. Here a file's names are only compared with an allow-list of a handful, and
+what it would construct stays a description (``Made``); source text that comes along is a string like any other. Instructions
+that no such file needs are refused, memory is bounded by the file's size, and each refusal names what was refused.
+"""
+
+import io
+import math
+import mmap
+import pickletools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganloom.errors import BadInput
+
+MOST_BYTES = 4 << 30
+"""Of a file. The largest published network has 0.4 GB."""
+MOST_STEPS = 4_000_000
+"""Instructions of a file. A network at 1024 px has about 20 thousand."""
+
+NAMES = frozenset({
+    "torch_utils.persistence._reconstruct_persistent_obj", "dnnlib.util.EasyDict", "dnnlib.tflib.network.Network",
+    "collections.OrderedDict", "builtins.set", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter",
+    "torch.storage._load_from_bytes", "numpy.dtype", "numpy.ndarray", "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar", "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct",
+})  # fmt: skip
+"""What a file of networks may name; none of them is looked up."""
+
+STORAGES = {
+    "torch.FloatStorage": np.dtype("<f4"), "torch.DoubleStorage": np.dtype("<f8"), "torch.HalfStorage": np.dtype("<f2"),
+    "torch.LongStorage": np.dtype("<i8"), "torch.IntStorage": np.dtype("<i4"), "torch.ByteStorage": np.dtype("u1"),
+    "torch.BoolStorage": np.dtype("?"),
+}  # fmt: skip
+TABLES = ("collections.OrderedDict", "dnnlib.util.EasyDict")
+
+
+class Name(NamedTuple):
+    """A name that a file mentions."""
+
+    full: str
+
+
+class Made:
+    """What a file would have constructed: the name, its arguments, and the state given afterwards."""
+
+    __slots__ = ("args", "name", "state")
+
+    def __init__(self, name: str, args: tuple[Any, ...]) -> None:
+        self.name, self.args, self.state = name, args, None
+
+
+class Refused(Exception):
+    """What the file asked for and does not get."""
+
+
+_MARK = object()
+
+
+class Machine:
+    """The interpreter of one pickle within ``file``, from where it stands."""
+
+    def __init__(self, names: frozenset[str], stored: bool = False) -> None:
+        self.names, self.stored = names, stored
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+
+    def run(self, file: Any) -> Any:
+        """The value of the pickle."""
+        for steps, (op, arg, _) in enumerate(pickletools.genops(file)):
+            if steps > MOST_STEPS:
+                raise Refused(f"more than {MOST_STEPS} instructions")
+            if op.name == "STOP":
+                break
+            act = _ACTS.get(op.name)
+            if act is None:
+                raise Refused(f"the instruction {op.name}")
+            act(self, arg)
+        if len(self.stack) != 1:
+            raise Refused("a stack that does not come out")
+        return self.stack[0]
+
+    # ------------------------------------------------------------------------------------------------- instructions
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def pop(self) -> Any:
+        if not self.stack or self.stack[-1] is _MARK:
+            raise Refused("an instruction without its operands")
+        return self.stack.pop()
+
+    def marked(self) -> list[Any]:
+        for i in range(len(self.stack) - 1, -1, -1):
+            if self.stack[i] is _MARK:
+                found = self.stack[i + 1 :]
+                del self.stack[i:]
+                return found
+        raise Refused("an instruction without its mark")
+
+    def top(self, kind: type) -> Any:
+        if not self.stack or not isinstance(self.stack[-1], kind):
+            raise Refused(f"an instruction for a {kind.__name__} on something else")
+        return self.stack[-1]
+
+    def put(self, place: Any) -> None:
+        if not self.stack or self.stack[-1] is _MARK or not isinstance(place, int):
+            raise Refused("a memo of nothing")
+        self.memo[place] = self.stack[-1]
+
+    def get(self, place: Any) -> None:
+        if place not in self.memo:
+            raise Refused("a memo that was never made")
+        self.push(self.memo[place])
+
+    def name(self, module: Any, name: Any) -> None:
+        full = f"{module}.{name}"
+        if not isinstance(module, str) or not isinstance(name, str) or full not in self.names:
+            raise Refused(f"the name {full[:80]!r}")
+        self.push(Name(full))
+
+    def stacked_name(self) -> None:
+        name, module = self.pop(), self.pop()
+        self.name(module, name)
+
+    def make(self) -> None:
+        args, name = self.pop(), self.pop()
+        if not isinstance(name, Name) or not isinstance(args, tuple):
+            raise Refused(f"a call of what is no name ({type(name).__name__})")
+        if name.full == "builtins.set":
+            if len(args) > 1 or (args and not isinstance(args[0], list)):
+                raise Refused("a set of something else than a list")
+            self.push(args[0] if args else [])
+            return
+        if name.full not in TABLES:
+            self.push(Made(name.full, args))
+            return
+        table: dict[Any, Any] = {}
+        pairs = args[0] if args else []
+        if not isinstance(pairs, list) or any(not isinstance(p, tuple | list) or len(p) != 2 for p in pairs):
+            raise Refused(f"{name.full} of something else than pairs")
+        self.push(table)
+        self._set(table, [x for pair in pairs for x in pair])
+
+    def build(self) -> None:
+        state = self.pop()
+        made = self.stack[-1] if self.stack else None
+        if isinstance(made, Made) and made.state is None:
+            made.state = state
+        elif not isinstance(made, dict):
+            raise Refused(f"a state for a {type(made).__name__}")
+
+    def _set(self, table: dict[Any, Any], items: list[Any]) -> None:
+        if len(items) % 2:
+            raise Refused("a table with a key and no value")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if not isinstance(key, str | int | float | bool | None):
+                raise Refused(f"a table's key that is a {type(key).__name__}")
+            table[key] = value
+
+    def set_items(self) -> None:
+        items = self.marked()
+        self._set(self.top(dict), items)
+
+    def set_item(self) -> None:
+        value, key = self.pop(), self.pop()
+        self._set(self.top(dict), [key, value])
+
+    def append(self) -> None:
+        value = self.pop()
+        self.top(list).append(value)
+
+    def appends(self) -> None:
+        values = self.marked()
+        self.top(list).extend(values)
+
+    def tuple_of(self, n: int) -> None:
+        self.push(tuple(reversed([self.pop() for _ in range(n)])))
+
+    def storage(self) -> None:
+        """The one kind of persistent id, ("storage", type, key, place, number, view), within a stored storage."""
+        found = self.pop()
+        if not self.stored or not isinstance(found, tuple) or len(found) != 6 or found[0] != "storage":
+            raise Refused("a persistent id")
+        self.push(Made("storage", found))
+
+
+def _value(machine: Machine, arg: Any) -> None:
+    machine.push(arg)
+
+
+_ACTS: dict[str, Callable[[Machine, Any], None]] = {
+    "PROTO": lambda m, a: None,
+    "FRAME": lambda m, a: None,
+    "NONE": lambda m, a: m.push(None),
+    "NEWTRUE": lambda m, a: m.push(True),
+    "NEWFALSE": lambda m, a: m.push(False),
+    **dict.fromkeys(
+        ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
+         "SHORT_BINBYTES", "BINBYTES", "BINBYTES8"), _value,
+    ),
+    "EMPTY_DICT": lambda m, a: m.push({}),
+    "EMPTY_LIST": lambda m, a: m.push([]),
+    "EMPTY_SET": lambda m, a: m.push([]),
+    "EMPTY_TUPLE": lambda m, a: m.push(()),
+    "MARK": lambda m, a: m.push(_MARK),
+    "TUPLE": lambda m, a: m.push(tuple(m.marked())),
+    "TUPLE1": lambda m, a: m.tuple_of(1),
+    "TUPLE2": lambda m, a: m.tuple_of(2),
+    "TUPLE3": lambda m, a: m.tuple_of(3),
+    "APPEND": lambda m, a: m.append(),
+    "APPENDS": lambda m, a: m.appends(),
+    "ADDITEMS": lambda m, a: m.appends(),
+    "SETITEM": lambda m, a: m.set_item(),
+    "SETITEMS": lambda m, a: m.set_items(),
+    "MEMOIZE": lambda m, a: m.put(len(m.memo)),
+    **dict.fromkeys(("BINPUT", "LONG_BINPUT"), lambda m, a: m.put(a)),
+    **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda m, a: m.get(a)),
+    "GLOBAL": lambda m, a: m.name(*str(a).split(" ", 1)),
+    "STACK_GLOBAL": lambda m, a: m.stacked_name(),
+    "REDUCE": lambda m, a: m.make(),
+    "NEWOBJ": lambda m, a: m.make(),
+    "BUILD": lambda m, a: m.build(),
+    "BINPERSID": lambda m, a: m.storage(),
+}  # fmt: skip
+
+
+def open_pickle(path: Path) -> Any:
+    """The value in a pickle: tables, lists, tuples, numbers, texts, and ``Made``. BadInput in one line where not."""
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise BadInput(f"{path} has {size / 2**30:.1f} GiB, more than any network: it was not read")
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        return guarded(path, lambda: Machine(NAMES).run(mapped))
+
+
+def guarded(path: Path, read: Callable[[], Any]) -> Any:
+    """What ``read`` gives; whatever it refuses or stumbles over as BadInput, one line."""
+    try:
+        return read()
+    except Refused as error:
+        raise BadInput(
+            f"{path} was refused, and nothing of it was run: it has {error}, which no network needs"
+        ) from None
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+        MemoryError,
+    ) as error:
+        said = " ".join(str(error).split())[:120]
+        raise BadInput(
+            f"{path} was refused, and nothing of it was run: damaged ({type(error).__name__}: {said})"
+        ) from None
+
+
+def is_pickle(path: Path) -> bool:
+    """Whether the file is a plain pickle, and none of torch's own formats."""
+    with open(path, "rb") as file:
+        start = file.read(10)
+    return start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05" and start[2:] != b"\x8a\x0al\xfc\x9cF\xf9 "
+
+
+# ------------------------------------------------------------------------------------------------------ arrays within
+
+
+def array(value: Any) -> Tensor:
+    """The tensor that a ``Made`` describes: torch's tensors and parameters, numpy's arrays and scalars."""
+    if not isinstance(value, Made):
+        raise Refused(f"a {type(value).__name__} where a tensor is due")
+    if value.name == "torch._utils._rebuild_parameter":
+        return array(value.args[0])
+    if value.name == "torch._utils._rebuild_tensor_v2":
+        return _tensor(value)
+    if value.name.endswith("multiarray._reconstruct"):
+        return _array(value)
+    raise Refused(f"{value.name} where a tensor is due")
+
+
+def _tensor(value: Made) -> Tensor:
+    stored, offset, size, stride = value.args[:4]
+    if not isinstance(stored, Made) or stored.name != "torch.storage._load_from_bytes":
+        raise Refused("a tensor without its numbers")
+    numbers = _storage(*stored.args)
+    counts = [offset, *size, *stride]
+    if len(size) != len(stride) or any(not isinstance(n, int) or isinstance(n, bool) or n < 0 for n in counts):
+        raise Refused("a tensor of no shape")
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if math.prod(size) > len(numbers) or (math.prod(size) and last >= len(numbers)):
+        raise Refused(f"a tensor of shape {list(size)} with {len(numbers)} numbers")
+    steps = [n * numbers.itemsize for n in stride]
+    return torch.from_numpy(np.lib.stride_tricks.as_strided(numbers[offset:], size, steps, writeable=False).copy())
+
+
+def _storage(blob: Any) -> Any:
+    """The numbers of a storage, not copied. It stands as torch saves it alone: five pickles, the number of values, the values."""
+    if not isinstance(blob, bytes):
+        raise Refused("a storage that is no bytes")
+    file = io.BytesIO(blob)
+    made = None
+    for place in range(5):
+        value = Machine(frozenset(STORAGES), stored=True).run(file)
+        made = value if place == 3 else made
+    if not isinstance(made, Made) or made.name != "storage" or not isinstance(made.args[1], Name):
+        raise Refused("a storage of another kind")
+    kind: Any = STORAGES[made.args[1].full]
+    at = file.tell()
+    n = int.from_bytes(blob[at : at + 8], "little")
+    if n * kind.itemsize != len(blob) - at - 8:
+        raise Refused("a storage of another length than it says")
+    return np.frombuffer(blob, kind, n, at + 8)
+
+
+def _array(value: Made) -> Tensor:
+    """numpy's array: state (version, shape, dtype, Fortran order, bytes)."""
+    if not isinstance(value.state, tuple) or len(value.state) != 5:
+        raise Refused("an array without its numbers")
+    _, shape, dtype, fortran, data = value.state
+    kinds = {"f2", "f4", "f8", "i4", "i8", "u1"}
+    if (
+        not isinstance(dtype, Made)
+        or dtype.name != "numpy.dtype"
+        or dtype.args[0] not in kinds
+        or not isinstance(data, bytes)
+    ):
+        raise Refused("an array of other things than numbers")
+    order = dtype.state[1] if isinstance(dtype.state, tuple) and dtype.state[1] in ("<", ">", "|") else "<"
+    kind: Any = np.dtype(order.replace("|", "") + dtype.args[0])
+    if any(not isinstance(n, int) or n < 0 for n in shape) or math.prod(shape) * kind.itemsize != len(data):
+        raise Refused(f"an array of shape {list(shape)} with {len(data)} bytes")
+    found = np.frombuffer(data, kind).reshape(shape, order="F" if fortran else "C")
+    return torch.from_numpy(np.ascontiguousarray(found.astype(kind.newbyteorder("="))))

@@ -1,0 +1,127 @@
+"""StyleGAN2's weights in the layout of rosinality/stylegan2-pytorch (checkpoint/NNNNNN.pt, stylegan2-ffhq-config-f.pt).
+
+G is the average (g_ema), D comes along where the file has it, and so does the mean of w (latent_avg); where it does not, the
+mean over 4,096 latents is taken, as that project does before it truncates.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganloom.errors import BadInput
+from ganloom.networks.style import Mapping
+from ganloom.weights.files import table
+from ganloom.weights.nvlabs import check_filters, plan_channels
+from ganloom.weights.reading import Found, Reading, Shapes
+
+KNOWN = "rosinality/stylegan2-pytorch (g_ema and d)"
+
+
+def matches(shapes: Shapes) -> bool:
+    """Whether the names are that project's."""
+    return "conv1.conv.modulation.weight" in shapes or "final_linear.1.weight" in shapes
+
+
+def build(state: dict[str, Tensor], beside: Found | None = None) -> Found:
+    """The recipe, fields and tensors of a network."""
+    return _generator(state, None) if "conv1.conv.modulation.weight" in state else _discriminator(state)
+
+
+def is_checkpoint(value: Any) -> bool:
+    """Whether a file holds this project's table of networks."""
+    g = value.get("g_ema") if isinstance(value, dict) else None
+    return isinstance(g, dict) and "conv1.conv.modulation.weight" in g
+
+
+def read(value: dict[str, Any], path: Path) -> Found:
+    """Both networks of a checkpoint, where it has both."""
+    mean = value.get("latent_avg")
+    try:
+        found = _generator(table({"g_ema": value["g_ema"]}, path), mean if isinstance(mean, Tensor) else None)
+        if not isinstance(value.get("d"), dict):
+            return found
+        critic = _discriminator(table({"model": value["d"]}, path))
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+    except (KeyError, IndexError, ValueError, RuntimeError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise BadInput(f"{path}: names of {KNOWN}, but not such a network ({said})") from error
+    return Found("stylegan2", found.config | critic.config, found.tensors | critic.tensors)
+
+
+def _count(state: dict[str, Tensor], name: str) -> int:
+    return len({key.split(".")[1] for key in state if key.startswith(f"{name}.")})
+
+
+def _generator(state: dict[str, Tensor], mean: Tensor | None) -> Found:
+    read = Reading(state)
+    doublings, layers = _count(state, "to_rgbs"), _count(state, "style")
+    convs = ["conv1", *(f"convs.{i}" for i in range(2 * doublings))]
+    maps = [state[f"{name}.conv.weight"].shape[1] for name in convs[::2]]
+    base, most = plan_channels(maps)
+    w_dim, z_dim = state[f"style.{layers}.weight"].shape[0], state["style.1.weight"].shape[1]
+    size = 4 << doublings
+    config = {
+        "shape": (state["to_rgb1.conv.weight"].shape[1], size, size), "z_dim": z_dim, "w_dim": w_dim, "layers": layers,
+        "width": most, "base": base,
+    }  # fmt: skip
+    for i in range(layers):
+        read.layer(f"style.{i + 1}", f"G.mapping.layers.{i}")
+    read.copy("input.input", "G.synthesis.const", lambda x: x[0])
+    for i, name in enumerate(convs):
+        to = f"G.synthesis.levels.{(i + 1) // 2}.conv{(i + 1) % 2}"
+        read.layer(f"{name}.conv.modulation", f"{to}.affine")
+        read.copy(f"{name}.conv.weight", f"{to}.weight", lambda x: x[0])
+        read.copy(f"{name}.activate.bias", f"{to}.bias")
+        read.copy(f"{name}.noise.weight", f"{to}.strength", lambda x: x.reshape(()))
+        read.copy(f"noises.noise_{i}", f"{to}.noise", lambda x: x[0, 0])
+    for i in range(doublings + 1):
+        name, to = f"to_rgbs.{i - 1}" if i else "to_rgb1", f"G.synthesis.levels.{i}.picture"
+        read.layer(f"{name}.conv.modulation", f"{to}.affine")
+        read.copy(f"{name}.conv.weight", f"{to}.weight", lambda x: x[0])
+        read.copy(f"{name}.bias", f"{to}.bias", torch.flatten)
+    check_filters(read, ".kernel")
+    found = read.done("stylegan2-pytorch")
+    center = _mean(found, z_dim, w_dim, layers) if mean is None else mean.float().reshape(w_dim)
+    found |= {"G.mapping.w_mean": center, "G.mapping.w_sums": torch.zeros(w_dim), "G.mapping.seen": torch.zeros(())}
+    return Found("stylegan2", config, found)
+
+
+def _mean(tensors: dict[str, Tensor], z_dim: int, w_dim: int, layers: int) -> Tensor:
+    mapping = Mapping(z_dim, w_dim, layers).eval()
+    own = {name.removeprefix("G.mapping."): t for name, t in tensors.items() if name.startswith("G.mapping.")}
+    mapping.load_state_dict(own, strict=False)
+    with torch.no_grad():
+        mean: Tensor = mapping(torch.randn(4096, z_dim, generator=torch.Generator().manual_seed(0))).mean(0)
+    return mean
+
+
+def _discriminator(state: dict[str, Tensor]) -> Found:
+    read = Reading(state)
+    blocks = _count(state, "convs") - 1
+    maps = [len(state["final_conv.0.weight"])]
+    maps += [state[f"convs.{i}.conv1.0.weight"].shape[1] for i in range(blocks, 0, -1)]
+    base, most = plan_channels(maps)
+    size = 4 << blocks
+    config = {
+        "shape": (state["convs.0.0.weight"].shape[1], size, size), "n_classes": 0, "d_width": most, "d_base": base,
+        "residual": True, "group": 4,
+    }  # fmt: skip
+
+    def conv(weight: str, bias: str, to: str) -> None:
+        read.copy(weight, f"{to}.weight")
+        read.copy(bias, f"{to}.bias")
+
+    conv("convs.0.0.weight", "convs.0.1.bias", "D.start")
+    for i in range(blocks):
+        name, to = f"convs.{i + 1}", f"D.levels.{i}"
+        conv(f"{name}.conv1.0.weight", f"{name}.conv1.1.bias", f"{to}.conv0")
+        conv(f"{name}.conv2.1.weight", f"{name}.conv2.2.bias", f"{to}.conv1")
+        read.copy(f"{name}.skip.1.weight", f"{to}.skip.weight")
+    conv("final_conv.0.weight", "final_conv.1.bias", "D.conv")
+    read.layer("final_linear.0", "D.dense")
+    read.layer("final_linear.1", "D.out")
+    check_filters(read, ".kernel")
+    return Found("stylegan2", config, read.done("stylegan2-pytorch"))

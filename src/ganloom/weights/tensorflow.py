@@ -1,0 +1,145 @@
+"""StyleGAN2's and StyleGAN2-ADA's networks of TensorFlow's time: pickles (G, D, Gs), such as stylegan2-ffhq-config-f.pkl.
+
+Their variables are renamed and turned to what the PyTorch version has, which ``nvlabs`` then reads: kernels (height, width,
+in, out) to (out, in, height, width), those of doubling layers mirrored, matrices transposed, styles' biases counted from 1.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganloom.weights.pickled import Made, Refused, array
+
+Facts = dict[str, Any]
+NETWORK = "dnnlib.tflib.network.Network"
+
+
+def is_snapshot(value: Any) -> bool:
+    """Whether a pickle's value is (G, D, Gs)."""
+    return (
+        isinstance(value, tuple) and len(value) == 3 and all(isinstance(v, Made) and v.name == NETWORK for v in value)
+    )
+
+
+def networks(value: tuple[Made, Made, Made]) -> dict[str, tuple[dict[str, Tensor], Facts]]:
+    """G_ema (Gs) and D as tables of PyTorch's names, and what they say of themselves."""
+    _, d, g = value
+    return {
+        "G_ema": (_renamed(_variables(g), _GENERATOR), _facts(g)),
+        "D": (_renamed(_variables(d), _CRITIC), _facts(d)),
+    }
+
+
+def _state(made: Made) -> dict[Any, Any]:
+    if made.name != NETWORK or not isinstance(made.state, dict):
+        raise Refused("a network without a state")
+    return made.state
+
+
+def _facts(made: Made) -> Facts:
+    state = _state(made)
+    said = state.get("static_kwargs")
+    said = said if isinstance(said, dict) else {}
+    critic = "mbstd_group_size" in said or str(state.get("build_func_name", "")).startswith("D")
+    facts: Facts = {"clamp": said.get("conv_clamp"), "lr_mul": said.get("mapping_lrmul", 0.1 if critic else 0.01)}
+    if critic:
+        own = 4 if state.get("build_func_name") == "D_stylegan2" else None
+        facts["group"] = said.get("mbstd_group_size", own) or 0
+    for name, expected in (
+        ("resample_kernel", [1, 3, 3, 1]),
+        ("nonlinearity", "lrelu"),
+        ("mapping_nonlinearity", "lrelu"),
+    ):
+        if name in said and said[name] != expected:
+            raise Refused(f"{name} {said[name]!r:.60}")
+    return facts
+
+
+def _variables(made: Made, prefix: str = "", depth: int = 0) -> dict[str, Tensor]:
+    """All variables of a network and of the networks within it, by their paths."""
+    if depth > 4:
+        raise Refused("networks within networks without an end")
+    state, found = _state(made), {}
+    for entry in state.get("variables") or []:
+        if not isinstance(entry, tuple | list) or len(entry) != 2 or not isinstance(entry[0], str):
+            raise Refused("a variable without a name")
+        if entry[1] is not None:
+            found[prefix + entry[0]] = array(entry[1]).float()
+    components = state.get("components") or {}
+    if not isinstance(components, dict) or len(components) > 8:
+        raise Refused("networks within a network that are no short table")
+    for name, child in components.items():
+        if not isinstance(child, Made):
+            raise Refused("a network within a network that is none")
+        found |= _variables(child, f"{prefix}{name}/", depth + 1)
+    return found
+
+
+Turn = Callable[[Tensor], Tensor]
+Rule = tuple[str, Callable[[re.Match[str]], str], Turn]
+
+
+def _kernel(x: Tensor) -> Tensor:
+    return x.permute(3, 2, 0, 1)
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+def _noise(m: re.Match[str]) -> str:
+    number = int(m[1])
+    side = 4 << ((number + 1) // 2)
+    return f"synthesis.b{side}.conv{1 if number % 2 == 0 else 0}.noise_const"
+
+
+_LAYER = {"Conv": "conv1", "Conv0_up": "conv0", "Conv1": "conv1", "ToRGB": "torgb"}
+_PLACE = r"synthesis/(\d+)x\1/(Conv|Conv0_up|Conv1|ToRGB)/"
+_GENERATOR: list[Rule] = [
+    (r"dlatent_avg", lambda m: "mapping.w_avg", _same),
+    (r"mapping/LabelEmbed/weight", lambda m: "mapping.embed.weight", torch.t),
+    (r"mapping/LabelEmbed/bias", lambda m: "mapping.embed.bias", _same),
+    (r"mapping/Dense(\d+)/weight", lambda m: f"mapping.fc{m[1]}.weight", torch.t),
+    (r"mapping/Dense(\d+)/bias", lambda m: f"mapping.fc{m[1]}.bias", _same),
+    (r"synthesis/4x4/Const/const", lambda m: "synthesis.b4.const", lambda x: x[0]),
+    (r"synthesis/noise(\d+)", _noise, lambda x: x[0, 0]),
+    (
+        r"synthesis/(\d+)x\1/Conv0_up/weight",
+        lambda m: f"synthesis.b{m[1]}.conv0.weight",
+        lambda x: _kernel(x.flip(0, 1)),
+    ),
+    (_PLACE + "weight", lambda m: f"synthesis.b{m[1]}.{_LAYER[m[2]]}.weight", _kernel),
+    (_PLACE + "(bias|noise_strength)", lambda m: f"synthesis.b{m[1]}.{_LAYER[m[2]]}.{m[3]}", _same),
+    (_PLACE + "mod_weight", lambda m: f"synthesis.b{m[1]}.{_LAYER[m[2]]}.affine.weight", torch.t),
+    (_PLACE + "mod_bias", lambda m: f"synthesis.b{m[1]}.{_LAYER[m[2]]}.affine.bias", lambda x: x + 1),
+]
+_PART = {"FromRGB": "fromrgb", "Conv0": "conv0", "Conv1_down": "conv1", "Skip": "skip", "Conv": "conv", "Dense0": "fc"}
+_CRITIC: list[Rule] = [
+    (r"LabelEmbed/weight", lambda m: "mapping.embed.weight", torch.t),
+    (r"LabelEmbed/bias", lambda m: "mapping.embed.bias", _same),
+    (r"Mapping(\d+)/weight", lambda m: f"mapping.fc{m[1]}.weight", torch.t),
+    (r"Mapping(\d+)/bias", lambda m: f"mapping.fc{m[1]}.bias", _same),
+    (r"4x4/Dense0/weight", lambda m: "b4.fc.weight", torch.t),
+    (r"(\d+)x\1/(FromRGB|Conv0|Conv1_down|Skip|Conv)/weight", lambda m: f"b{m[1]}.{_PART[m[2]]}.weight", _kernel),
+    (r"(\d+)x\1/(FromRGB|Conv0|Conv1_down|Conv|Dense0)/bias", lambda m: f"b{m[1]}.{_PART[m[2]]}.bias", _same),
+    (r"Output/weight", lambda m: "b4.out.weight", torch.t),
+    (r"Output/bias", lambda m: "b4.out.bias", _same),
+]
+
+
+def _renamed(variables: dict[str, Tensor], rules: list[Rule]) -> dict[str, Tensor]:
+    """By the first rule that fits; what fits none keeps its name, which the reader then names as left over."""
+    found = {}
+    for name, value in variables.items():
+        for pattern, rename, turn in rules:
+            match = re.fullmatch(pattern, name)
+            if match:
+                found[rename(match)] = turn(value).contiguous()
+                break
+        else:
+            if name != "lod":
+                found[name] = value
+    return found

@@ -1,0 +1,616 @@
+"""The doctor: figures against what they must be, each finding on made rows and on tiny runs, heal, cost, command line."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import ganloom
+from ganloom import checkpoint, metrics, probing, recipes, testing, watching
+from ganloom import data as datasets
+from ganloom import run as runs
+from ganloom.bench import faults
+from ganloom.cli import main
+from ganloom.doctor import GREEN, RED, YELLOW, Facts, Finding, command, examine, light, sentence
+from ganloom.doctor import statistics as st
+from ganloom.errors import BadInput
+from ganloom.folder import Folder
+from ganloom.gan import SGD, Adam, RMSprop
+from ganloom.guard import NonFinite
+from ganloom.healing import heal
+from ganloom.observers import Console, Observer
+from ganloom.report import write
+from ganloom.trainer import TrainConfig, Trainer
+from ganloom.watching import Doctor, due
+
+
+def pictures(n: int = 120, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures whose class shows: each has its own pattern, and noise."""
+    rng = np.random.default_rng(0)
+    patterns = rng.integers(0, 256, (classes, 16, 16, 1))
+    labels = np.arange(n) % classes
+    noisy = patterns[labels] * 0.8 + rng.integers(0, 52, (n, 16, 16, 1))
+    noisy[:, 0, 0], noisy[:, 0, 1] = 0, 255
+    return noisy.astype(np.uint8), labels
+
+
+X, Y = pictures()
+QUICK: dict[str, Any] = {"kimg_per_tick": 0.1, "kimg_per_checkpoint": 0.2, "judge": 0, "grid": 4, "device": "cpu"}
+SMALL: dict[str, dict[str, Any]] = {
+    "default": {"width": 4, "batch_size": 8},
+    "gan": {"g_widths": (16,), "d_widths": (16,), "batch_size": 8},
+    "dragan": {"width": 4, "batch_size": 8},
+}
+
+
+def train(recipe: str, out: Path, **options: Any) -> ganloom.Run:
+    options = {"data": X, "labels": Y, "total_kimg": 0.5, "precision": "float32"} | QUICK | SMALL[recipe] | options
+    return ganloom.train(recipe, out=out, console=Observer(), **options)
+
+
+def rows_of(run: Path) -> list[dict[str, Any]]:
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k not in ("seconds", "img_per_s")} for line in lines]
+
+
+def events_of(run: Path, kind: str) -> list[dict[str, Any]]:
+    path = run / "events.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [event for line in lines if (event := json.loads(line))["kind"] == kind]
+
+
+# -------------------------------------------------------------------------------------------------------------- figures
+
+REAL = torch.randn(200, 8, generator=torch.Generator().manual_seed(0))
+OTHER = torch.randn(200, 8, generator=torch.Generator().manual_seed(1))
+
+
+def test_diversity_and_copies() -> None:
+    assert st.diversity(OTHER, REAL) == pytest.approx(1.0, abs=0.05)
+    assert st.diversity(0.1 * OTHER, REAL) == pytest.approx(0.1, abs=0.01)
+    assert st.diversity(OTHER[:1].expand(50, 8), REAL) == pytest.approx(0.0, abs=1e-6)
+    twenty = OTHER[torch.arange(200) % 20]
+    share, support = st.duplicates(twenty, REAL)
+    assert share == 1.0 and support == pytest.approx(20, rel=0.15)  # the birthday test finds the twenty
+    share, support = st.duplicates(OTHER, REAL)
+    assert share < 0.05 and support > 2000
+
+
+def test_coverage_is_that_of_the_metrics() -> None:
+    for fake in (OTHER, 0.5 * OTHER, OTHER + 1):
+        found, known = st.coverage(fake, REAL), metrics.prdc(REAL, fake, k=5)
+        assert found == pytest.approx((known["precision"], known["coverage"]), abs=0.011)
+
+
+def test_classes_by_neighbours() -> None:
+    labels = torch.arange(200) % 4
+    apart = REAL + 10 * torch.nn.functional.one_hot(labels, 8)
+    assert st.agreement(st.vote(apart, apart, labels, 4, itself=True), labels) == 1.0
+    assert st.agreement(st.vote(REAL, REAL, labels, 4, itself=True), labels) < 0.4
+    assert st.shares(labels[labels != 2], 4)[2] == 0
+    assert st.diversity_within(apart, labels, apart, labels) == pytest.approx(1.0)
+
+
+def test_logits() -> None:
+    real, fake = REAL[:, 0] + 3, REAL[:, 1] - 3
+    assert st.accuracy(real, fake) > 0.98 and st.overlap(real, fake) < 0.05
+    assert st.accuracy(fake, real) > 0.98  # which side is which does not matter: energies are low for reals
+    assert st.accuracy(REAL[:, 0], REAL[:, 1]) == pytest.approx(0.5, abs=0.1) and st.overlap(
+        real, real
+    ) == pytest.approx(1.0)
+    assert st.memorised(real, real, fake) == pytest.approx(0.0) and st.memorised(real, fake, fake) == pytest.approx(1.0)
+    assert math.isnan(st.memorised(real, fake, real))  # D tells nothing apart: there is no way to go
+
+
+def test_pictures() -> None:
+    smooth = torch.linspace(-1, 1, 16).expand(4, 1, 16, 16)
+    board = torch.ones(4, 1, 16, 16)
+    board[..., ::2] = -1
+    assert st.spectrum(board) == pytest.approx(1.0) and st.spectrum(smooth) < 0.1
+    assert st.constant_channels(torch.stack([smooth[:, 0], torch.ones(4, 16, 16)], 1)) == [1]
+    channels = torch.randn(16, 8, 4, 4)
+    channels[:, :6] = 0.5
+    assert st.dead(channels) == 0.75 and st.dead(torch.zeros(16, 8)) == 1.0 and st.dead(torch.randn(16, 8)) == 0.0
+    assert st.repeated(torch.stack([smooth[0], smooth[0], board[0], -board[0]])) == 0.25
+
+
+@pytest.mark.parametrize("opt", [Adam(0.01), RMSprop(0.01), SGD(0.01)], ids=["adam", "rmsprop", "sgd"])
+def test_stride_is_the_step_that_was_taken(opt: Any) -> None:
+    from ganloom import optim
+
+    layer = torch.nn.Linear(64, 64, bias=False)
+    optimizer = optim.build(opt, [("G.w", layer.weight)], 1.0)
+    norm = math.nan
+    for i in range(20):
+        before = layer.weight.detach().clone()
+        torch.manual_seed(i)
+        (torch.randn(32, 64) @ layer.weight).tanh().square().mean().backward()
+        assert layer.weight.grad is not None
+        norm = float(layer.weight.grad.norm())
+        optimizer.step()
+        optimizer.zero_grad()
+    taken = float((layer.weight.detach() - before).norm() / layer.weight.detach().norm())
+    found = st.stride(optimizer, {id(layer.weight)}, norm)
+    assert found == pytest.approx(taken, rel=1.0 if isinstance(opt, RMSprop) else 0.02)
+
+
+# -------------------------------------------------------------------------------------------------- findings on made rows
+
+FACTS = Facts(
+    recipe="dcgan", data="photos", total_kimg=100.0, size=10_000, classes=10, conditional=True, rates={"G": 2e-4, "D": 2e-4},
+    sizes={"G": 0.02, "D": 0.02}, updates={"G": 1, "D": 1}, penalty="gamma", penalty_now=0.1, penalty_usual=0.1,
+    equilibrium=(1.386, 0.693),
+)  # fmt: skip
+LOOK: dict[str, float] = {
+    "z_sd": 1.0, "z_size": 1.0, "c_empty": 0, "batch_low": -1, "batch_high": 1, "batch_constant": 0, "batch_repeated": 0,
+    "batch_labels_fit": 0.9, "batch_empty": 0, "data/low": -1, "data/high": 1, "data/constant": 0, "data/checker": 0.004,
+    "data/repeated": 0, "data/empty": 0, "data/labels_fit": 0.86, "data/labels_chance": 0.1, "diversity": 0.9,
+    "duplicates": 0.02, "support": 6000, "precision": 0.8, "coverage": 0.6, "checker": 0.004, "classes_lost": 0,
+    "classes_least": 0.7, "c_agrees": 0.8, "diversity_within": 0.8, "D_real": 0.5, "D_fake": -0.5, "D_accuracy": 0.7,
+    "D_overlap": 0.6, "memorised": 0.05, "pull": 0.6, "D_weights": 0.022, "G_weights": 0.021, "D_stride": 0.008,
+    "G_stride": 0.008, "D_lr": 2e-4, "G_lr": 2e-4,
+}  # fmt: skip
+
+
+def made(n: int = 6, trained: dict[str, float] | None = None, **changes: Any) -> list[dict[str, Any]]:
+    """Rows of a run of n ticks of 10 kimg; a change that is a function is called with the tick."""
+    rows = []
+    for i in range(1, n + 1):
+        look = {k: v(i) if callable(v) else v for k, v in (LOOK | changes).items()}
+        row = {"kimg": 10.0 * i, "nimg": 10_000 * i, "step": 400 * i, "D/adv": 1.2, "G/adv": 0.9, **(trained or {})}
+        rows.append(row | {f"doctor/{k}": float(v) for k, v in look.items()})
+    return rows
+
+
+SICK: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "bytes": ("data range", RED, {"batch_low": 0.0, "batch_high": 255.0}),
+    "unit": ("data range", RED, {"batch_low": 0.0}),
+    "flat": ("data range", RED, {"batch_low": -0.1, "batch_high": 0.1}),
+    "channel": ("constant channel", YELLOW, {"data/constant": 1}),
+    "stuck": ("repeated batch", RED, {"batch_repeated": 0.75}),
+    "copies": ("repeated pictures", YELLOW, {"data/repeated": 0.5}),
+    "labels": ("labels shuffled", RED, {"batch_labels_fit": 0.1}),
+    "labels of data": ("labels shuffled", RED, {"batch_labels_fit": 0.1, "data/labels_fit": 0.1}),
+    "class not drawn": ("class missing", RED, {"batch_empty": 1}),
+    "class not asked": ("class missing", RED, {"c_empty": 2}),
+    "class without pictures": ("class missing", RED, {"data/empty": 1}),
+    "no noise": ("z ignored", RED, {"z_sd": 0, "z_size": 0}),
+    "frozen": ("mode collapse", RED, {"z_sd": 0}),
+    "rate": ("D learning rate", RED, {"D_lr": 6e-3, "D_weights": 0.06}),
+    "rate of G": ("G learning rate", RED, {"G_lr": 6e-3, "G_weights": 0.06}),
+    "rates": ("learning rates", RED, {"G_lr": 6e-3, "G_weights": 0.06, "D_lr": 6e-3, "D_weights": 0.06}),
+    "stride": ("D learning rate", RED, {"D_stride": 0.4}),
+    "spurt": ("G learning rate", RED, {"G_weights": lambda i: 0.08}),
+    "samples": ("diverged", RED, {"samples_bad": 1}),
+    "vanished": ("vanishing gradients", RED, {"pull": 1e-4, "D_accuracy": 1.0, "D_real": 9, "D_fake": -9}),
+    "memorises": ("D memorises", RED, {"memorised": 0.8, "D_accuracy": 0.9}),
+    "grows": ("not converging", RED, {"D_weights": lambda i: 0.02 * 2**i}),
+    "fell": ("mode collapse", RED, {"diversity": lambda i: 0.9 if i < 4 else 0.2, "duplicates": 0.9}),
+    "never varied": ("mode collapse", RED, {"diversity": 0.1, "duplicates": 0.95}),
+    "lost": ("class missing", YELLOW, {"classes_lost": 1}),
+    "c": ("c ignored", RED, {"c_agrees": 0.1}),
+    "z": ("z ignored", RED, {"diversity_within": 0.01}),
+    "dead": ("dead channels", YELLOW, {"G_dead": 0.8}),
+    "board": ("checkerboard", YELLOW, {"checker": 0.05}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SICK)
+def test_each_symptom_is_found_first(case: str) -> None:
+    name, severity, changes = SICK[case]
+    found = examine(made(**changes), FACTS)
+    assert found, "nothing found"
+    assert (found[0].name, found[0].severity) == (name, severity), [str(f) for f in found]
+    assert found[0].text and found[0].advice and json.loads(json.dumps(found[0].to_dict()))["name"] == name
+
+
+def test_a_healthy_row_is_green() -> None:
+    assert examine(made(), FACTS) == [] and examine([], FACTS) == [] and examine(made(1), FACTS) == []
+    assert sentence([]) == "green: nothing found" and light([]) == GREEN
+
+
+def test_facts_that_are_faults() -> None:
+    off = dataclasses.replace(FACTS, penalty_now=0.0)
+    found = examine(made(), off)
+    assert found[0].name == "penalty off" and found[0].severity == YELLOW and found[0].change == {"gamma": 0.1}
+    assert "ganloom train dcgan photos --gamma 0.1" in found[0].advice
+    worse = examine(made(trained={"D/adv": 0.001}, D_accuracy=1.0, D_overlap=0.0), off)
+    assert [f.name for f in worse] == ["penalty off", "D too strong"] and worse[0].severity == RED  # its cause
+    assert examine(made(), dataclasses.replace(FACTS, penalty_now=100.0))[0].name == "penalty too strong"
+    few = dataclasses.replace(FACTS, size=300)
+    assert examine(made(), few)[0].name == "D memorises"
+    assert examine(made(), dataclasses.replace(few, augmented=True)) == []
+
+
+def test_d_too_strong_says_the_equilibrium() -> None:
+    found = examine(made(trained={"D/adv": 0.001}, D_accuracy=1.0, D_overlap=0.0), FACTS)
+    assert found[0].name == "D too strong" and "1.39" in found[0].text
+    no_level = dataclasses.replace(FACTS, equilibrium=(0.0, 0.0))  # Wasserstein: a loss near 0 says nothing
+    assert examine(made(trained={"D/adv": 0.001}, D_accuracy=1.0, D_overlap=0.0), no_level) == []
+
+
+def test_weak_d_needs_poor_samples_too() -> None:
+    assert examine(made(10, D_accuracy=0.5), FACTS) == []
+    found = examine(made(10, D_accuracy=0.5, coverage=0.03), FACTS)
+    assert [f.name for f in found] == ["D too weak"] and found[0].change == {"d_opt.lr": 4e-4}
+
+
+def test_oscillation_that_grows() -> None:
+    rows = made(40)
+    for i, row in enumerate(rows):
+        row["D/adv"] = 1.2 + 0.1 * i * math.sin(2 * math.pi * i / 8)
+    found = examine(rows, FACTS)
+    assert [f.name for f in found] == ["not converging"] and found[0].figures["period_kimg"] == pytest.approx(
+        80, rel=0.3
+    )
+    for i, row in enumerate(rows):
+        row["D/adv"] = 1.2 + 0.3 * math.sin(2 * math.pi * i / 8)  # swings, but no wider
+    assert examine(rows, FACTS) == []
+
+
+def test_the_best_is_behind() -> None:
+    rows = made(8)
+    for row, value in zip(rows, (50, 30, 20, 21, 25, 40, 45, 50), strict=True):
+        row["fd_fashion1k"] = float(value)
+    found = examine(rows, FACTS)
+    assert found[0].name == "best is behind" and "30 kimg" in found[0].text
+    rows[-1]["fd_fashion1k"] = 21.0
+    assert examine(rows, FACTS) == []
+
+
+def test_one_look_is_not_enough_for_what_may_pass() -> None:
+    rows = made(6, c_agrees=lambda i: 0.1 if i == 6 else 0.8)
+    assert examine(rows, FACTS) == [] and examine(rows, FACTS, once=True)[0].name == "c ignored"
+    assert examine(made(6, batch_repeated=lambda i: 0.75 if i == 6 else 0), FACTS)[0].name == "repeated batch"
+
+
+def test_nan_comes_first_and_slows_down() -> None:
+    found = examine(made(), FACTS, ended="nan")
+    assert found[0].name == "diverged" and found[0].change == {"d_opt.lr": 2e-5, "g_opt.lr": 2e-5}
+    assert examine([], FACTS, ended="nan")[0].name == "diverged"
+
+
+def test_long_runs_stay_cheap() -> None:
+    rows = made(3000)
+    start = time.perf_counter()
+    assert examine(rows, dataclasses.replace(FACTS, total_kimg=40_000.0)) == []
+    assert time.perf_counter() - start < 1.0
+    assert examine(made(3000, batch_repeated=0.9), FACTS)[0].name == "repeated batch"
+
+
+def test_large_pictures_do_not_fill_the_memory() -> None:
+    assert probing._fitting((3, 1024, 1024)) == 32 and probing._fitting((1, 28, 28)) > 1000
+
+
+def test_the_console_says_it() -> None:
+    row = {"kimg": 1.0, "nimg": 1000, "step": 10, "img_per_s": 9.0, "light": "red", "doctor": "red: mode collapse, why"}
+
+    class Ran:
+        nimg, total_nimg = 1000, math.inf
+
+    out = io.StringIO()
+    console = Console(stream=out)
+    console.on_start(Ran())
+    console.on_tick(Ran(), row)
+    console.on_tick(Ran(), row | {"light": "green", "doctor": "green: nothing found"})
+    first, second = out.getvalue().splitlines()
+    assert first.endswith("red: mode collapse, why") and second.endswith("  green")
+
+
+def test_old_facts_are_read() -> None:
+    assert Facts.from_dict(json.loads(json.dumps(FACTS.to_dict())) | {"later": 1}) == FACTS
+    assert command(FACTS, {"diff_augment": ("flip", "cutout")}).endswith("--diff-augment flip cutout")
+
+
+# ----------------------------------------------------------------------------------------------------------- at a training
+
+
+@pytest.mark.parametrize("recipe", SMALL)
+def test_looking_changes_nothing_and_resume_is_exact(recipe: str, tmp_path: Path) -> None:
+    train(recipe, tmp_path / "watched")
+    train(recipe, tmp_path / "alone", doctor=False)
+    train(recipe, tmp_path / "cut", total_kimg=0.25)
+    ganloom.resume(tmp_path / "cut", total_kimg=0.5, console=Observer())
+    assert rows_of(tmp_path / "watched") == rows_of(tmp_path / "cut")
+    looked = [row for row in rows_of(tmp_path / "watched") if "doctor/diversity" in row]
+    assert len(looked) >= 3 and all("light" in row for row in rows_of(tmp_path / "watched"))
+    assert not any(name.startswith("doctor") for row in rows_of(tmp_path / "alone") for name in row)
+    bare = [
+        {k: v for k, v in row.items() if not k.startswith("doctor") and k != "light"}
+        for row in rows_of(tmp_path / "watched")
+    ]
+    assert bare == rows_of(tmp_path / "alone")
+    a, b = (checkpoint.load(tmp_path / name / "checkpoints").tensors for name in ("watched", "alone"))
+    assert all(torch.equal(t, b[part][name]) for part in a for name, t in a[part].items())
+
+
+def test_a_healthy_toy_stays_green(tmp_path: Path) -> None:
+    run = train("default", tmp_path / "a", total_kimg=1.0)
+    assert {row["light"] for row in rows_of(run.path)} == {GREEN}, rows_of(run.path)[-1]["doctor"]
+    assert not events_of(run.path, "finding") and "Doctor" in (run.path / "report.html").read_text()
+    assert "(in balance 1.39)" in (run.path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "frozen latent",
+        "no noise",
+        "repeated batch",
+        "class dropped",
+        "data scaled",
+        "labels shuffled",
+        "D lr x30",
+        "G lr x30",
+        "NaN",
+    ],
+)
+@pytest.mark.parametrize("recipe", ["default", "dragan"])
+def test_faults_in_tiny_runs(recipe: str, name: str, tmp_path: Path) -> None:
+    fault, module = faults.find(name), recipes.find(recipe)
+    own = fault.settings(dataclasses.replace(module.Config(), **SMALL[recipe]))
+    with fault.inside(module, 1), contextlib.suppress(NonFinite):
+        train(recipe, tmp_path / "a", total_kimg=0.8, **own)
+    kept = json.loads((tmp_path / "a" / "doctor.json").read_text())
+    assert kept["findings"], "nothing found"
+    assert kept["findings"][0]["name"] in fault.named, [f["name"] for f in kept["findings"]]
+    assert kept["findings"][0]["severity"] == RED
+    told = events_of(tmp_path / "a", "finding")
+    assert told[0]["severity"] == RED and "figures" in told[0]
+    page = (tmp_path / "a" / "report.html").read_text()
+    assert kept["findings"][0]["name"] in page
+
+
+def test_faults_leave_the_recipe_as_it_was() -> None:
+    module = recipes.find("default")
+    before = dict(module.MODEL.__dict__)
+    for fault in faults.FAULTS:
+        with fault.inside(module, 0):
+            pass
+    assert dict(module.MODEL.__dict__) == before
+
+
+def test_a_finding_that_ends_is_said(tmp_path: Path) -> None:
+    class Told:
+        run_dir = None
+        events: list[tuple[str, str]] = []
+
+        def event(self, kind: str, text: str, more: dict[str, Any] | None = None) -> None:
+            self.events.append((kind, text))
+
+    one = Finding("mode collapse", RED, "text", "advice")
+    watching._tell(Told(), [], [one])
+    watching._tell(Told(), [one], [one])
+    watching._tell(Told(), [one], [])
+    assert [kind for kind, _ in Told.events] == ["finding", "cured"]
+
+
+# ------------------------------------------------------------------------------------------------------------------ cost
+
+
+def test_how_often_it_looks() -> None:
+    ticks = [t for t in range(100) if due(t, 20)]
+    assert ticks == [0, 1, 2, 3, 5, 8, 13, 20, 40, 60, 80] and all(due(t, 1) for t in range(50))
+    assert [t for t in range(50) if due(t, 20, early=False)] == [0, 20, 40]
+
+
+def test_the_cost_stays_within_its_share() -> None:
+    """By the model of the cost, of which every probe's place is a function."""
+    data = datasets.open("fashion-10k", shape=(1, 16, 16))
+    for width, recipe in ((8, "default"), (32, "default"), (16, "dragan")):
+        gan, _ = runs.prepare(recipe, data, width=width)
+        run = Trainer(gan, data, TrainConfig(kimg_per_tick=1.0))
+        doctor = Doctor()
+        doctor.on_start(run)
+        assert doctor._probe is not None
+        look, thousand = probing.cost(run, doctor._probe)
+        assert look / (doctor.every * 1.0 * thousand) <= watching.SHARE
+        assert look / (max(1, doctor.every - 1) * thousand) > watching.SHARE or doctor.every == 1
+
+
+def test_too_few_pictures_are_not_probed(tmp_path: Path) -> None:
+    run = train("gan", tmp_path / "a", data=X[:20], labels=Y[:20], total_kimg=0.3)
+    assert all("doctor/diversity" not in row for row in rows_of(run.path)) and rows_of(run.path)[-1]["light"] == GREEN
+
+
+# --------------------------------------------------------------------------------------------- held out, heal and plateau
+
+
+def test_held_out_pictures_are_said_and_never_drawn(tmp_path: Path) -> None:
+    run = train("gan", tmp_path / "a", held_out=0.3)
+    assert "36 of the data are held out" in events_of(run.path, "held out")[0]["text"]
+    assert any("doctor/D_held" in row for row in rows_of(run.path))
+    assert json.loads((run.path / "config.json").read_text())["data"]["size"] == 84
+    ganloom.resume(run.path, total_kimg=1.5, console=Observer())
+    assert any("doctor/D_held" in row for row in rows_of(run.path) if row["kimg"] > 0.6)
+    with pytest.raises(BadInput, match="--held-out is a share"):
+        train("gan", tmp_path / "b", held_out=1.5)
+
+
+def test_heal_goes_back_and_changes_one_setting(tmp_path: Path) -> None:
+    base = recipes.find("default").Config()
+    fast = dataclasses.replace(base.d_opt, lr=30 * base.d_opt.lr)
+    run = train("default", tmp_path / "a", d_opt=fast, total_kimg=1.0, heal=2)
+    healed = events_of(run.path, "heal")
+    assert len(healed) == 1 and "d_opt.lr 0.045 -> 0.0015" in healed[0]["text"] and run.reason == "finished"
+    assert json.loads((run.path / "config.json").read_text())["config"]["d_opt"]["lr"] == 0.0015
+    kept = json.loads((run.path / "doctor.json").read_text())
+    assert kept["heals"][0]["finding"] == "D learning rate" and not [
+        f for f in kept["findings"] if f["severity"] == RED
+    ]
+    nimg = [row["nimg"] for row in rows_of(run.path)]
+    assert nimg == sorted(set(nimg)) and nimg[-1] >= 1000
+    done = ganloom.resume(run.path, total_kimg=1.2, console=Observer())  # the folder alone knows the change
+    assert done.reason == "finished" and len(events_of(run.path, "heal")) == 1
+    assert runs._gan_of(json.loads((run.path / "config.json").read_text()), 0, run.path).cfg.d_opt.lr == 0.0015
+
+
+def test_heal_after_a_nan(tmp_path: Path) -> None:
+    base = recipes.find("default").Config()
+    fast = {f"{net}_opt": dataclasses.replace(getattr(base, f"{net}_opt"), lr=150.0) for net in "gd"}
+    run = train("default", tmp_path / "a", total_kimg=0.6, heal=2, **fast)
+    assert run.reason == "finished" and events_of(run.path, "heal")
+    described = json.loads((run.path / "config.json").read_text())["config"]
+    assert described["d_opt"]["lr"] == described["g_opt"]["lr"] == 0.0015
+
+
+def test_heal_is_bounded_and_for_recipes(tmp_path: Path) -> None:
+    with faults.find("repeated batch").inside(recipes.find("default"), 0):  # no setting mends it
+        run = train("default", tmp_path / "a", heal=2)
+    assert run.reason == "finished" and not events_of(run.path, "heal")
+    with pytest.raises(BadInput, match="--heal changes a recipe's settings"):
+        ganloom.train(testing.build("gan"), X, tmp_path / "b", heal=1, total_kimg=0.1, console=Observer(), **QUICK)
+    with pytest.raises(BadInput, match="--heal needs the doctor"):
+        train("gan", tmp_path / "c", heal=1, doctor=False)
+
+
+def test_heal_takes_what_fits(tmp_path: Path) -> None:
+    """A stabiliser that the recipe cannot carry, or a change that was made already, gives way to lower rates."""
+    run = train("gan", tmp_path / "a")
+    seen: list[dict[str, Any]] = []
+
+    def build(described: dict[str, Any]) -> str:
+        seen.append(described)
+        if described.get("stabilise"):
+            raise BadInput("it does not fit")
+        return "a model"
+
+    before = json.loads((run.path / "config.json").read_text())["config"]["d_opt"]["lr"]
+    finding = Finding("mode collapse", RED, "text", "advice", change={"penalty": "r1"})
+    text, gan = heal(Folder(run.path), finding, build)
+    assert gan == "a model" and len(seen) == 2 and f"d_opt.lr {before} -> {before / 2}" in text
+    same = dataclasses.replace(finding, change={"d_opt.lr": before / 2})
+    assert f"-> {before / 4}" in heal(Folder(run.path), same, build)[0]
+    kept = json.loads((run.path / "doctor.json").read_text())["heals"]
+    assert [h["finding"] for h in kept] == ["mode collapse", "mode collapse"]
+
+    def never(described: dict[str, Any]) -> None:
+        raise BadInput("nothing fits")
+
+    with pytest.raises(BadInput, match="cannot heal from mode collapse"):
+        heal(Folder(run.path), finding, never)
+
+
+def test_points_are_watched_too(tmp_path: Path) -> None:
+    cfg = {"z_dim": 2, "g_widths": (32,), "d_widths": (32,), "total_kimg": 2.0}
+    run = ganloom.train("gan", "ring", tmp_path / "a", console=Observer(), **(QUICK | cfg))
+    looked = [row for row in rows_of(run.path) if "doctor/diversity" in row]
+    assert looked and "doctor/classes_lost" in looked[-1] and "doctor/batch_low" not in looked[-1]
+    assert rows_of(run.path)[-1]["light"] != RED, rows_of(run.path)[-1]["doctor"]
+
+
+def test_stop_on_a_plateau(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = iter([5.0, 4.0, *range(6, 60)])
+
+    def judged(self: Any, trainer: Any, row: dict[str, Any]) -> None:
+        row["fd_x"] = float(next(values))
+
+    monkeypatch.setattr("ganloom.judge.Judge.on_tick", judged)
+    run = train("gan", tmp_path / "a", total_kimg=3.0, stop_on_plateau=0.5)
+    assert run.reason == "plateau" and 0.65 <= rows_of(run.path)[-1]["kimg"] <= 0.85
+    assert "best distance, 4" in events_of(run.path, "plateau")[0]["text"]
+
+
+# ----------------------------------------------------------------------------------------------------------- command line
+
+
+def called(*argv: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main(list(argv))
+    out, err = capsys.readouterr()
+    return int(stopped.value.code or 0), out, err
+
+
+def test_doctor_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = train("default", tmp_path / "good", total_kimg=0.6)
+    code, out, _ = called("doctor", str(good.path), capsys=capsys)
+    assert code == 0 and out.startswith("green:") and "in balance D 1.386, G 0.693" in out
+    with faults.find("repeated batch").inside(recipes.find("default"), 0):
+        bad = train("default", tmp_path / "bad")
+    code, out, _ = called("doctor", str(bad.path), "--json", capsys=capsys)
+    found = json.loads(out)
+    assert code == 1 and found["light"] == RED and found["findings"][0]["name"] == "repeated batch"
+    code, out, _ = called("doctor", str(bad.path), capsys=capsys)
+    assert code == 1 and out.splitlines()[0].startswith("red:") and "next: ganloom" in out
+
+
+def test_a_run_without_a_doctor_is_probed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = train("gan", tmp_path / "a", doctor=False)
+    code, out, _ = called("doctor", str(run.path), "--json", capsys=capsys)
+    assert code == 0 and json.loads(out)["looked"] == "checkpoint" and "diversity" in json.loads(out)["figures"]
+    assert not (run.path / "doctor.json").exists()  # looking writes nothing
+
+
+def test_check_up(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ganloom.apps.checkup.SECONDS", 0.01)
+    code, out, _ = called("doctor", "--json", capsys=capsys)
+    checks = {c["name"]: c["state"] for c in json.loads(out)["checks"]}
+    assert code == 0 and set(checks) == {"ganloom", "device", "disk", "data", "speed"} and not list(tmp_path.iterdir())
+    monkeypatch.setattr("ganloom.apps.checkup.NO_DISK", 1e18)
+    assert called("doctor", capsys=capsys)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["doctor", "nowhere"], "no run at nowhere"),
+        (["doctor", "--prob"], "--prob"),
+        (["doctor", "sensitivity"], "DATA"),
+        (["doctor", "sensitivity", "fashion-10k", "dcgann"], 'did you mean "dcgan"'),
+        (["doctor", "sensitivity", "fashion-10k", "--kimg", "0"], "--kimg must be above 0"),
+        (["bench", "doctor", "--fault", "measles"], 'no fault "measles"'),
+        (["bench", "doctor", "--recipe", "dcgann"], 'did you mean "dcgan"'),
+        (["train", "gan", "--heal", "-1"], "--heal must be at least 0"),
+        (["train", "gan", "--stop-on-plateau", "0"], "--stop-on-plateau must be above 0"),
+    ],
+)
+def test_faults_of_the_command_line(
+    argv: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = called(*argv, capsys=capsys)
+    assert code == 2 and says in err and len(err.strip().splitlines()) == 1
+
+
+def test_a_broken_doctor_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = train("gan", tmp_path / "a", total_kimg=0.2)
+    (run.path / "doctor.json").write_text("{")
+    code, _, err = called("doctor", str(run.path), capsys=capsys)
+    assert code == 2 and "doctor.json" in err
+    write(run.path)  # the report leaves out what it cannot read
+
+
+def test_sensitivity_is_resumable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ganloom.apps import sensitivity
+
+    base = recipes.find("default").Config(gamma=0.1)
+    grid = sensitivity.settings("default", base)
+    assert len(grid) == 16 and {one.axis for one in grid} == {"learning rates", "gamma", "beta1", "batch"}
+    assert grid[4].options["d_opt"] == base.d_opt and grid[4].place == (1, 1)
+    for name in ("RATES", "MOMENTA", "BATCHES"):
+        monkeypatch.setattr(sensitivity, name, {"RATES": (1.0, 1e6)}.get(name, ()))
+    np.savez(tmp_path / "toy.npz", images=X, labels=Y)
+    said: list[str] = []
+    options: dict[str, Any] = {"width": 4, "batch_size": 8}
+
+    def measure() -> list[sensitivity.Result]:
+        return sensitivity.measure(
+            str(tmp_path / "toy.npz"), "default", tmp_path / "s", 0.2, options=options, say=said.append
+        )
+
+    found = measure()
+    assert len(found) == 7 and found[0].verdict != "dies" and found[2].verdict == found[3].verdict == "dies"
+    assert (tmp_path / "s" / "sensitivity.png").stat().st_size > 1000 and len(said) >= 7
+    said.clear()
+    again = measure()
+    assert not said and [r.verdict for r in again] == [r.verdict for r in found]
+    assert "of 7 settings" in sensitivity.table(found)[-1]

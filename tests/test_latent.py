@@ -1,0 +1,226 @@
+"""Walks, mixtures, projections and directions: against their definitions, on small models, and by the commands."""
+
+import io
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from PIL import Image
+
+import ganloom
+from ganloom import images, testing
+from ganloom.apps import directions, latent, project
+from ganloom.cli import main
+from ganloom.errors import BadInput
+from ganloom.gan import GAN
+
+
+def build(recipe: str = "stylegan2", **more: object) -> GAN:
+    fields = {"n_classes": 0, "z_dim": 12} | more
+    gan = testing.build(recipe, (1, 32, 32), **fields).eval().requires_grad_(False)
+    with torch.no_grad():
+        for layer in gan.G.modules():
+            if hasattr(layer, "strength"):
+                layer.strength.fill_(0.05)
+    return gan
+
+
+def test_slerp_keeps_to_the_circle() -> None:
+    a, b = torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 3.0]])
+    for t in (0.0, 0.25, 0.5, 1.0):
+        expected = 3 * torch.tensor([[math.cos(t * math.pi / 2), math.sin(t * math.pi / 2)]])
+        torch.testing.assert_close(latent.slerp(a, b, t), expected)
+    torch.testing.assert_close(latent.slerp(a, 2 * a, 0.5), 1.5 * a)
+
+
+@pytest.mark.parametrize("recipe", ["stylegan2", "stylegan", "dcgan"])
+def test_a_walk_passes_the_seeds_pictures(recipe: str) -> None:
+    gan = build(recipe)
+    x = latent.walked(gan, (3, 7, 9), 12)
+    for i, seed in enumerate((3, 7, 9)):
+        torch.testing.assert_close(x[4 * i], gan.generate(1, seed)[0], atol=1e-5, rtol=1e-4)
+    steps = (x - x.roll(-1, 0)).flatten(1).norm(dim=1)
+    far = (x[0] - x[4]).norm()
+    assert float(steps.max()) < float(far), "a step is as long as the way"
+
+
+def test_a_walk_in_w_is_straight_and_truncated() -> None:
+    gan = build()
+    with torch.no_grad():
+        gan.G.mapping.w_mean.normal_()
+    x = latent.walked(gan, (0, 1), 4, truncation=0.5)
+    ws = latent.styles(gan, (0, 1), truncation=0.5)
+    torch.testing.assert_close(x[1], latent.drawn(gan, ws.mean(0, keepdim=True))[0])
+    torch.testing.assert_close(x[0], gan.generate(1, 0, truncation=0.5)[0], atol=1e-5, rtol=1e-4)
+
+
+def test_mixing_takes_the_layers_it_says() -> None:
+    gan = build()
+    x = latent.mixed(gan, (0, 1), (5, 6, 7), "0-2")
+    assert x.shape == (12, 1, 32, 32) and (x[0] == -1).all()
+    ws = latent.styles(gan, (0, 1, 5, 6, 7))
+    both = ws[1:2].clone()
+    both[:, :3] = ws[3:4, :3]
+    torch.testing.assert_close(x[4 * 2 + 2], latent.drawn(gan, both)[0])
+    torch.testing.assert_close(latent.mixed(gan, (0,), (5,), "all")[3], latent.drawn(gan, ws[2:3])[0])
+    for text, said in (("9", "has the layers 0 to 7"), ("a", "such as"), ("3-", "such as"), ("", "such as")):
+        with pytest.raises(BadInput, match=said):
+            latent.mixed(gan, (0,), (5,), text)
+
+
+def test_sefa_finds_what_the_weights_amplify() -> None:
+    """Affine maps that look along two axes alone, the first oftener: SeFa returns these axes, in this order."""
+    gan = build()
+    for found in gan.G.affines():
+        for affine in found:
+            with torch.no_grad():
+                affine.weight.zero_()
+                affine.weight[0, 4] = -2.0
+                affine.weight[1:, 2] = torch.arange(1.0, len(affine.weight))
+    made = directions.find(gan, "sefa", 2)
+    expected = torch.zeros(2, 12)
+    expected[0, 2] = expected[1, 4] = 1.0
+    torch.testing.assert_close(made.vectors, expected)
+    assert len(gan.G.affines()) == gan.G.synthesis.n_layers and made.layers == tuple(range(8))
+
+
+@pytest.mark.parametrize("recipe", ["stylegan2", "stylegan"])
+def test_pca_is_that_of_w(recipe: str) -> None:
+    gan = build(recipe)
+    w = directions.many_w(gan)
+    made = directions.find(gan, "pca", 4, "1-3")
+    away = w - w.mean(0)
+    _, values, vectors = torch.linalg.svd(away, full_matrices=False)
+    torch.testing.assert_close(made.deviations, values[:4] / math.sqrt(len(w) - 1), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close((made.vectors @ vectors[:4].T).abs(), torch.eye(4), atol=2e-2, rtol=0)
+    ws = latent.styles(gan, (0,))
+    moved = made.edit(ws, 1, 2.0)
+    torch.testing.assert_close(moved[:, 1:4], ws[:, 1:4] + 2 * made.deviations[1] * made.vectors[1])
+    assert torch.equal(moved[:, 4:], ws[:, 4:]) and torch.equal(moved[:, :1], ws[:, :1])
+    with pytest.raises(BadInput, match="direction 4"):
+        made.edit(ws, 4, 1.0)
+
+
+@pytest.mark.parametrize("space", ["w", "w+"])
+def test_projection_finds_own_samples(space: str) -> None:
+    gan = build()
+    target = gan.generate(2, seed=40)
+    told = []
+    made = project.project(gan, target, space=space, steps=150, progress=lambda *said: told.append(said))
+    assert made.psnr > 25 and made.ws.shape == (2, 8, 12) and len(told) == 150 and told[-1][2] < told[10][2]
+    torch.testing.assert_close(latent.drawn(gan, made.ws), made.x)
+    same = (made.ws == made.ws[:, :1]).all()
+    assert bool(same) == (space == "w")
+    again = project.project(gan, target, space=space, steps=20)
+    assert torch.equal(again.ws, project.project(gan, target, space=space, steps=20).ws)
+
+
+def test_features_count_beside_the_pixels() -> None:
+    from ganloom.metrics import features
+
+    gan, net = build(), features.get("fashion")
+    target = gan.generate(1, seed=40)
+    x = target.clone().requires_grad_(True)
+    torch.testing.assert_close(project.perceived(net, target), net(target))
+    project.perceived(net, x).sum().backward()
+    assert float(x.grad.abs().sum()) > 0
+    made = project.project(gan, target, steps=40, net=net)
+    assert made.psnr > 15
+
+
+# ------------------------------------------------------------------------------------------------------- the commands
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run on labelled pictures."""
+    folder = tmp_path_factory.mktemp("latent")
+    pictures = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
+    np.savez(folder / "data.npz", images=pictures, labels=np.arange(60) % 3)
+    made = ganloom.train("stylegan2", folder / "data.npz", folder / "run", total_kimg=0.1, width=8, z_dim=8, batch_size=8,
+                         judge=0)  # fmt: skip
+    return made.path
+
+
+def call(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as left:
+        main(["latent", *map(str, argv)])
+    said = capsys.readouterr()
+    return int(left.value.code or 0), said.out, said.err
+
+
+def opened(path: Path) -> Image.Image:
+    """A picture or animation, its file closed."""
+    return Image.open(io.BytesIO(path.read_bytes()))
+
+
+def test_commands(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "walk", run, "--frames", 6, "--seeds", 1, 2, "--c", 2, "--out", tmp_path / "w.webp")
+    assert not code and "6 frames" in out and opened(tmp_path / "w.webp").n_frames == 6
+    code, out, _ = call(capsys, "walk", run, "--frames", 6, "--space", "z", "--json")
+    assert not code and json.loads(out) == {"out": str(run / "walk.gif"), "frames": 6}
+    gif = opened(run / "walk.gif")
+    assert gif.n_frames == 6 and gif.info["duration"] == 50 and gif.info["loop"] == 0 and gif.width >= 512
+    code, out, _ = call(capsys, "mix", run, "--rows", 0, "--columns", 4, 5, "--layers", "0,2")
+    assert not code and "next: ganloom latent directions" in out and opened(run / "mix.png").mode == "RGB"
+    for method in ("sefa", "pca"):
+        code, out, _ = call(capsys, "directions", run, "--method", method, "--n", 2, "--steps", 3, "--json")
+        vectors = safetensors.torch.load_file(run / f"{method}.safetensors")
+        assert not code and len(json.loads(out)["deviations"]) == 2 and vectors["vectors"].shape == (2, 8)
+    picture = tmp_path / "photo.png"
+    images.save_png(images.to_uint8(torch.rand(1, 3, 20, 24) * 2 - 1)[0], picture)
+    code, out, err = call(capsys, "project", run, picture, "--steps", 20)
+    assert not code and "PSNR" in out and err.count("step") == 10
+    assert {p.name for p in (run / "projected" / "photo").iterdir()} == {
+        "target.png", "projected.png", "both.png", "ws.safetensors",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("walk", "RUN", "--out", "x.mp4"), "must end in .gif or .webp"),
+        (("walk", "RUN", "--seeds", "1"), "at least two"),
+        (("walk", "RUN", "--frames", "2"), "fewer than"),
+        (("walk", "RUN", "--fps", "0"), "--fps"),
+        (("walk", "RUN", "--c", "7"), "0..2"),
+        (("mix", "RUN", "--layers", "99"), "has the layers"),
+        (("directions", "RUN", "--n", "99"), "--n must lie in"),
+        (("directions", "RUN", "--steps", "1"), "--steps"),
+        (("project", "RUN", "nowhere.png"), "no file nowhere.png"),
+        (("project", "RUN", "bad.png"), "cannot be read as a picture"),
+        (("dance", "RUN"), 'unknown command "latent dance"'),
+        (("walk", "nowhere"), "no run at"),
+    ],
+)
+def test_faults_are_one_line(
+    argv: tuple[str, ...], said: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    extra = (
+        ()
+        if "--out" in argv or argv[0] in ("dance", "project")
+        else ("--out", "x.gif" if argv[0] == "walk" else "x.png")
+    )
+    code, out, err = call(capsys, *(run if word == "RUN" else word for word in argv), *extra)
+    assert code == 2 and not out and err.count("\n") == 1 and said in err, err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.png"]
+
+
+def test_nothing_is_overwritten_and_a_model_without_styles_says_so(tmp_path: Path) -> None:
+    gan = build("dcgan")
+    latent.walk(gan, tmp_path / "w.gif", frames=5)
+    with pytest.raises(BadInput, match="there already"):
+        latent.walk(gan, tmp_path / "w.gif", frames=5)
+    for act in (lambda: latent.mixed(gan, (0,), (1,), "0"), lambda: directions.find(gan),
+                lambda: project.project(gan, torch.zeros(1, 1, 32, 32)), lambda: latent.walked(gan, (0, 1), 4, "w")):  # fmt: skip
+        with pytest.raises(BadInput, match="has no styles"):
+            act()
+    with pytest.raises(BadInput, match="has shape"):
+        project.project(build(), torch.zeros(1, 3, 32, 32))

@@ -1,0 +1,94 @@
+"""R3GAN: sizes of the published networks, the start, the loss written out, and what follows the clock."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import ganloom
+from ganloom import testing
+from ganloom.errors import BadInput
+from ganloom.networks import r3gan as networks
+from ganloom.recipes import r3gan
+from ganloom.trainer import TrainConfig, Trainer
+
+
+def build(**changes: object) -> r3gan.R3GAN:
+    torch.manual_seed(0)
+    fields = {"shape": (1, 16, 16), "z_dim": 6, "width": 8, "batch_size": 8} | changes
+    return r3gan.R3GAN(r3gan.Config(**fields))
+
+
+def test_parameters_of_the_published_networks() -> None:
+    """The authors' networks have these counts (their code at 19a7ddf, CIFAR-10 with labels and FFHQ-256)."""
+    with torch.device("meta"):
+        cifar = r3gan.R3GAN(r3gan.Config(n_classes=10))
+        ffhq = r3gan.R3GAN(r3gan.Config(shape=(3, 256, 256)))
+    count = lambda net: sum(p.numel() for p in net.parameters())
+    assert (count(cifar.G), count(cifar.D)) == (COUNTS["cifar-G"], COUNTS["cifar-D"])
+    assert (count(ffhq.G), count(ffhq.D)) == (COUNTS["ffhq-G"], COUNTS["ffhq-D"])
+
+
+COUNTS = {"cifar-G": 20_781_952, "cifar-D": 21_280_512, "ffhq-G": 23_057_952, "ffhq-D": 23_009_568}
+
+
+def test_blocks_start_as_nothing_and_keep_the_scale() -> None:
+    torch.manual_seed(0)
+    x, block = torch.randn(2, 32, 8, 8), networks.Block(32, 16, 8)
+    assert torch.equal(block(x), x) and block.branch[2].groups == 4
+    inner = block.branch[:2](x)
+    assert float(inner.detach().square().mean().sqrt()) == pytest.approx(8**-0.25, rel=0.1)
+
+
+def test_the_losses_written_out() -> None:
+    gan = build(n_classes=3, gamma=0.5)
+    gan.kimg = 0.0
+    batch = ganloom.Batch(torch.randn(4, 1, 16, 16), torch.tensor([0, 1, 2, 1]))
+    torch.manual_seed(1)
+    terms = gan.d_loss(batch)
+    torch.manual_seed(1)
+    z = gan.z(4)
+    fake = gan.G(z, batch.c).detach().requires_grad_(True)
+    real = batch.x.clone().requires_grad_(True)
+    a, b = gan.D(real, batch.c), gan.D(fake, batch.c)
+    slopes = [torch.autograd.grad(v.sum(), x, retain_graph=True)[0].square().sum((1, 2, 3)).mean() for v, x in
+              ((a, real), (b, fake))]  # fmt: skip
+    torch.testing.assert_close(terms["adv"], F.softplus(b - a).mean())
+    torch.testing.assert_close(terms["r1"], 0.25 * slopes[0])
+    torch.testing.assert_close(terms["r2"], 0.25 * slopes[1])
+    torch.manual_seed(1)
+    torch.testing.assert_close(gan.g_loss(batch)["adv"], F.softplus(a - b).mean())
+
+
+def test_what_follows_the_clock() -> None:
+    gan = build(gamma=0.05, decay_kimg=0.1, ema_kimg=2.0)
+    run = Trainer(gan, testing.make_data(), TrainConfig())
+    optimizer = next(iter(run.optimizers.values()))
+    seen = []
+    for _ in range(16):
+        seen.append((gan.kimg, gan.gamma, gan.average_kimg()))
+        run.train_step()
+        group = optimizer.param_groups[0]
+        seen[-1] += (group["lr"], group["betas"])
+    assert seen[0] == (
+        0.0,
+        pytest.approx(0.05),
+        0.0,
+        pytest.approx(2e-4, rel=0.05),
+        (0.0, pytest.approx(0.9, abs=0.005)),
+    )
+    assert seen[-1] == (0.12, pytest.approx(0.005), 2.0, pytest.approx(5e-5), (0.0, pytest.approx(0.99)))
+    middle = next(row for row in seen if row[0] == 0.048)
+    assert 0.0275 < middle[1] < 0.03 and 0.9 < middle[2] < 1.0 and 0.945 < middle[4][1] < 0.955
+    gan.kimg = float("inf")
+    assert gan.gamma == pytest.approx(0.005)
+
+
+def test_gamma_by_size() -> None:
+    assert [r3gan.gamma_of(s * s) for s in (32, 64, 256)] == pytest.approx([0.05, 2.0, 150.0])
+    assert 2 < r3gan.gamma_of(128 * 128) < 150 and build(gamma=3.0).gammas == (3.0, 0.3)
+
+
+@pytest.mark.parametrize("wrong", [{"gamma": -1.0}, {"blocks": 0}, {"decay_kimg": 0.0}, {"lr": 0.0}])
+def test_bad_fields_are_one_line(wrong: dict[str, float]) -> None:
+    with pytest.raises(BadInput, match="--" + next(iter(wrong)).replace("_", "-")):
+        r3gan.Config(**wrong)

@@ -1,0 +1,291 @@
+"""Translators: networks of any size, pools, what ``translate`` promises, and runs on pairs and on two domains."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import ganloom
+from ganloom import testing
+from ganloom.apps import png16
+from ganloom.apps.generate import write_samples
+from ganloom.cli import main
+from ganloom.errors import BadInput
+from ganloom.networks.translate import InstanceNorm, PatchGAN, ResNet, patch_layers, reflect_to, through
+from ganloom.networks.unet import UNet
+from ganloom.pool import Pool
+from ganloom.recipes import cyclegan, pix2pix
+
+TRANSLATORS = [name for name, module in ganloom.RECIPES.items() if module.MODEL.conditions_on == "pictures"]
+
+
+def count(net: nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters())
+
+
+def test_sizes_of_the_papers_networks() -> None:
+    """Parameters as the authors' programs print them: 54.4 M, 41.8 M (U-Nets), 11.38 M, 7.84 M, 2.77 M (D on 6 channels)."""
+    assert count(UNet(3, 3, 8, 64)) == 54_413_955 and count(UNet(3, 3, 7, 64)) == 41_828_995
+    assert round(count(ResNet(3, 3, 9, 64)) / 1e6, 2) == 11.38 and round(count(ResNet(3, 3, 6, 64)) / 1e6, 2) == 7.84
+    assert round(count(PatchGAN(6)) / 1e6, 2) == 2.77
+
+
+def test_a_patch_is_70_pixels() -> None:
+    net = PatchGAN(1, 4, norm="none").eval()
+    x = torch.zeros(1, 1, 140, 140, requires_grad=True)
+    logits = net(x)
+    nn.init.ones_(net.body[0].weight)
+    logits = net(x)
+    logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2].backward()
+    rows = x.grad[0, 0].abs().sum(1).nonzero()
+    assert int(rows.max() - rows.min()) + 1 == 70
+    assert PatchGAN(3, 4, 0)(torch.zeros(2, 3, 9, 7)).shape == (2, 1, 9, 7)
+    assert patch_layers(256, 256) == 3 and patch_layers(16, 40) == 2 and patch_layers(4, 4) == 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 70), (33, 64), (100, 31)])
+@pytest.mark.parametrize(
+    "net", [UNet(3, 2, 5, 4, norm="instance"), ResNet(3, 2, 1, 4), ResNet(3, 2, 1, 4, antialias=True)]
+)
+def test_any_size_comes_back(net: nn.Module, size: tuple[int, int]) -> None:
+    y = through(net, torch.rand(2, 3, *size))
+    assert y.shape == (2, 2, *size) and bool(y.isfinite().all())
+
+
+def test_reflection_is_torchs_and_goes_on_beyond_it() -> None:
+    x = torch.rand(1, 2, 6, 7)
+    assert torch.equal(reflect_to(x, 10, 13), torch.nn.functional.pad(x, (3, 3, 2, 2), "reflect"))
+    assert reflect_to(x, 64, 64).shape == (1, 2, 64, 64)
+    assert torch.equal(reflect_to(x, 6, 7), x)
+
+
+def test_instance_norm_is_torchs() -> None:
+    x = torch.randn(2, 3, 8, 9) * 3 + 1
+    assert torch.allclose(InstanceNorm()(x), nn.InstanceNorm2d(3)(x), atol=1e-6)
+
+
+def test_the_pool_fills_then_exchanges() -> None:
+    pool = Pool(4, (1, 1, 1))
+    fakes = torch.arange(1.0, 9.0).view(8, 1, 1, 1)
+    assert torch.equal(pool.mix(fakes[:4], torch.ones(4, 2)), fakes[:4]) and int(pool.count) == 4
+    shown = pool.mix(fakes[4:6], torch.tensor([[0.9, 0.3], [0.2, 0.0]]))
+    assert shown.flatten().tolist() == [2.0, 6.0], "one goes in for the second, the other is shown as it is"
+    assert sorted(pool.bits.view(torch.float32).flatten().tolist()) == [1.0, 3.0, 4.0, 5.0]
+    pool.push(fakes[:3])
+    pool.push(fakes[3:4])
+    assert torch.equal(pool.pull(4), fakes[:4]) and pool.pull(1) is None
+    assert torch.equal(Pool(0, (1, 1, 1)).mix(fakes, torch.ones(8, 2)), fakes)
+
+
+def test_d_sees_the_fakes_that_g_made_in_this_step() -> None:
+    run = testing.trainer("cyclegan")
+    gan, seen = run.gan, []
+    handle = gan.D["b"].register_forward_pre_hook(lambda m, args: seen.append(args[0].detach().clone()))
+    run.train_step()
+    handle.remove()
+    in_g, real, in_d = seen
+    assert torch.equal(in_g[:6], in_d[:6]) and not torch.equal(real, in_d), (
+        "the pool is filling, so D's fakes are G's own"
+    )
+    assert not gan.pool_b._waiting and int(gan.pool_b.count) == 6
+
+
+def test_cyclegan_losses_by_hand() -> None:
+    gan = testing.build("cyclegan", (3, 16, 16), identity=0.5)
+    gan.direct = gan.back = lambda x: x * 0.5
+    batch = ganloom.Batch(torch.full((2, 3, 16, 16), 0.8), y=torch.full((2, 3, 16, 16), -0.4))
+    terms = gan.g_loss(batch)
+    assert float(terms["cycle"]) == pytest.approx(10 * 0.75 * 1.2, rel=1e-5)
+    assert float(terms["identity"]) == pytest.approx(5 * 0.5 * 1.2, rel=1e-5)
+
+
+def test_pix2pix_losses_by_hand() -> None:
+    gan = testing.build("pix2pix", (1, 16, 16))
+    gan.direct = lambda x: x * 0 + 0.25
+    gan.D.forward = lambda x, c: torch.zeros(4, 1, 2, 2)
+    batch = ganloom.Batch(torch.zeros(4, 1, 16, 16), c=torch.ones(4, 1, 16, 16))
+    assert float(gan.d_loss(batch)["adv"]) == pytest.approx(np.log(2)), "2 ln 2, halved"
+    terms = gan.g_loss(batch)
+    assert float(terms["adv"]) == pytest.approx(np.log(2)) and float(terms["l1"]) == pytest.approx(25)
+
+
+def test_jitter_cuts_pairs_at_one_place() -> None:
+    gan = testing.build("pix2pix", (1, 16, 16), jitter=1.5)
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (8, 16, 16, 1), dtype=np.uint8)
+    data = ganloom.data.open((x, x), inputs="pairs")
+    batch = gan.draw(data, ganloom.randomness.Rng(0))
+    assert batch.x.shape == (8, 1, 16, 16) and torch.equal(batch.x, batch.c) and float(batch.x.abs().max()) <= 1
+    gan = testing.build("cyclegan", (1, 16, 16), jitter=1.5)
+    other = gan.draw(data, ganloom.randomness.Rng(0))
+    assert not torch.equal(other.x, other.y)
+
+
+@pytest.mark.parametrize("name", TRANSLATORS)
+def test_translate_is_deterministic_and_pure(name: str) -> None:
+    run = testing.trainer(name, (3, 16, 16))
+    run.train_step()
+    gan, x = run.gan, torch.rand(2, 3, 21, 34) * 2 - 1
+    before = {k: v.clone() for k, v in gan.state_dict().items()}
+    modes = [m.training for m in gan.modules()]
+    y = gan.translate(x)
+    torch.rand(3)
+    assert y.shape == x.shape and y.dtype == torch.float32 and torch.equal(y, gan.translate(x))
+    assert torch.allclose(gan.translate(x[:1]), y[:1], atol=1e-5), "a picture does not depend on its neighbours"
+    assert torch.equal(gan.generate(c=x[:, :, :16, :16]), gan.translate(x[:, :, :16, :16]))
+    gan.translate(x, stochastic=True)
+    assert modes == [m.training for m in gan.modules()]
+    assert all(torch.equal(v, before[k]) for k, v in gan.state_dict().items())
+    with pytest.raises(BadInput, match=r"pictures \(N, 3, H, W\)"):
+        gan.translate(x[:, :1])
+    with pytest.raises(BadInput, match="give them as c="):
+        gan.generate(2)
+
+
+def test_pix2pix_as_the_paper_draws_it() -> None:
+    gan = testing.build("pix2pix", (3, 64, 64)).eval()
+    x = torch.rand(1, 3, 64, 64) * 2 - 1
+    a, b = gan.translate(x, stochastic=True, seed=1), gan.translate(x, stochastic=True, seed=2)
+    assert not torch.equal(a, b) and torch.equal(a, gan.translate(x, stochastic=True, seed=1))
+    off = gan.translate(x)
+    assert not torch.equal(a, off) and torch.equal(off, gan.translate(x, seed=5))
+
+
+def test_runs_on_pairs_and_on_domains(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(0, 256, (24, 16, 16, c), dtype=np.uint8) for c in (1, 3))
+    run = ganloom.train("pix2pix", (a, b), tmp_path / "p", total_kimg=0.04, width=4, d_width=4, batch_size=4, judge=8)
+    gan = run.load()
+    assert gan.cfg.in_channels == 1 and gan.cfg.shape == (3, 16, 16)
+    assert (tmp_path / "p" / "samples" / "reals.png").exists()
+    assert ganloom.resume(tmp_path / "p", total_kimg=0.06).load().translate(torch.zeros(1, 1, 30, 20)).shape == (
+        1,
+        3,
+        30,
+        20,
+    )
+    written = write_samples(tmp_path / "p", n=3, out=tmp_path / "made")
+    assert len(written.files) == 3 and written.grid.exists()
+    assert "translate" in (tmp_path / "p" / "model" / "README.md").read_text()
+    with pytest.raises(BadInput, match="translate .* IN OUT"):
+        write_samples(tmp_path / "p" / "model")
+    with pytest.raises(BadInput, match="learns from pairs"):
+        ganloom.train("pix2pix", "unpaired-fashion", tmp_path / "q")
+    with pytest.raises(BadInput, match="has no inputs"):
+        ganloom.train("cyclegan", "fashion-10k", tmp_path / "q")
+    small = {"width": 4, "d_width": 4, "blocks": 1, "batch_size": 4, "total_kimg": 0.02, "judge": 0}
+    run = ganloom.train("cyclegan", "unpaired-fashion", tmp_path / "c", **small)
+    assert run.load().translate(torch.zeros(1, 3, 28, 28), reverse=True).shape == (1, 3, 28, 28)
+
+
+def test_faults_of_config() -> None:
+    for make, text in (
+        (lambda: cyclegan.Config(in_channels=1), "--identity 0"), (lambda: cyclegan.Config(norm="layer"), "--norm"),
+        (lambda: pix2pix.Config(jitter=0.5), "--jitter"), (lambda: pix2pix.Config(layers=9), "--layers"),
+    ):  # fmt: skip
+        with pytest.raises(BadInput, match=text):
+            make()
+
+
+# ------------------------------------------------------------------------------------------------ tiles and the command
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_tiles_give_what_the_whole_gives(norm: str) -> None:
+    gan = testing.build("cyclegan", (3, 32, 32), norm=norm).eval()
+    x = torch.rand(1, 3, 331, 207) * 2 - 1
+    x[..., :100] *= 0.2  # statistics that no tile has by itself
+    whole = gan.translate(x)
+    parts = gan.translate(x, memory=24 * 8 * 200 * 200 / 2**20)
+    assert parts.shape == whole.shape and float((parts - whole).abs().max()) < 1e-4
+    assert gan.G["ab"].body[2].gather is None if norm == "instance" else True
+
+
+def test_a_fault_in_a_tile_is_raised() -> None:
+    gan = testing.build("cyclegan", (3, 32, 32)).eval()
+    calls = []
+
+    def broken(x: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        if len(calls) == 2:
+            raise RuntimeError("no")
+        return through(gan.G["ab"], x)
+
+    gan.direct = broken
+    with pytest.raises(RuntimeError, match="no"):
+        gan.translate(torch.rand(1, 3, 331, 207), memory=0.5)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_png_of_16_bits(tmp_path: Path, channels: int) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 65536, (9, 13, channels), dtype=np.uint16)
+    png16.write16(pixels, tmp_path / "x.png")
+    assert np.array_equal(png16.read16((tmp_path / "x.png").read_bytes()), pixels)
+    with Image.open(tmp_path / "x.png") as picture:
+        assert picture.size == (13, 9) and (channels != 1 or np.array_equal(np.asarray(picture), pixels[..., 0]))
+    coded = rng.integers(0, 256, (9, 13, 6), dtype=np.uint8)
+    kinds = np.array([0, 1, 2, 3, 4, 4, 3, 2, 1], np.uint8)
+    plain = np.zeros((10, 14, 6), int)
+    for y in range(9):
+        for x in range(13):
+            a, b, c = plain[y + 1, x], plain[y, x + 1], plain[y, x]
+            p = a + b - c
+            near = [min((abs(p[i] - v), k, v) for k, v in enumerate((a[i], b[i], c[i])))[2] for i in range(6)]
+            guess = [np.zeros(6, int), a, b, (a + b) // 2, np.array(near)][kinds[y]]
+            plain[y + 1, x + 1] = (coded[y, x] + guess) % 256
+    assert np.array_equal(png16._unfiltered(kinds, coded), plain[1:, 1:])
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = {"width": 4, "d_width": 4, "blocks": 1, "batch_size": 4, "total_kimg": 0.02, "judge": 0}
+    run = ganloom.train("cyclegan", "unpaired-fashion", tmp_path / "c", **small)
+    rng = np.random.default_rng(0)
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    deep = rng.integers(0, 65536, (33, 50, 4), dtype=np.uint16)
+    png16.write16(deep, tmp_path / "in" / "deep" / "a.png")
+    Image.fromarray(rng.integers(0, 256, (20, 41), dtype=np.uint8)).save(tmp_path / "in" / "grey.jpg")
+    (tmp_path / "in" / "broken.png").write_bytes(b"no")
+
+    def call(*args: str) -> int:
+        with pytest.raises(SystemExit) as stopped:
+            main(["translate", *args])
+        return int(stopped.value.code or 0)
+
+    assert call(str(run.path), str(tmp_path / "in"), str(tmp_path / "out"), "--compare", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["files"]) == 2 and told["bad"][0][0].endswith("broken.png") and Path(told["sheet"]).exists()
+    made = png16.read16((tmp_path / "out" / "deep" / "a.png").read_bytes())
+    assert made is not None and made.shape == deep.shape and np.array_equal(made[..., 3], deep[..., 3])
+    x = torch.from_numpy(deep[..., :3].astype(np.float32) / 65535 * 2 - 1).permute(2, 0, 1)[None]
+    y = (run.load().translate(x)[0].permute(1, 2, 0) + 1) * 32767.5
+    assert np.abs(made[..., :3] - y.numpy()).max() < 2
+    with Image.open(tmp_path / "out" / "grey.png") as picture:
+        assert picture.size == (41, 20) and picture.mode == "RGB"
+    assert call(str(run.path), str(tmp_path / "in" / "grey.jpg"), str(tmp_path / "one.png"), "--reverse") == 0
+    for args, said in {
+        (str(run.path), str(tmp_path / "in"), str(tmp_path / "out")): "not an empty folder",
+        (str(run.path), str(tmp_path / "none"), str(tmp_path / "b")): "no picture or folder",
+        (str(run.path), str(tmp_path / "in" / "broken.png"), str(tmp_path / "b.png")): "not a picture",
+    }.items():
+        capsys.readouterr()
+        assert call(*args) == 2 and said in capsys.readouterr().err
+
+
+@torch.no_grad()
+def test_cut_contrast_knows_the_place() -> None:
+    torch.manual_seed(0)
+    gan = testing.build("cut", (3, 32, 32), patches=16)
+    x = torch.rand(2, 3, 32, 32) * 2 - 1
+    same, other = float(gan.contrast(x, x, None)), float(gan.contrast(x, x.roll(11, 3), None))
+    assert same < other, "a place is more like itself than like its neighbours"
+    flips = torch.ones(2, 1, 1, 1, dtype=torch.bool)
+    left, back = float(gan.contrast(x, x.flip(3), None)), float(gan.contrast(x, x.flip(3), flips))
+    assert back < left, "mirrored back, the places are nearly the same again (strides of 2 have a side)"
+    fast = testing.build("cut", (3, 32, 32), fast=True, nce=10.0)
+    assert set(fast.g_loss(ganloom.Batch(x, y=x))) == {"adv", "nce"}
+    assert set(gan.g_loss(ganloom.Batch(x, y=x))) == {"adv", "nce", "nce_same"}

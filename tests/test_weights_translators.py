@@ -1,0 +1,86 @@
+"""Generators of pytorch-CycleGAN-and-pix2pix and of CUT, read, give what those projects' own code gives.
+
+``figures/translators.npz`` was computed once by CUT's fork (b3ac297; its networks without anti-aliasing are the other
+project's), in eval mode, torch 2.13 on a CPU: narrow networks with the weights of ``made_weights.made`` for their own names
+and shapes. "old" is InstanceNorm with statistics in the file, run as the project runs it now: without them.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from made_weights import inputs, made
+
+import ganloom
+from ganloom import weights
+from ganloom.cli import main
+from ganloom.errors import BadInput
+
+FIGURES = np.load(Path(__file__).parent / "figures" / "translators.npz")
+CASES = sorted({name.split("/")[0] for name in FIGURES.files})
+SIZES = {"unet_256": 256, "unet_128": 128, "unet_128-instance": 256}
+
+
+def state_of(case: str) -> dict[str, torch.Tensor]:
+    shapes = json.loads(FIGURES[f"{case}/shapes"].tobytes())
+    return made({name: tuple(shape) for name, shape in shapes.items()})
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("case", CASES)
+def test_outputs_are_those_of_the_reference_code(case: str, prefix: str, tmp_path: Path) -> None:
+    path = tmp_path / "latest_net_G.pth"
+    torch.save({prefix + name: t for name, t in state_of(case).items()}, path)
+    gan, size = weights.read(path), SIZES.get(case, 32)
+    cfg = gan.cfg
+    assert cfg.norm == ("batch" if "batch" in case or case in ("unet_256", "unet_128") else "instance")
+    assert cfg.net == ("unet" if "unet" in case else "resnet") and cfg.antialias == case.startswith("cut")
+    if cfg.net == "resnet":
+        assert cfg.blocks == int(case.split("resnet_")[1][0]) and cfg.dropout == ("dropout" in case) and cfg.width == 8
+    else:
+        assert cfg.levels == (8 if case == "unet_256" else 7) and cfg.width == 4
+    y = gan.translate(inputs(2, 3, size, size).tanh()).flatten()
+    found = y[:: max(len(y) // 600, 1)][:600].numpy()
+    np.testing.assert_allclose(found, FIGURES[f"{case}/eval"], atol=1e-5, rtol=0)
+
+
+def test_a_pair_becomes_cyclegan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = state_of("resnet_6blocks-dropout")
+    torch.save(state, tmp_path / "latest_net_G_A.pth")
+    torch.save({name: -t for name, t in state.items()}, tmp_path / "latest_net_G_B.pth")
+    with pytest.raises(SystemExit) as stopped:
+        main(["import", str(tmp_path / "latest_net_G_A.pth"), "--out", str(tmp_path / "out")])
+    said = capsys.readouterr().out
+    assert not stopped.value.code and said.startswith("cyclegan of 3x256x256") and "ganloom translate" in said
+    gan, single = ganloom.load(tmp_path / "out"), weights.read(tmp_path / "latest_net_G_B.pth")
+    x = inputs(1, 3, 24, 40).tanh()
+    assert torch.equal(gan.translate(x, reverse=True), single.translate(x))
+    assert not torch.equal(gan.translate(x), single.translate(x)) and single.cfg.net == "resnet"
+    torch.save(state_of("resnet_9blocks"), tmp_path / "latest_net_G_B.pth")
+    with pytest.raises(BadInput, match="blocks is 9 there and 6 here"):
+        weights.read(tmp_path / "latest_net_G_A.pth")
+
+
+def test_faults_are_one_line(tmp_path: Path) -> None:
+    state = state_of("resnet_9blocks")
+    for change, said in {
+        "less": "has no model.4.weight|not such a network|is not whole",
+        "more": "has parts that ganloom's has not: extra.weight",
+        "critic": "discriminator",
+        "other": "does not know",
+    }.items():
+        kept = dict(state)
+        if change == "less":
+            kept = {k: v for k, v in kept.items() if ".conv_block." not in k}
+        elif change == "more":
+            kept["extra.weight"] = torch.zeros(3)
+        elif change == "critic":
+            kept = {"model.0.weight": torch.zeros(8, 6, 4, 4), "model.0.bias": torch.zeros(8)}
+        else:
+            kept = {"conv.weight": torch.zeros(8, 6, 4, 4)}
+        torch.save(kept, tmp_path / "x.pth")
+        with pytest.raises(BadInput, match=said) as caught:
+            weights.read(tmp_path / "x.pth")
+        assert "\n" not in str(caught.value)
