@@ -456,9 +456,9 @@ def meets(found: modes.Row, kl: float, quality: float = 0.0) -> None:
 
 @pytest.mark.slow
 def test_ring_of_eight() -> None:
-    """Ten of ten seeds, seeds that nothing was tuned on. 98 % good samples were wanted: 96 to 98 % are what it gives."""
+    """Ten of ten seeds, seeds that nothing was tuned on. 98 % good samples were wanted: 97 to 98 % are what it gives."""
     (found,) = modes.measure("ring", ["recommended"], seeds=10, seed=100)
-    meets(found, 0.01, 0.95)
+    meets(found, 0.01, 0.97)
 
 
 @pytest.mark.slow
