@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import ganloom
-from ganloom import checkpoint, metrics, probing, recipes, testing, watching
+from ganloom import asking, checkpoint, metrics, probing, recipes, testing, watching
 from ganloom import data as datasets
 from ganloom import run as runs
 from ganloom.bench import faults
@@ -23,7 +23,7 @@ from ganloom.doctor import GREEN, RED, YELLOW, Facts, Finding, command, examine,
 from ganloom.doctor import statistics as st
 from ganloom.errors import BadInput
 from ganloom.folder import Folder
-from ganloom.gan import SGD, Adam, RMSprop
+from ganloom.gan import GAN, SGD, Adam, Batch, Phase, RMSprop
 from ganloom.guard import NonFinite
 from ganloom.healing import heal
 from ganloom.observers import Console, Observer
@@ -419,6 +419,84 @@ def test_the_cost_stays_within_its_share() -> None:
 def test_too_few_pictures_are_not_probed(tmp_path: Path) -> None:
     run = train("gan", tmp_path / "a", data=X[:20], labels=Y[:20], total_kimg=0.3)
     assert all("doctor/diversity" not in row for row in rows_of(run.path)) and rows_of(run.path)[-1]["light"] == GREEN
+
+
+# -------------------------------------------------------------------------------------------- looks that are not allowed
+
+
+@dataclasses.dataclass(frozen=True)
+class StubbornConfig:
+    shape: tuple[int, ...] = (1, 16, 16)
+    batch_size: int = 8
+    g_opt: Adam = Adam(1e-3)
+    d_opt: Adam = Adam(1e-3)
+
+
+class Stubborn(GAN):
+    """Its latents are pairs and its D must be told a number: it trains, and answers none of the doctor's questions."""
+
+    def __init__(self, cfg: StubbornConfig) -> None:
+        super().__init__(cfg)
+        self.G, self.D = torch.nn.Linear(4, 256), torch.nn.Bilinear(256, 1, 1)
+
+    def z(self, n: int) -> Any:
+        return self.randn(n, 2), self.randn(n, 2)
+
+    def sample(self, z: Any, c: Any = None) -> torch.Tensor:
+        return self.G(torch.cat(z, 1)).tanh().view(-1, 1, 16, 16)
+
+    def judged(self, x: torch.Tensor) -> torch.Tensor:
+        return self.D(x.flatten(1), torch.ones(len(x), 1))
+
+    def d_loss(self, batch: Batch) -> dict[str, torch.Tensor]:
+        fake = self.sample(self.z(len(batch.x))).detach()
+        return {"adv": (self.judged(batch.x) - 1).square().mean() + self.judged(fake).square().mean()}
+
+    def g_loss(self, batch: Batch) -> dict[str, torch.Tensor]:
+        return {"adv": (self.judged(self.sample(self.z(len(batch.x)))) - 1).square().mean()}
+
+    def phases(self) -> list[Phase]:
+        return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
+
+
+def test_looks_that_a_model_refuses_are_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gan = Stubborn(StubbornConfig())
+    run = ganloom.train(gan, X, tmp_path / "a", console=Observer(), total_kimg=0.5, **QUICK)
+    told = events_of(run.path, "left out")
+    assert len(told) == 1 and set(told[0]["looks"]) == {"z()", "samples", "D's logits"}
+    assert "z(): it answers with tuple" in told[0]["text"] and "TypeError" in told[0]["looks"]["D's logits"]
+    looked = [row for row in rows_of(run.path) if "doctor/D_weights" in row]
+    assert len(looked) >= 3 and not any("doctor/D_real" in row or "doctor/z_sd" in row for row in looked)
+    assert not [e for e in events_of(run.path, "warning") if "Doctor" in e["text"]]  # the other looks go on
+    ganloom.resume(run.path, total_kimg=0.8, gan=Stubborn(StubbornConfig()), console=Observer())
+    assert len(events_of(run.path, "left out")) == 1
+    code, out, _ = called("doctor", str(run.path), capsys=capsys)
+    assert code == 0 and "not looked at: D's logits (TypeError" in out
+
+
+def test_what_is_no_refusal_goes_on_its_way() -> None:
+    def full() -> None:
+        raise torch.OutOfMemoryError("no memory")
+
+    refused = asking.Refused()
+    assert refused.unless("a", lambda: {}["b"]) is None and refused.unless("a", lambda: 1) == 1  # type: ignore[index]
+    assert refused == {"a": "KeyError: 'b'"}
+    with pytest.raises(torch.OutOfMemoryError):
+        refused.unless("c", full)
+    assert "c" not in refused
+
+
+def test_a_batch_of_one_costs_no_look(tmp_path: Path) -> None:
+    """98 pictures are judged in halves of 49, six batches of 8 and a rest of 1, of which BatchNorm has no statistics."""
+    run = train("gan", tmp_path / "a", data=X[:98], labels=Y[:98], total_kimg=0.2)
+    assert any("doctor/D_real" in row for row in rows_of(run.path)) and not events_of(run.path, "left out")
+
+
+def test_pictures_from_pictures_are_looked_at(tmp_path: Path) -> None:
+    cfg = {"width": 4, "d_width": 4, "batch_size": 4} | QUICK
+    run = ganloom.train("pix2pix", (X, 255 - X), tmp_path / "a", console=Observer(), total_kimg=0.3, **cfg)
+    assert any("doctor/diversity" in row for row in rows_of(run.path)) and not events_of(run.path, "warning")
+    assert set(events_of(run.path, "left out")[0]["looks"]) == {"D's logits"}
 
 
 # --------------------------------------------------------------------------------------------- held out, heal and plateau
