@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "asking": {"compose", "doctor"}, "facts": BASE | {"asking", "compose", "doctor", "gan", "optim"},
     "probing": BASE | {"asking", "doctor", "metrics", "optim"},
     "watching": BASE | {"checkpoint", "doctor", "facts", "observers", "probing", "report"},
-    "healing": {"checkpoint", "doctor", "errors", "folder", "watching"},
+    "healing": BASE | {"asking", "checkpoint", "compose", "doctor", "folder", "gan", "stabilisers", "watching"},
     "folder": {"errors", "checkpoint", "__init__"},
     "session": {"errors", "checkpoint", "folder", "guard", "trainer"},
 }  # fmt: skip
