@@ -228,6 +228,7 @@ def test_facts_that_are_faults() -> None:
     few = dataclasses.replace(FACTS, size=300)
     assert examine(made(), few)[0].name == "D memorises"
     assert examine(made(), dataclasses.replace(few, augmented=True)) == []
+    assert examine(made(), dataclasses.replace(few, lr={"G": 1e-3})) == []  # no D that could
 
 
 def test_d_too_strong_says_the_equilibrium() -> None:

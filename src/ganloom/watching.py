@@ -13,6 +13,7 @@ from typing import Any
 
 from ganloom import checkpoint, probing
 from ganloom.doctor import RED, Facts, Finding, examine, light, sentence
+from ganloom.doctor.finding import LIGHTS
 from ganloom.doctor.symptoms import LOOK
 from ganloom.facts import facts_of as facts_of
 from ganloom.facts import nets_trained
@@ -224,6 +225,14 @@ def read_rows(run: Path) -> list[Row]:
         if isinstance(row, dict) and isinstance(row.get("nimg"), int) and not row.get("partial"):
             rows.append(row)
     return rows
+
+
+def worst_of(run: Path) -> str:
+    """The worst finding at a run's end, such as "red: mode collapse"; empty where nothing was found, or nobody looked."""
+    path = run / FILE
+    found = json.loads(path.read_text(encoding="utf-8")).get("findings", []) if path.exists() else []
+    first = max(found, key=lambda f: LIGHTS.index(f["severity"]), default=None)  # of equal ones the first: the cause
+    return "" if first is None else f"{first['severity']}: {first['name']}"
 
 
 def summary(findings: list[Finding], kimg: float) -> str:
