@@ -370,6 +370,28 @@ def test_faults_in_tiny_runs(recipe: str, name: str, tmp_path: Path) -> None:
     assert kept["findings"][0]["name"] in page
 
 
+@pytest.mark.slow
+def test_a_d_that_learns_by_heart_is_named(tmp_path: Path) -> None:
+    """64 pictures and 64 that are held out: D learns the first. 3,600, and as long a training: it does not."""
+    data = datasets.open("fashion-10k", shape=(1, 16, 16))
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+    nets: dict[str, Any] = {"g_widths": (128,), "d_widths": (256, 256), "g_opt": Adam(1e-3), "d_opt": Adam(5e-4)}
+    options = (
+        QUICK | nets | {"batch_size": 16, "kimg_per_tick": 2.0, "kimg_per_checkpoint": 8.0, "precision": "float32"}
+    )
+    told = {}
+    for name, n, held in (("few", 128, 0.5), ("many", 4000, 0.1)):
+        rows = ((data.get(order[:n]) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+        run = ganloom.train("gan", rows, tmp_path / name, held_out=held, total_kimg=12.0, console=Observer(), **options)
+        told[name] = [e for e in events_of(run.path, "finding") if e["name"] == "D memorises"]
+        shares = [row["doctor/memorised"] for row in run.metrics if "doctor/memorised" in row]
+        assert len(shares) >= 3 and (max(shares) > 0.5) == (name == "few"), shares
+    red = [e for e in told["few"] if e["severity"] == RED]
+    assert red and "held-out pictures lie" in red[0]["text"] and red[0]["figures"]["memorised"] > 0.5
+    assert red[0]["change"] == {"diff_augment": ["translation", "cutout"]}
+    assert not told["many"]
+
+
 def test_faults_leave_the_recipe_as_it_was() -> None:
     module = recipes.find("default")
     before = dict(module.MODEL.__dict__)
