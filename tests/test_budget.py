@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
-from ganloom import metrics, testing
+from ganloom import metrics, recipes, testing
 from ganloom.apps import budget, drawn
 from ganloom.apps.budget import Countdown, Plan, compare_under_budget, folder_of, seconds_of
 from ganloom.apps.budget_table import Budgeted, Row, sheet
 from ganloom.apps.compare import compare
+from ganloom.bench import faults
 from ganloom.cli import main
 from ganloom.errors import BadInput
 from ganloom.metrics import Value
@@ -99,9 +101,9 @@ def test_a_stopped_comparison_goes_on_where_it_was(data: str, tmp_path: Path, mo
     out, plan = tmp_path / "out", asked(data, "vae", budget=1.2)
     look = Countdown._look
 
-    def interrupted(self: Countdown, trainer: Any) -> None:
-        look(self, trainer)
-        if trainer.elapsed > 0.5:
+    def interrupted(self: Countdown, trainer: Any, spent: float) -> None:
+        look(self, trainer, spent)
+        if spent > 0.5:
             trainer.stop_requested = "SIGINT"  # what Ctrl-C does
 
     monkeypatch.setattr(Countdown, "_look", interrupted)
@@ -146,6 +148,23 @@ def test_a_training_that_breaks_is_a_row(data: str, tmp_path: Path, monkeypatch:
     assert compare_under_budget(plan, tmp_path / "out", stream=io.StringIO()).rows[0].ended == "nan", "not tried again"
 
 
+def test_the_doctor_says_how_a_run_ended(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that draws one latent ends in time, with finite weights, and is not healthy; one without findings is."""
+    with np.load(data) as found:
+        np.savez(data, images=found["images"])  # noise has no classes, and the doctor would say so
+    really = budget.train
+    monkeypatch.setattr(budget, "train", lambda *a, **k: really(*a, **(k | {"kimg_per_tick": 0.1})))
+    with faults.find("no noise").inside(recipes.find("gan"), 0):
+        found = compare_under_budget(asked(data, "gan", "vae", budget=1.5), tmp_path / "out", stream=io.StringIO())
+    first = json.loads((tmp_path / "out" / "gan-0" / "doctor.json").read_text())["findings"][0]
+    assert first["severity"] == "red" and first["name"] == "z ignored"
+    assert [(row.ended, row.state) for row in found.rows] == [("healthy", "red: z ignored"), ("healthy", "healthy")]
+    line = next(line for line in found.lines() if line.startswith("ended"))
+    assert "red: z ignored" in line and line.rstrip().endswith("healthy")
+    assert any("`ganloom doctor RUN`" in note for note in found.notes())
+    assert Row.from_dict(json.loads(json.dumps(found.rows[0].to_dict()))) == found.rows[0]
+
+
 def test_seeds_give_means_and_spreads(data: str, tmp_path: Path) -> None:
     found = compare_under_budget(asked(data, "vae", seeds=2, seed=3), tmp_path / "out", stream=io.StringIO())
     assert [row.seed for row in found.rows] == [3, 4]
@@ -176,7 +195,11 @@ def test_a_lost_class_is_said() -> None:
         row("a", least_class=Value(0.05)).state == "classes lost"
         and row("a", least_class=Value(0.5)).state == "healthy"
     )
-    broken = Row("a", 0, "gan", "a", "nan", 1.0, 1.0, values={"least_class": Value(0.0)})
+    ill = {"red: mode collapse": "red: mode collapse", "yellow: D memorises": "classes lost", "": "classes lost"}
+    for finding, state in ill.items():
+        assert replace(row("a", least_class=Value(0.05)), finding=finding).state == state
+        assert replace(row("a", least_class=Value(0.5)), finding=finding).state == (finding or "healthy")
+    broken = Row("a", 0, "gan", "a", "nan", 1.0, 1.0, values={"least_class": Value(0.0)}, finding="red: diverged")
     assert broken.state == "nan" and row("a").state == "healthy"
     said = Budgeted({"budget": 10.0, "features": ""}, [row("a", least_class=Value(0.05))], "here").lines()
     assert any("0.1 of its real share" in line for line in said)

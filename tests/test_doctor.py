@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import ganloom
-from ganloom import checkpoint, metrics, probing, recipes, testing, watching
+from ganloom import asking, checkpoint, metrics, probing, recipes, watching
 from ganloom import data as datasets
 from ganloom import run as runs
 from ganloom.bench import faults
@@ -23,7 +23,7 @@ from ganloom.doctor import GREEN, RED, YELLOW, Facts, Finding, command, examine,
 from ganloom.doctor import statistics as st
 from ganloom.errors import BadInput
 from ganloom.folder import Folder
-from ganloom.gan import SGD, Adam, RMSprop
+from ganloom.gan import GAN, SGD, Adam, Batch, Phase, RMSprop
 from ganloom.guard import NonFinite
 from ganloom.healing import heal
 from ganloom.observers import Console, Observer
@@ -228,6 +228,7 @@ def test_facts_that_are_faults() -> None:
     few = dataclasses.replace(FACTS, size=300)
     assert examine(made(), few)[0].name == "D memorises"
     assert examine(made(), dataclasses.replace(few, augmented=True)) == []
+    assert examine(made(), dataclasses.replace(few, lr={"G": 1e-3})) == []  # no D that could
 
 
 def test_d_too_strong_says_the_equilibrium() -> None:
@@ -369,6 +370,28 @@ def test_faults_in_tiny_runs(recipe: str, name: str, tmp_path: Path) -> None:
     assert kept["findings"][0]["name"] in page
 
 
+@pytest.mark.slow
+def test_a_d_that_learns_by_heart_is_named(tmp_path: Path) -> None:
+    """64 pictures and 64 that are held out: D learns the first. 3,600, and as long a training: it does not."""
+    data = datasets.open("fashion-10k", shape=(1, 16, 16))
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+    nets: dict[str, Any] = {"g_widths": (128,), "d_widths": (256, 256), "g_opt": Adam(1e-3), "d_opt": Adam(5e-4)}
+    options = (
+        QUICK | nets | {"batch_size": 16, "kimg_per_tick": 2.0, "kimg_per_checkpoint": 8.0, "precision": "float32"}
+    )
+    told = {}
+    for name, n, held in (("few", 128, 0.5), ("many", 4000, 0.1)):
+        rows = ((data.get(order[:n]) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+        run = ganloom.train("gan", rows, tmp_path / name, held_out=held, total_kimg=12.0, console=Observer(), **options)
+        told[name] = [e for e in events_of(run.path, "finding") if e["name"] == "D memorises"]
+        shares = [row["doctor/memorised"] for row in run.metrics if "doctor/memorised" in row]
+        assert len(shares) >= 3 and (max(shares) > 0.5) == (name == "few"), shares
+    red = [e for e in told["few"] if e["severity"] == RED]
+    assert red and "held-out pictures lie" in red[0]["text"] and red[0]["figures"]["memorised"] > 0.5
+    assert red[0]["change"] == {"diff_augment": ["translation", "cutout"]}
+    assert not told["many"]
+
+
 def test_faults_leave_the_recipe_as_it_was() -> None:
     module = recipes.find("default")
     before = dict(module.MODEL.__dict__)
@@ -421,6 +444,84 @@ def test_too_few_pictures_are_not_probed(tmp_path: Path) -> None:
     assert all("doctor/diversity" not in row for row in rows_of(run.path)) and rows_of(run.path)[-1]["light"] == GREEN
 
 
+# -------------------------------------------------------------------------------------------- looks that are not allowed
+
+
+@dataclasses.dataclass(frozen=True)
+class StubbornConfig:
+    shape: tuple[int, ...] = (1, 16, 16)
+    batch_size: int = 8
+    g_opt: Adam = Adam(1e-3)
+    d_opt: Adam = Adam(1e-3)
+
+
+class Stubborn(GAN):
+    """Its latents are pairs and its D must be told a number: it trains, and answers none of the doctor's questions."""
+
+    def __init__(self, cfg: StubbornConfig) -> None:
+        super().__init__(cfg)
+        self.G, self.D = torch.nn.Linear(4, 256), torch.nn.Bilinear(256, 1, 1)
+
+    def z(self, n: int) -> Any:
+        return self.randn(n, 2), self.randn(n, 2)
+
+    def sample(self, z: Any, c: Any = None) -> torch.Tensor:
+        return self.G(torch.cat(z, 1)).tanh().view(-1, 1, 16, 16)
+
+    def judged(self, x: torch.Tensor) -> torch.Tensor:
+        return self.D(x.flatten(1), torch.ones(len(x), 1))
+
+    def d_loss(self, batch: Batch) -> dict[str, torch.Tensor]:
+        fake = self.sample(self.z(len(batch.x))).detach()
+        return {"adv": (self.judged(batch.x) - 1).square().mean() + self.judged(fake).square().mean()}
+
+    def g_loss(self, batch: Batch) -> dict[str, torch.Tensor]:
+        return {"adv": (self.judged(self.sample(self.z(len(batch.x)))) - 1).square().mean()}
+
+    def phases(self) -> list[Phase]:
+        return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
+
+
+def test_looks_that_a_model_refuses_are_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gan = Stubborn(StubbornConfig())
+    run = ganloom.train(gan, X, tmp_path / "a", console=Observer(), total_kimg=0.5, **QUICK)
+    told = events_of(run.path, "left out")
+    assert len(told) == 1 and set(told[0]["looks"]) == {"z()", "samples", "D's logits"}
+    assert "z(): it answers with tuple" in told[0]["text"] and "TypeError" in told[0]["looks"]["D's logits"]
+    looked = [row for row in rows_of(run.path) if "doctor/D_weights" in row]
+    assert len(looked) >= 3 and not any("doctor/D_real" in row or "doctor/z_sd" in row for row in looked)
+    assert not [e for e in events_of(run.path, "warning") if "Doctor" in e["text"]]  # the other looks go on
+    ganloom.resume(run.path, total_kimg=0.8, gan=Stubborn(StubbornConfig()), console=Observer())
+    assert len(events_of(run.path, "left out")) == 1
+    code, out, _ = called("doctor", str(run.path), capsys=capsys)
+    assert code == 0 and "not looked at: D's logits (TypeError" in out
+
+
+def test_what_is_no_refusal_goes_on_its_way() -> None:
+    def full() -> None:
+        raise torch.OutOfMemoryError("no memory")
+
+    refused = asking.Refused()
+    assert refused.unless("a", lambda: {}["b"]) is None and refused.unless("a", lambda: 1) == 1  # type: ignore[index]
+    assert refused == {"a": "KeyError: 'b'"}
+    with pytest.raises(torch.OutOfMemoryError):
+        refused.unless("c", full)
+    assert "c" not in refused
+
+
+def test_a_batch_of_one_costs_no_look(tmp_path: Path) -> None:
+    """98 pictures are judged in halves of 49, six batches of 8 and a rest of 1, of which BatchNorm has no statistics."""
+    run = train("gan", tmp_path / "a", data=X[:98], labels=Y[:98], total_kimg=0.2)
+    assert any("doctor/D_real" in row for row in rows_of(run.path)) and not events_of(run.path, "left out")
+
+
+def test_pictures_from_pictures_are_looked_at(tmp_path: Path) -> None:
+    cfg = {"width": 4, "d_width": 4, "batch_size": 4} | QUICK
+    run = ganloom.train("pix2pix", (X, 255 - X), tmp_path / "a", console=Observer(), total_kimg=0.3, **cfg)
+    assert any("doctor/diversity" in row for row in rows_of(run.path)) and not events_of(run.path, "warning")
+    assert set(events_of(run.path, "left out")[0]["looks"]) == {"D's logits"}
+
+
 # --------------------------------------------------------------------------------------------- held out, heal and plateau
 
 
@@ -462,14 +563,86 @@ def test_heal_after_a_nan(tmp_path: Path) -> None:
     assert described["d_opt"]["lr"] == described["g_opt"]["lr"] == 0.0015
 
 
-def test_heal_is_bounded_and_for_recipes(tmp_path: Path) -> None:
+def test_heal_is_bounded(tmp_path: Path) -> None:
     with faults.find("repeated batch").inside(recipes.find("default"), 0):  # no setting mends it
         run = train("default", tmp_path / "a", heal=2)
     assert run.reason == "finished" and not events_of(run.path, "heal")
-    with pytest.raises(BadInput, match="--heal changes a recipe's settings"):
-        ganloom.train(testing.build("gan"), X, tmp_path / "b", heal=1, total_kimg=0.1, console=Observer(), **QUICK)
     with pytest.raises(BadInput, match="--heal needs the doctor"):
         train("gan", tmp_path / "c", heal=1, doctor=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class BareConfig:
+    shape: tuple[int, ...] = (1, 16, 16)
+    batch_size: int = 8
+
+
+class Plain(Stubborn):
+    """A class of a user's own, like a recipe's: latents are latents, and D takes pictures."""
+
+    def __init__(self, cfg: StubbornConfig) -> None:
+        super().__init__(cfg)
+        self.D = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(256, 1))
+
+    def z(self, n: int) -> Any:
+        return self.randn(n, 4)
+
+    def sample(self, z: Any, c: Any = None) -> torch.Tensor:
+        return self.G(z).tanh().view(-1, 1, 16, 16)
+
+    def judged(self, x: torch.Tensor) -> torch.Tensor:
+        return self.D(x)
+
+
+class Fixed(Plain):
+    """The rates stand in the code."""
+
+    def phases(self) -> list[Phase]:
+        return [Phase("D", self.d_loss, Adam(1e4)), Phase("G", self.g_loss, Adam(1e-3))]
+
+
+class Asking(Plain):
+    """Not made from its config alone."""
+
+    def __init__(self, cfg: StubbornConfig, more: int) -> None:
+        super().__init__(cfg)
+
+
+def own(kind: Any, cfg: Any, out: Path, *more: Any, **options: Any) -> ganloom.Run:
+    options = {"total_kimg": 1.0, "heal": 2} | QUICK | options
+    return ganloom.train(kind(cfg, *more), X, out, console=Observer(), **options)
+
+
+def test_heal_of_a_class_of_ones_own(tmp_path: Path) -> None:
+    """The field that the remedy changes is in its config: the class is made anew with it, and resume keeps it."""
+    run = own(Plain, StubbornConfig(d_opt=Adam(1.0)), tmp_path / "a")
+    healed = events_of(run.path, "heal")
+    assert len(healed) == 1 and "d_opt.lr 1.0 -> 0.001" in healed[0]["text"] and run.reason == "finished"
+    assert json.loads((run.path / "config.json").read_text())["config"]["d_opt"]["lr"] == 0.001
+    rates = [row["doctor/D_lr"] for row in run.metrics if "doctor/D_lr" in row]
+    assert rates and set(rates) == {0.001} and run.metrics[-1]["light"] != RED
+    old = Plain(StubbornConfig(d_opt=Adam(1.0)))  # what a user's script makes: the run knows better
+    ganloom.resume(run.path, total_kimg=1.4, gan=old, console=Observer())
+    assert checkpoint.load(run.path / "checkpoints").state["nimg"] >= 1400 and len(events_of(run.path, "heal")) == 1
+    assert {row["doctor/D_lr"] for row in run.metrics if "doctor/D_lr" in row} == {0.001}
+    base = recipes.find("gan").Config(**SMALL["gan"])  # a recipe's class, and a recipe's Config, are classes too
+    fast = dataclasses.replace(base, shape=(1, 16, 16), d_opt=dataclasses.replace(base.d_opt, lr=1.0))
+    for place, what in (("b", recipes.find("gan").MODEL(fast)), ("c", fast)):
+        done = ganloom.train(what, X, tmp_path / place, console=Observer(), **QUICK, total_kimg=0.5, heal=2)
+        assert "d_opt.lr 1.0 -> 0.0002" in events_of(done.path, "heal")[0]["text"]
+
+
+def test_a_class_that_cannot_heal_says_why_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        BadInput, match=r"cannot heal from \w.*: the config of Fixed has no field d_opt\.lr; "
+    ) as caught:
+        own(Fixed, BareConfig(), tmp_path / "a")
+    assert "\n" not in str(caught.value) and (tmp_path / "a" / "checkpoints").is_dir()  # it trained up to there
+    with pytest.raises(BadInput, match=r"anew as Asking\(cfg\), which fails"):
+        own(Asking, StubbornConfig(), tmp_path / "b", 3)
+    with pytest.raises(BadInput, match="cfg of Fixed is no dataclass"):
+        own(Fixed, type("Settings", (), {"batch_size": 8, "shape": (1, 16, 16)})(), tmp_path / "c")
+    assert not (tmp_path / "b").exists() and not (tmp_path / "c").exists()
 
 
 def test_heal_takes_what_fits(tmp_path: Path) -> None:

@@ -40,9 +40,10 @@ ALLOWED: dict[str, set[str]] = {
     "trainer": BASE | {"gan", "guard", "optim", "processes", "stats"},
     "judge": {"metrics", "observers"},
     "doctor": {"errors"},
-    "probing": BASE | {"compose", "doctor", "gan", "metrics", "optim"},
-    "watching": BASE | {"checkpoint", "compose", "doctor", "observers", "probing", "report"},
-    "healing": {"checkpoint", "doctor", "errors", "folder", "watching"},
+    "asking": {"compose", "doctor"}, "facts": BASE | {"asking", "compose", "doctor", "gan", "optim"},
+    "probing": BASE | {"asking", "doctor", "metrics", "optim"},
+    "watching": BASE | {"checkpoint", "doctor", "facts", "observers", "probing", "report"},
+    "healing": BASE | {"asking", "checkpoint", "compose", "doctor", "folder", "gan", "stabilisers", "watching"},
     "folder": {"errors", "checkpoint", "__init__"},
     "session": {"errors", "checkpoint", "folder", "guard", "trainer"},
 }  # fmt: skip

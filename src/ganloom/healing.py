@@ -1,17 +1,26 @@
 """A run that fell ill goes back to its last healthy checkpoint with one setting changed, a bounded number of times.
 
-The change is written to the run's config.json, so that ``resume`` has it from the folder alone.
+The change is written to the run's config.json, so that ``resume`` has it from the folder alone. The model is then made anew:
+a recipe's by its module, one of a user's class as Class(Config).
 """
 
 import copy
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ganloom import checkpoint
+import torch
+
+from ganloom import checkpoint, config
+from ganloom.asking import REFUSALS
+from ganloom.compose import Composed
 from ganloom.doctor import Finding
 from ganloom.errors import BadInput
 from ganloom.folder import Folder
+from ganloom.gan import GAN
+from ganloom.randomness import key
+from ganloom.stabilisers import Stabilise
 from ganloom.watching import FILE, HEALTHY
 
 LOWER = 0.5
@@ -39,24 +48,55 @@ def heal(folder: Folder, finding: Finding, build: Build) -> tuple[str, Any]:
         done = {"finding": finding.name, "change": {n: _plain(v) for n, v in change.items()}, "back_to": back}
         folder.write(FILE, doctor | {"heals": [*doctor.get("heals", []), done], "findings": [], "ended": None})
         return f"{finding.name}: back to {back}, {said}", gan
-    raise BadInput(
-        f"{folder.path} cannot heal from {finding.name}: no setting of this recipe mends it; {finding.advice}"
-    )
+    missing = [name for name in finding.change if not _has(before, name)]
+    why = "no setting of this recipe mends it"
+    if missing:
+        why = f"the config of {before.get('recipe', 'this model')} has no field {', '.join(missing)}"
+    raise BadInput(f"{folder.path} cannot heal from {finding.name}: {why}; {finding.advice}")
+
+
+def own_class(gan: GAN, seed: int) -> Build:
+    """How a model of a user's class is made anew from config.json, without stabilisers; tried at once.
+
+    Raises BadInput in one line where its settings are no dataclass, or Class(Config) does not give this model again.
+    """
+    kind = type(gan).__mro__[2] if isinstance(gan, Composed) else type(gan)
+    if not dataclasses.is_dataclass(gan.cfg) or isinstance(gan.cfg, type):
+        raise BadInput(f"--heal changes settings in cfg, and cfg of {kind.__name__} is no dataclass: leave it out")
+    settings = type(gan.cfg)
+
+    def make(described: dict[str, Any]) -> GAN:
+        cfg = config.from_dict(settings, described["config"])
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(key(seed, "init"))
+            made: GAN = kind(cfg)
+        return made
+
+    try:
+        again = make({"config": config.to_dict(gan.cfg)})
+    except (*REFUSALS, NameError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise BadInput(
+            f"--heal makes the model anew as {kind.__name__}(cfg), which fails ({why}): leave it out"
+        ) from error
+    if not isinstance(gan, Composed) and _shapes(again) != _shapes(gan):
+        raise BadInput(f"--heal makes the model anew, and {kind.__name__}(cfg) has other weights than it: leave it out")
+    return make
+
+
+def _shapes(gan: GAN) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in gan.state_dict().items()}
 
 
 def _slower(described: Mapping[str, Any]) -> dict[str, Any]:
-    opts = [name for name in ("d_opt", "g_opt") if "lr" in (described["config"].get(name) or {})]
+    opts = [name for name in ("d_opt", "g_opt") if _has(described, f"{name}.lr")]
     return {f"{name}.lr": LOWER * described["config"][name]["lr"] for name in opts}
 
 
 def _apply(described: dict[str, Any], change: Mapping[str, Any]) -> bool:
     """Write a change; False when it has no place there, or is there already."""
-    if not change:
+    if not change or not all(_has(described, name) for name in change):
         return False
-    for name in change:
-        first, _, rest = name.partition(".")
-        if rest and rest not in (described["config"].get(first) or {}):
-            return False
     if all(_value(described, name) == _plain(value) for name, value in change.items()):
         return False
     for name, value in change.items():
@@ -78,6 +118,15 @@ def _go_back(checkpoints: Path) -> str:
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
+
+
+def _has(described: Mapping[str, Any], name: str) -> bool:
+    """Whether a setting has a place: in the config, or as a stabiliser."""
+    first, _, rest = name.partition(".")
+    if rest:
+        table = described["config"].get(first)
+        return isinstance(table, dict) and rest in table
+    return first in described["config"] or first in {field.name for field in dataclasses.fields(Stabilise)}
 
 
 def _place(described: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:

@@ -1,22 +1,18 @@
 """One look at a model that trains: a few hundred samples, D's logits, weights and batches, as a row of plain figures.
 
 A probe is a function of the model, its data and the seed: it draws no random number of the run's, and puts modes and
-buffers back. What a model does not have (a D, labels, held-out data) is left out of the row.
+buffers back. What a model does not have (a D, labels, held-out data) is left out of the row; what it has and refuses is left
+out too, and ``refused`` says why.
 """
 
-import contextlib
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ganloom import metrics, optim, randomness
-from ganloom.compose import logits_of
+from ganloom import asking, metrics, optim, randomness
 from ganloom.doctor import statistics as st
-from ganloom.errors import BadInput
-from ganloom.gan import net_names
 
 REALS = 1000
 """Reals whose features are kept."""
@@ -36,6 +32,8 @@ class Probe:
     def __init__(self, trainer: Any, n: int = 256, held: Any = None, seed: int = 0) -> None:
         data = trainer.data
         self.n, self.seed, self.held = min(n, _fitting(data.shape)), seed, held
+        self.refused = asking.Refused()
+        """Looks that the model does not allow, and why."""
         self.extractor = self._extractor(data)
         rng = torch.Generator().manual_seed(randomness.key(seed, "doctor"))
         picks = torch.randperm(len(data), generator=rng)[:REALS]
@@ -91,7 +89,7 @@ class Probe:
         """All figures of this moment, finite or left out."""
         found: Figures = dict(self.of_data)
         for part in (self._latents, self._batches, self._samples, self._judgements, self._weights):
-            with torch.no_grad(), _apart(trainer.gan, trainer.ema):
+            with torch.no_grad(), asking.apart(trainer.gan, trainer.ema):
                 randomness.seed_all(randomness.key(self.seed, "doctor", trainer.step))
                 found |= part(trainer, row)
         return {name: value for name, value in found.items() if math.isfinite(value)}
@@ -99,13 +97,12 @@ class Probe:
     def _latents(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Spread and size of what z() draws, and which classes c() draws."""
         found: Figures = {}
-        z = _called(trainer.gan.z, 64)
-        if isinstance(z, Tensor) and z.is_floating_point() and len(z) == 64:
-            z = z.flatten(1).cpu().double()
+        z = asking.latents(trainer.gan, 64, self.refused)
+        if z is not None:
             found["z_sd"], found["z_size"] = z.std(0).mean().item(), z.square().mean().sqrt().item()
-        c = _called(trainer.gan.c, 64 * max(1, self.classes)) if self.classes > 1 else None
-        if isinstance(c, Tensor) and c.dim() == 1 and not c.is_floating_point():
-            found["c_empty"] = float((torch.bincount(c.cpu().long(), minlength=self.classes) == 0).sum())
+        c = asking.classes(trainer.gan, 64 * self.classes, self.refused) if self.classes > 1 else None
+        if c is not None:
+            found["c_empty"] = float((torch.bincount(c, minlength=self.classes) == 0).sum())
         return found
 
     def _batches(self, trainer: Any, row: dict[str, Any]) -> Figures:
@@ -148,8 +145,11 @@ class Probe:
         c = torch.arange(n) % conditional if conditional else None
         if conditional and self.labels is not None and conditional == self.classes:
             c = self.labels[torch.arange(n) % len(self.labels)]
-        with _watched(getattr(trainer.ema, "G", None)) as dead:
-            fake = trainer.ema.generate(n, seed=self.seed + 1_000_003, c=c).cpu()
+        with asking.watched(getattr(trainer.ema, "G", None)) as dead:
+            fake = self._generated(trainer, n, self.seed + 1_000_003, c)
+        if fake is None:
+            return found
+        n = len(fake)
         found["G_dead"] = max(dead, default=0.0)
         if fake.shape[1:] != self.row_shape or not bool(fake.isfinite().all()):
             return {"samples_bad": float(not bool(fake.isfinite().all()))}
@@ -174,10 +174,20 @@ class Probe:
                 found["diversity_within"] = st.diversity_within(f, c, real, self.labels[:n])
         return found
 
+    def _generated(self, trainer: Any, n: int, seed: int, c: Tensor | None) -> Tensor | None:
+        """The average's samples (n, ...), of classes c or, where it makes pictures from pictures, from inputs of the data."""
+        inputs = trainer.ema.inputs(trainer.data, self.train_picks[:n])
+        c = c if inputs is None else inputs
+        fake = self.refused.unless("samples", lambda: trainer.ema.generate(n, seed=seed, c=c))
+        return None if fake is None else fake.cpu()
+
     def _judgements(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """D's logits, as it trains, on train reals, held-out reals and G's own fakes."""
         gan, found = trainer.gan, Figures()
         if not isinstance(getattr(gan, "D", None), nn.Module):
+            return found
+        if gan.conditions_on == "pictures":
+            self.refused.note("D's logits", "this model makes pictures from pictures, and its D may see them too")
             return found
         half = min(self.n // 2, len(self.train_picks))
         conditional = int(getattr(getattr(gan, "cfg", None), "n_classes", 0) or 0)
@@ -188,11 +198,11 @@ class Probe:
         drawn = [gan.draw(trainer.data, randomness.Rng(self.seed, i, i * batch)) for i in range(-(-half // batch))]
         x = torch.cat([b.x for b in drawn])[:half]
         labels = torch.cat([b.c for b in drawn])[:half].long() if conditional and drawn[0].c is not None else None
-        fake = _fakes(gan, len(x), labels, batch)
-        with _watched(gan.D) as dead:
-            train = _logits(gan, x, labels, batch)
+        fake = asking.fakes(gan, len(x), labels, batch, self.refused)
+        with asking.watched(gan.D) as dead:
+            train = asking.logits(gan, x, labels, batch, self.refused)
         found["D_dead"] = max(dead, default=0.0)
-        made = None if fake is None else _logits(gan, fake, labels, batch)
+        made = None if fake is None else asking.logits(gan, fake, labels, batch, self.refused)
         if train is None or made is None:
             return found
         found["D_real"], found["D_fake"] = train.mean().item(), made.mean().item()
@@ -205,13 +215,13 @@ class Probe:
                 found["D_held"], found["memorised"] = unseen.mean().item(), st.memorised(known, unseen, made)
         loss = getattr(gan, "loss", None)
         if hasattr(loss, "g") and hasattr(loss, "equilibrium"):
-            found["pull"] = _pull(loss, train, made)
+            found["pull"] = asking.pull(loss, train, made)
         return found
 
     def _plain_logits(self, trainer: Any, data: Any, picks: Tensor, conditional: int, batch: int) -> Tensor | None:
         """D's logits of rows as they are stored."""
         c = torch.as_tensor(data.labels)[picks].long() if conditional else None
-        return _logits(trainer.gan, data.get(picks).to(trainer.device), c, batch)
+        return asking.logits(trainer.gan, data.get(picks).to(trainer.device), c, batch, self.refused)
 
     def _weights(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Size of each network's matrices, and how far a step moves them."""
@@ -253,14 +263,15 @@ def cost(trainer: Any, probe: Probe) -> tuple[float, float]:
     """(a probe, a thousand images of training) in seconds of the model that ``RATE`` stands for."""
     gan = trainer.gan
     batch = int(getattr(getattr(gan, "cfg", None), "batch_size", 64) or 64)
-    with torch.no_grad(), _apart(trainer.gan, trainer.ema):
+    with torch.no_grad(), asking.apart(trainer.gan, trainer.ema):
         randomness.seed_all(0)
-        g = _operations(lambda: trainer.ema.generate(4, seed=0)) / 4
+        g = _operations(lambda: probe._generated(trainer, 4, 0, None)) / 4
         x = trainer.data.get(probe.train_picks[:4])
         c = None if trainer.data.labels is None else torch.as_tensor(trainer.data.labels)[probe.train_picks[:4]].long()
         conditional = int(getattr(getattr(gan, "cfg", None), "n_classes", 0) or 0)
-        has_d = isinstance(getattr(gan, "D", None), nn.Module)
-        d = _operations(lambda: _logits(gan, x, c if conditional else None, 4)) / len(x) if has_d else 0.0
+        has_d = isinstance(getattr(gan, "D", None), nn.Module) and gan.conditions_on != "pictures"
+        c = c if conditional else None
+        d = _operations(lambda: asking.logits(gan, x, c, 4, probe.refused)) / len(x) if has_d else 0.0
     f = _operations(lambda: probe.features(x)) / len(x)
     n, layers = probe.n, sum(not list(m.children()) for m in gan.modules())
     look = n * (1.5 * g + 1.5 * d + 1.4 * f) / RATE + FIXED
@@ -277,147 +288,3 @@ def _operations(call: Any) -> float:
     with counter:
         call()
     return float(counter.get_total_flops())
-
-
-def sizes(gan: Any, trained: set[str]) -> Figures:
-    """Root mean square of each trained network's matrices."""
-    found = {}
-    for net in sorted(trained):
-        matrices = [p.detach() for p in optim.find(gan, net).parameters() if p.dim() > 1]
-        if matrices:
-            found[net] = st.rms(matrices)
-    return found
-
-
-def updates(phases: list[Any]) -> dict[str, int]:
-    """Updates a step of each network, by its first phase that comes each step."""
-    found: dict[str, int] = {}
-    for phase in phases:
-        if phase.lazy == 1:
-            found.setdefault(phase.net.split()[0].split(".")[0], phase.repeat)
-    return found
-
-
-def rates(trainer: Any) -> Figures:
-    """The learning rate of each network before schedules."""
-    found: Figures = {}
-    for (net, _, _), optimizer in trainer.optimizers.items():
-        letter = net.split()[0].split(".")[0]
-        found[letter] = max(found.get(letter, 0.0), *(float(group["base_lr"]) for group in optimizer.param_groups))
-    return found
-
-
-def usual_rates(gan: Any) -> Figures:
-    """The recipe's own learning rates by network, where it has a config with defaults."""
-    try:
-        usual = type(gan.cfg)()
-    except (AttributeError, TypeError, BadInput):
-        return {}
-    found = {}
-    for letter in ("G", "D"):
-        own = getattr(usual, f"{letter.lower()}_opt", None)
-        if own is not None and getattr(own, "lr", 0) > 0:
-            found[letter] = float(own.lr)
-    return found
-
-
-def nets_trained(trainer: Any) -> set[str]:
-    """The networks that some phase trains."""
-    return {name.split(".")[0] for phase in trainer.phases for name in net_names(phase)}
-
-
-def _called(draw: Any, n: int) -> Any:
-    try:
-        return draw(n)
-    except Exception:  # a model whose z or c is of another kind
-        return None
-
-
-def _fakes(gan: Any, n: int, c: Tensor | None, batch: int) -> Tensor | None:
-    """What D is trained on: G in the mode in which it trains, in batches."""
-    found = []
-    for start in range(0, n, batch):
-        rows = slice(start, min(n, start + batch))
-        try:
-            z = gan.z(rows.stop - rows.start)
-            found.append(gan.sample(z, None if c is None else c[rows].to(gan.device)))
-        except Exception:  # a model that is sampled in a way of its own
-            return None
-    x = torch.cat(found).float()
-    return x if bool(x.isfinite().all()) else None
-
-
-def _logits(gan: Any, x: Tensor, c: Tensor | None, batch: int) -> Tensor | None:
-    """D's logits (N,) as float64 on the CPU, in its training mode; None of a D that answers otherwise."""
-    found = []
-    x = x.to(gan.device)
-    for start in range(0, len(x) // batch * batch or len(x), batch):  # whole batches, as D is used to
-        rows = slice(start, start + batch)
-        args = () if c is None else (c[rows].to(gan.device),)
-        try:
-            logits = logits_of(gan.D(x[rows], *args))
-        except Exception:
-            if not args:
-                return None
-            try:
-                logits = logits_of(gan.D(x[rows]))
-            except Exception:
-                return None
-        if (
-            not isinstance(logits, Tensor)
-            or len(logits) != len(x[rows])
-            or (logits.dim() > 2 and logits.numel() > 4096)
-        ):
-            return None
-        found.append(logits.reshape(len(logits), -1).float().mean(1).cpu().double())
-    return torch.cat(found)
-
-
-def _pull(loss: Any, real: Tensor, fake: Tensor) -> float:
-    """Mean size of the loss's slope at a fake's logit: what is left of G's gradient (Arjovsky & Bottou 2017, theorem 2.4)."""
-    n = min(len(real), len(fake))
-    with torch.enable_grad():
-        logits = fake[:n].clone().requires_grad_(True)
-        (slope,) = torch.autograd.grad(loss.g(real[:n], logits), logits)
-    return slope.abs().sum().item()
-
-
-LAYERS = (nn.ReLU, nn.LeakyReLU, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
-"""Layers whose channels may be dead."""
-
-
-@contextlib.contextmanager
-def _watched(net: Any) -> Iterator[list[float]]:
-    """The share of dead channels of each layer in here, by the first batch that passes."""
-    found: dict[nn.Module, float] = {}
-    shares: list[float] = []
-
-    def hook(module: nn.Module, args: Any, out: Any) -> None:
-        if module not in found and isinstance(out, Tensor) and out.dim() in (2, 4) and min(out.shape[:2]) >= 8:
-            found[module] = st.dead(out)
-
-    modules = net.modules() if isinstance(net, nn.Module) else ()
-    handles = [m.register_forward_hook(hook) for m in modules if isinstance(m, LAYERS)]
-    try:
-        yield shares
-    finally:
-        shares += found.values()
-        for handle in handles:
-            handle.remove()
-
-
-@contextlib.contextmanager
-def _apart(*models: nn.Module) -> Iterator[None]:
-    """Modes, buffers and random states are afterwards what they were."""
-    modes = [(m, m.training) for model in models for m in model.modules()]
-    buffers = [(b, b.clone()) for model in models for b in model.buffers()]
-    device = next((p.device for p in models[0].parameters()), torch.device("cpu"))
-    cuda = [device.index or 0] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        try:
-            yield
-        finally:
-            for module, mode in modes:
-                module.training = mode
-            for buffer, kept in buffers:
-                buffer.copy_(kept)

@@ -20,7 +20,7 @@ from ganloom.errors import BadInput, did_you_mean
 from ganloom.folder import Folder, next_name, versions
 from ganloom.gan import GAN
 from ganloom.guard import NonFinite
-from ganloom.healing import heal
+from ganloom.healing import Build, heal, own_class
 from ganloom.judge import Judge
 from ganloom.lint import lint, refuse
 from ganloom.observers import Console, Grids, Guarded, Jsonl, Observer, Report
@@ -28,7 +28,7 @@ from ganloom.randomness import key
 from ganloom.session import STOPPED, Session
 from ganloom.stabilisers import Stabilise
 from ganloom.trainer import TrainConfig, Trainer, load_strict
-from ganloom.watching import HEAL, Doctor, curable
+from ganloom.watching import FILE, HEAL, Doctor, curable
 
 FORMAT = 1
 DATA_OPTIONS = ("fit", "flip", "labels", "held_out", "direction", "label_maps")
@@ -85,20 +85,16 @@ def train(
     cfg = dataclasses.replace(cfg, device=choose_device(cfg.device))
     if cfg.total_kimg is None:
         cfg = dataclasses.replace(cfg, total_kimg=float(getattr(made.module, "KIMG", 200.0)))
-    if cfg.heal and (made.module is None or not cfg.doctor):
-        why = (
-            "needs the doctor"
-            if made.module is not None
-            else "changes a recipe's settings, and this GAN is one of your own"
-        )
-        raise BadInput(f"--heal {why}: leave it out")
+    if cfg.heal and not cfg.doctor:
+        raise BadInput("--heal needs the doctor: leave it out")
+    anew = _anew(made.module, gan, cfg)
     warnings = refuse(lint(gan, made.data, cfg))
     cfg = dataclasses.replace(cfg, precision=choose_precision(cfg.precision, cfg.device, gan))
     folder = Folder(Path(out) if out is not None else next_name(Path("runs"), made.name, made.data.name))
     folder.create()
     with folder.lock():
         _describe(folder, made, cfg)
-        return _go(folder, gan, made.data, cfg, observers, console, resume=False, warnings=warnings)
+        return _go(folder, gan, made.data, cfg, observers, console, anew, resume=False, warnings=warnings)
 
 
 def prepare(recipe: Any, data: Any, **options: Any) -> tuple[GAN, Any]:
@@ -131,13 +127,19 @@ def resume(
         changes: dict[str, Any] = {} if total_kimg is None else {"total_kimg": float(total_kimg)}
         changes |= {} if device is None else {"device": choose_device(device)}
         cfg = dataclasses.replace(cfg, **changes)
+        if gan is not None and folder.read(FILE).get(
+            "heals"
+        ):  # of a class of your own: with the settings that healed it
+            gan = own_class(gan, cfg.seed)(described)
+        module = None if gan is not None else recipes.LISTED.get(described.get("recipe", ""))
         gan = _composed(gan or _gan_of(described, cfg.seed, folder.path), described, cfg.seed)
+        anew = _anew(module, gan, cfg)
         opened = _reopen_data(described, data, folder.path)
         if data is not None and opened.source.get("source") is not None:  # the run remembers where it lies now
             folder.update("config.json", data={**described["data"], "source": opened.source})
         if changes:
             folder.update("config.json", train=config.to_dict(cfg))
-        return _go(folder, gan, opened, cfg, observers, console, resume=True)
+        return _go(folder, gan, opened, cfg, observers, console, anew, resume=True)
 
 
 def _go(
@@ -147,6 +149,7 @@ def _go(
     cfg: TrainConfig,
     observers: Sequence[Observer],
     console: Observer | None,
+    anew: Build | None,
     *,
     resume: bool,
     warnings: Sequence[str] = (),
@@ -161,10 +164,10 @@ def _go(
         except NonFinite:
             if doctor is None or doctor.heals_left < 1 or not curable(doctor.findings):
                 raise
-        assert doctor is not None
+        assert doctor is not None and anew is not None
         finding = curable(doctor.findings)
         assert finding is not None
-        text, gan = heal(folder, finding, lambda d: _composed(_gan_of(d, cfg.seed, folder.path), d, cfg.seed))
+        text, gan = heal(folder, finding, anew)
         folder.event("heal", text, checkpoint.load(folder.checkpoints).state["nimg"] / 1000)
         print(f"heal: {text}", file=sys.stderr)
         resume, warnings = True, ()
@@ -365,6 +368,17 @@ def _gan_of(described: dict[str, Any], seed: int, path: Path) -> GAN:
 def _composed(gan: GAN, described: dict[str, Any], seed: int) -> GAN:
     """The model with the stabilisers that its run was begun with."""
     return compose(gan, config.from_dict(Stabilise, described.get("stabilise", {}), "stabilise"), seed)
+
+
+def _anew(module: ModuleType | None, gan: GAN, cfg: TrainConfig) -> Build | None:
+    """How a run that heals makes its model again from config.json: by its module, or by the user's own class."""
+    if not cfg.heal:
+        return None
+    if module is None:
+        make = own_class(gan, cfg.seed)
+    else:
+        make = lambda d: _build(module, config.from_dict(module.Config, d["config"]), cfg.seed)  # noqa: E731
+    return lambda described: _composed(make(described), described, cfg.seed)
 
 
 def _sort_options(options: dict[str, Any], kind: type | None) -> tuple[dict[str, Any], ...]:

@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ganloom import checkpoint, probing
-from ganloom.compose import parts_of
-from ganloom.config import replace
 from ganloom.doctor import RED, Facts, Finding, examine, light, sentence
+from ganloom.doctor.finding import LIGHTS
 from ganloom.doctor.symptoms import LOOK
+from ganloom.facts import facts_of as facts_of
+from ganloom.facts import nets_trained
+from ganloom.facts import sizes as sizes_of
 from ganloom.observers import Observer, Row
 from ganloom.report.figures import kimg as said_kimg
 
@@ -30,9 +30,6 @@ HEALTHY = "healthy"
 """The file in checkpoints/ that names the last one at which nothing was found; it is kept."""
 HEAL, PLATEAU = "heal", "plateau"
 """Why the doctor asks a trainer to stop."""
-PENALTIES = ("gamma", "gp_weight")
-"""Fields of a config that weigh a penalty on D's gradient."""
-
 
 CHEAP = 1.0
 """Seconds of a look by the model that are never too many for the few early ones."""
@@ -70,6 +67,8 @@ class Doctor(Observer):
         self._probe: probing.Probe | None = None
         self.seconds = self.prepared = 0.0
         """What the looks have cost so far, and what was made ready for them."""
+        self.left_out: dict[str, str] = {}
+        """Looks that this model does not allow, and why: each is said once in a run."""
         self.heals_left = 0
         """How many times a finding may still ask for the run to stop and heal."""
 
@@ -77,7 +76,7 @@ class Doctor(Observer):
         start = time.perf_counter()
         described = _read(trainer, "config.json")
         known = _read(trainer, FILE).get("facts", {}).get("sizes", {})
-        sizes = probing.sizes(trainer.gan, probing.nets_trained(trainer)) if trainer.nimg == 0 else known
+        sizes = sizes_of(trainer.gan, nets_trained(trainer)) if trainer.nimg == 0 else known
         self.facts = dataclasses.replace(facts_of(trainer, described), sizes=sizes)
         for n in (self.n, self.n // 2, self.n // 4):  # fewer samples where a probe would otherwise be rare
             n = min(n, len(trainer.data))
@@ -94,6 +93,7 @@ class Doctor(Observer):
             folder = Path(trainer.run_dir) / "checkpoints"
             if checkpoint.pointer(folder, HEALTHY) is None:  # the state before the first step has nothing wrong yet
                 self.on_healthy(trainer)
+        self.left_out = dict(_read(trainer, FILE).get("left_out", {}))
         self.rows = _rows(trainer)
         self.findings = examine(self.rows, self.facts)
         self.prepared = time.perf_counter() - start
@@ -112,6 +112,7 @@ class Doctor(Observer):
         tick = int(trainer.nimg // (trainer.cfg.kimg_per_tick * 1000))
         if self._probe is not None and due(tick, self.every, self.early):
             row |= {LOOK + name: value for name, value in self._probe.look(trainer, row).items()}
+            self._say_left_out(trainer, self._probe.refused)
         self.rows.append(dict(row))
         before, self.findings = self.findings, examine(self.rows, self.facts)
         looked = any(name.startswith(LOOK) for r in self.rows for name in r)
@@ -124,6 +125,15 @@ class Doctor(Observer):
         if self.heals_left > 0 and curable(self.findings) and not trainer.stop_requested:
             trainer.stop_requested = HEAL
         self._plateau(trainer)
+
+    def _say_left_out(self, trainer: Any, refused: dict[str, str]) -> None:
+        """One event for the looks that were refused for the first time, which a row without their figures would hide."""
+        new = {look: why for look, why in refused.items() if look not in self.left_out}
+        if new:
+            self.left_out |= new
+            said = "; ".join(f"{look}: {why}" for look, why in new.items())
+            trainer.event("left out", f"the doctor does without what this model does not allow: {said}", {"looks": new})
+            self._write(trainer)
 
     def _plateau(self, trainer: Any) -> None:
         """Ask for the end where the best judgement is too long ago."""
@@ -159,6 +169,7 @@ class Doctor(Observer):
         kept = _read(trainer, FILE)
         found = [f.to_dict() for f in self.findings]
         kept |= {"facts": self.facts.to_dict(), "every": self.every, "findings": found, "ended": reason}
+        kept |= {"left_out": self.left_out}
         kept |= {"seconds": round(self.seconds, 3), "prepared": round(self.prepared, 3)}
         target = Path(trainer.run_dir) / FILE
         temporary = target.with_name(f".{FILE}.tmp")
@@ -216,49 +227,12 @@ def read_rows(run: Path) -> list[Row]:
     return rows
 
 
-def facts_of(trainer: Any, described: dict[str, Any]) -> Facts:
-    """What can be known of a run before it begins."""
-    gan, data = trainer.gan, trainer.data
-    cfg, parts = getattr(gan, "cfg", None), parts_of(gan)
-    loss = getattr(gan, "loss", None)
-    adversarial = hasattr(loss, "equilibrium")
-    field = next((name for name in PENALTIES if adversarial and hasattr(cfg, name)), "")
-    augmented = bool(parts.diff_augment or data.flip or getattr(cfg, "diff_augment", ()) or getattr(cfg, "policy", ()))
-    return Facts(
-        recipe=str(described.get("recipe", type(gan).__name__)),
-        data=str(described.get("data", {}).get("name", data.name)),
-        total_kimg=trainer.cfg.total_kimg,
-        size=len(data),
-        classes=int(data.n_classes),
-        conditional=bool(getattr(cfg, "n_classes", 0)),
-        augmented=augmented,
-        bounded=data.kind == "images",
-        rates=probing.usual_rates(gan),
-        lr=probing.rates(trainer),
-        updates=probing.updates(trainer.phases),
-        penalty=field,
-        penalty_now=_weight(gan, field) if field else None,
-        penalty_usual=_usual_weight(gan, field) if field else None,
-        equilibrium=tuple(loss.equilibrium) if adversarial else None,  # type: ignore[union-attr]
-    )
-
-
-def _weight(gan: Any, field: str) -> float | None:
-    value = getattr(gan.cfg, field)
-    value = getattr(gan, field, None) if value is None else value
-    return None if value is None else float(value)
-
-
-def _usual_weight(gan: Any, field: str) -> float | None:
-    """The weight that the recipe would have at its default; one that hangs on the shape is asked of a model without memory."""
-    usual = next((f.default for f in dataclasses.fields(gan.cfg) if f.name == field), None)
-    if usual is None:
-        try:
-            with torch.device("meta"), torch.random.fork_rng(devices=[]):
-                usual = getattr(type(gan)(replace(gan.cfg, {field: None})), field, None)
-        except Exception:
-            return None
-    return None if usual is None or usual is dataclasses.MISSING else float(usual)
+def worst_of(run: Path) -> str:
+    """The worst finding at a run's end, such as "red: mode collapse"; empty where nothing was found, or nobody looked."""
+    path = run / FILE
+    found = json.loads(path.read_text(encoding="utf-8")).get("findings", []) if path.exists() else []
+    first = max(found, key=lambda f: LIGHTS.index(f["severity"]), default=None)  # of equal ones the first: the cause
+    return "" if first is None else f"{first['severity']}: {first['name']}"
 
 
 def summary(findings: list[Finding], kimg: float) -> str:

@@ -33,6 +33,7 @@ from ganloom.images import save_png
 from ganloom.observers import Observer
 from ganloom.report.figures import duration
 from ganloom.run import Run, load, prepare, resume, train
+from ganloom.watching import worst_of
 
 ENDLESS = 1e9
 """kimg of a run that time ends."""
@@ -198,18 +199,17 @@ class Countdown(Observer):
 
     def on_start(self, trainer: Any) -> None:
         self._begun = time.perf_counter(), time.process_time()
-        self._look(trainer)
+        self._look(trainer, trainer.seconds)  # what other observers make ready is no training
 
     def on_step(self, trainer: Any) -> None:
-        self._look(trainer)
+        self._look(trainer, trainer.elapsed)
 
     def on_end(self, trainer: Any, reason: str) -> None:
         """Keep how many cores the process had: on a busy machine equal time is not equal work."""
         seconds, cpu = time.perf_counter() - self._begun[0], time.process_time() - self._begun[1]
         Folder(trainer.run_dir).update("run.json", cores=round(cpu / max(seconds, 1e-9), 2))
 
-    def _look(self, trainer: Any) -> None:
-        spent = trainer.elapsed
+    def _look(self, trainer: Any, spent: float) -> None:
         if spent >= self.budget:
             trainer.stop_requested = trainer.stop_requested or "budget"
         elif time.monotonic() - self._said >= self.every:
@@ -229,7 +229,7 @@ def _measured(plan: Plan, name: str, seed: int, run: Run, opened: Any, told: "_T
     known: dict[str, Any] = {
         "model": name, "seed": seed, "family": "baseline" if name not in recipes.RECIPES else "gan",
         "run": str(run.path), "ended": "healthy" if run.reason == "budget" else run.reason,
-        "seconds": last.get("seconds", math.nan), "kimg": last.get("kimg", 0.0),
+        "seconds": last.get("seconds", math.nan), "kimg": last.get("kimg", 0.0), "finding": worst_of(run.path),
     }  # fmt: skip
     if not checkpoints_in(run.path / "checkpoints"):
         return Row(**known)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ganloom import images
 from ganloom.apps.compare import direction
+from ganloom.doctor import RED
 from ganloom.metrics import FLOOR, NOISE, Value
 from ganloom.report.figures import duration, short
 
@@ -38,7 +39,7 @@ class Row:
     """gan or baseline."""
     run: str
     ended: str
-    """healthy, or what broke training."""
+    """healthy when its time was spent, or what broke training."""
     seconds: float
     """Of training."""
     kimg: float
@@ -57,12 +58,18 @@ class Row:
     """Processor time over time while it trained: below the number of threads where the machine was shared."""
     torch: str = ""
     warnings: list[str] = field(default_factory=list)
+    finding: str = ""
+    """The worst that the doctor found at the end, such as "red: mode collapse"; empty where nothing, or nobody looked."""
 
     @property
     def state(self) -> str:
-        """healthy, what broke training, or that classes are lost: one has under ``LOST`` of its real share."""
+        """What broke training, or what is wrong with what came of it: the doctor's red finding, a class that has under
+        ``LOST`` of its real share, the doctor's yellow finding; healthy where nothing is."""
+        if self.ended != "healthy":
+            return self.ended
         least = self.values.get("least_class")
-        return "classes lost" if self.ended == "healthy" and least is not None and least.value < LOST else self.ended
+        lost = least is not None and least.value < LOST
+        return "classes lost" if lost and not self.finding.startswith(RED) else self.finding or self.ended
 
     @property
     def speed(self) -> float:
@@ -186,6 +193,8 @@ class Budgeted:
             notes.append(
                 f"classes as the feature net names them; one with under {LOST:g} of its real share counts as lost"
             )
+        if any(row.finding for row in self.rows):
+            notes.append("ended: the doctor's worst finding at the end; `ganloom doctor RUN` says what to change")
         notes += [f"{row.model}, seed {row.seed}: {text}" for row in self.rows for text in row.warnings]
         notes.append(
             f"training under one clock of {duration(self.plan['budget'])} a model, averaged weights; {self.where}"

@@ -11,12 +11,13 @@ from ganloom import run as runs
 from ganloom.doctor import RED, Facts, Finding, examine, light
 from ganloom.doctor.symptoms import LOOK
 from ganloom.errors import BadInput
+from ganloom.facts import facts_of
 from ganloom.folder import Folder
 from ganloom.probing import Probe
 from ganloom.report.figures import kimg as said
 from ganloom.report.figures import short
 from ganloom.trainer import Trainer
-from ganloom.watching import FILE, facts_of, read_rows
+from ganloom.watching import FILE, read_rows
 
 SAMPLES = 512
 """Of a look at a checkpoint, which need not be quick."""
@@ -39,6 +40,8 @@ class Diagnosis:
     best: str | None
     cost: tuple[float, float]
     """Seconds of the doctor's ticks, and of training."""
+    left_out: dict[str, str]
+    """Looks that the model does not allow, and why."""
     looked: str
     """"rows" of the training, its "checkpoint", or "nothing": too short a run."""
 
@@ -85,6 +88,7 @@ class Diagnosis:
         if shown:
             found.append(f"  figures: {', '.join(shown)}")
         found += [f"  healed: {h['finding']} by {h['change']}, back to {h['back_to']}" for h in self.heals]
+        found += [f"  not looked at: {look} ({why})" for look, why in self.left_out.items()]
         if self.cost[1] > 0:
             found.append(
                 f"  cost: {self.cost[0]:.2g} s of {self.cost[1]:.3g} s of training ({self.cost[0] / self.cost[1]:.1%})"
@@ -118,10 +122,10 @@ def diagnose(run: str | Path, probe: bool = False) -> Diagnosis:
     rows = read_rows(folder.path)
     ended = "nan" if folder.read("run.json").get("exit_reason") == "nan" else None
     kept = folder.read(FILE)
-    facts = Facts.from_dict(kept.get("facts", {}))
+    facts, left_out = Facts.from_dict(kept.get("facts", {})), dict(kept.get("left_out", {}))
     looked = "rows" if any(name.startswith(LOOK) for row in rows for name in row) else "nothing"
     if (probe or looked == "nothing") and checkpoint.names(folder.checkpoints):
-        facts, fresh = _look(folder)
+        facts, fresh, left_out = _look(folder)
         last = rows[-1] if rows else fresh[0]
         rows = [*rows, *({**last, **row} for row in fresh)]
         looked = "checkpoint"
@@ -135,23 +139,25 @@ def diagnose(run: str | Path, probe: bool = False) -> Diagnosis:
     return Diagnosis(
         str(run), float(final.get("kimg", 0.0)), light(findings), findings, figures, facts.equilibrium, losses,
         kept.get("heals", []), checkpoint.pointer(folder.checkpoints, "best"),
-        (float(kept.get("seconds", 0.0)), float(final.get("seconds", 0.0))), looked,
+        (float(kept.get("seconds", 0.0)), float(final.get("seconds", 0.0))), left_out, looked,
     )  # fmt: skip
 
 
-def _look(folder: Folder) -> tuple[Facts, list[dict[str, Any]]]:
-    """Facts and two probes, by different seeds, of the newest checkpoint."""
+def _look(folder: Folder) -> tuple[Facts, list[dict[str, Any]], dict[str, str]]:
+    """Facts, two probes by different seeds of the newest checkpoint, and the looks that it does not allow."""
     described = folder.read("config.json")
     trainer = open_trainer(folder, described)
     held = runs.held_out(trainer.data, folder.path)
     n = min(SAMPLES, len(trainer.data))
     if n < 32:
         raise BadInput(f"{folder.path} trains on {n} pictures: a verdict needs at least 32")
-    rows = []
+    rows, left_out = [], dict[str, str]()
     for seed in (1, 2):
         row = {"kimg": trainer.nimg / 1000, "nimg": trainer.nimg, "step": trainer.step}
-        rows.append(row | {LOOK + k: v for k, v in Probe(trainer, n, held, seed).look(trainer, row).items()})
-    return facts_of(trainer, described), rows
+        probe = Probe(trainer, n, held, seed)
+        rows.append(row | {LOOK + k: v for k, v in probe.look(trainer, row).items()})
+        left_out |= probe.refused
+    return facts_of(trainer, described), rows, left_out
 
 
 def open_trainer(folder: Folder, described: dict[str, Any]) -> Trainer:

@@ -21,9 +21,10 @@ from ganloom.bench.finished import finished
 from ganloom.checkpoint import replace_file
 from ganloom.doctor import RED
 from ganloom.errors import BadInput, GanloomError
+from ganloom.facts import PENALTIES
 from ganloom.folder import Folder
 from ganloom.observers import duration
-from ganloom.watching import FILE, PENALTIES, read_rows
+from ganloom.watching import FILE, read_rows
 
 RATES = (0.2, 1.0, 5.0)
 """Factors on each network's learning rate, in all pairs."""

@@ -328,7 +328,7 @@ def memorising(case: Case) -> Iterator[Finding]:
     if share > 0.5 and case.now("D_accuracy") > 0.7:
         text = f"held-out pictures lie {share:.0%} of the way from D's training pictures to its fakes"
         yield Finding("D memorises", RED, text, advice, figures, series, change)
-    elif 0 < size < 2000 and epochs > 10 and not case.facts.augmented:
+    elif 0 < size < 2000 and epochs > 10 and not case.facts.augmented and ("D" in case.facts.lr or not case.facts.lr):
         text = f"D has seen each of {size} pictures {epochs:.0f} times, without augmentation"
         yield Finding("D memorises", YELLOW, text, advice, figures, series, change)
 
