@@ -13,8 +13,8 @@ from typing import Any
 
 from ganloom import checkpoint, probing
 from ganloom.doctor import RED, Facts, Finding, examine, light, sentence
+from ganloom.doctor.case import LOOK
 from ganloom.doctor.finding import LIGHTS
-from ganloom.doctor.symptoms import LOOK
 from ganloom.facts import facts_of as facts_of
 from ganloom.facts import nets_trained
 from ganloom.facts import sizes as sizes_of

@@ -9,7 +9,7 @@ from typing import Any
 from ganloom import checkpoint
 from ganloom import run as runs
 from ganloom.doctor import RED, Facts, Finding, examine, light
-from ganloom.doctor.symptoms import LOOK
+from ganloom.doctor.case import LOOK
 from ganloom.errors import BadInput
 from ganloom.facts import facts_of
 from ganloom.folder import Folder
