@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 import ganloom
-from ganloom import testing
+from ganloom import bands, testing
 from ganloom.apps import png16
 from ganloom.apps.generate import write_samples
 from ganloom.cli import main
@@ -191,33 +191,79 @@ def test_faults_of_config() -> None:
             make()
 
 
-# ------------------------------------------------------------------------------------------------ tiles and the command
+# ------------------------------------------------------------------------------------------------ bands and the command
 
 
-@pytest.mark.parametrize("norm", ["instance", "batch"])
-def test_tiles_give_what_the_whole_gives(norm: str) -> None:
-    gan = testing.build("cyclegan", (3, 32, 32), norm=norm).eval()
+WAYS = {
+    "pix2pix": {"levels": 5}, "pix2pix-instance": {"levels": 4, "norm": "instance"},
+    "pix2pix-resnet": {"net": "resnet", "norm": "batch"}, "cyclegan": {}, "cut": {}, "cut-plain": {"antialias": False},
+    "unit": {}, "unit-released": {"variant": "released"},
+}  # fmt: skip
+
+
+def lively(gan: ganloom.GAN) -> ganloom.GAN:
+    """In eval mode, its weights so large that all of a network shows in its output."""
+    for module in gan.G.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.kaiming_normal_(module.weight, 0.8)
+    return gan.eval()
+
+
+@pytest.mark.parametrize("case", WAYS)
+def test_bands_give_what_the_whole_gives(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gan = lively(testing.build(case.split("-")[0], (3, 32, 32), **WAYS[case]))
     x = torch.rand(1, 3, 331, 207) * 2 - 1
-    x[..., :100] *= 0.2  # statistics that no tile has by itself
-    whole = gan.translate(x)
-    parts = gan.translate(x, memory=24 * 8 * 200 * 200 / 2**20)
-    assert parts.shape == whole.shape and float((parts - whole).abs().max()) < 1e-4
-    assert gan.G["ab"].body[2].gather is None if norm == "instance" else True
+    x[..., :100] *= 0.2  # statistics that no band has by itself
+    heights: list[int] = []
+    kept = bands._Bands.parts
+    monkeypatch.setattr(
+        bands._Bands, "parts", lambda self, s, cost=0: (heights.append(b - a) or (a, b) for a, b in kept(self, s, cost))
+    )
+    for reverse in (False, True)[: 1 + gan.both_ways]:
+        whole = gan.translate(x, reverse=reverse)
+        for memory in (0.3, 2.0):
+            heights.clear()
+            parts = gan.translate(x, reverse=reverse, memory=memory)
+            assert parts.shape == whole.shape and float((parts - whole).abs().max()) < 1e-4
+            assert heights[0] < 331 / 2, "no bands"
+        assert float(whole.std()) > 0.01
+    heights.clear()
+    assert torch.equal(gan.translate(x, memory=1e4), gan.translate(x)) and not heights
 
 
-def test_a_fault_in_a_tile_is_raised() -> None:
+def test_bands_with_what_is_drawn() -> None:
+    """Dropout is drawn once a pixel and BatchNorm takes the whole picture's statistics."""
+    gan = lively(testing.build("pix2pix", (3, 64, 64), levels=6))
+    x = torch.rand(1, 3, 128, 192) * 2 - 1
+    a, b = (gan.translate(x, stochastic=True, seed=seed, memory=0.3) for seed in (1, 2))
+    assert not torch.equal(a, b) and torch.equal(a, gan.translate(x, stochastic=True, seed=1, memory=0.3))
+    for module in gan.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    whole, parts = (gan.translate(x, stochastic=True, memory=memory) for memory in (None, 0.3))
+    assert float((whole - parts).abs().max()) < 1e-4 and float((whole - gan.translate(x)).abs().max()) > 1e-3
+
+
+def test_a_network_of_unknown_layers_goes_whole() -> None:
     gan = testing.build("cyclegan", (3, 32, 32)).eval()
-    calls = []
+    gan.G["ab"].body[3] = nn.GELU()
+    assert not bands.knows(gan.G["ab"]) and bands.knows(gan.G["ba"])
+    x = torch.rand(1, 3, 40, 40)
+    assert torch.equal(gan.translate(x, memory=0.01), gan.translate(x))
 
-    def broken(x: torch.Tensor) -> torch.Tensor:
-        calls.append(1)
-        if len(calls) == 2:
-            raise RuntimeError("no")
-        return through(gan.G["ab"], x)
 
-    gan.direct = broken
-    with pytest.raises(RuntimeError, match="no"):
-        gan.translate(torch.rand(1, 3, 331, 207), memory=0.5)
+MEASURE = """
+import resource, sys
+import numpy as np
+import torch
+from ganloom.cli import main
+from ganloom.apps.translate import translate_files
+import ganloom
+gan = ganloom.load(sys.argv[1])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+translate_files(sys.argv[1], sys.argv[2], sys.argv[3], memory=float(sys.argv[4]))
+print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
