@@ -21,7 +21,7 @@ from ganloom.weights.files import looks_like, open_file, open_value, table
 from ganloom.weights.pickled import is_pickle
 from ganloom.weights.reading import Found
 
-READERS = ("biggan", "studiogan", "mimicry", "nvlabs", "rosinality", "cyclegan")
+READERS = ("biggan", "studiogan", "mimicry", "nvlabs", "rosinality", "cyclegan", "munit")
 
 
 def readers() -> list[ModuleType]:
