@@ -1,16 +1,20 @@
 """Translators: networks of any size, pools, what ``translate`` promises, and runs on pairs and on two domains."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from PIL import Image
 from torch import nn
 
 import ganloom
 from ganloom import bands, testing
+from ganloom import config as configs
 from ganloom.apps import png16
 from ganloom.apps.generate import write_samples
 from ganloom.cli import main
@@ -254,16 +258,50 @@ def test_a_network_of_unknown_layers_goes_whole() -> None:
 
 MEASURE = """
 import resource, sys
-import numpy as np
 import torch
-from ganloom.cli import main
 from ganloom.apps.translate import translate_files
-import ganloom
-gan = ganloom.load(sys.argv[1])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-translate_files(sys.argv[1], sys.argv[2], sys.argv[3], memory=float(sys.argv[4]))
-print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+torch.set_num_threads(1)
+run, source, out, memory = sys.argv[1:]
+translate_files(run, source, out, memory=float(memory))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
+
+
+def translated(folder: Path, name: str, memory: float) -> tuple[np.ndarray, float]:
+    """What a process of its own makes of ``folder``/in.png within ``memory`` MiB, and the MiB that it had at most."""
+    out = folder / f"{name}.png"
+    call = [sys.executable, "-c", MEASURE, str(folder / "run"), str(folder / f"{name}.in.png"), str(out), str(memory)]
+    done = subprocess.run(call, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with Image.open(out) as picture:
+        return np.asarray(picture).astype(int), float(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["pix2pix", "cyclegan", "cut", "unit", "unit-released"])
+def test_a_large_picture_at_the_papers_widths(case: str, tmp_path: Path) -> None:
+    """1,531 x 967 pixels, whole and in bands: the same picture to 2 of 255, in less memory."""
+    name = case.split("-")[0]
+    module = ganloom.RECIPES[name]
+    options = {k: v for k, v in WAYS[case].items() if k != "levels"}
+    gan = lively(module.MODEL(module.Config(**options, d_width=4, **({"layers": 1} if "unit" in case else {}))))
+    rng = np.random.default_rng(0)
+    (tmp_path / "run").mkdir()
+    config = {"format": 1, "recipe": name, "config": configs.to_dict(gan.cfg)}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    safetensors.torch.save_file(
+        {k: v.contiguous() for k, v in gan.state_dict().items()}, tmp_path / "run" / "G.safetensors"
+    )
+    coarse = Image.fromarray(rng.integers(0, 256, (30, 48, 3), dtype=np.uint8))
+    for which, size in (("small", (64, 64)), ("whole", (1531, 967)), ("parts", (1531, 967))):
+        coarse.resize(size, Image.Resampling.BICUBIC).save(tmp_path / f"{which}.in.png")
+    _, floor = translated(tmp_path, "small", 1e6)
+    whole, most = translated(tmp_path, "whole", 1e6)
+    parts, least = translated(tmp_path, "parts", 256)
+    print(f"{case}: whole {most - floor:.0f} MiB above {floor:.0f}, in bands of 256 MiB {least - floor:.0f}")
+    assert whole.shape == parts.shape == (967, 1531, 3) and whole.std() > 3
+    assert np.abs(whole - parts).max() <= 2
+    assert least - floor < 2 * 256 < most - floor, "the features' 256, and the picture itself several times"
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

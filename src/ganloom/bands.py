@@ -25,8 +25,8 @@ KNOWN = (
     *SINGLE, *PADS, Blur, InstanceNorm, PictureNorm, ResidualBlock, ResNet, UNet, nn.Conv2d, nn.ConvTranspose2d,
     nn.Upsample, nn.Sequential, nn.ModuleList,
 )  # fmt: skip
-COPIES = 3
-"""How often a band's input and output lie in memory while a convolution runs, about: read, laid out anew, written."""
+COPIES = 6
+"""How often a band's input and output lie in memory while a convolution runs, about: read, bordered, laid out, written."""
 
 
 def knows(net: nn.Module) -> bool:

@@ -193,10 +193,10 @@ class Translator(GAN):
 
     def _within(self, x: Tensor, reverse: bool, memory: float | None) -> Tensor:
         """Whole where the features fit into ``memory`` MiB, else each picture in bands of rows that do."""
-        net, (h, w) = self.way(reverse), x.shape[2:]
-        needed = h * w * len(x) * int(getattr(net, "bytes_per_pixel", 0)) / 2**20
+        net = self.way(reverse)
+        whole = grown(x, int(getattr(net, "multiple", 1)))
+        needed = whole[:, 0].numel() * int(getattr(net, "bytes_per_pixel", 0)) / 2**20
         if memory is None or needed <= memory or not bands.knows(net):
             return self.back(x) if reverse else self.direct(x)
-        whole = grown(x, int(getattr(net, "multiple", 1)))
         made = torch.cat([bands.in_bands(net, one[None], memory * 2**20) for one in whole])
-        return crop(made, h, w)
+        return crop(made, *x.shape[2:])

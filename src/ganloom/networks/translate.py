@@ -91,7 +91,7 @@ class ResNet(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.blocks = blocks
-        self.bytes_per_pixel = 24 * width  # of features while it computes, about
+        self.bytes_per_pixel = (32 if antialias else 24) * width  # of features while it computes, about
         bias = norm == "instance"
         layers: list[nn.Module] = [
             nn.ReflectionPad2d(3), nn.Conv2d(in_channels, width, 7, bias=bias), norm_layer(norm, width), nn.ReLU()

@@ -82,7 +82,7 @@ def _blocks(count: int, width: int, released: bool) -> list[nn.Module]:
 def _part(layers: list[nn.Module], width: int, released: bool) -> Part:
     """Weights N(0, 0.02), in the later code N(0, 2 / inputs) (He et al. 2015, arXiv:1502.01852)."""
     part = Part(*layers)
-    part.bytes_per_pixel = 32 * width
+    part.bytes_per_pixel = 24 * width
     normal_init(part)
     for layer in part.modules():
         if released and isinstance(layer, nn.Conv2d):
