@@ -26,7 +26,7 @@ class Arguments:
     out: str
     """The model folder, new or empty."""
     discriminator: str | None = None
-    """Its discriminator's file; none: D stays as new."""
+    """Its discriminator's file (beside a net_D_A the net_D_B is read too); none: D stays as new."""
     json: bool = False
     """One JSON object on stdout."""
 
