@@ -250,6 +250,14 @@ def test_bands_with_what_is_drawn() -> None:
 
 def test_a_network_of_unknown_layers_goes_whole() -> None:
     gan = testing.build("cyclegan", (3, 32, 32)).eval()
+    assert bands.knows(gan.G["ab"]) and bands.knows(testing.build("unit", variant="released").way())
+    for layer in (
+        nn.GELU(), nn.Conv2d(4, 4, (3, 5)), nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular"),
+        nn.ReflectionPad2d((1, 0, 0, 0)), nn.Conv2d(4, 4, 3, dilation=2), nn.ConvTranspose2d(4, 4, 3, groups=2),
+        nn.Upsample(scale_factor=2, mode="bilinear"),
+        nn.Conv2d(4, 4, 3, padding="same"),
+    ):  # fmt: skip
+        assert not bands.knows(nn.Sequential(layer)), layer
     gan.G["ab"].body[3] = nn.GELU()
     assert not bands.knows(gan.G["ab"]) and bands.knows(gan.G["ba"])
     x = torch.rand(1, 3, 40, 40)

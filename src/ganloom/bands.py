@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from ganloom.networks.translate import Blur, InstanceNorm, ResidualBlock, ResNet
 from ganloom.networks.unet import UNet
-from ganloom.networks.unit import PictureNorm
+from ganloom.networks.unit import Part, PictureNorm
 
 PADS = {nn.ReflectionPad2d: "reflect", nn.ZeroPad2d: "constant"}
 SINGLE = (nn.BatchNorm2d, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Dropout, nn.Identity)
 """Layers that look at a pixel by itself (BatchNorm in eval mode)."""
 KNOWN = (
     *SINGLE, *PADS, Blur, InstanceNorm, PictureNorm, ResidualBlock, ResNet, UNet, nn.Conv2d, nn.ConvTranspose2d,
-    nn.Upsample, nn.Sequential, nn.ModuleList,
+    nn.Upsample, nn.Sequential, nn.ModuleList, Part,
 )  # fmt: skip
 COPIES = 6
 """How often a band's input and output lie in memory while a convolution runs, about: read, bordered, laid out, written."""
@@ -31,7 +31,17 @@ COPIES = 6
 
 def knows(net: nn.Module) -> bool:
     """Whether ``net`` is made of layers that can be computed in bands."""
-    return all(isinstance(module, KNOWN) for module in net.modules())
+    return all(type(module) in KNOWN and _usual(module) for module in net.modules())
+
+
+def _usual(layer: Any) -> bool:
+    """Whether a layer is the same along both axes and has nothing that is not looked at here."""
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        square = all(len(set(pair)) == 1 for pair in (layer.kernel_size, layer.stride, layer.padding))
+        return square and layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
+    if isinstance(layer, nn.Upsample):
+        return (layer.scale_factor, layer.mode) == (2.0, "nearest")
+    return type(layer) not in PADS or len(set(layer.padding)) == 1
 
 
 @torch.no_grad()
