@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "lint": BASE | {"gan", "layers", "looking", "losses", "optim", "trainer"},
     "networks": {"layers", "norms"},
     "adversarial": {"gan", "losses"}, "pool": set(),
-    "tiles": {"networks"}, "translator": BASE | {"gan", "networks", "tiles"},
+    "bands": {"networks"}, "translator": BASE | {"bands", "gan", "layers", "losses", "networks"},
     "listing": set(), "baselines": BASE | {"gan", "layers", "listing"},
     "growing": BASE | {"gan", "layers"}, "styled": BASE | {"ada", "gan"},
     "ada": BASE | {"adversarial", "gan"},

@@ -1,16 +1,20 @@
 """Translators: networks of any size, pools, what ``translate`` promises, and runs on pairs and on two domains."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from PIL import Image
 from torch import nn
 
 import ganloom
-from ganloom import testing
+from ganloom import bands, testing
+from ganloom import config as configs
 from ganloom.apps import png16
 from ganloom.apps.generate import write_samples
 from ganloom.cli import main
@@ -191,33 +195,121 @@ def test_faults_of_config() -> None:
             make()
 
 
-# ------------------------------------------------------------------------------------------------ tiles and the command
+# ------------------------------------------------------------------------------------------------ bands and the command
 
 
-@pytest.mark.parametrize("norm", ["instance", "batch"])
-def test_tiles_give_what_the_whole_gives(norm: str) -> None:
-    gan = testing.build("cyclegan", (3, 32, 32), norm=norm).eval()
+WAYS = {
+    "pix2pix": {"levels": 5}, "pix2pix-instance": {"levels": 4, "norm": "instance"},
+    "pix2pix-resnet": {"net": "resnet", "norm": "batch"}, "cyclegan": {}, "cut": {}, "cut-plain": {"antialias": False},
+    "unit": {}, "unit-released": {"variant": "released"},
+}  # fmt: skip
+
+
+def lively(gan: ganloom.GAN) -> ganloom.GAN:
+    """In eval mode, its weights so large that all of a network shows in its output."""
+    for module in gan.G.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.kaiming_normal_(module.weight, 0.8)
+    return gan.eval()
+
+
+@pytest.mark.parametrize("case", WAYS)
+def test_bands_give_what_the_whole_gives(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gan = lively(testing.build(case.split("-")[0], (3, 32, 32), **WAYS[case]))
     x = torch.rand(1, 3, 331, 207) * 2 - 1
-    x[..., :100] *= 0.2  # statistics that no tile has by itself
-    whole = gan.translate(x)
-    parts = gan.translate(x, memory=24 * 8 * 200 * 200 / 2**20)
-    assert parts.shape == whole.shape and float((parts - whole).abs().max()) < 1e-4
-    assert gan.G["ab"].body[2].gather is None if norm == "instance" else True
+    x[..., :100] *= 0.2  # statistics that no band has by itself
+    heights: list[int] = []
+    kept = bands._Bands.parts
+    monkeypatch.setattr(
+        bands._Bands, "parts", lambda self, s, cost=0: (heights.append(b - a) or (a, b) for a, b in kept(self, s, cost))
+    )
+    for reverse in (False, True)[: 1 + gan.both_ways]:
+        whole = gan.translate(x, reverse=reverse)
+        for memory in (0.3, 2.0):
+            heights.clear()
+            parts = gan.translate(x, reverse=reverse, memory=memory)
+            assert parts.shape == whole.shape and float((parts - whole).abs().max()) < 1e-4
+            assert heights[0] < 331 / 2, "no bands"
+        assert float(whole.std()) > 0.01
+    heights.clear()
+    assert torch.equal(gan.translate(x, memory=1e4), gan.translate(x)) and not heights
 
 
-def test_a_fault_in_a_tile_is_raised() -> None:
+def test_bands_with_what_is_drawn() -> None:
+    """Dropout is drawn once a pixel and BatchNorm takes the whole picture's statistics."""
+    gan = lively(testing.build("pix2pix", (3, 64, 64), levels=6))
+    x = torch.rand(1, 3, 128, 192) * 2 - 1
+    a, b = (gan.translate(x, stochastic=True, seed=seed, memory=0.3) for seed in (1, 2))
+    assert not torch.equal(a, b) and torch.equal(a, gan.translate(x, stochastic=True, seed=1, memory=0.3))
+    for module in gan.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    whole, parts = (gan.translate(x, stochastic=True, memory=memory) for memory in (None, 0.3))
+    assert float((whole - parts).abs().max()) < 1e-4 and float((whole - gan.translate(x)).abs().max()) > 1e-3
+
+
+def test_a_network_of_unknown_layers_goes_whole() -> None:
     gan = testing.build("cyclegan", (3, 32, 32)).eval()
-    calls = []
+    assert bands.knows(gan.G["ab"]) and bands.knows(testing.build("unit", variant="released").way())
+    for layer in (
+        nn.GELU(), nn.Conv2d(4, 4, (3, 5)), nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular"),
+        nn.ReflectionPad2d((1, 0, 0, 0)), nn.Conv2d(4, 4, 3, dilation=2), nn.ConvTranspose2d(4, 4, 3, groups=2),
+        nn.Upsample(scale_factor=2, mode="bilinear"),
+        nn.Conv2d(4, 4, 3, padding="same"),
+    ):  # fmt: skip
+        assert not bands.knows(nn.Sequential(layer)), layer
+    gan.G["ab"].body[3] = nn.GELU()
+    assert not bands.knows(gan.G["ab"]) and bands.knows(gan.G["ba"])
+    x = torch.rand(1, 3, 40, 40)
+    assert torch.equal(gan.translate(x, memory=0.01), gan.translate(x))
 
-    def broken(x: torch.Tensor) -> torch.Tensor:
-        calls.append(1)
-        if len(calls) == 2:
-            raise RuntimeError("no")
-        return through(gan.G["ab"], x)
 
-    gan.direct = broken
-    with pytest.raises(RuntimeError, match="no"):
-        gan.translate(torch.rand(1, 3, 331, 207), memory=0.5)
+MEASURE = """
+import resource, sys
+import torch
+from ganloom.apps.translate import translate_files
+torch.set_num_threads(1)
+run, source, out, memory = sys.argv[1:]
+translate_files(run, source, out, memory=float(memory))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def translated(folder: Path, name: str, memory: float) -> tuple[np.ndarray, float]:
+    """What a process of its own makes of ``folder``/in.png within ``memory`` MiB, and the MiB that it had at most."""
+    out = folder / f"{name}.png"
+    call = [sys.executable, "-c", MEASURE, str(folder / "run"), str(folder / f"{name}.in.png"), str(out), str(memory)]
+    done = subprocess.run(call, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with Image.open(out) as picture:
+        return np.asarray(picture).astype(int), float(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["pix2pix", "cyclegan", "cut", "unit", "unit-released"])
+def test_a_large_picture_at_the_papers_widths(case: str, tmp_path: Path) -> None:
+    """1,531 x 967 pixels, whole and in bands: the same picture to 2 of 255, in less memory."""
+    name = case.split("-")[0]
+    module = ganloom.RECIPES[name]
+    options = {k: v for k, v in WAYS[case].items() if k != "levels"}
+    gan = lively(module.MODEL(module.Config(**options, d_width=4, **({"layers": 1} if "unit" in case else {}))))
+    rng = np.random.default_rng(0)
+    (tmp_path / "run").mkdir()
+    config = {"format": 1, "recipe": name, "config": configs.to_dict(gan.cfg)}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    safetensors.torch.save_file(
+        {k: v.contiguous() for k, v in gan.state_dict().items()}, tmp_path / "run" / "G.safetensors"
+    )
+    coarse = Image.fromarray(rng.integers(0, 256, (30, 48, 3), dtype=np.uint8))
+    for which, size in (("small", (64, 64)), ("whole", (1531, 967)), ("parts", (1531, 967))):
+        coarse.resize(size, Image.Resampling.BICUBIC).save(tmp_path / f"{which}.in.png")
+    _, floor = translated(tmp_path, "small", 1e6)
+    whole, most = translated(tmp_path, "whole", 1e6)
+    parts, least = translated(tmp_path, "parts", 256)
+    print(f"{case}: whole {most - floor:.0f} MiB above {floor:.0f}, in bands of 256 MiB {least - floor:.0f}")
+    assert whole.shape == parts.shape == (967, 1531, 3) and whole.std() > 3
+    assert np.abs(whole - parts).max() <= 2
+    assert least - floor < 2 * 256 < most - floor, "the features' 256, and the picture itself several times"
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

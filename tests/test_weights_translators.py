@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from made_weights import inputs, made
 
 import ganloom
@@ -61,6 +62,73 @@ def test_a_pair_becomes_cyclegan(tmp_path: Path, capsys: pytest.CaptureFixture[s
     torch.save(state_of("resnet_9blocks"), tmp_path / "latest_net_G_B.pth")
     with pytest.raises(BadInput, match="blocks is 9 there and 6 here"):
         weights.read(tmp_path / "latest_net_G_A.pth")
+
+
+def critic(channels: int, layers: int, norm: str) -> dict[str, torch.Tensor]:
+    """A discriminator's table with that project's names and shapes; 0 layers: of pixels."""
+    root, sizes, k = ("model", [4 * min(2**i, 8) for i in range(layers + 1)], 4) if layers else ("net", [4, 8], 1)
+    shapes: dict[str, tuple[int, ...]] = {f"{root}.0.weight": (4, channels, k, k), f"{root}.0.bias": (4,)}
+    for i, (inputs_, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        shapes[f"{root}.{2 + 3 * i}.weight"] = (outputs, inputs_, k, k)
+        if norm == "instance":
+            shapes[f"{root}.{2 + 3 * i}.bias"] = (outputs,)
+        elif norm == "batch":
+            for part in ("weight", "bias", "running_mean", "running_var"):
+                shapes[f"{root}.{3 + 3 * i}.{part}"] = (outputs,)
+    last = 3 * len(sizes) - 1
+    shapes[f"{root}.{last}.weight"] = (1, sizes[-1], k, k)
+    if layers or norm == "instance":
+        shapes[f"{root}.{last}.bias"] = (1,)
+    return made(shapes)
+
+
+def judged(state: dict[str, torch.Tensor], x: torch.Tensor, layers: int) -> torch.Tensor:
+    """What it says of pictures, computed from the table alone."""
+    root = "model" if layers else "net"
+    last = max(int(name.split(".")[1]) for name in state)
+    for i in (0, *range(2, last + 1, 3)):
+        stride = 2 if layers and i < 3 * layers - 1 else 1
+        x = F.conv2d(x, state[f"{root}.{i}.weight"], state.get(f"{root}.{i}.bias"), stride, 1 if layers else 0)
+        if i not in (0, last):
+            norm = [state.get(f"{root}.{i + 1}.{part}") for part in ("running_mean", "running_var", "weight", "bias")]
+            plain = f"{root}.{i}.bias" not in state
+            x = F.batch_norm(x, *norm) if norm[0] is not None else x if plain else F.instance_norm(x)
+        x = x if i == last else F.leaky_relu(x, 0.2)
+    return x
+
+
+@pytest.mark.parametrize(("layers", "norm"), [(3, "batch"), (1, "instance"), (4, "none"), (0, "batch")])
+def test_discriminators_are_those_of_the_reference_code(layers: int, norm: str, tmp_path: Path) -> None:
+    state = state_of("resnet_6blocks-batch" if norm == "batch" else "resnet_9blocks")
+    if norm == "none":
+        last = max(state, key=lambda name: int(name.split(".")[1]))
+        state = {k: t for k, t in state.items() if k.endswith("weight") or k.split(".")[1] == last.split(".")[1]}
+    torch.save(state, tmp_path / "latest_net_G.pth")
+    table = critic(6, layers, norm)
+    torch.save(table, tmp_path / "latest_net_D.pth")
+    gan = weights.read(tmp_path / "latest_net_G.pth", tmp_path / "latest_net_D.pth")
+    assert (gan.cfg.layers, gan.cfg.d_width, gan.cfg.norm) == (layers, 4, norm)
+    x = inputs(2, 6, 64, 72).tanh()
+    assert torch.allclose(gan.D(x), judged(table, x, layers), atol=1e-5)
+
+
+def test_a_pair_of_discriminators(tmp_path: Path) -> None:
+    state = state_of("resnet_9blocks")
+    for side in "AB":
+        torch.save(state, tmp_path / f"latest_net_G_{side}.pth")
+    tables = {side: critic(3, 3, "instance") for side in "AB"}
+    tables["B"] = {name: -t for name, t in tables["B"].items()}
+    torch.save(tables["A"], tmp_path / "latest_net_D_A.pth")
+    files = tmp_path / "latest_net_G_A.pth", tmp_path / "latest_net_D_A.pth"
+    with pytest.raises(BadInput, match="D_B beside"):
+        weights.read(*files)
+    torch.save(tables["B"], tmp_path / "latest_net_D_B.pth")
+    gan, x = weights.read(*files), inputs(2, 3, 64, 64).tanh()
+    assert torch.allclose(gan.D["b"](x), judged(tables["A"], x, 3), atol=1e-5), "D_A judges what G_A makes"
+    assert torch.allclose(gan.D["a"](x), judged(tables["B"], x, 3), atol=1e-5)
+    torch.save(critic(4, 3, "instance"), tmp_path / "latest_net_D_A.pth")
+    with pytest.raises(BadInput, match="looks at 4 channels"):
+        weights.read(*files)
 
 
 def test_faults_are_one_line(tmp_path: Path) -> None:

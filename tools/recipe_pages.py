@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,10 @@ def fields(module: Any) -> list[str]:
     """The config's fields, a table row each."""
     from ganloom.config import to_dict
 
-    docs, plain, lines = field_docs(Path(str(module.__file__)), "Config"), to_dict(module.Config()), []
+    docs: dict[str, str] = {}
+    for kind in reversed(module.Config.__mro__[:-1]):  # what several recipes share stands in a class above
+        docs |= field_docs(Path(str(sys.modules[kind.__module__].__file__)), kind.__name__)
+    plain, lines = to_dict(module.Config()), []
     for field in dataclasses.fields(module.Config):
         value = plain[field.name]
         told = value if not isinstance(value, dict) else optimizer(value)

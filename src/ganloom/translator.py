@@ -1,39 +1,76 @@
 """The base of every recipe that makes pictures from pictures: where its inputs come from, and ``translate``."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom import randomness
+from ganloom import bands, randomness
 from ganloom.errors import BadInput
-from ganloom.gan import GAN, Rng
-from ganloom.networks.translate import reflect_to, through
+from ganloom.gan import GAN, Rng, Terms
+from ganloom.layers import crop
+from ganloom.losses import Loss
+from ganloom.networks.translate import grown, through
 from ganloom.precision import full_precision
 from ganloom.randomness import key
-from ganloom.tiles import tiled, tiles_of
+
+
+@dataclass(frozen=True)
+class TranslatorConfig:
+    """The fields that every recipe of pictures from pictures has."""
+
+    shape: tuple[int, int, int] = (3, 256, 256)
+    """Channels, height, width of a target (domain B)."""
+    in_channels: int = 3
+    """Channels of an input (domain A)."""
+    width: int = 64
+    """Channels of G's first layer."""
+    d_width: int = 64
+    """Channels of D's first layer."""
+    layers: int = 3
+    """Halvings of D: 3 judges patches of 70 x 70, 0 each pixel."""
+    jitter: float = 286 / 256
+    """How much larger pictures are before a part is cut out at random; 1: not."""
+    batch_size: int = 1
+    """Pairs, or pictures of each domain, a batch."""
+    ema_kimg: float = 0.5
+    """Half-life of G's average, thousands of images (not in the papers)."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.layers <= 6:
+            raise BadInput(f"--layers must lie in 0..6, got {self.layers}")
+        if not 1 <= self.jitter <= 4:
+            raise BadInput(f"--jitter must lie in 1..4, got {self.jitter}")
 
 
 class Translator(GAN):
     """A model whose c is a picture (N, C, H, W) in [-1, 1]: there is no latent, and ``generate`` asks for c.
 
     A subclass says in ``paired`` whether it learns from pairs (batch.c belongs to batch.x) or from two domains (batch.y is
-    of domain A, batch.x of B), and in ``direct`` or ``back`` which network leads where.
+    of domain A, batch.x of B), and in ``way`` which network leads where.
     """
 
     conditions_on = "pictures"
     paired = False
+    both_ways = False
+    """Whether ``back`` leads from targets to inputs."""
+
+    def way(self, reverse: bool = False) -> nn.Module:
+        """The network that leads from inputs to targets; ``reverse``: back, for models that learn both ways."""
+        if reverse:
+            raise BadInput(f"{type(self).__name__} translates one way only: leave out reverse")
+        net: nn.Module = self.G
+        return net
 
     def direct(self, x: Tensor) -> Tensor:
-        """Inputs (N, C, H, W), of a size that the network takes, to the target domain."""
-        out: Tensor = through(self.G, x)
-        return out
+        """Inputs (N, C, H, W), of any size, to the target domain."""
+        return through(self.way(), x)
 
     def back(self, x: Tensor) -> Tensor:
         """Targets to the input domain, for models that learn both ways."""
-        raise BadInput(f"{type(self).__name__} translates one way only: leave out reverse")
+        return through(self.way(reverse=True), x)
 
     # ---- what GAN asks
     @classmethod
@@ -108,6 +145,16 @@ class Translator(GAN):
             raise BadInput(f"c has {len(x)} pictures for {n} samples: give one a sample")
         return x
 
+    @staticmethod
+    def judged(loss: Loss, real_logits: Tensor, fake_logits: Tensor, side: str = "") -> Terms:
+        """D's terms, its loss halved so that it learns more slowly than G; ``side``: the domain whose D it is."""
+        end = side and f"_{side}"
+        return {
+            f"adv{end}": loss.d(real_logits, fake_logits) / 2,
+            f"logits_real{end}": real_logits.detach().mean(),
+            f"logits_fake{end}": fake_logits.detach().mean(),
+        }
+
     # ---- what a user calls
     @torch.no_grad()
     def translate(
@@ -124,9 +171,9 @@ class Translator(GAN):
 
         Deterministic: eval mode, averaged statistics, no dropout. ``stochastic``: as the paper of pix2pix draws its
         figures, with dropout on (by ``seed``) and BatchNorm on the statistics of each picture by itself. ``reverse``: from
-        the target domain to the inputs'. ``memory``: MiB of features beyond which a picture goes through in tiles (equal to
-        the whole but for rounding, save that a U-Net sees farther than a tile); None: always whole. Modes, buffers
-        and random state are left as they were found.
+        the target domain to the inputs'. ``memory``: MiB of features beyond which a picture goes through in bands of rows,
+        which gives what the whole gives but for rounding (with ``stochastic`` another draw); None: always whole. Modes,
+        buffers and random state are left as they were found.
         """
         channels = int(self.cfg.shape[0] if reverse else self.cfg.in_channels)
         if x.dim() != 4 or x.shape[1] != channels or not x.numel():
@@ -141,22 +188,15 @@ class Translator(GAN):
             for start in range(0, len(x), batch):
                 randomness.seed_all(key(seed, "translate", start))
                 part = x[start : start + batch].to(self.device, torch.float32)
-                net = self.back if reverse else self.direct
-                parts.append(net(part).float() if memory is None else self._in_tiles(net, part, memory))
+                parts.append(self._within(part, reverse, memory).float())
         return torch.cat(parts)
 
-    def _in_tiles(self, net: Callable[[Tensor], Tensor], x: Tensor, memory: float) -> Tensor:
-        """Each picture whole where its features fit into ``memory`` MiB, else in tiles that fit."""
-        nets = [m for m in self.G.modules() if hasattr(m, "multiple")]
-        multiple = max((int(m.multiple) for m in nets), default=1)
-        reach = max((int(m.reach) for m in nets), default=64)
-        pixels = memory * 2**20 / max((int(m.bytes_per_pixel) for m in nets), default=2**11)
-        h, w = x.shape[2:]
-        if h * w * len(x) <= pixels:
-            return net(x).float()
-        height, width = (-(-n // multiple) * multiple for n in (h, w))
-        grown = reflect_to(x, height, width)  # whole, so that tiles lie on the grid that the untiled pass has
-        tiles = tiles_of(height, width, int(pixels**0.5), reach, multiple)
-        made = torch.cat([tiled(net, self, one[None], tiles, lambda n: None) for one in grown])
-        top, left = (height - h) // 2, (width - w) // 2
-        return made[:, :, top : top + h, left : left + w]
+    def _within(self, x: Tensor, reverse: bool, memory: float | None) -> Tensor:
+        """Whole where the features fit into ``memory`` MiB, else each picture in bands of rows that do."""
+        net = self.way(reverse)
+        whole = grown(x, int(getattr(net, "multiple", 1)))
+        needed = whole[:, 0].numel() * int(getattr(net, "bytes_per_pixel", 0)) / 2**20
+        if memory is None or needed <= memory or not bands.knows(net):
+            return self.back(x) if reverse else self.direct(x)
+        made = torch.cat([bands.in_bands(net, one[None], memory * 2**20) for one in whole])
+        return crop(made, *x.shape[2:])

@@ -1,4 +1,4 @@
-"""Pictures through a trained translator: files or a folder, any size, alpha and 16 bits kept, large ones in tiles."""
+"""Pictures through a trained translator: files or a folder, any size, alpha and 16 bits kept, large ones in bands."""
 
 import math
 from collections.abc import Callable
@@ -21,7 +21,6 @@ from ganloom.device import choose_device
 from ganloom.errors import BadInput
 from ganloom.folder import Folder
 from ganloom.run import load
-from ganloom.translator import Translator
 
 SHEET = 64
 """Pictures at most in a sheet of comparison."""
@@ -54,16 +53,16 @@ def translate_files(
 ) -> Translated:
     """Translate a picture to the file ``out``, or a folder's pictures to the new folder ``out``, as PNG under their names.
 
-    ``memory``: MiB of features that may be in memory; larger pictures go in tiles, with the same result. ``compare``: also
-    a sheet of inputs and outputs. ``reverse``, ``stochastic``, ``seed``: see ``Translator.translate``. Sizes, alpha and 16
-    bits a channel stay. Raises BadInput; a folder's unreadable pictures are left out and named.
+    ``memory``: MiB of features that may be in memory; larger pictures go through in bands of rows, with the same result.
+    ``compare``: also a sheet of inputs and outputs. ``reverse``, ``stochastic``, ``seed``: see ``Translator.translate``.
+    Sizes, alpha and 16 bits a channel stay. Raises BadInput; a folder's unreadable pictures are left out and named.
     """
     if memory <= 0:
         raise BadInput(f"--memory must be above 0 MiB, got {memory:g}")
     gan: Any = load(Path(run), checkpoint=checkpoint, device=choose_device(device))
     if gan.conditions_on != "pictures":
         raise BadInput(f"{run} makes pictures from latents, not from pictures: use ganloom sample")
-    if reverse and type(gan).back is Translator.back:
+    if reverse and not gan.both_ways:
         raise BadInput("--reverse: this run's recipe translates one way only")
     labels = _has_label_maps(Path(run)) and not reverse
     pairs = _targets(Path(source), Path(out))

@@ -55,7 +55,7 @@ def measure_translator(model: GAN, data: datasets.Data, train: datasets.Data, **
         judge = domain_classifier(train)
         for row, pictures in sets.items():
             values[row]["called_b"] = metrics.Value(float(called_b(judge, pictures)))
-    if isinstance(model, Translator) and type(model).back is not Translator.back:
+    if isinstance(model, Translator) and model.both_ways:
         again = torch.cat([model.translate(part, reverse=True).cpu() for part in made.split(64)])
         values[metrics.GENERATED]["cycle_l1"] = paired_errors(again, x)["l1"]
     joined = {row: {**found.rows.get(row, {}), **values.get(row, {})} for row in dict.fromkeys([*sets, *found.rows])}

@@ -105,6 +105,10 @@ PLANS: dict[str, Plan] = {
         {"width": 16, "d_width": 16, "blocks": 3, "batch_size": 4, "jitter": 1.0, "total_kimg": 12.0},
         "A quarter of its width, 3 blocks, batches of 4, no enlarging: 3,000 steps. It needs two domains (unpaired-fashion).",
     ),
+    "unit": Plan(
+        {"width": 16, "d_width": 16, "blocks": 3, "batch_size": 4, "jitter": 1.0, "total_kimg": 12.0},
+        "A quarter of its width, 3 blocks, batches of 4, no enlarging: 3,000 steps. It needs two domains (unpaired-fashion).",
+    ),
     "cut": Plan(
         {"width": 16, "d_width": 16, "blocks": 3, "batch_size": 4, "jitter": 1.0, "total_kimg": 12.0},
         "A quarter of its width, 3 blocks, batches of 4, no enlarging: 3,000 steps. It needs two domains (unpaired-fashion).",

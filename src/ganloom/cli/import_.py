@@ -16,7 +16,7 @@ from ganloom.config import to_dict
 @dataclasses.dataclass(frozen=True)
 class Arguments:
     """Read published weights: StyleGAN2 (NVIDIA, rosinality), BigGAN-PyTorch, pytorch-pretrained-BigGAN, StudioGAN, mimicry,
-    pix2pix and CycleGAN.
+    pix2pix, CycleGAN and UNIT.
 
     What they are is found from names and shapes; every tensor is used, or the fault is said. No code of a file is run.
     """
@@ -26,7 +26,7 @@ class Arguments:
     out: str
     """The model folder, new or empty."""
     discriminator: str | None = None
-    """Its discriminator's file; none: D stays as new."""
+    """Its discriminator's file (beside a net_D_A the net_D_B is read too); none: D stays as new."""
     json: bool = False
     """One JSON object on stdout."""
 

@@ -30,7 +30,7 @@ class Arguments:
     seed: int = 0
     """Of the dropout."""
     memory: float = 1024.0
-    """MiB of features in memory; larger pictures go through in tiles, with the same result."""
+    """MiB of features in memory; larger pictures go through in bands of rows, with the same result."""
     compare: bool = False
     """Also write a sheet with each picture beside its result."""
     checkpoint: str = "latest"

@@ -10,25 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom.layers import normal_init
+from ganloom.layers import crop, normal_init
 
 NORMS = ("batch", "instance", "none")
 
 
 class InstanceNorm(nn.Module):
-    """(x - mean) / sqrt(variance + 1e-5) over each picture's own pixels, without gain and bias.
-
-    ``gather`` is set by who runs a picture in tiles: it turns one tile's features into the sums of the whole picture.
-    """
-
-    gather: Any = None
+    """(x - mean) / sqrt(variance + 1e-5) over each picture's own pixels, without gain and bias."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        if self.gather is not None:
-            mean, variance = self.gather(x)
-            y: Tensor = (x - mean) * torch.rsqrt(variance + 1e-5)
-            return y.to(x.dtype)
         if x.shape[2] * x.shape[3] == 1:  # one pixel has no variance, and torch refuses it
             return torch.zeros_like(x)
         return F.instance_norm(x)
@@ -66,15 +57,17 @@ class Blur(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """x + two 3x3 convolutions with reflected borders, a norm behind each, ReLU and perhaps dropout between."""
+    """x + two 3x3 convolutions, a norm behind each, ReLU and perhaps dropout between. ``pad``: what makes the borders."""
 
-    def __init__(self, channels: int, norm: str, dropout: bool) -> None:
+    def __init__(
+        self, channels: int, norm: str, dropout: bool = False, pad: type[nn.Module] = nn.ReflectionPad2d
+    ) -> None:
         super().__init__()
         bias = norm == "instance"
         self.body = nn.Sequential(
-            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(norm, channels), nn.ReLU(),
+            pad(1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(norm, channels), nn.ReLU(),
             *([nn.Dropout(0.5)] if dropout else []),
-            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(norm, channels),
+            pad(1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(norm, channels),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,8 +91,7 @@ class ResNet(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.blocks = blocks
-        self.reach = 8 * blocks + 40  # pixels that an output pixel sees to each side, and some more
-        self.bytes_per_pixel = 24 * width  # of features while it computes, about
+        self.bytes_per_pixel = (32 if antialias else 24) * width  # of features while it computes, about
         bias = norm == "instance"
         layers: list[nn.Module] = [
             nn.ReflectionPad2d(3), nn.Conv2d(in_channels, width, 7, bias=bias), norm_layer(norm, width), nn.ReLU()
@@ -188,14 +180,13 @@ def reflect_to(x: Tensor, height: int, width: int) -> Tensor:
     return x
 
 
+def grown(x: Tensor, multiple: int) -> Tensor:
+    """(N, C, H, W) reflected to the next height and width that are multiples; of a small multiple at least two."""
+    height, width = (max(-(-n // multiple), 2 if multiple < 8 else 1) * multiple for n in x.shape[2:])
+    return reflect_to(x, height, width)
+
+
 def through(net: nn.Module, x: Tensor) -> Tensor:
     """``net`` on pictures of any size: reflected to the multiple it needs, and the original part of what it makes."""
-    h, w = x.shape[2:]
-    multiple = int(getattr(net, "multiple", 1))
-    height, width = (max(-(-n // multiple), 2 if multiple < 8 else 1) * multiple for n in (h, w))
-    if (height, width) == (h, w):
-        out: Tensor = net(x)
-        return out
-    out = net(reflect_to(x, height, width))
-    top, left = (height - h) // 2, (width - w) // 2
-    return out[:, :, top : top + h, left : left + w]
+    out: Tensor = net(grown(x, int(getattr(net, "multiple", 1))))
+    return crop(out, *x.shape[2:])

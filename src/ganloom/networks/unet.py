@@ -27,8 +27,7 @@ class UNet(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.levels, self.multiple = levels, 2**levels
-        self.reach = self.multiple  # it sees three times as far, by way of few features
-        self.bytes_per_pixel = 10 * width  # of features while it computes, about
+        self.bytes_per_pixel = 12 * width  # of features while it computes, about
         channels = [width * min(2**i, 8) for i in range(levels)]
         bias = norm == "instance"  # as in the reference, where no norm has no bias either
         self.down, self.up = nn.ModuleList(), nn.ModuleList()

@@ -32,6 +32,7 @@ _FILES = {
     "r3gan": "r3gan",
     "pix2pix": "pix2pix",
     "cyclegan": "cyclegan",
+    "unit": "unit",
     "cut": "cut",
 }
 

@@ -27,8 +27,8 @@ from torch import Tensor, nn
 from ganloom.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms, linear
 from ganloom.losses import least_squares
-from ganloom.networks.translate import PatchGAN, ResNet, patch_layers, reflect_to
-from ganloom.translator import Translator
+from ganloom.networks.translate import PatchGAN, ResNet, grown, patch_layers
+from ganloom.translator import Translator, TranslatorConfig
 
 TITLE = "CUT: two domains without pairs, one way"
 PAPER = "Park et al. 2020, arXiv:2007.15651"
@@ -37,21 +37,11 @@ KIMG = 534.0  # the length of a run that does not say its own, thousands of imag
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TranslatorConfig):
     """The paper's numbers."""
 
-    shape: tuple[int, int, int] = (3, 256, 256)
-    """Channels, height, width of domain B."""
-    in_channels: int = 3
-    """Channels of domain A."""
     blocks: int = 9
     """Residual blocks."""
-    width: int = 64
-    """Channels of G's first layer."""
-    d_width: int = 64
-    """Channels of D's first layer."""
-    layers: int = 3
-    """Halvings of D: 3 judges patches of 70 x 70, 0 each pixel."""
     antialias: bool = True
     """Filtered halvings and doublings in G, as in the code."""
     nce: float = 1.0
@@ -64,31 +54,23 @@ class Config:
     """Numbers that a place is told apart by."""
     temperature: float = 0.07
     """What cosines are divided by."""
-    jitter: float = 286 / 256
-    """How much larger pictures are before a part is cut out at random; 1: not."""
-    batch_size: int = 1
-    """Pictures of each domain a batch."""
-    ema_kimg: float = 0.5
-    """Half-life of G's average, thousands of images (not in the paper)."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999), schedule=linear(267.0, 534.0))
     """Optimizer of G and the heads; its rate falls to 0 over the second half of 534 kimg."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999), schedule=linear(267.0, 534.0))
     """Optimizer of D."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.in_channels != self.shape[0] and not self.fast:
             raise BadInput(
                 f"--fast is needed for domains of {self.in_channels} and {self.shape[0]} channels: G(x) must exist"
             )
-        if not 1 <= self.blocks <= 32 or not 0 <= self.layers <= 6 or self.patches < 2 or self.head < 1:
+        if not 1 <= self.blocks <= 32 or self.patches < 2 or self.head < 1:
             raise BadInput(
-                f"--blocks lies in 1..32, --layers in 0..6, --patches from 2 and --head from 1, got {self.blocks}, "
-                f"{self.layers}, {self.patches}, {self.head}"
+                f"--blocks lies in 1..32, --patches from 2 and --head from 1, got {self.blocks}, {self.patches}, {self.head}"
             )
-        if not self.temperature > 0 or not 1 <= self.jitter <= 4:
-            raise BadInput(
-                f"--temperature must be above 0 and --jitter lie in 1..4, got {self.temperature}, {self.jitter}"
-            )
+        if not self.temperature > 0:
+            raise BadInput(f"--temperature must be above 0, got {self.temperature}")
 
 
 class CUT(Translator):
@@ -124,12 +106,7 @@ class CUT(Translator):
         assert batch.y is not None
         with torch.no_grad():
             fake = self.direct(batch.y)
-        real_logits, fake_logits = self.D(batch.x), self.D(fake)
-        return {
-            "adv": least_squares.d(real_logits, fake_logits) / 2,
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
+        return self.judged(least_squares, self.D(batch.x), self.D(fake))
 
     def g_loss(self, batch: Batch) -> Terms:
         y, cfg = batch.y, self.cfg
@@ -160,8 +137,7 @@ class CUT(Translator):
         return torch.stack(losses).mean()
 
     def _features(self, x: Tensor) -> list[Tensor]:
-        height, width = (max(-(-n // 4), 2) * 4 for n in x.shape[2:])
-        features: list[Tensor] = self.G(reflect_to(x, height, width), self.places)
+        features: list[Tensor] = self.G(grown(x, self.G.multiple), self.places)
         return features
 
 

@@ -21,14 +21,14 @@ Departures from the paper: pictures are enlarged by 286 / 256 and cut as in the 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ganloom.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Rng, Terms, linear
 from ganloom.losses import least_squares
-from ganloom.networks.translate import NORMS, PatchGAN, ResNet, patch_layers, through
+from ganloom.networks.translate import NORMS, PatchGAN, ResNet, patch_layers
 from ganloom.pool import Pool
-from ganloom.translator import Translator
+from ganloom.translator import Translator, TranslatorConfig
 
 TITLE = "CycleGAN: two domains without pairs"
 PAPER = "Zhu et al. 2017, arXiv:1703.10593"
@@ -37,21 +37,11 @@ KIMG = 267.0  # the length of a run that does not say its own, thousands of imag
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TranslatorConfig):
     """The paper's numbers."""
 
-    shape: tuple[int, int, int] = (3, 256, 256)
-    """Channels, height, width of domain B."""
-    in_channels: int = 3
-    """Channels of domain A."""
     blocks: int = 0
     """Residual blocks; 0: 9 from 256 pixels, 6 below (appendix 7.2)."""
-    width: int = 64
-    """Channels of G's first layer."""
-    d_width: int = 64
-    """Channels of D's first layer."""
-    layers: int = 3
-    """Halvings of D: 3 judges patches of 70 x 70, 0 each pixel."""
     norm: str = "instance"
     """instance, batch or none."""
     dropout: bool = False
@@ -62,34 +52,27 @@ class Config:
     """Weight of the identity terms, as a share of lambda; 0: off."""
     pool: int = 50
     """Fakes in each history; 0: D sees the newest only."""
-    jitter: float = 286 / 256
-    """How much larger pictures are before a part is cut out at random; 1: not."""
-    batch_size: int = 1
-    """Pictures of each domain a batch."""
-    ema_kimg: float = 0.5
-    """Half-life of G's average, thousands of images (not in the paper)."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999), schedule=linear(133.5, 267.0))
     """Optimizer of both generators; its rate falls to 0 over the second half of 267 kimg."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999), schedule=linear(133.5, 267.0))
     """Optimizer of both discriminators."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.norm not in NORMS:
             raise BadInput(f"--norm must be one of {', '.join(NORMS)}, got {self.norm!r}")
         if self.identity and self.in_channels != self.shape[0]:
             raise BadInput(
                 f"--identity needs domains of equal channels, got {self.in_channels} and {self.shape[0]}: give --identity 0"
             )
-        if not 0 <= self.blocks <= 32 or not 0 <= self.layers <= 6 or self.pool < 0:
-            raise BadInput(
-                f"--blocks lies in 0..32, --layers in 0..6 and --pool from 0, got {self.blocks}, {self.layers}, {self.pool}"
-            )
-        if not 1 <= self.jitter <= 4:
-            raise BadInput(f"--jitter must lie in 1..4, got {self.jitter}")
+        if not 0 <= self.blocks <= 32 or self.pool < 0:
+            raise BadInput(f"--blocks lies in 0..32 and --pool from 0, got {self.blocks} and {self.pool}")
 
 
 class CycleGAN(Translator):
     """Two generators that undo each other, and a discriminator for each domain."""
+
+    both_ways = True
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
@@ -107,13 +90,10 @@ class CycleGAN(Translator):
     def phases(self) -> list[Phase]:
         return [Phase("G", self.g_loss), Phase("D", self.d_loss)]  # G first: D sees the fakes that G made in this step
 
-    def direct(self, x: Tensor) -> Tensor:
-        """Domain A to B."""
-        return through(self.G["ab"], x)
-
-    def back(self, x: Tensor) -> Tensor:
-        """Domain B to A."""
-        return through(self.G["ba"], x)
+    def way(self, reverse: bool = False) -> nn.Module:
+        """Domain A to B, or back."""
+        net: nn.Module = self.G["ba" if reverse else "ab"]
+        return net
 
     def draw(self, data: object, rng: Rng) -> Batch:
         self.pool_a.clear()
@@ -139,17 +119,14 @@ class CycleGAN(Translator):
     def d_loss(self, batch: Batch) -> Terms:
         a, b = batch.y, batch.x
         assert a is not None
-        n, terms = len(b), {}
+        n, terms = len(b), Terms()
         for name, real, other, pool in (("a", a, b, self.pool_a), ("b", b, a, self.pool_b)):
             fake = pool.pull(n)
             if fake is None:  # D's loss by itself, without G's before it
                 with torch.no_grad():
                     fake = self.back(other) if name == "a" else self.direct(other)
             fake = pool.mix(fake, self.rand(n, 2))
-            real_logits, fake_logits = self.D[name](real), self.D[name](fake)
-            terms[f"adv_{name}"] = least_squares.d(real_logits, fake_logits) / 2
-            terms[f"logits_real_{name}"] = real_logits.detach().mean()
-            terms[f"logits_fake_{name}"] = fake_logits.detach().mean()
+            terms |= self.judged(least_squares, self.D[name](real), self.D[name](fake), name)
         return terms
 
 

@@ -29,7 +29,7 @@ from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import nonsaturating
 from ganloom.networks.translate import NORMS, PatchGAN, ResNet, patch_layers
 from ganloom.networks.unet import UNet
-from ganloom.translator import Translator
+from ganloom.translator import Translator, TranslatorConfig
 
 TITLE = "pix2pix: pictures from pictures, learned from pairs"
 PAPER = "Isola et al. 2016, arXiv:1611.07004"
@@ -38,13 +38,9 @@ KIMG = 80.0  # the length of a run that does not say its own, thousands of image
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TranslatorConfig):
     """The paper's numbers."""
 
-    shape: tuple[int, int, int] = (3, 256, 256)
-    """Channels, height, width of a target."""
-    in_channels: int = 3
-    """Channels of an input."""
     net: Literal["unet", "resnet"] = "unet"
     """G: the paper's U-Net, or the residual generator of CycleGAN, as the authors' later code offers."""
     levels: int = 0
@@ -55,36 +51,25 @@ class Config:
     """Filtered halvings and doublings in --net resnet."""
     width: int = 64
     """Channels of G's first level; doubled downwards, at most 8 times."""
-    d_width: int = 64
-    """Channels of D's first layer."""
-    layers: int = 3
-    """Halvings of D: 3 judges patches of 70 x 70, 0 each pixel."""
     norm: str = "batch"
     """batch, instance or none."""
     dropout: bool = True
     """Half of the features left out in the inner levels of the up path."""
     l1: float = 100.0
     """Weight of the L1 term (lambda)."""
-    jitter: float = 286 / 256
-    """How much larger pictures are before a part is cut out at random; 1: not."""
-    batch_size: int = 1
-    """Pairs a batch."""
-    ema_kimg: float = 0.5
-    """Half-life of G's average, thousands of images (not in the paper)."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
     """Optimizer of G."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
     """Optimizer of D."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.norm not in NORMS:
             raise BadInput(f"--norm must be one of {', '.join(NORMS)}, got {self.norm!r}")
         if not 1 <= self.blocks <= 32:
             raise BadInput(f"--blocks must lie in 1..32, got {self.blocks}")
-        if not 0 <= self.levels <= 10 or not 0 <= self.layers <= 6:
-            raise BadInput(f"--levels lies in 0..10 and --layers in 0..6, got {self.levels} and {self.layers}")
-        if not 1 <= self.jitter <= 4:
-            raise BadInput(f"--jitter must lie in 1..4, got {self.jitter}")
+        if not 0 <= self.levels <= 10:
+            raise BadInput(f"--levels must lie in 0..10, got {self.levels}")
 
 
 class Pix2Pix(Translator):
@@ -113,12 +98,7 @@ class Pix2Pix(Translator):
         assert batch.c is not None
         with torch.no_grad():
             fake = self.direct(batch.c)
-        real_logits, fake_logits = self.D(batch.x, batch.c), self.D(fake, batch.c)
-        return {
-            "adv": nonsaturating.d(real_logits, fake_logits) / 2,
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
+        return self.judged(nonsaturating, self.D(batch.x, batch.c), self.D(fake, batch.c))
 
     def g_loss(self, batch: Batch) -> Terms:
         assert batch.c is not None

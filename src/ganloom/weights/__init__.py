@@ -21,7 +21,7 @@ from ganloom.weights.files import looks_like, open_file, open_value, table
 from ganloom.weights.pickled import is_pickle
 from ganloom.weights.reading import Found
 
-READERS = ("biggan", "studiogan", "mimicry", "nvlabs", "rosinality", "cyclegan")
+READERS = ("biggan", "studiogan", "mimicry", "nvlabs", "rosinality", "cyclegan", "munit")
 
 
 def readers() -> list[ModuleType]:
@@ -64,12 +64,17 @@ def read(path: str | Path, discriminator: str | Path | None = None) -> GAN:
 def found_in(path: str | Path, discriminator: str | Path | None = None) -> Found:
     """What ``read`` finds in its files, not yet a model."""
     found = _found(Path(path))
-    partner = cyclegan.partner(Path(path)) if discriminator is None else None
-    if partner is not None:
-        return cyclegan.both(found, find(open_file(partner), None, str(partner)), str(partner))
+    if (partner := cyclegan.partner(Path(path))) is not None:
+        found = cyclegan.both(found, find(open_file(partner), None, str(partner)), str(partner))
     if discriminator is None:
         return found
-    return _joined(found, find(open_file(Path(discriminator)), found, str(discriminator)), str(discriminator))
+    critic = find(open_file(Path(discriminator)), found, str(discriminator))
+    if critic.recipe == "cyclegan":
+        other = cyclegan.partner(Path(discriminator), "D")
+        if other is None:
+            raise BadInput(f"{discriminator}: cyclegan has two discriminators: give D_A, and have D_B beside it")
+        critic = cyclegan.both_critics(critic, find(open_file(other), found, str(other)), str(other))
+    return _joined(found, critic, str(discriminator))
 
 
 def _found(path: Path) -> Found:

@@ -1,8 +1,9 @@
-"""Generators of pytorch-CycleGAN-and-pix2pix (latest_net_G.pth, latest_net_G_A.pth ...) and of CUT's fork of it.
+"""Networks of pytorch-CycleGAN-and-pix2pix (latest_net_G.pth, latest_net_G_A.pth, latest_net_D.pth ...) and of CUT's fork.
 
 What the authors ask for as flags is read from names and shapes: U-Net and its depth, residual blocks, width, norm, dropout
 (it moves a block's second convolution from index 5 to 6), anti-aliasing (``filt``). A generator by itself becomes pix2pix,
-which goes one way; a ``G_A`` whose ``G_B`` lies beside it becomes cyclegan with both.
+which goes one way; a ``G_A`` whose ``G_B`` lies beside it becomes cyclegan with both. A discriminator is read beside its
+generator: its layers have our places. ``D_A`` judges what ``G_A`` makes, so it is that of domain B.
 """
 
 import re
@@ -14,7 +15,7 @@ from torch import Tensor
 from ganloom.errors import BadInput
 from ganloom.weights.reading import Found, Reading, Shapes
 
-KNOWN = "pytorch-CycleGAN-and-pix2pix and CUT, generators (latest_net_G.pth)"
+KNOWN = "pytorch-CycleGAN-and-pix2pix and CUT (latest_net_G.pth, latest_net_D.pth)"
 
 
 def matches(shapes: Shapes) -> bool:
@@ -29,17 +30,22 @@ def _is_critic(shapes: Shapes) -> bool:
 
 
 def build(state: dict[str, Tensor], beside: Found | None) -> Found:
-    """A generator as pix2pix's."""
-    if _is_critic({name: tuple(t.shape) for name, t in state.items()}):
-        raise BadInput("this is a discriminator of that project: give the generator's file, such as latest_net_G.pth")
+    """A generator as pix2pix's; a discriminator as that of the recipe that lies ``beside`` it."""
     reading = Reading(state)
+    if _is_critic({name: tuple(t.shape) for name, t in state.items()}):
+        if beside is None or beside.recipe not in ("pix2pix", "cyclegan"):
+            raise BadInput(
+                "this is a discriminator of that project: give the generator's file, such as latest_net_G.pth, and this one "
+                "as --discriminator"
+            )
+        return _critic(reading, beside)
     config = _unet(reading) if "model.model.0.weight" in state else _resnet(reading)
     return Found("pix2pix", config, reading.done("pix2pix or CycleGAN"))
 
 
-def partner(path: Path) -> Path | None:
-    """The file of the other direction beside ``..._G_A...``, where there is one."""
-    name = re.sub(r"G_A(?=\.|$)", "G_B", path.name)
+def partner(path: Path, kind: str = "G") -> Path | None:
+    """The file of the other direction beside ``..._G_A...`` (or ``..._D_A...``), where there is one."""
+    name = re.sub(rf"{kind}_A(?=\.|$)", f"{kind}_B", path.name)
     other = path.with_name(name)
     return other if name != path.name and other.is_file() else None
 
@@ -62,6 +68,37 @@ def both(ab: Found, ba: Found, where: str) -> Found:
     tensors = {name.replace("G.", f"G.{way}.", 1): t for way, found in (("ab", ab), ("ba", ba)) for name, t in
                found.tensors.items()}  # fmt: skip
     return Found("cyclegan", config, tensors)
+
+
+def both_critics(of_b: Found, of_a: Found, where: str) -> Found:
+    """The discriminators of ``D_A`` and ``D_B``, as cyclegan's."""
+    if of_a.config != of_b.config:
+        raise BadInput(f"{where} does not go with D_A: {of_a.config} there and {of_b.config} here")
+    tensors = {name.replace("D.", f"D.{side}.", 1): t for side, found in (("b", of_b), ("a", of_a)) for name, t in
+               found.tensors.items()}  # fmt: skip
+    return Found("cyclegan", of_b.config, tensors)
+
+
+def _critic(reading: Reading, beside: Found) -> Found:
+    """A discriminator of patches (model.0, model.2 ...) or of pixels (net.0, net.2 ...)."""
+    state = reading.state
+    root = "net" if "net.0.weight" in state else "model"
+    at = sorted({int(name.split(".")[1]) for name in state if name.startswith(f"{root}.")})
+    last, norm = at[-1], _norm(reading, f"{root}.3", f"{root}.2")
+    if any(name.endswith(".filt") for name in state):
+        raise BadInput("a discriminator with filtered halvings, as CUT's own are: ganloom's has none")
+    width, channels = state[f"{root}.0.weight"].shape[:2]
+    seen = {beside.config["shape"][0], beside.config["in_channels"]}
+    wanted = seen if beside.recipe == "cyclegan" else {beside.config["shape"][0] + beside.config["in_channels"]}
+    if channels not in wanted:
+        raise BadInput(f"it looks at {channels} channels, and beside this generator at {min(wanted)}")
+    for i in at:
+        if i > 2 and i % 3 == 0:
+            _take_norm(reading, norm, f"{root}.{i}", f"D.body.{i}")
+        else:
+            reading.layer(f"{root}.{i}", f"D.body.{i}")
+    config = {"d_width": int(width), "layers": 0 if root == "net" else last // 3, "norm": norm}
+    return Found(beside.recipe, config, reading.done("pix2pix or CycleGAN"))
 
 
 def _norm(reading: Reading, name: str, conv: str) -> str:

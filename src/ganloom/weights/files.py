@@ -62,6 +62,8 @@ def _state(value: Any, path: Path) -> dict[str, Tensor]:
         for name in STATES:
             if isinstance(value.get(name), dict):
                 return _state(value[name], path)
+        if set(value) == {"a", "b"}:  # two networks, one a domain
+            return {f"{side}.{name}": t for side in value for name, t in _bare(_state(value[side], path)).items()}
     found = f"the keys {', '.join(map(str, list(value)[:5]))}" if isinstance(value, dict) else type(value).__name__
     raise BadInput(f"{path} holds no table of weights, but {found}: save the network's state_dict()")
 

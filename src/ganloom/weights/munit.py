@@ -1,0 +1,83 @@
+"""UNIT's generators and discriminators in the layout of the code of MUNIT and UNIT (gen_00500000.pt, dis_00500000.pt).
+
+Each file holds two networks, a and b. What a config said of width, blocks, halvings and scales is read from names and
+shapes; activation (ReLU, in D LeakyReLU 0.2) and borders (reflected) leave no trace there and are those of all its configs.
+"""
+
+import re
+from typing import Any
+
+from torch import Tensor
+
+from ganloom.errors import BadInput
+from ganloom.weights.reading import Found, Reading, Shapes
+
+KNOWN = "UNIT as trained by the code of MUNIT (gen_00500000.pt, dis_00500000.pt)"
+SIDES = ("a", "b")
+SIZE = 256
+"""The side of its training pictures, which D's depth has to do with."""
+
+
+def matches(shapes: Shapes) -> bool:
+    """Whether these are names of that code's generators or discriminators."""
+    first = ("a.enc.model.0.conv.weight", "a.enc_content.model.0.conv.weight", "a.cnns.0.0.conv.weight")
+    return any(name in shapes for name in first)
+
+
+def build(state: dict[str, Tensor], beside: Found | None) -> Found:
+    """Both networks of a file as unit's, variant released."""
+    if "a.enc_content.model.0.conv.weight" in state:
+        raise BadInput("these are generators of MUNIT, whose styles ganloom has no recipe for: only UNIT's can be read")
+    reading = Reading(state)
+    read = _critic if "a.cnns.0.0.conv.weight" in state else _generator
+    found = {side: read(reading, side) for side in SIDES}
+    channels = {side: fields.pop("channels") for side, fields in found.items()}
+    for name, value in found["a"].items():
+        if found["b"][name] != value:
+            raise BadInput(f"{name} is {value} in its part a and {found['b'][name]} in b: ganloom has them equal")
+    config = {"variant": "released", "shape": (channels["b"], SIZE, SIZE), "in_channels": channels["a"], **found["a"]}
+    return Found("unit", config, reading.done("UNIT"))
+
+
+def _generator(reading: Reading, side: str) -> dict[str, Any]:
+    """Layers in the order in which ours stand; only the places differ."""
+    width, channels = reading.state[f"{side}.enc.model.0.conv.weight"].shape[:2]
+    count = _count(reading, rf"{side}\.enc\.model\.3\.model\.(\d+)\.")
+    if count != _count(reading, rf"{side}\.dec\.model\.0\.model\.(\d+)\."):
+        raise BadInput("encoder and decoder have unlike numbers of residual blocks: ganloom's have the same")
+    for i, place in enumerate((1, 5, 9)):
+        _layer(reading, f"{side}.enc.model.{i}", f"G.encode.{side}.{place}")
+    for i in range(count):
+        for j, place in enumerate((1, 5)):
+            _layer(reading, f"{side}.enc.model.3.model.{i}.model.{j}", f"G.encode.{side}.{12 + i}.body.{place}")
+            _layer(reading, f"{side}.dec.model.0.model.{i}.model.{j}", f"G.decode.{side}.{i}.body.{place}")
+    for i, place in ((2, count + 2), (4, count + 7), (5, count + 11)):
+        _layer(reading, f"{side}.dec.model.{i}", f"G.decode.{side}.{place}")
+        if i < 5:
+            for theirs, ours in (("gamma", "weight"), ("beta", "bias")):
+                reading.copy(f"{side}.dec.model.{i}.norm.{theirs}", f"G.decode.{side}.{place + 1}.{ours}")
+    return {"channels": int(channels), "width": int(width), "blocks": count}
+
+
+def _critic(reading: Reading, side: str) -> dict[str, Any]:
+    width, channels = reading.state[f"{side}.cnns.0.0.conv.weight"].shape[:2]
+    scales = _count(reading, rf"{side}\.cnns\.(\d+)\.")
+    layers = _count(reading, rf"{side}\.cnns\.0\.(\d+)\.") - 1
+    if not 1 <= layers <= 6 or SIZE >> (scales - 1) >> layers < 3:
+        raise BadInput(f"a D of {layers} halvings on {scales} scales: on {SIZE} px ganloom's has fewer")
+    for scale in range(scales):
+        for i in range(layers):
+            _layer(reading, f"{side}.cnns.{scale}.{i}", f"D.{side}.scales.{scale}.{3 * i + 1}")
+        reading.layer(f"{side}.cnns.{scale}.{layers}", f"D.{side}.scales.{scale}.{3 * layers}")
+    return {"channels": int(channels), "d_width": int(width), "layers": layers, "scales": scales}
+
+
+def _layer(reading: Reading, name: str, to: str) -> None:
+    """A convolution; what old versions kept for InstanceNorm was never used."""
+    reading.layer(f"{name}.conv", to)
+    reading.drop(*(f"{name}.norm.{part}" for part in ("running_mean", "running_var", "num_batches_tracked")))
+
+
+def _count(reading: Reading, pattern: str) -> int:
+    """How many different numbers the names have at a place."""
+    return len({found[1] for name in reading.state if (found := re.match(pattern, name))})
