@@ -42,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "doctor": {"errors"},
     "probing": BASE | {"compose", "doctor", "gan", "metrics", "optim"},
     "watching": BASE | {"checkpoint", "compose", "doctor", "observers", "probing", "report"},
+    "starting": {"checkpoint", "errors", "folder", "gan", "looking", "trainer"},
     "healing": {"checkpoint", "doctor", "errors", "folder", "watching"},
     "folder": {"errors", "checkpoint", "__init__"},
     "session": {"errors", "checkpoint", "folder", "guard", "trainer"},

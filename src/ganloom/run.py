@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ganloom import allocator, checkpoint, config, recipes
+from ganloom import allocator, checkpoint, config, recipes, starting
 from ganloom import data as datasets
 from ganloom.compose import compose, parts_of
 from ganloom.device import choose_device, choose_precision
@@ -67,6 +67,10 @@ def train(
     data: Any = "fashion-10k",
     out: str | Path | None = None,
     *,
+    init: Any = None,
+    init_checkpoint: str = "latest",
+    fresh: Sequence[str] = (),
+    freeze_d: int = 0,
     observers: Sequence[Observer] = (),
     console: Observer | None = None,
     **options: Any,
@@ -76,10 +80,17 @@ def train(
     ``recipe``: a name of ``RECIPES``, a recipe's Config, or a GAN of your own. ``data``: whatever ``ganloom.data.open``
     takes. ``out``: the run folder, new; None: runs/RECIPE-DATA-NN. ``options``: fields of TrainConfig (total_kimg, seed,
     device ...), of the recipe's Config (z_dim ...), of ``Stabilise`` (instance_noise, pack ...), or ``fit``, ``flip``,
-    ``labels``, ``held_out`` (a share that training never draws) of the data. Raises BadInput on what cannot be used;
-    KeyboardInterrupt after Ctrl-C, with everything saved.
+    ``labels``, ``held_out`` (a share that training never draws) of the data.
+
+    ``init``: a run or model/ folder whose weights are the start (``init_checkpoint`` of it), strictly; settings that are not
+    given are that run's. ``fresh``: beginnings of names of weights that begin anew all the same. ``freeze_d``: so many of
+    D's first layers do not train (FreezeD). See ``starting``. Raises BadInput on what cannot be used; KeyboardInterrupt
+    after Ctrl-C, with everything saved.
     """
     allocator.keep_freed_blocks()
+    source = _source(init, init_checkpoint, freeze_d, fresh)
+    if source is not None:
+        options = starting.inherited(source, recipe) | options
     made = _prepare(recipe, data, options)
     cfg, gan = made.cfg, made.gan
     cfg = dataclasses.replace(cfg, device=choose_device(cfg.device))
@@ -93,12 +104,13 @@ def train(
         )
         raise BadInput(f"--heal {why}: leave it out")
     warnings = refuse(lint(gan, made.data, cfg))
+    begun = None if source is None else _begin(made, source, freeze_d, fresh)
     cfg = dataclasses.replace(cfg, precision=choose_precision(cfg.precision, cfg.device, gan))
     folder = Folder(Path(out) if out is not None else next_name(Path("runs"), made.name, made.data.name))
     folder.create()
     with folder.lock():
-        _describe(folder, made, cfg)
-        return _go(folder, gan, made.data, cfg, observers, console, resume=False, warnings=warnings)
+        _describe(folder, made, cfg, begun)
+        return _go(folder, gan, made.data, cfg, observers, console, resume=False, warnings=warnings, begun=begun)
 
 
 def prepare(recipe: Any, data: Any, **options: Any) -> tuple[GAN, Any]:
@@ -150,12 +162,15 @@ def _go(
     *,
     resume: bool,
     warnings: Sequence[str] = (),
+    begun: starting.Begun | None = None,
 ) -> Run:
     """Train until it ends; a run that heals goes on from its last healthy checkpoint with one setting changed."""
     while True:
         doctor = Doctor(held=held_out(data, folder.path), seed=cfg.seed) if cfg.doctor else None
         try:
-            run = _train(folder, gan, data, cfg, observers, console, doctor, resume=resume, warnings=warnings)
+            run = _train(
+                folder, gan, data, cfg, observers, console, doctor, resume=resume, warnings=warnings, begun=begun
+            )
             if run.reason != HEAL:
                 return run
         except NonFinite:
@@ -167,7 +182,7 @@ def _go(
         text, gan = heal(folder, finding, lambda d: _composed(_gan_of(d, cfg.seed, folder.path), d, cfg.seed))
         folder.event("heal", text, checkpoint.load(folder.checkpoints).state["nimg"] / 1000)
         print(f"heal: {text}", file=sys.stderr)
-        resume, warnings = True, ()
+        resume, warnings, begun = True, (), None
 
 
 def _train(
@@ -181,6 +196,7 @@ def _train(
     *,
     resume: bool,
     warnings: Sequence[str] = (),
+    begun: starting.Begun | None = None,
 ) -> Run:
     """One session."""
     judge, report = Judge(cfg.judge, cfg.seed), Guarded(Report())
@@ -196,7 +212,14 @@ def _train(
             watching.insert(1, Guarded(doctor))  # before the rows are written: its figures go into them
         watching += [Guarded(observer) for observer in observers] + [report]
         half_life = float(getattr(gan.cfg, "ema_kimg", 10.0))
-        trainer = Trainer(gan, data, cfg, watching, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=half_life)
+        ramp = (
+            {"ema_ramp": None} if folder.read("config.json").get("init") else {}
+        )  # a start that is trained needs none
+        trainer = Trainer(
+            gan, data, cfg, watching, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=half_life, **ramp
+        )
+        if begun is not None:
+            trainer.ema.load_state_dict(begun.averages, strict=False)
         session = Session(folder, trainer, judge.take, report)
         if resume:
             loaded = session.load()
@@ -210,6 +233,9 @@ def _train(
             trainer.event(
                 "held out", f"{len(data.split_off)} of the data are held out for the doctor: training never draws them"
             )
+        if begun is not None:
+            trainer.event("init", begun.text)
+            print(f"init: {begun.text}", file=sys.stderr)
         for text in warnings:
             trainer.event("warning", text)
         reason = session.fit()
@@ -354,6 +380,29 @@ def _build(module: ModuleType | None, cfg: Any, seed: int) -> GAN:
     return gan
 
 
+def _source(init: Any, which: str = "latest", freeze_d: int = 0, fresh: Sequence[str] = ()) -> starting.Source | None:
+    """The run that ``init`` names; without one, nothing can be frozen or begin anew."""
+    if init is not None:
+        return starting.read(init.path if isinstance(init, Run) else init, which)
+    if freeze_d or fresh:
+        flag = "--freeze-d" if freeze_d else "--fresh"
+        raise BadInput(f"{flag} says how to begin with another run's weights: name that run with --init RUN")
+    return None
+
+
+def _begin(made: _Made, source: starting.Source, freeze_d: int, fresh: Sequence[str]) -> starting.Begun:
+    """The other run's weights in the model that was made."""
+
+    def build(classes: int) -> GAN:
+        cfg = config.replace(made.gan.cfg, {"n_classes": classes})
+        return compose(_build(made.module, cfg, made.cfg.seed), made.parts, made.cfg.seed)
+
+    can = made.module is not None and hasattr(made.gan.cfg, "n_classes")
+    return starting.begin(
+        made.gan, source, made.data, freeze_d=freeze_d, fresh=fresh, build=build if can else None
+    )  # fmt: skip
+
+
 def _gan_of(described: dict[str, Any], seed: int, path: Path) -> GAN:
     name = described.get("recipe", "")
     if name not in recipes.LISTED:
@@ -363,8 +412,10 @@ def _gan_of(described: dict[str, Any], seed: int, path: Path) -> GAN:
 
 
 def _composed(gan: GAN, described: dict[str, Any], seed: int) -> GAN:
-    """The model with the stabilisers that its run was begun with."""
-    return compose(gan, config.from_dict(Stabilise, described.get("stabilise", {}), "stabilise"), seed)
+    """The model with the stabilisers and the frozen layers that its run was begun with."""
+    gan = compose(gan, config.from_dict(Stabilise, described.get("stabilise", {}), "stabilise"), seed)
+    gan.frozen = frozenset(described.get("init", {}).get("frozen", ()))
+    return gan
 
 
 def _sort_options(options: dict[str, Any], kind: type | None) -> tuple[dict[str, Any], ...]:
@@ -457,7 +508,7 @@ def _check_classes(cfg: Any, data: Any) -> None:
         raise BadInput(f"--n-classes {said}: {data.name} has {found}; leave it out, the data decide")
 
 
-def _describe(folder: Folder, made: _Made, cfg: TrainConfig) -> None:
+def _describe(folder: Folder, made: _Made, cfg: TrainConfig, begun: starting.Begun | None = None) -> None:
     """Write config.json and run.json: all that ``resume`` and the report need."""
     name, module, gan, data = made.name, made.module, made.gan, made.data
     source = data.source
@@ -475,6 +526,7 @@ def _describe(folder: Folder, made: _Made, cfg: TrainConfig) -> None:
             "config": plain,
             "defaults": config.to_dict(module.Config()) if module is not None else {},
             **({"stabilise": config.to_dict(made.parts)} if made.parts.on() else {}),
+            **({"init": begun.record} if begun is not None else {}),
             "train": config.to_dict(cfg),
             "data": {"name": data.name, "source": source, "fingerprint": data.fingerprint, "size": len(data)},
             "classes": list(data.classes) if data.classes else None,

@@ -122,7 +122,7 @@ def write_model(folder: Folder, trainer: Trainer) -> None:
     averaged = {name: t.cpu().contiguous() for name, t in weights.items()}
     config = folder.read("config.json")
     described: dict[str, Any] = {
-        name: config[name] for name in ("format", "recipe", "config", "stabilise") if name in config
+        name: config[name] for name in ("format", "recipe", "config", "stabilise", "init") if name in config
     }
     described |= {
         "kimg": trainer.nimg / 1000,
