@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ganloom import allocator, checkpoint, config, recipes, starting
+from ganloom import allocator, augmenting, checkpoint, config, recipes, starting
 from ganloom import data as datasets
 from ganloom.compose import compose, parts_of
 from ganloom.device import choose_device, choose_precision
@@ -79,7 +79,8 @@ def train(
 
     ``recipe``: a name of ``RECIPES``, a recipe's Config, or a GAN of your own. ``data``: whatever ``ganloom.data.open``
     takes. ``out``: the run folder, new; None: runs/RECIPE-DATA-NN. ``options``: fields of TrainConfig (total_kimg, seed,
-    device ...), of the recipe's Config (z_dim ...), of ``Stabilise`` (instance_noise, pack ...), or ``fit``, ``flip``,
+    device ...), of the recipe's Config (z_dim ...), of ``Stabilise`` (instance_noise, pack ...), ``augment`` (auto, none,
+    ada or diffaugment; see ``augmenting``), or ``fit``, ``flip``,
     ``labels``, ``held_out`` (a share that training never draws) of the data.
 
     ``init``: a run or model/ folder whose weights are the start (``init_checkpoint`` of it), strictly; settings that are not
@@ -89,9 +90,7 @@ def train(
     """
     allocator.keep_freed_blocks()
     source = _source(init, init_checkpoint, freeze_d, fresh)
-    if source is not None:
-        options = starting.inherited(source, recipe) | options
-    made = _prepare(recipe, data, options)
+    made = _prepare(recipe, data, options, source)
     cfg, gan = made.cfg, made.gan
     cfg = dataclasses.replace(cfg, device=choose_device(cfg.device))
     if cfg.total_kimg is None:
@@ -103,14 +102,16 @@ def train(
             else "changes a recipe's settings, and this GAN is one of your own"
         )
         raise BadInput(f"--heal {why}: leave it out")
-    warnings = refuse(lint(gan, made.data, cfg))
+    notes = [("warning", text) for text in refuse(lint(gan, made.data, cfg))]
+    notes += [("augment", made.augment)] if made.augment else []
     begun = None if source is None else _begin(made, source, freeze_d, fresh)
+    notes += [] if begun is None else [("init", begun.text)]
     cfg = dataclasses.replace(cfg, precision=choose_precision(cfg.precision, cfg.device, gan))
     folder = Folder(Path(out) if out is not None else next_name(Path("runs"), made.name, made.data.name))
     folder.create()
     with folder.lock():
         _describe(folder, made, cfg, begun)
-        return _go(folder, gan, made.data, cfg, observers, console, resume=False, warnings=warnings, begun=begun)
+        return _go(folder, gan, made.data, cfg, observers, console, resume=False, notes=notes, begun=begun)
 
 
 def prepare(recipe: Any, data: Any, **options: Any) -> tuple[GAN, Any]:
@@ -161,16 +162,14 @@ def _go(
     console: Observer | None,
     *,
     resume: bool,
-    warnings: Sequence[str] = (),
+    notes: Sequence[tuple[str, str]] = (),
     begun: starting.Begun | None = None,
 ) -> Run:
     """Train until it ends; a run that heals goes on from its last healthy checkpoint with one setting changed."""
     while True:
         doctor = Doctor(held=held_out(data, folder.path), seed=cfg.seed) if cfg.doctor else None
         try:
-            run = _train(
-                folder, gan, data, cfg, observers, console, doctor, resume=resume, warnings=warnings, begun=begun
-            )
+            run = _train(folder, gan, data, cfg, observers, console, doctor, resume=resume, notes=notes, begun=begun)
             if run.reason != HEAL:
                 return run
         except NonFinite:
@@ -182,7 +181,7 @@ def _go(
         text, gan = heal(folder, finding, lambda d: _composed(_gan_of(d, cfg.seed, folder.path), d, cfg.seed))
         folder.event("heal", text, checkpoint.load(folder.checkpoints).state["nimg"] / 1000)
         print(f"heal: {text}", file=sys.stderr)
-        resume, warnings, begun = True, (), None
+        resume, notes, begun = True, (), None
 
 
 def _train(
@@ -195,7 +194,7 @@ def _train(
     doctor: Doctor | None,
     *,
     resume: bool,
-    warnings: Sequence[str] = (),
+    notes: Sequence[tuple[str, str]] = (),
     begun: starting.Begun | None = None,
 ) -> Run:
     """One session."""
@@ -233,11 +232,8 @@ def _train(
             trainer.event(
                 "held out", f"{len(data.split_off)} of the data are held out for the doctor: training never draws them"
             )
-        if begun is not None:
-            trainer.event("init", begun.text)
-            print(f"init: {begun.text}", file=sys.stderr)
-        for text in warnings:
-            trainer.event("warning", text)
+        for kind, text in notes:
+            trainer.event(kind, text)
         reason = session.fit()
     finally:
         log.close()
@@ -320,11 +316,19 @@ class _Made:
     data: Any
     cfg: TrainConfig
     parts: Stabilise
+    augment: str = ""
+    """What ``augment`` came to, and why."""
 
 
-def _prepare(recipe: Any, data: Any, options: dict[str, Any]) -> _Made:
+def _prepare(recipe: Any, data: Any, options: dict[str, Any], source: starting.Source | None = None) -> _Made:
     """Recipe and data brought together: each option in its place, the config fitted to the data, the model built."""
     module, given, gan = _recipe_of(recipe)
+    asked, options = options.get("augment"), {name: v for name, v in options.items() if name != "augment"}
+    if asked is not None and (twice := {"diff_augment", "adaptive"} & options.keys()):
+        raise BadInput(
+            f"--augment {asked} and --{min(twice).replace('_', '-')} both say how D sees pictures: leave one out"
+        )
+    options = options if source is None else starting.inherited(source, recipe) | options
     own = type(given) if gan is None else type(gan.cfg)
     train_options, config_options, data_options, part_options = _sort_options(options, own)
     cfg = config.replace(TrainConfig(), train_options, "train")
@@ -333,19 +337,43 @@ def _prepare(recipe: Any, data: Any, options: dict[str, Any]) -> _Made:
     data_options = _inputs_wanted(model, config_options) | data_options
     opened = _open_data(data, given, gan, isinstance(recipe, str), config_options, data_options)
     model.check_data(opened)
+    chosen = _augment(asked, module, given, gan, opened, cfg, config_options, source)
+    config_options, parts = config_options | chosen.config, config.replace(parts, chosen.parts, "stabilise")
     if gan is not None:
         if config_options:
             name = next(iter(config_options))
             raise BadInput(f"{name} belongs to a recipe's config, but a GAN that is already made was given")
         compose(gan, parts, cfg.seed)
-        return _Made(_name_of(recipe, module, gan), module, gan, opened, cfg, parts_of(gan))
+        return _Made(_name_of(recipe, module, gan), module, gan, opened, cfg, parts_of(gan), chosen.text)
     if isinstance(recipe, str):
         given = _fit_to_data(given, opened, config_options)
     given = config.replace(given, config_options, "config")
     config.check_counts(given)
     _check_classes(given, opened)
     gan = compose(_build(module, given, cfg.seed), parts, cfg.seed)
-    return _Made(_name_of(recipe, module, None), module, gan, opened, cfg, parts)
+    return _Made(_name_of(recipe, module, None), module, gan, opened, cfg, parts, chosen.text)
+
+
+def _augment(
+    asked: str | None,
+    module: ModuleType | None,
+    given: Any,
+    gan: GAN | None,
+    data: Any,
+    cfg: TrainConfig,
+    options: dict[str, Any],
+    source: starting.Source | None,
+) -> augmenting.Chosen:
+    """What ``augment`` comes to for this recipe and these data."""
+    settings = given if gan is None else gan.cfg
+    fields = dataclasses.fields(settings) if dataclasses.is_dataclass(settings) else ()
+    critic = module.__name__ in recipes.RECIPES.paths.values() if module is not None else hasattr(gan, "D")
+    return augmenting.choose(
+        asked, {f.name: getattr(settings, f.name) for f in fields} | options, data,
+        kimg=cfg.total_kimg or float(getattr(module, "KIMG", 200.0)), critic=critic,
+        pictures_in=getattr(module.MODEL if module is not None else gan, "conditions_on", "labels") == "pictures",
+        tuned=source is not None,
+    )  # fmt: skip
 
 
 def _recipe_of(recipe: Any) -> tuple[ModuleType | None, Any, GAN | None]:

@@ -111,7 +111,7 @@ class Session:
     def _event(self, kind: str, text: str, more: dict[str, Any] | None = None) -> None:
         with contextlib.suppress(OSError):
             self.folder.event(kind, text, self.trainer.nimg / 1000, more)
-        if kind in ("warning", "nan"):
+        if kind in ("warning", "nan", "init", "augment"):
             print(f"{kind}: {text}", file=sys.stderr)
 
 

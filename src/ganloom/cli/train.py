@@ -87,7 +87,7 @@ def run(argv: Sequence[str]) -> None:
 
 def _arguments(name: str, module: Any) -> type:
     """One flat set of flags: positionals, options, TrainConfig, the recipe's Config and the stabilisers."""
-    flat = tyro.conf.arg(name="")
+    flat, settings = tyro.conf.arg(name=""), _with_augment(module.Config)
     described = (module.__doc__ or "").split("\n\n")[0]
     made = dataclasses.make_dataclass(
         "Arguments",
@@ -108,7 +108,7 @@ def _arguments(name: str, module: Any) -> type:
             ),
             ("options", Annotated[Options, flat], Options()),
             ("train", Annotated[TrainConfig, flat], TrainConfig()),
-            ("config", Annotated[module.Config, flat], module.Config()),
+            ("config", Annotated[settings, flat], settings()),
             ("stabilise", Annotated[Stabilise, flat], Stabilise()),
         ],
         frozen=True,
@@ -118,6 +118,17 @@ def _arguments(name: str, module: Any) -> type:
         f"Train {name}: {described} Recipes: {others}. --help after a recipe's name shows that recipe's flags."
     )
     return made
+
+
+def _with_augment(kind: type[Any]) -> type[Any]:
+    """A recipe's Config with --augment as it is for every recipe; ``ganloom.train`` finds the setting that it comes to."""
+    said = (
+        "What D sees: pictures as they are, augmented, or auto by the number of pictures. None: as the recipe has it."
+    )
+    flag = Annotated[Literal["auto", "none", "ada", "diffaugment"] | None, tyro.conf.arg(help=said)]
+    return dataclasses.make_dataclass(
+        kind.__name__, [("augment", flag, None)], bases=(kind,), frozen=True, namespace={"__doc__": kind.__doc__}
+    )
 
 
 def _usual_recipe(argv: Sequence[str]) -> str:
