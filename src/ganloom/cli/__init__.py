@@ -23,7 +23,7 @@ COMMANDS: dict[str, str] = {
     "data": "check DIR: what is in a data set and what the network will see",
     "import": "read published weights of another project into a model folder",
     "latent": "walk, mix, project, directions: what lies between and behind a model's pictures",
-    "export": "write a trained generator as ONNX, checked against torch",
+    "export": "write a trained generator as ONNX, checked against torch, or as a page that runs in a browser",
     "bench": "step: training steps measured here; modes: cures for mode collapse; recipes: all of them; doctor: faults",
 }
 
