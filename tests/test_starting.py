@@ -169,6 +169,16 @@ def test_what_does_not_fit_is_named(runs: dict[str, Path], tmp_path: Path) -> No
     assert "tensors begin anew" in made.text and all(n.startswith("D.") for n in made.record["fresh"])
 
 
+def test_a_growing_recipe_says_that_it_grows_anew(tmp_path: Path) -> None:
+    small = {"width": 8, "z_dim": 6, "batch_size": 8, "stage_kimg": 0.01}
+    run = train("progan", tmp_path / "a", total_kimg=0.1, **small)
+    gan = testing.build("progan", (1, 16, 16), n_classes=3)
+    begun = starting.begin(gan, starting.read(run.path), testing.make_data())
+    assert "a small --stage-kimg begins at full size" in begun.text
+    end = ganloom.load(train("progan", tmp_path / "b", init=run, total_kimg=0.1, stage_kimg=0.001).path)
+    assert end.level == end.top
+
+
 def test_the_command(runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "new.npz", images=np.zeros((40, 24, 24, 1), np.uint8) + np.arange(40)[:, None, None, None])
     with pytest.raises(SystemExit) as left:

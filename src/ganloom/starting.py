@@ -123,7 +123,10 @@ def begin(
         "source": str(source.path), "checkpoint": source.checkpoint, "recipe": source.described.get("recipe"),
         "kimg": source.kimg, "fresh": began, "freeze_d": freeze_d, "frozen": sorted(gan.frozen),
     }  # fmt: skip
-    return Begun(record, averages, _said(source, given, began, before, now, labelled, layers))
+    text = _said(source, given, began, before, now, labelled, layers)
+    if hasattr(gan.cfg, "stage_kimg"):
+        text += "; it grows anew from the first level: a small --stage-kimg begins at full size"
+    return Begun(record, averages, text)
 
 
 def _networks(gan: GAN, tensors: Tensors) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,7 +68,8 @@ def _web(args: Arguments, gan: Any) -> None:
     data = described.get("data")
     name = data.get("name") if isinstance(data, dict) else data
     title = str(described.get("recipe", type(gan).__name__)) + (f" trained on {name}" if name else "")
-    about = f"At {gan.kimg:g} thousand images. What it makes is synthetic; everything is computed on this machine."
+    at = f"At {gan.kimg:g} thousand images. " if math.isfinite(gan.kimg) else ""
+    about = f"{at}What it makes is synthetic; everything is computed on this machine."
     made = to_web(
         gan, args.out or Path(args.run) / "web", title=title, about=about, classes=described.get("classes"),
         runtime=args.runtime,
