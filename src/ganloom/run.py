@@ -211,12 +211,7 @@ def _train(
             watching.insert(1, Guarded(doctor))  # before the rows are written: its figures go into them
         watching += [Guarded(observer) for observer in observers] + [report]
         half_life = float(getattr(gan.cfg, "ema_kimg", 10.0))
-        ramp = (
-            {"ema_ramp": None} if folder.read("config.json").get("init") else {}
-        )  # a start that is trained needs none
-        trainer = Trainer(
-            gan, data, cfg, watching, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=half_life, **ramp
-        )
+        trainer = Trainer(gan, data, cfg, watching, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=half_life)
         if begun is not None:
             trainer.ema.load_state_dict(begun.averages, strict=False)
         session = Session(folder, trainer, judge.take, report)
