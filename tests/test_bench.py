@@ -212,8 +212,7 @@ def test_faults_are_one_line(args: str, text: str, capsys: pytest.CaptureFixture
 def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "SLICE", 0.0)
     monkeypatch.setattr("ganloom.bench.machine.SECONDS", 0.0)
-    monkeypatch.setattr("ganloom.bench.peers.PEERS", {"gan": PEERS["gan"]})
-    code, out, err = call(capsys, "bench", "step", "--recipe", "gan", "--rounds", "1", "--steps", "1")
+    code, out, err = call(capsys, "bench", "step", "--recipe", "gan", "--peers", "gan", "--rounds", "1", "--steps", "1")
     assert code == 0, err
     for word in (
         "first training step",

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ import ganloom
 from ganloom import export, testing
 from ganloom.cli import main
 from ganloom.errors import BadInput
+from ganloom.norms import StandingBatchNorm
+from ganloom.recipes import biggan
 
 with export._quiet():
     runtime = pytest.importorskip("onnxruntime")
@@ -23,12 +26,15 @@ def test_every_generator(recipe: str, tmp_path: Path) -> None:
     made = export.to_onnx(gan, tmp_path / "g.onnx")
     assert made.difference <= 1e-4 and made.bytes == (tmp_path / "g.onnx").stat().st_size
     labelled = bool(getattr(gan.cfg, "n_classes", 0))
-    assert list(made.inputs) == ["z"] + ["c"] * labelled + ["truncation"] * bool(export._truncation(gan))
-    assert "truncation" in made.inputs or recipe in ("biggan", "infogan")
+    if gan.conditions_on == "pictures":
+        assert made.inputs == {"c": ["n", 3, 28, 28]}
+        return
+    assert list(made.inputs) == ["z"] + ["code"] * (recipe == "infogan") + ["c"] * labelled + ["truncation"]
     session = runtime.InferenceSession(str(tmp_path / "g.onnx"))
     feed = {"z": torch.randn(5, *made.inputs["z"][1:]).numpy()}
     feed |= {"c": np.array([0, 1, 2, 1, 0])} if labelled else {}
-    feed |= {"truncation": np.array(1, np.float32)} if "truncation" in made.inputs else {}
+    feed |= {"truncation": np.array(1, np.float32)}
+    feed |= {"code": gan.z(5)[:, -gan.cfg.code_dim :].numpy()} if recipe == "infogan" else {}
     (x,) = session.run(None, feed)
     assert x.shape == (5, 3, 28, 28) and np.abs(x).max() <= 1
 
@@ -45,6 +51,43 @@ def test_truncation_and_labels_count(tmp_path: Path) -> None:
             (x,) = session.run(None, {"z": z.numpy(), "c": np.array(c), "truncation": np.array(psi, np.float32)})
             expected = gan.generate(z=z, c=c, truncation=psi).numpy()
             np.testing.assert_allclose(x, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("more", [{}, {"deep": True, "multiples": (), "hub": 5}])
+def test_truncation_of_biggan_is_by_quantiles(more: dict[str, Any], tmp_path: Path) -> None:
+    gan = testing.build("biggan", (3, 32, 32), z_dim=20, **more)
+    for norm in gan.modules():
+        if isinstance(norm, StandingBatchNorm):
+            norm.means.normal_()
+            norm.variances.uniform_(0.5, 2)
+    made = export.to_onnx(gan, tmp_path / "g.onnx")
+    assert made.inputs["truncation"] == []
+    session, z = runtime.InferenceSession(str(tmp_path / "g.onnx")), torch.randn(3, 20) * 1.5
+    seen = []
+    for psi in (0.0, 0.05, 0.33, 0.5, 0.98, 1.0):
+        feed = {"z": z.numpy(), "c": np.array([0, 1, 2]), "truncation": np.array(psi, np.float32)}
+        (x,) = session.run(None, feed)
+        np.testing.assert_allclose(x, gan.generate(z=z, c=[0, 1, 2], truncation=psi).numpy(), atol=2e-5)
+        seen.append(x)
+    assert all(np.abs(a - b).max() > 1e-3 for a, b in zip(seen, seen[1:], strict=False))
+
+
+def test_inverse_erf() -> None:
+    x = torch.linspace(-0.996, 0.996, 4001)
+    torch.testing.assert_close(biggan.inverse_erf(x), torch.erfinv(x.double()).float(), rtol=2e-6, atol=1e-7)
+
+
+def test_codes_of_infogan_are_an_input(tmp_path: Path) -> None:
+    gan = testing.build("infogan", (1, 28, 28))
+    export.to_onnx(gan, tmp_path / "g.onnx")
+    session, z = runtime.InferenceSession(str(tmp_path / "g.onnx")), gan.z(4)
+    for category, psi in ((0, 1.0), (2, 0.4)):
+        coded = gan.coded(z, category, (0.5,))
+        feed = {name: t.numpy() for name, t in export.split(gan, coded).items()} | {
+            "truncation": np.array(psi, np.float32)
+        }
+        (x,) = session.run(None, feed)
+        np.testing.assert_allclose(x, gan.generate(z=coded, truncation=psi).numpy(), atol=1e-5)
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

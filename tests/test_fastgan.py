@@ -38,7 +38,7 @@ def test_any_size(shape: tuple[int, int, int]) -> None:
 
 def test_decoders_learn_to_repaint() -> None:
     torch.manual_seed(0)
-    gan = fastgan.FastGAN(fastgan.Config((1, 16, 16), z_dim=6, width=8, augment=()))
+    gan = fastgan.FastGAN(fastgan.Config((1, 16, 16), z_dim=6, width=8, policy=()))
     x = (torch.rand(8, 1, 2, 2) * 2 - 1).repeat_interleave(8, 2).repeat_interleave(8, 3)
     batch = fastgan.Batch(x)
     optimizer = torch.optim.Adam(gan.D.parameters(), 3e-3)
@@ -73,7 +73,7 @@ def test_excitation_and_noise() -> None:
 
 
 def test_bad_fields_are_named() -> None:
-    with pytest.raises(BadInput, match="--augment"):
-        fastgan.Config(augment=("color",))
+    with pytest.raises(BadInput, match="--policy"):
+        fastgan.Config(policy=("color",))
     with pytest.raises(BadInput, match="--recon"):
         fastgan.Config(recon=-1.0)

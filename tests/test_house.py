@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "layers": BASE, "norms": set(), "augment": BASE,
     "stabilisers": BASE | {"augment"},
     "inserts": BASE | {"gan", "layers", "norms", "stabilisers"},
-    "compose": BASE | {"augment", "gan", "inserts", "layers", "listening", "losses", "penalties", "stabilisers"},
+    "compose": BASE | {"ada", "augment", "gan", "inserts", "layers", "listening", "losses", "penalties", "stabilisers"},
     "looking": BASE | {"compose", "gan", "listening", "optim", "stabilisers", "trainer"},
     "lint": BASE | {"gan", "layers", "looking", "losses", "optim", "trainer"},
     "networks": {"layers", "norms"},
@@ -44,6 +44,8 @@ ALLOWED: dict[str, set[str]] = {
     "probing": BASE | {"asking", "doctor", "metrics", "optim"},
     "watching": BASE | {"checkpoint", "doctor", "facts", "observers", "probing", "report"},
     "healing": BASE | {"asking", "checkpoint", "compose", "doctor", "folder", "gan", "stabilisers", "watching"},
+    "augmenting": {"errors"},
+    "starting": {"checkpoint", "errors", "folder", "gan", "looking", "trainer"},
     "folder": {"errors", "checkpoint", "__init__"},
     "session": {"errors", "checkpoint", "folder", "guard", "trainer"},
 }  # fmt: skip
@@ -85,7 +87,7 @@ def test_no_recipe_imports_another() -> None:
 
 def test_everything_below_the_top_has_its_place() -> None:
     """A new top-level part must be given its direction here."""
-    top = {"apps", "bench", "cli", "__main__", "run", "testing", "weights", "serve", "export", "__init__", "py"}
+    top = {"apps", "bench", "cli", "__main__", "run", "testing", "weights", "serve", "export", "web", "__init__", "py"}
     known = set(ALLOWED) | top
     assert {part_of(p) for p in SOURCE.rglob("*.py")} <= known
 

@@ -59,6 +59,26 @@ def test_the_losses_written_out() -> None:
     torch.testing.assert_close(gan.g_loss(batch)["adv"], F.softplus(a - b).mean())
 
 
+def test_one_pass_and_two_give_the_same_gradients() -> None:
+    gan = build(n_classes=3, gamma=0.5)
+    gan.kimg = 0.0
+    batch = ganloom.Batch(torch.randn(4, 1, 16, 16), torch.tensor([0, 1, 2, 1]))
+    calls = []
+    gan.D.register_forward_hook(lambda *_: calls.append(1))
+    found = []
+    for autocasts, passes in ((False, 2), (True, 4)):
+        gan.D.autocasts = autocasts
+        calls.clear()
+        torch.manual_seed(1)
+        terms = gan.d_loss(batch)
+        assert len(calls) == passes
+        total = torch.stack([t for t in terms.values() if t.requires_grad]).sum()
+        found.append((terms, torch.cat([g.flatten() for g in torch.autograd.grad(total, list(gan.D.parameters()))])))
+    for name, term in found[0][0].items():
+        torch.testing.assert_close(term, found[1][0][name])
+    torch.testing.assert_close(found[0][1], found[1][1], atol=1e-6, rtol=1e-4)
+
+
 def test_what_follows_the_clock() -> None:
     gan = build(gamma=0.05, decay_kimg=0.1, ema_kimg=2.0)
     run = Trainer(gan, testing.make_data(), TrainConfig())

@@ -59,6 +59,11 @@ WHEN = {
         "few pictures, D learns them by heart",
         "`flip` and strong `colour` leak into the fakes; `cutout` suits pictures, not points",
     ),
+    "adaptive": (
+        "few pictures, and how few is not known: as much as it takes",
+        "needs a loss whose logits part at 0; its strength takes half a million images to rise, so short runs take "
+        "`diff_augment`; above p 0.8 it leaks (`ganloom augment preview`)",
+    ),
     "label_smoothing": (
         "D's logits on reals grow without bound",
         "needs a loss with a target; smoothing fakes too would hold bad fakes up, so it is one-sided",

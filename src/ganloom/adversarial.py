@@ -41,14 +41,19 @@ class Adversarial(GAN):
 
     def judged(self, batch: Batch, fake: Tensor, c: Tensor | None) -> Terms:
         """D's loss of the batch against these fakes, and D's mean logits of both."""
+        return self.judged_with_logits(batch, fake, c)[0]
+
+    def judged_with_logits(self, batch: Batch, fake: Tensor, c: Tensor | None) -> tuple[Terms, tuple[Tensor, Tensor]]:
+        """``judged``, and D's logits of reals and of fakes."""
         real_logits = self.D(self.seen(batch.x), *given(batch.c if c is not None else None))
         fake_logits = self.D(self.seen(fake), *given(c))  # two passes: BatchNorm sees reals and fakes apart
         self.note_reals(real_logits)
-        return {
+        terms = {
             "adv": self.loss.d(real_logits, fake_logits),
             "logits_real": real_logits.detach().mean(),
             "logits_fake": fake_logits.detach().mean(),
         }
+        return terms, (real_logits, fake_logits)
 
     def d_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ganloom import losses, penalties, randomness
+from ganloom.ada import BGC, Ada
 from ganloom.augment import diff_augment
 from ganloom.errors import BadInput
 from ganloom.gan import GAN, Phase, Terms, net_names
@@ -26,6 +27,8 @@ from ganloom.layers import MinibatchDiscrimination
 from ganloom.listening import Heard, listen
 from ganloom.stabilisers import CONSISTENT, LECAM_DECAY, Stabilise, consistent, matched, packed
 
+SIGNED = ("minimax", "nonsaturating", "hinge")
+"""Losses under which D's logits of reals are above 0 and those of fakes below."""
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -50,8 +53,8 @@ class Call:
 
 
 TWO = (
-    "--instance-noise, --diff-augment, --pack, --bcr, --zcr and --feature-matching change the picture that D sees, and D of "
-    "this recipe sees a second one beside it: leave them out"
+    "--instance-noise, --diff-augment, --adaptive, --pack, --bcr, --zcr and --feature-matching change the picture that D sees, "
+    "and D of this recipe sees a second one beside it: leave them out"
 )
 
 
@@ -63,6 +66,7 @@ class Composed(GAN):
     lecam_sums: Tensor
     lecam_moves: Tensor
     history: History
+    adaptive: Ada
 
     def phases(self) -> list[Phase]:
         """The recipe's phases with their losses altered."""
@@ -75,6 +79,8 @@ class Composed(GAN):
             penalties.clip_weights_(self.D, self.parts.weight_clip)
         if self.parts.historical:
             self.history.move(self, phase)
+        if self.parts.adaptive:
+            self.adaptive.move(self.parts.adaptive, self.parts.adaptive_kimg)
         if self.parts.lecam:
             any_seen = (self.lecam_sums[2] > 0).float()  # nothing is asked of the device, so nothing waits for it
             self.lecam_moves.add_(any_seen)
@@ -106,6 +112,14 @@ class Composed(GAN):
 
     def _d_terms(self, seen: "Seen", heard: Heard) -> Terms:
         parts, terms = self.parts, Terms()
+        if parts.adaptive:
+            if not any(heard.what is losses.LOSSES[name] for name in SIGNED):
+                raise BadInput(
+                    "ADA (--adaptive, --augment ada) steers by the sign of D's logits on reals, to which this recipe's "
+                    "loss gives no meaning: use --augment diffaugment"
+                )
+            self.adaptive.note(heard.real)
+            terms["adaptive_p"] = self.adaptive.p.clone()
         if not (parts.cr or parts.bcr or parts.zcr or parts.lecam or parts.penalty != "none"):
             return terms
         real, fake = seen.call_of(heard.real), seen.call_of(heard.fake)
@@ -193,7 +207,7 @@ class Composed(GAN):
         x, parts = args[0], self.parts
         seen.inputs.append((x, args[1:], kwargs))
         sd = parts.noise(self.kimg)
-        if not (sd or parts.diff_augment or parts.pack > 1):
+        if not (sd or parts.diff_augment or parts.adaptive or parts.pack > 1):
             return None
         call = Call(x, args[1:], kwargs, x).alone()
         told = [v for v in (*call.args, *call.kwargs.values()) if isinstance(v, Tensor)]
@@ -202,7 +216,9 @@ class Composed(GAN):
             raise BadInput(
                 "--pack joins several pictures to one, and D of this recipe is told something of each: leave it out"
             )
-        x = diff_augment(x, parts.diff_augment)
+        if parts.adaptive and x.dim() != 4:
+            raise BadInput("--adaptive moves and tints pictures, and these data are none: leave it out")
+        x = diff_augment(self.adaptive(x) if parts.adaptive else x, parts.diff_augment)
         x = x + sd * randomness.randn(*x.shape, device=x.device).to(x.dtype) if sd else x
         return (packed(x, parts.pack) if parts.pack > 1 else x, *args[1:]), kwargs
 
@@ -281,6 +297,8 @@ def compose(gan: GAN, parts: Stabilise, seed: int = 0) -> GAN:
         raise BadInput(f"this model has stabilisers already ({', '.join(gan.parts.on())}): make it anew for other ones")
     if not parts.on() or isinstance(gan, Composed):
         return gan
+    if parts.adaptive and getattr(gan, "ada", None) is not None:
+        raise BadInput("--adaptive beside the recipe's own ada would move pictures twice: leave one of them out")
     for name in ("G", "D"):
         if not isinstance(getattr(gan, name, None), nn.Module):
             raise BadInput(f"stabilisers ({parts.on()[0]}) need a model with a network {name}")
@@ -301,6 +319,8 @@ def compose(gan: GAN, parts: Stabilise, seed: int = 0) -> GAN:
         gan.register_buffer("lecam_moves", torch.zeros(()))
     if parts.historical:
         gan.history = History(gan)
+    if parts.adaptive:
+        gan.adaptive = Ada(dict.fromkeys(BGC, 1.0))
     return gan
 
 

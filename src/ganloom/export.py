@@ -1,7 +1,9 @@
 """A trained generator as a file that needs no ganloom: ONNX, checked against torch before it counts as written.
 
-The model has the inputs z (n, z_dim), and where the recipe has them c (n,), int64 labels, and truncation, one number; the
-output x (n, C, H, W) in [-1, 1], n free. Noise inputs are the fixed ones.
+The model has the inputs z (n, z_dim), and where the recipe has them code (n, numbers), c (n,), int64 labels, and truncation,
+one number; the output x (n, C, H, W) in [-1, 1], n free. Noise inputs are the fixed ones. A code is InfoGAN's: each category
+as one-hot numbers, then the continuous ones in [-1, 1]. A model that makes pictures from pictures has the one input c
+(n, C, H, W) of the size it was trained at.
 """
 
 import contextlib
@@ -50,16 +52,19 @@ class _Sampler(nn.Module):
 
     def __init__(self, gan: GAN, truncated: str) -> None:
         super().__init__()
-        self.gan, self.truncated, self.labelled = gan, truncated, bool(_classes(gan))
+        self.gan, self.truncated, self.labelled, self.coded = gan, truncated, bool(_classes(gan)), _codes(gan)
 
     def forward(self, z: Tensor, *more: Tensor) -> Tensor:
-        """z, c where there are labels, truncation where there is one."""
+        """z, code where there is one, c where there are labels, and truncation; pictures alone where it starts from such."""
+        if self.gan.conditions_on == "pictures":
+            return self.gan.sample(self.gan.z(1), z)
         given = list(more)
+        z = torch.cat([z, given.pop(0)], 1) if self.coded else z
         c = given.pop(0) if self.labelled else None
         if self.truncated == "sample":
             out: Tensor = self.gan.sample(z, c, truncation=given.pop(0))  # type: ignore[call-arg]
             return out
-        return self.gan.sample(z * given.pop(0) if self.truncated == "z" else z, c)
+        return self.gan.sample(z * given.pop(0), c)
 
 
 def to_onnx(gan: GAN, path: str | Path, *, check: bool = True) -> Exported:
@@ -189,24 +194,32 @@ def _classes(gan: GAN) -> int:
     return int(getattr(gan.cfg, "n_classes", 0) or 0)
 
 
+def _codes(gan: GAN) -> int:
+    """Numbers at the end of a latent that are a code."""
+    return int(getattr(gan.cfg, "code_dim", 0) or 0)
+
+
 def _truncation(gan: GAN) -> str:
-    """Where truncation enters: in "sample", as a factor of "z", or "" where the recipe's own rule is no graph (BigGAN)."""
-    if "truncation" not in inspect.signature(gan.sample).parameters:
-        return "z"
-    return "sample" if hasattr(gan, "mapping") else ""
+    """Where truncation enters: in "sample", or as a factor of "z"."""
+    return "sample" if "truncation" in inspect.signature(gan.sample).parameters else "z"
+
+
+def split(gan: GAN, z: Tensor) -> dict[str, Tensor]:
+    """Latents (n, z_dim) as the file's inputs: z, and code where there is one."""
+    codes = _codes(gan)
+    return {"z": z[:, :-codes], "code": z[:, -codes:]} if codes else {"z": z}
 
 
 def _inputs(gan: GAN, sampler: _Sampler, n: int, seed: int) -> tuple[list[str], list[Tensor]]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        names, values = ["z"], [gan.z(n).float()]
+        if gan.conditions_on == "pictures":
+            return ["c"], [torch.rand(n, int(gan.cfg.in_channels), *gan.cfg.shape[1:]) * 2 - 1]
+        made = split(gan, gan.z(n).float())
         if sampler.labelled:
-            names.append("c")
-            values.append(torch.arange(n) % _classes(gan))
-        if sampler.truncated:
-            names.append("truncation")
-            values.append(torch.tensor(1.0 - 0.3 * (seed % 2)))
-    return names, values
+            made["c"] = torch.arange(n) % _classes(gan)
+        made["truncation"] = torch.tensor(1.0 - 0.3 * (seed % 2))
+    return list(made), list(made.values())
 
 
 def _difference(runtime: Any, model: bytes, gan: GAN, sampler: _Sampler) -> float:

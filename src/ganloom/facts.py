@@ -26,7 +26,8 @@ def facts_of(trainer: Any, described: dict[str, Any]) -> Facts:
     loss = getattr(gan, "loss", None)
     adversarial = hasattr(loss, "equilibrium")
     field = next((name for name in PENALTIES if adversarial and hasattr(cfg, name)), "")
-    augmented = bool(parts.diff_augment or data.flip or getattr(cfg, "diff_augment", ()) or getattr(cfg, "policy", ()))
+    own = getattr(cfg, "policy", ()) or getattr(cfg, "augment", "none") != "none"
+    augmented = bool(parts.diff_augment or parts.adaptive or data.flip or own)
     return Facts(
         recipe=str(described.get("recipe", type(gan).__name__)),
         data=str(described.get("data", {}).get("name", data.name)),

@@ -173,6 +173,8 @@ class GAN(nn.Module):
     """What c is: "labels" (or nothing), or "pictures", which a data set's ``inputs`` are and which cannot be drawn."""
     paired: bool = False
     """Whether each input must have its own target."""
+    frozen: frozenset[str] = frozenset()
+    """Names of parameters that no phase trains (FreezeD)."""
     kimg: float = math.inf
     """Thousands of real images drawn so far."""
     cfg: Any

@@ -21,17 +21,14 @@ def plan_sizes(height: int, width: int, smallest: int = 4, most: int = 16) -> tu
 
 def crop(x: Tensor, height: int, width: int) -> Tensor:
     """The middle (N, C, height, width) of x."""
-    top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
-    return (
-        x
-        if not top and not left and x.shape[2:] == (height, width)
-        else x[:, :, top : top + height, left : left + width]
-    )
+    size = int(x.shape[2]), int(x.shape[3])  # plain numbers in a trace too
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    return x if not top and not left and size == (height, width) else x[:, :, top : top + height, left : left + width]
 
 
 def frame(x: Tensor) -> tuple[Tensor, int]:
     """x on the grid that its plan reaches, edges repeated outwards: the inverse of ``crop``; and the doublings."""
-    height, width = x.shape[2:]
+    height, width = int(x.shape[2]), int(x.shape[3])  # plain numbers in a trace too
     base_h, base_w, doublings = plan_sizes(height, width)
     more_h, more_w = base_h * 2**doublings - height, base_w * 2**doublings - width
     if more_h or more_w:

@@ -219,7 +219,7 @@ def fast_optimizer(case: Case) -> Iterator[tuple[str, str]]:
 
 def one_sided_flip(case: Case) -> Iterator[tuple[str, str]]:
     """Flips in DiffAugment leak: D cannot tell a mirrored fake, so G may draw text and faces mirrored."""
-    policy = (*case.parts.diff_augment, *(getattr(case.gan.cfg, "augment", None) or ()))
+    policy = (*case.parts.diff_augment, *getattr(case.gan.cfg, "policy", ()))
     if "flip" in policy and not case.flipped:
         yield (
             "warning",

@@ -150,6 +150,8 @@ class StandingBatchNorm(nn.BatchNorm2d):
 
     means: Tensor
     variances: Tensor
+    at: Tensor | None = None
+    """A truncation as a number of the graph, which then decides in place of the running statistics (for export)."""
 
     def __init__(self, channels: int, sets: int, affine: bool = True) -> None:
         super().__init__(channels, affine=affine)
@@ -168,6 +170,18 @@ class StandingBatchNorm(nn.BatchNorm2d):
         assert self.running_mean is not None and self.running_var is not None
         self.running_mean.copy_(torch.lerp(self.means[low], self.means[high], weight))
         self.running_var.copy_(torch.lerp(self.variances[low], self.variances[high], weight))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        if self.at is None or self.num_batches_tracked:
+            y: Tensor = super().forward(x)
+            return y
+        sets = torch.arange(len(self.means), dtype=x.dtype, device=x.device)
+        near = (1 - (sets - self.at.clamp(0, 1) * (len(self.means) - 1)).abs()).clamp_min(0)  # linear between two sets
+        mean, scale = near @ self.means, torch.rsqrt(near @ self.variances + self.eps)
+        scale = scale if self.weight is None else scale * self.weight
+        shift = -mean * scale if self.bias is None else self.bias - mean * scale
+        return x * scale[:, None, None] + shift[:, None, None]
 
 
 def keep_standing(network: nn.Module, sets: int) -> None:

@@ -33,12 +33,12 @@ def find(gan: GAN, dotted: str) -> nn.Module:
 
 
 def named_parameters(gan: GAN, phase: Phase) -> list[tuple[str, nn.Parameter]]:
-    """All parameters that a phase updates, by their full name, each once."""
+    """All parameters that a phase updates, by their full name, each once; frozen ones are left out."""
     found: dict[int, tuple[str, nn.Parameter]] = {}
     for net in net_names(phase):
         for name, parameter in find(gan, net).named_parameters():
             found.setdefault(id(parameter), (f"{net}.{name}", parameter))
-    return list(found.values())
+    return [(name, parameter) for name, parameter in found.values() if name not in gan.frozen]
 
 
 def pace(phases: Sequence[Phase]) -> float:

@@ -67,6 +67,14 @@ def r2(D: Critic, real: Tensor | None, fake: Tensor) -> Tensor:
     return grad_norm(D, fake).square().mean() / 2
 
 
+def of_pass(name: str, logits: Tensor, x: Tensor) -> Tensor:
+    """``r1`` or ``r2`` without a pass of its own: ``logits`` are D's of ``x``, a leaf that asks for a gradient, in float32."""
+    tell("penalty", name)
+    (slopes,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+    penalty: Tensor = slopes.flatten(1).norm(dim=1).square().mean() / 2
+    return penalty
+
+
 def zero_centred(D: Critic, real: Tensor, fake: Tensor) -> Tensor:
     """E[|grad D|^2] / 2 between real and fake (Thanh-Tung et al. 2019, arXiv:1902.03984)."""
     tell("penalty", "zero_centred")

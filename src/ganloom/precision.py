@@ -39,7 +39,10 @@ def called_networks(gan: nn.Module) -> list[nn.Module]:
 
 
 def autocast_networks(gan: nn.Module, device_type: str, dtype: torch.dtype) -> list[RemovableHandle]:
-    """Make each network of ``gan`` compute in ``dtype`` and return float32; remove the handles to undo it."""
+    """Make each network of ``gan`` compute in ``dtype`` and return float32; remove the handles to undo it.
+
+    A network so made has the attribute ``autocasts``, by which a loss knows that its logits are no place for a penalty.
+    """
     handles = []
     for network in called_networks(gan):
         open_contexts: list[contextlib.AbstractContextManager[Any] | None] = []
@@ -59,6 +62,7 @@ def autocast_networks(gan: nn.Module, device_type: str, dtype: torch.dtype) -> l
 
         handles.append(network.register_forward_pre_hook(enter))
         handles.append(network.register_forward_hook(leave, always_call=True))
+        network.autocasts = True  # type: ignore[assignment]
     return handles
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ganloom import allocator, checkpoint, config, recipes
+from ganloom import allocator, augmenting, checkpoint, config, recipes, starting
 from ganloom import data as datasets
 from ganloom.compose import compose, parts_of
 from ganloom.device import choose_device, choose_precision
@@ -67,6 +67,10 @@ def train(
     data: Any = "fashion-10k",
     out: str | Path | None = None,
     *,
+    init: Any = None,
+    init_checkpoint: str = "latest",
+    fresh: Sequence[str] = (),
+    freeze_d: int = 0,
     observers: Sequence[Observer] = (),
     console: Observer | None = None,
     **options: Any,
@@ -75,12 +79,18 @@ def train(
 
     ``recipe``: a name of ``RECIPES``, a recipe's Config, or a GAN of your own. ``data``: whatever ``ganloom.data.open``
     takes. ``out``: the run folder, new; None: runs/RECIPE-DATA-NN. ``options``: fields of TrainConfig (total_kimg, seed,
-    device ...), of the recipe's Config (z_dim ...), of ``Stabilise`` (instance_noise, pack ...), or ``fit``, ``flip``,
-    ``labels``, ``held_out`` (a share that training never draws) of the data. Raises BadInput on what cannot be used;
-    KeyboardInterrupt after Ctrl-C, with everything saved.
+    device ...), of the recipe's Config (z_dim ...), of ``Stabilise`` (instance_noise, pack ...), ``augment`` (auto, none,
+    ada or diffaugment; see ``augmenting``), or ``fit``, ``flip``,
+    ``labels``, ``held_out`` (a share that training never draws) of the data.
+
+    ``init``: a run or model/ folder whose weights are the start (``init_checkpoint`` of it), strictly; settings that are not
+    given are that run's. ``fresh``: beginnings of names of weights that begin anew all the same. ``freeze_d``: so many of
+    D's first layers do not train (FreezeD). See ``starting``. Raises BadInput on what cannot be used; KeyboardInterrupt
+    after Ctrl-C, with everything saved.
     """
     allocator.keep_freed_blocks()
-    made = _prepare(recipe, data, options)
+    source = _source(init, init_checkpoint, freeze_d, fresh)
+    made = _prepare(recipe, data, options, source)
     cfg, gan = made.cfg, made.gan
     cfg = dataclasses.replace(cfg, device=choose_device(cfg.device))
     if cfg.total_kimg is None:
@@ -88,13 +98,16 @@ def train(
     if cfg.heal and not cfg.doctor:
         raise BadInput("--heal needs the doctor: leave it out")
     anew = _anew(made.module, gan, cfg)
-    warnings = refuse(lint(gan, made.data, cfg))
+    notes = [("warning", text) for text in refuse(lint(gan, made.data, cfg))]
+    notes += [("augment", made.augment)] if made.augment else []
+    begun = None if source is None else _begin(made, source, freeze_d, fresh)
+    notes += [] if begun is None else [("init", begun.text)]
     cfg = dataclasses.replace(cfg, precision=choose_precision(cfg.precision, cfg.device, gan))
     folder = Folder(Path(out) if out is not None else next_name(Path("runs"), made.name, made.data.name))
     folder.create()
     with folder.lock():
-        _describe(folder, made, cfg)
-        return _go(folder, gan, made.data, cfg, observers, console, anew, resume=False, warnings=warnings)
+        _describe(folder, made, cfg, begun)
+        return _go(folder, gan, made.data, cfg, observers, console, anew, resume=False, notes=notes, begun=begun)
 
 
 def prepare(recipe: Any, data: Any, **options: Any) -> tuple[GAN, Any]:
@@ -152,13 +165,14 @@ def _go(
     anew: Build | None,
     *,
     resume: bool,
-    warnings: Sequence[str] = (),
+    notes: Sequence[tuple[str, str]] = (),
+    begun: starting.Begun | None = None,
 ) -> Run:
     """Train until it ends; a run that heals goes on from its last healthy checkpoint with one setting changed."""
     while True:
         doctor = Doctor(held=held_out(data, folder.path), seed=cfg.seed) if cfg.doctor else None
         try:
-            run = _train(folder, gan, data, cfg, observers, console, doctor, resume=resume, warnings=warnings)
+            run = _train(folder, gan, data, cfg, observers, console, doctor, resume=resume, notes=notes, begun=begun)
             if run.reason != HEAL:
                 return run
         except NonFinite:
@@ -170,7 +184,7 @@ def _go(
         text, gan = heal(folder, finding, anew)
         folder.event("heal", text, checkpoint.load(folder.checkpoints).state["nimg"] / 1000)
         print(f"heal: {text}", file=sys.stderr)
-        resume, warnings = True, ()
+        resume, notes, begun = True, (), None
 
 
 def _train(
@@ -183,7 +197,8 @@ def _train(
     doctor: Doctor | None,
     *,
     resume: bool,
-    warnings: Sequence[str] = (),
+    notes: Sequence[tuple[str, str]] = (),
+    begun: starting.Begun | None = None,
 ) -> Run:
     """One session."""
     judge, report = Judge(cfg.judge, cfg.seed), Guarded(Report())
@@ -200,6 +215,8 @@ def _train(
         watching += [Guarded(observer) for observer in observers] + [report]
         half_life = float(getattr(gan.cfg, "ema_kimg", 10.0))
         trainer = Trainer(gan, data, cfg, watching, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=half_life)
+        if begun is not None:
+            trainer.ema.load_state_dict(begun.averages, strict=False)
         session = Session(folder, trainer, judge.take, report)
         if resume:
             loaded = session.load()
@@ -213,8 +230,8 @@ def _train(
             trainer.event(
                 "held out", f"{len(data.split_off)} of the data are held out for the doctor: training never draws them"
             )
-        for text in warnings:
-            trainer.event("warning", text)
+        for kind, text in notes:
+            trainer.event(kind, text)
         reason = session.fit()
     finally:
         log.close()
@@ -297,11 +314,19 @@ class _Made:
     data: Any
     cfg: TrainConfig
     parts: Stabilise
+    augment: str = ""
+    """What ``augment`` came to, and why."""
 
 
-def _prepare(recipe: Any, data: Any, options: dict[str, Any]) -> _Made:
+def _prepare(recipe: Any, data: Any, options: dict[str, Any], source: starting.Source | None = None) -> _Made:
     """Recipe and data brought together: each option in its place, the config fitted to the data, the model built."""
     module, given, gan = _recipe_of(recipe)
+    asked, options = options.get("augment"), {name: v for name, v in options.items() if name != "augment"}
+    if asked is not None and (twice := {"diff_augment", "adaptive"} & options.keys()):
+        raise BadInput(
+            f"--augment {asked} and --{min(twice).replace('_', '-')} both say how D sees pictures: leave one out"
+        )
+    options = options if source is None else starting.inherited(source, recipe) | options
     own = type(given) if gan is None else type(gan.cfg)
     train_options, config_options, data_options, part_options = _sort_options(options, own)
     cfg = config.replace(TrainConfig(), train_options, "train")
@@ -310,19 +335,43 @@ def _prepare(recipe: Any, data: Any, options: dict[str, Any]) -> _Made:
     data_options = _inputs_wanted(model, config_options) | data_options
     opened = _open_data(data, given, gan, isinstance(recipe, str), config_options, data_options)
     model.check_data(opened)
+    chosen = _augment(asked, module, given, gan, opened, cfg, config_options, source)
+    config_options, parts = config_options | chosen.config, config.replace(parts, chosen.parts, "stabilise")
     if gan is not None:
         if config_options:
             name = next(iter(config_options))
             raise BadInput(f"{name} belongs to a recipe's config, but a GAN that is already made was given")
         compose(gan, parts, cfg.seed)
-        return _Made(_name_of(recipe, module, gan), module, gan, opened, cfg, parts_of(gan))
+        return _Made(_name_of(recipe, module, gan), module, gan, opened, cfg, parts_of(gan), chosen.text)
     if isinstance(recipe, str):
         given = _fit_to_data(given, opened, config_options)
     given = config.replace(given, config_options, "config")
     config.check_counts(given)
     _check_classes(given, opened)
     gan = compose(_build(module, given, cfg.seed), parts, cfg.seed)
-    return _Made(_name_of(recipe, module, None), module, gan, opened, cfg, parts)
+    return _Made(_name_of(recipe, module, None), module, gan, opened, cfg, parts, chosen.text)
+
+
+def _augment(
+    asked: str | None,
+    module: ModuleType | None,
+    given: Any,
+    gan: GAN | None,
+    data: Any,
+    cfg: TrainConfig,
+    options: dict[str, Any],
+    source: starting.Source | None,
+) -> augmenting.Chosen:
+    """What ``augment`` comes to for this recipe and these data."""
+    settings = given if gan is None else gan.cfg
+    fields = dataclasses.fields(settings) if dataclasses.is_dataclass(settings) else ()
+    critic = module.__name__ in recipes.RECIPES.paths.values() if module is not None else hasattr(gan, "D")
+    return augmenting.choose(
+        asked, {f.name: getattr(settings, f.name) for f in fields} | options, data,
+        kimg=cfg.total_kimg or float(getattr(module, "KIMG", 200.0)), critic=critic,
+        pictures_in=getattr(module.MODEL if module is not None else gan, "conditions_on", "labels") == "pictures",
+        tuned=source is not None,
+    )  # fmt: skip
 
 
 def _recipe_of(recipe: Any) -> tuple[ModuleType | None, Any, GAN | None]:
@@ -357,6 +406,29 @@ def _build(module: ModuleType | None, cfg: Any, seed: int) -> GAN:
     return gan
 
 
+def _source(init: Any, which: str = "latest", freeze_d: int = 0, fresh: Sequence[str] = ()) -> starting.Source | None:
+    """The run that ``init`` names; without one, nothing can be frozen or begin anew."""
+    if init is not None:
+        return starting.read(init.path if isinstance(init, Run) else init, which)
+    if freeze_d or fresh:
+        flag = "--freeze-d" if freeze_d else "--fresh"
+        raise BadInput(f"{flag} says how to begin with another run's weights: name that run with --init RUN")
+    return None
+
+
+def _begin(made: _Made, source: starting.Source, freeze_d: int, fresh: Sequence[str]) -> starting.Begun:
+    """The other run's weights in the model that was made."""
+
+    def build(classes: int) -> GAN:
+        cfg = config.replace(made.gan.cfg, {"n_classes": classes})
+        return compose(_build(made.module, cfg, made.cfg.seed), made.parts, made.cfg.seed)
+
+    can = made.module is not None and hasattr(made.gan.cfg, "n_classes")
+    return starting.begin(
+        made.gan, source, made.data, freeze_d=freeze_d, fresh=fresh, build=build if can else None
+    )  # fmt: skip
+
+
 def _gan_of(described: dict[str, Any], seed: int, path: Path) -> GAN:
     name = described.get("recipe", "")
     if name not in recipes.LISTED:
@@ -366,8 +438,10 @@ def _gan_of(described: dict[str, Any], seed: int, path: Path) -> GAN:
 
 
 def _composed(gan: GAN, described: dict[str, Any], seed: int) -> GAN:
-    """The model with the stabilisers that its run was begun with."""
-    return compose(gan, config.from_dict(Stabilise, described.get("stabilise", {}), "stabilise"), seed)
+    """The model with the stabilisers and the frozen layers that its run was begun with."""
+    gan = compose(gan, config.from_dict(Stabilise, described.get("stabilise", {}), "stabilise"), seed)
+    gan.frozen = frozenset(described.get("init", {}).get("frozen", ()))
+    return gan
 
 
 def _anew(module: ModuleType | None, gan: GAN, cfg: TrainConfig) -> Build | None:
@@ -471,7 +545,7 @@ def _check_classes(cfg: Any, data: Any) -> None:
         raise BadInput(f"--n-classes {said}: {data.name} has {found}; leave it out, the data decide")
 
 
-def _describe(folder: Folder, made: _Made, cfg: TrainConfig) -> None:
+def _describe(folder: Folder, made: _Made, cfg: TrainConfig, begun: starting.Begun | None = None) -> None:
     """Write config.json and run.json: all that ``resume`` and the report need."""
     name, module, gan, data = made.name, made.module, made.gan, made.data
     source = data.source
@@ -489,6 +563,7 @@ def _describe(folder: Folder, made: _Made, cfg: TrainConfig) -> None:
             "config": plain,
             "defaults": config.to_dict(module.Config()) if module is not None else {},
             **({"stabilise": config.to_dict(made.parts)} if made.parts.on() else {}),
+            **({"init": begun.record} if begun is not None else {}),
             "train": config.to_dict(cfg),
             "data": {"name": data.name, "source": source, "fingerprint": data.fingerprint, "size": len(data)},
             "classes": list(data.classes) if data.classes else None,

@@ -111,7 +111,7 @@ class Session:
     def _event(self, kind: str, text: str, more: dict[str, Any] | None = None) -> None:
         with contextlib.suppress(OSError):
             self.folder.event(kind, text, self.trainer.nimg / 1000, more)
-        if kind in ("warning", "nan"):
+        if kind in ("warning", "nan", "init", "augment"):
             print(f"{kind}: {text}", file=sys.stderr)
 
 
@@ -122,7 +122,7 @@ def write_model(folder: Folder, trainer: Trainer) -> None:
     averaged = {name: t.cpu().contiguous() for name, t in weights.items()}
     config = folder.read("config.json")
     described: dict[str, Any] = {
-        name: config[name] for name in ("format", "recipe", "config", "stabilise") if name in config
+        name: config[name] for name in ("format", "recipe", "config", "stabilise", "init") if name in config
     }
     described |= {
         "kimg": trainer.nimg / 1000,

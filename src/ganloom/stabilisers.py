@@ -33,6 +33,11 @@ class Stabilise:
     """Thousands of images after which the instance noise is gone."""
     diff_augment: tuple[str, ...] = ()
     """D sees T(x) and T(G(z)), in G's step too: colour, translation, cutout, flip (Zhao et al. 2020, arXiv:2006.10738)."""
+    adaptive: float = 0.0
+    """D sees pictures moved and tinted (blit, geometry and colour of ``ada``) with a chance p that keeps the mean sign of its
+    logits on reals here (Karras et al. 2020, arXiv:2006.06676, sec. 3.1; there 0.6); `--augment ada`."""
+    adaptive_kimg: float = 500.0
+    """With ``adaptive``: thousands of images in which p can cross 0..1."""
     label_smoothing: float = 0.0
     """One-sided: D's target for reals is 1 - s, so that its best answer is log((1 - s) / s) and not infinity; that for
     fakes stays (Salimans et al. 2016, arXiv:1606.03498, sec. 3.4)."""
@@ -94,6 +99,10 @@ class Stabilise:
             raise BadInput(f"--label-smoothing must be below 0.5, got {self.label_smoothing}: 0.1 is usual")
         if not 0 < self.top_k <= 1:
             raise BadInput(f"--top-k is a share of the batch in (0, 1], got {self.top_k}")
+        if self.adaptive > 1:
+            raise BadInput(f"--adaptive is a mean sign in 0..1, got {self.adaptive}: 0.6 is usual")
+        if not self.adaptive_kimg > 0:
+            raise BadInput(f"--adaptive-kimg must be above 0, got {self.adaptive_kimg}")
         if self.pack < 1:
             raise BadInput(f"--pack must be at least 1, got {self.pack}")
         if self.stddev == 1:
@@ -123,7 +132,8 @@ class Stabilise:
 
 
 OF = {
-    "noise_kimg": "instance_noise", "zcr_g": "zcr", "zcr_sd": "zcr", "top_k_kimg": "top_k", "penalty_weight": "penalty",
+    "noise_kimg": "instance_noise", "adaptive_kimg": "adaptive", "zcr_g": "zcr", "zcr_sd": "zcr", "top_k_kimg": "top_k",
+    "penalty_weight": "penalty",
 }  # fmt: skip
 """Fields that say more about another one's part."""
 

@@ -315,6 +315,7 @@ class Trainer:
         for _, phase in self.active:
             for name in net_names(phase):
                 optim.find(self.gan, name).train()
+        _rest(self.gan)
         self._averages = [
             (_floats(optim.find(self.ema, n)), _floats(optim.find(self.gan, n))) for n in self.gan.averaged
         ]
@@ -331,6 +332,8 @@ class Trainer:
             optim.resolve(self.gan, phase)
             for name in net_names(phase):
                 optim.find(self.gan, name)
+            if not optim.named_parameters(self.gan, phase):
+                raise BadInput(f'phase "{phase.net}" has nothing left to train: freeze fewer layers with --freeze-d')
         for opt in {optim.resolve(self.gan, phase) for phase in self.phases}:
             mine = [p for p in self.phases if optim.resolve(self.gan, p) == opt]
             names = [name for p in mine for name, _ in optim.named_parameters(self.gan, p)]
@@ -541,6 +544,14 @@ def load_strict(module: nn.Module, values: dict[str, Tensor], what: str) -> None
     except RuntimeError as error:
         detail = " ".join(str(error).split())[:300]
         raise BadInput(f"the weights do not fit {what}: {detail}") from error
+
+
+def _rest(gan: GAN) -> None:
+    """Frozen modules in eval mode: their statistics stand as their weights do."""
+    for name, module in gan.named_modules() if gan.frozen else ():
+        own = [f"{name}.{part}" for part, _ in module.named_parameters()]
+        if own and gan.frozen.issuperset(own):
+            module.eval()
 
 
 def channels_last(gan: nn.Module) -> None:

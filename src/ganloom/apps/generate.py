@@ -37,6 +37,8 @@ def write_samples(
     n: int = 64,
     seed: int = 0,
     truncation: float = 1.0,
+    cutoff: int | None = None,
+    noise: str = "const",
     standing: int = 0,
     c: str | int | None = None,
     out: str | Path | None = None,
@@ -45,6 +47,7 @@ def write_samples(
 ) -> Written:
     """Draw n samples of a run (n of each class for ``c="all"``) into ``out``: seed000000.png ... and grid.png.
 
+    ``cutoff``: the layers of styles that truncation pulls; ``noise``: const, random or none; both for recipes that have them.
     ``standing`` batches give BatchNorm its statistics anew, where the recipe offers it. The same arguments give the same
     bytes. Points go to points.csv. ``out`` must be new or empty; by default a folder
     under RUN/generated named after the arguments.
@@ -62,14 +65,27 @@ def write_samples(
         raise BadInput(
             "--standing was given, but this run's recipe has no standing statistics (biggan has): leave it out"
         )
+    takes = inspect.signature(gan.sample).parameters
+    for flag, given, name in (("--cutoff", cutoff is not None, "cutoff"), ("--noise-mode", noise != "const", "noise")):
+        if given and name not in takes:
+            raise BadInput(f"{flag} was given, but this run's recipe has no such thing (stylegan2 has): leave it out")
+    more |= ({} if cutoff is None else {"cutoff": cutoff}) | ({"noise": noise} if noise != "const" else {})
     names = Folder(path).read("config.json").get("classes")
     labels, words = _labels(gan, names, c, n)
     labels = _inputs(path, gan, n, seed) if gan.conditions_on == "pictures" else labels
     count = n if labels is None else len(labels)
-    if "progress" in inspect.signature(gan.sample).parameters:  # one that makes pictures in many steps
+    if "progress" in takes:  # one that makes pictures in many steps
         more["progress"] = _Steps(math.ceil(count / BATCH))
     x = gan.generate(count, seed=seed, c=labels, truncation=truncation, batch=BATCH, **more).cpu()
-    folder = _folder(path, out, gan, n, seed, truncation, standing, c, checkpoint)
+    named = {
+        "truncation": (truncation, 1.0),
+        "cutoff": (cutoff, None),
+        "noise-": (noise, "const"),
+        "standing": (standing, 0),
+    }
+    folder = _folder(
+        path, out, f"kimg{gan.kimg:g}-seed{seed}-n{n}", named | {"c": (c, None), "": (checkpoint, "latest")}
+    )
     if x.dim() == 2:
         return _write_points(folder, x)
     files = []
@@ -131,27 +147,16 @@ def _labels(gan: GAN, names: list[str] | None, c: str | int | None, n: int) -> t
     return labels, [plain[i] for i in labels.tolist()]
 
 
-def _folder(
-    run: Path,
-    out: str | Path | None,
-    gan: GAN,
-    n: int,
-    seed: int,
-    truncation: float,
-    standing: int,
-    c: str | int | None,
-    which: str,
-) -> Path:
+def _folder(run: Path, out: str | Path | None, name: str, said: dict[str, tuple[Any, Any]]) -> Path:
+    """``out``, new or empty; or a folder named after the arguments that are not as usual, (value, usual value) by name."""
     if out is not None:
         folder = Path(out)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise BadInput(f"--out {folder} is not an empty folder: choose another, nothing is overwritten")
         return folder
-    name = f"kimg{gan.kimg:g}-seed{seed}-n{n}"
-    name += f"-truncation{truncation:g}" if truncation != 1 else ""
-    name += f"-standing{standing}" if standing else ""
-    name += f"-c{c}".replace("/", "-") if c is not None else ""
-    name += f"-{which}" if which != "latest" else ""
+    for key, (value, usual) in said.items():
+        if value != usual:
+            name += f"-{key}{value:g}" if isinstance(value, float) else f"-{key}{value}".replace("/", "-")
     return run / "generated" / name
 
 

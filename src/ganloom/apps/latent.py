@@ -5,6 +5,8 @@ straight lines (lerp), for models with a ``mapping`` and a ``synthesis``. Mixing
 """
 
 import math
+import shutil
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +17,10 @@ from PIL import Image, features
 from torch import Tensor
 
 from ganloom import images
-from ganloom.errors import BadInput
+from ganloom.errors import BadInput, GanloomError
 from ganloom.gan import GAN
 
-FORMATS = (".gif", ".webp")
+FORMATS = (".gif", ".webp", ".mp4")
 
 
 @dataclass(frozen=True)
@@ -113,10 +115,12 @@ def walk(
     truncation: float = 1.0,
     c: int | None = None,
 ) -> Drawn:
-    """A closed walk through the seeds' pictures as an animated GIF or WebP of ``frames`` frames."""
+    """A closed walk through the seeds' pictures as an animated GIF or WebP, or an MP4 by ffmpeg, of ``frames`` frames."""
     path = check_new(out, FORMATS)
     if path.suffix.lower() == ".webp" and not features.check("webp"):
         raise BadInput("this Pillow writes no WebP: use --out with .gif")
+    if path.suffix.lower() == ".mp4":
+        ffmpeg()
     if len(seeds) < 2:
         raise BadInput(f"--seeds needs at least two, got {list(seeds)}")
     if frames < len(seeds):
@@ -149,7 +153,7 @@ def walked(
 
 
 def save_animation(pictures: Sequence[Image.Image], path: Path, fps: float) -> None:
-    """Frames as an endless GIF or WebP, whole or not at all; transparency is shown on grey."""
+    """Frames as an endless GIF or WebP or as an MP4, whole or not at all; transparency is shown on grey."""
     plain = []
     for picture in pictures:
         if picture.mode in ("LA", "RGBA"):
@@ -160,12 +164,41 @@ def save_animation(pictures: Sequence[Image.Image], path: Path, fps: float) -> N
     temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
     kwargs: dict[str, Any] = {"lossless": True} if path.suffix.lower() == ".webp" else {"optimize": False}
     try:
-        plain[0].save(
-            temporary, save_all=True, append_images=plain[1:], duration=max(10, round(1000 / fps)), loop=0, **kwargs
-        )
+        if path.suffix.lower() == ".mp4":
+            _save_mp4(plain, temporary, fps)
+        else:
+            plain[0].save(
+                temporary, save_all=True, append_images=plain[1:], duration=max(10, round(1000 / fps)), loop=0, **kwargs
+            )
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def ffmpeg() -> str:
+    """The program that writes MP4."""
+    found = shutil.which("ffmpeg")
+    if found is None:
+        raise BadInput(
+            "an .mp4 is written by ffmpeg, which is not on the PATH: install it, or let --out end in .gif or .webp"
+        )
+    return found
+
+
+def _save_mp4(pictures: Sequence[Image.Image], path: Path, fps: float) -> None:
+    """H.264, or MPEG-4 where this ffmpeg has no such encoder; an odd side gets a black line."""
+    width, height = pictures[0].size
+    raw = b"".join(picture.convert("RGB").tobytes() for picture in pictures)
+    given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "-"]
+    even = ["-vf", f"pad={width + width % 2}:{height + height % 2}", "-pix_fmt", "yuv420p", "-movflags", "+faststart"]
+    said = ""
+    for encoder in (["libx264", "-crf", "12"], ["mpeg4", "-q:v", "2"]):
+        argv = [ffmpeg(), "-v", "error", "-y", *given, *even, "-c:v", *encoder, "-f", "mp4", str(path)]
+        done = subprocess.run(argv, input=raw, capture_output=True)
+        if not done.returncode:
+            return
+        said = " ".join(done.stderr.decode(errors="replace").split())[:200]
+    raise GanloomError(f"ffmpeg could not write {path.suffix}: {said}")
 
 
 # ------------------------------------------------------------------------------------------------------------------ mix

@@ -12,11 +12,12 @@ from typing import Any
 from ganloom import allocator
 from ganloom.bench import machine, start
 from ganloom.bench.bare import Bare
+from ganloom.bench.contenders import cycle as lazies_of
+from ganloom.bench.contenders import ours, peer_of, run_of
 from ganloom.bench.flops import count
 from ganloom.bench.machine import Machine
-from ganloom.bench.peers import PEERS, PeerRun
 from ganloom.bench.timing import Contestant, Progress, Watch, clock, contest, cycle_of, ratio
-from ganloom.bench.variants import PeerShaped, Ready
+from ganloom.bench.variants import Ready
 from ganloom.bench.worker import Shipped
 from ganloom.device import choose_device, choose_precision
 from ganloom.errors import BadInput
@@ -91,6 +92,8 @@ def measure(recipes: Sequence[str], peers: Sequence[str], options: Options) -> R
         raise BadInput(f"--rounds and --steps count from 1, got {options.rounds} and {options.steps}")
     for name in recipes:
         find(name)
+    for name in peers:
+        peer_of(name)
     device = choose_device(options.device)
     kept = allocator.keep_freed_blocks()
     progress = Progress(2 + len(recipes) + 2 * len(peers))
@@ -104,9 +107,9 @@ def measure(recipes: Sequence[str], peers: Sequence[str], options: Options) -> R
         rows.append(_recipe(name, here, options, progress))
     for name in peers:
         with Shipped(name, device) as shipped:
-            progress.begin(f"{PEERS[name].script}: its step and ours")
+            progress.begin(f"{peer_of(name).script}: its step and ours")
             rows += _steps(name, shipped, here, options, progress)
-            progress.begin(f"{PEERS[name].script}: its sampling and ours")
+            progress.begin(f"{peer_of(name).script}: its sampling and ours")
             rows += _samples(name, shipped, here, options, progress)
     progress.end()
     # A peak that something else spoilt at the start would flatter every row: the better of before and after counts.
@@ -164,34 +167,35 @@ def _recipe(name: str, here: Machine, options: Options, progress: Progress) -> R
 
 def _steps(name: str, shipped: Shipped, here: Machine, options: Options, progress: Progress) -> list[Row]:
     """The peer as shipped, the peer in this process, ours in float32, and ours in bf16 where the machine has it."""
-    peer, wait = PeerRun(name, here.device), _wait(here.device)
-    ours = {precision: _ours(name, precision, here.device) for precision in _precisions(name, options, here.device)}
+    peer, wait = run_of(name, here.device), _wait(here.device)
+    mine = {precision: _ours(name, precision, here.device) for precision in _precisions(name, options, here.device)}
+    cycle = cycle_of(lazies_of(name))
     contestants: dict[str, Contestant] = {"shipped": shipped.contestant("step"), "same": clock(peer.step, wait)}
-    contestants |= {precision: clock(run.train_step, wait) for precision, run in ours.items()}
+    contestants |= {precision: clock(run.train_step, wait) for precision, run in mine.items()}
     times = contest(
-        contestants, options.rounds, steps=options.steps, seconds=options.seconds, progress=progress
+        contestants, options.rounds, steps=options.steps, cycle=cycle, seconds=options.seconds, progress=progress
     )  # fmt: skip
-    images = PEERS[name].batch * PEERS[name].n_critic
-    gflop = _gflop(peer.step)
-    script = PEERS[name].script
+    images = peer_of(name).batch * peer_of(name).n_critic
+    gflop = _gflop(peer.step, cycle)
+    script = peer_of(name).script
     rows = [
         _row("peer", f"{script} as shipped", "float32", times["shipped"], images, gflop, here),
         _row("peer", f"{script} with our malloc", "float32", times["same"], images, gflop, here),
     ]
     return rows + [
         _row(
-            "peer", f"{script} our way", precision, times[precision], images, _gflop(run.train_step), here,
+            "peer", f"{script} our way", precision, times[precision], images, _gflop(run.train_step, cycle), here,
             shipped=ratio(times["shipped"], times[precision]), same=ratio(times["same"], times[precision]),
         )
-        for precision, run in ours.items()
+        for precision, run in mine.items()
     ]  # fmt: skip
 
 
 def _samples(name: str, shipped: Shipped, here: Machine, options: Options, progress: Progress) -> list[Row]:
     """64 pictures: the peer's G in eval mode on one call's noise, and our ``generate``, each seed's latent its own."""
-    peer, gan, wait = PeerRun(name, here.device), PeerShaped(name), _wait(here.device)
+    peer, gan, wait = run_of(name, here.device), ours(name), _wait(here.device)
     trainer_of(gan, None, here.device, "float32")  # lays the networks out
-    n = PEERS[name].batch
+    n = getattr(peer_of(name), "samples", peer_of(name).batch)
     times = contest(
         {
             "shipped": shipped.contestant("sample"),
@@ -200,7 +204,7 @@ def _samples(name: str, shipped: Shipped, here: Machine, options: Options, progr
         },
         options.rounds, steps=options.steps, seconds=options.seconds, progress=progress,
     )  # fmt: skip
-    script, gflop = PEERS[name].script, _gflop(peer.sample)
+    script, gflop = peer_of(name).script, _gflop(peer.sample)
     return [
         _row("sample", f"{script} as shipped", "float32", times["shipped"], n, gflop, here),
         _row("sample", f"{script} with our malloc", "float32", times["same"], n, gflop, here),
@@ -212,12 +216,12 @@ def _samples(name: str, shipped: Shipped, here: Machine, options: Options, progr
 
 
 def _ours(name: str, precision: str, device: str) -> Trainer:
-    return trainer_of(PeerShaped(name), Ready(PEERS[name].shape, PEERS[name].batch, device), device, precision)
+    return trainer_of(ours(name), Ready(peer_of(name).shape, peer_of(name).batch, device), device, precision)
 
 
 def _precisions(name: str, options: Options, device: str) -> list[str]:
     """float32 for the same numbers as the peer's, and what is asked for, or what ``auto`` finds."""
-    chosen = choose_precision(options.precision, device, PeerShaped(name))
+    chosen = choose_precision(options.precision, device, ours(name))
     return ["float32"] if chosen == "float32" else ["float32", "bf16"]
 
 

@@ -6,7 +6,8 @@ from ganloom.bench.step import DATA, LOOP, Report, Row
 
 _HEADS = {
     "recipe": "Recipes: a step of `ganloom train`, at the shape of the data",
-    "peer": "PyTorch-GAN's networks, layers and batch (ready batches: its loader and printing are left out)",
+    "peer": "Peers' networks, layers and batch: PyTorch-GAN's scripts, StyleGAN2 and R3GAN by their authors' reference "
+    "operations (ready batches: loaders and printing are left out)",
     "sample": "Sampling: 64 pictures by one call, those networks, float32, eval mode",
 }
 _COLUMNS = ("", "precision", "img/s", "ms", "GFLOP", "GFLOP/s", "of peak")

@@ -52,10 +52,10 @@ class Shipped:
 
 def main(name: str, device: str) -> None:
     """Serve lines until the input ends."""
+    from ganloom.bench.contenders import run_of
     from ganloom.bench.machine import wait
-    from ganloom.bench.peers import PeerRun
 
-    run = PeerRun(name, device)
+    run = run_of(name, device)
     work = {"step": run.step, "sample": run.sample}
     for line in sys.stdin:
         what, n = line.split()

@@ -19,10 +19,11 @@ COMMANDS: dict[str, str] = {
     "compare": "several runs in one table, if they were measured alike; --budget TIME trains models for equal time first",
     "recipes": "list the GANs that can be trained, and the baselines beside them",
     "plan": "look at a data set, probe 20 steps, and say what to train and how long it takes",
+    "augment": "preview DATA: real pictures as D sees them under ADA and DiffAugment, and what a leak would look like",
     "data": "check DIR: what is in a data set and what the network will see",
     "import": "read published weights of another project into a model folder",
     "latent": "walk, mix, project, directions: what lies between and behind a model's pictures",
-    "export": "write a trained generator as ONNX, checked against torch",
+    "export": "write a trained generator as ONNX, checked against torch, or as a page that runs in a browser",
     "bench": "step: training steps measured here; modes: cures for mode collapse; recipes: all of them; doctor: faults",
 }
 

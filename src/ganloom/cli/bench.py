@@ -25,7 +25,10 @@ class Arguments:
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """float32, bf16 (inside the networks), or auto: bf16 where a probe finds it faster."""
     peer: bool = True
-    """Measure the peer's networks, its way and ours, and sampling."""
+    """Measure the peers' networks, their way and ours, and sampling."""
+    peers: tuple[str, ...] = ("gan", "dcgan", "wgan_gp")
+    """Which: gan, dcgan, wgan_gp of PyTorch-GAN; stylegan2-32, stylegan2-64, r3gan-32, r3gan-64 by their authors' reference
+    operations, minutes each."""
     data: str = "fashion-10k"
     """What the recipes draw; its pictures give the shape."""
     seconds: float = 60.0
@@ -52,10 +55,9 @@ def run(argv: Sequence[str]) -> None:
         return
     args = parse(Arguments, argv[1:], "bench step")
     from ganloom.bench import step, table
-    from ganloom.bench.peers import PEERS
 
     options = step.Options(args.rounds, args.steps, args.precision, args.device, args.data, args.seconds)
-    report = step.measure(args.recipe, list(PEERS) if args.peer else [], options)
+    report = step.measure(args.recipe, list(args.peers) if args.peer else [], options)
     if args.json:
         print(json.dumps(report.to_dict()))
         return

@@ -1,30 +1,37 @@
-"""ganloom export RUN --format onnx"""
+"""ganloom export RUN --format onnx|web"""
 
 import dataclasses
 import json
+import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from ganloom.cli.parse import parse
 from ganloom.cli.say import following
+from ganloom.errors import BadInput
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Write a trained generator as a file that needs no ganloom, checked against torch: the largest difference is said.
+    """Write a trained generator as a file or a page that needs no ganloom, checked against torch: the largest difference is
+    said.
 
-    Inputs: z (n, z_dim), c (n,) labels and truncation where the recipe has them; output x (n, C, H, W) in [-1, 1].
+    Inputs: z (n, z_dim), code and c (n,) labels where the recipe has them, truncation; output x (n, C, H, W) in [-1, 1].
     """
 
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """A run folder, or a model/ folder."""
-    format: Literal["onnx"] = "onnx"
-    """onnx: for onnxruntime and others, any batch size."""
+    format: Literal["onnx", "web"] = "onnx"
+    """onnx: for onnxruntime and others, any batch size; web: a folder whose index.html draws pictures in a browser, without a
+    network."""
     out: str | None = None
-    """The new file. None: RUN/model.onnx."""
+    """The new file or folder. None: RUN/model.onnx, RUN/web."""
+    runtime: str | None = None
+    """Of web: a folder with onnxruntime-web's files. None: ganloom's cache, filled once by npm."""
     checkpoint: str = "latest"
     """latest, best, or a checkpoint's name."""
     json: bool = False
@@ -37,12 +44,46 @@ def run(argv: Sequence[str]) -> None:
     from ganloom.run import load
 
     args = parse(Arguments, argv, "export")
+    gan = load(args.run, checkpoint=args.checkpoint)
+    if args.format == "web":
+        _web(args, gan)
+        return
+    if args.runtime is not None:
+        raise BadInput("--runtime goes with --format web: leave it out")
     path = Path(args.run) / "model.onnx" if args.out is None else Path(args.out)
-    made = to_onnx(load(args.run, checkpoint=args.checkpoint), path)
+    made = to_onnx(gan, path)
     if args.json:
         print(json.dumps({"out": str(made.path), "inputs": made.inputs, "difference": made.difference}))
         return
-    inputs = ", ".join(f"{name} ({', '.join(map(str, shape))})" for name, shape in made.inputs.items())
-    print(f"inputs {inputs}; largest difference to torch {made.difference:.1e}")
+    print(_said(made))
     print(f"wrote {made.path} ({made.bytes / 1e6:.1f} MB)")
     print(following(["sample", args.run]))
+
+
+def _web(args: Arguments, gan: Any) -> None:
+    from ganloom.folder import Folder
+    from ganloom.web import to_web
+
+    described = Folder(Path(args.run)).read("config.json")
+    data = described.get("data")
+    name = data.get("name") if isinstance(data, dict) else data
+    title = str(described.get("recipe", type(gan).__name__)) + (f" trained on {name}" if name else "")
+    at = f"At {gan.kimg:g} thousand images. " if math.isfinite(gan.kimg) else ""
+    about = f"{at}What it makes is synthetic; everything is computed on this machine."
+    made = to_web(
+        gan, args.out or Path(args.run) / "web", title=title, about=about, classes=described.get("classes"),
+        runtime=args.runtime,
+    )  # fmt: skip
+    if args.json:
+        found = {"out": str(made.folder), "inputs": made.model.inputs, "difference": made.model.difference}
+        print(json.dumps(found | {"bytes": made.bytes}))
+        return
+    print(_said(made.model))
+    print(f"wrote {made.folder} ({made.bytes / 1e6:.1f} MB): open {made.folder / 'index.html'} in a browser")
+    print(f"to show it to others: python -m http.server --directory {shlex.quote(str(made.folder))}")
+    print(following(["sample", args.run]))
+
+
+def _said(made: Any) -> str:
+    inputs = ", ".join(f"{name} ({', '.join(map(str, shape))})" for name, shape in made.inputs.items())
+    return f"inputs {inputs}; largest difference to torch {made.difference:.1e}"

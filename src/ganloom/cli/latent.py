@@ -9,19 +9,19 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from ganloom.cli.flags import OfModel, OfPictures
 from ganloom.cli.parse import parse
 from ganloom.cli.say import following
 from ganloom.errors import BadInput, did_you_mean
 
-Run = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-
 
 @dataclasses.dataclass(frozen=True)
-class Walk:
-    """An animation that goes through the pictures of several seeds and back to the first."""
+class Walk(OfPictures):
+    """An animation, .gif, .webp or (by ffmpeg) .mp4, that goes through the pictures of several seeds and back to the first.
 
-    run: Run
-    """A run folder, or a model/ folder."""
+    RUN has styles, or --space is z. Without --out: RUN/walk.gif.
+    """
+
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """The pictures on the way."""
     frames: int = 60
@@ -30,48 +30,34 @@ class Walk:
     """Pictures a second."""
     space: Literal["auto", "z", "w"] = "auto"
     """z: along great circles; w: along straight lines, for models with styles; auto: w where there is one."""
-    truncation: float = 1.0
-    """Below 1: truer and less varied."""
     c: int | None = None
     """The class. None: 0, where there are classes."""
-    out: str | None = None
-    """A new .gif or .webp. None: RUN/walk.gif."""
-    checkpoint: str = "latest"
-    """latest, best, or a checkpoint's name."""
-    json: bool = False
-    """One JSON object on stdout."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Mix:
-    """A grid of style mixtures: each row's picture with some layers of each column's."""
+class Mix(OfPictures):
+    """A grid of style mixtures, a .png: each row's picture with some layers of each column's.
 
-    run: Run
-    """A run folder, or a model/ folder, of a recipe with styles."""
+    RUN is of a recipe with styles. Without --out: RUN/mix.png.
+    """
+
     rows: tuple[int, ...] = (0, 1, 2, 3)
     """Seeds of the rows."""
     columns: tuple[int, ...] = (10, 11, 12, 13, 14)
     """Seeds of the columns."""
     layers: str = "0-2"
     """Layers taken from the columns: 0-3, 0,2,5 or all; the first are the coarse ones."""
-    truncation: float = 1.0
-    """Below 1: truer and less varied."""
     c: int | None = None
     """The class. None: each seed's own."""
-    out: str | None = None
-    """A new .png. None: RUN/mix.png."""
-    checkpoint: str = "latest"
-    """latest, best, or a checkpoint's name."""
-    json: bool = False
-    """One JSON object on stdout."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Project:
-    """Find the styles whose picture is nearest to a given one."""
+class Project(OfModel):
+    """Find the styles whose picture is nearest to a given one, and write them and the picture to a folder.
 
-    run: Run
-    """A run folder, or a model/ folder, of a recipe with styles."""
+    RUN is of a recipe with styles. Without --out: RUN/projected/NAME.
+    """
+
     picture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PICTURE")]
     """A picture file; it is brought to the model's shape."""
     space: Literal["w", "w+"] = "w+"
@@ -86,20 +72,15 @@ class Project:
     """The class in which the search begins. None: any."""
     seed: int = 0
     """Everything random follows from it."""
-    out: str | None = None
-    """A new or empty folder. None: RUN/projected/NAME."""
-    checkpoint: str = "latest"
-    """latest, best, or a checkpoint's name."""
-    json: bool = False
-    """One JSON object on stdout."""
 
 
 @dataclasses.dataclass(frozen=True)
-class DirectionsOf:
-    """Directions along which pictures change in one way, each a row from minus to plus."""
+class DirectionsOf(OfPictures):
+    """Directions along which pictures change in one way, each a row of a .png from minus to plus; the vectors go beside it.
 
-    run: Run
-    """A run folder, or a model/ folder, of a recipe with styles."""
+    RUN is of a recipe with styles. Without --out: RUN/METHOD.png.
+    """
+
     method: Literal["sefa", "pca"] = "sefa"
     """sefa: by the weights; pca: by the spread of w."""
     n: int = 5
@@ -112,16 +93,8 @@ class DirectionsOf:
     """Deviations of w at the ends."""
     steps: int = 7
     """Pictures in a row."""
-    truncation: float = 1.0
-    """Below 1: truer and less varied."""
     c: int | None = None
     """The class. None: the seed's own."""
-    out: str | None = None
-    """A new .png; the vectors go beside it as .safetensors. None: RUN/METHOD.png."""
-    checkpoint: str = "latest"
-    """latest, best, or a checkpoint's name."""
-    json: bool = False
-    """One JSON object on stdout."""
 
 
 def run(argv: Sequence[str]) -> None:

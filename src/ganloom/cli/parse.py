@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import inspect
 import io
 import re
 import sys
@@ -20,7 +21,9 @@ def parse(kind: type[T], argv: Sequence[str], prog: str) -> T:
     heard = io.StringIO()
     try:
         with contextlib.redirect_stderr(heard):
-            return tyro.cli(kind, args=list(argv), prog=f"ganloom {prog}", description=kind.__doc__)
+            return tyro.cli(
+                kind, args=list(argv), prog=f"ganloom {prog}", description=inspect.cleandoc(kind.__doc__ or "")
+            )
     except SystemExit as stopped:
         if not stopped.code:
             sys.stderr.write(heard.getvalue())

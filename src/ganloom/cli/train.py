@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -11,6 +12,7 @@ from ganloom import data as datasets
 from ganloom import recipes
 from ganloom.cli.parse import given_fields, parse
 from ganloom.cli.say import finished, trackers
+from ganloom.folder import Folder
 from ganloom.observers import Console
 from ganloom.run import train
 from ganloom.stabilisers import Stabilise
@@ -26,6 +28,14 @@ class Options:
 
     out: str | None = None
     """The run folder, new. None: runs/RECIPE-DATA-NN."""
+    init: str | None = None
+    """Begin with the weights of this run or model/ folder; settings that are not given are that run's."""
+    init_checkpoint: str = "latest"
+    """Of --init: latest, best, or a checkpoint's name."""
+    fresh: tuple[str, ...] = ()
+    """With --init: beginnings of names of weights that begin anew, such as D or G.synthesis.levels.5."""
+    freeze_d: int = 0
+    """With --init: so many layers of D, from the picture on, do not train (FreezeD, Mo et al. 2020, arXiv:2002.10964)."""
     fit: Literal["crop", "pad", "squash"] = "crop"
     """How a picture of another size is brought to the shape."""
     flip: bool = False
@@ -46,8 +56,9 @@ class Options:
 
 def run(argv: Sequence[str]) -> None:
     """Parse, train, say where the run is."""
-    argv = _with_recipe(list(argv))
-    name = _recipe_in(argv)
+    usual = _usual_recipe(argv)
+    argv = _with_recipe(list(argv), usual)
+    name = _recipe_in(argv, usual)
     module = recipes.find(name)
     args: Any = parse(_arguments(name, module), argv, "train")
     options = {field: getattr(args.config, field) for field in given_fields(args.config, argv)}
@@ -63,6 +74,10 @@ def run(argv: Sequence[str]) -> None:
         fit=args.options.fit,
         flip=args.options.flip,
         held_out=args.options.held_out,
+        init=args.options.init,
+        init_checkpoint=args.options.init_checkpoint,
+        fresh=args.options.fresh,
+        freeze_d=args.options.freeze_d,
         console=console,
         observers=trackers(args.options.tensorboard, args.options.wandb),
         **options,
@@ -72,7 +87,7 @@ def run(argv: Sequence[str]) -> None:
 
 def _arguments(name: str, module: Any) -> type:
     """One flat set of flags: positionals, options, TrainConfig, the recipe's Config and the stabilisers."""
-    flat = tyro.conf.arg(name="")
+    flat, settings = tyro.conf.arg(name=""), _with_augment(module.Config)
     described = (module.__doc__ or "").split("\n\n")[0]
     made = dataclasses.make_dataclass(
         "Arguments",
@@ -93,7 +108,7 @@ def _arguments(name: str, module: Any) -> type:
             ),
             ("options", Annotated[Options, flat], Options()),
             ("train", Annotated[TrainConfig, flat], TrainConfig()),
-            ("config", Annotated[module.Config, flat], module.Config()),
+            ("config", Annotated[settings, flat], settings()),
             ("stabilise", Annotated[Stabilise, flat], Stabilise()),
         ],
         frozen=True,
@@ -105,19 +120,40 @@ def _arguments(name: str, module: Any) -> type:
     return made
 
 
-def _with_recipe(argv: list[str]) -> list[str]:
-    """`ganloom train DIR`: a first word that is data and no recipe is trained by the default recipe."""
+def _with_augment(kind: type[Any]) -> type[Any]:
+    """A recipe's Config with --augment as it is for every recipe; ``ganloom.train`` finds the setting that it comes to."""
+    said = (
+        "What D sees: pictures as they are, augmented, or auto by the number of pictures. None: as the recipe has it."
+    )
+    flag = Annotated[Literal["auto", "none", "ada", "diffaugment"] | None, tyro.conf.arg(help=said)]
+    return dataclasses.make_dataclass(
+        kind.__name__, [("augment", flag, None)], bases=(kind,), frozen=True, namespace={"__doc__": kind.__doc__}
+    )
+
+
+def _usual_recipe(argv: Sequence[str]) -> str:
+    """What is trained where no recipe is named: that of --init, or the default one."""
+    words = [word for arg in argv for word in (arg.split("=", 1) if arg.startswith("--init=") else [arg])]
+    for before, word in zip(words, words[1:], strict=False):
+        if before == "--init" and (Path(word) / "config.json").is_file():
+            found = Folder(Path(word)).read("config.json").get("recipe")
+            return str(found) if found in recipes.LISTED else "default"
+    return "default"
+
+
+def _with_recipe(argv: list[str], usual: str) -> list[str]:
+    """`ganloom train DIR`: a first word that is data and no recipe is trained by the usual recipe."""
     first = argv[0] if argv else ""
     if first and not first.startswith("-") and first.lower().replace("_", "-") not in recipes.LISTED:
         if os.path.exists(first) or os.sep in first or first.split(":")[0] in datasets.BUILTIN:
-            return ["default", *argv]
+            return [usual, *argv]
     return argv
 
 
-def _recipe_in(argv: list[str]) -> str:
+def _recipe_in(argv: list[str], usual: str) -> str:
     if argv and not argv[0].startswith("-"):
         return argv[0]
     for before, word in zip(argv, argv[1:], strict=False):
         if word in recipes.LISTED and (not before.startswith("--") or "=" in before or before in SWITCHES):
             return word
-    return "default"
+    return usual

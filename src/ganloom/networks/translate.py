@@ -170,7 +170,7 @@ class PatchGAN(nn.Module):
 def reflect_to(x: Tensor, height: int, width: int) -> Tensor:
     """(N, C, H, W) grown to (N, C, height, width) by reflection on all sides, as often as a small picture needs it."""
     for axis, size in ((2, height), (3, width)):
-        length = x.shape[axis]
+        length = int(x.shape[axis])
         if size > length:
             before = (size - length) // 2
             places = torch.arange(-before, size - before, device=x.device)
@@ -182,11 +182,11 @@ def reflect_to(x: Tensor, height: int, width: int) -> Tensor:
 
 def grown(x: Tensor, multiple: int) -> Tensor:
     """(N, C, H, W) reflected to the next height and width that are multiples; of a small multiple at least two."""
-    height, width = (max(-(-n // multiple), 2 if multiple < 8 else 1) * multiple for n in x.shape[2:])
+    height, width = (max(-(-n // multiple), 2 if multiple < 8 else 1) * multiple for n in map(int, x.shape[2:]))
     return reflect_to(x, height, width)
 
 
 def through(net: nn.Module, x: Tensor) -> Tensor:
     """``net`` on pictures of any size: reflected to the multiple it needs, and the original part of what it makes."""
     out: Tensor = net(grown(x, int(getattr(net, "multiple", 1))))
-    return crop(out, *x.shape[2:])
+    return crop(out, int(x.shape[2]), int(x.shape[3]))  # plain numbers in a trace too

@@ -46,7 +46,7 @@ class Config:
     """Numbers in a latent (the authors' code)."""
     width: int = 64
     """Channels, in both networks: of the grid of 128 in G, of the grid of 64 in D (the authors' code)."""
-    augment: tuple[str, ...] = ("colour", "translation")
+    policy: tuple[str, ...] = ("colour", "translation")
     """DiffAugment's parts: colour, translation, cutout, flip (the authors' code: the first two); none: ``()``."""
     recon: float = 1.0
     """Weight of the repainted pictures (eq. 4)."""
@@ -60,7 +60,7 @@ class Config:
     """Optimizer of D (the authors' code)."""
 
     def __post_init__(self) -> None:
-        check_policy(self.augment)
+        check_policy(self.policy, "--policy")
         if self.recon < 0:
             raise BadInput(f"--recon must not be negative, got {self.recon}")
 
@@ -81,10 +81,10 @@ class FastGAN(GAN):
     def augmented(self, n: int) -> fastgan.Pair:
         """T G(z) at both sizes, each with a T of its own."""
         fake = self.G(self.z(n), both=True)
-        return fastgan.Pair(*(diff_augment(x, self.cfg.augment) for x in fake))
+        return fastgan.Pair(*(diff_augment(x, self.cfg.policy) for x in fake))
 
     def d_loss(self, batch: Batch) -> Terms:
-        n, x = len(batch.x), diff_augment(batch.x, self.cfg.augment)
+        n, x = len(batch.x), diff_augment(batch.x, self.cfg.policy)
         part = (self.rand(n) * 4).long()
         with torch.no_grad():
             fake = self.augmented(n)

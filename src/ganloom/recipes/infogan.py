@@ -173,7 +173,7 @@ class InfoGAN(GAN):
             z[:, start + i] = value
         return z
 
-    def sample(self, z: Tensor, c: Tensor | None = None, *, truncation: float = 1.0) -> Tensor:
+    def sample(self, z: Tensor, c: Tensor | None = None, *, truncation: float | Tensor = 1.0) -> Tensor:
         """Latents to pictures; truncation shortens the noise and leaves the codes as they are."""
         noise, codes = z.split([self.cfg.z_dim, self.cfg.code_dim], 1)
         out: Tensor = self.G(torch.cat([noise * truncation, codes], 1))

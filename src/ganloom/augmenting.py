@@ -1,0 +1,99 @@
+"""What ``--augment`` means for a recipe: none, ada, diffaugment, or auto, which decides by the number of pictures.
+
+Few pictures are learnt by heart by D unless it sees each in many guises. Below 30,000 the authors of StyleGAN3 advise
+augmentation, and DiffAugment helped BigGAN on all of CIFAR-10's 50,000, a fifth and a tenth of them, the fewer the more
+(Zhao et al. 2020, arXiv:2006.10738, table 2); a set that is seen a few times only cannot be learnt by heart.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ganloom.errors import BadInput, did_you_mean
+
+CHOICES = ("auto", "none", "ada", "diffaugment")
+MANY = 30000
+"""From so many pictures on there is nothing to gain."""
+SEEN = 10.0
+"""Times that D sees each picture before it can know them by heart (``doctor.symptoms.memorising``)."""
+POLICY = ("colour", "translation", "cutout")
+"""DiffAugment's, for few pictures (Zhao et al. 2020, sec. 4.2 and 4.3)."""
+TARGET = 0.6
+"""ADA's mean sign of D's logits on reals (Karras et al. 2020, arXiv:2006.06676, sec. 3.1)."""
+TUNED_KIMG = 100.0
+"""Thousands of images in which ADA's strength can cross 0..1 where training starts from another run's weights."""
+
+OFF: dict[str, Any] = {"diff_augment": (), "adaptive": 0.0}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Settings of the recipe's config and of ``Stabilise``, and one line that says what and why."""
+
+    config: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
+
+
+def choose(
+    asked: str | None,
+    own: Mapping[str, Any],
+    data: Any,
+    *,
+    kimg: float,
+    critic: bool = True,
+    pictures_in: bool = False,
+    tuned: bool = False,
+) -> Chosen:
+    """``own``: the recipe's fields and their defaults. ``kimg``: how long the run is. ``critic``: it has a D.
+
+    ``pictures_in``: it makes pictures from pictures. ``tuned``: training starts from another run's weights.
+    """
+    if asked is None:
+        return Chosen()
+    if asked not in CHOICES:
+        raise BadInput(f'--augment has no "{asked}"{did_you_mean(asked, CHOICES)}: it knows {", ".join(CHOICES)}')
+    why = ""
+    if asked == "auto":
+        asked, why = _decided(own, data, kimg, critic, pictures_in)
+    elif asked != "none" and (pictures_in or not critic or data.kind == "points"):
+        raise BadInput(f"--augment {asked} {_unfit(data, critic, pictures_in)}: leave it out")
+    said = asked + (f": {why}" if why else "")
+    if asked == "none":
+        return Chosen(_none(own), OFF, said)
+    if "policy" in own:
+        if asked == "ada":
+            raise BadInput("--augment ada: this recipe augments by --policy in its own way; use --augment diffaugment")
+        return Chosen(
+            {}, OFF, f"diffaugment ({', '.join(own['policy'])}), the recipe's own" + (f": {why}" if why else "")
+        )
+    if asked == "diffaugment":
+        return Chosen(_none(own), OFF | {"diff_augment": POLICY}, said)
+    if "augment" in own:
+        return Chosen({"augment": "ada"} | ({"ada_kimg": TUNED_KIMG} if tuned and "ada_kimg" in own else {}), OFF, said)
+    return Chosen({}, OFF | {"adaptive": TARGET} | ({"adaptive_kimg": TUNED_KIMG} if tuned else {}), said)
+
+
+def _none(own: Mapping[str, Any]) -> dict[str, Any]:
+    return {"augment": "none"} if "augment" in own else {"policy": ()} if "policy" in own else {}
+
+
+def _unfit(data: Any, critic: bool, pictures_in: bool) -> str:
+    if not critic:
+        return "changes what D sees, and this model has none"
+    if pictures_in:
+        return "would move the result and not the picture that it is made from"
+    return f"is for pictures, and {data.name} is a set of points"
+
+
+def _decided(own: Mapping[str, Any], data: Any, kimg: float, critic: bool, pictures_in: bool) -> tuple[str, str]:
+    """(choice, why) of auto."""
+    n, seen = len(data), kimg * 1000 / max(len(data), 1)
+    if pictures_in or not critic or data.kind == "points":
+        return "none", f"augmentation {_unfit(data, critic, pictures_in)}"
+    times = f"each of {n:,} pictures is seen {seen:,.0f} times"
+    if n >= MANY:
+        return "none", f"{n:,} pictures are enough ({MANY:,})"
+    if seen < SEEN:
+        return "none", f"{times}, too seldom to be learnt by heart ({SEEN:.0f})"
+    return "ada" if "augment" in own else "diffaugment", f"{times}, and fewer than {MANY:,} are learnt by heart"
