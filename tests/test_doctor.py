@@ -787,3 +787,12 @@ def test_sensitivity_is_resumable(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     again = measure()
     assert not said and [r.verdict for r in again] == [r.verdict for r in found]
     assert "of 7 settings" in sensitivity.table(found)[-1]
+
+
+def test_the_benchmark_has_pictures_for_every_kind_of_recipe() -> None:
+    """Translators get pairs or two domains of the same clothes; the others the clothes with their classes."""
+    plain, pairs, domains = (
+        faults.open_data(None, 16, 0, recipes.RECIPES[name].MODEL) for name in ("default", "pix2pix", "unit")
+    )
+    assert plain.shape == (1, 16, 16) and plain.n_classes == 10
+    assert pairs.shape == domains.shape == (3, 16, 16) and pairs.paired and not domains.paired

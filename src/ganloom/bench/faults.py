@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ganloom import data as datasets
 from ganloom import losses
 from ganloom.adversarial import Adversarial
+from ganloom.data.images import Images
+from ganloom.data.translations import recoloured
 from ganloom.errors import BadInput
 from ganloom.gan import GAN
 from ganloom.randomness import Rng
@@ -204,7 +207,11 @@ def find(name: str) -> Fault:
     return NAMES[name]
 
 
-def open_data(fault: Fault | None, shape: tuple[int, int, int], seed: int) -> Any:
-    """fashion-10k at a shape, with the fault's change."""
-    data = datasets.open("fashion-10k", shape=shape)
+def open_data(fault: Fault | None, side: int, seed: int, gan: GAN) -> Any:
+    """fashion-10k at side x side, with the fault's change; for a translator those pictures and recoloured ones."""
+    data = datasets.open("fashion-10k", shape=(1, side, side))
+    if gan.conditions_on == "pictures":
+        assert isinstance(data, Images)
+        pictures = np.repeat(data.rows, 3, axis=3), recoloured(data.rows[..., 0])
+        data = datasets.open(pictures, inputs="pairs" if gan.paired else "domains", shape=(3, side, side))
     return data if fault is None else fault.data(data, seed)

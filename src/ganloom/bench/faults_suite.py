@@ -97,7 +97,7 @@ def one(
     own |= fault.settings(base) if fault else {}
     path = folder / f"{recipe}-{(fault.name if fault else 'healthy').replace(' ', '-')}-{seed}{'-heal' if heal else ''}"
     shutil.rmtree(path, ignore_errors=True)
-    data = faults.open_data(fault, (1, SIDE, SIDE), seed)
+    data = faults.open_data(fault, SIDE, seed, module.MODEL)
     inside = fault.inside(module, seed) if fault else contextlib.nullcontext()
     length = kimg or (HEAL_KIMG if heal else KIMG)
     with inside, contextlib.suppress(GanloomError), contextlib.redirect_stderr(_Nowhere()):
