@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import ganloom
-from ganloom import asking, checkpoint, metrics, probing, recipes, watching
+from ganloom import asking, checkpoint, metrics, probing, recipes, testing, watching
 from ganloom import data as datasets
 from ganloom import run as runs
 from ganloom.bench import faults
@@ -796,3 +796,24 @@ def test_the_benchmark_has_pictures_for_every_kind_of_recipe() -> None:
     )
     assert plain.shape == (1, 16, 16) and plain.n_classes == 10
     assert pairs.shape == domains.shape == (3, 16, 16) and pairs.paired and not domains.paired
+
+
+def test_a_layer_that_is_not_told_of_samples_has_no_dead_channels() -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(3, 16), torch.nn.ReLU(), torch.nn.Linear(16, 16))
+    with asking.watched(net) as dead:
+        net(torch.ones(32, 3))
+        net(torch.randn(32, 3))
+    assert len(dead) == 3 and max(dead) < 1, "the second batch differs, and is the one that is measured"
+    with asking.watched(net) as dead:
+        net(torch.ones(32, 3))
+    assert dead == []
+
+
+@pytest.mark.parametrize("name", ["ddpm", "vae"])
+def test_what_a_look_at_a_baseline_costs(name: str) -> None:
+    """By the loss that it trains by: a diffusion model's sample is dozens of passes, and would make a step look dear too."""
+    trainer = testing.trainer(recipes.LISTED[name], (1, 16, 16))
+    probe = probing.Probe(trainer, 32)
+    sampled = probing._operations(lambda: probe._generated(trainer, 4, 0, None)) / 4
+    passes = sampled / probing._step(trainer)
+    assert 20 < passes < 60 if name == "ddpm" else 0 < passes < 1

@@ -129,13 +129,16 @@ LAYERS = (nn.ReLU, nn.LeakyReLU, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 @contextlib.contextmanager
 def watched(net: Any) -> Iterator[list[float]]:
-    """The share of dead channels of each layer in here, by the first batch that passes."""
+    """The share of dead channels of each layer in here, by the first batch that passes; a layer that is given the same for all
+    samples (the noise level of a diffusion step, the blank page of a PixelCNN) says nothing of its channels."""
     found: dict[nn.Module, float] = {}
     shares: list[float] = []
 
     def hook(module: nn.Module, args: Any, out: Any) -> None:
         if module not in found and isinstance(out, Tensor) and out.dim() in (2, 4) and min(out.shape[:2]) >= 8:
-            found[module] = st.dead(out)
+            told = args[0] if args and isinstance(args[0], Tensor) else out
+            if bool((told != told[:1]).any()):
+                found[module] = st.dead(out)
 
     modules = net.modules() if isinstance(net, nn.Module) else ()
     handles = [m.register_forward_hook(hook) for m in modules if isinstance(m, LAYERS)]

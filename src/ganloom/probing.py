@@ -272,12 +272,24 @@ def cost(trainer: Any, probe: Probe) -> tuple[float, float]:
         has_d = isinstance(getattr(gan, "D", None), nn.Module) and gan.conditions_on != "pictures"
         c = c if conditional else None
         d = _operations(lambda: asking.logits(gan, x, c, 4, probe.refused)) / len(x) if has_d else 0.0
+        own = 0.0 if has_d else _step(trainer)
     f = _operations(lambda: probe.features(x)) / len(x)
     n, layers = probe.n, sum(not list(m.children()) for m in gan.modules())
     look = n * (1.5 * g + 1.5 * d + 1.4 * f) / RATE + FIXED
     # Of a step: fakes, then D forward and backward on both; G's own update is left out, for it may come rarely.
-    train = 1000 * (g + 6 * d if d else 3 * g) / RATE + 1000 / batch * LAYER * layers
+    train = 1000 * (g + 6 * d if d else 3 * (own or g)) / RATE + 1000 / batch * LAYER * layers
     return look, train
+
+
+def _step(trainer: Any) -> float:
+    """Operations a picture of the first phase's loss: what a model without D trains by, whose samples may cost many passes."""
+    gan, phase = trainer.gan, trainer.phases[0]
+    drawn = gan.draw(trainer.data, randomness.Rng(0, 0, 0))
+    few = type(drawn)(*(None if v is None else v[:4] for v in drawn))
+    try:
+        return _operations(lambda: phase.loss(few)) / len(few.x)
+    except asking.REFUSALS:
+        return 0.0
 
 
 def _operations(call: Any) -> float:

@@ -90,7 +90,7 @@ PLANS: dict[str, Plan] = {
         "32 channels instead of 512, half of the mapping network, stages of 16 kimg instead of 600.",
     ),
     "stylegan2": Plan(
-        {"z_dim": 64, "base": 512, "width": 48, "batch_size": 32, "path_length": 0.0, "total_kimg": 120.0},
+        {"z_dim": 64, "base": 512, "width": 48, "batch_size": 32, "path_length": 0.0, "total_kimg": 56.0},
         "At most 48 channels instead of 512, latents of 64 numbers, and no path length penalty.",
     ),
     "r3gan": Plan(
