@@ -55,7 +55,7 @@ PLANS: dict[str, Plan] = {
         "Dense networks and G's rate of 1e-3, as in the authors' notebook for points, and 3 steps ahead instead of 5. With "
         "convolutions of 16 channels D wins within 10 kimg, with the look ahead and without it.",
     ),
-    "began": Plan({"width": 16, "total_kimg": 64.0}, "A quarter of its width, and a small part of its images."),
+    "began": Plan({"width": 16, "total_kimg": 48.0}, "A quarter of its width, and a small part of its images."),
     "ebgan": Plan(
         {"width": 32, "d_width": 32, "batch_size": 32, "total_kimg": 100.0},
         "G a quarter and D half as wide, and a quarter of the batch, which gives more steps for the same images.",
