@@ -100,7 +100,8 @@ def test_every_penalty(penalty: str) -> None:
 
 
 def test_no_part_is_forgotten() -> None:
-    assert set(PARTS) == {f.name for f in dataclasses.fields(Stabilise)} - set(OF)
+    own = {"adaptive"}  # its p first moves after four steps: tests/test_augmenting.py
+    assert set(PARTS) == {f.name for f in dataclasses.fields(Stabilise)} - set(OF) - own
 
 
 # ------------------------------------------------------------------------------------------------ where parts could err
