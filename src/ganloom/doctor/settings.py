@@ -39,7 +39,9 @@ def learning_rate(case: Case) -> Iterator[Finding]:
         moved = max(strides) if strides else math.nan
         growth = max(sizes) / first if sizes and first > 0 else math.nan
         spurts[net] = _spurt(case, net, first)
-        if moved > FAST or spurts[net] > SPURT or (times > MANY and (growth > FELT or moved > FAST / 3)):
+        # At the recipe's own rate growth is no fault of the rate: CUT begins with weights of a fortieth of others' size.
+        spurt = spurts[net] > SPURT and not times <= 1.5
+        if moved > FAST or spurt or (times > MANY and (growth > FELT or moved > FAST / 3)):
             over[net] = (moved, times)
     if not over:
         return
