@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import commands
 import numpy as np
 import pytest
 import torch
@@ -162,10 +163,7 @@ def test_preview(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "few.npz", images=np.random.default_rng(0).integers(0, 256, (60, 16, 20, 3), dtype=np.uint8))
 
     def call(*argv: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main(["augment", *argv])
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
+        return commands.call(capsys, "augment", *argv)
 
     few, out = str(tmp_path / "few.npz"), str(tmp_path / "sheet.png")
     code, text, _ = call("preview", few, "--out", out, "--n", "3", "--p", "0", "1")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from commands import call
 from torch import Tensor
 
 from ganloom import recipes
@@ -15,7 +16,6 @@ from ganloom.bench.bare import Bare
 from ganloom.bench.flops import FlopCounter, count
 from ganloom.bench.peers import PEERS, PeerRun, build
 from ganloom.bench.variants import PeerShaped, Ready
-from ganloom.cli import main
 from ganloom.run import prepare
 
 # ---------------------------------------------------------------------------------------------------------- operations
@@ -185,13 +185,6 @@ def test_contestants_take_turns() -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------- command
-
-
-def call(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as left:
-        main(list(args))
-    out, err = capsys.readouterr()
-    return int(left.value.code or 0), out, err
 
 
 @pytest.mark.parametrize(

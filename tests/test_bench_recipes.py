@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import commands
 import pytest
 from PIL import Image
 
 from ganloom.bench import plans, zoo
 from ganloom.bench.finished import finished
-from ganloom.cli import main
 from ganloom.recipes import RECIPES, find
 
 TOOLS = str(Path(__file__).resolve().parent.parent / "tools")
@@ -21,11 +21,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zoo, "speed", lambda name, options: zoo.Speed(123.0, "a machine", 1, 0.1, "float32", "2"))
 
 
-def call(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main(["bench", "recipes", *argv])
-    said = capsys.readouterr()
-    return int(stopped.value.code or 0), said.out, said.err
+def call(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
+    return commands.call(capsys, "bench", "recipes", *argv)
 
 
 def test_rows_pictures_and_pages(

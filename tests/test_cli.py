@@ -9,21 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import call
 from PIL import Image
 
 from ganloom.cli import COMMANDS, main
 
 RNG = np.random.default_rng(0)
 TINY = "--width 4 --batch-size 8 --total-kimg 0.2 --kimg-per-tick 0.1 --judge 0 --grid 4".split()
-
-
-def call(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
-    """(exit code, stdout, stderr) of a command."""
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as left:
-        main(list(args))
-    out, err = capsys.readouterr()
-    return int(left.value.code or 0), out, err
 
 
 @pytest.fixture(scope="module")

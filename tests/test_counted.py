@@ -5,21 +5,18 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import commands
 import numpy as np
 import pytest
 import torch
 
 from ganloom import data as datasets
 from ganloom.bench import counted, shaped, stacked
-from ganloom.cli import main
 from ganloom.data import shapes
 
 
-def call(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main(["bench", "modes", *argv])
-    said = capsys.readouterr()
-    return int(stopped.value.code or 0), said.out, said.err
+def call(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
+    return commands.call(capsys, "bench", "modes", *argv)
 
 
 def test_stacks_are_three_pictures_of_the_set() -> None:

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import commands
 import numpy as np
 import pytest
 import torch
 
 import ganloom
 from ganloom import export, testing
-from ganloom.cli import main
 from ganloom.errors import BadInput
 from ganloom.norms import StandingBatchNorm
 from ganloom.recipes import biggan
@@ -95,10 +95,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     run = ganloom.train("gan", pictures, tmp_path / "run", total_kimg=0.1, judge=0, g_widths=(16,), d_widths=(16,))
 
     def call(*argv: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main(["export", str(run.path), *argv])
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
+        return commands.call(capsys, "export", run.path, *argv)
 
     code, out, _ = call("--format", "onnx")
     assert not code and "largest difference to torch" in out and (run.path / "model.onnx").exists()

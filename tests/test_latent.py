@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import commands
 import numpy as np
 import pytest
 import safetensors.torch
@@ -149,10 +150,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def call(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as left:
-        main(["latent", *map(str, argv)])
-    said = capsys.readouterr()
-    return int(left.value.code or 0), said.out, said.err
+    return commands.call(capsys, "latent", *argv)
 
 
 def opened(path: Path) -> Image.Image:

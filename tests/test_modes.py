@@ -4,6 +4,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import commands
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,6 @@ from ganloom.bench.cures import CURES, MAIN, Cure
 from ganloom.bench.sicknesses import SICKNESSES, against, compare, usual, verdict, welch
 from ganloom.bench.toys import Critic, Few, Layers, Mixture
 from ganloom.bench.training import BATCH, Loop, Plan, train
-from ganloom.cli import main
 from ganloom.errors import BadInput
 from ganloom.metrics.modes import Modes, means, mode_coverage, over_seeds
 from ganloom.penalties import PENALTIES, grad_norm
@@ -391,11 +391,8 @@ def test_truncation_cuts_z() -> None:
     torch.testing.assert_close(trained.sample(500, cut=8.0)[0], whole, atol=1e-3, rtol=0)
 
 
-def call(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main(["bench", "modes", *argv])
-    said = capsys.readouterr()
-    return int(stopped.value.code or 0), said.out, said.err
+def call(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
+    return commands.call(capsys, "bench", "modes", *argv)
 
 
 def test_the_command_writes_table_rows_and_pictures(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

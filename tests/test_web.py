@@ -12,13 +12,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import commands
 import numpy as np
 import pytest
 import torch
 
 import ganloom
 from ganloom import export, testing, web
-from ganloom.cli import main
 from ganloom.errors import BadInput, GanloomError
 from ganloom.gan import GAN
 
@@ -96,10 +96,7 @@ def test_what_no_page_can_draw(tmp_path: Path, files: Path, capsys: pytest.Captu
     run = ganloom.train("gan", pictures, tmp_path / "run", total_kimg=0.1, judge=0, g_widths=(16,), d_widths=(16,))
 
     def call(*argv: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main(["export", str(run.path), *argv])
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
+        return commands.call(capsys, "export", run.path, *argv)
 
     code, out, _ = call("--format", "web", "--runtime", str(files))
     assert not code and "index.html in a browser" in out and (run.path / "web" / "index.html").exists()

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from commands import call
 from made_style import made, snapshot, tensorflow_snapshot
 from made_weights import inputs
 
 import ganloom
 from ganloom import weights
-from ganloom.cli import main
 from ganloom.errors import BadInput
 from ganloom.weights import pickled
 
@@ -106,13 +106,6 @@ def test_what_a_pickle_says_beside_its_tensors(tmp_path: Path) -> None:
     assert (cfg.residual, cfg.group, cfg.clamp, cfg.base, cfg.width) == (True, 0, 1.5, 256, 32)
     cfg = weights.read(written("ada-256", tmp_path)).cfg
     assert (cfg.z_dim, cfg.w_dim, cfg.base, cfg.width, cfg.d_base) == (32, 16, 1024, 16, 1024)
-
-
-def call(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as left:
-        main(list(argv))
-    said = capsys.readouterr()
-    return int(left.value.code or 0), said.out, said.err
 
 
 def test_imported_it_samples_and_is_fine_tuned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
