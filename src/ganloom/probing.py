@@ -272,7 +272,7 @@ def cost(trainer: Any, probe: Probe) -> tuple[float, float]:
         has_d = isinstance(getattr(gan, "D", None), nn.Module) and gan.conditions_on != "pictures"
         c = c if conditional else None
         d = _operations(lambda: asking.logits(gan, x, c, 4, probe.refused)) / len(x) if has_d else 0.0
-        own = 0.0 if has_d else _step(trainer)
+        own = 0.0 if has_d else _step(trainer, probe.refused)
     f = _operations(lambda: probe.features(x)) / len(x)
     n, layers = probe.n, sum(not list(m.children()) for m in gan.modules())
     look = n * (1.5 * g + 1.5 * d + 1.4 * f) / RATE + FIXED
@@ -281,15 +281,14 @@ def cost(trainer: Any, probe: Probe) -> tuple[float, float]:
     return look, train
 
 
-def _step(trainer: Any) -> float:
-    """Operations a picture of the first phase's loss: what a model without D trains by, whose samples may cost many passes."""
+def _step(trainer: Any, refused: asking.Refused) -> float:
+    """Operations a picture of the first phase's loss: what a model without D trains by, whose samples may cost many passes.
+    0 where it cannot be taken by itself."""
     gan, phase = trainer.gan, trainer.phases[0]
     drawn = gan.draw(trainer.data, randomness.Rng(0, 0, 0))
     few = type(drawn)(*(None if v is None else v[:4] for v in drawn))
-    try:
-        return _operations(lambda: phase.loss(few)) / len(few.x)
-    except asking.REFUSALS:
-        return 0.0
+    found = refused.unless("what its loss costs", lambda: _operations(lambda: phase.loss(few)))
+    return (found or 0.0) / len(few.x)
 
 
 def _operations(call: Any) -> float:
