@@ -15,7 +15,7 @@ CHOICES = ("auto", "none", "ada", "diffaugment")
 MANY = 30000
 """From so many pictures on there is nothing to gain."""
 SEEN = 10.0
-"""Times that D sees each picture before it can know them by heart (``doctor.symptoms.memorising``)."""
+"""Times that D sees each picture before it can know them by heart (``doctor.settings.memorising``)."""
 POLICY = ("colour", "translation", "cutout")
 """DiffAugment's, for few pictures (Zhao et al. 2020, sec. 4.2 and 4.3)."""
 TARGET = 0.6

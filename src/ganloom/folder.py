@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,24 @@ import torch
 
 from ganloom import __version__, checkpoint
 from ganloom.errors import BadInput, GanloomError
+
+
+def check_empty(path: str | Path, flag: str = "--out ") -> Path:
+    """A folder that is to be made, or is there and holds nothing; ``flag`` stands before it where it is refused."""
+    folder = Path(path)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInput(f"{flag}{folder} is not an empty folder: choose another, nothing is overwritten")
+    return folder
+
+
+def check_new(path: str | Path, endings: Sequence[str]) -> Path:
+    """A file that does not exist yet, of one of these kinds."""
+    file = Path(path)
+    if file.suffix.lower() not in endings:
+        raise BadInput(f"--out {file} must end in {' or '.join(endings)}")
+    if file.exists():
+        raise BadInput(f"--out {file} is there already: choose another, nothing is overwritten")
+    return file
 
 
 class Folder:

@@ -197,6 +197,7 @@ class Translator(GAN):
         whole = grown(x, int(getattr(net, "multiple", 1)))
         needed = whole[:, 0].numel() * int(getattr(net, "bytes_per_pixel", 0)) / 2**20
         if memory is None or needed <= memory or not bands.knows(net):
-            return self.back(x) if reverse else self.direct(x)
-        made = torch.cat([bands.in_bands(net, one[None], memory * 2**20) for one in whole])
+            made = net(whole)
+        else:
+            made = torch.cat([bands.in_bands(net, one[None], memory * 2**20) for one in whole])
         return crop(made, *x.shape[2:])

@@ -15,10 +15,10 @@ from torch import Tensor
 from ganloom import data as datasets
 from ganloom import images, randomness
 from ganloom.ada import BGC, Ada, check_parts
-from ganloom.apps.latent import check_new
 from ganloom.augment import check_policy, diff_augment
 from ganloom.augmenting import POLICY
 from ganloom.errors import BadInput
+from ganloom.folder import check_new
 
 SAFE = 0.8
 """The largest strength at which the authors found no leak (sec. 2.2)."""

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from ganloom import checkpoint, images
-from ganloom.apps.latent import Drawn, check_new, drawn, latents, layers_of, styled, styles
+from ganloom.apps.latent import Drawn, drawn, latents, layers_of, styled, styles
 from ganloom.errors import BadInput
+from ganloom.folder import check_new
 from ganloom.gan import GAN
 
 SAMPLES = 10_000

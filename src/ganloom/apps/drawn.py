@@ -74,16 +74,14 @@ def bits_per_dim(model: GAN, x: Tensor, c: Tensor | None, seed: int = 0) -> metr
             of(x[i : i + BATCH].to(model.device), None if c is None else c[i : i + BATCH].to(model.device)).cpu()
             for i in range(0, len(x), BATCH)
         ]
-    each = torch.cat(parts).double()
-    mean, reach = float(each.mean()), 1.96 * float(each.std()) / len(each) ** 0.5
-    return metrics.Value(mean, mean - reach, mean + reach)
+    return metrics.Value.mean_of(torch.cat(parts))
 
 
 def sharpness(fake: Tensor, real: Tensor) -> metrics.Value:
     """Mean Laplacian variance of samples over that of real pictures, with the 95 % interval over samples."""
-    each = metrics.laplacian_variance(fake).double() / metrics.laplacian_variance(real).double().mean()
-    mean, reach = float(each.mean()), 1.96 * float(each.std()) / len(each) ** 0.5
-    return metrics.Value(mean, mean - reach, mean + reach)
+    return metrics.Value.mean_of(
+        metrics.laplacian_variance(fake).double() / metrics.laplacian_variance(real).double().mean()
+    )
 
 
 def classes_apart(fake: list[int], real: list[int]) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from ganloom import images
 from ganloom.apps.evaluate import data_of
 from ganloom.device import choose_device
 from ganloom.errors import BadInput, did_you_mean
-from ganloom.folder import Folder
+from ganloom.folder import Folder, check_empty
 from ganloom.gan import GAN
 from ganloom.metrics import Clock
 from ganloom.run import load
@@ -150,10 +150,7 @@ def _labels(gan: GAN, names: list[str] | None, c: str | int | None, n: int) -> t
 def _folder(run: Path, out: str | Path | None, name: str, said: dict[str, tuple[Any, Any]]) -> Path:
     """``out``, new or empty; or a folder named after the arguments that are not as usual, (value, usual value) by name."""
     if out is not None:
-        folder = Path(out)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise BadInput(f"--out {folder} is not an empty folder: choose another, nothing is overwritten")
-        return folder
+        return check_empty(out)
     for key, (value, usual) in said.items():
         if value != usual:
             name += f"-{key}{value:g}" if isinstance(value, float) else f"-{key}{value}".replace("/", "-")

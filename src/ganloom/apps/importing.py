@@ -7,8 +7,7 @@ import safetensors.torch
 from torch import Tensor
 
 from ganloom import checkpoint, config, recipes, weights
-from ganloom.errors import BadInput
-from ganloom.folder import Folder
+from ganloom.folder import Folder, check_empty
 from ganloom.gan import GAN
 from ganloom.run import FORMAT
 
@@ -30,9 +29,7 @@ def import_weights(file: str | Path, out: str | Path, discriminator: str | Path 
     The folder is that of a run's model/: config.json with the recipe and its fields, G.safetensors with what the files
     hold, README.md. Raises BadInput as ``weights.read`` does, and where ``out`` holds something.
     """
-    folder = Folder(Path(out))
-    if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
-        raise BadInput(f"--out {folder.path} is not an empty folder: choose another, nothing is overwritten")
+    folder = Folder(check_empty(out))
     found = weights.found_in(file, discriminator)
     gan = weights.build(found)
     networks = tuple(sorted({name.split(".")[0] for name in found.tensors}, reverse=True))

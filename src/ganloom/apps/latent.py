@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ganloom import images
 from ganloom.errors import BadInput, GanloomError
+from ganloom.folder import check_new
 from ganloom.gan import GAN
 
 FORMATS = (".gif", ".webp", ".mp4")
@@ -89,16 +90,6 @@ def layers_of(text: str, count: int, flag: str = "--layers") -> list[int]:
     if not found or max(found) >= count:
         raise BadInput(f"{flag} {text}: this model has the layers 0 to {count - 1}")
     return sorted(found)
-
-
-def check_new(out: str | Path, endings: Sequence[str]) -> Path:
-    """A file that does not exist yet, of one of these kinds."""
-    path = Path(out)
-    if path.suffix.lower() not in endings:
-        raise BadInput(f"--out {path} must end in {' or '.join(endings)}")
-    if path.exists():
-        raise BadInput(f"--out {path} is there already: choose another, nothing is overwritten")
-    return path
 
 
 # ----------------------------------------------------------------------------------------------------------------- walk

@@ -221,7 +221,12 @@ def _own(
         labels = torch.from_numpy(np.asarray(data.labels))
         for row, values, own in ((metrics.GENERATED, fake, c), (metrics.FLOOR, other, labels[half])):
             each = metrics.intra_class_distance(real, labels[reference], values, own)
-            put(row, "intra_kd", _mean(list(each.values())), extractor.name)
+            put(
+                row,
+                "intra_kd",
+                metrics.Value.mean_of(torch.tensor(list(each.values()), dtype=torch.float64)),
+                extractor.name,
+            )
     if "msssim" in names and first:
         few = min(n, 1000)
         pictures = torch.cat(list(samples(model, few, o.seed, None if c is None else c[:few], o.truncation)))
@@ -238,13 +243,6 @@ def _own(
     if "ppl" in names and not extractor.standard:
         put(metrics.GENERATED, "ppl", _path_length(model, c, extractor, o), extractor.name, PATHS)
     return found
-
-
-def _mean(values: list[float]) -> metrics.Value:
-    """The mean over classes, and its 95 % interval over them."""
-    x = torch.tensor(values, dtype=torch.float64)
-    reach = 1.96 * float(x.std()) / len(x) ** 0.5 if len(x) > 1 else 0.0
-    return metrics.Value(float(x.mean()), float(x.mean()) - reach, float(x.mean()) + reach)
 
 
 def _path_length(model: GAN, c: Tensor | None, extractor: metrics.Extractor, o: Options) -> metrics.Value:

@@ -25,6 +25,7 @@ from ganloom.apps.latent import drawn, psnr, styled
 from ganloom.data.decode import decode
 from ganloom.data.fitting import fit_picture
 from ganloom.errors import BadInput
+from ganloom.folder import check_empty
 from ganloom.gan import GAN
 
 SPACES = ("w", "w+")
@@ -155,9 +156,7 @@ def read_picture(path: str | Path, shape: tuple[int, int, int], fit: str = "crop
 
 def write(found: Projected, target: Tensor, out: str | Path) -> Path:
     """Folder ``out``, new: target.png, projected.png, both.png and ws.safetensors."""
-    folder = Path(out)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BadInput(f"--out {folder} is not an empty folder: choose another, nothing is overwritten")
+    folder = check_empty(out)
     folder.mkdir(parents=True, exist_ok=True)
     for name, x in (("target", target), ("projected", found.x)):
         images.save_png(images.to_uint8(x)[0], folder / f"{name}.png")

@@ -19,7 +19,7 @@ from ganloom.data.listing import is_picture
 from ganloom.data.pairs import colours
 from ganloom.device import choose_device
 from ganloom.errors import BadInput
-from ganloom.folder import Folder
+from ganloom.folder import Folder, check_empty
 from ganloom.run import load
 
 SHEET = 64
@@ -159,8 +159,7 @@ def _targets(source: Path, out: Path) -> list[tuple[Path, Path]]:
         return [(source, target)]
     if not source.is_dir():
         raise BadInput(f"no picture or folder {source}")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadInput(f"{out} is not an empty folder: choose another, nothing is overwritten")
+    check_empty(out, "")
     found = sorted(p for p in source.rglob("*") if p.is_file() and is_picture(p.name))
     if not found:
         raise BadInput(f"no pictures in the folder {source}; put .png, .jpg or .webp files there")

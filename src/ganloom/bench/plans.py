@@ -18,6 +18,11 @@ class Plan:
 
 _NARROW = "Narrowed from the paper's {} channels to {} so that it trains in minutes"
 
+_UNPAIRED = Plan(
+    {"width": 16, "d_width": 16, "blocks": 3, "batch_size": 4, "jitter": 1.0, "total_kimg": 12.0},
+    "A quarter of its width, 3 blocks, batches of 4, no enlarging: 3,000 steps. It needs two domains (unpaired-fashion).",
+)
+
 PLANS: dict[str, Plan] = {
     "default": Plan({"total_kimg": 60.0}, "The recipe as it stands, for a little more than half of its own length."),
     "gan": Plan({"total_kimg": 500.0}, "The recipe as it stands."),
@@ -101,18 +106,9 @@ PLANS: dict[str, Plan] = {
         {"width": 16, "d_width": 16, "batch_size": 16, "jitter": 1.0, "total_kimg": 48.0},
         "A quarter of its width, batches of 16, no enlarging: 3,000 steps. It needs pairs (edges-to-emoji).",
     ),
-    "cyclegan": Plan(
-        {"width": 16, "d_width": 16, "blocks": 3, "batch_size": 4, "jitter": 1.0, "total_kimg": 12.0},
-        "A quarter of its width, 3 blocks, batches of 4, no enlarging: 3,000 steps. It needs two domains (unpaired-fashion).",
-    ),
-    "unit": Plan(
-        {"width": 16, "d_width": 16, "blocks": 3, "batch_size": 4, "jitter": 1.0, "total_kimg": 12.0},
-        "A quarter of its width, 3 blocks, batches of 4, no enlarging: 3,000 steps. It needs two domains (unpaired-fashion).",
-    ),
-    "cut": Plan(
-        {"width": 16, "d_width": 16, "blocks": 3, "batch_size": 4, "jitter": 1.0, "total_kimg": 12.0},
-        "A quarter of its width, 3 blocks, batches of 4, no enlarging: 3,000 steps. It needs two domains (unpaired-fashion).",
-    ),
+    "cyclegan": _UNPAIRED,
+    "unit": _UNPAIRED,
+    "cut": _UNPAIRED,
 }  # fmt: skip
 
 

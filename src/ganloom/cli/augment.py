@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ganloom.cli.parse import parse
+from ganloom.cli.parse import parse, subcommand
 from ganloom.cli.say import following
-from ganloom.errors import BadInput, did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,12 +41,9 @@ class Arguments:
 
 def run(argv: Sequence[str]) -> None:
     """Parse, draw, say what was written."""
-    if not argv or argv[0].startswith("-"):
-        parse(Arguments, argv if argv else ["--help"], "augment preview")
+    use = "`ganloom augment preview DATA --out FILE.png`"
+    if subcommand("augment", ["preview"], argv, Arguments, use) is None:
         return
-    if argv[0] != "preview":
-        near = did_you_mean(argv[0], ["preview"])
-        raise BadInput(f'unknown command "augment {argv[0]}"{near}: use `ganloom augment preview DATA --out FILE.png`')
     args = parse(Arguments, argv[1:], "augment preview")
     from ganloom.apps.augmented import preview
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ganloom.cli import bench_doctor, bench_modes, bench_recipes
-from ganloom.cli.parse import parse
-from ganloom.errors import BadInput, did_you_mean
+from ganloom.cli.parse import parse, subcommand
 
 WORDS = {"step": None, "modes": bench_modes.run, "recipes": bench_recipes.run, "doctor": bench_doctor.run}
 
@@ -41,15 +40,10 @@ class Arguments:
 
 def run(argv: Sequence[str]) -> None:
     """Parse, measure, print."""
-    if not argv or argv[0].startswith("-"):
-        parse(Arguments, argv if argv else ["--help"], "bench step")
+    word = subcommand("bench", WORDS, argv, Arguments, "`ganloom bench step`, `modes`, `recipes` or `doctor`")
+    if word is None:
         return
-    if argv[0] not in WORDS:
-        raise BadInput(
-            f'unknown command "bench {argv[0]}"{did_you_mean(argv[0], WORDS)}: '
-            "use `ganloom bench step`, `modes`, `recipes` or `doctor`"
-        )
-    other = WORDS[argv[0]]
+    other = WORDS[word]
     if other is not None:
         other(argv[1:])
         return

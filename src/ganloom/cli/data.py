@@ -8,9 +8,8 @@ from typing import Annotated, Literal
 import tyro
 
 from ganloom import data as datasets
-from ganloom.cli.parse import parse
+from ganloom.cli.parse import parse, subcommand
 from ganloom.cli.say import following
-from ganloom.errors import BadInput, did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +30,8 @@ class Arguments:
 
 def run(argv: Sequence[str]) -> None:
     """Parse, check, print the report."""
-    if not argv or argv[0].startswith("-"):
-        parse(Arguments, argv if argv else ["--help"], "data check")
+    if subcommand("data", ["check"], argv, Arguments, "`ganloom data check DIR`") is None:
         return
-    if argv[0] != "check":
-        raise BadInput(
-            f'unknown command "data {argv[0]}"{did_you_mean(argv[0], ["check"])}: use `ganloom data check DIR`'
-        )
     args = parse(Arguments, argv[1:], "data check")
     report = datasets.check(args.data, shape=args.shape, fit=args.fit)
     print(json.dumps(report.to_dict()) if args.json else "\n".join(report.lines()))

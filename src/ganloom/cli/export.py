@@ -6,36 +6,28 @@ import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import tyro
-
+from ganloom.cli.flags import OfModel
 from ganloom.cli.parse import parse
 from ganloom.cli.say import following
 from ganloom.errors import BadInput
 
 
 @dataclasses.dataclass(frozen=True)
-class Arguments:
+class Arguments(OfModel):
     """Write a trained generator as a file or a page that needs no ganloom, checked against torch: the largest difference is
     said.
 
     Inputs: z (n, z_dim), code and c (n,) labels where the recipe has them, truncation; output x (n, C, H, W) in [-1, 1].
+    Without --out: RUN/model.onnx, or the folder RUN/web.
     """
 
-    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """A run folder, or a model/ folder."""
     format: Literal["onnx", "web"] = "onnx"
     """onnx: for onnxruntime and others, any batch size; web: a folder whose index.html draws pictures in a browser, without a
     network."""
-    out: str | None = None
-    """The new file or folder. None: RUN/model.onnx, RUN/web."""
     runtime: str | None = None
     """Of web: a folder with onnxruntime-web's files. None: ganloom's cache, filled once by npm."""
-    checkpoint: str = "latest"
-    """latest, best, or a checkpoint's name."""
-    json: bool = False
-    """One JSON object on stdout."""
 
 
 def run(argv: Sequence[str]) -> None:

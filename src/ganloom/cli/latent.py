@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ganloom.cli.flags import OfModel, OfPictures
-from ganloom.cli.parse import parse
+from ganloom.cli.parse import parse, subcommand
 from ganloom.cli.say import following
-from ganloom.errors import BadInput, did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,16 +104,10 @@ def run(argv: Sequence[str]) -> None:
         "project": (Project, _project),
         "directions": (DirectionsOf, _directions),
     }
-    if not argv or argv[0].startswith("-"):
-        parse(Walk, argv if argv else ["--help"], "latent walk")
-        return
-    if argv[0] not in words:
-        near = did_you_mean(argv[0], words)
-        raise BadInput(
-            f'unknown command "latent {argv[0]}"{near}: use `ganloom latent walk`, `mix`, `project` or `directions`'
-        )
-    kind, act = words[argv[0]]
-    act(parse(kind, argv[1:], f"latent {argv[0]}"))
+    word = subcommand("latent", words, argv, Walk, "`ganloom latent walk`, `mix`, `project` or `directions`")
+    if word is not None:
+        kind, act = words[word]
+        act(parse(kind, argv[1:], f"latent {word}"))
 
 
 def _load(args: Any) -> Any:

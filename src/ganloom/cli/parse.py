@@ -6,12 +6,12 @@ import inspect
 import io
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import tyro
 
-from ganloom.errors import BadInput
+from ganloom.errors import BadInput, did_you_mean
 
 T = TypeVar("T")
 
@@ -48,6 +48,17 @@ def _first_fault(box: str) -> str:
 
 def _mistyped(found: re.Match[str]) -> str:
     return f'{found.group(1)} cannot be "{found.group(2)}"'
+
+
+def subcommand(group: str, words: Iterable[str], argv: Sequence[str], first: Any, use: str) -> str | None:
+    """The word that stands behind ``group``; None where none does, and then the help of the first word, ``first``, was shown."""
+    known = list(words)
+    if not argv or argv[0].startswith("-"):
+        parse(first, argv if argv else ["--help"], f"{group} {known[0]}")
+        return None
+    if argv[0] not in known:
+        raise BadInput(f'unknown command "{group} {argv[0]}"{did_you_mean(argv[0], known)}: use {use}')
+    return argv[0]
 
 
 def given_fields(kind: Any, argv: Sequence[str]) -> set[str]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import Tensor
+
 from ganloom.errors import BadInput
 
 GENERATED, FLOOR, NOISE, ONE_CLASS = "generated", "real (other half)", "noise", "one class"
@@ -19,6 +21,13 @@ class Value:
     low: float | None = None
     high: float | None = None
     sd: float | None = None
+
+    @classmethod
+    def mean_of(cls, values: Tensor) -> "Value":
+        """The mean of figures (N,) and its 95 % interval over them."""
+        x = values.double()
+        mean, reach = float(x.mean()), 1.96 * float(x.std()) / len(x) ** 0.5 if len(x) > 1 else 0.0
+        return cls(mean, mean - reach, mean + reach)
 
     def __str__(self) -> str:
         if self.low is None or self.high is None:

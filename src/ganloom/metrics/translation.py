@@ -11,13 +11,6 @@ from ganloom.metrics.ssim import _ssim
 _QUANTILES = 256
 
 
-def _mean(values: Tensor) -> Value:
-    """The mean over pictures and its 95 % interval."""
-    x = values.double()
-    reach = 1.96 * float(x.std()) / len(x) ** 0.5 if len(x) > 1 else 0.0
-    return Value(float(x.mean()), float(x.mean()) - reach, float(x.mean()) + reach)
-
-
 def paired_errors(made: Pictures, truth: Pictures) -> dict[str, Value]:
     """``l1`` and ``psnr`` (dB, of each picture, then the mean) on values in [0, 1], ``ssim`` from 11 pixels a side on.
 
@@ -27,20 +20,23 @@ def paired_errors(made: Pictures, truth: Pictures) -> dict[str, Value]:
     if a.shape != b.shape:
         raise BadInput(f"pictures of shapes {tuple(a.shape)} and {tuple(b.shape)}: pairs have one shape")
     apart = (a.float() - b.float()).flatten(1) / 2
-    found = {"l1": _mean(apart.abs().mean(1)), "psnr": _mean(-10 * apart.square().mean(1).clamp_min(1e-6).log10())}
+    found = {
+        "l1": Value.mean_of(apart.abs().mean(1)),
+        "psnr": Value.mean_of(-10 * apart.square().mean(1).clamp_min(1e-6).log10()),
+    }
     if min(a.shape[2:]) >= 11:
         parts = zip(a.split(64), b.split(64), strict=True)
         maps = [
             (x * y).mean((1, 2, 3)) for x, y in (_ssim((p.double() + 1) / 2, (q.double() + 1) / 2) for p, q in parts)
         ]
-        found["ssim"] = _mean(torch.cat(maps))
+        found["ssim"] = Value.mean_of(torch.cat(maps))
     return found
 
 
 def feature_distance(made: Tensor, truth: Tensor) -> Value:
     """The mean distance of paired features (N, d), each scaled to length 1: 0 for equal ones, at most 2."""
     a, b = (x.double() / x.double().norm(dim=1, keepdim=True).clamp_min(1e-12) for x in (made, truth))
-    return _mean((a - b).norm(dim=1))
+    return Value.mean_of((a - b).norm(dim=1))
 
 
 def matched(x: Tensor, targets: Tensor) -> Tensor:

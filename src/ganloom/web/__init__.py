@@ -25,6 +25,7 @@ from ganloom import checkpoint
 from ganloom.data import cache
 from ganloom.errors import BadInput, GanloomError
 from ganloom.export import Exported, split, to_onnx
+from ganloom.folder import check_empty
 from ganloom.gan import GAN
 
 RUNTIME = "onnxruntime-web"
@@ -78,9 +79,7 @@ def to_web(
     ``classes``: names of the labels. ``runtime``: a folder that holds onnxruntime-web's files (its dist/, or what stands above
     it); None: ganloom's cache, filled by `npm pack` where it is empty. Raises Differs as ``to_onnx`` does.
     """
-    folder = Path(out)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BadInput(f"--out {folder} is not an empty folder: choose another, nothing is overwritten")
+    folder = check_empty(out)
     if gan.conditions_on == "pictures" or len(getattr(gan.cfg, "shape", ())) != 3:
         raise BadInput(f"a page draws pictures from seeds, and {type(gan).__name__} does not: use --format onnx")
     parts = runtime_files(runtime)

@@ -111,8 +111,8 @@ def _norm(reading: Reading, name: str, conv: str) -> str:
 def _take_norm(reading: Reading, norm: str, name: str, to: str) -> None:
     if norm == "batch":
         reading.norm(name, to)
-    else:  # old versions kept statistics for InstanceNorm, which were never used in training
-        reading.drop(*(f"{name}.{part}" for part in ("running_mean", "running_var", "num_batches_tracked")))
+    else:
+        reading.drop_statistics(name)
 
 
 def _resnet(reading: Reading) -> dict[str, Any]:

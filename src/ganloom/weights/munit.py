@@ -73,9 +73,9 @@ def _critic(reading: Reading, side: str) -> dict[str, Any]:
 
 
 def _layer(reading: Reading, name: str, to: str) -> None:
-    """A convolution; what old versions kept for InstanceNorm was never used."""
+    """A convolution, and the norm behind it, which has no weights."""
     reading.layer(f"{name}.conv", to)
-    reading.drop(*(f"{name}.norm.{part}" for part in ("running_mean", "running_var", "num_batches_tracked")))
+    reading.drop_statistics(f"{name}.norm")
 
 
 def _count(reading: Reading, pattern: str) -> int:

@@ -52,6 +52,10 @@ class Reading:
         """Counted as used where they are there: what can be had from the rest."""
         self.used |= {name for name in names if name in self.state}
 
+    def drop_statistics(self, name: str) -> None:
+        """What old versions of torch kept for an InstanceNorm, and never used in training."""
+        self.drop(*(f"{name}.{part}" for part in ("running_mean", "running_var", "num_batches_tracked")))
+
     def copy(self, name: str, to: str, change: Change = same) -> None:
         """One tensor."""
         self.out[to] = change(self.take(name)).contiguous()
