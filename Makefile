@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+JOBS ?= auto
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 
 .PHONY: demo test slow check docs lint clean
@@ -27,7 +28,7 @@ demo: $(VENV)/ready
 	echo "open runs/demo-$$n/report.html in a browser"
 
 test: $(VENV)/ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal
 
 slow: $(VENV)/ready-dev
 	$(BIN)/python -m pytest -m slow
