@@ -13,6 +13,7 @@ from ganloom.gan import GAN, Rng, Terms
 from ganloom.layers import crop
 from ganloom.losses import Loss
 from ganloom.networks.translate import grown, through
+from ganloom.perceptual import Perceptual
 from ganloom.precision import full_precision
 from ganloom.randomness import key
 
@@ -37,12 +38,18 @@ class TranslatorConfig:
     """Pairs, or pictures of each domain, a batch."""
     ema_kimg: float = 0.5
     """Half-life of G's average, thousands of images (not in the papers)."""
+    perceptual: float = 0.0
+    """Weight of a distance in a frozen network's features: to the target, or of unpaired domains to the input; 0: off."""
+    perceptual_net: str = "random"
+    """Whose features: random, fashion, effnet (an extra), or a file .pt2 or .pt, as for ``evaluate --features``."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.layers <= 6:
             raise BadInput(f"--layers must lie in 0..6, got {self.layers}")
         if not 1 <= self.jitter <= 4:
             raise BadInput(f"--jitter must lie in 1..4, got {self.jitter}")
+        if not 0 <= self.perceptual < float("inf"):
+            raise BadInput(f"--perceptual is a weight from 0, got {self.perceptual}")
 
 
 class Translator(GAN):
@@ -154,6 +161,17 @@ class Translator(GAN):
             f"logits_real{end}": real_logits.detach().mean(),
             f"logits_fake{end}": fake_logits.detach().mean(),
         }
+
+    def perceived(self, *pairs: tuple[Tensor, Tensor]) -> Terms:
+        """The perceptual term, where ``cfg.perceptual`` asks for one: of (made, its target), without pairs (made, its input)."""
+        weight = float(self.cfg.perceptual)
+        if not weight:
+            return {}
+        device, found = pairs[0][0].device, self.__dict__.get("_perceptual")
+        if found is None or found[0] != device:  # no module of this model: not saved, averaged or trained
+            found = self.__dict__["_perceptual"] = device, Perceptual(self.cfg.perceptual_net, device)
+        apart = found[1].distance if self.paired else found[1].content
+        return {"perceptual": weight * torch.stack([apart(*pair) for pair in pairs]).sum()}
 
     # ---- what a user calls
     @torch.no_grad()

@@ -64,11 +64,14 @@ class RandomNet(nn.Module):
         weights: Tensor = (torch.rand(n_out, n_in, 3, 3, generator=rng) * 2 - 1) * bound
         return weights
 
-    def forward(self, x: Tensor) -> Tensor:
-        parts = []
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """The features before they are averaged, (N, 16, h, w) of each scale, the picture's own first."""
+        found = []
         for i in range(self.scales):
             h = F.leaky_relu(F.conv2d(x, self.get_buffer(f"first{i}"), padding=1), 0.2)
-            h = F.leaky_relu(F.conv2d(h, self.get_buffer(f"second{i}"), padding=1), 0.2)
-            parts.append(F.adaptive_avg_pool2d(h, 2).flatten(1))
+            found.append(F.leaky_relu(F.conv2d(h, self.get_buffer(f"second{i}"), padding=1), 0.2))
             x = F.avg_pool2d(x, 2)
-        return torch.cat(parts, 1)
+        return found
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([F.adaptive_avg_pool2d(h, 2).flatten(1) for h in self.maps(x)], 1)

@@ -112,13 +112,14 @@ class CUT(Translator):
         y, cfg = batch.y, self.cfg
         assert y is not None
         flips = self.rand(len(y), 1, 1, 1) < 0.5 if cfg.fast else None
-        fake = self.direct(y if flips is None else torch.where(flips, y.flip(3), y))
+        given = y if flips is None else torch.where(flips, y.flip(3), y)
+        fake = self.direct(given)
         terms = {"adv": least_squares.g(None, self.D(fake)), "nce": cfg.nce * self.contrast(y, fake, flips)}
         if not cfg.fast:
             same = self.direct(batch.x)
             terms["nce"] = terms["nce"] / 2
             terms["nce_same"] = cfg.nce * self.contrast(batch.x, same, None) / 2
-        return terms
+        return terms | self.perceived((fake, given))
 
     def contrast(self, before: Tensor, after: Tensor, flips: Tensor | None) -> Tensor:
         """The mean over layers and places of the cross-entropy: which place of ``before`` is a place of ``after`` of?"""

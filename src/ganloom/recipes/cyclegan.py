@@ -114,7 +114,7 @@ class CycleGAN(Translator):
         if cfg.identity:
             same = (self.direct(b) - b).abs().mean() + (self.back(a) - a).abs().mean()
             terms["identity"] = cfg.cycle * cfg.identity * same
-        return terms
+        return terms | self.perceived((fake_b, a), (fake_a, b))
 
     def d_loss(self, batch: Batch) -> Terms:
         a, b = batch.y, batch.x

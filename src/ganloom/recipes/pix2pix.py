@@ -106,6 +106,7 @@ class Pix2Pix(Translator):
         return {
             "adv": nonsaturating.g(None, self.D(fake, batch.c)),
             "l1": self.cfg.l1 * (fake - batch.x).abs().mean(),
+            **self.perceived((fake, batch.x)),
         }
 
 

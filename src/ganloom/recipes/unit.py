@@ -21,8 +21,8 @@ MUNIT, which parts the latent into content and style, and so to translators with
 Departures from the paper: blocks have 4 * width channels as in the authors' code, where the paper's table says 512; squares
 of the latent are means without the 1/2 of a divergence, and D has halvings and a 1x1 layer, as in that code; fewer halvings
 where the picture is too small; pictures are enlarged by 1.2 and cut as there, mirroring is the data's own flag (``--flip``);
-the released code's perceptual term (VGG, off in some of its settings) is left out, and its rate, halved each 100 kimg, is
-``--g-opt.schedule``'s to give.
+the released code's perceptual term is ``--perceptual``, off by default and over any net in place of its VGG; its rate,
+halved each 100 kimg, is ``--g-opt.schedule``'s to give.
 """
 
 from dataclasses import dataclass
@@ -175,6 +175,7 @@ class UNIT(Translator):
         a, b, weights = batch.y, batch.x, self.cfg.weights
         assert a is not None
         terms = {name: torch.zeros((), device=b.device) for name in weights._fields}
+        pairs = []
         for x, here, there in ((a, "a", "b"), (b, "b", "a")):
             mean = self.encode(x, here)
             z = self.drawn(mean)
@@ -190,7 +191,8 @@ class UNIT(Translator):
                 "cycle_kl": mean_again.square().mean(),
             }
             terms = {name: terms[name] + getattr(weights, name) * value for name, value in found.items()}
-        return terms
+            pairs.append((fake, x))
+        return terms | self.perceived(*pairs)
 
 
 MODEL = UNIT
