@@ -53,6 +53,32 @@ def test_rows_pictures_and_pages(
     assert "| [gan](recipes/gan.md) |" in pages.recipes()
 
 
+def test_a_translator_is_measured_on_its_own_data_beside_what_needs_no_training(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = plans.Plan({**plans.plan("cyclegan").options, "width": 4, "d_width": 4}, "Small.", "unpaired-fashion")
+    monkeypatch.setitem(plans.PLANS, "cyclegan", small)
+    flags = ("--out", str(tmp_path / "docs"), "--runs", str(tmp_path / "runs"), "--kimg", "0.02")
+    code, out, err = call(capsys, *flags, "--recipe", "cyclegan")
+    assert code == 0 and "ganloom train cyclegan unpaired-fashion --width 4" in err, err
+    assert "cyclegan" in out and "l1" in out
+    row = json.loads((tmp_path / "docs" / "results" / "recipes.json").read_text())["recipes"][0]
+    assert set(row["trivial"]) == {"copied input", "mean target", "histogram matched"}
+    assert {"l1", "psnr", "ssim", "called_b", "cycle_l1"} <= set(row["figures"])
+    assert 0.5 < row["trivial"]["copied input"]["l1"][0] < 1, "white on black against dark blue on cream"
+    with Image.open(tmp_path / "docs" / "images" / "recipes" / "cyclegan.png") as picture:
+        assert picture.size[0] == 12 * 29 + 1, "input, translation and truth, four times a row"
+    assert zoo.Row.from_dict(row).to_dict() == zoo.kept(tmp_path / "docs")["cyclegan"].to_dict()
+
+    monkeypatch.syspath_prepend(TOOLS)
+    pages = __import__("recipe_pages")
+    monkeypatch.setattr(pages, "FIGURES", tmp_path / "docs" / "results" / "recipes.json")
+    page = pages.recipe("cyclegan")
+    assert "| L1 from the truth |" in page and "| copied input | mean target | histogram matched |" in page
+    assert json.loads(pages.measured())["cyclegan"]["l1"] == row["figures"]["l1"][0]
+    assert "| [cyclegan](recipes/cyclegan.md) |" in pages.recipes()
+
+
 def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options: dict[str, Any] = {"total_kimg": 0.3, "batch_size": 50}
     whole = finished("gan", "fashion-10k", tmp_path / "whole", **options)

@@ -14,6 +14,10 @@ WORDS = {
     "coverage": "coverage", "precision": "precision", "recall": "recall", "density": "density", "fd": "Frechet distance",
     "kd": "kernel distance",
 }  # fmt: skip
+OF_TRANSLATION = {
+    "l1": "L1 from the truth", "psnr": "PSNR, dB", "ssim": "SSIM", "called_b": "taken for the target domain",
+    "cycle_l1": "L1 there and back",
+}  # fmt: skip
 
 
 def rows() -> dict[str, Any]:
@@ -29,7 +33,7 @@ def measured() -> str:
         name: {
             "kimg": row["kimg"],
             "seconds": row["seconds"],
-            "coverage": row["figures"]["coverage"][0],
+            **{key: row["figures"][key][0] for key in ("coverage", "l1") if key in row["figures"]},
             **row["speed"],
         }
         for name, row in rows().items()
@@ -56,6 +60,8 @@ def recipes() -> str:
         needs = "yes" if getattr(module.Config(), "n_classes", 0) else "no"
         row = found.get(name)
         cells = [""] * 3 if row is None else [short(row, "coverage"), short(row, "fd"), f"{row['seconds']:.0f}"]
+        if row is not None and row.get("trivial"):  # of other data than the rest: its figures stand on its page
+            cells[:2] = "", ""
         lines.append(
             f"| [{name}](recipes/{name}.md) | {module.TITLE} | {module.PAPER} | {needs} | " + " | ".join(cells) + " |"
         )
@@ -110,11 +116,28 @@ def shown(name: str, row: dict[str, Any], why: str) -> list[str]:
         + (f"; {speed['img_per_s']:g} images a second on {speed['machine']} (load {speed['load']:g})" if speed else "")
         + ".\n",
         f"![samples of {name}](../images/recipes/{name}.png)\n",
+        *([f"*Pictures that training did not see, the first ones: {row['picture']}.*\n", *translation(name, row)]
+          if row.get("trivial") else []),
+    ]  # fmt: skip
+    if row.get("trivial"):
+        return lines
+    lines += [
         f"*Samples of the first seeds, nothing picked{'; ' + row['picture'] if row['picture'] else ''}.*\n",
         f"| {protocol['backbone']} features, {protocol['n_fake']:,} samples, k = {protocol['k']} | {name} | real pictures |",
         "|---|---|---|",
     ]
     return lines + [f"| {words} | {cell(made[key])} | {cell(real[key])} |" for key, words in WORDS.items()] + [""]
+
+
+def translation(name: str, row: dict[str, Any]) -> list[str]:
+    """The figures of a translator, and beside it what needs no training."""
+    columns = {name: row["figures"], **row["trivial"]}
+    keys = [key for key in OF_TRANSLATION if any(key in figures for figures in columns.values())]
+    lines = [f"| on pairs that training did not see | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for key in keys:
+        cells = (cell(figures[key]) if key in figures else "" for figures in columns.values())
+        lines.append(f"| {OF_TRANSLATION[key]} | {' | '.join(cells)} |")
+    return [*lines, ""]
 
 
 def threads(count: int) -> str:
@@ -123,8 +146,8 @@ def threads(count: int) -> str:
 
 
 def cell(values: list[float]) -> str:
-    """A value and its 95 % interval."""
-    return "{:.3g} [{:.3g}, {:.3g}]".format(*values)
+    """A value and its 95 % interval, where it has one."""
+    return f"{values[0]:.3g}" if values[1] == values[2] else "{:.3g} [{:.3g}, {:.3g}]".format(*values)
 
 
 def short(row: dict[str, Any], key: str) -> str:

@@ -14,13 +14,15 @@ class Plan:
 
     options: dict[str, Any]
     why: str
+    data: str = DATA
 
 
 _NARROW = "Narrowed from the paper's {} channels to {} so that it trains in minutes"
 
 _UNPAIRED = Plan(
     {"width": 16, "d_width": 16, "blocks": 3, "batch_size": 4, "jitter": 1.0, "total_kimg": 12.0},
-    "A quarter of its width, 3 blocks, batches of 4, no enlarging: 3,000 steps. It needs two domains (unpaired-fashion).",
+    "A quarter of its width, 3 blocks, batches of 4, no enlarging: 3,000 steps. It needs two domains.",
+    "unpaired-fashion",
 )
 
 PLANS: dict[str, Plan] = {
@@ -104,7 +106,8 @@ PLANS: dict[str, Plan] = {
     ),
     "pix2pix": Plan(
         {"width": 16, "d_width": 16, "batch_size": 16, "jitter": 1.0, "total_kimg": 48.0},
-        "A quarter of its width, batches of 16, no enlarging: 3,000 steps. It needs pairs (edges-to-emoji).",
+        "A quarter of its width, batches of 16, no enlarging: 3,000 steps. It needs pairs.",
+        "edges-to-emoji",
     ),
     "cyclegan": _UNPAIRED,
     "unit": _UNPAIRED,
@@ -117,9 +120,9 @@ def plan(name: str) -> Plan:
     return PLANS.get(name, Plan({"total_kimg": 40.0}, "The recipe as it stands, for 40 kimg."))
 
 
-def command(name: str, options: dict[str, Any], seed: int = 0, data: str = DATA) -> str:
-    """The command line that trains so."""
-    words = ["ganloom", "train", name, data]
+def command(name: str, options: dict[str, Any], seed: int = 0, data: str | None = None) -> str:
+    """The command line that trains so, on ``data`` or the plan's own."""
+    words = ["ganloom", "train", name, data or plan(name).data]
     for field, value in {**options, "seed": seed}.items():
         flag = "--" + field.replace("_", "-")
         if isinstance(value, bool):

@@ -1,4 +1,7 @@
-"""`ganloom bench recipes`: every recipe trained on fashion-10k in minutes, its samples seen and measured, its speed."""
+"""`ganloom bench recipes`: every recipe trained in minutes, its samples seen and measured, its speed.
+
+On fashion-10k; those that make pictures from pictures on two domains made of it, or on pairs (see `plans`).
+"""
 
 import dataclasses
 import json
@@ -14,7 +17,8 @@ from typing import Any
 import torch
 
 from ganloom import allocator, images, randomness
-from ganloom.apps.evaluate import evaluate
+from ganloom.apps.evaluate import data_of, evaluate
+from ganloom.apps.translation import COPIED, MATCHED, MEAN
 from ganloom.bench import machine
 from ganloom.bench.finished import finished
 from ganloom.bench.plans import DATA, command, keywords, plan
@@ -27,11 +31,13 @@ from ganloom.folder import Folder
 from ganloom.gan import GAN
 from ganloom.recipes import RECIPES, find
 from ganloom.run import Run, load, prepare
+from ganloom.translator import Translator
 
 ROWS, PICTURES = Path("results") / "recipes.json", Path("images") / "recipes"
 N = 2000
 """Samples that are measured, against as many real pictures."""
 FIGURES = ("coverage", "precision", "recall", "density", "fd", "kd")
+OF_TRANSLATION = ("l1", "psnr", "ssim", "called_b", "cycle_l1")
 SHOWN = 64
 """Samples in a picture, about."""
 
@@ -74,6 +80,8 @@ class Row:
     picture: str
     """What its rows are."""
     speed: Speed | None = None
+    trivial: dict[str, dict[str, Interval]] = dataclasses.field(default_factory=dict)
+    """Of translators: the same figures of what needs no training."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -84,8 +92,13 @@ class Row:
         """What ``to_dict`` gave."""
         made = {**values, "speed": Speed(**values["speed"]) if values.get("speed") else None}
         for name in ("figures", "floor"):
-            made[name] = {key: (float(a), float(b), float(c)) for key, (a, b, c) in values[name].items()}
+            made[name] = _three(values[name])
+        made["trivial"] = {name: _three(figures) for name, figures in values.get("trivial", {}).items()}
         return cls(**made)
+
+
+def _three(figures: dict[str, Sequence[float]]) -> dict[str, Interval]:
+    return {key: (float(a), float(b), float(c)) for key, (a, b, c) in figures.items()}
 
 
 # -------------------------------------------------------------------------------------------------------------- rows
@@ -106,12 +119,17 @@ def keep(folder: Path, row: Row) -> None:
     path = folder / ROWS
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(json.dumps(one.to_dict()) for one in ordered)
-    replace_file(path, f'{{"data": "{DATA}", "recipes": [\n{lines}\n]}}\n'.encode())
+    replace_file(path, f'{{"recipes": [\n{lines}\n]}}\n'.encode())
 
 
 def ranked(rows: Sequence[Row]) -> list[Row]:
-    """By coverage, the best first."""
-    return sorted(rows, key=lambda row: -row.figures["coverage"][0])
+    """By coverage, the best first; then translators by their distance from the truth."""
+
+    def place(row: Row) -> tuple[bool, float]:
+        translates = "l1" in row.figures
+        return translates, row.figures["l1"][0] if translates else -row.figures["coverage"][0]
+
+    return sorted(rows, key=place)
 
 
 def measure(
@@ -147,7 +165,7 @@ def measure(
         if row is None or row.command != line or anew:
             told.begin(name, line)
             path = runs / f"{name}-{zlib.crc32(line.encode()):08x}"
-            run = finished(name, DATA, path, seed=seed, **keywords(find(name), options))
+            run = finished(name, plan(name).data, path, seed=seed, **keywords(find(name), options))
             row = _row(name, line, run, folder / PICTURES / f"{name}.png")
             row = dataclasses.replace(row, speed=speed(name, options))
             keep(folder, row)
@@ -176,26 +194,29 @@ def time_again(names: Sequence[str], folder: Path, each: Callable[[Row], None] =
 
 def _row(name: str, line: str, run: Run, picture: Path) -> Row:
     gan = load(run.path)
-    sheet, rows = draw(gan)
+    sheet, rows = translated(gan, plan(name).data) if isinstance(gan, Translator) else draw(gan)
     images.save_png(sheet, picture)
     found = evaluate(run.path, n=N, write=False)
     described, last = Folder(run.path).read("run.json"), run.metrics[-1]
     generated, real = (_intervals(found["rows"][key]) for key in ("generated", "real (other half)"))
+    trivial = {key: _intervals(found["rows"][key]) for key in (COPIED, MEAN, MATCHED) if key in found["rows"]}
     return Row(
         recipe=name, command=line, seed=Folder(run.path).read("config.json")["train"]["seed"], kimg=last["kimg"],
         seconds=last["seconds"], threads=int(described["versions"]["threads"]), precision=described["precision"],
         torch=described["versions"]["torch"], parameters=_parameters(name, run), figures=generated, floor=real,
-        protocol=found["protocol"], picture=rows,
+        protocol=found["protocol"], picture=rows, trivial=trivial,
     )  # fmt: skip
 
 
 def _intervals(values: dict[str, dict[str, float]]) -> dict[str, Interval]:
-    """Figures without the name of their features, at 4 digits."""
-    return {
-        key: tuple(float(f"{value[part]:.4g}") for part in ("value", "low", "high"))  # type: ignore[misc]
-        for full, value in values.items()
-        if (key := full.split("_")[0]) in FIGURES
-    }
+    """Figures without the name of their features, at 4 digits; one without an interval three times."""
+    found: dict[str, Interval] = {}
+    for full, value in values.items():
+        key = full if full in OF_TRANSLATION else full.split("_")[0]
+        if key in FIGURES + OF_TRANSLATION:
+            low, high = (value["value"] if value.get(end) is None else value[end] for end in ("low", "high"))
+            found[key] = float(f"{value['value']:.4g}"), float(f"{low:.4g}"), float(f"{high:.4g}")
+    return found
 
 
 def _parameters(name: str, run: Run) -> dict[str, int]:
@@ -230,6 +251,20 @@ def draw(gan: GAN) -> tuple[Any, str]:
     ), "one value of the categorical code a row, equal noise in a column"
 
 
+def translated(gan: Translator, name: str) -> tuple[Any, str]:
+    """The first pictures that training did not see: input, translation, and the target where it is known."""
+    data, _, _ = data_of(None, name, gan)
+    data = data.held or data
+    rows = torch.arange(SHOWN // 2)
+    x = gan.inputs(data, rows)
+    assert x is not None
+    columns = [images.alike(x.cpu(), gan.cfg.shape[0]), gan.translate(x).cpu()]
+    if data.paired:
+        columns.append(data.get(rows).cpu())
+    said = "input, translation, the truth" if data.paired else "input, translation"
+    return images.grid(torch.stack(columns, 1).flatten(0, 1), 4 * len(columns), 1, 1), f"{said}, four times a row"
+
+
 # -------------------------------------------------------------------------------------------------------------- speed
 
 
@@ -238,7 +273,7 @@ def speed(name: str, options: dict[str, Any], rounds: int = 3) -> Speed:
     load_now = os.getloadavg()[0] if hasattr(os, "getloadavg") else -1.0
     settings = keywords(find(name), options)
     device = choose_device("auto")
-    gan, data = prepare(name, DATA, **settings)
+    gan, data = prepare(name, plan(name).data, **settings)
     precision = choose_precision("auto", device, gan)
     trainer = trainer_of(gan, data, device, precision)
     end = int(1000 * float(settings.get("total_kimg", 0.0)))

@@ -12,7 +12,7 @@ from ganloom.cli.say import table
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Train recipes on fashion-10k for minutes each, with the flags of the doc pages; draw samples, measure them, time steps."""
+    """Train recipes for minutes each, with the data and flags of their doc pages; draw samples, measure them, time steps."""
 
     recipe: tuple[str, ...] = ()
     """Which recipes, one or more; none: all."""
@@ -41,10 +41,9 @@ def run(argv: Sequence[str]) -> None:
     folder = Path(args.out)
     if args.speed:
         rows = zoo.time_again(args.recipe or tuple(zoo.kept(folder)), folder)
-    else:  # one data set for all, which holds no inputs to make pictures from
-        from_latents = tuple(name for name in RECIPES if RECIPES[name].MODEL.conditions_on != "pictures")
+    else:
         rows = zoo.measure(
-            args.recipe or from_latents, folder, Path(args.runs), seed=args.seed, kimg=args.kimg, anew=args.anew
+            args.recipe or tuple(RECIPES), folder, Path(args.runs), seed=args.seed, kimg=args.kimg, anew=args.anew
         )
     if args.json:
         print(json.dumps({"recipes": [row.to_dict() for row in rows]}))
@@ -55,6 +54,7 @@ def run(argv: Sequence[str]) -> None:
 
 
 def _line(row: Any) -> dict[str, str]:
-    cells = {name: "{:.3g} [{:.3g}, {:.3g}]".format(*row.figures[name]) for name in ("coverage", "precision", "fd")}
+    told = ("coverage", "precision", "fd", "l1", "psnr")
+    cells = {k: "{:.3g} [{:.3g}, {:.3g}]".format(*row.figures[k]) if k in row.figures else "" for k in told}
     speed = "" if row.speed is None else f"{row.speed.img_per_s:g}"
     return {"recipe": row.recipe, **cells, "kimg": f"{row.kimg:g}", "s": f"{row.seconds:.0f}", "img/s": speed}
