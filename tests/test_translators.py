@@ -1,5 +1,6 @@
 """Translators: networks of any size, pools, what ``translate`` promises, and runs on pairs and on two domains."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -17,8 +18,10 @@ from ganloom import bands, testing
 from ganloom import config as configs
 from ganloom.apps import png16
 from ganloom.apps.generate import write_samples
+from ganloom.bench import flops
 from ganloom.cli import main
 from ganloom.errors import BadInput
+from ganloom.gan import Batch
 from ganloom.networks.translate import InstanceNorm, PatchGAN, ResNet, patch_layers, reflect_to, through
 from ganloom.networks.unet import UNet
 from ganloom.pool import Pool
@@ -373,11 +376,78 @@ def test_cut_contrast_knows_the_place() -> None:
     torch.manual_seed(0)
     gan = testing.build("cut", (3, 32, 32), patches=16)
     x = torch.rand(2, 3, 32, 32) * 2 - 1
-    same, other = float(gan.contrast(x, x, None)), float(gan.contrast(x, x.roll(11, 3), None))
+    seen = gan.features(x)
+    same, other = float(gan.contrast(seen, x, None).mean()), float(gan.contrast(seen, x.roll(11, 3), None).mean())
     assert same < other, "a place is more like itself than like its neighbours"
     flips = torch.ones(2, 1, 1, 1, dtype=torch.bool)
-    left, back = float(gan.contrast(x, x.flip(3), None)), float(gan.contrast(x, x.flip(3), flips))
+    left, back = float(gan.contrast(seen, x.flip(3), None).mean()), float(gan.contrast(seen, x.flip(3), flips).mean())
     assert back < left, "mirrored back, the places are nearly the same again (strides of 2 have a side)"
     fast = testing.build("cut", (3, 32, 32), fast=True, nce=10.0)
     assert set(fast.g_loss(ganloom.Batch(x, y=x))) == {"adv", "nce"}
     assert set(gan.g_loss(ganloom.Batch(x, y=x))) == {"adv", "nce", "nce_same"}
+
+
+# ------------------------------------------------------------------------------------------------ one pass, two updates
+
+
+@pytest.mark.parametrize("name", ["pix2pix", "cut"])
+def test_g_runs_once_for_both_updates_of_a_step(name: str) -> None:
+    """D's phase keeps the fakes with their graph: G's update has the gradients that fakes made anew would give."""
+    module = ganloom.RECIPES[name]
+    torch.manual_seed(0)
+    given = {"dropout": False, "norm": "instance"} if name == "pix2pix" else {"blocks": 1}
+    gan = module.MODEL(module.Config((3, 16, 16), width=4, d_width=4, batch_size=2, **given)).requires_grad_(False)
+    batch = Batch(*(torch.rand(2, 3, 16, 16) * 2 - 1 for _ in range(3)))
+    calls: list[int] = []
+    gan.G.register_forward_pre_hook(lambda *a: calls.append(1))
+
+    def gradients() -> list[torch.Tensor]:
+        gan.G.requires_grad_(True)
+        torch.manual_seed(1)
+        total = torch.stack([v for v in gan.g_loss(batch).values() if v.requires_grad]).sum()
+        found = torch.autograd.grad(total, list(gan.G.parameters()), allow_unused=True)
+        gan.G.requires_grad_(False)
+        return [torch.zeros(()) if g is None else g for g in found]
+
+    plain, alone = gradients(), len(calls)
+    calls.clear()
+    gan.D.requires_grad_(True)
+    d_loss = gan.d_loss(batch)["adv"]
+    assert torch.autograd.grad(d_loss, list(gan.D.parameters())) and not any(
+        p.requires_grad for p in gan.G.parameters()
+    )
+    gan.D.requires_grad_(False)
+    copy.deepcopy(gan)
+    once = gradients()
+    assert len(calls) == alone, "D's phase made the fakes, G's did not make them again"
+    assert all(torch.equal(a, b) for a, b in zip(plain, once, strict=True))
+    again = gradients()
+    assert len(calls) == 2 * alone and all(torch.equal(a, b) for a, b in zip(plain, again, strict=True))
+
+    gan.d_loss(batch)  # a G that has moved since makes its fakes anew
+    with torch.no_grad():
+        for parameter in gan.G.parameters():
+            parameter.mul_(1.5)
+    calls.clear()
+    moved = gradients()
+    assert len(calls) == alone and not all(torch.equal(a, b) for a, b in zip(plain, moved, strict=True))
+
+
+def test_cut_computes_at_most_seven_tenths_of_cyclegan() -> None:
+    """At the papers' networks, 9 blocks each; seconds are `ganloom bench step --recipe cyclegan cut`'s to say."""
+    found = {}
+    for name in ("cyclegan", "cut"):
+        module = ganloom.RECIPES[name]
+        torch.manual_seed(0)
+        gan = module.MODEL(module.Config((3, 64, 64), blocks=9))
+        batch = Batch(torch.rand(1, 3, 64, 64), None, torch.rand(1, 3, 64, 64))
+
+        def step(gan: ganloom.GAN = gan, batch: Batch = batch) -> None:
+            for phase in gan.phases():
+                gan.requires_grad_(False)
+                for net in phase.net.split():
+                    getattr(gan, net).requires_grad_(True)
+                torch.stack([v for v in phase.loss(batch).values() if v.requires_grad]).sum().backward()
+
+        found[name] = flops.count(step).total
+    assert found["cut"] <= 0.7 * found["cyclegan"], found["cut"] / found["cyclegan"]

@@ -52,6 +52,22 @@ class TranslatorConfig:
             raise BadInput(f"--perceptual is a weight from 0, got {self.perceptual}")
 
 
+class _Kept:
+    """A batch, G's weights as they stood, and what G made of it, with its graph; empty in a copy."""
+
+    def __init__(self) -> None:
+        self.hold(None, None, [])
+
+    def hold(self, batch: Any, made: Any, versions: list[int]) -> None:
+        self.batch, self.made, self.versions = batch, made, versions
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Kept":
+        return _Kept()
+
+    def __reduce__(self) -> tuple[type["_Kept"], tuple[()]]:
+        return _Kept, ()
+
+
 class Translator(GAN):
     """A model whose c is a picture (N, C, H, W) in [-1, 1]: there is no latent, and ``generate`` asks for c.
 
@@ -74,6 +90,38 @@ class Translator(GAN):
     def direct(self, x: Tensor) -> Tensor:
         """Inputs (N, C, H, W), of any size, to the target domain."""
         return through(self.way(), x)
+
+    def whole(self, batch: Any) -> Any:
+        """What both phases want of one pass through G over a batch: a tuple, its first the pictures that D is to see."""
+        raise NotImplementedError(f"{type(self).__name__} does not share a pass between its phases")
+
+    def for_d(self, batch: Any) -> Tensor:
+        """The pictures of ``whole`` in D's phase, without a graph; kept with it, so that G's phase need not compute them again.
+
+        As in the papers' code, where one batch of fakes serves both updates of a step.
+        """
+        parameters = [p for p in self.way().parameters() if not p.requires_grad]
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        try:
+            with torch.enable_grad():
+                made = self.whole(batch)
+        finally:
+            for parameter in parameters:
+                parameter.requires_grad_(False)
+        self.__dict__.setdefault("_kept", _Kept()).hold(batch, made, self._versions())
+        pictures: Tensor = made[0]
+        return pictures.detach()
+
+    def for_g(self, batch: Any) -> Any:
+        """``whole`` in G's phase: what D's phase made of the same batch, unless G has moved since; once."""
+        kept = self.__dict__.setdefault("_kept", _Kept())
+        found = kept.made if kept.batch is batch and kept.versions == self._versions() else None
+        kept.hold(None, None, [])
+        return self.whole(batch) if found is None else found
+
+    def _versions(self) -> list[int]:
+        return [p._version for p in self.way().parameters()]
 
     def back(self, x: Tensor) -> Tensor:
         """Targets to the input domain, for models that learn both ways."""

@@ -1,30 +1,56 @@
 """Whom `bench step` sets beside ours, by name: scripts of PyTorch-GAN, and StyleGAN2 and R3GAN by their authors' operations."""
 
-from ganloom.bench import styled
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from ganloom.bench import styled, translating
 from ganloom.bench.peers import PEERS, Peer, PeerRun
 from ganloom.bench.styled import STYLED, StyledRun
-from ganloom.bench.variants import PeerShaped
+from ganloom.bench.translating import TRANSLATING, Sides, TranslatingRun
+from ganloom.bench.variants import PeerShaped, Ready
 from ganloom.errors import BadInput, did_you_mean
 from ganloom.gan import GAN
 
-NAMES = (*PEERS, *STYLED)
+NAMES = (*PEERS, *TRANSLATING, *STYLED)
 
 
-def peer_of(name: str) -> Peer | styled.Peer:
+def peer_of(name: str) -> Peer | styled.Peer | translating.Peer:
     """What is known of a peer; BadInput for a name that is none."""
     if name not in NAMES:
         raise BadInput(f'--peers has no "{name}"{did_you_mean(name, NAMES)}: it knows {", ".join(NAMES)}')
-    return STYLED[name] if name in STYLED else PEERS[name]
+    known: dict[str, Any] = {**PEERS, **TRANSLATING, **STYLED}
+    found: Peer | styled.Peer | translating.Peer = known[name]
+    return found
 
 
-def run_of(name: str, device: str = "cpu") -> PeerRun | StyledRun:
+def run_of(name: str, device: str = "cpu") -> PeerRun | StyledRun | TranslatingRun:
     """The peer's own step and sampling."""
+    if name in TRANSLATING:
+        return TranslatingRun(name, device)
     return StyledRun(name, device) if name in STYLED else PeerRun(name, device)
 
 
 def ours(name: str) -> GAN:
     """Our model of the same networks."""
+    if name in TRANSLATING:
+        return translating.ours(name)
     return styled.ours(name) if name in STYLED else PeerShaped(name)
+
+
+def data(name: str, device: str) -> Any:
+    """Batches that lie ready for our model."""
+    return Sides(name, device) if name in TRANSLATING else Ready(peer_of(name).shape, peer_of(name).batch, device)
+
+
+def sampling(name: str, gan: GAN, device: str) -> tuple[int, Callable[[], Tensor]]:
+    """How many pictures our sampling makes in one call, and the call."""
+    if name in TRANSLATING:
+        x = translating.given(TRANSLATING[name], device)
+        return len(x), lambda: gan.generate(len(x), c=x)
+    n = getattr(peer_of(name), "samples", peer_of(name).batch)
+    return n, lambda: gan.generate(n)
 
 
 def cycle(name: str) -> list[int]:

@@ -13,11 +13,11 @@ from ganloom import allocator
 from ganloom.bench import machine, start
 from ganloom.bench.bare import Bare
 from ganloom.bench.contenders import cycle as lazies_of
-from ganloom.bench.contenders import ours, peer_of, run_of
+from ganloom.bench.contenders import data as ready_of
+from ganloom.bench.contenders import ours, peer_of, run_of, sampling
 from ganloom.bench.flops import count
 from ganloom.bench.machine import Machine
 from ganloom.bench.timing import Contestant, Progress, Watch, clock, contest, cycle_of, ratio
-from ganloom.bench.variants import Ready
 from ganloom.bench.worker import Shipped
 from ganloom.device import choose_device, choose_precision
 from ganloom.errors import BadInput
@@ -192,15 +192,15 @@ def _steps(name: str, shipped: Shipped, here: Machine, options: Options, progres
 
 
 def _samples(name: str, shipped: Shipped, here: Machine, options: Options, progress: Progress) -> list[Row]:
-    """64 pictures: the peer's G in eval mode on one call's noise, and our ``generate``, each seed's latent its own."""
+    """64 pictures or so: the peer's G in eval mode on one call's noise, and our ``generate``, each seed's latent its own."""
     peer, gan, wait = run_of(name, here.device), ours(name), _wait(here.device)
     trainer_of(gan, None, here.device, "float32")  # lays the networks out
-    n = getattr(peer_of(name), "samples", peer_of(name).batch)
+    n, call = sampling(name, gan, here.device)
     times = contest(
         {
             "shipped": shipped.contestant("sample"),
             "same": clock(peer.sample, wait),
-            "ours": clock(lambda: gan.generate(n), wait),
+            "ours": clock(call, wait),
         },
         options.rounds, steps=options.steps, seconds=options.seconds, progress=progress,
     )  # fmt: skip
@@ -209,14 +209,14 @@ def _samples(name: str, shipped: Shipped, here: Machine, options: Options, progr
         _row("sample", f"{script} as shipped", "float32", times["shipped"], n, gflop, here),
         _row("sample", f"{script} with our malloc", "float32", times["same"], n, gflop, here),
         _row(
-            "sample", f"{script} generate()", "float32", times["ours"], n, _gflop(lambda: gan.generate(n)), here,
+            "sample", f"{script} generate()", "float32", times["ours"], n, _gflop(call), here,
             shipped=ratio(times["shipped"], times["ours"]), same=ratio(times["same"], times["ours"]),
         ),
     ]  # fmt: skip
 
 
 def _ours(name: str, precision: str, device: str) -> Trainer:
-    return trainer_of(ours(name), Ready(peer_of(name).shape, peer_of(name).batch, device), device, precision)
+    return trainer_of(ours(name), ready_of(name, device), device, precision)
 
 
 def _precisions(name: str, options: Options, device: str) -> list[str]:

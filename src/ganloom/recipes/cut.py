@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from ganloom.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms, linear
+from ganloom.layers import crop
 from ganloom.losses import least_squares
 from ganloom.networks.translate import PatchGAN, ResNet, grown, patch_layers
 from ganloom.translator import Translator, TranslatorConfig
@@ -103,43 +104,57 @@ class CUT(Translator):
         return [Phase("D", self.d_loss), Phase("G heads", self.g_loss)]
 
     def d_loss(self, batch: Batch) -> Terms:
-        assert batch.y is not None
-        with torch.no_grad():
-            fake = self.direct(batch.y)
-        return self.judged(least_squares, self.D(batch.x), self.D(fake))
+        return self.judged(least_squares, self.D(batch.x), self.D(self.for_d(batch)))
 
     def g_loss(self, batch: Batch) -> Terms:
         y, cfg = batch.y, self.cfg
         assert y is not None
-        flips = self.rand(len(y), 1, 1, 1) < 0.5 if cfg.fast else None
+        fake, made, before, flips = self.for_g(batch)
         given = y if flips is None else torch.where(flips, y.flip(3), y)
-        fake = self.direct(given)
-        terms = {"adv": least_squares.g(None, self.D(fake)), "nce": cfg.nce * self.contrast(y, fake, flips)}
+        nce = self.contrast(before, made, flips, sides=1 if cfg.fast else 2)
+        terms = {"adv": least_squares.g(None, self.D(fake)), "nce": cfg.nce * nce[: len(y)].mean()}
         if not cfg.fast:
-            same = self.direct(batch.x)
             terms["nce"] = terms["nce"] / 2
-            terms["nce_same"] = cfg.nce * self.contrast(batch.x, same, None) / 2
+            terms["nce_same"] = cfg.nce * nce[len(y) :].mean() / 2
         return terms | self.perceived((fake, given))
 
-    def contrast(self, before: Tensor, after: Tensor, flips: Tensor | None) -> Tensor:
-        """The mean over layers and places of the cross-entropy: which place of ``before`` is a place of ``after`` of?"""
+    def whole(self, batch: Batch) -> tuple[Tensor, Tensor, list[Tensor], Tensor | None]:
+        """G(y); with it G(x), as the contrast needs it; the features of their inputs; which of them were mirrored."""
+        y = batch.y
+        assert y is not None
+        if self.cfg.fast:
+            flips = self.rand(len(y), 1, 1, 1) < 0.5
+            made = self.direct(torch.where(flips, y.flip(3), y))
+            return made, made, self.features(y), flips
+        x = torch.cat([y, batch.x])
+        pictures, found = self.G(grown(x, self.G.multiple), self.places, whole=True)
+        made = crop(pictures, *x.shape[2:])
+        return made[: len(y)], made, found, None
+
+    def contrast(self, before: list[Tensor], after: Tensor, flips: Tensor | None, sides: int = 1) -> Tensor:
+        """(N,): the mean over layers and places of the cross-entropy: which place of the input is one of the output of?
+
+        ``before``: features of the inputs, ``after``: the outputs (N, C, H, W), N / ``sides`` of each of so many domains.
+        """
         losses = []
-        for head, key, query in zip(self.heads, self._features(before), self._features(after), strict=True):
+        for head, key, query in zip(self.heads, before, self.features(after), strict=True):
             query = query if flips is None else torch.where(flips, query.flip(3), query)
             n, count = len(key), min(self.cfg.patches, key.shape[2] * key.shape[3])
-            places = self.rand(n, key.shape[2] * key.shape[3]).argsort(1)[:, :count, None]
-            k, q = (
-                F.normalize(head(x.flatten(2).transpose(1, 2).gather(1, places.expand(-1, -1, x.shape[1]))), dim=2)
-                for x in (key, query)
-            )
-            cosines = q @ k.detach().transpose(1, 2)
-            truth = torch.arange(count, device=q.device).repeat(n)
-            losses.append(F.cross_entropy(cosines.flatten(0, 1).float() / self.cfg.temperature, truth))
-        return torch.stack(losses).mean()
+            chance = [self.rand(n // sides, key.shape[2] * key.shape[3]) for _ in range(sides)]
+            places = torch.cat(chance).argsort(1)[:, :count, None]
+            some = [x.flatten(2).transpose(1, 2).gather(1, places.expand(-1, -1, x.shape[1])) for x in (key, query)]
+            with torch.no_grad():  # the input's places are what is sought, and do not move
+                k = F.normalize(head(some[0]), dim=2)
+            cosines = F.normalize(head(some[1]), dim=2) @ k.transpose(1, 2)
+            truth = torch.arange(count, device=k.device).expand(n, -1)
+            logits = cosines.float().transpose(1, 2) / self.cfg.temperature
+            losses.append(F.cross_entropy(logits, truth, reduction="none").mean(1))
+        return torch.stack(losses).mean(0)
 
-    def _features(self, x: Tensor) -> list[Tensor]:
-        features: list[Tensor] = self.G(grown(x, self.G.multiple), self.places)
-        return features
+    def features(self, x: Tensor) -> list[Tensor]:
+        """G's first half at the places that are compared."""
+        found: list[Tensor] = self.G(grown(x, self.G.multiple), self.places)
+        return found
 
 
 MODEL = CUT

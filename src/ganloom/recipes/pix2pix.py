@@ -21,7 +21,6 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
 from ganloom.errors import BadInput
@@ -94,15 +93,19 @@ class Pix2Pix(Translator):
     def phases(self) -> list[Phase]:
         return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
 
+    def whole(self, batch: Batch) -> tuple[Tensor]:
+        """G(c), with one draw of the dropout for both updates."""
+        assert batch.c is not None
+        return (self.direct(batch.c),)
+
     def d_loss(self, batch: Batch) -> Terms:
         assert batch.c is not None
-        with torch.no_grad():
-            fake = self.direct(batch.c)
+        fake = self.for_d(batch)
         return self.judged(nonsaturating, self.D(batch.x, batch.c), self.D(fake, batch.c))
 
     def g_loss(self, batch: Batch) -> Terms:
         assert batch.c is not None
-        fake: Tensor = self.direct(batch.c)
+        (fake,) = self.for_g(batch)
         return {
             "adv": nonsaturating.g(None, self.D(fake, batch.c)),
             "l1": self.cfg.l1 * (fake - batch.x).abs().mean(),
