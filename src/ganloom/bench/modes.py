@@ -49,8 +49,9 @@ def grid(side: int = 5, apart: float = 2.0, sd: float = 0.05) -> Mixture:
 
 
 DATA: dict[str, Data] = {
-    "ring": Data("8 modes on a circle of radius 1, sd 0.01, batches of 256, G's average measured", ring, 9000,
-                 Plan(width=32, rates=5, beta=0.999, penalties=0.05, batch=256, ema=0.1)),
+    "ring": Data("8 modes on a circle of radius 1, sd 0.01; batches of 256, z of 2 normal numbers and 2 signs, G's average "
+                 "measured", ring, 8000,
+                 Plan(width=32, rates=5, beta=0.999, penalties=0.05, batch=256, ema=0.1, signs=2)),
     "grid25": Data("25 modes at {-4, -2, 0, 2, 4}^2, sd 0.05, unscaled", grid, 6000),
     "grid100": Data("100 modes at {-9, -7, ..., 9}^2, sd 0.05, unscaled", lambda: grid(10), 10000),
     "narrow": Data("the grid of 25, hidden layers of 48", grid, 3000, Plan(width=48, rates=4)),

@@ -49,9 +49,21 @@ class Plan:
     """Real samples a step."""
     ema: float = 0.0
     """Half-life of G's averaged weights, which are then measured, in parts of the run, where the cure has none of its own."""
+    signs: int = 0
+    """Numbers of z that are -1 or 1, beside the normal ones. Of a connected latent a continuous G lays bridges of samples
+    from mode to mode (Khayatkhoei et al. 2018, arXiv:1806.00880); a latent in pieces spares them."""
 
 
 PLAN = Plan()
+
+
+def latents(n: int, signs: int = 0, generator: torch.Generator | None = None) -> Tensor:
+    """(n, Z + ``signs``): normal numbers, and signs at even odds."""
+    z = torch.randn(n, Z, generator=generator)
+    if not signs:
+        return z
+    coins = torch.randint(2, (n, signs), generator=generator)
+    return torch.cat([z, 2.0 * coins - 1], 1)
 
 
 @dataclass
@@ -63,14 +75,16 @@ class Trained:
     seconds: float
     looks: list[Tensor] = field(default_factory=list)
     """(S, SAMPLES, d) of equal z each, late in the run and at its end."""
+    signs: int = 0
+    """The plan's."""
 
     @torch.no_grad()
     def sample(self, n: int, seed: int = 0, cut: float = math.inf) -> Tensor:
         """n samples of each seed, (S, n, d); ``cut``: of z cut at +-cut (the truncation of Brock et al. 2018)."""
-        z = torch.randn(self.G.seeds * n, Z, generator=torch.Generator().manual_seed(key(seed, "sample")))
+        z = latents(self.G.seeds * n, self.signs, torch.Generator().manual_seed(key(seed, "sample")))
         if cut < math.inf:
             outside = float(torch.special.ndtr(torch.tensor(-cut)))
-            z = torch.special.ndtri(outside + (1 - 2 * outside) * torch.special.ndtr(z))
+            z[:, :Z] = torch.special.ndtri(outside + (1 - 2 * outside) * torch.special.ndtr(z[:, :Z]))
         x: Tensor = self.G(z)
         return x.view(self.G.seeds, n, -1)
 
@@ -100,11 +114,11 @@ def train(
     """Train ``seeds`` GANs side by side; ``seed`` is the first one's number and keys all. ``at`` hears of each step."""
     seed_all(key(seed, seeds, "toys"))
     dim, hidden = mixture.modes.shape[1], (plan.width,) * 3
-    G = Layers(seeds, (Z, *hidden, dim))
+    G = Layers(seeds, (Z + plan.signs, *hidden, dim))
     D = Critic(seeds, (dim, *hidden, 1), 0.2, cure.spectral, cure.pack, cure.batch)
     mixture.begin(seeds)
     loop = Loop(cure, mixture, G, D, plan)
-    trained = Trained(G, D, 0.0)
+    trained = Trained(G, D, 0.0, signs=plan.signs)
     late = {round(steps * (1 - i / BETWEEN)) for i in range(LOOKS)}
     begun = time.perf_counter()
     for _ in range(plan.ahead):
@@ -153,7 +167,7 @@ class Loop:
         for opt, lr in zip(self.opt.values(), self.rates, strict=True):
             opt.param_groups[0]["lr"] = lr * pace
         for turn in range(self.turns):
-            z = torch.randn(self.G.seeds * self.plan.batch, Z)
+            z = latents(self.G.seeds * self.plan.batch, self.plan.signs)
             # The fakes of D's last step serve G too: G's forward pass is run once.
             with torch.set_grad_enabled(turn == self.turns - 1):
                 fake = self.G(z)
@@ -174,7 +188,7 @@ class Loop:
     def lead(self, done: float = 0.0) -> None:
         """A step of D alone."""
         with torch.no_grad():
-            z = torch.randn(self.G.seeds * self.plan.batch, Z)
+            z = latents(self.G.seeds * self.plan.batch, self.plan.signs)
             fake = self.G(z)
         self._descend("D", self.d_loss(self.mixture.draw(len(fake)), fake, done, z))
 
