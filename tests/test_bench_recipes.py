@@ -104,7 +104,7 @@ def test_every_recipe_has_a_plan_that_its_config_takes_and_a_page() -> None:
         options = {
             k: v
             for k, v in plans.keywords(find(name), plans.plan(name).options).items()
-            if k not in ("total_kimg", "flip")
+            if k not in ("total_kimg", "flip", "precision")
         }
         module.Config(**options)
         assert "\nAbout: " in (module.__doc__ or ""), f"{name}: five sentences on what it is"

@@ -274,7 +274,7 @@ def speed(name: str, options: dict[str, Any], rounds: int = 3) -> Speed:
     settings = keywords(find(name), options)
     device = choose_device("auto")
     gan, data = prepare(name, plan(name).data, **settings)
-    precision = choose_precision("auto", device, gan)
+    precision = choose_precision(settings.get("precision", "auto"), device, gan)
     trainer = trainer_of(gan, data, device, precision)
     end = int(1000 * float(settings.get("total_kimg", 0.0)))
     trainer.load_state(trainer.tensors(), trainer.state() | {"nimg": end})

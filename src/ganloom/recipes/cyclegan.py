@@ -21,7 +21,7 @@ Departures from the paper: pictures are enlarged by 286 / 256 and cut as in the 
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ganloom.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Rng, Terms, linear
@@ -105,16 +105,26 @@ class CycleGAN(Translator):
     def g_loss(self, batch: Batch) -> Terms:
         a, b, cfg = batch.y, batch.x, self.cfg
         assert a is not None
-        fake_b, fake_a = self.direct(a), self.back(b)
+        (fake_b, same_b), (fake_a, same_a) = self._translated(a, b), self._translated(b, a, back=True)
         self.pool_a.push(fake_a)
         self.pool_b.push(fake_b)
         adv = least_squares.g(None, self.D["b"](fake_b)) + least_squares.g(None, self.D["a"](fake_a))
         cycle = (self.back(fake_b) - a).abs().mean() + (self.direct(fake_a) - b).abs().mean()
         terms = {"adv": adv, "cycle": cfg.cycle * cycle}
         if cfg.identity:
-            same = (self.direct(b) - b).abs().mean() + (self.back(a) - a).abs().mean()
+            same = (same_b - b).abs().mean() + (same_a - a).abs().mean()
             terms["identity"] = cfg.cycle * cfg.identity * same
         return terms | self.perceived((fake_b, a), (fake_a, b))
+
+    def _translated(self, x: Tensor, target: Tensor, back: bool = False) -> tuple[Tensor, Tensor]:
+        """x translated and, where the identity counts, a picture of the target domain translated likewise."""
+        go = self.back if back else self.direct
+        if not self.cfg.identity:
+            return go(x), target
+        if self.cfg.norm == "batch":  # whose statistics are of one domain
+            return go(x), go(target)
+        made, same = go(torch.cat([x, target])).chunk(2)
+        return made, same
 
     def d_loss(self, batch: Batch) -> Terms:
         a, b = batch.y, batch.x
