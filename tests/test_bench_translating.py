@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from ganloom.bench import contenders, step, translating
-from ganloom.bench.translating import TRANSLATING, Peer, Sides, TranslatingRun
+from ganloom.bench.styled import Peer
+from ganloom.bench.translating import TRANSLATING, Sides, TranslatingRun
 from ganloom.gan import GAN
 
 

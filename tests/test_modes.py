@@ -13,8 +13,8 @@ from PIL import Image
 from ganloom.bench import modes, modes_page
 from ganloom.bench.cures import CURES, MAIN, Cure
 from ganloom.bench.sicknesses import SICKNESSES, against, compare, usual, verdict, welch
-from ganloom.bench.toys import Critic, Few, Layers, Mixture
-from ganloom.bench.training import BATCH, Loop, Plan, train
+from ganloom.bench.toys import BATCH, Critic, Few, Layers, Mixture, Plan
+from ganloom.bench.training import Loop, train
 from ganloom.errors import BadInput
 from ganloom.metrics.modes import Modes, means, mode_coverage, over_seeds
 from ganloom.penalties import PENALTIES, grad_norm

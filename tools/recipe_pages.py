@@ -116,11 +116,13 @@ def shown(name: str, row: dict[str, Any], why: str) -> list[str]:
         + (f"; {speed['img_per_s']:g} images a second on {speed['machine']} (load {speed['load']:g})" if speed else "")
         + ".\n",
         f"![samples of {name}](../images/recipes/{name}.png)\n",
-        *([f"*Pictures that training did not see, the first ones: {row['picture']}.*\n", *translation(name, row)]
-          if row.get("trivial") else []),
-    ]  # fmt: skip
+    ]
     if row.get("trivial"):
-        return lines
+        return [
+            *lines,
+            f"*Pictures that training did not see, the first ones: {row['picture']}.*\n",
+            *translation(name, row),
+        ]
     lines += [
         f"*Samples of the first seeds, nothing picked{'; ' + row['picture'] if row['picture'] else ''}.*\n",
         f"| {protocol['backbone']} features, {protocol['n_fake']:,} samples, k = {protocol['k']} | {name} | real pictures |",

@@ -16,12 +16,12 @@ from ganloom.gan import GAN
 NAMES = (*PEERS, *TRANSLATING, *STYLED)
 
 
-def peer_of(name: str) -> Peer | styled.Peer | translating.Peer:
+def peer_of(name: str) -> Peer | styled.Peer:
     """What is known of a peer; BadInput for a name that is none."""
     if name not in NAMES:
         raise BadInput(f'--peers has no "{name}"{did_you_mean(name, NAMES)}: it knows {", ".join(NAMES)}')
     known: dict[str, Any] = {**PEERS, **TRANSLATING, **STYLED}
-    found: Peer | styled.Peer | translating.Peer = known[name]
+    found: Peer | styled.Peer = known[name]
     return found
 
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ganloom import allocator
 from ganloom.bench.cures import CURES, MAIN, find
-from ganloom.bench.toys import Few, Mixture
-from ganloom.bench.training import BATCH, PLAN, SAMPLES, Plan, Trained, train
+from ganloom.bench.toys import BATCH, PLAN, Few, Mixture, Plan
+from ganloom.bench.training import SAMPLES, Trained, train
 from ganloom.errors import BadInput, did_you_mean
 from ganloom.metrics.modes import Modes, means, mode_counts, mode_coverage, over_seeds, seed_distance
 

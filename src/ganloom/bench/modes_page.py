@@ -14,8 +14,8 @@ from ganloom.bench.cures import CURES
 from ganloom.bench.dirac_picture import draw
 from ganloom.bench.modes import DATA, Row
 from ganloom.bench.sicknesses import against, verdict
-from ganloom.bench.toys import Mixture
-from ganloom.bench.training import BATCH, SAMPLES, Trained
+from ganloom.bench.toys import BATCH, Mixture
+from ganloom.bench.training import SAMPLES, Trained
 from ganloom.images import save_png, scatter
 
 PAGE, KEPT = "known-truth.md", "known-truth.json"

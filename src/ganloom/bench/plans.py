@@ -111,8 +111,8 @@ PLANS: dict[str, Plan] = {
             "z_dim": 64, "base": 512, "width": 48, "batch_size": 16, "path_length": 0.0, "mixing": 0.0, "gamma": 0.3,
             "ema_kimg": 3.0, "total_kimg": 64.0,
         },
-        "At most 48 channels instead of 512, latents of 64 numbers, no path length penalty, no mixed styles, and sixty times the "
-        "gamma of the rule, which is for pictures of many more pixels.",
+        "At most 48 channels instead of 512, latents of 64 numbers, no path length penalty, no mixed styles, and thirty times "
+        "the gamma of the rule, which is for pictures of many more pixels.",
     ),
     "r3gan": Plan(
         {

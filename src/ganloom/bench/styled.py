@@ -37,7 +37,7 @@ class Peer:
     batch: int = BATCH
     n_critic: int = 1
     samples: int = 64
-    """Pictures of one call of sampling."""
+    """Pictures of one call of sampling, or of translating."""
 
 
 STYLED: dict[str, Peer] = {

@@ -6,10 +6,55 @@ apart. So no seed knows of another, but for the random numbers, which one genera
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+Z, BATCH = 2, 128
+"""Noise of 2 numbers; 128 real samples a step."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a data set asks of the training, the same for every cure."""
+
+    width: int = 128
+    """Of the three hidden layers of G and D."""
+    beta: float = 0.0
+    """Adam's second beta in place of the cure's; 0: the cure's."""
+    penalties: float = 1.0
+    """Times the weights of the cure's penalties."""
+    rates: float = 1.0
+    """Times the cure's rates."""
+    steady: bool = False
+    """The rates do not fall."""
+    ahead: int = 0
+    """D's steps before G's first."""
+    descent: float = 0.0
+    """G takes steps of this times its gradient, and not Adam's, which scale a vanishing one up; 0: Adam's."""
+    critic: int = 1
+    """D's steps for each of G's, where the cure does not ask for more."""
+    batch: int = BATCH
+    """Real samples a step."""
+    ema: float = 0.0
+    """Half-life of G's averaged weights, which are then measured, in parts of the run, where the cure has none of its own."""
+    signs: int = 0
+    """Numbers of z that are -1 or 1, beside the normal ones. Of a connected latent a continuous G lays bridges of samples
+    from mode to mode (Khayatkhoei et al. 2018, arXiv:1806.00880); a latent in pieces spares them."""
+
+
+PLAN = Plan()
+
+
+def latents(n: int, signs: int = 0, generator: torch.Generator | None = None) -> Tensor:
+    """(n, Z + ``signs``): normal numbers, and signs at even odds."""
+    z = torch.randn(n, Z, generator=generator)
+    if not signs:
+        return z
+    coins = torch.randint(2, (n, signs), generator=generator)
+    return torch.cat([z, 2.0 * coins - 1], 1)
 
 
 class Layers(nn.Module):

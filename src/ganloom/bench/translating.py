@@ -6,7 +6,6 @@ both discriminators of CycleGAN step one after the other; old fakes come from a 
 """
 
 import random
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,29 +14,17 @@ from torch import Tensor
 
 from ganloom import randomness
 from ganloom.bench.peers import BETAS, LR, ready_batches
+from ganloom.bench.styled import Peer
 from ganloom.gan import GAN, Batch
 from ganloom.recipes import cyclegan, pix2pix
 
 POOL = 50
 
 
-@dataclass(frozen=True)
-class Peer:
-    """One script at one size; the same fields as the others'."""
-
-    script: str
-    recipe: str
-    shape: tuple[int, int, int]
-    batch: int = 1
-    n_critic: int = 1
-    samples: int = 4
-    """Pictures of one call of translating."""
-
-
 TRANSLATING: dict[str, Peer] = {
-    "pix2pix-256": Peer("pix2pix.py 256 px", "pix2pix", (3, 256, 256)),
+    "pix2pix-256": Peer("pix2pix.py 256 px", "pix2pix", (3, 256, 256), batch=1, samples=4),
     "pix2pix-64": Peer("pix2pix.py 64 px", "pix2pix", (3, 64, 64), batch=16, samples=16),
-    "cyclegan-128": Peer("cyclegan.py 128 px", "cyclegan", (3, 128, 128)),
+    "cyclegan-128": Peer("cyclegan.py 128 px", "cyclegan", (3, 128, 128), batch=1, samples=4),
     "cyclegan-32": Peer("cyclegan.py 32 px", "cyclegan", (3, 32, 32), batch=4, samples=16),
 }
 

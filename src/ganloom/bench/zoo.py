@@ -16,19 +16,19 @@ from typing import Any
 
 import torch
 
-from ganloom import allocator, images, randomness
-from ganloom.apps.evaluate import data_of, evaluate
+from ganloom import allocator, images
+from ganloom.apps.evaluate import evaluate
 from ganloom.apps.translation import COPIED, MATCHED, MEAN
 from ganloom.bench import machine
 from ganloom.bench.finished import finished
 from ganloom.bench.plans import DATA, command, keywords, plan
+from ganloom.bench.sheets import draw, translated
 from ganloom.bench.step import trainer_of
 from ganloom.bench.timing import clock, contest, cycle_of
 from ganloom.checkpoint import replace_file
 from ganloom.device import choose_device, choose_precision
 from ganloom.errors import BadInput
 from ganloom.folder import Folder
-from ganloom.gan import GAN
 from ganloom.recipes import RECIPES, find
 from ganloom.run import Run, load, prepare
 from ganloom.translator import Translator
@@ -38,8 +38,6 @@ N = 2000
 """Samples that are measured, against as many real pictures."""
 FIGURES = ("coverage", "precision", "recall", "density", "fd", "kd")
 OF_TRANSLATION = ("l1", "psnr", "ssim", "called_b", "cycle_l1")
-SHOWN = 64
-"""Samples in a picture, about."""
 
 Interval = tuple[float, float, float]
 
@@ -227,42 +225,6 @@ def _parameters(name: str, run: Run) -> dict[str, int]:
     with torch.device("meta"):
         gan = module.MODEL(config.from_dict(module.Config, described))
     return {net: sum(p.numel() for p in getattr(gan, net).parameters()) for net in "GD"}
-
-
-# ----------------------------------------------------------------------------------------------------------- pictures
-
-
-def draw(gan: GAN) -> tuple[Any, str]:
-    """Samples of the first seeds, nothing picked, and what the rows are: classes or codes where the model has them."""
-    classes = int(getattr(gan.cfg, "n_classes", 0) or 0)
-    if classes:
-        columns, rows = images.class_rows(SHOWN, classes)
-        c = torch.tensor(rows).repeat_interleave(columns)
-        return images.grid(gan.generate(len(c), seed=0, c=c).cpu(), columns, 1, 1), "one class a row"
-    coded, codes = getattr(gan, "coded", None), getattr(gan.cfg, "categories", ())
-    if coded is None or not codes:
-        return images.grid(gan.generate(SHOWN, seed=0).cpu(), 8, 1, 1), ""
-    columns, rows = images.class_rows(SHOWN, codes[0])
-    randomness.seed_all(0)
-    noise = gan.z(columns)
-    z = torch.cat([coded(noise, category=value) for value in rows])
-    return images.grid(
-        gan.generate(z=z).cpu(), columns, 1, 1
-    ), "one value of the categorical code a row, equal noise in a column"
-
-
-def translated(gan: Translator, name: str) -> tuple[Any, str]:
-    """The first pictures that training did not see: input, translation, and the target where it is known."""
-    data, _, _ = data_of(None, name, gan)
-    data = data.held or data
-    rows = torch.arange(SHOWN // 2)
-    x = gan.inputs(data, rows)
-    assert x is not None
-    columns = [images.alike(x.cpu(), gan.cfg.shape[0]), gan.translate(x).cpu()]
-    if data.paired:
-        columns.append(data.get(rows).cpu())
-    said = "input, translation, the truth" if data.paired else "input, translation"
-    return images.grid(torch.stack(columns, 1).flatten(0, 1), 4 * len(columns), 1, 1), f"{said}, four times a row"
 
 
 # -------------------------------------------------------------------------------------------------------------- speed
