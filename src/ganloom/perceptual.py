@@ -20,7 +20,7 @@ class Perceptual:
         if name in ("task", "inception"):
             raise BadInput(f"--perceptual-net {name}: give random, fashion, effnet or a file .pt2 with its features")
         found = features.get(name, device=device)
-        self.name, self.channels, self.range = found.name, found.channels, found.value_range
+        self.device, self.channels, self.range = torch.device(device), found.channels, found.value_range
         self.size = None if name.split(":")[0] in ("random", "effnet", "efficientnet") else found.size
         self.net = found.net
         if isinstance(self.net, nn.Module):
@@ -60,8 +60,7 @@ class Perceptual:
         0 for equal pictures, at most 4 (Zhang et al. 2018, arXiv:1801.03924, without their learned weights).
         """
         pairs = zip(self.maps(made), self.maps(truth), strict=True)
-        apart = [(F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(1).mean() for a, b in pairs]
-        return torch.stack(apart).mean()
+        return torch.stack([_apart(a, b) for a, b in pairs]).mean()
 
     def content(self, made: Tensor, source: Tensor) -> Tensor:
         """The same with each channel brought to mean 0 and variance 1 first, so that a change of colours costs less.
@@ -69,10 +68,16 @@ class Perceptual:
         For pictures of two domains (Huang et al. 2018, arXiv:1804.04732, section 5.1); only the coarser half of the maps.
         """
         pairs = list(zip(self.maps(made), self.maps(source), strict=True))
-        pairs = pairs[len(pairs) // 2 :]
-        apart = [(F.instance_norm(a) - F.instance_norm(b)).square().mean() if a[0, 0].numel() > 1 else
-                 (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(1).mean() for a, b in pairs]  # fmt: skip
+        apart = []
+        for a, b in pairs[len(pairs) // 2 :]:
+            one_pixel = a[0, 0].numel() == 1  # which has no variance
+            apart.append(_apart(a, b) if one_pixel else (F.instance_norm(a) - F.instance_norm(b)).square().mean())
         return torch.stack(apart).mean()
+
+
+def _apart(a: Tensor, b: Tensor) -> Tensor:
+    """The mean squared distance of places of two maps (N, c, h, w), features scaled to length 1."""
+    return (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(1).mean()
 
 
 def _leaves(net: object) -> list[nn.Module]:

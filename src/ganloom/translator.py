@@ -61,9 +61,6 @@ class _Kept:
     def hold(self, batch: Any, made: Any, versions: list[int]) -> None:
         self.batch, self.made, self.versions = batch, made, versions
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_Kept":
-        return _Kept()
-
     def __reduce__(self) -> tuple[type["_Kept"], tuple[()]]:
         return _Kept, ()
 
@@ -79,6 +76,11 @@ class Translator(GAN):
     paired = False
     both_ways = False
     """Whether ``back`` leads from targets to inputs."""
+
+    def __init__(self, cfg: Any) -> None:
+        super().__init__(cfg)
+        self._kept = _Kept()
+        self._perceptual: Perceptual | None = None  # no module of this model: not saved, averaged or trained
 
     def way(self, reverse: bool = False) -> nn.Module:
         """The network that leads from inputs to targets; ``reverse``: back, for models that learn both ways."""
@@ -109,13 +111,13 @@ class Translator(GAN):
         finally:
             for parameter in parameters:
                 parameter.requires_grad_(False)
-        self.__dict__.setdefault("_kept", _Kept()).hold(batch, made, self._versions())
+        self._kept.hold(batch, made, self._versions())
         pictures: Tensor = made[0]
         return pictures.detach()
 
     def for_g(self, batch: Any) -> Any:
         """``whole`` in G's phase: what D's phase made of the same batch, unless G has moved since; once."""
-        kept = self.__dict__.setdefault("_kept", _Kept())
+        kept = self._kept
         found = kept.made if kept.batch is batch and kept.versions == self._versions() else None
         kept.hold(None, None, [])
         return self.whole(batch) if found is None else found
@@ -215,10 +217,10 @@ class Translator(GAN):
         weight = float(self.cfg.perceptual)
         if not weight:
             return {}
-        device, found = pairs[0][0].device, self.__dict__.get("_perceptual")
-        if found is None or found[0] != device:  # no module of this model: not saved, averaged or trained
-            found = self.__dict__["_perceptual"] = device, Perceptual(self.cfg.perceptual_net, device)
-        apart = found[1].distance if self.paired else found[1].content
+        device, net = pairs[0][0].device, self._perceptual
+        if net is None or net.device != device:
+            net = self._perceptual = Perceptual(self.cfg.perceptual_net, device)
+        apart = net.distance if self.paired else net.content
         return {"perceptual": weight * torch.stack([apart(*pair) for pair in pairs]).sum()}
 
     # ---- what a user calls

@@ -36,7 +36,7 @@ class Blur(nn.Module):
     """Halves a picture under the binomial filter 1 2 1, or doubles it under 1 3 3 1.
 
     Down: reflected borders, then each second pixel. Up: repeated borders, zeros between the pixels, four times the filter.
-    On a CPU it computes in float32 under bf16 too, whose convolutions map by map are 3 to 16 times as slow there.
+    On a CPU it computes in float32 under bf16 too, whose convolutions map by map are several times as slow there.
     """
 
     filt: Tensor

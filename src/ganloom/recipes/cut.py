@@ -125,7 +125,9 @@ class CUT(Translator):
         if self.cfg.fast:
             flips = self.rand(len(y), 1, 1, 1) < 0.5
             made = self.direct(torch.where(flips, y.flip(3), y))
-            return made, made, self.features(y), flips
+            with torch.no_grad():  # the contrast learns from its outputs' places alone
+                before = self.features(y)
+            return made, made, before, flips
         x = torch.cat([y, batch.x])
         pictures, found = self.G(grown(x, self.G.multiple), self.places, whole=True)
         made = crop(pictures, *x.shape[2:])
