@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "compose": BASE | {"ada", "augment", "gan", "inserts", "layers", "listening", "losses", "penalties", "stabilisers"},
     "looking": BASE | {"compose", "gan", "listening", "optim", "stabilisers", "trainer"},
     "lint": BASE | {"gan", "layers", "looking", "losses", "optim", "trainer"},
-    "networks": {"layers", "norms"},
+    "networks": {"errors", "layers", "norms"},
     "adversarial": {"gan", "losses"}, "pool": set(),
     "bands": {"networks"}, "perceptual": {"errors", "metrics"},
     "translator": BASE | {"bands", "gan", "layers", "losses", "networks", "perceptual"},
@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "ada": BASE | {"adversarial", "gan"},
     "recipes": BASE
     | {"ada", "adversarial", "augment", "baselines", "gan", "growing", "layers", "listing", "losses", "networks", "norms"}
-    | {"penalties", "pool", "styled", "translator"},
+    | {"penalties", "perceptual", "pool", "styled", "translator"},
     "data": {"errors", "batch"}, "metrics": {"errors"}, "report": {"errors", "images"},
     "optim": BASE | {"gan"}, "guard": {"errors"}, "processes": {"randomness"},
     "observers": {"errors", "images", "report", "stats", "metrics"},

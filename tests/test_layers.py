@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ganloom.layers import DownsampleConv, MinibatchStddev, UpsampleConv, crop, plan_sizes
+from ganloom.layers import DownsampleConv, Fir, MinibatchStddev, UpsampleConv, crop, plan_sizes, pointwise
 from ganloom.networks import dcgan, dense, resnet
 
 
@@ -94,3 +94,28 @@ def test_dcgan_parameter_counts() -> None:
     # Ours has biases in G's last and D's first and last layer where the tutorial has none.
     assert count(G) == 3_576_704 + 3
     assert count(D) == 2_765_568 + 64 + 1
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 7), (10, 6)])
+def test_a_mean_and_a_smaller_filter_halve_as_the_filter_does(size: tuple[int, int]) -> None:
+    """bf16 on a CPU takes two steps; in float32 they equal the one to rounding, and so do their gradients."""
+    fir, x = Fir(), torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
+    fir.double()
+    assert fir.binomial is not None
+    one = fir(x, padding=1, stride=2)
+    two = F.avg_pool2d(F.conv2d(x, fir.binomial.repeat(3, 1, 1, 1), padding=1, groups=3), 2)
+    assert torch.allclose(one, two, atol=1e-7)
+    y = torch.randn_like(one)
+    slopes = [torch.autograd.grad(out, x, y)[0] for out in (one, two)]
+    assert torch.allclose(*slopes, atol=1e-7)
+    half = Fir().halved(x.detach().bfloat16())
+    assert half.dtype == torch.bfloat16 and (half.double() - one).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_pointwise_convolution_answers_channels_last(channels: int) -> None:
+    x = torch.randn(2, channels, 5, 6).contiguous(memory_format=torch.channels_last)
+    weight, bias = torch.randn(4, channels, 1, 1).contiguous(memory_format=torch.channels_last), torch.randn(4)
+    y = pointwise(x, weight, bias)
+    assert torch.allclose(y, F.conv2d(x, weight, bias), atol=1e-6)
+    assert y.is_contiguous(memory_format=torch.channels_last)

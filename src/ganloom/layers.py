@@ -44,11 +44,17 @@ class Fir(nn.Module):
     """
 
     kernel: Tensor
+    binomial: Tensor | None
 
     def __init__(self, taps: tuple[float, ...] = (1.0, 3.0, 3.0, 1.0)) -> None:
         super().__init__()
         row = torch.tensor(taps) / sum(taps)
         self.register_buffer("kernel", torch.outer(row, row)[None, None], persistent=False)
+        # [1, 3, 3, 1] is [1, 2, 1] and then the mean of two: the filter that is left where a mean halves the grid.
+        rest = torch.tensor([1.0, 2.0, 1.0]) / 4 if taps == (1.0, 3.0, 3.0, 1.0) else None
+        self.register_buffer(
+            "binomial", None if rest is None else torch.outer(rest, rest)[None, None], persistent=False
+        )
 
     def _kernels(self, x: Tensor, gain: float) -> Tensor:
         return (self.kernel * gain).to(x.dtype).repeat(int(x.shape[1]), 1, 1, 1)
@@ -63,8 +69,23 @@ class Fir(nn.Module):
 
     def halved(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H / 2, W / 2)."""
+        if self.binomial is not None and x.device.type == "cpu" and x.dtype == torch.bfloat16:
+            # The gradient of a strided depthwise convolution takes ten times as long there as that of these two steps.
+            kernels = self.binomial.to(x.dtype).repeat(int(x.shape[1]), 1, 1, 1)
+            return F.avg_pool2d(F.conv2d(x, kernels, padding=1, groups=int(x.shape[1])), 2)
         y: Tensor = self(x, padding=1, stride=2)
         return y
+
+
+def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A 1x1 convolution (N, C, H, W) -> (N, O, H, W).
+
+    Of one channel nobody can see whether the last axis is its channels: torch then answers in the other layout, which the
+    layers behind pay for. As a product over places the answer is channels last.
+    """
+    if x.shape[1] != 1:
+        return F.conv2d(x, weight, bias)
+    return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
 
 
 class UpsampleConv(nn.Conv2d):

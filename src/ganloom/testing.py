@@ -44,7 +44,9 @@ def build(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, *
             "warm_steps": 3,
             "warm_every": 5,
             "steps": 2,
-        }  # few updates, small inside
+            "features": "random",
+            "side": 32,
+        }  # few updates, small inside, nothing that has to be installed
         small |= {"shape": shape, "n_classes": CLASSES, "in_channels": shape[0], "pool": 6, "blocks": 1} | changes
         names = {field.name for field in dataclasses.fields(module.Config)}
         model: GAN = module.MODEL(config.replace(module.Config(), {k: v for k, v in small.items() if k in names}))

@@ -96,7 +96,8 @@ class _EffNet(nn.Module):
         self.net: Any = net
 
     def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = self.net.extract_features((x - 0.498) / 0.502)
+        x = ((x - 0.498) / 0.502).contiguous(memory_format=torch.channels_last)  # a third of the time on a CPU
+        features: Tensor = self.net.extract_features(x)
         return features.mean((2, 3))
 
 
@@ -110,5 +111,5 @@ def _effnet(size: int, device: str | torch.device) -> Extractor:
     net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
     label = "effnet" if size == 240 else f"effnet{size}px"
     note = f"1280 features of EfficientNet-Lite1 (ImageNet) at {size} px"
-    net = _EffNet(net)
+    net = _EffNet(net.to(memory_format=torch.channels_last))
     return Extractor(net, name=label, size=size, value_range=(0, 1), batch=32, device=device, note=note)

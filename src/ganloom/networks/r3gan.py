@@ -6,11 +6,12 @@ the filter [1, 3, 3, 1].
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ganloom.layers import Fir, crop, frame, one_hot, plan_sizes
+from ganloom.layers import Fir, crop, frame, one_hot, plan_sizes, pointwise
 
 LRELU_GAIN = math.sqrt(2 / (1 + 0.2**2))
 """What keeps the variance through LeakyReLU 0.2."""
@@ -148,7 +149,8 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Pictures (N, C, H, W) and labels (N,) to logits (N,)."""
-        y = self.body(frame(x)[0])
+        first: Any = self.body[0]
+        y = self.body[1:](pointwise(frame(x)[0], first.weight))
         logits: Tensor = self.out(self.basis(y).flatten(1))
         if not self.n_classes:
             return logits.flatten()

@@ -27,6 +27,7 @@ _FILES = {
     "progan": "progan",
     "biggan": "biggan",
     "fastgan": "fastgan",
+    "projected-gan": "projected_gan",
     "stylegan": "stylegan",
     "stylegan2": "stylegan2",
     "r3gan": "r3gan",

@@ -1,0 +1,149 @@
+"""The discriminators of Projected GAN (Sauer et al. 2021, arXiv:2111.01007, sec. 3 and app.), and what they look at.
+
+A frozen network gives maps at four resolutions. Each is mixed over its channels by a random 1x1 convolution (CCM), then,
+from the coarsest on, doubled, mixed again and added to the next finer one (CSM); none of it ever trains. Four small
+discriminators judge a scale each.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganloom.errors import BadInput
+from ganloom.norms import spectral_norm
+
+SCALES = 4
+Maps = Callable[[Tensor], list[Tensor]]
+"""Pictures (N, C, H, W) in [-1, 1] to maps, finest first."""
+
+
+class Projection:
+    """Maps of a frozen network, mixed at random over channels and scales. No module: nothing of it trains or is saved.
+
+    ``open_net``: called with a device at the first use, so that a trained model loads and samples where the network is not
+    installed. ``width``: channels of the finest mix.
+    """
+
+    def __init__(self, open_net: Callable[[torch.device], Maps], name: str, width: int) -> None:
+        self.open_net, self.name, self.width = open_net, name, width
+        self._maps: Maps | None = None
+        self._mixed: tuple[Any, list[tuple[Tensor, Tensor]]] = None, []
+
+    def __deepcopy__(self, memo: object) -> "Projection":
+        return self  # frozen, and large
+
+    def __call__(self, x: Tensor, seed: Tensor) -> list[Tensor]:
+        """Pictures (N, C, H, W) in [-1, 1] to four maps, finest first, of H / 2, H / 4, H / 8 and H / 16.
+
+        ``seed`` (), an integer, decides every random weight: the same on each machine.
+        """
+        if self._maps is None:
+            self._maps = self.open_net(x.device)
+        maps = self._maps(x)[-SCALES:]
+        if len(maps) < SCALES:
+            raise BadInput(
+                f"--features {self.name} gives maps of {len(maps)} resolutions for pictures of {x.shape[2]} x {x.shape[3]}, and "
+                f"the discriminators look at {SCALES}: raise --side, or take effnet or random"
+            )
+        mix = self._mix([m.shape[1] for m in maps], seed, x.device)
+        mixed = [F.conv2d(m, w.to(m.dtype), b.to(m.dtype)) for m, (w, b) in zip(maps, mix, strict=False)]
+        found: list[Tensor] = []
+        for scale in reversed(range(SCALES)):  # the coarsest first, each a part of the next
+            y = mixed[scale]
+            if found:
+                y = y + fitted(found[-1], y)
+            size = (max(x.shape[2] >> (scale + 1), 1), max(x.shape[3] >> (scale + 1), 1))
+            weight, bias = mix[SCALES + scale]
+            y = F.interpolate(y, size, mode="bilinear", align_corners=True)
+            found.append(F.conv2d(y, weight.to(y.dtype), bias.to(y.dtype)))
+        return found[::-1]
+
+    def _mix(self, channels: list[int], seed: Tensor, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+        """The random weights, drawn anew where the seed was written since, as by a checkpoint that was loaded."""
+        key = channels, device, id(seed), seed._version
+        if self._mixed[0] != key:
+            self._mixed = key, drawn(channels, self.width, int(seed), device)
+        return self._mixed[1]
+
+
+def fitted(x: Tensor, like: Tensor) -> Tensor:
+    """x on the grid of ``like``, where a network's own padding made another."""
+    return x if x.shape[2:] == like.shape[2:] else F.interpolate(x, like.shape[2:], mode="bilinear", align_corners=True)
+
+
+def mixes(width: int) -> list[tuple[int, int]]:
+    """(inputs, outputs) of the mixes over scales, finest first; a mix over channels ends at the inputs."""
+    return [(width, width), (2 * width, width), (4 * width, 2 * width), (8 * width, 4 * width)]
+
+
+def drawn(channels: Sequence[int], width: int, seed: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+    """Weights and biases of the four mixes over channels, then of the four over scales: uniform in +-1 / sqrt(inputs)."""
+    rng = torch.Generator().manual_seed(seed)
+    found = []
+    for a, b in [*zip(channels, (a for a, _ in mixes(width)), strict=True), *mixes(width)]:
+        weight, bias = ((torch.rand(shape, generator=rng) * 2 - 1) / a**0.5 for shape in ((b, a, 1, 1), (b,)))
+        found.append((weight.to(device), bias.to(device)))
+    return found
+
+
+def halvings(grid: int, scale: int) -> int:
+    """How often the discriminator of a scale halves its grid: 4, 3, 2 or 1 times, and never below 4 x 4."""
+    return max(min(SCALES - scale, (grid // 4).bit_length() - 1), 0)
+
+
+class Single(nn.Module):
+    """Maps (N, C, H, W) of one scale -> a logit for each of its patches (N, patches); channels double as grids halve."""
+
+    def __init__(self, channels: int, size: tuple[int, int], scale: int, most: int) -> None:
+        super().__init__()
+        downs = halvings(min(size), scale)
+        layers: list[nn.Module] = []
+        for left in reversed(range(downs)):
+            out = max(most >> left, 1)
+            layers += [nn.Conv2d(channels, out, 4, 2, 1), nn.BatchNorm2d(out), nn.LeakyReLU(0.2)]
+            channels, size = out, (size[0] // 2, size[1] // 2)
+        layers.append(nn.Conv2d(channels, 1, (min(4, size[0]), min(4, size[1])), bias=False))
+        self.main = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, patches)."""
+        y: Tensor = self.main(x)
+        return y.flatten(1)
+
+
+class Discriminator(nn.Module):
+    """x (N, C, H, W) in [-1, 1] -> logits (N,), the mean over the patches of four scales; ``patches``: each, (N, patches)."""
+
+    channels_last = True
+    bf16 = True
+    seed: Tensor
+
+    def __init__(self, shape: tuple[int, int, int], projection: Projection, side: int) -> None:
+        super().__init__()
+        self.size = enlarged(shape[1], shape[2], side)
+        self.projection = projection
+        # A part of the model, so that a run that goes on, or starts from these weights, sees the same projections.
+        self.register_buffer("seed", torch.randint(2**31, ()))
+        width = projection.width
+        self.scales = nn.ModuleList(
+            Single(channels, (max(self.size[0] >> (i + 1), 1), max(self.size[1] >> (i + 1), 1)), i, 8 * width)
+            for i, (_, channels) in enumerate(mixes(width))
+        )
+        spectral_norm(self)
+
+    def forward(self, x: Tensor, c: Tensor | None = None, *, patches: bool = False) -> Tensor:
+        """Pictures (N, C, H, W) to logits (N,), or (N, patches) of all scales, the finest first."""
+        if x.shape[2:] != self.size:
+            x = F.interpolate(x, self.size, mode="bilinear", align_corners=False)
+        seen = self.projection(x, self.seed)
+        logits = torch.cat([judge(maps) for judge, maps in zip(self.scales, seen, strict=True)], 1)
+        return logits if patches else logits.mean(1)
+
+
+def enlarged(height: int, width: int, side: int) -> tuple[int, int]:
+    """Height and width with the shorter side brought up to ``side``; larger pictures stay as they are."""
+    ratio = max(side / min(height, width), 1.0)
+    return round(height * ratio), round(width * ratio)
