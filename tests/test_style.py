@@ -114,6 +114,25 @@ def test_truncation_and_cutoff() -> None:
             wrong()
 
 
+def test_truncation_pulls_towards_the_mean_of_the_label() -> None:
+    gan = build(n_classes=3).eval()
+    with torch.no_grad():
+        gan.G.mapping.w_mean.normal_()
+    z, c = torch.randn(6, 6), torch.tensor([0, 1, 2, 0, 1, 2])
+    at = gan.mapping(z, c, truncation=0.0)[:, 0]
+    assert torch.equal(at[:3], at[3:]) and not torch.allclose(at[0], at[1])
+    many = gan.mapping(torch.randn(4000, 6), torch.zeros(4000, dtype=torch.long))[:, 0].mean(0)
+    assert (at[0] - many).abs().max() < 0.15 < (at[1] - many).abs().max()
+    mixed = gan.mapping(z[:1], torch.tensor([[0.5, 0.5, 0.0]]), truncation=0.0)[0, 0]
+    torch.testing.assert_close(mixed, (at[0] + at[1]) / 2)
+    with torch.no_grad():  # what is kept follows the weights
+        gan.G.mapping.embed.weight.add_(torch.randn_like(gan.G.mapping.embed.weight))
+    assert not torch.allclose(gan.mapping(z, c, truncation=0.0)[:, 0], at)
+    other = build(n_classes=3, centre="all").eval()
+    ws = other.mapping(z, c, truncation=0.0)
+    assert torch.equal(ws, other.G.mapping.w_mean.expand_as(ws))
+
+
 def gan_z(gan: stylegan2.StyleGAN2, n: int, seed: int) -> Tensor:
     return torch.cat([torch.randn(1, 6, generator=torch.Generator().manual_seed(seed + i)) for i in range(n)])
 
@@ -239,3 +258,27 @@ def test_it_trains_from_the_command(tmp_path: Path) -> None:
     gan = ganloom.load(run.path)
     assert gan.cfg.n_classes == 3 and gan.cfg.batch_size == 8 and gan.generate(2, c=1).shape == (2, 1, 28, 28)
     assert {"G/path_length", "D/r1"} <= run.metrics[-1].keys()
+
+
+def test_without_gradients_the_numbers_are_the_same() -> None:
+    """What is written over its input, where no gradient is asked for, equals what is not."""
+    gan = build().eval()
+    with torch.no_grad():
+        for module in gan.modules():
+            if isinstance(module, style.StyledConv):
+                module.strength.fill_(0.7)
+                module.bias.normal_()
+    z = torch.randn(3, 6)
+    slow = gan.sample(z).detach()
+    with torch.no_grad():
+        torch.testing.assert_close(gan.sample(z), slow, atol=2e-6, rtol=1e-5)
+
+
+def test_samples_in_bf16() -> None:
+    gan = build().eval()
+    exact, near = gan.generate(4), gan.generate(4, precision="bf16")
+    assert near.dtype == torch.float32 and not torch.equal(exact, near)
+    assert (exact - near).abs().mean() < 0.03
+    assert torch.equal(gan.generate(4), exact)  # nothing is left behind
+    with pytest.raises(BadInput, match="float32 or bf16"):
+        gan.generate(1, precision="fp8")

@@ -77,6 +77,7 @@ def to_onnx(gan: GAN, path: str | Path, *, check: bool = True) -> Exported:
     sampler = _Sampler(gan, _truncation(gan)).eval()
     names, values = _inputs(gan, sampler, 3, 0)
     with full_precision(), torch.random.fork_rng(devices=[]), _quiet():
+        sampler(*values)  # what is computed once and kept, such as means of w, is a constant of the graph
         model = _written(sampler, names, values)
         onnx.checker.check_model(onnx.load_from_string(model))
     difference = _difference(runtime, model, gan, sampler) if check else 0.0

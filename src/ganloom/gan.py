@@ -256,6 +256,7 @@ class GAN(nn.Module):
         truncation: float = 1.0,
         noise: str = "const",
         batch: int = 64,
+        precision: str = "float32",
         **kwargs: Any,
     ) -> Tensor:
         """n samples, (n, C, H, W) float32 in [-1, 1] for pictures; points (n, d) for 2-D data.
@@ -273,7 +274,10 @@ class GAN(nn.Module):
         kwargs |= {"noise": noise} if "noise" in inspect.signature(self.sample).parameters else {}
         if "truncation" in inspect.signature(self.sample).parameters:
             kwargs["truncation"], truncation = truncation, 1.0
-        with self._as_found(), full_precision():
+        if precision not in ("float32", "bf16"):
+            raise BadInput(f'precision must be float32 or bf16, got "{precision}"')
+        half = torch.autocast(self.device.type, torch.bfloat16)  # around it all: there is no loss here to spoil
+        with self._as_found(), half if precision == "bf16" else full_precision():
             zs, cs = self._latents(n, seed, z, c)
             parts = []
             for start in range(0, n, batch):

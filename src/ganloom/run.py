@@ -27,7 +27,7 @@ from ganloom.observers import Console, Grids, Guarded, Jsonl, Observer, Report
 from ganloom.randomness import key
 from ganloom.session import STOPPED, Session
 from ganloom.stabilisers import Stabilise
-from ganloom.trainer import TrainConfig, Trainer, load_strict
+from ganloom.trainer import TrainConfig, Trainer, channels_last, load_strict
 from ganloom.watching import FILE, HEAL, Doctor, curable
 
 FORMAT = 1
@@ -280,7 +280,9 @@ def load(path: str | Path | Run, *, checkpoint: str = "latest", gan: GAN | None 
         values = _read_weights(folder.path / "G.safetensors")
         load_strict(gan, {**gan.state_dict(), **values}, "the model")
         gan.kimg = float(described.get("kimg", float("inf")))
-    return gan.to(choose_device(device)).eval().requires_grad_(False)
+    gan = gan.to(choose_device(device)).eval().requires_grad_(False)
+    channels_last(gan)
+    return gan
 
 
 def _load_checkpoint(folder: Folder, which: str) -> "checkpoint.Loaded":

@@ -36,7 +36,7 @@ class Styled(Augmented):
         """Latents (N, z_dim) and labels (N,) to ws (N, layers, w_dim), truncated in the first ``cutoff`` layers."""
         if cutoff is not None and not 0 <= cutoff <= self.G.synthesis.n_layers:
             raise BadInput(f"cutoff counts layers, 0 to {self.G.synthesis.n_layers}, got {cutoff}")
-        ws: Tensor = self.G.ws(z, c, truncation, cutoff)
+        ws: Tensor = self.G.ws(z, c, truncation, cutoff, self.cfg.centre)
         return ws
 
     def synthesis(self, ws: Tensor, noise: str = "const") -> Tensor:

@@ -44,11 +44,13 @@ def write_samples(
     out: str | Path | None = None,
     checkpoint: str = "latest",
     device: str = "auto",
+    precision: str = "float32",
 ) -> Written:
     """Draw n samples of a run (n of each class for ``c="all"``) into ``out``: seed000000.png ... and grid.png.
 
     ``cutoff``: the layers of styles that truncation pulls; ``noise``: const, random or none; both for recipes that have them.
-    ``standing`` batches give BatchNorm its statistics anew, where the recipe offers it. The same arguments give the same
+    ``standing`` batches give BatchNorm its statistics anew, where the recipe offers it. ``precision``:
+    float32 or bf16. The same arguments give the same
     bytes. Points go to points.csv. ``out`` must be new or empty; by default a folder
     under RUN/generated named after the arguments.
     """
@@ -76,12 +78,13 @@ def write_samples(
     count = n if labels is None else len(labels)
     if "progress" in takes:  # one that makes pictures in many steps
         more["progress"] = _Steps(math.ceil(count / BATCH))
-    x = gan.generate(count, seed=seed, c=labels, truncation=truncation, batch=BATCH, **more).cpu()
+    x = gan.generate(count, seed=seed, c=labels, truncation=truncation, batch=BATCH, precision=precision, **more).cpu()
     named = {
         "truncation": (truncation, 1.0),
         "cutoff": (cutoff, None),
         "noise-": (noise, "const"),
         "standing": (standing, 0),
+        "precision-": (precision, "float32"),
     }
     folder = _folder(
         path, out, f"kimg{gan.kimg:g}-seed{seed}-n{n}", named | {"c": (c, None), "": (checkpoint, "latest")}

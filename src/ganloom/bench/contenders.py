@@ -44,13 +44,13 @@ def data(name: str, device: str) -> Any:
     return Sides(name, device) if name in TRANSLATING else Ready(peer_of(name).shape, peer_of(name).batch, device)
 
 
-def sampling(name: str, gan: GAN, device: str) -> tuple[int, Callable[[], Tensor]]:
+def sampling(name: str, gan: GAN, device: str, precision: str = "float32") -> tuple[int, Callable[[], Tensor]]:
     """How many pictures our sampling makes in one call, and the call."""
     if name in TRANSLATING:
         x = translating.given(TRANSLATING[name], device)
-        return len(x), lambda: gan.generate(len(x), c=x)
+        return len(x), lambda: gan.generate(len(x), c=x, precision=precision)
     n = getattr(peer_of(name), "samples", peer_of(name).batch)
-    return n, lambda: gan.generate(n)
+    return n, lambda: gan.generate(n, precision=precision)
 
 
 def cycle(name: str) -> list[int]:

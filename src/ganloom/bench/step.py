@@ -195,22 +195,24 @@ def _samples(name: str, shipped: Shipped, here: Machine, options: Options, progr
     """64 pictures or so: the peer's G in eval mode on one call's noise, and our ``generate``, each seed's latent its own."""
     peer, gan, wait = run_of(name, here.device), ours(name), _wait(here.device)
     trainer_of(gan, None, here.device, "float32")  # lays the networks out
-    n, call = sampling(name, gan, here.device)
+    calls = {at: sampling(name, gan, here.device, at) for at in _precisions(name, options, here.device)}
+    n = calls["float32"][0]
+    contestants: dict[str, Contestant] = {"shipped": shipped.contestant("sample"), "same": clock(peer.sample, wait)}
+    contestants |= {precision: clock(call, wait) for precision, (_, call) in calls.items()}
     times = contest(
-        {
-            "shipped": shipped.contestant("sample"),
-            "same": clock(peer.sample, wait),
-            "ours": clock(call, wait),
-        },
+        contestants,
         options.rounds, steps=options.steps, seconds=options.seconds, progress=progress,
     )  # fmt: skip
     script, gflop = peer_of(name).script, _gflop(peer.sample)
     return [
         _row("sample", f"{script} as shipped", "float32", times["shipped"], n, gflop, here),
         _row("sample", f"{script} with our malloc", "float32", times["same"], n, gflop, here),
-        _row(
-            "sample", f"{script} generate()", "float32", times["ours"], n, _gflop(call), here,
-            shipped=ratio(times["shipped"], times["ours"]), same=ratio(times["same"], times["ours"]),
+        *(
+            _row(
+                "sample", f"{script} generate()", precision, times[precision], n, _gflop(call), here,
+                shipped=ratio(times["shipped"], times[precision]), same=ratio(times["same"], times[precision]),
+            )
+            for precision, (_, call) in calls.items()
         ),
     ]  # fmt: skip
 

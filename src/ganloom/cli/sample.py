@@ -28,6 +28,8 @@ class Arguments(OfPictures):
     """Noise that the layers add: each its own fixed field, drawn anew by the seed, or none. For recipes with noise."""
     standing: int = 0
     """Batches from which BatchNorm takes its statistics anew, for biggan; 0: the averaged ones."""
+    precision: Literal["float32", "bf16"] = "float32"
+    """What the networks compute in: bf16 is about twice as fast where the machine has it, and a hundredth from exact."""
     c: str | None = None
     """A class by name or number, or "all"; none: drawn evenly."""
     device: str = "auto"
@@ -40,6 +42,7 @@ def run(argv: Sequence[str]) -> None:
     written = write_samples(
         args.run, n=args.n, seed=args.seed, truncation=args.truncation, cutoff=args.cutoff, noise=args.noise_mode,
         standing=args.standing, c=args.c, out=args.out, checkpoint=args.checkpoint, device=args.device,
+        precision=args.precision,
     )  # fmt: skip
     if args.json:
         print(json.dumps({"out": str(written.folder), "grid": str(written.grid), "files": len(written.files)}))

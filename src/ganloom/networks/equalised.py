@@ -22,9 +22,12 @@ def exact(x: Tensor) -> Any:
 
 
 def bent(x: Tensor, bound: float | None) -> Tensor:
-    """LeakyReLU 0.2, then values held in +-bound."""
-    x = F.leaky_relu(x, 0.2)
-    return x if bound is None else x.clamp(-bound, bound)
+    """LeakyReLU 0.2, then values held in +-bound; in x itself where no gradient is asked for."""
+    if torch.is_grad_enabled():
+        x = F.leaky_relu(x, 0.2)
+        return x if bound is None else x.clamp(-bound, bound)
+    x = F.leaky_relu_(x, 0.2)
+    return x if bound is None else x.clamp_(-bound, bound)
 
 
 class Dense(nn.Linear):

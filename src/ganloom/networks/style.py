@@ -8,6 +8,7 @@ it; every level adds its picture to the doubled one of the level below (skip). D
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -40,6 +41,7 @@ class Mapping(nn.Module):
     def __init__(self, z_dim: int, w_dim: int, layers: int = 8, n_classes: int = 0, lr_mul: float = 0.01) -> None:
         super().__init__()
         self.n_classes = n_classes
+        self._means: tuple[Any, Tensor] = None, torch.empty(0)
         if n_classes:
             self.embed = Dense(n_classes, w_dim)
         inputs = [z_dim + (w_dim if n_classes else 0), *[w_dim] * (layers - 1)][:layers]
@@ -64,6 +66,21 @@ class Mapping(nn.Module):
                 self.w_sums.add_(w.sum(0))
                 self.seen.add_(len(w))
         return w
+
+    @torch.no_grad()
+    def class_means(self) -> Tensor:
+        """(classes, w_dim): the mean of w of each class, over the same latents for all; kept until a weight changes."""
+        weights = [*self.layers.parameters(), *self.embed.parameters()]
+        key = [(id(p), p._version) for p in weights]
+        if self._means[0] != key:
+            n = max(min(4096, 65536 // self.n_classes), 16)
+            first: Any = self.layers[0]
+            z = torch.randn(n, first.in_features - len(self.w_mean), generator=torch.Generator().manual_seed(0))
+            z = z.to(self.w_mean.device)
+            every = torch.arange(self.n_classes, device=z.device)
+            means = torch.stack([self(z, c.expand(n), track=False).mean(0) for c in every])
+            self._means = key, means
+        return self._means[1]
 
     def move_mean(self, rate: float = 0.005) -> None:
         """Take what was seen since the last call into the mean."""
@@ -130,6 +147,10 @@ class StyledConv(Modulated):
         scale, bias = scale.to(y.dtype), (self.bias * GAIN).to(y.dtype)[:, None, None]
         if noise == "none":
             return bent(torch.addcmul(bias, y, scale), self.clamp)
+        if noise == "const" and not torch.is_grad_enabled():  # one sum for all samples, written over y
+            offset = self.noise[:, :, None] * (self.strength * GAIN) + self.bias * GAIN
+            offset = offset.permute(2, 0, 1).to(y.dtype)
+            return bent(torch.addcmul(offset, y, scale, out=y), self.clamp)
         field = fresh_noise(self.noise, len(x)) if noise == "random" else self.noise
         grain = (field * (self.strength * GAIN)).to(y.dtype)
         return bent(torch.addcmul(grain, y, scale) + bias, self.clamp)
@@ -203,14 +224,25 @@ class StyleGenerator(nn.Module):
     synthesis: nn.Module
 
     def ws(
-        self, z: Tensor, c: Tensor | None = None, truncation: float | Tensor = 1.0, cutoff: int | None = None
+        self,
+        z: Tensor,
+        c: Tensor | None = None,
+        truncation: float | Tensor = 1.0,
+        cutoff: int | None = None,
+        centre: str = "all",
     ) -> Tensor:
-        """z (N, z_dim) to (N, layers, w_dim): the mean + truncation * (w - mean), in the first ``cutoff`` layers."""
+        """z (N, z_dim) to (N, layers, w_dim): the mean + truncation * (w - mean), in the first ``cutoff`` layers.
+
+        ``centre``: the mean is that of "all" w, or with labels that of each sample's own "class".
+        """
         layers = self.synthesis.n_layers
         w: Tensor = self.mapping(z, c)[:, None].expand(-1, layers, -1)
         if isinstance(truncation, float | int) and truncation == 1:
             return w
-        near = torch.lerp(self.mapping.w_mean.expand_as(w), w, truncation)
+        mean = self.mapping.w_mean.expand_as(w)
+        if centre == "class" and self.mapping.n_classes and c is not None:
+            mean = (one_hot(c, self.mapping.n_classes) @ self.mapping.class_means())[:, None].expand_as(w)
+        near = torch.lerp(mean, w, truncation)
         return near if cutoff is None else torch.cat([near[:, :cutoff], w[:, cutoff:]], 1)
 
     def forward(

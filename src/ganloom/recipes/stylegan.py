@@ -4,8 +4,8 @@ D minimises E[softplus(-D(x))] + E[softplus(D(G(z)))] + gamma / 2 E[|grad D(x)|^
 
 w = mapping(z); AdaIN with a gain and a bias from w follows each convolution, noise is added before it (sec. 2); with probability
 0.9 another latent's w is taken from a random layer on (sec. 3.1). Training begins at 8 x 8; each doubling is faded in over
-``stage_kimg`` and trained for as long, as in ProGAN. Samples come from G's average; ``truncation`` pulls w towards its mean,
-``cutoff`` in the first layers only, ``noise`` is const, random or none.
+``stage_kimg`` and trained for as long, as in ProGAN. Samples come from G's average; ``truncation`` pulls w towards its mean
+(that of the label), ``cutoff`` in the first layers only, ``noise`` is const, random or none.
 
 About: The generator that made styles: a mapping network bends the latent space so that its directions mean something, each
 layer's style sets the scale of what it draws, and noise adds hair and freckles. Coarse layers hold pose and shape, fine ones
@@ -18,6 +18,7 @@ layer at which styles mix is drawn for each sample; labels enter as in StyleGAN2
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -54,6 +55,8 @@ class Config:
     """Layers of the mapping network (sec. 2)."""
     width: int = 512
     """Channels up to 32 px, halved with each doubling beyond."""
+    centre: Literal["class", "all"] = "class"
+    """What truncation pulls w towards: the mean of each label's own, or of all (the authors' code, and imported models)."""
     mixing: float = 0.9
     """Probability of style mixing (sec. 3.1)."""
     stage_kimg: float = 600.0

@@ -5,9 +5,9 @@ G minimises E[softplus(-D(G(z)))] + 2 E[(|J_w^T y| - a)^2], y normal over the pi
 with gain 4 on half a batch; a is the running mean of |J_w^T y|                                          (sec. 3.2, app. B)
 
 w = mapping(z), one w a layer; with probability 0.9 another latent's w from a random layer on (style mixing). Samples come
-from G's average; ``truncation`` pulls w towards its mean, ``cutoff`` in the first layers only, ``noise`` is const, random
-or none. ``preset`` fills what is not given: auto is the rule of StyleGAN2-ADA's code by the picture's size, cifar its
-configuration for small labelled pictures (arXiv:2006.06676, app. D).
+from G's average; ``truncation`` pulls w towards its mean (that of the label), ``cutoff`` in the first layers only, ``noise`` is
+const, random or none. ``preset`` fills what is not given: auto is the rule of StyleGAN2-ADA's code by the picture's size, cifar
+its configuration for small labelled pictures (arXiv:2006.06676, app. D).
 
 About: The standard generator for one kind of picture: a mapping network makes styles of the latent, which scale the maps of
 each convolution, and noise adds what is random. A skip generator and a residual discriminator do without growing, R1 keeps D
@@ -94,6 +94,8 @@ class Config:
     """Bound of what convolutions give (256 in the authors' code, whose numbers are of 16 bits); none: unbounded."""
     mixing: float | None = None
     """Probability of style mixing."""
+    centre: Literal["class", "all"] = "class"
+    """What truncation pulls w towards: the mean of each label's own, or of all (the authors' code, and imported models)."""
     gamma: float | None = None
     """Weight of R1 (auto: 0.0002 x pixels / batch)."""
     lazy_d: int = 16

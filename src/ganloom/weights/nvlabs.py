@@ -179,7 +179,7 @@ def _generator(state: dict[str, Tensor], facts: Facts) -> Found:
     size = sides[-1]
     config = {
         "shape": (len(state["synthesis.b4.torgb.weight"]), size, size), "n_classes": classes, "z_dim": z_dim, "w_dim": w_dim,
-        "layers": layers, "width": most, "base": base, "clamp": _clamp(facts),
+        "layers": layers, "width": most, "base": base, "clamp": _clamp(facts), "centre": "all",
     }  # fmt: skip
     mean = read.take("mapping.w_avg")
     read.out |= {
