@@ -8,7 +8,7 @@ _HEADS = {
     "recipe": "Recipes: a step of `ganloom train`, at the shape of the data",
     "peer": "Peers' networks, layers and batch: PyTorch-GAN's scripts, StyleGAN2 and R3GAN by their authors' reference "
     "operations (ready batches: loaders and printing are left out)",
-    "sample": "Sampling: 64 pictures by one call, those networks, float32, eval mode",
+    "sample": "Sampling: 64 pictures by one call, those networks, eval mode",
 }
 _COLUMNS = ("", "precision", "img/s", "ms", "GFLOP", "GFLOP/s", "of peak")
 _MORE = {
