@@ -160,7 +160,7 @@ def test_the_doctor_says_how_a_run_ended(data: str, tmp_path: Path, monkeypatch:
     really = budget.train
     monkeypatch.setattr(budget, "train", lambda *a, **k: really(*a, **(k | {"kimg_per_tick": 0.1})))
     with faults.find("no noise").inside(recipes.find("gan"), 0):
-        found = compare_under_budget(asked(data, "gan", "vae", budget=1.5), tmp_path / "out", stream=io.StringIO())
+        found = compare_under_budget(asked(data, "gan", "vae", budget=4.0), tmp_path / "out", stream=io.StringIO())
     first = json.loads((tmp_path / "out" / "gan-0" / "doctor.json").read_text())["findings"][0]
     assert first["severity"] == "red" and first["name"] == "z ignored"
     assert [(row.ended, row.state) for row in found.rows] == [("healthy", "red: z ignored"), ("healthy", "healthy")]

@@ -92,9 +92,9 @@ def test_a_folder_that_sample_and_load_take(tmp_path: Path, capsys: pytest.Captu
     gan, direct = ganloom.load(out), weights.read(g, d)
     assert gan.cfg == direct.cfg and not gan.training
     z, c = inputs(2, 16), torch.tensor([1, 4])
-    assert torch.equal(gan.G(z, c), direct.G(z, c))
+    torch.testing.assert_close(gan.G(z, c), direct.G(z, c), atol=1e-5, rtol=1e-5)  # another layout, other rounding
     x = inputs(2, 3, 32, 32)
-    assert torch.equal(gan.D(x, c), direct.D(x, c))
+    torch.testing.assert_close(gan.D(x, c), direct.D(x, c), atol=1e-5, rtol=1e-5)
     with pytest.raises(SystemExit) as left:
         main(["sample", str(out), "--n", "4", "--c", "2", "--truncation", "0.5", "--json"])
     assert not left.value.code and json.loads(capsys.readouterr().out)["files"] == 4
