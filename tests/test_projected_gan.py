@@ -32,6 +32,15 @@ def test_projections_are_fixed_by_the_seed_alone() -> None:
     assert not torch.equal(found[0], first(x, seed)[0])
 
 
+def test_the_network_follows_the_pictures_to_their_device() -> None:
+    opened: list[str] = []
+    projection = projected.Projection(lambda device: opened.append(device.type) or maps_of, "any", 4)
+    for device in ("cpu", "cpu", "meta"):
+        found = projection(torch.zeros(1, 3, 64, 64, device=device), torch.tensor(5))
+        assert {m.device.type for m in found} == {device}
+    assert opened == ["cpu", "meta"]
+
+
 def test_coarse_maps_reach_fine_scales() -> None:
     """Mixing over scales goes from the coarsest to the finest and not back."""
     x = torch.rand(1, 3, 64, 64)
@@ -125,7 +134,7 @@ def test_bad_settings(given: dict, said: str) -> None:
 
 def test_too_few_maps_say_so() -> None:
     gan = projected_gan.ProjectedGAN(projected_gan.Config((1, 16, 16), width=8, d_width=4, features="random", side=16))
-    gan.D.projection._maps = lambda x: maps_of(x)[:3]
+    gan.D.projection.open_net = lambda device: lambda x: maps_of(x)[:3]
     with pytest.raises(BadInput, match="maps of 3 resolutions"):
         gan.D(torch.zeros(1, 1, 16, 16))
 

@@ -49,10 +49,9 @@ def write_samples(
     """Draw n samples of a run (n of each class for ``c="all"``) into ``out``: seed000000.png ... and grid.png.
 
     ``cutoff``: the layers of styles that truncation pulls; ``noise``: const, random or none; both for recipes that have them.
-    ``standing`` batches give BatchNorm its statistics anew, where the recipe offers it. ``precision``:
-    float32 or bf16. The same arguments give the same
-    bytes. Points go to points.csv. ``out`` must be new or empty; by default a folder
-    under RUN/generated named after the arguments.
+    ``standing`` batches give BatchNorm its statistics anew, where the recipe offers it. ``precision``: float32 or bf16. The
+    same arguments give the same bytes. Points go to points.csv. ``out`` must be new or empty; by default a folder under
+    RUN/generated named after the arguments.
     """
     if n < 1:
         raise BadInput(f"--n must be at least 1, got {n}")

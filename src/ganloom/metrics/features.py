@@ -96,7 +96,7 @@ class _EffNet(nn.Module):
         self.net: Any = net
 
     def forward(self, x: Tensor) -> Tensor:
-        x = ((x - 0.498) / 0.502).contiguous(memory_format=torch.channels_last)  # a third of the time on a CPU
+        x = ((x - 0.498) / 0.502).contiguous(memory_format=torch.channels_last)  # faster on a CPU
         features: Tensor = self.net.extract_features(x)
         return features.mean((2, 3))
 

@@ -75,10 +75,8 @@ class Conv(nn.Conv2d):
         size, act = self.kernel_size[0], GAIN if self.active else 1.0
         weight = self.weight * (act * gain / math.sqrt(self.in_channels * size * size))
         bias = None if self.bias is None else self.bias * (act * gain)
-        if self.fir is None and size == 1:
-            y = pointwise(x, weight, bias)
-        elif self.fir is None:
-            y = F.conv2d(x, weight, bias, padding=self.padding)
+        if self.fir is None:
+            y = pointwise(x, weight, bias) if size == 1 else F.conv2d(x, weight, bias, padding=self.padding)
         elif size == 1:
             y = F.conv2d(self.fir.halved(x), weight, bias)
         else:

@@ -30,6 +30,7 @@ class Projection:
     def __init__(self, open_net: Callable[[torch.device], Maps], name: str, width: int) -> None:
         self.open_net, self.name, self.width = open_net, name, width
         self._maps: Maps | None = None
+        self._device: torch.device | None = None
         self._mixed: tuple[Any, list[tuple[Tensor, Tensor]]] = None, []
 
     def __deepcopy__(self, memo: object) -> "Projection":
@@ -40,8 +41,8 @@ class Projection:
 
         ``seed`` (), an integer, decides every random weight: the same on each machine.
         """
-        if self._maps is None:
-            self._maps = self.open_net(x.device)
+        if self._maps is None or self._device != x.device:
+            self._maps, self._device = self.open_net(x.device), x.device
         maps = self._maps(x)[-SCALES:]
         if len(maps) < SCALES:
             raise BadInput(

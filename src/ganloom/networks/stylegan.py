@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from ganloom.layers import UpsampleConv, crop, fresh_noise, plan_sizes
 from ganloom.networks.equalised import Dense
+from ganloom.networks.mapping import Mapping
 from ganloom.networks.progressive import Blur, channels_of, enlarged, newest_of
-from ganloom.networks.style import Mapping, StyleGenerator
+from ganloom.networks.style import StyleGenerator
 from ganloom.norms import AdaptiveInstanceNorm, equalised
 
 

@@ -27,6 +27,7 @@ from ganloom.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms
 from ganloom.losses import hinge
 from ganloom.networks import fastgan, projected
+from ganloom.networks.mapping import normed
 from ganloom.perceptual import Perceptual
 
 TITLE = "Projected GAN: D over frozen features"
@@ -90,7 +91,7 @@ class ProjectedGAN(GAN):
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Latents (N, z_dim) to pictures (N, C, H, W) in [-1, 1]; a latent's length does not matter."""
-        pictures: Tensor = self.G(z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt())
+        pictures: Tensor = self.G(normed(z))
         return pictures
 
     def judged(self, x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ganloom.errors import BadInput
-from ganloom.networks.style import Mapping
+from ganloom.networks.mapping import Mapping
 from ganloom.weights.files import table
 from ganloom.weights.nvlabs import check_filters, plan_channels
 from ganloom.weights.reading import Found, Reading, Shapes
