@@ -121,6 +121,9 @@ def test_samples_without_the_features(tmp_path: Path, monkeypatch: pytest.Monkey
     assert gan.generate(2).shape == (2, *gan.cfg.shape)
     with pytest.raises(BadInput, match="not installed"):
         gan.D(torch.zeros(1, *gan.cfg.shape))
+    with pytest.raises(BadInput, match="not installed"):
+        ganloom.train("projected-gan", "fashion-10k", tmp_path / "other", total_kimg=0.1, width=8)
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,7 @@ class Projection:
 
         ``seed`` (), an integer, decides every random weight: the same on each machine.
         """
-        if self._maps is None or self._device != x.device:
-            self._maps, self._device = self.open_net(x.device), x.device
-        maps = self._maps(x)[-SCALES:]
+        maps = self.opened(x.device)(x)[-SCALES:]
         if len(maps) < SCALES:
             raise BadInput(
                 f"--features {self.name} gives maps of {len(maps)} resolutions for pictures of {x.shape[2]} x {x.shape[3]}, and "
@@ -61,6 +59,12 @@ class Projection:
             y = F.interpolate(y, size, mode="bilinear", align_corners=True)
             found.append(F.conv2d(y, weight.to(y.dtype), bias.to(y.dtype)))
         return found[::-1]
+
+    def opened(self, device: torch.device) -> Maps:
+        """The frozen network on a device; raises what opening it raises, such as `BadInput` where an extra is missing."""
+        if self._maps is None or self._device != device:
+            self._maps, self._device = self.open_net(device), device
+        return self._maps
 
     def _mix(self, channels: list[int], seed: Tensor, device: torch.device) -> list[tuple[Tensor, Tensor]]:
         """The random weights, drawn anew where the seed was written since, as by a checkpoint that was loaded."""

@@ -87,6 +87,7 @@ class ProjectedGAN(GAN):
         self.D = projected.Discriminator(cfg.shape, projection, cfg.side)
 
     def phases(self) -> list[Phase]:
+        self.D.projection.opened(self.device)  # who cannot train hears it before a run folder is made
         return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
