@@ -93,6 +93,11 @@ def test_bad_settings_are_said(tmp_path: Path) -> None:
             Perceptual(net)
     with pytest.raises(BadInput, match="unknown extractor 'rndom'"):
         Perceptual("rndom")
+    with pytest.raises(BadInput, match="unknown extractor 'rndom'"):  # before there is a folder
+        ganloom.train(
+            "cut", "unpaired-fashion", tmp_path / "run", perceptual=1.0, perceptual_net="rndom", total_kimg=0.1
+        )
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_with_it_resumes_and_translates(tmp_path: Path) -> None:

@@ -216,6 +216,9 @@ class GAN(nn.Module):
     def check_data(cls, data: Any) -> None:
         """Raises BadInput where this model cannot learn from ``data``."""
 
+    def make_ready(self, device: torch.device) -> None:
+        """Called before a run has a folder: raises BadInput where something that training needs is not there."""
+
     def inputs(self, data: Any, rows: Any) -> Tensor | None:
         """The pictures that rows of a data set are to be made from; None for a model that starts from latents."""
         return None

@@ -103,6 +103,7 @@ def train(
     begun = None if source is None else _begin(made, source, freeze_d, fresh)
     notes += [] if begun is None else [("init", begun.text)]
     cfg = dataclasses.replace(cfg, precision=choose_precision(cfg.precision, cfg.device, gan))
+    gan.make_ready(torch.empty(0, device=cfg.device).device)  # with its number, as tensors have it
     folder = Folder(Path(out) if out is not None else next_name(Path("runs"), made.name, made.data.name))
     folder.create()
     with folder.lock():

@@ -146,6 +146,11 @@ class Translator(GAN):
                 "names, or train cyclegan"
             )
 
+    def make_ready(self, device: torch.device) -> None:
+        """Opens the network of the perceptual term where there is one, or says what to install."""
+        if self.cfg.perceptual:
+            self._opened(device)
+
     def inputs(self, data: Any, rows: Any) -> Tensor | None:
         """The inputs of rows of a data set; of domains that are apart, those of the same numbers."""
         self.check_data(data)
@@ -217,11 +222,14 @@ class Translator(GAN):
         weight = float(self.cfg.perceptual)
         if not weight:
             return {}
-        device, net = pairs[0][0].device, self._perceptual
-        if net is None or net.device != device:
-            net = self._perceptual = Perceptual(self.cfg.perceptual_net, device)
+        net = self._opened(pairs[0][0].device)
         apart = net.distance if self.paired else net.content
         return {"perceptual": weight * torch.stack([apart(*pair) for pair in pairs]).sum()}
+
+    def _opened(self, device: torch.device) -> Perceptual:
+        if self._perceptual is None or self._perceptual.device != device:
+            self._perceptual = Perceptual(self.cfg.perceptual_net, device)
+        return self._perceptual
 
     # ---- what a user calls
     @torch.no_grad()

@@ -87,8 +87,11 @@ class ProjectedGAN(GAN):
         self.D = projected.Discriminator(cfg.shape, projection, cfg.side)
 
     def phases(self) -> list[Phase]:
-        self.D.projection.opened(self.device)  # who cannot train hears it before a run folder is made
         return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
+
+    def make_ready(self, device: torch.device) -> None:
+        """Opens the frozen network, or says what to install."""
+        self.D.projection.opened(device)
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Latents (N, z_dim) to pictures (N, C, H, W) in [-1, 1]; a latent's length does not matter."""
