@@ -8,7 +8,8 @@ import commands
 import pytest
 from PIL import Image
 
-from ganloom.bench import plans, zoo
+from ganloom import plans
+from ganloom.bench import zoo
 from ganloom.bench.finished import finished
 from ganloom.recipes import RECIPES, find
 

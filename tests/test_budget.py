@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganloom import metrics, recipes, testing
+from ganloom import metrics, plans, recipes, testing
 from ganloom.apps import budget, drawn
 from ganloom.apps.budget import Countdown, Plan, compare_under_budget, folder_of, seconds_of
 from ganloom.apps.budget_table import Budgeted, Row, sheet
@@ -302,6 +302,30 @@ def test_the_command(data: str, tmp_path: Path, capsys: pytest.CaptureFixture[st
         out = capsys.readouterr().out
         assert "fd_random20" in out
     assert json.loads(out)["rows"][0]["model"] == "vae"
+
+
+def test_a_model_takes_flags(data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    at = ["--out", str(out), "--n", "20", "--k", "2"]
+    narrow = "dcgan --width 4 --g-opt.lr 0.001"
+    with pytest.raises(SystemExit) as done:
+        main(["compare", "--budget", "0.3s", data, narrow, "r3gan --small", *at, "--features", "random", "--json"])
+    assert done.value.code == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(row["model"], row["family"]) for row in found["rows"]] == [(narrow, "gan"), ("r3gan --small", "gan")]
+    settings = json.loads((out / "dcgan-width-4-g-opt.lr-0.001-0" / "config.json").read_text())["config"]
+    assert settings["width"] == 4 and settings["g_opt"]["lr"] == 0.001 and settings["d_opt"]["lr"] == 2e-4
+    small = json.loads((out / "r3gan-small-0" / "config.json").read_text())["config"]
+    assert small["width"] == plans.plan("r3gan").options["width"]
+    at[1] = str(tmp_path / "none")
+    for words, said in (
+        ("dcgann --small", 'did you mean "dcgan"'), ("dcgan --widht 4", "--widht"), ("dcgan 'x", "quotation"),
+        ("dcgan --out here", "--out is no setting of a model"), ("dcgan photos", '"photos" is no setting of a model'),
+        ("dcgan --seed 3", "--seed is the comparison's to say"), ("dcgan --width 0", "--width"),
+    ):  # fmt: skip
+        assert said in refused(capsys, "--budget", "1s", data, words, *at)
+    twice = refused(capsys, "--budget", "1s", data, "dcgan --width 4", "dcgan  --width 4", *at)
+    assert "is named twice" in twice and not (tmp_path / "none").exists()
 
 
 def test_the_folder_is_named_after_the_command() -> None:

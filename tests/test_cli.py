@@ -12,7 +12,10 @@ import pytest
 from commands import call
 from PIL import Image
 
+import ganloom
+from ganloom import plans
 from ganloom.cli import COMMANDS, main
+from ganloom.errors import BadInput
 
 RNG = np.random.default_rng(0)
 TINY = "--width 4 --batch-size 8 --total-kimg 0.2 --kimg-per-tick 0.1 --judge 0 --grid 4".split()
@@ -134,6 +137,30 @@ def test_flags_before_the_recipe(folder: Path, tmp_path: Path, capsys: pytest.Ca
     code, _, err = call(capsys, "train", "--out", out, "--shape", "3", "16", "16", *TINY, "dcgan", str(folder))
     assert code == 0, err
     assert json.loads((tmp_path / "r" / "config.json").read_text())["recipe"] == "dcgan"
+
+
+def test_small_is_the_recipes_cut_down_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["--small", "--g-opt.lr", "0.003", "--gamma", "2", "--width", "32", "--total-kimg", "0.05"]
+    quick = ["--no-doctor", "--judge", "0"]
+    code, _, err = call(capsys, "train", "stylegan2", "fashion-10k", "--out", str(tmp_path / "r"), *args, *quick)
+    assert code == 0, err
+    described = json.loads((tmp_path / "r" / "config.json").read_text())
+    cfg, plan = described["config"], plans.plan("stylegan2").options
+    assert cfg["base"] == plan["base"] and cfg["tanh"] is True and cfg["alike"] is True and cfg["path_length"] == 0
+    assert cfg["gamma"] == 2 and cfg["width"] == 32 and described["train"]["total_kimg"] == 0.05
+    assert cfg["g_opt"]["lr"] == 0.003 and cfg["g_opt"]["schedule"] and cfg["d_opt"]["schedule"], (
+        "the rest stays small's"
+    )
+    assert ganloom.load(tmp_path / "r").generate(2, seed=0).abs().max() <= 1
+    # In Python, and of data without labels, a run that --init begins from goes before it.
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8)
+    fields = {"total_kimg": 0.05, "doctor": False, "judge": 0}
+    run = ganloom.train("stylegan2", pictures, tmp_path / "a", small=True, base=256, **fields)
+    assert json.loads((run.path / "config.json").read_text())["config"]["n_classes"] == 0
+    again = ganloom.train("stylegan2", pictures, tmp_path / "b", small=True, init=run, **fields)
+    assert json.loads((again.path / "config.json").read_text())["config"]["base"] == 256
+    with pytest.raises(BadInput, match="small"):
+        ganloom.train(ganloom.RECIPES["dcgan"].Config(), pictures, tmp_path / "c", small=True)
 
 
 def test_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

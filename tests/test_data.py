@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import ganloom
 from ganloom import data
 from ganloom.data import shapes
 from ganloom.errors import BadInput
@@ -234,6 +235,46 @@ def test_ranks_interleave_to_the_global_batch(position: int, world: int) -> None
     for rank, part in enumerate(parts):
         assert torch.equal(part.x, whole.x[rank::world])
         assert part.c is not None and whole.c is not None and torch.equal(part.c, whole.c[rank::world])
+
+
+def classes_of(labels: list[int], flip: bool = False) -> data.Data:
+    rows = np.arange(len(labels), dtype=np.uint8)[:, None, None, None].repeat(8, 1).repeat(8, 2)
+    return images(rows, labels=np.array(labels), flip=flip)
+
+
+def rows_of(batch: ganloom.Batch) -> list[int]:
+    found: list[int] = ((batch.x[:, 0, 0, 0] + 1) * 127.5).round().long().tolist()
+    return found
+
+
+def test_samples_that_stand_in_one_group_share_a_label() -> None:
+    labels = [0] * 12 + [1] * 9 + [2] * 2
+    found = classes_of(labels)
+    seen: list[int] = []
+    for i in range(7):  # an epoch is 12 + 12 + 4 rows: classes that are no multiple of 4 are filled up
+        batch = found.draw(4, Rng(1, i, 4 * i), alike=4)
+        assert batch.c is not None and len(set(batch.c.tolist())) == 1
+        seen += rows_of(batch)
+    assert set(seen) == set(range(23)) and [seen.count(i) for i in range(12)] == [1] * 12
+    assert sorted(seen.count(i) for i in range(12, 21)) == [1] * 6 + [2] * 3 and seen.count(21) == seen.count(22) == 2
+    batch = found.draw(12, Rng(1, 9, 40), alike=4)
+    assert batch.c is not None and all(len(set(batch.c[i::3].tolist())) == 1 for i in range(3))  # as D groups them
+    assert rows_of(found.draw(12, Rng(1, 3, 40), alike=4)) == rows_of(batch), "a function of the position"
+    assert rows_of(found.draw(12, Rng(1, 3, 68), alike=4)) != rows_of(batch), "another order an epoch"
+
+
+def test_groups_of_one_label_have_their_limits() -> None:
+    found = classes_of([0, 1] * 8, flip=True)
+    whole = found.draw(8, Rng(1, 4, 8), alike=4)
+    for rank in range(2):
+        part = found.draw(8, Rng(1, 4, 8, rank, 2), alike=4)
+        assert torch.equal(part.x, whole.x[rank::2])
+    batch = found.draw(6, Rng(1, 4, 0), alike=4)  # groups of their common divisor
+    assert batch.c is not None and all(len(set(batch.c[i::3].tolist())) == 1 for i in range(3))
+    batch = found.draw(8, torch.Generator().manual_seed(0), alike=4)
+    assert batch.c is not None and all(len(set(batch.c[i::2].tolist())) == 1 for i in range(2))
+    bare = images(np.random.default_rng(0).integers(0, 256, (9, 8, 8, 1), np.uint8))
+    assert torch.equal(bare.draw(4, Rng(1, 0, 4), alike=4).x, bare.draw(4, Rng(1, 0, 4)).x), "without labels nothing"
 
 
 def test_a_plain_generator_draws_at_random() -> None:

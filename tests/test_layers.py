@@ -119,3 +119,15 @@ def test_a_pointwise_convolution_answers_channels_last(channels: int) -> None:
     y = pointwise(x, weight, bias)
     assert torch.allclose(y, F.conv2d(x, weight, bias), atol=1e-6)
     assert y.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_minibatch_stddev_in_several_maps() -> None:
+    layer, x = MinibatchStddev(4, maps=2), torch.ones(8, 4, 2, 2)
+    x[4, 2:] = 5.0  # of group 0, in the second half of the channels
+    found = layer(x)
+    assert found.shape == (8, 6, 2, 2)
+    assert (
+        found[0, 5, 0, 0] == pytest.approx(3**0.5, rel=1e-3) and found[0, 4].max() < 1e-3 and found[1, 4:].max() < 1e-3
+    )
+    y = torch.randn(8, 4, 2, 2)
+    assert torch.allclose(layer(y)[:, 4:].mean(1), MinibatchStddev(4)(y)[:, 4])

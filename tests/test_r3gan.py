@@ -79,6 +79,37 @@ def test_one_pass_and_two_give_the_same_gradients() -> None:
     torch.testing.assert_close(found[0][1], found[1][1], atol=1e-6, rtol=1e-4)
 
 
+def test_lazy_penalties_are_those_of_each_step() -> None:
+    torch.manual_seed(0)
+    gan = build(n_classes=3, gamma=0.5, lazy=4)
+    gan.kimg = 0.0
+    batch = ganloom.Batch(torch.randn(4, 1, 16, 16), torch.tensor([0, 1, 2, 1]))
+    assert [(p.net, p.lazy) for p in gan.phases()] == [("D", 1), ("D", 4), ("G", 1)]
+    torch.manual_seed(1)
+    assert not {"r1", "r2"} & gan.d_loss(batch).keys()
+    torch.manual_seed(1)
+    found = gan.d_reg(batch)
+    each = build(n_classes=3, gamma=0.5)
+    each.kimg = 0.0
+    each.load_state_dict(gan.state_dict())
+    torch.manual_seed(1)
+    terms = each.d_loss(batch)
+    assert len(each.phases()) == 2 and all(torch.allclose(found[name], terms[name]) for name in ("r1", "r2"))
+    assert len(build(lazy=4, gamma=0.0).phases()) == 2
+
+
+def test_other_widths_and_a_bound() -> None:
+    assert networks.widths(64, 3) == [64] * 4 and networks.widths(64, 3, 0) == [64, 32, 16, 8]
+    gan = build(full=0, width=64, tanh=True)
+    assert [m.conv.weight.shape[:2] for m in gan.G.body if isinstance(m, networks.Up)] == [(32, 64), (16, 32)]
+    torch.nn.init.constant_(gan.G.out.weight, 5.0)
+    free = build(full=0, width=64)
+    free.load_state_dict(gan.state_dict())
+    z = torch.randn(4, 6)
+    assert free.G(z).abs().max() > 1
+    torch.testing.assert_close(gan.G(z), free.G(z).tanh())
+
+
 def test_what_follows_the_clock() -> None:
     gan = build(gamma=0.05, decay_kimg=0.1, ema_kimg=2.0)
     run = Trainer(gan, testing.make_data(), TrainConfig())
@@ -108,7 +139,9 @@ def test_gamma_by_size() -> None:
     assert 2 < r3gan.gamma_of(128 * 128) < 150 and build(gamma=3.0).gammas == (3.0, 0.3)
 
 
-@pytest.mark.parametrize("wrong", [{"gamma": -1.0}, {"blocks": 0}, {"decay_kimg": 0.0}, {"lr": 0.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"gamma": -1.0}, {"blocks": 0}, {"decay_kimg": 0.0}, {"lr": 0.0}, {"lazy": 0}, {"full": -1}]
+)
 def test_bad_fields_are_one_line(wrong: dict[str, float]) -> None:
     with pytest.raises(BadInput, match="--" + next(iter(wrong)).replace("_", "-")):
         r3gan.Config(**wrong)

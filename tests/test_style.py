@@ -15,6 +15,7 @@ from ganloom.errors import BadInput
 from ganloom.layers import Fir
 from ganloom.networks import style
 from ganloom.networks.equalised import Conv, Dense
+from ganloom.randomness import Rng
 from ganloom.recipes import stylegan2
 from ganloom.trainer import TrainConfig, Trainer
 
@@ -282,3 +283,27 @@ def test_samples_in_bf16() -> None:
     assert torch.equal(gan.generate(4), exact)  # nothing is left behind
     with pytest.raises(BadInput, match="float32 or bf16"):
         gan.generate(1, precision="fp8")
+
+
+def test_a_bounded_generator_is_the_same_one_through_tanh() -> None:
+    fields = {"shape": (1, 16, 16), "z_dim": 8, "width": 16, "batch_size": 4}
+    free, bound = (stylegan2.StyleGAN2(stylegan2.Config(**fields, tanh=tanh)) for tanh in (False, True))
+    bound.load_state_dict(free.state_dict())
+    z = 3 * torch.randn(4, 8)
+    x = free.G(z, noise="const")
+    torch.testing.assert_close(bound.G(z, noise="const"), x.tanh())
+    torch.testing.assert_close(bound.sample(z), x.tanh())
+
+
+def test_groups_of_one_label_and_their_deviation_in_several_maps() -> None:
+    fields = {"shape": (1, 16, 16), "z_dim": 8, "width": 16, "batch_size": 8}
+    rng = np.random.default_rng(0)
+    rows = ganloom.data.open(rng.integers(0, 256, (60, 16, 16, 1), np.uint8), labels=np.arange(60) % 3)
+    gan = stylegan2.StyleGAN2(stylegan2.Config(**fields, n_classes=3, alike=True, group_maps=4))
+    batch = gan.draw(rows, Rng(0, 0, 0))
+    assert all(len(set(batch.c[i::2].tolist())) == 1 for i in range(2)) and gan.D.conv.weight.shape[1] == 16 + 4
+    assert gan.D(batch.x, batch.c).shape == (8,)
+    plain = stylegan2.StyleGAN2(stylegan2.Config(**fields, n_classes=3))
+    assert torch.equal(plain.draw(rows, Rng(0, 0, 0)).x, rows.draw(8, Rng(0, 0, 0)).x)
+    with pytest.raises(BadInput, match="--group-maps must divide"):
+        stylegan2.StyleGAN2(stylegan2.Config(**fields, group_maps=3))

@@ -78,7 +78,7 @@ def recipes() -> str:
 
 def recipe(name: str) -> str:
     """One recipe's page."""
-    from ganloom.bench.plans import command, plan
+    from ganloom.plans import command, plan
     from ganloom.recipes import RECIPES
 
     module, row = RECIPES[name], rows().get(name)

@@ -41,6 +41,17 @@ ELSEWHERE = (
         "Karras et al. 2017, arXiv:1710.10196",
     ),
     (
+        "spread within a class",
+        "`stylegan2 --alike --group-maps 32`: samples of such a group share a label, so D sees how varied each class is by "
+        "itself, and in several maps",
+        "several maps: NVIDIA's code of Karras et al. 2020, arXiv:2006.06676",
+    ),
+    (
+        "bounded pictures",
+        "`--tanh` of `progan`, `stylegan`, `stylegan2` and `r3gan`, whose G has no bounds: for flat black or white grounds",
+        "Radford et al. 2015, arXiv:1511.06434",
+    ),
+    (
         "two time scales (TTUR)",
         "`--g-opt.lr` and `--d-opt.lr` are two optimizers",
         "Heusel et al. 2017, arXiv:1706.08500",

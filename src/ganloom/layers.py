@@ -139,25 +139,25 @@ def _spread(weight: Tensor) -> Tensor:
 
 
 class MinibatchStddev(nn.Module):
-    """Appends one map: the mean standard deviation over groups of samples (Karras et al. 2017, arXiv:1710.10196, sec. 3).
+    """Appends the mean standard deviation over groups of samples as a map (Karras et al. 2017, arXiv:1710.10196, sec. 3).
 
-    (N, C, H, W) -> (N, C + 1, H, W). Groups are strided ([i::N/group]), so that processes which take strided slices form
-    the groups that one process forms. A batch smaller than ``group`` (or any, where that is 0) is one group; one that is no
-    multiple of it has groups of their common divisor.
+    (N, C, H, W) -> (N, C + maps, H, W); of several maps each is the mean over its own C / maps channels. Groups are strided
+    ([i::N/group]), so that processes which take strided slices form the groups that one process forms. A batch smaller than
+    ``group`` (or any, where that is 0) is one group; one that is no multiple of it has groups of their common divisor.
     """
 
-    def __init__(self, group: int = 4) -> None:
+    def __init__(self, group: int = 4, maps: int = 1) -> None:
         super().__init__()
-        self.group = group
+        self.group, self.maps = group, maps
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C + 1, H, W)."""
+        """(N, C, H, W) -> (N, C + maps, H, W)."""
         n, _, h, w = x.shape
         group = n if n < self.group else math.gcd(n, self.group)
         y = x.float().reshape(group, n // group, -1)
         # torch's own var over the first axis takes twenty times as long as these two means on a CPU.
-        deviation = ((y - y.mean(0)).square().mean(0) + 1e-8).sqrt().mean(1)
-        extra = deviation.to(x.dtype).repeat(group).view(n, 1, 1, 1).expand(n, 1, h, w)
+        deviation = ((y - y.mean(0)).square().mean(0) + 1e-8).sqrt().unflatten(1, (self.maps, -1)).mean(2)
+        extra = deviation.to(x.dtype).repeat(group, 1)[:, :, None, None].expand(-1, -1, h, w)
         joined = torch.cat([x, extra], 1)
         last = x.is_contiguous(memory_format=torch.channels_last)
         return joined.contiguous(memory_format=torch.channels_last) if last else joined

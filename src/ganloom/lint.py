@@ -22,6 +22,8 @@ BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 ONE_CENTRED = {"wgan_gp", "wgan_lp", "dragan"}
 MOST_LAZY = 64
 """StyleGAN2 takes its penalties each 16th and 8th step; the gain is as large as the interval."""
+FLAT = 0.2
+"""Share of values at the ends of the range from which on grounds are flat (Fashion-MNIST: a half)."""
 FASTEST = {SGD: 1.0}
 """Largest sensible learning rate by optimizer; of the others, which move a weight by about the rate, 0.02."""
 
@@ -230,6 +232,18 @@ def one_sided_flip(case: Case) -> Iterator[tuple[str, str]]:
         )
 
 
+def flat_grounds(case: Case) -> Iterator[tuple[str, str]]:
+    """Pictures with flat black or white grounds for a G without bounds, which can only meet them by exact sums."""
+    if case.flat > FLAT and getattr(case.gan.cfg, "tanh", True) is False:
+        yield (
+            "warning",
+            (
+                f"{100 * case.flat:.0f} % of the pictures' values are exactly black or white and G has no bounds, so D tells "
+                "fakes by their grounds for long: add --tanh"
+            ),
+        )
+
+
 def few_for_top_k(case: Case) -> Iterator[tuple[str, str]]:
     """Top-k of a batch in which there is nothing to choose."""
     if case.parts.top_k < 1 and case.part and (case.part * case.parts.top_k < 1 or case.part == 1):
@@ -272,7 +286,7 @@ def parts_without_a_place(case: Case) -> Iterator[tuple[str, str]]:
 RULES: tuple[Rule, ...] = (
     bounded_logits, normed_critic, statistics_of_parts, clipped_and_penalised, clipped_and_normed, spectral_and_one_centred,
     penalised_twice, momentum_and_clipping, never_begins, schedule_outlasts, loud_noise, rare_penalty, batch_beyond_data,
-    fast_optimizer, one_sided_flip, few_for_top_k, idle_settings, parts_without_a_place,
+    fast_optimizer, one_sided_flip, flat_grounds, few_for_top_k, idle_settings, parts_without_a_place,
 )  # fmt: skip
 
 

@@ -40,6 +40,8 @@ class Case:
     cfg: TrainConfig
     pictures: int | None = None
     flipped: bool = False
+    flat: float = 0.0
+    """Share of the pictures' values that are exactly black or white."""
     heard: list[Heard] = field(default_factory=list)
     looked: bool = False
     """Whether the losses were heard at all."""
@@ -103,6 +105,7 @@ def look(case: Case, data: Any) -> None:
             gan.kimg = 0.0
             gan.train().requires_grad_(False)
             batch = gan.draw(data, randomness.Rng(0))
+            case.flat = float((batch.x.abs() > 0.9999).float().mean()) if batch.x.dim() == 4 else 0.0
             parts: list[Any] = [None if v is None else v[:few] for v in batch]
             batch = type(batch)(*parts)
             for phase in case.phases:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ganloom import allocator, augmenting, checkpoint, config, recipes, starting
+from ganloom import allocator, augmenting, checkpoint, config, plans, recipes, starting
 from ganloom import data as datasets
 from ganloom.compose import compose, parts_of
 from ganloom.device import choose_device, choose_precision
@@ -81,7 +81,8 @@ def train(
     takes. ``out``: the run folder, new; None: runs/RECIPE-DATA-NN. ``options``: fields of TrainConfig (total_kimg, seed,
     device ...), of the recipe's Config (z_dim ...), of ``Stabilise`` (instance_noise, pack ...), ``augment`` (auto, none,
     ada or diffaugment; see ``augmenting``), or ``fit``, ``flip``,
-    ``labels``, ``held_out`` (a share that training never draws) of the data.
+    ``labels``, ``held_out`` (a share that training never draws) of the data. ``small``: where a setting is not given, that
+    of the recipe's cut-down form for small pictures and minutes of a CPU (see ``plans``), and not the paper's.
 
     ``init``: a run or model/ folder whose weights are the start (``init_checkpoint`` of it), strictly; settings that are not
     given are that run's. ``fresh``: beginnings of names of weights that begin anew all the same. ``freeze_d``: so many of
@@ -329,7 +330,12 @@ def _prepare(recipe: Any, data: Any, options: dict[str, Any], source: starting.S
         raise BadInput(
             f"--augment {asked} and --{min(twice).replace('_', '-')} both say how D sees pictures: leave one out"
         )
+    small = options.pop("small", False)
     options = options if source is None else starting.inherited(source, recipe) | options
+    if small:
+        if module is None or not isinstance(recipe, str):
+            raise BadInput("small is for recipes that are named, such as stylegan2")
+        options = plans.small(_name_of(recipe, module, None), module) | options
     own = type(given) if gan is None else type(gan.cfg)
     train_options, config_options, data_options, part_options = _sort_options(options, own)
     cfg = config.replace(TrainConfig(), train_options, "train")

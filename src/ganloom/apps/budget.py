@@ -10,8 +10,8 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -55,6 +55,12 @@ class Plan:
     k: int = 5
     features: Features | Sequence[Features] = "both"
     shape: tuple[int, int, int] | None = None
+    settings: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """Of models that are not as they stand: (recipe, keywords of ``ganloom.train``) by the name in ``models``."""
+
+    def of(self, name: str) -> tuple[str, Mapping[str, Any]]:
+        """A model's recipe and settings."""
+        return self.settings.get(name, (name, {}))
 
     def kept(self, data: datasets.Data) -> dict[str, Any]:
         """What must not change while a comparison goes on; models and seeds may be added."""
@@ -99,7 +105,7 @@ def compare_under_budget(plan: Plan, out: str | Path, *, stream: TextIO | None =
     rows: list[Row] = []
     for seed in range(plan.seed, plan.seed + plan.seeds):
         for name in plan.models:
-            path = out / f"{name}-{seed}"
+            path = _path(out, name, seed)
             row = _read(path / ROW)
             if row is None:
                 told.begin(name, seed, _last(Run(path)).get("seconds", 0.0))
@@ -122,12 +128,12 @@ def compare_under_budget(plan: Plan, out: str | Path, *, stream: TextIO | None =
 
 def _checked(plan: Plan) -> tuple[Plan, Any]:
     """The plan with its names in order and its shape known, and the data; every model is built once before any trains."""
-    names = tuple(name.lower().replace("_", "-") for name in plan.models)
+    names = tuple(name if name in plan.settings else name.lower().replace("_", "-") for name in plan.models)
     if not names:
         raise BadInput("compare --budget takes DATA and one or more models, such as dcgan default vae ddpm")
     for name in names:
-        recipes.find(name)
-        if names.count(name) > 1:
+        recipes.find(plan.of(name)[0])
+        if [_path(Path(), one, 0) for one in names].count(_path(Path(), name, 0)) > 1:
             raise BadInput(f"{name} is named twice: --seeds K trains each model K times")
     if plan.seeds < 1:
         raise BadInput(f"--seeds must be at least 1, got {plan.seeds}")
@@ -142,7 +148,10 @@ def _checked(plan: Plan) -> tuple[Plan, Any]:
     channels, height, width = opened.shape
     shape = (channels, height, width)
     for name in names:
-        prepare(name, plan.data, shape=shape)
+        recipe, settings = plan.of(name)
+        if ruled := sorted({"shape", "seed", "total_kimg", "judge"} & settings.keys()):
+            raise BadInput(f'--{ruled[0].replace("_", "-")} is the comparison\'s to say: leave it out of "{name}"')
+        prepare(recipe, plan.data, **{**settings, "shape": shape})
     return replace(plan, models=names, shape=shape), opened
 
 
@@ -160,6 +169,11 @@ def _claim(kept: dict[str, Any], out: Path) -> None:
         raise BadInput(f"--out {out} is not an empty folder, and no comparison: choose another")
     out.mkdir(parents=True, exist_ok=True)
     replace_file(asked, (json.dumps(kept, indent=1) + "\n").encode())
+
+
+def _path(out: Path, name: str, seed: int) -> Path:
+    """The run folder of a model, by its name and its flags."""
+    return out / f"{re.sub(r'[^A-Za-z0-9.]+', '-', name).strip('-')}-{seed}"
 
 
 def _read(path: Path) -> Row | None:
@@ -181,9 +195,9 @@ def _trained(plan: Plan, name: str, seed: int, path: Path, opened: Any, told: "_
         if path.exists():  # killed before its first checkpoint: nothing to go on from
             with Folder(path).lock():  # or another command is at work there
                 shutil.rmtree(path)
-        return train(
-            name, plan.data, path, console=watch, shape=plan.shape, seed=seed, total_kimg=ENDLESS, judge=0, grid=20
-        )
+        recipe, settings = plan.of(name)
+        ruled = {"shape": plan.shape, "seed": seed, "total_kimg": ENDLESS, "judge": 0, "grid": 20}
+        return train(recipe, plan.data, path, console=watch, **{**settings, **ruled})
     except NonFinite as error:
         told.say(str(error))
         return Run(path, "nan")
@@ -227,7 +241,7 @@ def _measured(plan: Plan, name: str, seed: int, run: Run, opened: Any, told: "_T
     """All figures of one run. One whose training broke before a checkpoint has none but that."""
     last = _last(run)
     known: dict[str, Any] = {
-        "model": name, "seed": seed, "family": "baseline" if name not in recipes.RECIPES else "gan",
+        "model": name, "seed": seed, "family": "baseline" if plan.of(name)[0] not in recipes.RECIPES else "gan",
         "run": str(run.path), "ended": "healthy" if run.reason == "budget" else run.reason,
         "seconds": last.get("seconds", math.nan), "kimg": last.get("kimg", 0.0), "finding": worst_of(run.path),
     }  # fmt: skip
@@ -287,7 +301,7 @@ def _sheet(plan: Plan, out: Path, opened: Any) -> Any:
         rows = [int(np.flatnonzero(opened.labels == c)[wanted[:i].count(c)]) for i, c in enumerate(wanted)]
     strips = [("real", opened.get(torch.tensor(rows)).cpu())]
     for name in plan.models:
-        path = out / f"{name}-{plan.seed}"
+        path = _path(out, name, plan.seed)
         if not checkpoints_in(path / "checkpoints"):
             continue
         gan = load(path)

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from ganloom import allocator
 from ganloom.bench.finished import finished
-from ganloom.bench.plans import command, keywords
 from ganloom.errors import BadInput, did_you_mean
 from ganloom.metrics.modes import reverse_kl
+from ganloom.plans import command, keywords
 from ganloom.recipes import find
 from ganloom.run import load
 

@@ -14,10 +14,10 @@ import torch
 
 from ganloom import allocator
 from ganloom.bench import faults
-from ganloom.bench.plans import PLANS
 from ganloom.doctor import RED
 from ganloom.errors import BadInput, GanloomError
 from ganloom.observers import Observer
+from ganloom.plans import PLANS
 from ganloom.recipes import RECIPES, find
 from ganloom.run import train
 

@@ -21,7 +21,6 @@ from ganloom.apps.evaluate import evaluate
 from ganloom.apps.translation import COPIED, MATCHED, MEAN
 from ganloom.bench import machine
 from ganloom.bench.finished import finished
-from ganloom.bench.plans import DATA, command, keywords, plan
 from ganloom.bench.sheets import draw, translated
 from ganloom.bench.step import trainer_of
 from ganloom.bench.timing import clock, contest, cycle_of
@@ -29,6 +28,7 @@ from ganloom.checkpoint import replace_file
 from ganloom.device import choose_device, choose_precision
 from ganloom.errors import BadInput
 from ganloom.folder import Folder
+from ganloom.plans import DATA, command, keywords, plan
 from ganloom.recipes import RECIPES, find
 from ganloom.run import Run, load, prepare
 from ganloom.translator import Translator

@@ -1,9 +1,10 @@
-"""ganloom compare RUN RUN ..., or compare --budget TIME DATA MODEL MODEL ..."""
+"""ganloom compare RUN RUN ..., or compare --budget TIME DATA MODEL "MODEL --flags" ..."""
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -18,7 +19,8 @@ class Arguments:
     --budget, train models on DATA for equal time first: `compare --budget 10m fashion-10k dcgan default vae ddpm`."""
 
     runs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Run folders, or their metrics.json: two or more. With --budget: DATA, then models (see `ganloom recipes`)."""
+    """Run folders, or their metrics.json: two or more. With --budget: DATA, then models (see `ganloom recipes`),
+    each with flags of `ganloom train` behind it where it is quoted: "stylegan2 --small"."""
     budget: str | None = None
     """Training time of each model, such as 90s, 10m or 1h30m. A command that was stopped goes on where it was."""
     out: str | None = None
@@ -65,10 +67,11 @@ def _train(args: Arguments, budget: str) -> None:
     if len(args.runs) < 2:
         raise BadInput("compare --budget takes DATA and one or more models, such as fashion-10k dcgan default vae ddpm")
     data, *models = args.runs
+    settings = {title: _settings(title) for title in models if len(title.split()) > 1}
     out = args.out or folder_of(data, budget)
     plan = Plan(
         data, tuple(models), seconds, seeds=args.seeds, seed=args.seed, n=args.n, k=args.k, features=args.features,
-        shape=args.shape,
+        shape=args.shape, settings=settings,
     )  # fmt: skip
     found = compare_under_budget(plan, out)
     if args.json:
@@ -77,3 +80,14 @@ def _train(args: Arguments, budget: str) -> None:
     print("\n".join(found.lines()))
     print(f"wrote {out}: compare.md, compare.json, compare.png, a run folder a model")
     print(following(["sample", found.rows[0].run]))
+
+
+def _settings(words: str) -> tuple[str, dict[str, Any]]:
+    """Recipe and settings of "stylegan2 --small --gamma 1"."""
+    from ganloom.cli.train import settings_of
+
+    try:
+        argv = shlex.split(words)
+    except ValueError as error:  # a quote without its end
+        raise BadInput(f"{words!r} cannot be read as a model and its flags ({error})") from None
+    return settings_of(argv)

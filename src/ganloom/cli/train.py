@@ -9,16 +9,17 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ganloom import data as datasets
-from ganloom import recipes
+from ganloom import plans, recipes
 from ganloom.cli.parse import given_fields, parse
 from ganloom.cli.say import finished, trackers
+from ganloom.errors import BadInput
 from ganloom.folder import Folder
 from ganloom.observers import Console
 from ganloom.run import train
 from ganloom.stabilisers import Stabilise
 from ganloom.trainer import TrainConfig
 
-SWITCHES = ("--flip", "--json", "--doctor", "--no-doctor")
+SWITCHES = ("--flip", "--json", "--small", "--doctor", "--no-doctor")
 """Flags without a value, after which a recipe's name may stand."""
 
 
@@ -40,6 +41,9 @@ class Options:
     """How a picture of another size is brought to the shape."""
     flip: bool = False
     """Mirror pictures at random; doubles data whose left and right mean the same."""
+    small: bool = False
+    """The recipe cut down to small pictures and minutes of a CPU, as its page trains it: settings that are not given are
+    that form's and not the paper's."""
     held_out: float = 0.0
     """Share of the data that training never draws, by which the doctor sees whether D learns pictures by heart."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
@@ -56,14 +60,7 @@ class Options:
 
 def run(argv: Sequence[str]) -> None:
     """Parse, train, say where the run is."""
-    usual = _usual_recipe(argv)
-    argv = _with_recipe(list(argv), usual)
-    name = _recipe_in(argv, usual)
-    module = recipes.find(name)
-    args: Any = parse(_arguments(name, module), argv, "train")
-    options = {field: getattr(args.config, field) for field in given_fields(args.config, argv)}
-    options |= {field: getattr(args.train, field) for field in given_fields(args.train, argv)}
-    options |= {field: getattr(args.stabilise, field) for field in given_fields(args.stabilise, argv)}
+    args, options, module = _parsed(argv)
     pictures = getattr(module.MODEL, "conditions_on", "labels") == "pictures"
     options |= {"direction": args.options.direction, "label_maps": args.options.label_maps} if pictures else {}
     console = Console(json=args.options.json)
@@ -85,9 +82,39 @@ def run(argv: Sequence[str]) -> None:
     finished(done, args.options.json)
 
 
-def _arguments(name: str, module: Any) -> type:
+def settings_of(argv: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """(recipe, settings as keywords of ``ganloom.train``) of `RECIPE --flags`, for a command that has data of its own."""
+    usable = f"no setting of a model: name a recipe and settings of its own, {argv[0]} --small"
+    if not argv[1].startswith("--"):
+        raise BadInput(f'"{argv[1]}" is {usable}')
+    args, options, _ = _parsed([argv[0], "fashion-10k", *argv[1:]])
+    other = sorted(given_fields(args.options, argv) - {"small"})
+    if other:
+        raise BadInput(f"--{other[0].replace('_', '-')} is {usable}")
+    return args.recipe, options
+
+
+def _parsed(argv: Sequence[str]) -> tuple[Any, dict[str, Any], Any]:
+    """Everything that was said, the settings that were given, and the recipe's module."""
+    usual = _usual_recipe(argv)
+    argv = _with_recipe(list(argv), usual)
+    name = _recipe_in(argv, usual)
+    module = recipes.find(name)
+    small = plans.small(name, module) if "--small" in argv else {}
+    args: Any = parse(_arguments(name, module, small), argv, "train")
+    options: dict[str, Any] = {"small": True} if small else {}
+    for part in (args.config, args.train, args.stabilise):
+        options |= {field: getattr(part, field) for field in given_fields(part, argv)}
+    return args, options, module
+
+
+def _arguments(name: str, module: Any, small: dict[str, Any]) -> type:
     """One flat set of flags: positionals, options, TrainConfig, the recipe's Config and the stabilisers."""
     flat, settings = tyro.conf.arg(name=""), _with_augment(module.Config)
+
+    def begun(kind: type[Any]) -> Any:
+        return kind(**{f.name: small[f.name] for f in dataclasses.fields(kind) if f.name in small})
+
     described = (module.__doc__ or "").split("\n\n")[0]
     made = dataclasses.make_dataclass(
         "Arguments",
@@ -107,9 +134,9 @@ def _arguments(name: str, module: Any) -> type:
                 "fashion-10k",
             ),
             ("options", Annotated[Options, flat], Options()),
-            ("train", Annotated[TrainConfig, flat], TrainConfig()),
-            ("config", Annotated[settings, flat], settings()),
-            ("stabilise", Annotated[Stabilise, flat], Stabilise()),
+            ("train", Annotated[TrainConfig, flat], begun(TrainConfig)),
+            ("config", Annotated[settings, flat], begun(settings)),
+            ("stabilise", Annotated[Stabilise, flat], begun(Stabilise)),
         ],
         frozen=True,
     )

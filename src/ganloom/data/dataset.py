@@ -1,6 +1,7 @@
 """What every data set offers, whatever it holds: ``draw`` for training, ``get`` for looking, a name and a fingerprint."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganloom.batch import Batch
-from ganloom.data.order import Order
+from ganloom.data.order import Alike, Order
 from ganloom.errors import BadInput
 
 Indices = int | slice | Sequence[int] | NDArray[Any] | Tensor
@@ -85,6 +86,7 @@ class Data:
         self.device = torch.device("cpu")
         self._size = size
         self._order = Order(size)
+        self._alike: dict[int, Order] = {}
         self._fingerprint: str | None = None
         self._labels = None if self.labels is None else torch.from_numpy(np.array(self.labels, np.int64))
 
@@ -119,14 +121,15 @@ class Data:
             self._fingerprint = digest.hexdigest()
         return self._fingerprint
 
-    def draw(self, n: int, rng: torch.Generator) -> Batch:
+    def draw(self, n: int, rng: torch.Generator, alike: int = 1) -> Batch:
         """The next global batch of ``n``, or of it this process's rows ``[rng.rank::rng.world]``.
 
         Which rows is a function of ``rng.run_seed`` and ``rng.position`` alone (see ``Order``); a plain generator draws
         them at random. ``rng`` itself decides the flips, one number a picture of the global batch. ``x`` float32 on
-        ``device``; ``c`` the labels, int64 (n,), or None.
+        ``device``; ``c`` the labels, int64 (n,), or None. ``alike``: of labelled data so many samples, strided in the
+        batch, share a label (their greatest common divisor with n, where n is no multiple).
         """
-        picks, flips = self._next(n, rng)
+        picks, flips = self._next(n, rng, self._order_of(math.gcd(n, alike)))
         return Batch(self._gather(picks, flips), self._labels_of(picks))
 
     def get(self, indices: Indices) -> Tensor:
@@ -192,6 +195,13 @@ class Data:
             picks = picks[rank::world]
             flips = None if flips is None else flips[rank::world]
         return picks, flips
+
+    def _order_of(self, group: int) -> Order:
+        if group <= 1 or self._labels is None:
+            return self._order
+        if group not in self._alike:
+            self._alike[group] = Alike(self._labels.cpu(), group)
+        return self._alike[group]
 
     def _rows_sha256(self) -> str:
         raise NotImplementedError

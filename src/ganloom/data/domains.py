@@ -51,7 +51,7 @@ class Domains(Images):
         """What was kept from training, opened when it is asked for."""
         return self._held() if self._held is not None else None
 
-    def draw(self, n: int, rng: torch.Generator) -> Batch:
+    def draw(self, n: int, rng: torch.Generator, alike: int = 1) -> Batch:
         """The next global batch of ``n``, or this process's rows of it; see ``Data.draw``. Pairs are mirrored together."""
         picks, flips = self._next(n, rng)
         x = self._gather(picks, flips)

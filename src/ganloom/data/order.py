@@ -24,11 +24,14 @@ class Order:
             digest = hashlib.blake2b(repr((seed, self.what, epoch)).encode(), digest_size=8).digest()
             generator = torch.Generator()
             generator.manual_seed(int.from_bytes(digest, "little") >> 1)
-            found = torch.randperm(self.size, generator=generator)
+            found = self._shuffled(generator)
             while len(self._recent) >= 2:
                 del self._recent[next(iter(self._recent))]
             self._recent[seed, epoch] = found
         return found
+
+    def _shuffled(self, generator: torch.Generator) -> Tensor:
+        return torch.randperm(self.size, generator=generator)
 
     def batch(self, n: int, rng: torch.Generator) -> Tensor:
         """Indices (n,) int64 of the global batch; a plain generator, which knows no position, draws them at random."""
@@ -45,3 +48,33 @@ class Order:
             parts.append(part)
             n, epoch, start = n - len(part), epoch + 1, 0
         return torch.cat(parts)
+
+
+class Alike(Order):
+    """Epochs in which ``group`` items in a row share a label: a class that is no multiple of it repeats a few of its items.
+
+    A batch of n is n / group such groups, strided (rows [i::n / group]) as ``layers.MinibatchStddev`` forms its own.
+    """
+
+    def __init__(self, labels: Tensor, group: int) -> None:
+        self.group = group
+        classes = [torch.nonzero(labels == c).flatten() for c in labels.unique().tolist()]
+        self.classes = [rows.repeat(1 + (group - 1) // len(rows)) if len(rows) < group else rows for rows in classes]
+        super().__init__(sum(-(-len(rows) // group) * group for rows in self.classes), "alike")
+
+    def _shuffled(self, generator: torch.Generator) -> Tensor:
+        groups = []
+        for rows in self.classes:
+            order = rows[torch.randperm(len(rows), generator=generator)]
+            groups.append(torch.cat([order, order[: -len(rows) % self.group]]).view(-1, self.group))
+        every = torch.cat(groups)
+        return every[torch.randperm(len(every), generator=generator)].flatten()
+
+    def batch(self, n: int, rng: torch.Generator) -> Tensor:
+        """Indices (n,) int64; n must be a multiple of ``group``."""
+        if getattr(rng, "position", None) is None:
+            every = self._shuffled(rng).view(-1, self.group)
+            picks = every[torch.randint(len(every), (n // self.group,), generator=rng)].flatten()
+        else:
+            picks = super().batch(n, rng)
+        return picks.view(-1, self.group).t().flatten()

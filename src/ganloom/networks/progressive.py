@@ -60,14 +60,14 @@ class Blur(nn.Module):
 
 
 class Generator(nn.Module):
-    """z (N, z_dim) -> (N, C, H, W), unbounded: equalised convolutions, LeakyReLU 0.2, pixel norm."""
+    """z (N, z_dim) -> (N, C, H, W), unbounded or through ``tanh``: equalised convolutions, LeakyReLU 0.2, pixel norm."""
 
     channels_last = True
     bf16 = True
 
-    def __init__(self, shape: tuple[int, int, int], z_dim: int = 512, width: int = 512) -> None:
+    def __init__(self, shape: tuple[int, int, int], z_dim: int = 512, width: int = 512, tanh: bool = False) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape, self.tanh = shape, tanh
         base_h, base_w, self.top = plan_sizes(shape[1], shape[2])
         channels = channels_of(width, self.top)
         act = [nn.LeakyReLU(0.2), PixelNorm()]
@@ -88,7 +88,8 @@ class Generator(nn.Module):
         y = self.rgb[newest](x)
         if weight < 1.0:
             y = torch.lerp(enlarged(self.rgb[newest - 1](below), 1), y, weight)
-        return crop(enlarged(y, self.top - newest), *self.shape[1:])
+        y = crop(enlarged(y, self.top - newest), *self.shape[1:])
+        return y.tanh() if self.tanh else y
 
 
 class Discriminator(nn.Module):

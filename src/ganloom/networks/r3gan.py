@@ -17,9 +17,9 @@ LRELU_GAIN = math.sqrt(2 / (1 + 0.2**2))
 """What keeps the variance through LeakyReLU 0.2."""
 
 
-def widths(width: int, doublings: int) -> list[int]:
-    """Channels of each level from the base: ``width`` up to eight times the base, then halved with each doubling."""
-    return [max(width >> max(i - 3, 0), 1) for i in range(doublings + 1)]
+def widths(width: int, doublings: int, full: int = 3) -> list[int]:
+    """Channels of each level from the base: ``width`` for ``full`` doublings, then halved with each further one."""
+    return [max(width >> max(i - full, 0), 1) for i in range(doublings + 1)]
 
 
 def scaled(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Conv2d | nn.Linear:
@@ -85,7 +85,7 @@ def _between(channels: int, out_channels: int) -> nn.Module:
 
 
 class Generator(nn.Module):
-    """z (N, z_dim), c (N,) -> (N, C, H, W), unbounded."""
+    """z (N, z_dim), c (N,) -> (N, C, H, W), unbounded or through ``tanh``."""
 
     bf16 = True
     channels_last = True
@@ -98,12 +98,14 @@ class Generator(nn.Module):
         *,
         group: int = 16,
         blocks: int = 2,
+        full: int = 3,
         n_classes: int = 0,
+        tanh: bool = False,
     ) -> None:
         super().__init__()
-        self.shape, self.n_classes = shape, n_classes
+        self.shape, self.n_classes, self.tanh = shape, n_classes, tanh
         height, across, doublings = plan_sizes(shape[1], shape[2])
-        maps = widths(width, doublings)
+        maps = widths(width, doublings, full)
         if n_classes:
             self.classes = scaled(nn.Linear(n_classes, z_dim, bias=False))
         self.const = nn.Parameter(torch.randn(maps[0], height, across))
@@ -121,7 +123,8 @@ class Generator(nn.Module):
             assert c is not None
             z = torch.cat([z, self.classes(one_hot(c, self.n_classes)).to(z.dtype)], 1)
         x = self.const * self.project(z)[:, :, None, None]
-        return crop(self.out(self.body(x)), *self.shape[1:])
+        y = crop(self.out(self.body(x)), *self.shape[1:])
+        return y.tanh() if self.tanh else y
 
 
 class Discriminator(nn.Module):
@@ -131,11 +134,18 @@ class Discriminator(nn.Module):
     channels_last = True
 
     def __init__(
-        self, shape: tuple[int, int, int], width: int, *, group: int = 16, blocks: int = 2, n_classes: int = 0
+        self,
+        shape: tuple[int, int, int],
+        width: int,
+        *,
+        group: int = 16,
+        blocks: int = 2,
+        full: int = 3,
+        n_classes: int = 0,
     ) -> None:
         super().__init__()
         height, across, doublings = plan_sizes(shape[1], shape[2])
-        maps = widths(width, doublings)[::-1]
+        maps = widths(width, doublings, full)[::-1]
         last, self.n_classes = maps[-1], n_classes
         layers: list[nn.Module] = [scaled(nn.Conv2d(shape[0], maps[0], 1, bias=False))]
         for i, own in enumerate(maps):

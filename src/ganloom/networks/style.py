@@ -122,13 +122,19 @@ class Level(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """ws (N, layers, w_dim), one w a layer, to pictures (N, C, H, W), unbounded."""
+    """ws (N, layers, w_dim), one w a layer, to pictures (N, C, H, W), unbounded or through ``tanh``."""
 
     def __init__(
-        self, shape: tuple[int, int, int], w_dim: int, base: int, most: int, clamp: float | None = None
+        self,
+        shape: tuple[int, int, int],
+        w_dim: int,
+        base: int,
+        most: int,
+        clamp: float | None = None,
+        tanh: bool = False,
     ) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape, self.tanh = shape, tanh
         height, width, doublings = plan_sizes(shape[1], shape[2])
         maps = [channels_of(i, base, most) for i in range(doublings + 1)]
         self.const = nn.Parameter(torch.randn(maps[0], height, width))
@@ -147,7 +153,8 @@ class Synthesis(nn.Module):
             x, own = level(x, w[max(2 * i - 1, 0) : 2 * i + 2], noise)
             y = own.float() if y is None else self.fir.doubled(y) + own.float()
         assert y is not None
-        return crop(y, *self.shape[1:])
+        y = crop(y, *self.shape[1:])
+        return y.tanh() if self.tanh else y
 
 
 class StyleGenerator(nn.Module):
@@ -209,7 +216,7 @@ class StyleGenerator(nn.Module):
 
 
 class Generator(StyleGenerator):
-    """z (N, z_dim), c (N,) -> (N, C, H, W), unbounded."""
+    """z (N, z_dim), c (N,) -> (N, C, H, W), unbounded or through ``tanh``."""
 
     bf16 = True
     channels_last = True
@@ -225,10 +232,11 @@ class Generator(StyleGenerator):
         base: int = 32768,
         most: int = 512,
         clamp: float | None = None,
+        tanh: bool = False,
     ) -> None:
         super().__init__()
         self.mapping = Mapping(z_dim, w_dim, layers, n_classes)
-        self.synthesis = Synthesis(shape, w_dim, base, most, clamp)
+        self.synthesis = Synthesis(shape, w_dim, base, most, clamp, tanh)
 
     def affines(self) -> list[list[Dense]]:
         """One a convolution; the last layer of ws makes the picture alone."""
@@ -270,19 +278,21 @@ class Discriminator(nn.Module):
         base: int = 32768,
         most: int = 512,
         group: int = 4,
+        maps: int = 1,
         residual: bool = True,
         clamp: float | None = None,
         layers: int = 8,
     ) -> None:
         super().__init__()
         height, width, doublings = plan_sizes(shape[1], shape[2])
-        maps = [channels_of(i, base, most) for i in range(doublings, -1, -1)]
-        last = maps[-1]
-        self.start = Conv(shape[0], maps[0], 1, clamp=clamp)
+        widths = [channels_of(i, base, most) for i in range(doublings, -1, -1)]
+        last = widths[-1]
+        self.start = Conv(shape[0], widths[0], 1, clamp=clamp)
         self.levels = nn.Sequential(
-            *(Halving(a, b, residual, clamp) for a, b in zip(maps, maps[1:], strict=False)), MinibatchStddev(group)
+            *(Halving(a, b, residual, clamp) for a, b in zip(widths, widths[1:], strict=False)),
+            MinibatchStddev(group, maps),
         )
-        self.conv = Conv(last + 1, last, 3, clamp=clamp)
+        self.conv = Conv(last + maps, last, 3, clamp=clamp)
         self.dense = Dense(last * height * width, last, active=True)
         self.out = Dense(last, last if n_classes else 1)
         self.mapping = Mapping(0, last, layers, n_classes) if n_classes else None

@@ -56,11 +56,11 @@ class Constant(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """ws (N, layers, w_dim), one w a layer, to pictures (N, C, H, W), unbounded, as grown as ``level``."""
+    """ws (N, layers, w_dim), one w a layer, to pictures (N, C, H, W) as grown as ``level``, unbounded or through ``tanh``."""
 
-    def __init__(self, shape: tuple[int, int, int], w_dim: int, width: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], w_dim: int, width: int, tanh: bool = False) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape, self.tanh = shape, tanh
         height, across, self.top = plan_sizes(shape[1], shape[2])
         maps = channels_of(width, self.top)
         levels = []
@@ -86,20 +86,28 @@ class Synthesis(nn.Module):
         y = self.rgb[newest](x)
         if weight < 1.0:
             y = torch.lerp(enlarged(self.rgb[newest - 1](below), 1), y, weight)
-        return crop(enlarged(y, self.top - newest), *self.shape[1:])
+        y = crop(enlarged(y, self.top - newest), *self.shape[1:])
+        return y.tanh() if self.tanh else y
 
 
 class Generator(StyleGenerator):
-    """z (N, z_dim), c (N,) -> (N, C, H, W), unbounded."""
+    """z (N, z_dim), c (N,) -> (N, C, H, W), unbounded or through ``tanh``."""
 
     bf16 = True
 
     def __init__(
-        self, shape: tuple[int, int, int], z_dim: int, w_dim: int, width: int, layers: int = 8, n_classes: int = 0
+        self,
+        shape: tuple[int, int, int],
+        z_dim: int,
+        w_dim: int,
+        width: int,
+        layers: int = 8,
+        n_classes: int = 0,
+        tanh: bool = False,
     ) -> None:
         super().__init__()
         self.mapping = Mapping(z_dim, w_dim, layers, n_classes)
-        self.synthesis = Synthesis(shape, w_dim, width)
+        self.synthesis = Synthesis(shape, w_dim, width, tanh)
 
     def affines(self) -> list[list[Dense]]:
         """One a layer."""

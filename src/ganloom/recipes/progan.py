@@ -45,6 +45,9 @@ class Config:
     """Numbers in a latent (table 2)."""
     width: int = 512
     """Channels up to 32 px, halved with each doubling beyond (table 2)."""
+    tanh: bool = False
+    """Pictures pass through tanh in training too, as in earlier GANs: for pictures with flat black or white grounds, which
+    an unbounded G can only meet by exact sums, and D sees at once where it does not."""
     stage_kimg: float = 600.0
     """Thousands of images over which a level is faded in, and again over which it then stands (app. A)."""
     batch_size: int = 16
@@ -73,7 +76,7 @@ class ProGAN(Growing):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G = progressive.Generator(cfg.shape, cfg.z_dim, cfg.width)
+        self.G = progressive.Generator(cfg.shape, cfg.z_dim, cfg.width, cfg.tanh)
         self.D = progressive.Discriminator(cfg.shape, cfg.width)
 
     def phases(self) -> list[Phase]:

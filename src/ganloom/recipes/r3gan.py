@@ -56,6 +56,8 @@ class Config:
     """The same for D; none: as in G."""
     group: int = 16
     """Channels of a group of the 3x3 convolutions (32 for ImageNet)."""
+    full: int = 3
+    """Doublings of the base that keep the full width; it is halved with each further one (the paper: 3, to 32 px)."""
     blocks: int = 2
     """Residual blocks of a grid."""
     gamma: float | None = None
@@ -65,6 +67,11 @@ class Config:
     """Weight of both penalties after ``decay_kimg``; none: a tenth."""
     decay_kimg: float = 20000.0
     """Thousands of images over which rate, gamma, second decay and half-life go their way (200000 for ImageNet)."""
+    tanh: bool = False
+    """Pictures pass through tanh in training too, as in earlier GANs: for pictures with flat black or white grounds, which
+    an unbounded G can only meet by exact sums, and D sees at once where it does not."""
+    lazy: int = 1
+    """Steps between two penalties, each with as many times the weight (the paper: 1; StyleGAN2: 16)."""
     augment: Literal["none", "ada"] = "none"
     """What D sees: pictures as they are, or augmented (the authors': ada)."""
     augment_p: float = 0.55
@@ -82,9 +89,11 @@ class Config:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise BadInput(f"--{name.replace('_', '-')} must not be negative, got {value}")
-        for name in ("group", "blocks"):
+        for name in ("group", "blocks", "lazy"):
             if getattr(self, name) < 1:
                 raise BadInput(f"--{name} must be at least 1, got {getattr(self, name)}")
+        if self.full < 0:
+            raise BadInput(f"--full must not be negative, got {self.full}")
         if not 0 <= self.augment_p <= 1:
             raise BadInput(f"--augment-p is a strength in 0..1, got {self.augment_p}")
         if not self.decay_kimg > 0:
@@ -106,8 +115,8 @@ class R3GAN(Augmented):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        shared = {"group": cfg.group, "blocks": cfg.blocks, "n_classes": cfg.n_classes}
-        self.G = r3gan.Generator(cfg.shape, cfg.z_dim, cfg.width, **shared)
+        shared = {"group": cfg.group, "blocks": cfg.blocks, "full": cfg.full, "n_classes": cfg.n_classes}
+        self.G = r3gan.Generator(cfg.shape, cfg.z_dim, cfg.width, tanh=cfg.tanh, **shared)
         self.D = r3gan.Discriminator(cfg.shape, cfg.d_width or cfg.width, **shared)
         if cfg.augment == "ada":
             self.ada = Ada({"blit": 1.0, "geometry": 1.0, "colour": 0.5, "cutout": 1.0})
@@ -119,7 +128,8 @@ class R3GAN(Augmented):
         decay = self.cfg.decay_kimg
         beta2 = tuple((t, 0.99 - 0.09 * left) for t, left in self.course)
         opt = Adam(self.cfg.lr, betas=(0.0, 0.9), schedule=cosine(0.0, decay, 0.25), beta2=beta2)
-        return [Phase("D", self.d_loss, opt), Phase("G", self.g_loss, opt)]
+        apart = [Phase("D", self.d_reg, opt, lazy=self.cfg.lazy)] if self.cfg.lazy > 1 and any(self.gammas) else []
+        return [Phase("D", self.d_loss, opt), *apart, Phase("G", self.g_loss, opt)]
 
     @property
     def gamma(self) -> float:
@@ -144,13 +154,26 @@ class R3GAN(Augmented):
             fake, c = self.fakes(len(batch.x), batch)
         gamma = self.gamma
         now = {"gamma": torch.full((), gamma, device=fake.device)}
-        if gamma and not getattr(self.D, "autocasts", False):
+        if gamma and self.cfg.lazy == 1 and not getattr(self.D, "autocasts", False):
             return self._in_one_pass(batch, fake, c) | now
         terms = self.judged(batch, fake, c)
-        if gamma:
-            terms["r1"] = gamma * penalties.r1(lambda x: self.D(self.seen(x), *given(c)), batch.x)
-            terms["r2"] = gamma * penalties.r2(lambda x: self.D(self.seen(x), *given(c)), None, fake)
-        return terms | now
+        return terms | now | (self._penalties(batch, fake, c) if gamma and self.cfg.lazy == 1 else {})
+
+    def d_reg(self, batch: Batch) -> Terms:
+        """Both penalties by themselves, where they are not taken each step."""
+        with torch.no_grad():
+            fake, c = self.fakes(len(batch.x), batch)
+        return self._penalties(batch, fake, c)
+
+    def _penalties(self, batch: Batch, fake: Tensor, c: Tensor | None) -> Terms:
+        def seen(x: Tensor) -> Tensor:
+            logits: Tensor = self.D(self.seen(x), *given(c))
+            return logits
+
+        return {
+            "r1": self.gamma * penalties.r1(seen, batch.x),
+            "r2": self.gamma * penalties.r2(seen, None, fake),
+        }
 
     def _in_one_pass(self, batch: Batch, fake: Tensor, c: Tensor | None) -> Terms:
         """The penalties of the very passes whose logits are compared, as the authors have it: a third fewer products."""

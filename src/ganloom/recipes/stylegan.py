@@ -55,6 +55,9 @@ class Config:
     """Layers of the mapping network (sec. 2)."""
     width: int = 512
     """Channels up to 32 px, halved with each doubling beyond."""
+    tanh: bool = False
+    """Pictures pass through tanh in training too, as in earlier GANs: for pictures with flat black or white grounds, which
+    an unbounded G can only meet by exact sums, and D sees at once where it does not."""
     centre: Literal["class", "all"] = "class"
     """What truncation pulls w towards: the mean of each label's own, or of all (the authors' code, and imported models)."""
     mixing: float = 0.9
@@ -95,7 +98,7 @@ class StyleGAN(Growing, Styled):
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         w_dim = cfg.w_dim or cfg.z_dim
-        self.G = stylegan.Generator(cfg.shape, cfg.z_dim, w_dim, cfg.width, cfg.layers, cfg.n_classes)
+        self.G = stylegan.Generator(cfg.shape, cfg.z_dim, w_dim, cfg.width, cfg.layers, cfg.n_classes, cfg.tanh)
         self.D = progressive.Discriminator(cfg.shape, cfg.width, cfg.n_classes, blurred=True)
 
     def phases(self) -> list[Phase]:

@@ -25,7 +25,7 @@ that are no power of two have a base grid other than 4 x 4, and are cropped wher
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,6 +38,7 @@ from ganloom.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import nonsaturating
 from ganloom.networks import style
+from ganloom.randomness import Rng
 from ganloom.styled import Styled
 
 TITLE = "StyleGAN2"
@@ -88,10 +89,17 @@ class Config:
     """D is residual (sec. 4.1); without it plain, as for CIFAR-10 ("orig")."""
     group: int | None = None
     """Samples whose deviation D sees (minibatch standard deviation); 0: the whole batch."""
+    group_maps: int = 1
+    """Maps of that deviation, each of its own share of the channels."""
+    alike: bool = False
+    """Of labelled data such a group shares a label: D sees how varied each class is, and not only the batch."""
     d_layers: int = 8
     """Layers of D's mapping of labels."""
     clamp: float | None = None
     """Bound of what convolutions give (256 in the authors' code, whose numbers are of 16 bits); none: unbounded."""
+    tanh: bool = False
+    """Pictures pass through tanh in training too, as in earlier GANs: for pictures with flat black or white grounds, which
+    an unbounded G can only meet by exact sums, and D sees at once where it does not."""
     mixing: float | None = None
     """Probability of style mixing."""
     centre: Literal["class", "all"] = "class"
@@ -125,7 +133,7 @@ class Config:
 
     def __post_init__(self) -> None:
         check_classes(self)
-        for name in ("layers", "base", "d_base", "lazy_d", "lazy_g", "w_dim"):
+        for name in ("layers", "base", "d_base", "lazy_d", "lazy_g", "w_dim", "group_maps"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise BadInput(f"--{name.replace('_', '-')} must be at least 1, got {value}")
@@ -176,13 +184,16 @@ class StyleGAN2(Styled):
     def __init__(self, cfg: Config) -> None:
         cfg = settled(cfg)
         super().__init__(cfg)
+        last = style.channels_of(0, cfg.d_base or 32768, cfg.d_width or cfg.width)
+        if last % cfg.group_maps:
+            raise BadInput(f"--group-maps must divide D's {last} channels of its last grid, got {cfg.group_maps}")
         self.G = style.Generator(
             cfg.shape, cfg.z_dim, cfg.w_dim or cfg.z_dim, n_classes=cfg.n_classes, layers=cfg.layers or 8,
-            base=cfg.base or 32768, most=cfg.width, clamp=cfg.clamp,
+            base=cfg.base or 32768, most=cfg.width, clamp=cfg.clamp, tanh=cfg.tanh,
         )  # fmt: skip
         self.D = style.Discriminator(
             cfg.shape, n_classes=cfg.n_classes, base=cfg.d_base or 32768, most=cfg.d_width or cfg.width,
-            group=cfg.group or 0, residual=bool(cfg.residual), clamp=cfg.clamp, layers=cfg.d_layers,
+            group=cfg.group or 0, maps=cfg.group_maps, residual=bool(cfg.residual), clamp=cfg.clamp, layers=cfg.d_layers,
         )  # fmt: skip
         if cfg.augment == "ada":
             self.ada = Ada(dict.fromkeys(cfg.ada_parts, 1.0), cfg.ada_p)
@@ -195,6 +206,14 @@ class StyleGAN2(Styled):
         g_reg = [Phase("G", self.g_reg, lazy=cfg.lazy_g)] if cfg.path_length else []
         d_reg = [Phase("D", self.d_reg, lazy=cfg.lazy_d)] if cfg.gamma else []
         return [Phase("D", self.d_loss), *d_reg, Phase("G", self.g_loss), *g_reg]
+
+    def draw(self, data: Any, rng: Rng) -> NamedTuple:
+        """One batch; with ``alike`` the samples of a group of D's share a label."""
+        if not self.cfg.alike:
+            return super().draw(data, rng)
+        group = self.cfg.group or self.cfg.batch_size
+        batch: NamedTuple = data.draw(self.cfg.batch_size, rng, alike=group)
+        return batch
 
     def fakes(self, n: int, batch: Batch) -> tuple[Tensor, Tensor | None]:
         c = self.labels(n, batch)

@@ -87,6 +87,7 @@ def network(value: Any) -> tuple[dict[str, Tensor], Facts]:
     facts["lr_mul"] = next(iter(mapping), None) or 0.01
     if "b4.mbstd" in said:
         facts["group"] = said["b4.mbstd"].get("group_size") or 0
+        facts["group_maps"] = said["b4.mbstd"].get("num_channels") or 1
     return tensors, facts
 
 
@@ -217,6 +218,7 @@ def _discriminator(state: dict[str, Tensor], facts: Facts) -> Found:
     config = {
         "shape": (state[f"b{size}.fromrgb.weight"].shape[1], size, size), "n_classes": classes, "d_width": most,
         "d_base": base, "residual": residual, "clamp": _clamp(facts), "group": facts.get("group", 4),
+        "group_maps": facts.get("group_maps", 1),
     } | ({"d_layers": layers} if classes else {})  # fmt: skip
     read.layer(f"b{size}.fromrgb", "D.start")
     for i, side in enumerate(reversed(sides[1:])):
