@@ -104,7 +104,7 @@ def look(case: Case, data: Any) -> None:
             torch.default_generator.manual_seed(randomness.key("lint"))
             gan.kimg = 0.0
             gan.train().requires_grad_(False)
-            batch = gan.draw(data, randomness.Rng(0))
+            batch: Any = gan.draw(data, randomness.Rng(0))
             case.flat = float((batch.x.abs() > 0.9999).float().mean()) if batch.x.dim() == 4 else 0.0
             parts: list[Any] = [None if v is None else v[:few] for v in batch]
             batch = type(batch)(*parts)
