@@ -19,7 +19,8 @@ still the measure for models of one domain, since it is fast to sample and smoot
 
 Departures from the paper: the layer at which styles mix is drawn for each sample and not once a batch; D moves before G in a
 step, and w's mean once an update; the fakes' labels are those of the batch; samples are clipped to [-1, 1] when drawn; sides
-that are no power of two have a base grid other than 4 x 4, and are cropped where a doubling passes them.
+that are no power of two have a base grid other than 4 x 4, and are cropped where a doubling passes them. ``tanh`` and ``alike``
+are neither the paper's nor its code's, and off as they come.
 """
 
 import dataclasses
