@@ -15,7 +15,8 @@ px, 2 at 64, 150 at 256), and the batch, which in the paper is large. It is of 2
 at equal size.
 
 Departures from the paper: without augmentation as it comes; under bf16 the penalties look at D once more, in float32; samples are
-clipped to [-1, 1] when drawn; D sees reals without a gradient to G. ``tanh``, ``lazy`` and ``full`` are not the paper's, and change nothing as they come.
+clipped to [-1, 1] when drawn; D sees reals without a gradient to G. ``tanh``, ``lazy`` and ``full`` are not the paper's, and
+change nothing as they come.
 """
 
 import math
