@@ -320,6 +320,7 @@ def test_a_model_takes_flags(data: str, tmp_path: Path, capsys: pytest.CaptureFi
     at[1] = str(tmp_path / "none")
     for words, said in (
         ("dcgann --small", 'did you mean "dcgan"'), ("dcgan --widht 4", "--widht"), ("dcgan 'x", "quotation"),
+        ("'dcgan small'", 'unknown recipe "dcgan small"'),
         ("dcgan --out here", "--out is no setting of a model"), ("dcgan photos", '"photos" is no setting of a model'),
         ("dcgan --seed 3", "--seed is the comparison's to say"), ("dcgan --width 0", "--width"),
     ):  # fmt: skip

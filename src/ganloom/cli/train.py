@@ -42,8 +42,8 @@ class Options:
     flip: bool = False
     """Mirror pictures at random; doubles data whose left and right mean the same."""
     small: bool = False
-    """The recipe cut down to small pictures and minutes of a CPU, as its page trains it: settings that are not given are
-    that form's and not the paper's."""
+    """The recipe cut down to small pictures and minutes of a CPU, as `ganloom bench recipes` trains it: settings that are not
+    given are that form's and not the paper's."""
     held_out: float = 0.0
     """Share of the data that training never draws, by which the doctor sees whether D learns pictures by heart."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
@@ -85,7 +85,7 @@ def run(argv: Sequence[str]) -> None:
 def settings_of(argv: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """(recipe, settings as keywords of ``ganloom.train``) of `RECIPE --flags`, for a command that has data of its own."""
     usable = f"no setting of a model: name a recipe and settings of its own, {argv[0]} --small"
-    if not argv[1].startswith("--"):
+    if len(argv) > 1 and not argv[1].startswith("--"):
         raise BadInput(f'"{argv[1]}" is {usable}')
     args, options, _ = _parsed([argv[0], "fashion-10k", *argv[1:]])
     other = sorted(given_fields(args.options, argv) - {"small"})
