@@ -170,7 +170,11 @@ def test_commands(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     for method in ("sefa", "pca"):
         code, out, _ = call(capsys, "directions", run, "--method", method, "--n", 2, "--steps", 3, "--json")
         vectors = safetensors.torch.load_file(run / f"{method}.safetensors")
-        assert not code and len(json.loads(out)["deviations"]) == 2 and vectors["vectors"].shape == (2, 8)
+        said = json.loads(out)
+        assert not code and len(said["deviations"]) == 2 and vectors["vectors"].shape == (2, 8)
+        assert 0 < said["seconds"] < 1
+    code, out, _ = call(capsys, "directions", run, "--n", 2, "--steps", 3, "--out", tmp_path / "d.png")
+    assert not code and out.startswith("2 directions by sefa in 0.") and (tmp_path / "d.png").exists()
     picture = tmp_path / "photo.png"
     images.save_png(images.to_uint8(torch.rand(1, 3, 20, 24) * 2 - 1)[0], picture)
     code, out, err = call(capsys, "project", run, picture, "--steps", 20)

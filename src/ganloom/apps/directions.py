@@ -6,6 +6,7 @@ the principal components of w. An edit is w + strength x deviation x direction i
 of w along the direction.
 """
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +25,13 @@ SAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Directions:
-    """``vectors`` (n, w_dim) of length 1, strongest first; ``deviations`` (n,) of w along them; the layers they belong to."""
+    """``vectors`` (n, w_dim) of length 1, strongest first; ``deviations`` (n,) of w along them; the layers they belong to;
+    how long the search took."""
 
     vectors: Tensor
     deviations: Tensor
     layers: tuple[int, ...]
+    seconds: float = 0.0
 
     def edit(self, ws: Tensor, index: int, strength: float) -> Tensor:
         """ws (N, layers, w_dim) moved along one direction, in deviations."""
@@ -50,6 +53,7 @@ def many_w(gan: GAN, n: int = SAMPLES, seed: int = 0) -> Tensor:
 
 def find(gan: GAN, method: str = "sefa", n: int = 5, layers: str = "all", seed: int = 0) -> Directions:
     """The n strongest directions for these layers."""
+    began = time.perf_counter()
     model = styled(gan)
     affines = model.G.affines()
     chosen = layers_of(layers, len(affines))
@@ -70,7 +74,7 @@ def find(gan: GAN, method: str = "sefa", n: int = 5, layers: str = "all", seed: 
     vectors = torch.linalg.eigh(matrix).eigenvectors.T.flip(0)[:n].to(w)
     largest = vectors.gather(1, vectors.abs().argmax(1, keepdim=True))
     vectors = vectors * largest.sign()  # a direction has no sense of its own: the largest number is made positive
-    return Directions(vectors, (w @ vectors.T).std(0), tuple(chosen))
+    return Directions(vectors, (w @ vectors.T).std(0), tuple(chosen), time.perf_counter() - began)
 
 
 def draw(

@@ -176,6 +176,11 @@ def _directions(args: DirectionsOf) -> None:
         _load(args), args.out or Path(args.run) / f"{args.method}.png", method=args.method, n=args.n, layers=args.layers,
         seed=args.seed, strength=args.strength, steps=args.steps, truncation=args.truncation, c=args.c,
     )  # fmt: skip
-    said = {"out": str(made.path), "deviations": [round(float(d), 6) for d in found.deviations]}
-    line = f"wrote {made.path}: {len(found.vectors)} directions, and {made.path.with_suffix('.safetensors').name}"
+    said = {
+        "out": str(made.path), "deviations": [round(float(d), 6) for d in found.deviations], "seconds": found.seconds,
+    }  # fmt: skip
+    line = (
+        f"{len(found.vectors)} directions by {args.method} in {found.seconds:.2f} s\n"
+        f"wrote {made.path} and {made.path.with_suffix('.safetensors').name}"
+    )
     _said(args, said, line, ["latent", "walk", args.run])
