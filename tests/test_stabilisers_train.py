@@ -13,6 +13,7 @@ from ganloom.compose import compose, parts_of
 from ganloom.errors import BadInput
 from ganloom.gan import GAN
 from ganloom.inserts import Spread, Widened
+from ganloom.randomness import Rng
 from ganloom.stabilisers import OF, Stabilise, matched
 from ganloom.trainer import TrainConfig, Trainer
 
@@ -22,7 +23,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "label_smoothing": {"label_smoothing": 0.1},
     "pack": {"pack": 2},
     "discrimination": {"discrimination": 4},
-    "stddev": {"stddev": 4},
+    "stddev": {"stddev": 4, "stddev_maps": 2, "stddev_alike": True},
     "spectral_norm": {"spectral_norm": "both"},
     "weight_clip": {"weight_clip": 0.01},
     "orthogonal": {"orthogonal": 0.1},
@@ -157,6 +158,37 @@ def test_the_spread_of_features_is_their_mean_standard_deviation() -> None:
     h = torch.randn(8, 5)
     by_hand = torch.stack([h[i::2].std(0, correction=0).mean() for i in range(2)])
     assert torch.allclose(Spread(4)(h).flatten(), by_hand.repeat(4), atol=1e-4)
+
+
+def test_the_spread_in_several_maps_is_that_of_each_share() -> None:
+    h = torch.randn(8, 6)
+    both = Spread(4, 2)(h)
+    assert torch.equal(both, torch.cat([Spread(4)(h[:, :3]), Spread(4)(h[:, 3:])], 1))
+    with pytest.raises(BadInput, match="--stddev-maps must divide D's"):
+        model("gan", stddev=4, stddev_maps=7)
+
+
+@pytest.mark.parametrize("recipe", ["cgan", "r3gan", "default"])
+def test_reals_and_fakes_come_in_groups_of_one_label(recipe: str) -> None:
+    gan = model(recipe, stddev=4, stddev_maps=2, stddev_alike=True)
+    batch = gan.draw(data(), Rng(0, 0, 0))
+    told: list[Tensor] = []
+    gan.D.register_forward_pre_hook(lambda module, args: told.append(args[1]))
+    gan.phases()[0].loss(batch)
+    gan.phases()[-1].loss(batch)
+    assert len(told) >= 3 and gan.cfg.batch_size % 4 == 0
+    for c in (batch.c, *told):
+        assert torch.equal(c, c[: len(c) // 4].repeat(4))
+    assert any(len(c.unique()) > 1 for c in told)
+    plain = model(recipe, stddev=4)
+    assert torch.equal(plain.draw(data(), Rng(0, 0, 0)).x, data().draw(gan.cfg.batch_size, Rng(0, 0, 0)).x)
+    c = gan.c(64)
+    assert c is not None and not torch.equal(c, c[:16].repeat(4)), "out of a loss labels are drawn as ever"
+
+
+def test_without_labels_groups_are_any_samples() -> None:
+    gan = model("default", "pack", stddev=4, stddev_alike=True)
+    assert torch.equal(gan.draw(data(), Rng(0, 0, 0)).x, data().draw(gan.cfg.batch_size, Rng(0, 0, 0)).x)
 
 
 def test_feature_matching_takes_the_features_and_not_the_neighbours() -> None:

@@ -305,5 +305,7 @@ def test_groups_of_one_label_and_their_deviation_in_several_maps() -> None:
     assert gan.D(batch.x, batch.c).shape == (8,)
     plain = stylegan2.StyleGAN2(stylegan2.Config(**fields, n_classes=3))
     assert torch.equal(plain.draw(rows, Rng(0, 0, 0)).x, rows.draw(8, Rng(0, 0, 0)).x)
+    blind = stylegan2.StyleGAN2(stylegan2.Config(**fields, alike=True))  # its fakes would not be alike
+    assert torch.equal(blind.draw(rows, Rng(0, 0, 0)).x, rows.draw(8, Rng(0, 0, 0)).x)
     with pytest.raises(BadInput, match="--group-maps must divide"):
         stylegan2.StyleGAN2(stylegan2.Config(**fields, group_maps=3))

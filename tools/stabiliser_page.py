@@ -89,7 +89,7 @@ WHEN = {
     ),
     "stddev": (
         "mode collapse",
-        "as above; D's groups must fit the batch",
+        "as above; D's groups must fit the batch; `--stddev-alike` sees spread within classes, which a mean over classes hides",
     ),
     "spectral_norm": (
         "D's slope runs away; hinge losses",

@@ -12,7 +12,7 @@ import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +22,10 @@ from ganloom.ada import BGC, Ada
 from ganloom.augment import diff_augment
 from ganloom.errors import BadInput
 from ganloom.gan import GAN, Phase, Terms, net_names
-from ganloom.inserts import History, Spread, Widened, last_linear, normalise, packed_d, widen
+from ganloom.inserts import Grouped, History, Spread, Widened, last_linear, normalise, packed_d, widen
 from ganloom.layers import MinibatchDiscrimination
 from ganloom.listening import Heard, listen
+from ganloom.randomness import Rng
 from ganloom.stabilisers import CONSISTENT, LECAM_DECAY, Stabilise, consistent, matched, packed
 
 SIGNED = ("minimax", "nonsaturating", "hinge")
@@ -67,6 +68,22 @@ class Composed(GAN):
     lecam_moves: Tensor
     history: History
     adaptive: Ada
+    _in_loss = False
+
+    def draw(self, data: Any, rng: Rng) -> NamedTuple:
+        """The recipe's batch; under ``stddev_alike`` samples of a group share a label."""
+        return super().draw(Grouped(data, self.parts.stddev) if self._grouped() else data, rng)
+
+    def c(self, n: int) -> Tensor | None:
+        """The recipe's labels; in a loss under ``stddev_alike`` in the reals' groups, or D would tell fakes by theirs."""
+        c = super().c(n)
+        if c is None or not (self._in_loss and self._grouped()):
+            return c
+        group = math.gcd(n, self.parts.stddev)
+        return c[: n // group].repeat(group)
+
+    def _grouped(self) -> bool:
+        return bool(self.parts.stddev and self.parts.stddev_alike and getattr(self.cfg, "n_classes", 0))
 
     def phases(self) -> list[Phase]:
         """The recipe's phases with their losses altered."""
@@ -195,9 +212,11 @@ class Composed(GAN):
         if parts.feature_matching:
             layers = [m for m in self.D.modules() if isinstance(m, WEIGHTED)]
             handles += [m.register_forward_pre_hook(seen.note_features) for m in layers]
+        self._in_loss = True
         try:
             yield seen
         finally:
+            self._in_loss = False
             for handle in handles:
                 handle.remove()
 
@@ -340,5 +359,7 @@ def _rebuild(gan: GAN, parts: Stabilise) -> None:
         if parts.discrimination:
             near.append(MinibatchDiscrimination(last.in_features, parts.discrimination))
         if parts.stddev:
-            near.append(Spread(parts.stddev))
-        widen(gan, place, Widened(last, near, parts.discrimination + bool(parts.stddev)))
+            if last.in_features % parts.stddev_maps:
+                raise BadInput(f"--stddev-maps must divide D's {last.in_features} features, got {parts.stddev_maps}")
+            near.append(Spread(parts.stddev, parts.stddev_maps))
+        widen(gan, place, Widened(last, near, parts.discrimination + parts.stddev_maps * bool(parts.stddev)))

@@ -1,6 +1,7 @@
 """What stabilisers put into a model: inputs of D's last layer, spectral norms, a D for packs, means of past weights."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,16 +16,27 @@ from ganloom.stabilisers import away
 
 
 class Spread(nn.Module):
-    """The mean standard deviation of features over groups of samples, (N, F) -> (N, 1); see ``MinibatchStddev``."""
+    """The mean standard deviation of features over groups of samples, (N, F) -> (N, maps); see ``MinibatchStddev``."""
 
-    def __init__(self, group: int) -> None:
+    def __init__(self, group: int, maps: int = 1) -> None:
         super().__init__()
-        self.stddev = MinibatchStddev(group)
+        self.stddev = MinibatchStddev(group, maps)
 
     def forward(self, h: Tensor) -> Tensor:
-        """(N, F) -> (N, 1)."""
+        """(N, F) -> (N, maps)."""
         joined: Tensor = self.stddev(h[:, :, None, None])
-        return joined[:, -1:, 0, 0]
+        return joined[:, -self.stddev.maps :, 0, 0]
+
+
+class Grouped:
+    """Data whose batches come in groups of one label, whichever recipe draws them; see ``data.order.Alike``."""
+
+    def __init__(self, data: Any, group: int) -> None:
+        self.data, self.group = data, group
+
+    def draw(self, n: int, rng: torch.Generator, alike: int = 1) -> Any:
+        """A batch of the data."""
+        return self.data.draw(n, rng, alike=math.lcm(alike, self.group))
 
 
 class Widened(nn.Module):

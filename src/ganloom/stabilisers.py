@@ -51,6 +51,10 @@ class Stabilise:
     stddev: int = 0
     """Samples of a group whose mean standard deviation of features D's last layer sees too (Karras et al. 2017,
     arXiv:1710.10196, sec. 3; there 4, as a map before the last convolution, where `default` and `progan` have it)."""
+    stddev_maps: int = 1
+    """With ``stddev``: so many means, each over its own share of the features."""
+    stddev_alike: bool = False
+    """With ``stddev``: samples of such a group, real and fake, share a label: D sees how varied each class is."""
     spectral_norm: Literal["none", "D", "G", "both"] = "none"
     """W / sigma(W) in every convolution, linear layer and embedding that has no such norm yet (Miyato et al. 2018,
     arXiv:1802.05957; `norms.Spectral`)."""
@@ -107,6 +111,8 @@ class Stabilise:
             raise BadInput(f"--pack must be at least 1, got {self.pack}")
         if self.stddev == 1:
             raise BadInput("--stddev 1 is a group without a spread: 4 is usual")
+        if self.stddev_maps < 1:
+            raise BadInput(f"--stddev-maps must be at least 1, got {self.stddev_maps}")
         if self.cr and self.bcr:
             raise BadInput("--cr and --bcr both ask for consistency of reals: leave one out")
         check_policy(self.diff_augment, "--diff-augment")
@@ -133,7 +139,7 @@ class Stabilise:
 
 OF = {
     "noise_kimg": "instance_noise", "adaptive_kimg": "adaptive", "zcr_g": "zcr", "zcr_sd": "zcr", "top_k_kimg": "top_k",
-    "penalty_weight": "penalty",
+    "penalty_weight": "penalty", "stddev_maps": "stddev", "stddev_alike": "stddev",
 }  # fmt: skip
 """Fields that say more about another one's part."""
 

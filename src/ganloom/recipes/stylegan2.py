@@ -210,7 +210,7 @@ class StyleGAN2(Styled):
 
     def draw(self, data: Any, rng: Rng) -> NamedTuple:
         """One batch; with ``alike`` the samples of a group of D's share a label."""
-        if not self.cfg.alike:
+        if not (self.cfg.alike and self.cfg.n_classes):  # else fakes would be without the reals' likeness, and D see it
             return super().draw(data, rng)
         group = self.cfg.group or self.cfg.batch_size
         batch: NamedTuple = data.draw(self.cfg.batch_size, rng, alike=group)
