@@ -1,5 +1,6 @@
 """ganloom bench recipes: rows, pictures, going on, and the pages made of them."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from ganloom import plans
 from ganloom.bench import zoo
 from ganloom.bench.finished import finished
 from ganloom.recipes import RECIPES, find
+from ganloom.stabilisers import Stabilise
 
 TOOLS = str(Path(__file__).resolve().parent.parent / "tools")
 
@@ -107,5 +109,7 @@ def test_every_recipe_has_a_plan_that_its_config_takes_and_a_page() -> None:
             for k, v in plans.keywords(find(name), plans.plan(name).options).items()
             if k not in ("total_kimg", "flip", "precision")
         }
+        parts = {k: options.pop(k) for k in [f.name for f in dataclasses.fields(Stabilise)] if k in options}
         module.Config(**options)
+        assert not Stabilise(**parts).idle()
         assert "\nAbout: " in (module.__doc__ or ""), f"{name}: five sentences on what it is"

@@ -124,10 +124,12 @@ PLANS: dict[str, Plan] = {
     "r3gan": Plan(
         {
             "width": 96, "full": 0, "group": 8, "blocks": 1, "batch_size": 32, "gamma": 0.3, "gamma_end": 0.3, "lazy": 16,
-            "tanh": True, "lr": 4e-3, "decay_kimg": 230.0, "ema_kimg": 5.0, "total_kimg": 230.0,
+            "tanh": True, "lr": 4e-3, "decay_kimg": 230.0, "ema_kimg": 5.0, "stddev": 4, "stddev_maps": 32, "stddev_alike": True,
+            "total_kimg": 230.0,
         },
         "96 channels on the base grid and half of them with each doubling instead of 768, one block a grid instead of two, "
-        "batches of 32 instead of 512 at twenty times the rate, penalties each 16th step, tanh for the flat grounds.",
+        "batches of 32 instead of 512 at twenty times the rate, penalties each 16th step, tanh for the flat grounds; and, which "
+        "the paper does without, D's last layer sees the spread of four pictures of one label in 32 numbers.",
     ),
     "pix2pix": Plan(
         {
