@@ -175,6 +175,9 @@ def test_commands(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
         assert 0 < said["seconds"] < 1
     code, out, _ = call(capsys, "directions", run, "--n", 2, "--steps", 3, "--out", tmp_path / "d.png")
     assert not code and out.startswith("2 directions by sefa in 0.") and (tmp_path / "d.png").exists()
+    (tmp_path / "d.png").unlink()
+    code, _, err = call(capsys, "directions", run, "--n", 2, "--steps", 3, "--out", tmp_path / "d.png")
+    assert code == 2 and "d.safetensors" in err and not (tmp_path / "d.png").exists(), "vectors are not written over"
     picture = tmp_path / "photo.png"
     images.save_png(images.to_uint8(torch.rand(1, 3, 20, 24) * 2 - 1)[0], picture)
     code, out, err = call(capsys, "project", run, picture, "--steps", 20)

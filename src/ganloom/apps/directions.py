@@ -92,6 +92,7 @@ def draw(
 ) -> tuple[Drawn, Directions]:
     """A grid with a row a direction, from -strength to +strength deviations; the vectors beside it as .safetensors."""
     path = check_new(out, (".png",))
+    beside = check_new(path.with_suffix(".safetensors"), (".safetensors",))
     if steps < 2:
         raise BadInput(f"--steps must be at least 2, got {steps}")
     found = find(gan, method, n, layers, seed=0)
@@ -103,5 +104,5 @@ def draw(
     images.save_png(images.grid(x, columns=steps), path)
     tensors = {"vectors": found.vectors.contiguous(), "deviations": found.deviations.contiguous()}
     tensors["layers"] = torch.tensor(found.layers)
-    checkpoint.replace_file(path.with_suffix(".safetensors"), safetensors.torch.save(tensors))
+    checkpoint.replace_file(beside, safetensors.torch.save(tensors))
     return Drawn(path, len(x)), found
