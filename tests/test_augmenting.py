@@ -39,6 +39,14 @@ class Rows(SimpleNamespace):
         (500, 4.0, {}, "none: each of 500 pictures is seen 8 times, too seldom", {}),
         (30000, 25000.0, {}, "none: 30,000 pictures are enough", {}),
         (29999, 25000.0, {"augment": "none"}, "ada: each of 29,999 pictures is seen 833 times", {}),
+        (500, 500.0, {"augment": "none", "ada_kimg": 500.0}, "ada: each of 500 pictures is seen 1,000 times", {}),
+        (
+            500,
+            230.0,
+            {"augment": "none", "ada_kimg": 500.0},
+            "diffaugment: each of 500 pictures is seen 460 times",
+            {"diff_augment": augmenting.POLICY},
+        ),
         (500, 100.0, {"policy": ("colour",)}, "diffaugment (colour), the recipe's own: each of 500", {}),
     ],
 )
@@ -48,7 +56,18 @@ def test_auto_goes_by_the_number_of_pictures(
     made = augmenting.choose("auto", own, Rows(n=n), kimg=kimg)
     assert made.text.startswith(said) and "\n" not in made.text
     assert made.parts == augmenting.OFF | parts
-    assert made.config == ({"augment": "ada"} if said.startswith("ada") else {})
+    assert made.config == {k: "none" for k in own if k == "augment"} | (
+        {"augment": "ada"} if said.startswith("ada") else {}
+    )
+
+
+def test_auto_takes_ada_only_where_its_strength_has_time_to_rise() -> None:
+    own, few = {"augment": "none", "ada_kimg": 500.0}, Rows(n=500)
+    short = augmenting.choose("auto", own, few, kimg=230.0)
+    assert short.text.endswith("ada rises over 500 kimg, longer than this run of 230") and "augment" not in short.parts
+    assert augmenting.choose("auto", own | {"ada_kimg": 200.0}, few, kimg=230.0).config == {"augment": "ada"}
+    tuned = augmenting.choose("auto", own, few, kimg=230.0, tuned=True)  # from another run's weights it rises faster
+    assert tuned.config == {"augment": "ada", "ada_kimg": augmenting.TUNED_KIMG}
 
 
 def test_auto_leaves_alone_what_cannot_be_augmented() -> None:
@@ -139,7 +158,7 @@ def test_the_command_says_what_auto_chose(tmp_path: Path, capsys: pytest.Capture
     np.savez(tmp_path / "few.npz", images=PICTURES)
     with pytest.raises(SystemExit) as left:
         main(["train", "stylegan2", str(tmp_path / "few.npz"), "--augment", "auto", "--width", "8", "--z-dim", "6",
-              "--batch-size", "8", "--out", str(tmp_path / "a"), "--total-kimg", "0.8",
+              "--batch-size", "8", "--out", str(tmp_path / "a"), "--total-kimg", "0.8", "--ada-kimg", "0.5",
               "--judge", "0", "--no-doctor"])  # fmt: skip
     said = capsys.readouterr()
     assert not left.value.code and "augment: ada: each of 60 pictures is seen 13 times" in said.err

@@ -55,7 +55,7 @@ def choose(
         raise BadInput(f'--augment has no "{asked}"{did_you_mean(asked, CHOICES)}: it knows {", ".join(CHOICES)}')
     why = ""
     if asked == "auto":
-        asked, why = _decided(own, data, kimg, critic, pictures_in)
+        asked, why = _decided(own, data, kimg, critic, pictures_in, tuned)
     elif asked != "none" and (pictures_in or not critic or data.kind == "points"):
         raise BadInput(f"--augment {asked} {_unfit(data, critic, pictures_in)}: leave it out")
     said = asked + (f": {why}" if why else "")
@@ -86,7 +86,9 @@ def _unfit(data: Any, critic: bool, pictures_in: bool) -> str:
     return f"is for pictures, and {data.name} is a set of points"
 
 
-def _decided(own: Mapping[str, Any], data: Any, kimg: float, critic: bool, pictures_in: bool) -> tuple[str, str]:
+def _decided(
+    own: Mapping[str, Any], data: Any, kimg: float, critic: bool, pictures_in: bool, tuned: bool
+) -> tuple[str, str]:
     """(choice, why) of auto."""
     n, seen = len(data), kimg * 1000 / max(len(data), 1)
     if pictures_in or not critic or data.kind == "points":
@@ -96,4 +98,10 @@ def _decided(own: Mapping[str, Any], data: Any, kimg: float, critic: bool, pictu
         return "none", f"{n:,} pictures are enough ({MANY:,})"
     if seen < SEEN:
         return "none", f"{times}, too seldom to be learnt by heart ({SEEN:.0f})"
-    return "ada" if "augment" in own else "diffaugment", f"{times}, and fewer than {MANY:,} are learnt by heart"
+    why = f"{times}, and fewer than {MANY:,} are learnt by heart"
+    if "augment" not in own:
+        return "diffaugment", why
+    rise = TUNED_KIMG if tuned and "ada_kimg" in own else own.get("ada_kimg", 0.0)
+    if kimg < rise:  # its strength can only have come so far when the run ends
+        return "diffaugment", f"{why}; ada rises over {rise:,.0f} kimg, longer than this run of {kimg:,.0f}"
+    return "ada", why
