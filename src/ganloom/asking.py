@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ganloom.compose import logits_of
 from ganloom.doctor import statistics as st
+from ganloom.seen import logits_of
 
 T = TypeVar("T")
 REFUSALS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, AssertionError, RuntimeError)

@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -26,37 +25,12 @@ from ganloom.inserts import Grouped, History, Spread, Widened, last_linear, norm
 from ganloom.layers import MinibatchDiscrimination
 from ganloom.listening import Heard, listen
 from ganloom.randomness import Rng
+from ganloom.seen import Call, Seen, inputs_of, logits_of, same
 from ganloom.stabilisers import CONSISTENT, LECAM_DECAY, Stabilise, consistent, matched, packed
 
 SIGNED = ("minimax", "nonsaturating", "hinge")
 """Losses under which D's logits of reals are above 0 and those of fakes below."""
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-
-
-@dataclass
-class Call:
-    """One call of D: what it was given before any change, the other arguments, and its logits."""
-
-    x: Tensor
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    logits: Tensor
-
-    def second_picture(self) -> bool:
-        """Whether D sees another picture beside x, which a change of x alone would leave behind."""
-        return any(isinstance(v, Tensor) and v.dim() == self.x.dim() for v in (*self.args, *self.kwargs.values()))
-
-    def alone(self) -> "Call":
-        """Itself, where x is the only picture that D sees."""
-        if self.second_picture():
-            raise BadInput(TWO)
-        return self
-
-
-TWO = (
-    "--instance-noise, --diff-augment, --adaptive, --pack, --bcr, --zcr and --feature-matching change the picture that D sees, "
-    "and D of this recipe sees a second one beside it: leave them out"
-)
 
 
 class Composed(GAN):
@@ -127,7 +101,7 @@ class Composed(GAN):
                     added["orthogonal"] = parts.orthogonal * penalties.orthogonal(self.G)
         return terms | {name + "_added" * (name in terms): term for name, term in added.items()}
 
-    def _d_terms(self, seen: "Seen", heard: Heard) -> Terms:
+    def _d_terms(self, seen: Seen, heard: Heard) -> Terms:
         parts, terms = self.parts, Terms()
         if parts.adaptive:
             if not any(heard.what is losses.LOSSES[name] for name in SIGNED):
@@ -160,7 +134,7 @@ class Composed(GAN):
                 self.lecam_sums.add_(len(real.logits) * means)
         return terms
 
-    def _g_terms(self, seen: "Seen", heard: Heard, batch: Any) -> Terms:
+    def _g_terms(self, seen: Seen, heard: Heard, batch: Any) -> Terms:
         parts, terms = self.parts, Terms()
         if parts.zcr and parts.zcr_g:
             call = seen.call_of(heard.fake)
@@ -173,7 +147,7 @@ class Composed(GAN):
                     "weights: leave it out"
                 )
             args = tuple(batch.c if isinstance(a, Tensor) else a for a in call.args)  # the reals' own labels
-            with torch.no_grad(), _inputs_of(head) as found:
+            with torch.no_grad(), inputs_of(head) as found:
                 self.D(batch.x, *args, **call.kwargs)
             terms["feature_matching"] = parts.feature_matching * matched(found[0], fake)
         return terms
@@ -187,7 +161,7 @@ class Composed(GAN):
             raise BadInput("--cr and --bcr compare moved pictures, and these data are no pictures: use --zcr")
         return diff_augment(call.x.detach(), CONSISTENT)
 
-    def _near(self, seen: "Seen", fake: Call) -> Tensor:
+    def _near(self, seen: Seen, fake: Call) -> Tensor:
         """G(z + d), called as it was for these fakes."""
         made = next((call for call in seen.made if same(call.logits, fake.x)), None)
         if made is None:
@@ -200,7 +174,7 @@ class Composed(GAN):
 
     # --------------------------------------------------------------------------------------------- what D and G see
     @contextlib.contextmanager
-    def _hooked(self) -> Iterator["Seen"]:
+    def _hooked(self) -> Iterator[Seen]:
         """D and G are watched inside. The hooks live no longer than a loss, and stand outside those of autocast."""
         seen, parts = Seen(), self.parts
         handles = [
@@ -220,7 +194,7 @@ class Composed(GAN):
             for handle in handles:
                 handle.remove()
 
-    def _enter(self, seen: "Seen", module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _enter(self, seen: Seen, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not args:
             raise BadInput("stabilisers need D to be called with the pictures as its first argument, not by keyword")
         x, parts = args[0], self.parts
@@ -241,7 +215,7 @@ class Composed(GAN):
         x = x + sd * randomness.randn(*x.shape, device=x.device).to(x.dtype) if sd else x
         return (packed(x, parts.pack) if parts.pack > 1 else x, *args[1:]), kwargs
 
-    def _leave(self, seen: "Seen", module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+    def _leave(self, seen: Seen, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         if self.parts.pack > 1 and not isinstance(output, Tensor):
             raise BadInput(
                 "--pack joins several pictures to one, and D of this recipe says more of each picture than a logit: "
@@ -252,59 +226,6 @@ class Composed(GAN):
 
 def _trained(phase: Phase) -> set[str]:
     return {name.split(".")[0] for name in net_names(phase)}
-
-
-class Seen:
-    """What D and G were called with in one loss."""
-
-    def __init__(self) -> None:
-        self.inputs: list[tuple[Tensor, tuple[Any, ...], dict[str, Any]]] = []
-        self.calls: list[Call] = []
-        self.made: list[Call] = []
-        self.head: nn.Module | None = None
-        self.features: Tensor | None = None
-
-    def call_of(self, logits: Tensor) -> Call:
-        """The call of D whose output went into the loss."""
-        for call in self.calls:
-            if same(call.logits, logits):
-                return call
-        raise BadInput(
-            "--cr, --bcr, --zcr, --lecam, --penalty and --feature-matching need a loss that is given D's output as it is, "
-            "and this recipe changes it on the way: leave them out"
-        )
-
-    def note_made(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        """G's latents and fakes."""
-        if args and isinstance(output, Tensor):
-            self.made.append(Call(args[0], args[1:], kwargs, output))
-
-    def note_features(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        """The last layer of D through which G's gradient comes is D's head (a label's own layer is not)."""
-        if args and isinstance(args[0], Tensor) and args[0].requires_grad:
-            self.head, self.features = module, args[0]
-
-
-def same(a: Tensor, b: Tensor) -> bool:
-    """Whether b is a itself, detached or in another shape."""
-    return a is b or (a.data_ptr() == b.data_ptr() and a.numel() == b.numel() and a.device == b.device)
-
-
-def logits_of(output: Any) -> Tensor:
-    """D's logits, whatever else it returns."""
-    found = output if isinstance(output, Tensor) else getattr(output, "logits", None)
-    logits: Tensor = output[0] if found is None else found
-    return logits
-
-
-@contextlib.contextmanager
-def _inputs_of(layer: nn.Module) -> Iterator[list[Tensor]]:
-    found: list[Tensor] = []
-    handle = layer.register_forward_pre_hook(lambda module, args: found.append(args[0]))
-    try:
-        yield found
-    finally:
-        handle.remove()
 
 
 # ------------------------------------------------------------------------------------------------------------ composing
