@@ -20,9 +20,11 @@ with export._quiet():
     pytest.importorskip("onnx")
 
 
-@pytest.mark.parametrize("recipe", list(ganloom.RECIPES))
-def test_every_generator(recipe: str, tmp_path: Path) -> None:
-    gan = testing.build(recipe, (3, 28, 28))
+@pytest.mark.parametrize(
+    ("recipe", "more"), [(recipe, {}) for recipe in ganloom.RECIPES] + [("r3gan", {"dense_base": True, "tanh": True})]
+)
+def test_every_generator(recipe: str, more: dict[str, Any], tmp_path: Path) -> None:
+    gan = testing.build(recipe, (3, 28, 28), **more)
     made = export.to_onnx(gan, tmp_path / "g.onnx")
     assert made.difference <= 1e-4 and made.bytes == (tmp_path / "g.onnx").stat().st_size
     labelled = bool(getattr(gan.cfg, "n_classes", 0))

@@ -110,6 +110,18 @@ def test_other_widths_and_a_bound() -> None:
     torch.testing.assert_close(gan.G(z), free.G(z).tanh())
 
 
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 24, 40)])
+def test_a_dense_base_varies_each_place_by_itself(shape: tuple[int, int, int]) -> None:
+    z, base = torch.randn(2, 6), []
+    for dense in (False, True):
+        gan = build(shape=shape, dense_base=dense)
+        gan.G.body[0].register_forward_pre_hook(lambda m, args: base.append(args[0].detach()))
+        assert gan.G(z).shape == (2, *shape) and (gan.G.const is None) == dense
+    ratios = [grid[1] / grid[0] for grid in base]  # of two samples, in each place of each channel
+    spread = [float(r.flatten(1).std(1).max()) for r in ratios]
+    assert base[0].shape == base[1].shape and spread[0] < 1e-4 and spread[1] > 0.1
+
+
 def test_what_follows_the_clock() -> None:
     gan = build(gamma=0.05, decay_kimg=0.1, ema_kimg=2.0)
     run = Trainer(gan, testing.make_data(), TrainConfig())

@@ -85,7 +85,10 @@ def _between(channels: int, out_channels: int) -> nn.Module:
 
 
 class Generator(nn.Module):
-    """z (N, z_dim), c (N,) -> (N, C, H, W), unbounded or through ``tanh``."""
+    """z (N, z_dim), c (N,) -> (N, C, H, W), unbounded or through ``tanh``.
+
+    The base grid is learned, and z scales its channels; with ``dense_base`` each of its places has weights of its own on z.
+    """
 
     bf16 = True
     channels_last = True
@@ -101,6 +104,7 @@ class Generator(nn.Module):
         full: int = 3,
         n_classes: int = 0,
         tanh: bool = False,
+        dense_base: bool = False,
     ) -> None:
         super().__init__()
         self.shape, self.n_classes, self.tanh = shape, n_classes, tanh
@@ -108,8 +112,10 @@ class Generator(nn.Module):
         maps = widths(width, doublings, full)
         if n_classes:
             self.classes = scaled(nn.Linear(n_classes, z_dim, bias=False))
-        self.const = nn.Parameter(torch.randn(maps[0], height, across))
-        self.project = scaled(nn.Linear(z_dim * (2 if n_classes else 1), maps[0], bias=False))
+        self.base = (height, across, maps[0])
+        self.const = None if dense_base else nn.Parameter(torch.randn(maps[0], height, across))
+        places = height * across if dense_base else 1
+        self.project = scaled(nn.Linear(z_dim * (2 if n_classes else 1), places * maps[0], bias=False))
         layers: list[nn.Module] = []
         for i, own in enumerate(maps):
             layers += [Up(maps[i - 1], own)] if i else []
@@ -122,7 +128,11 @@ class Generator(nn.Module):
         if self.n_classes:
             assert c is not None
             z = torch.cat([z, self.classes(one_hot(c, self.n_classes)).to(z.dtype)], 1)
-        x = self.const * self.project(z)[:, :, None, None]
+        x = self.project(z)
+        if self.const is None:
+            x = x.unflatten(1, self.base).permute(0, 3, 1, 2)  # channels last without a copy
+        else:
+            x = self.const * x[:, :, None, None]
         y = crop(self.out(self.body(x)), *self.shape[1:])
         return y.tanh() if self.tanh else y
 

@@ -15,8 +15,8 @@ px, 2 at 64, 150 at 256), and the batch, which in the paper is large. It is of 2
 at equal size.
 
 Departures from the paper: without augmentation as it comes; under bf16 the penalties look at D once more, in float32; samples are
-clipped to [-1, 1] when drawn; D sees reals without a gradient to G. ``tanh``, ``lazy`` and ``full`` are not the paper's, and
-change nothing as they come.
+clipped to [-1, 1] when drawn; D sees reals without a gradient to G. ``tanh``, ``dense_base``, ``lazy`` and ``full`` are not
+the paper's, and change nothing as they come.
 """
 
 import math
@@ -71,6 +71,9 @@ class Config:
     tanh: bool = False
     """Pictures pass through tanh in training too, as in earlier GANs: for pictures with flat black or white grounds, which
     an unbounded G can only meet by exact sums, and D sees at once where it does not."""
+    dense_base: bool = False
+    """Each place of G's base grid has weights of its own on z, as in DCGAN (the paper: z only scales the channels of a learned
+    grid): samples of a narrow G differ more."""
     lazy: int = 1
     """Steps between two penalties, each with as many times the weight (the paper: 1; StyleGAN2: 16)."""
     augment: Literal["none", "ada"] = "none"
@@ -117,7 +120,7 @@ class R3GAN(Augmented):
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         shared = {"group": cfg.group, "blocks": cfg.blocks, "full": cfg.full, "n_classes": cfg.n_classes}
-        self.G = r3gan.Generator(cfg.shape, cfg.z_dim, cfg.width, tanh=cfg.tanh, **shared)
+        self.G = r3gan.Generator(cfg.shape, cfg.z_dim, cfg.width, tanh=cfg.tanh, dense_base=cfg.dense_base, **shared)
         self.D = r3gan.Discriminator(cfg.shape, cfg.d_width or cfg.width, **shared)
         if cfg.augment == "ada":
             self.ada = Ada({"blit": 1.0, "geometry": 1.0, "colour": 0.5, "cutout": 1.0})
