@@ -16,6 +16,7 @@ import ganloom
 from ganloom import plans
 from ganloom.cli import COMMANDS, main
 from ganloom.errors import BadInput
+from ganloom.run import prepare
 
 RNG = np.random.default_rng(0)
 TINY = "--width 4 --batch-size 8 --total-kimg 0.2 --kimg-per-tick 0.1 --judge 0 --grid 4".split()
@@ -155,12 +156,23 @@ def test_small_is_the_recipes_cut_down_form(tmp_path: Path, capsys: pytest.Captu
     # In Python, and of data without labels, a run that --init begins from goes before it.
     pictures = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8)
     fields = {"total_kimg": 0.05, "doctor": False, "judge": 0}
-    run = ganloom.train("stylegan2", pictures, tmp_path / "a", small=True, base=256, **fields)
+    run = ganloom.train("stylegan2", pictures, tmp_path / "a", small=True, base=128, **fields)
     assert json.loads((run.path / "config.json").read_text())["config"]["n_classes"] == 0
     again = ganloom.train("stylegan2", pictures, tmp_path / "b", small=True, init=run, **fields)
-    assert json.loads((again.path / "config.json").read_text())["config"]["base"] == 256
+    assert json.loads((again.path / "config.json").read_text())["config"]["base"] == 128
     with pytest.raises(BadInput, match="small"):
         ganloom.train(ganloom.RECIPES["dcgan"].Config(), pictures, tmp_path / "c", small=True)
+
+
+@pytest.mark.parametrize("side", [16, 28, 64])
+def test_small_keeps_channels_for_the_details_of_larger_pictures(side: int) -> None:
+    pictures = np.zeros((4, side, side, 3), np.uint8)
+    style, _ = prepare("stylegan2", pictures, small=True)
+    assert style.G.synthesis.const.shape[0] == 64 and style.G.synthesis.levels[-1].picture.weight.shape[1] == 16
+    plain, _ = prepare("r3gan", pictures, small=True)
+    assert plain.G.project.out_features == 64 * np.prod(plain.G.base[:2]) and plain.G.out.weight.shape[1] == 16
+    own, _ = prepare("r3gan", pictures, small=True, full=0)
+    assert own.cfg.full == 0  # what was said stays
 
 
 def test_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,8 +20,12 @@ with export._quiet():
     pytest.importorskip("onnx")
 
 
+DENSE = ("stylegan2", "r3gan")
+
+
 @pytest.mark.parametrize(
-    ("recipe", "more"), [(recipe, {}) for recipe in ganloom.RECIPES] + [("r3gan", {"dense_base": True, "tanh": True})]
+    ("recipe", "more"),
+    [(recipe, {}) for recipe in ganloom.RECIPES] + [(name, {"dense_base": True, "tanh": True}) for name in DENSE],
 )
 def test_every_generator(recipe: str, more: dict[str, Any], tmp_path: Path) -> None:
     gan = testing.build(recipe, (3, 28, 28), **more)

@@ -45,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "probing": BASE | {"asking", "doctor", "metrics", "optim"},
     "watching": BASE | {"checkpoint", "doctor", "facts", "observers", "probing", "report"},
     "healing": BASE | {"asking", "checkpoint", "compose", "doctor", "folder", "gan", "stabilisers", "watching"},
-    "augmenting": {"errors"}, "plans": set(),
+    "augmenting": {"errors"}, "plans": {"layers"},
     "starting": {"checkpoint", "errors", "folder", "gan", "looking", "trainer"},
     "folder": {"errors", "checkpoint", "__init__"},
     "session": {"errors", "checkpoint", "folder", "guard", "trainer"},

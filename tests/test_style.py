@@ -295,6 +295,26 @@ def test_a_bounded_generator_is_the_same_one_through_tanh() -> None:
     torch.testing.assert_close(bound.sample(z), x.tanh())
 
 
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 24, 40)])
+def test_a_dense_base_varies_each_place_by_itself(shape: tuple[int, int, int]) -> None:
+    fields = {"shape": shape, "z_dim": 8, "width": 16, "batch_size": 4}
+    plain, dense = (stylegan2.StyleGAN2(stylegan2.Config(**fields, dense_base=on)) for on in (False, True))
+    extra = set(dense.state_dict()) - set(plain.state_dict())
+    assert extra == {"G.synthesis.place.weight", "G.synthesis.place.bias"}
+    z = torch.randn(2, 8)
+    for gan in (plain, dense):
+        w = gan.G.mapping(z, None)
+        base = gan.G.synthesis.base(w).detach()
+        assert base.shape[1:] == gan.G.synthesis.const.shape and gan.G(z).shape == (2, *shape)
+        assert torch.equal(base[0], base[1]) == (gan is plain)
+        at_mean = gan.G.synthesis(gan.G.ws(z, truncation=0.0), "const")
+        torch.testing.assert_close(at_mean[0], at_mean[1])  # the mean has no sample of its own left
+    dense.G.synthesis.place.weight.data.zero_()
+    dense.G.synthesis.place.bias.data.zero_()
+    dense.load_state_dict(plain.state_dict(), strict=False)
+    torch.testing.assert_close(dense.G(z, noise="const"), plain.G(z, noise="const"))
+
+
 def test_groups_of_one_label_and_their_deviation_in_several_maps() -> None:
     fields = {"shape": (1, 16, 16), "z_dim": 8, "width": 16, "batch_size": 8}
     rng = np.random.default_rng(0)

@@ -1,11 +1,16 @@
 """How each recipe is cut down so that small pictures train in minutes on a CPU: `--small`, and the doc pages' commands."""
 
 import shlex
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
+from ganloom.layers import plan_sizes
+
 DATA = "fashion-10k"
+DOUBLINGS = 2
+"""Of the grids of pictures of 28 px, for which the plans are made."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,8 @@ class Plan:
     options: dict[str, Any]
     why: str
     data: str = DATA
+    larger: Mapping[str, Callable[[Any, int], Any]] = field(default_factory=dict)
+    """Settings that larger pictures change: from the plan's own and the doublings beyond ``DOUBLINGS``."""
 
 
 _NARROW = "Narrowed from the paper's {} channels to {} so that it trains in minutes"
@@ -113,23 +120,28 @@ PLANS: dict[str, Plan] = {
     ),
     "stylegan2": Plan(
         {
-            "z_dim": 64, "base": 512, "width": 128, "batch_size": 16, "path_length": 0.0, "mixing": 0.0, "gamma": 0.1,
-            "ema_kimg": 5.0, "d_layers": 1, "group_maps": 32, "alike": True, "tanh": True, "g_opt.lr": 5e-3,
-            "g_opt.schedule": ((120.0, 1.0), (230.0, 0.1)), "d_opt.schedule": ((120.0, 1.0), (230.0, 0.1)), "total_kimg": 230.0,
+            "z_dim": 64, "base": 256, "width": 64, "batch_size": 16, "path_length": 0.0, "mixing": 0.0, "gamma": 0.05,
+            "ema_kimg": 5.0, "d_layers": 1, "group_maps": 32, "alike": True, "tanh": True, "dense_base": True,
+            "g_opt.lr": 5e-3, "d_opt.lr": 8e-3, "g_opt.schedule": ((120.0, 1.0), (230.0, 0.1)),
+            "d_opt.schedule": ((120.0, 1.0), (230.0, 0.1)), "total_kimg": 230.0,
         },
-        "128 channels on the base grid and half of them with each doubling instead of 512, latents of 64 numbers, no path length "
-        "penalty, no mixed styles, ten times the gamma of the rule, which is for pictures of many more pixels; tanh for the flat "
-        "grounds, and D sees the spread of four pictures of one label in 32 maps.",
+        "64 channels on the base grid and, with each doubling, half of them to 16 on the last instead of 512, latents of 64 "
+        "numbers, no path length penalty, no mixed styles, five times the gamma of the rule, which is for pictures of many more "
+        "pixels, twice and three times its rates; tanh for the flat grounds, w moves each place of the base grid, and D sees "
+        "the spread of four pictures of one label in 32 maps.",
+        larger={"base": lambda base, more: base << more},
     ),
     "r3gan": Plan(
         {
-            "width": 96, "full": 0, "group": 8, "blocks": 1, "batch_size": 32, "gamma": 0.3, "gamma_end": 0.3, "lazy": 16,
+            "width": 64, "full": 0, "blocks": 1, "dense_base": True, "batch_size": 32, "gamma": 0.3, "gamma_end": 0.3, "lazy": 16,
             "tanh": True, "lr": 4e-3, "decay_kimg": 230.0, "ema_kimg": 5.0, "stddev": 4, "stddev_maps": 32, "stddev_alike": True,
             "total_kimg": 230.0,
         },
-        "96 channels on the base grid and half of them with each doubling instead of 768, one block a grid instead of two, "
-        "batches of 32 instead of 512 at twenty times the rate, penalties each 16th step, tanh for the flat grounds; and, which "
-        "the paper does without, D's last layer sees the spread of four pictures of one label in 32 numbers.",
+        "64 channels on the base grid and, with each doubling, half of them to 16 on the last instead of 768, one block a grid "
+        "instead of two, batches of 32 instead of 512 at twenty times the rate, penalties each 16th step, tanh for the flat "
+        "grounds; and, which the paper does without, z moves each place of the base grid, and D's last layer sees the spread of "
+        "four pictures of one label in 32 numbers.",
+        larger={"full": lambda full, more: full + more},
     ),
     "pix2pix": Plan(
         {
@@ -160,8 +172,8 @@ def plan(name: str) -> Plan:
 def command(name: str, options: dict[str, Any], seed: int = 0, data: str | None = None) -> str:
     """The command line that trains so, on ``data`` or the plan's own."""
     words = ["ganloom", "train", name, data or plan(name).data]
-    for field, value in {**options, "seed": seed}.items():
-        flag = "--" + field.replace("_", "-")
+    for key, value in {**options, "seed": seed}.items():
+        flag = "--" + key.replace("_", "-")
         if isinstance(value, bool):
             words.append(flag if value else flag.replace("--", "--no-", 1))
         else:
@@ -179,11 +191,17 @@ def small(name: str, module: ModuleType) -> dict[str, Any]:
     return keywords(module, plan(name).options)
 
 
+def grown(name: str, shape: tuple[int, int, int]) -> dict[str, Any]:
+    """Of ``small``, what these pictures (C, H, W) change; nothing up to the size that the plans are made for."""
+    more, own = plan_sizes(shape[1], shape[2])[2] - DOUBLINGS, plan(name)
+    return {key: rule(own.options[key], more) for key, rule in own.larger.items()} if more > 0 else {}
+
+
 def keywords(module: ModuleType, options: dict[str, Any]) -> dict[str, Any]:
     """The same as keywords of ``ganloom.train``."""
     found: dict[str, Any] = {}
-    for field, value in options.items():
-        name, _, inner = field.partition(".")
+    for key, value in options.items():
+        name, _, inner = key.partition(".")
         if inner:
             found[name] = replace(found.get(name, getattr(module.Config(), name)), **{inner: value})
         else:

@@ -335,7 +335,7 @@ def _prepare(recipe: Any, data: Any, options: dict[str, Any], source: starting.S
     if small:
         if module is None or not isinstance(recipe, str):
             raise BadInput("small is for recipes that are named, such as stylegan2")
-        options = plans.small(_name_of(recipe, module, None), module) | options
+        told, options = options.keys(), plans.small(_name_of(recipe, module, None), module) | options
     own = type(given) if gan is None else type(gan.cfg)
     train_options, config_options, data_options, part_options = _sort_options(options, own)
     cfg = config.replace(TrainConfig(), train_options, "train")
@@ -355,6 +355,9 @@ def _prepare(recipe: Any, data: Any, options: dict[str, Any], source: starting.S
     if isinstance(recipe, str):
         given = _fit_to_data(given, opened, config_options)
     given = config.replace(given, config_options, "config")
+    if small and hasattr(given, "shape"):
+        larger = plans.grown(_name_of(recipe, module, None), given.shape)
+        given = config.replace(given, {key: v for key, v in larger.items() if key not in told}, "config")
     config.check_counts(given)
     _check_classes(given, opened)
     gan = compose(_build(module, given, cfg.seed), parts, cfg.seed)

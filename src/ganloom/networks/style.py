@@ -122,7 +122,10 @@ class Level(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """ws (N, layers, w_dim), one w a layer, to pictures (N, C, H, W), unbounded or through ``tanh``."""
+    """ws (N, layers, w_dim), one w a layer, to pictures (N, C, H, W), unbounded or through ``tanh``.
+
+    The base grid is learned and the same for all samples; with ``dense_base`` an affine function of the first w is added.
+    """
 
     def __init__(
         self,
@@ -132,12 +135,14 @@ class Synthesis(nn.Module):
         most: int,
         clamp: float | None = None,
         tanh: bool = False,
+        dense_base: bool = False,
     ) -> None:
         super().__init__()
         self.shape, self.tanh = shape, tanh
         height, width, doublings = plan_sizes(shape[1], shape[2])
         maps = [channels_of(i, base, most) for i in range(doublings + 1)]
         self.const = nn.Parameter(torch.randn(maps[0], height, width))
+        self.place = Dense(w_dim, self.const.numel()) if dense_base else None
         self.levels = nn.ModuleList(
             Level(below, own, shape[0], w_dim, (height << i, width << i), clamp)
             for i, (below, own) in enumerate(zip([0, *maps], maps, strict=False))
@@ -145,10 +150,18 @@ class Synthesis(nn.Module):
         self.fir = Fir()
         self.n_layers = 2 * doublings + 2
 
+    def base(self, w: Tensor) -> Tensor:
+        """w (N, w_dim) to the maps of the base grid, (N, C, H, W)."""
+        if self.place is None:
+            return self.const.expand(w.shape[0], -1, -1, -1)
+        grid = self.const.permute(1, 2, 0)
+        placed: Tensor = self.place(w).to(grid.dtype).unflatten(1, grid.shape) + grid
+        return placed.permute(0, 3, 1, 2)  # channels last without a copy
+
     def forward(self, ws: Tensor, noise: str = "const") -> Tensor:
         """ws (N, layers, w_dim) to (N, C, H, W)."""
         w = list(ws.unbind(1))
-        x, y = self.const.expand(ws.shape[0], -1, -1, -1), None
+        x, y = self.base(w[0]), None
         for i, level in enumerate(self.levels):
             x, own = level(x, w[max(2 * i - 1, 0) : 2 * i + 2], noise)
             y = own.float() if y is None else self.fir.doubled(y) + own.float()
@@ -233,10 +246,11 @@ class Generator(StyleGenerator):
         most: int = 512,
         clamp: float | None = None,
         tanh: bool = False,
+        dense_base: bool = False,
     ) -> None:
         super().__init__()
         self.mapping = Mapping(z_dim, w_dim, layers, n_classes)
-        self.synthesis = Synthesis(shape, w_dim, base, most, clamp, tanh)
+        self.synthesis = Synthesis(shape, w_dim, base, most, clamp, tanh, dense_base)
 
     def affines(self) -> list[list[Dense]]:
         """One a convolution; the last layer of ws makes the picture alone."""

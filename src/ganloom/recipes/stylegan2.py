@@ -19,8 +19,8 @@ still the measure for models of one domain, since it is fast to sample and smoot
 
 Departures from the paper: the layer at which styles mix is drawn for each sample and not once a batch; D moves before G in a
 step, and w's mean once an update; the fakes' labels are those of the batch; samples are clipped to [-1, 1] when drawn; sides
-that are no power of two have a base grid other than 4 x 4, and are cropped where a doubling passes them. ``tanh`` and ``alike``
-are neither the paper's nor its code's, and off as they come.
+that are no power of two have a base grid other than 4 x 4, and are cropped where a doubling passes them. ``tanh``,
+``dense_base`` and ``alike`` are neither the paper's nor its code's, and off as they come.
 """
 
 import dataclasses
@@ -101,6 +101,9 @@ class Config:
     tanh: bool = False
     """Pictures pass through tanh in training too, as in earlier GANs: for pictures with flat black or white grounds, which
     an unbounded G can only meet by exact sums, and D sees at once where it does not."""
+    dense_base: bool = False
+    """w also moves each place of G's base grid, as in a G with a traditional input (the paper: w only scales the channels of a
+    learned grid): samples of a narrow G differ more."""
     mixing: float | None = None
     """Probability of style mixing."""
     centre: Literal["class", "all"] = "class"
@@ -190,7 +193,7 @@ class StyleGAN2(Styled):
             raise BadInput(f"--group-maps must divide D's {last} channels of its last grid, got {cfg.group_maps}")
         self.G = style.Generator(
             cfg.shape, cfg.z_dim, cfg.w_dim or cfg.z_dim, n_classes=cfg.n_classes, layers=cfg.layers or 8,
-            base=cfg.base or 32768, most=cfg.width, clamp=cfg.clamp, tanh=cfg.tanh,
+            base=cfg.base or 32768, most=cfg.width, clamp=cfg.clamp, tanh=cfg.tanh, dense_base=cfg.dense_base,
         )  # fmt: skip
         self.D = style.Discriminator(
             cfg.shape, n_classes=cfg.n_classes, base=cfg.d_base or 32768, most=cfg.d_width or cfg.width,
