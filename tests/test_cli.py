@@ -171,6 +171,8 @@ def test_small_keeps_channels_for_the_details_of_larger_pictures(side: int) -> N
     assert style.G.synthesis.const.shape[0] == 64 and style.G.synthesis.levels[-1].picture.weight.shape[1] == 16
     plain, _ = prepare("r3gan", pictures, small=True)
     assert plain.G.project.out_features == 64 * np.prod(plain.G.base[:2]) and plain.G.out.weight.shape[1] == 16
+    points, _ = prepare("gan", "ring", small=True)  # data of no height and width have a small form too
+    assert points.cfg.shape == (2,)
     own, _ = prepare("r3gan", pictures, small=True, full=0)
     assert own.cfg.full == 0  # what was said stays
 

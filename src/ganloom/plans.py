@@ -191,9 +191,12 @@ def small(name: str, module: ModuleType) -> dict[str, Any]:
     return keywords(module, plan(name).options)
 
 
-def grown(name: str, shape: tuple[int, int, int]) -> dict[str, Any]:
-    """Of ``small``, what these pictures (C, H, W) change; nothing up to the size that the plans are made for."""
-    more, own = plan_sizes(shape[1], shape[2])[2] - DOUBLINGS, plan(name)
+def grown(name: str, cfg: Any) -> dict[str, Any]:
+    """Of ``small``, what the pictures of ``cfg`` change; nothing up to the size that the plans are made for."""
+    own = plan(name)
+    if not own.larger:  # nor does the data have to be pictures
+        return {}
+    more = plan_sizes(*cfg.shape[1:])[2] - DOUBLINGS
     return {key: rule(own.options[key], more) for key, rule in own.larger.items()} if more > 0 else {}
 
 

@@ -355,8 +355,8 @@ def _prepare(recipe: Any, data: Any, options: dict[str, Any], source: starting.S
     if isinstance(recipe, str):
         given = _fit_to_data(given, opened, config_options)
     given = config.replace(given, config_options, "config")
-    if small and hasattr(given, "shape"):
-        larger = plans.grown(_name_of(recipe, module, None), given.shape)
+    if small:
+        larger = plans.grown(_name_of(recipe, module, None), given)
         given = config.replace(given, {key: v for key, v in larger.items() if key not in told}, "config")
     config.check_counts(given)
     _check_classes(given, opened)
