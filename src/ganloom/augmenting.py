@@ -53,9 +53,9 @@ def choose(
         return Chosen()
     if asked not in CHOICES:
         raise BadInput(f'--augment has no "{asked}"{did_you_mean(asked, CHOICES)}: it knows {", ".join(CHOICES)}')
-    why = ""
+    why, tuning = "", {"ada_kimg": TUNED_KIMG} if tuned and "ada_kimg" in own else {}
     if asked == "auto":
-        asked, why = _decided(own, data, kimg, critic, pictures_in, tuned)
+        asked, why = _decided({**own, **tuning}, data, kimg, critic, pictures_in)
     elif asked != "none" and (pictures_in or not critic or data.kind == "points"):
         raise BadInput(f"--augment {asked} {_unfit(data, critic, pictures_in)}: leave it out")
     said = asked + (f": {why}" if why else "")
@@ -70,7 +70,7 @@ def choose(
     if asked == "diffaugment":
         return Chosen(_none(own), OFF | {"diff_augment": POLICY}, said)
     if "augment" in own:
-        return Chosen({"augment": "ada"} | ({"ada_kimg": TUNED_KIMG} if tuned and "ada_kimg" in own else {}), OFF, said)
+        return Chosen({"augment": "ada"} | tuning, OFF, said)
     return Chosen({}, OFF | {"adaptive": TARGET} | ({"adaptive_kimg": TUNED_KIMG} if tuned else {}), said)
 
 
@@ -86,9 +86,7 @@ def _unfit(data: Any, critic: bool, pictures_in: bool) -> str:
     return f"is for pictures, and {data.name} is a set of points"
 
 
-def _decided(
-    own: Mapping[str, Any], data: Any, kimg: float, critic: bool, pictures_in: bool, tuned: bool
-) -> tuple[str, str]:
+def _decided(own: Mapping[str, Any], data: Any, kimg: float, critic: bool, pictures_in: bool) -> tuple[str, str]:
     """(choice, why) of auto."""
     n, seen = len(data), kimg * 1000 / max(len(data), 1)
     if pictures_in or not critic or data.kind == "points":
@@ -101,7 +99,7 @@ def _decided(
     why = f"{times}, and fewer than {MANY:,} are learnt by heart"
     if "augment" not in own:
         return "diffaugment", why
-    rise = TUNED_KIMG if tuned and "ada_kimg" in own else own.get("ada_kimg", 0.0)
+    rise = own.get("ada_kimg", 0.0)
     if kimg < rise:  # its strength can only have come so far when the run ends
         return "diffaugment", f"{why}; ada rises over {rise:,.0f} kimg, longer than this run of {kimg:,.0f}"
     return "ada", why

@@ -14,7 +14,7 @@ NOISES = ("const", "random", "none")
 
 
 class Styled(Augmented):
-    """``G`` is a ``networks.style.StyleGenerator``; the config has ``mixing``, the probability of style mixing."""
+    """``G`` is a ``networks.style_generator.StyleGenerator``; the config has ``mixing``, the probability of style mixing."""
 
     def labels(self, n: int, batch: Batch) -> Tensor | None:
         """The batch's own."""

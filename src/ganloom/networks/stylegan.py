@@ -15,7 +15,7 @@ from ganloom.layers import UpsampleConv, crop, fresh_noise, plan_sizes
 from ganloom.networks.equalised import Dense
 from ganloom.networks.mapping import Mapping
 from ganloom.networks.progressive import Blur, channels_of, enlarged, newest_of
-from ganloom.networks.style import StyleGenerator
+from ganloom.networks.style_generator import StyleGenerator
 from ganloom.norms import AdaptiveInstanceNorm, equalised
 
 
