@@ -68,6 +68,10 @@ def test_auto_takes_ada_only_where_its_strength_has_time_to_rise() -> None:
     assert augmenting.choose("auto", own | {"ada_kimg": 200.0}, few, kimg=230.0).config == {"augment": "ada"}
     tuned = augmenting.choose("auto", own, few, kimg=230.0, tuned=True)  # from another run's weights it rises faster
     assert tuned.config == {"augment": "ada", "ada_kimg": augmenting.TUNED_KIMG}
+    slow = augmenting.choose("ada", own | {"ada_kimg": 300.0}, few, kimg=230.0, tuned=True, told={"ada_kimg"})
+    assert slow.config == {"augment": "ada"}  # the user's own stands
+    assert augmenting.choose("ada", {}, few, kimg=230.0, tuned=True).parts["adaptive_kimg"] == augmenting.TUNED_KIMG
+    assert "adaptive_kimg" not in augmenting.choose("ada", {}, few, kimg=9.0, tuned=True, told={"adaptive_kimg"}).parts
 
 
 def test_auto_leaves_alone_what_cannot_be_augmented() -> None:

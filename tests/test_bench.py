@@ -238,3 +238,20 @@ def test_every_recipe_has_a_bare_step() -> None:
         translates = recipes.RECIPES[name].MODEL.conditions_on == "pictures"
         gan, data = prepare(name, (pictures, pictures) if translates else "fashion-10k")
         assert len(Bare(gan, [data.draw(2, torch.Generator())], "cpu", False).optimizers) == len(gan.phases())
+
+
+def test_what_is_left_counts_the_group_that_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now)
+    monkeypatch.setattr(timing.sys.stderr, "isatty", lambda: True)
+    progress = timing.Progress(3)
+    progress.begin("quick")
+    assert "left" not in capsys.readouterr().err
+    now = 1.0
+    progress.begin("slow")
+    assert "about 2 s left" in capsys.readouterr().err  # two groups, 1 s each as the first
+    now = 61.0
+    progress.at(1, 4)  # a quarter of the second took a minute: 180 s of it are left, and the third's 240
+    assert "round 1 of 4, about 7 m left" in capsys.readouterr().err

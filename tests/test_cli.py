@@ -1,9 +1,12 @@
 """The command line: what it prints, what it writes, and one line with the right exit code for every fault."""
 
 import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +126,15 @@ def test_any_folder_trains_and_ends_with_a_report(
     with Image.open(tmp_path / "r" / "samples" / "reals.png") as grid:
         assert len(grid.getbands()) == (shape[0] if shape else 3)
         assert not shape or grid.height > grid.width
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell's pipes")
+def test_a_reader_that_leaves_is_no_fault() -> None:
+    args = [sys.executable, "-m", "ganloom", "recipes"]
+    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(60)) == (b"", 141)
 
 
 def test_a_folder_alone_is_trained_by_the_default(

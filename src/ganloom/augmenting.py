@@ -5,7 +5,7 @@ augmentation, and DiffAugment helped BigGAN on all of CIFAR-10's 50,000, a fifth
 (Zhao et al. 2020, arXiv:2006.10738, table 2); a set that is seen a few times only cannot be learnt by heart.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,16 +44,18 @@ def choose(
     critic: bool = True,
     pictures_in: bool = False,
     tuned: bool = False,
+    told: Container[str] = (),
 ) -> Chosen:
     """``own``: the recipe's fields and their defaults. ``kimg``: how long the run is. ``critic``: it has a D.
 
-    ``pictures_in``: it makes pictures from pictures. ``tuned``: training starts from another run's weights.
+    ``pictures_in``: it makes pictures from pictures. ``tuned``: training starts from another run's weights. ``told``: names
+    of settings that the user gave; how fast ADA's strength may rise stands then.
     """
     if asked is None:
         return Chosen()
     if asked not in CHOICES:
         raise BadInput(f'--augment has no "{asked}"{did_you_mean(asked, CHOICES)}: it knows {", ".join(CHOICES)}')
-    why, tuning = "", {"ada_kimg": TUNED_KIMG} if tuned and "ada_kimg" in own else {}
+    why, tuning = "", {"ada_kimg": TUNED_KIMG} if tuned and "ada_kimg" in own and "ada_kimg" not in told else {}
     if asked == "auto":
         asked, why = _decided({**own, **tuning}, data, kimg, critic, pictures_in)
     elif asked != "none" and (pictures_in or not critic or data.kind == "points"):
@@ -71,7 +73,8 @@ def choose(
         return Chosen(_none(own), OFF | {"diff_augment": POLICY}, said)
     if "augment" in own:
         return Chosen({"augment": "ada"} | tuning, OFF, said)
-    return Chosen({}, OFF | {"adaptive": TARGET} | ({"adaptive_kimg": TUNED_KIMG} if tuned else {}), said)
+    rise = {"adaptive_kimg": TUNED_KIMG} if tuned and "adaptive_kimg" not in told else {}
+    return Chosen({}, OFF | {"adaptive": TARGET} | rise, said)
 
 
 def _none(own: Mapping[str, Any]) -> dict[str, Any]:

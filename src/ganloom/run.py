@@ -4,7 +4,7 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -330,7 +330,7 @@ def _prepare(recipe: Any, data: Any, options: dict[str, Any], source: starting.S
         raise BadInput(
             f"--augment {asked} and --{min(twice).replace('_', '-')} both say how D sees pictures: leave one out"
         )
-    small = options.pop("small", False)
+    small, said = options.pop("small", False), options.keys()
     options = options if source is None else starting.inherited(source, recipe) | options
     if small:
         if module is None or not isinstance(recipe, str):
@@ -344,7 +344,7 @@ def _prepare(recipe: Any, data: Any, options: dict[str, Any], source: starting.S
     data_options = _inputs_wanted(model, config_options) | data_options
     opened = _open_data(data, given, gan, isinstance(recipe, str), config_options, data_options)
     model.check_data(opened)
-    chosen = _augment(asked, module, given, gan, opened, cfg, config_options, source)
+    chosen = _augment(asked, module, given, gan, opened, cfg, config_options, said, source)
     config_options, parts = config_options | chosen.config, config.replace(parts, chosen.parts, "stabilise")
     if gan is not None:
         if config_options:
@@ -372,6 +372,7 @@ def _augment(
     data: Any,
     cfg: TrainConfig,
     options: dict[str, Any],
+    said: Container[str],
     source: starting.Source | None,
 ) -> augmenting.Chosen:
     """What ``augment`` comes to for this recipe and these data."""
@@ -382,7 +383,7 @@ def _augment(
         asked, {f.name: getattr(settings, f.name) for f in fields} | options, data,
         kimg=cfg.total_kimg or float(getattr(module, "KIMG", 200.0)), critic=critic,
         pictures_in=getattr(module.MODEL if module is not None else gan, "conditions_on", "labels") == "pictures",
-        tuned=source is not None,
+        tuned=source is not None, told=said,
     )  # fmt: skip
 
 

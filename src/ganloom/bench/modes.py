@@ -17,6 +17,7 @@ from ganloom.bench.toys import BATCH, PLAN, Few, Mixture, Plan
 from ganloom.bench.training import SAMPLES, Trained, train
 from ganloom.errors import BadInput, did_you_mean
 from ganloom.metrics.modes import Modes, means, mode_counts, mode_coverage, over_seeds, seed_distance
+from ganloom.report.figures import duration
 
 CUT = 0.5
 """Where z is cut to see what truncation does."""
@@ -132,7 +133,7 @@ class Progress:
         if not done:
             return ""
         left = (time.perf_counter() - self.begun) * (self.cures * self.steps / done - 1)
-        return f", about {left:.0f} s left" if left < 120 else f", about {left / 60:.0f} min left"
+        return f", about {duration(left)} left"
 
     def end(self) -> None:
         """Clear the line."""

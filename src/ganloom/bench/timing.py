@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ganloom.report.figures import duration
+
 Contestant = Callable[[int], float]
 """Runs n steps and returns the seconds they took."""
 
@@ -20,31 +22,35 @@ class Progress:
     """What is being measured and how long it will take yet, on stderr."""
 
     def __init__(self, groups: int) -> None:
-        self.groups, self.group, self.begun = groups, 0, time.perf_counter()
+        self.groups, self.group = groups, 0
+        self.begun = self.since = time.perf_counter()
         self._text = ""
 
     def begin(self, text: str) -> None:
         """The next group of contestants."""
         self.group += 1
-        self._text = text
+        self.since, self._text = time.perf_counter(), text
         self._say(f"[{self.group}/{self.groups}] {text}{self._left()}", end="\r" if sys.stderr.isatty() else "\n")
 
     def at(self, done: int, rounds: int) -> None:
         """A round of the group is done; shown on a terminal only."""
         if sys.stderr.isatty():
-            self._say(f"[{self.group}/{self.groups}] {self._text}: round {done} of {rounds}{self._left()}", end="\r")
+            self._say(
+                f"[{self.group}/{self.groups}] {self._text}: round {done} of {rounds}{self._left(done / rounds)}",
+                end="\r",
+            )
 
     def end(self) -> None:
         """Clear the line."""
         if sys.stderr.isatty():
             self._say("", end="\r")
 
-    def _left(self) -> str:
-        done = self.group - 1
-        if not done:
-            return ""
-        left = (time.perf_counter() - self.begun) / done * (self.groups - done)
-        return f", about {left:.0f} s left"
+    def _left(self, part: float = 0.0) -> str:
+        """An estimate from the groups so far and ``part`` of this one; groups differ, so the slower of both is believed."""
+        here = time.perf_counter() - self.since
+        earlier = (self.since - self.begun) / (self.group - 1) if self.group > 1 else 0.0
+        each = max(earlier, here / part if part else 0.0)
+        return f", about {duration(max(each * (self.groups - self.group + 1) - here, 0.0))} left" if each else ""
 
     def _say(self, text: str, end: str) -> None:
         print(f"{text:<100}" if end == "\r" else text, end=end, file=sys.stderr, flush=True)

@@ -29,7 +29,7 @@ COMMANDS: dict[str, str] = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one command and exit with its code: 0 ok, 1 a check failed, 2 usage or bad input, 130/143 stopped."""
+    """Run one command and exit with its code: 0 ok, 1 a check failed, 2 usage or bad input, 130/143 stopped, 141 unheard."""
     args = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in args
     args = [arg for arg in args if arg != "--debug"]
@@ -38,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         code = 130
         print("stopped", file=sys.stderr)
+    except BrokenPipeError:  # `ganloom recipes | head`: nobody reads on
+        code = 141
     except (GanloomError, MemoryError, OSError) as error:
         if debug:
             raise
@@ -53,10 +55,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _leave(code: int) -> None:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:  # `ganloom recipes | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:  # what is left goes nowhere, where it would fail once more at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(code)
 
 
