@@ -161,15 +161,17 @@ def test_small_is_the_recipes_cut_down_form(tmp_path: Path, capsys: pytest.Captu
     cfg, plan = described["config"], plans.plan("stylegan2").options
     assert cfg["base"] == plan["base"] and cfg["tanh"] is True and cfg["alike"] is True and cfg["path_length"] == 0
     assert cfg["gamma"] == 2 and cfg["width"] == 32 and described["train"]["total_kimg"] == 0.05
-    assert cfg["g_opt"]["lr"] == 0.003 and cfg["g_opt"]["schedule"] and cfg["d_opt"]["schedule"], (
-        "the rest stays small's"
-    )
+    course = [[kimg * 0.05 / plan["total_kimg"], factor] for kimg, factor in plan["g_opt.schedule"]]
+    assert cfg["g_opt"]["lr"] == 0.003, "the rest stays small's, on the course of so long a run"
+    for optimizer in ("g_opt", "d_opt"):
+        np.testing.assert_allclose(cfg[optimizer]["schedule"], course)
     assert ganloom.load(tmp_path / "r").generate(2, seed=0).abs().max() <= 1
     # In Python, and of data without labels, a run that --init begins from goes before it.
     pictures = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8)
     fields = {"total_kimg": 0.05, "doctor": False, "judge": 0}
     run = ganloom.train("stylegan2", pictures, tmp_path / "a", small=True, base=128, **fields)
-    assert json.loads((run.path / "config.json").read_text())["config"]["n_classes"] == 0
+    first = json.loads((run.path / "config.json").read_text())["config"]
+    assert first["n_classes"] == 0 and first["d_opt"]["schedule"] == cfg["d_opt"]["schedule"]
     again = ganloom.train("stylegan2", pictures, tmp_path / "b", small=True, init=run, **fields)
     assert json.loads((again.path / "config.json").read_text())["config"]["base"] == 128
     with pytest.raises(BadInput, match="small"):

@@ -186,9 +186,19 @@ def flat(value: Any) -> list[Any]:
     return [one for part in value for one in flat(part)] if isinstance(value, tuple) else [value]
 
 
-def small(name: str, module: ModuleType) -> dict[str, Any]:
-    """Keywords of ``ganloom.train`` for `--small`: those of the recipe's plan."""
-    return keywords(module, plan(name).options)
+def small(name: str, module: ModuleType, total_kimg: object = None) -> dict[str, Any]:
+    """Keywords of ``ganloom.train`` for `--small`: those of the recipe's plan, paced for a run of ``total_kimg`` if given."""
+    options = plan(name).options
+    if isinstance(total_kimg, int | float) and total_kimg > 0 and "total_kimg" in options:
+        options = {key: _paced(key, value, total_kimg / options["total_kimg"]) for key, value in options.items()}
+    return keywords(module, options)
+
+
+def _paced(key: str, value: Any, times: float) -> Any:
+    """A setting of a run that is so many times as long: what counts thousands of images on the run's own course."""
+    if key.endswith(".schedule"):
+        return tuple((kimg * times, factor) for kimg, factor in value)
+    return value * times if key in ("total_kimg", "decay_kimg", "stage_kimg") else value
 
 
 def grown(name: str, cfg: Any) -> dict[str, Any]:

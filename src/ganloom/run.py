@@ -335,7 +335,8 @@ def _prepare(recipe: Any, data: Any, options: dict[str, Any], source: starting.S
     if small:
         if module is None or not isinstance(recipe, str):
             raise BadInput("small is for recipes that are named, such as stylegan2")
-        told, options = options.keys(), plans.small(_name_of(recipe, module, None), module) | options
+        own_length = options.get("total_kimg")
+        told, options = options.keys(), plans.small(_name_of(recipe, module, None), module, own_length) | options
     own = type(given) if gan is None else type(gan.cfg)
     train_options, config_options, data_options, part_options = _sort_options(options, own)
     cfg = config.replace(TrainConfig(), train_options, "train")

@@ -43,7 +43,7 @@ class Options:
     """Mirror pictures at random; doubles data whose left and right mean the same."""
     small: bool = False
     """The recipe cut down to small pictures and minutes of a CPU, as `ganloom bench recipes` trains it: settings that are not
-    given are that form's and not the paper's."""
+    given are that form's and not the paper's. With --total-kimg its schedules stretch to that length."""
     held_out: float = 0.0
     """Share of the data that training never draws, by which the doctor sees whether D learns pictures by heart."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
@@ -102,6 +102,8 @@ def _parsed(argv: Sequence[str]) -> tuple[Any, dict[str, Any], Any]:
     module = recipes.find(name)
     small = plans.small(name, module) if "--small" in argv else {}
     args: Any = parse(_arguments(name, module, small), argv, "train")
+    if small and "total_kimg" in given_fields(args.train, argv):  # the plan's course for a run of that length
+        args = parse(_arguments(name, module, plans.small(name, module, args.train.total_kimg)), argv, "train")
     options: dict[str, Any] = {"small": True} if small else {}
     for part in (args.config, args.train, args.stabilise):
         options |= {field: getattr(part, field) for field in given_fields(part, argv)}
