@@ -14,9 +14,8 @@ import pytest
 import torch
 
 import ganloom
-from ganloom import asking, checkpoint, metrics, probing, recipes, testing, watching
+from ganloom import asking, checkpoint, metrics, probing, recipes, record, testing, watching
 from ganloom import data as datasets
-from ganloom import run as runs
 from ganloom.bench import faults
 from ganloom.cli import main
 from ganloom.doctor import GREEN, RED, YELLOW, Facts, Finding, command, examine, light, sentence
@@ -28,6 +27,7 @@ from ganloom.guard import NonFinite
 from ganloom.healing import heal
 from ganloom.observers import Console, Observer
 from ganloom.report import write
+from ganloom.run import prepare
 from ganloom.trainer import TrainConfig, Trainer
 from ganloom.watching import Doctor, due
 
@@ -432,7 +432,7 @@ def test_the_cost_stays_within_its_share() -> None:
     """By the model of the cost, of which every probe's place is a function."""
     data = datasets.open("fashion-10k", shape=(1, 16, 16))
     for width, recipe in ((8, "default"), (32, "default"), (16, "dragan")):
-        gan, _ = runs.prepare(recipe, data, width=width)
+        gan, _ = prepare(recipe, data, width=width)
         run = Trainer(gan, data, TrainConfig(kimg_per_tick=1.0))
         doctor = Doctor()
         doctor.on_start(run)
@@ -554,7 +554,7 @@ def test_heal_goes_back_and_changes_one_setting(tmp_path: Path) -> None:
     assert nimg == sorted(set(nimg)) and nimg[-1] >= 1000
     done = ganloom.resume(run.path, total_kimg=1.2, console=Observer())  # the folder alone knows the change
     assert done.reason == "finished" and len(events_of(run.path, "heal")) == 1
-    assert runs._gan_of(json.loads((run.path / "config.json").read_text()), 0, run.path).cfg.d_opt.lr == 0.0015
+    assert record.gan_of(json.loads((run.path / "config.json").read_text()), 0, run.path).cfg.d_opt.lr == 0.0015
 
 
 def test_heal_after_a_nan(tmp_path: Path) -> None:

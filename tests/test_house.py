@@ -49,6 +49,9 @@ ALLOWED: dict[str, set[str]] = {
     "starting": {"checkpoint", "errors", "folder", "gan", "looking", "trainer"},
     "folder": {"errors", "checkpoint", "__init__"},
     "session": {"errors", "checkpoint", "folder", "guard", "trainer"},
+    "making": BASE | {"augmenting", "compose", "data", "gan", "plans", "recipes", "stabilisers", "starting", "trainer"},
+    "record": BASE
+    | {"compose", "data", "folder", "gan", "healing", "making", "recipes", "stabilisers", "starting", "trainer"},
 }  # fmt: skip
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganloom import checkpoint
-from ganloom import run as runs
+from ganloom import checkpoint, record
 from ganloom.doctor import RED, Facts, Finding, examine, light
 from ganloom.doctor.case import LOOK
 from ganloom.errors import BadInput
@@ -147,7 +146,7 @@ def _look(folder: Folder) -> tuple[Facts, list[dict[str, Any]], dict[str, str]]:
     """Facts, two probes by different seeds of the newest checkpoint, and the looks that it does not allow."""
     described = folder.read("config.json")
     trainer = open_trainer(folder, described)
-    held = runs.held_out(trainer.data, folder.path)
+    held = record.held_out(trainer.data, folder.path)
     n = min(SAMPLES, len(trainer.data))
     if n < 32:
         raise BadInput(f"{folder.path} trains on {n} pictures: a verdict needs at least 32")
@@ -162,7 +161,7 @@ def _look(folder: Folder) -> tuple[Facts, list[dict[str, Any]], dict[str, str]]:
 
 def open_trainer(folder: Folder, described: dict[str, Any]) -> Trainer:
     """The trainer of a run, where its newest whole checkpoint left it."""
-    gan, data, cfg = runs.reopen(folder, described)
+    gan, data, cfg = record.reopen(folder, described)
     trainer = Trainer(gan, data, dataclasses.replace(cfg, device="cpu"), device="cpu")
     found = checkpoint.load(folder.checkpoints)
     trainer.load_state(found.tensors, found.state)

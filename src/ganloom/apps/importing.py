@@ -9,7 +9,7 @@ from torch import Tensor
 from ganloom import checkpoint, config, recipes, weights
 from ganloom.folder import Folder, check_empty
 from ganloom.gan import GAN
-from ganloom.run import FORMAT
+from ganloom.record import FORMAT
 
 
 @dataclass(frozen=True)
