@@ -41,9 +41,10 @@ def import_weights(file: str | Path, out: str | Path, discriminator: str | Path 
         "imported": [str(name) for name in (file, discriminator) if name is not None],
     }
     kept = {name: t for name, t in gan.state_dict().items() if name.split(".")[0] in networks}
+    tensors, card = safetensors.torch.save(_plain(kept)), _card(described, networks).encode(errors="replace")
     folder.path.mkdir(parents=True, exist_ok=True)
-    checkpoint.replace_file(folder.path / "G.safetensors", safetensors.torch.save(_plain(kept)))
-    checkpoint.replace_file(folder.path / "README.md", _card(described, networks).encode())
+    checkpoint.replace_file(folder.path / "G.safetensors", tensors)
+    checkpoint.replace_file(folder.path / "README.md", card)
     folder.write("config.json", described)
     return Imported(folder.path, found.recipe, gan, networks)
 

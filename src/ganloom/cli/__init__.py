@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from ganloom import __version__
 from ganloom.errors import BadInput, GanloomError, did_you_mean
 
+LONGEST_LINE = 2000
+"""Letters of an error."""
 COMMANDS: dict[str, str] = {
     "train": "train a GAN on pictures; without arguments, the default one on the built-in data",
     "resume": "go on with a run exactly where it stopped",
@@ -79,7 +81,10 @@ def _run(args: list[str]) -> int:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    """Without line breaks, and without what a terminal would obey: names come from files."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]} ..."
 
 
 def _usage() -> str:

@@ -5,6 +5,8 @@ A reader is a module with ``KNOWN``, ``matches(shapes)`` and ``build(state, besi
 """
 
 import importlib
+import warnings
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +21,12 @@ from ganloom.trainer import load_strict
 from ganloom.weights import cyclegan, nvlabs, rosinality
 from ganloom.weights.files import looks_like, open_file, open_value, table
 from ganloom.weights.pickled import is_pickle
-from ganloom.weights.reading import Found
+from ganloom.weights.reading import Found, as_network
+
+MOST_PIXELS = 16384
+"""Of a side of the pictures that a file's network makes."""
+MOST_NEW = 1 << 28
+"""Numbers of a network that the file does not hold and that is made new beside it."""
 
 READERS = ("biggan", "studiogan", "mimicry", "nvlabs", "rosinality", "cyclegan", "munit")
 
@@ -39,14 +46,7 @@ def find(state: dict[str, Tensor], beside: Found | None = None, where: str = "th
     shapes = {name: tuple(t.shape) for name, t in state.items()}
     for module in readers():
         if module.matches(shapes):
-            try:
-                found: Found = module.build(state, beside)
-            except BadInput as error:
-                raise BadInput(f"{where}: {error}") from error
-            except (KeyError, IndexError, ValueError, RuntimeError) as error:
-                said = " ".join(str(error).split())[:200]
-                raise BadInput(f"{where}: names of {module.KNOWN}, but not such a network ({said})") from error
-            return found
+            return as_network(partial(module.build, state, beside), module.KNOWN, where)
     raise BadInput(f"{where} has a layout that ganloom does not know: {looks_like(state)}; known are: {known()}")
 
 
@@ -62,7 +62,13 @@ def read(path: str | Path, discriminator: str | Path | None = None) -> GAN:
 
 
 def found_in(path: str | Path, discriminator: str | Path | None = None) -> Found:
-    """What ``read`` finds in its files, not yet a model."""
+    """What ``read`` finds in its files, not yet a model; torch's warnings about them are no lines of ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _found_in(path, discriminator)
+
+
+def _found_in(path: str | Path, discriminator: str | Path | None) -> Found:
     found = _found(Path(path))
     if (partner := cyclegan.partner(Path(path))) is not None:
         found = cyclegan.both(found, find(open_file(partner), None, str(partner)), str(partner))
@@ -92,13 +98,34 @@ def build(found: Found) -> GAN:
     fields = dict(found.config)
     if "width" not in fields:  # a discriminator alone
         fields["width"] = fields["d_width"]
+    cfg = config.replace(module.Config(), fields)
+    if any(side > MOST_PIXELS for side in cfg.shape):
+        raise BadInput(f"pictures of {list(cfg.shape)}: ganloom reads networks of up to {MOST_PIXELS} px")
+    nets = {name.split(".")[0] for name in found.tensors}
+    _check_sizes(module.MODEL, cfg, found, nets)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        gan: GAN = module.MODEL(config.replace(module.Config(), fields))
-    nets = {name.split(".")[0] for name in found.tensors}
+        gan: GAN = module.MODEL(cfg)
     kept = {name: t for name, t in gan.state_dict().items() if name.split(".")[0] not in nets}
     load_strict(gan, kept | found.tensors, f"the recipe {found.recipe} as read from the file")
     return gan.eval().requires_grad_(False)
+
+
+def _check_sizes(model: Any, cfg: Any, found: Found, nets: set[str]) -> None:
+    """That the network is the file's before memory is spent on it: sizes in a file can claim more than its numbers hold."""
+    with torch.device("meta"):
+        shapes = {name: t.shape for name, t in model(cfg).state_dict().items()}
+    for name, shape in shapes.items():
+        if name.split(".")[0] in nets and name in found.tensors and found.tensors[name].shape != shape:
+            raise BadInput(
+                f"the weights do not fit the recipe {found.recipe} as read from the file: {name} is "
+                f"{list(found.tensors[name].shape)} there and {list(shape)} here"
+            )
+    new = sum(shape.numel() for name, shape in shapes.items() if name not in found.tensors)
+    if new > MOST_NEW:
+        raise BadInput(
+            f"the recipe {found.recipe} as read from the file would have {new:,} numbers that it does not hold"
+        )
 
 
 def _joined(generator: Found, critic: Found, where: str) -> Found:

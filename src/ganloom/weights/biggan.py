@@ -112,7 +112,10 @@ def _generator(state: dict[str, Tensor]) -> Found:
 
 def count(state: dict[str, Tensor], name: str) -> int:
     """How many numbered children ``name`` has."""
-    return 1 + max(int(key.split(".")[1]) for key in state if key.startswith(f"{name}."))
+    last = max(int(key.split(".")[1]) for key in state if key.startswith(f"{name}."))
+    if last >= len(state):
+        raise BadInput(f"{name}.{last} in a file of {len(state)} tensors: it is not whole")
+    return 1 + last
 
 
 def _statistics(read: Reading, name: str, to: str) -> None:

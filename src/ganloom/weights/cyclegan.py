@@ -120,7 +120,7 @@ def _resnet(reading: Reading) -> dict[str, Any]:
     state = reading.state
     at = sorted({int(name.split(".")[1]) for name in state if name.startswith("model.")})
     blocks = sorted({int(name.split(".")[1]) for name in state if ".conv_block." in name})
-    if not blocks or blocks != list(range(blocks[0], blocks[-1] + 1)):
+    if not blocks or blocks[-1] - blocks[0] + 1 != len(blocks):
         raise BadInput("a residual generator without its residual blocks: the file is not whole")
     dropout = f"model.{blocks[0]}.conv_block.5.weight" not in state  # with it the second convolution is the sixth
     antialias = any(name.endswith(".filt") for name in state)
@@ -130,7 +130,7 @@ def _resnet(reading: Reading) -> dict[str, Any]:
         )
     norm = _norm(reading, "model.2", "model.1")
     last = at[-1]
-    norms = [i for i in range(2, last) if i in _norm_places(blocks, antialias)]
+    norms = [i for i in _norm_places(blocks, antialias) if 2 <= i < last]
     for i in at:
         if i in blocks:
             for j in (1, 6 if dropout else 5):

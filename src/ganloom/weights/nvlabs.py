@@ -17,14 +17,15 @@ from ganloom.errors import BadInput
 from ganloom.layers import Fir
 from ganloom.networks.style import channels_of
 from ganloom.weights import tensorflow
-from ganloom.weights.pickled import Made, Refused, array, guarded, open_pickle
-from ganloom.weights.reading import Found, Reading, Shapes, count_classes
+from ganloom.weights.files import sound
+from ganloom.weights.pickled import Made, Refused, Room, array, guarded, number, open_pickle
+from ganloom.weights.reading import Found, Reading, Shapes, as_network, count_classes
 
 KNOWN = "StyleGAN2 and StyleGAN2-ADA of NVIDIA (G_ema and D of its pickles, or their state_dict)"
 
 Facts = dict[str, Any]
-DEEPEST, MOST_MODULES, MOST_NUMBERS = 12, 2000, 1 << 30
-"""Modules within modules, modules in all, and numbers in all: the largest published network has 4, 120 and 6e7."""
+DEEPEST, MOST_MODULES, MOST_TENSORS = 12, 2000, 4000
+"""Modules within modules, modules in all, and tensors in all: the largest published network has 4, 120 and 250."""
 
 
 def matches(shapes: Shapes) -> bool:
@@ -41,28 +42,27 @@ def build(state: dict[str, Tensor], beside: Found | None = None, facts: Facts | 
 
 def read(path: Path) -> Found:
     """G_ema and D of a pickle, one model."""
-    value = open_pickle(path)
+    value, room = open_pickle(path), Room(path.stat().st_size)
 
     def found() -> dict[str, tuple[dict[str, Tensor], Facts]]:
         if tensorflow.is_snapshot(value):
-            return tensorflow.networks(value)
+            return tensorflow.networks(value, room)
         if not isinstance(value, dict):
             raise Refused(f"a {type(value).__name__} where a table of networks is due")
-        return {name: network(value[name]) for name in ("G_ema", "D") if value.get(name) is not None}
+        return {name: network(value[name], room) for name in ("G_ema", "D") if value.get(name) is not None}
 
     nets = guarded(path, found)
     if "G_ema" not in nets:
         raise BadInput(f"{path} is a pickle without a network G_ema: ganloom reads snapshots of StyleGAN2")
-    try:
-        generator = build(nets["G_ema"][0], None, nets["G_ema"][1])
-        if "D" not in nets:
-            return generator
-        critic = build(nets["D"][0], None, nets["D"][1])
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from None
-    except (KeyError, IndexError, ValueError, RuntimeError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise BadInput(f"{path}: names of {KNOWN}, but not such a network ({said})") from error
+
+    def built(name: str) -> Found:
+        state, facts = nets[name]
+        return as_network(lambda: build(sound(state), None, facts), KNOWN, str(path))
+
+    generator = built("G_ema")
+    if "D" not in nets:
+        return generator
+    critic = built("D")
     for name in generator.config.keys() & critic.config.keys():
         if generator.config[name] != critic.config[name]:
             here, there = generator.config[name], critic.config[name]
@@ -73,54 +73,76 @@ def read(path: Path) -> Found:
 # --------------------------------------------------------------------------------------------- from a module's remains
 
 
-def network(value: Any) -> tuple[dict[str, Tensor], Facts]:
+def network(value: Any, room: Room) -> tuple[dict[str, Tensor], Facts]:
     """(tensors by their names in the module, what the modules say of themselves) of a persistent object."""
-    tensors: dict[str, Tensor] = {}
-    said: dict[str, dict[str, Any]] = {}
-    _gather(value, "", tensors, said, 0)
+    gathered = _Gathered(room)
+    gathered.module(value, "", 0)
+    tensors, said = gathered.tensors, gathered.said
     clamps = {facts.get("conv_clamp") for name, facts in said.items() if re.search(r"(conv\d?|torgb|fromrgb)$", name)}
     mapping = {facts.get("bias_gain") for name, facts in said.items() if re.fullmatch(r"mapping\.fc\d+", name)}
     activations = {facts["activation"] for facts in said.values() if "activation" in facts} - {"lrelu", "linear"}
     if len(clamps) > 1 or len(mapping) > 1 or activations:
         raise Refused("layers of different kinds (clamps, rates or activations)")
-    facts: Facts = {"class": said[""].get("class", ""), "clamp": next(iter(clamps), None)}
-    facts["lr_mul"] = next(iter(mapping), None) or 0.01
+    facts: Facts = {"clamp": clamp_of(next(iter(clamps), None))}
+    facts["lr_mul"] = rate_of(next(iter(mapping), None) or 0.01)
     if "b4.mbstd" in said:
-        facts["group"] = said["b4.mbstd"].get("group_size") or 0
-        facts["group_maps"] = said["b4.mbstd"].get("num_channels") or 1
+        facts["group"] = number(said["b4.mbstd"].get("group_size") or 0, 0, 4096, "a group")
+        facts["group_maps"] = number(said["b4.mbstd"].get("num_channels") or 1, 1, 4096, "maps")
     return tensors, facts
 
 
-def _gather(value: Any, prefix: str, tensors: dict[str, Tensor], said: dict[str, dict[str, Any]], depth: int) -> None:
-    meta = value.args[0] if isinstance(value, Made) and value.args else None
-    if (
-        not isinstance(meta, dict)
-        or not value.name.startswith("torch_utils.")
-        or not isinstance(meta.get("state"), dict)
-    ):
-        raise Refused("a network that is no module of StyleGAN2")
-    if depth > DEEPEST or len(said) > MOST_MODULES:
-        raise Refused("modules within modules without an end")
-    state = meta["state"]
-    name = prefix.rstrip(".")
-    said[name] = {k: v for k, v in state.items() if isinstance(v, int | float | str | None)}
-    said[name]["class"] = meta.get("class_name")
-    for kind in ("_parameters", "_buffers"):
-        for key, tensor in _table(state, kind).items():
-            if tensor is not None:
-                tensors[f"{prefix}{key}"] = array(tensor)
-                if sum(t.numel() for t in tensors.values()) > MOST_NUMBERS:
-                    raise Refused("more numbers than any network has")
-    for key, child in _table(state, "_modules").items():
-        if child is not None:
-            _gather(child, f"{prefix}{key}.", tensors, said, depth + 1)
+class _Gathered:
+    """What the modules of one network hold, by their paths."""
+
+    def __init__(self, room: Room) -> None:
+        self.room, self.visits = room, 0
+        self.tensors: dict[str, Tensor] = {}
+        self.said: dict[str, dict[str, Any]] = {}
+
+    def module(self, value: Any, prefix: str, depth: int) -> None:
+        """A module and those within it."""
+        meta = value.args[0] if isinstance(value, Made) and value.args else None
+        if (
+            not isinstance(meta, dict)
+            or not value.name.startswith("torch_utils.")
+            or not isinstance(meta.get("state"), dict)
+        ):
+            raise Refused("a network that is no module of StyleGAN2")
+        self.visits += 1
+        if depth > DEEPEST or self.visits > MOST_MODULES:
+            raise Refused("modules within modules without an end")
+        state, name = meta["state"], prefix.rstrip(".")
+        self.said[name] = {k: v for k, v in state.items() if isinstance(v, int | float | str | None)}
+        for kind in ("_parameters", "_buffers"):
+            for key, tensor in _table(state, kind).items():
+                if tensor is not None:
+                    self.tensors[f"{prefix}{key}"] = array(tensor, self.room)
+                    if len(self.tensors) > MOST_TENSORS:
+                        raise Refused("more tensors than any network has")
+        for key, child in _table(state, "_modules").items():
+            if child is not None:
+                self.module(child, f"{prefix}{key}.", depth + 1)
 
 
 def _table(state: dict[Any, Any], name: str) -> dict[Any, Any]:
     found = state.get(name, {})
     if not isinstance(found, dict):
         raise Refused(f"a module whose {name} are no table")
+    if any(not isinstance(key, str) or not key or "." in key or len(key) > 64 for key in found):
+        raise Refused(f"a module whose {name} have no names")
     return found
+
+
+def clamp_of(value: Any) -> float | None:
+    """What a file says of the bound of its activations."""
+    if value is None or value == math.inf:
+        return None
+    return float(number(value, 1e-6, 1e9, "a clamp"))
+
+
+def rate_of(value: Any) -> float:
+    """What a file says of its mapping network's rate."""
+    return float(number(value, 1e-6, 10.0, "a rate"))
 
 
 # ---------------------------------------------------------------------------------------------------------- networks
@@ -180,7 +202,7 @@ def _generator(state: dict[str, Tensor], facts: Facts) -> Found:
     size = sides[-1]
     config = {
         "shape": (len(state["synthesis.b4.torgb.weight"]), size, size), "n_classes": classes, "z_dim": z_dim, "w_dim": w_dim,
-        "layers": layers, "width": most, "base": base, "clamp": _clamp(facts), "centre": "all",
+        "layers": layers, "width": most, "base": base, "clamp": facts.get("clamp"), "centre": "all",
     }  # fmt: skip
     mean = read.take("mapping.w_avg")
     read.out |= {
@@ -202,11 +224,6 @@ def _generator(state: dict[str, Tensor], facts: Facts) -> Found:
     return Found("stylegan2", config, read.done("StyleGAN2"))
 
 
-def _clamp(facts: Facts) -> float | None:
-    clamp = facts.get("clamp")
-    return None if clamp is None or not math.isfinite(clamp) else float(clamp)
-
-
 def _discriminator(state: dict[str, Tensor], facts: Facts) -> Found:
     read = Reading(state)
     sides = sides_of(state, r"b(\d+)\.")
@@ -217,7 +234,7 @@ def _discriminator(state: dict[str, Tensor], facts: Facts) -> Found:
     residual = f"b{size}.skip.weight" in state
     config = {
         "shape": (state[f"b{size}.fromrgb.weight"].shape[1], size, size), "n_classes": classes, "d_width": most,
-        "d_base": base, "residual": residual, "clamp": _clamp(facts), "group": facts.get("group", 4),
+        "d_base": base, "residual": residual, "clamp": facts.get("clamp"), "group": facts.get("group", 4),
         "group_maps": facts.get("group_maps", 1),
     } | ({"d_layers": layers} if classes else {})  # fmt: skip
     read.layer(f"b{size}.fromrgb", "D.start")

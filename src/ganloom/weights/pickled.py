@@ -23,6 +23,12 @@ MOST_BYTES = 4 << 30
 """Of a file. The largest published network has 0.4 GB."""
 MOST_STEPS = 4_000_000
 """Instructions of a file. A network at 1024 px has about 20 thousand."""
+STORAGE_STEPS = 100
+"""Instructions of each of the five pickles before a storage's numbers."""
+MOST_PAIRS = 100_000
+"""Pairs that calls may copy into tables."""
+MOST_AXES, LONGEST = 8, 1 << 40
+"""Axes of a tensor, and the most that a size, a stride or an offset may be: what is checked before it is multiplied."""
 
 NAMES = frozenset({
     "torch_utils.persistence._reconstruct_persistent_obj", "dnnlib.util.EasyDict", "dnnlib.tflib.network.Network",
@@ -62,19 +68,32 @@ class Refused(Exception):
 _MARK = object()
 
 
+class Room:
+    """How many bytes of numbers a file may still come to: a storage that is named often is copied often."""
+
+    def __init__(self, size: int) -> None:
+        self.left = 2 * size + (1 << 20)
+
+    def take(self, size: int) -> None:
+        """So many bytes, if there is room for them."""
+        self.left -= size
+        if self.left < 0:
+            raise Refused("more numbers than its bytes can hold")
+
+
 class Machine:
     """The interpreter of one pickle within ``file``, from where it stands."""
 
-    def __init__(self, names: frozenset[str], stored: bool = False) -> None:
-        self.names, self.stored = names, stored
+    def __init__(self, names: frozenset[str], stored: bool = False, most: int = MOST_STEPS) -> None:
+        self.names, self.stored, self.most, self.pairs = names, stored, most, MOST_PAIRS
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
 
     def run(self, file: Any) -> Any:
         """The value of the pickle."""
         for steps, (op, arg, _) in enumerate(pickletools.genops(file)):
-            if steps > MOST_STEPS:
-                raise Refused(f"more than {MOST_STEPS} instructions")
+            if steps > self.most:
+                raise Refused(f"more than {self.most} instructions")
             if op.name == "STOP":
                 break
             act = _ACTS.get(op.name)
@@ -118,8 +137,10 @@ class Machine:
         self.push(self.memo[place])
 
     def name(self, module: Any, name: Any) -> None:
-        full = f"{module}.{name}"
-        if not isinstance(module, str) or not isinstance(name, str) or full not in self.names:
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise Refused(f"a name that is a {type(module).__name__} and a {type(name).__name__}")
+        full = f"{module[:80]}.{name[:80]}"
+        if full not in self.names:
             raise Refused(f"the name {full[:80]!r}")
         self.push(Name(full))
 
@@ -143,6 +164,9 @@ class Machine:
         pairs = args[0] if args else []
         if not isinstance(pairs, list) or any(not isinstance(p, tuple | list) or len(p) != 2 for p in pairs):
             raise Refused(f"{name.full} of something else than pairs")
+        self.pairs -= len(pairs)
+        if self.pairs < 0:
+            raise Refused(f"tables made of more than {MOST_PAIRS} pairs")
         self.push(table)
         self._set(table, [x for pair in pairs for x in pair])
 
@@ -158,8 +182,8 @@ class Machine:
         if len(items) % 2:
             raise Refused("a table with a key and no value")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if not isinstance(key, str | int | float | bool | None):
-                raise Refused(f"a table's key that is a {type(key).__name__}")
+            if not isinstance(key, str | int | None) or (isinstance(key, int) and abs(key) >= 1 << 31):
+                raise Refused(f"a table's key that is a {type(key).__name__} such as no table has")
             table[key] = value
 
     def set_items(self) -> None:
@@ -190,6 +214,8 @@ class Machine:
 
 
 def _value(machine: Machine, arg: Any) -> None:
+    if isinstance(arg, int) and arg.bit_length() > 80:  # torch's mark of its files has 77
+        raise Refused(f"a number of {arg.bit_length()} bits")
     machine.push(arg)
 
 
@@ -242,20 +268,13 @@ def guarded(path: Path, read: Callable[[], Any]) -> Any:
     """What ``read`` gives; whatever it refuses or stumbles over as BadInput, one line."""
     try:
         return read()
+    except BadInput:
+        raise
     except Refused as error:
         raise BadInput(
             f"{path} was refused, and nothing of it was run: it has {error}, which no network needs"
         ) from None
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-        MemoryError,
-    ) as error:
+    except Exception as error:  # whatever damaged or crafted values lead to: one line
         said = " ".join(str(error).split())[:120]
         raise BadInput(
             f"{path} was refused, and nothing of it was run: damaged ({type(error).__name__}: {said})"
@@ -272,30 +291,50 @@ def is_pickle(path: Path) -> bool:
 # ------------------------------------------------------------------------------------------------------ arrays within
 
 
-def array(value: Any) -> Tensor:
+def array(value: Any, room: Room) -> Tensor:
     """The tensor that a ``Made`` describes: torch's tensors and parameters, numpy's arrays and scalars."""
     if not isinstance(value, Made):
         raise Refused(f"a {type(value).__name__} where a tensor is due")
     if value.name == "torch._utils._rebuild_parameter":
-        return array(value.args[0])
+        return array(value.args[0], room)
     if value.name == "torch._utils._rebuild_tensor_v2":
-        return _tensor(value)
+        return _tensor(value, room)
     if value.name.endswith("multiarray._reconstruct"):
-        return _array(value)
+        return _array(value, room)
     raise Refused(f"{value.name} where a tensor is due")
 
 
-def _tensor(value: Made) -> Tensor:
+def number(value: Any, low: float, high: float, what: str) -> Any:
+    """A number that a network says of itself, within bounds; a text, a list, NaN or infinity is refused."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise Refused(f"{what} of no such number")
+    return value
+
+
+def _counts(values: Any) -> list[int]:
+    """Sizes or strides, checked before anything is computed of them."""
+    if not isinstance(values, tuple | list) or len(values) > MOST_AXES:
+        raise Refused("a tensor of no shape")
+    if any(not isinstance(n, int) or isinstance(n, bool) or not 0 <= n < LONGEST for n in values):
+        raise Refused("a tensor of no shape")
+    return list(values)
+
+
+def _tensor(value: Made, room: Room) -> Tensor:
     stored, offset, size, stride = value.args[:4]
     if not isinstance(stored, Made) or stored.name != "torch.storage._load_from_bytes":
         raise Refused("a tensor without its numbers")
-    numbers = _storage(*stored.args)
-    counts = [offset, *size, *stride]
-    if len(size) != len(stride) or any(not isinstance(n, int) or isinstance(n, bool) or n < 0 for n in counts):
+    numbers = stored.state  # found once, however often the file names it
+    if numbers is None or not isinstance(numbers, np.ndarray):
+        numbers = stored.state = _storage(*stored.args)
+    size, stride, (offset,) = _counts(size), _counts(stride), _counts((offset,))
+    if len(size) != len(stride):
         raise Refused("a tensor of no shape")
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    if math.prod(size) > len(numbers) or (math.prod(size) and last >= len(numbers)):
-        raise Refused(f"a tensor of shape {list(size)} with {len(numbers)} numbers")
+    count: int = math.prod(size)
+    if count > len(numbers) or (count and last >= len(numbers)):
+        raise Refused(f"a tensor of shape {size} with {len(numbers)} numbers")
+    room.take(count * int(numbers.itemsize))
     steps = [n * numbers.itemsize for n in stride]
     return torch.from_numpy(np.lib.stride_tricks.as_strided(numbers[offset:], size, steps, writeable=False).copy())
 
@@ -307,7 +346,7 @@ def _storage(blob: Any) -> Any:
     file = io.BytesIO(blob)
     made = None
     for place in range(5):
-        value = Machine(frozenset(STORAGES), stored=True).run(file)
+        value = Machine(frozenset(STORAGES), stored=True, most=STORAGE_STEPS).run(file)
         made = value if place == 3 else made
     if not isinstance(made, Made) or made.name != "storage" or not isinstance(made.args[1], Name):
         raise Refused("a storage of another kind")
@@ -319,7 +358,7 @@ def _storage(blob: Any) -> Any:
     return np.frombuffer(blob, kind, n, at + 8)
 
 
-def _array(value: Made) -> Tensor:
+def _array(value: Made, room: Room) -> Tensor:
     """numpy's array: state (version, shape, dtype, Fortran order, bytes)."""
     if not isinstance(value.state, tuple) or len(value.state) != 5:
         raise Refused("an array without its numbers")
@@ -334,7 +373,9 @@ def _array(value: Made) -> Tensor:
         raise Refused("an array of other things than numbers")
     order = dtype.state[1] if isinstance(dtype.state, tuple) and dtype.state[1] in ("<", ">", "|") else "<"
     kind: Any = np.dtype(order.replace("|", "") + dtype.args[0])
-    if any(not isinstance(n, int) or n < 0 for n in shape) or math.prod(shape) * kind.itemsize != len(data):
-        raise Refused(f"an array of shape {list(shape)} with {len(data)} bytes")
+    shape = _counts(shape)
+    if math.prod(shape) * kind.itemsize != len(data):
+        raise Refused(f"an array of shape {shape} with {len(data)} bytes")
+    room.take(len(data))
     found = np.frombuffer(data, kind).reshape(shape, order="F" if fortran else "C")
     return torch.from_numpy(np.ascontiguousarray(found.astype(kind.newbyteorder("="))))

@@ -23,6 +23,17 @@ class Found(NamedTuple):
     tensors: dict[str, Tensor]
 
 
+def as_network(make: Callable[[], Found], known: str, where: str) -> Found:
+    """What ``make`` reads of names and shapes; whatever it stumbles over as BadInput, one line that names the file."""
+    try:
+        return make()
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}") from None
+    except Exception as error:  # shapes, counts and settings that no network has, in any combination
+        said = " ".join(str(error).split())[:200]
+        raise BadInput(f"{where}: names of {known}, but not such a network ({said})") from error
+
+
 def same(x: Tensor) -> Tensor:
     """A weight as it is."""
     return x
@@ -42,7 +53,11 @@ class Reading:
             raise BadInput(f"the file has no {name}: it is not whole, or of another version of its project")
         self.used.add(name)
         value = self.state[name]
-        return value.float() if value.is_floating_point() else value
+        if value.is_floating_point():
+            return value.float()
+        if not name.endswith("num_batches_tracked"):
+            raise BadInput(f"{name} is of whole numbers, which no weight is")
+        return value
 
     def has(self, name: str) -> bool:
         """Whether the file has a layer of that name."""

@@ -14,7 +14,7 @@ from ganloom.errors import BadInput
 from ganloom.networks.mapping import Mapping
 from ganloom.weights.files import table
 from ganloom.weights.nvlabs import check_filters, plan_channels
-from ganloom.weights.reading import Found, Reading, Shapes
+from ganloom.weights.reading import Found, Reading, Shapes, as_network
 
 KNOWN = "rosinality/stylegan2-pytorch (g_ema and d)"
 
@@ -31,23 +31,20 @@ def build(state: dict[str, Tensor], beside: Found | None = None) -> Found:
 
 def is_checkpoint(value: Any) -> bool:
     """Whether a file holds this project's table of networks."""
-    g = value.get("g_ema") if isinstance(value, dict) else None
+    g = dict.get(value, "g_ema") if isinstance(value, dict) else None
     return isinstance(g, dict) and "conv1.conv.modulation.weight" in g
 
 
 def read(value: dict[str, Any], path: Path) -> Found:
     """Both networks of a checkpoint, where it has both."""
-    mean = value.get("latent_avg")
-    try:
-        found = _generator(table({"g_ema": value["g_ema"]}, path), mean if isinstance(mean, Tensor) else None)
-        if not isinstance(value.get("d"), dict):
-            return found
-        critic = _discriminator(table({"model": value["d"]}, path))
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from None
-    except (KeyError, IndexError, ValueError, RuntimeError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise BadInput(f"{path}: names of {KNOWN}, but not such a network ({said})") from error
+    g, d, mean = (dict.get(value, name) for name in ("g_ema", "d", "latent_avg"))
+    state = table({"g_ema": g}, path)
+    mean = table({"latent_avg": mean}, path)["latent_avg"] if isinstance(mean, Tensor) else None
+    found = as_network(lambda: _generator(state, mean), KNOWN, str(path))
+    if not isinstance(d, dict):
+        return found
+    critics = table({"model": d}, path)
+    critic = as_network(lambda: _discriminator(critics), KNOWN, str(path))
     return Found("stylegan2", found.config | critic.config, found.tensors | critic.tensors)
 
 
@@ -90,6 +87,9 @@ def _generator(state: dict[str, Tensor], mean: Tensor | None) -> Found:
 
 
 def _mean(tensors: dict[str, Tensor], z_dim: int, w_dim: int, layers: int) -> Tensor:
+    sides = [tuple(tensors[f"G.mapping.layers.{i}.weight"].shape) for i in range(layers)]
+    if sides != [(w_dim, w_dim if i else z_dim) for i in range(layers)]:
+        raise BadInput(f"a mapping network of layers {sides[:3]}: not of {z_dim} numbers to {w_dim}")
     mapping = Mapping(z_dim, w_dim, layers).eval()
     own = {name.removeprefix("G.mapping."): t for name, t in tensors.items() if name.startswith("G.mapping.")}
     mapping.load_state_dict(own, strict=False)

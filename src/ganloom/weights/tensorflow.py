@@ -11,10 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganloom.weights.pickled import Made, Refused, array
+from ganloom.weights.pickled import Made, Refused, Room, array, number
 
 Facts = dict[str, Any]
 NETWORK = "dnnlib.tflib.network.Network"
+MOST_NETWORKS, MOST_VARIABLES, LONGEST_NAME = 32, 4000, 200
+"""Networks within a file, variables of one of its networks, and letters of a name."""
 
 
 def is_snapshot(value: Any) -> bool:
@@ -24,12 +26,12 @@ def is_snapshot(value: Any) -> bool:
     )
 
 
-def networks(value: tuple[Made, Made, Made]) -> dict[str, tuple[dict[str, Tensor], Facts]]:
+def networks(value: tuple[Made, Made, Made], room: Room) -> dict[str, tuple[dict[str, Tensor], Facts]]:
     """G_ema (Gs) and D as tables of PyTorch's names, and what they say of themselves."""
     _, d, g = value
     return {
-        "G_ema": (_renamed(_variables(g), _GENERATOR), _facts(g)),
-        "D": (_renamed(_variables(d), _CRITIC), _facts(d)),
+        "G_ema": (_renamed(_Variables(room).all(g), _GENERATOR), _facts(g)),
+        "D": (_renamed(_Variables(room).all(d), _CRITIC), _facts(d)),
     }
 
 
@@ -43,39 +45,59 @@ def _facts(made: Made) -> Facts:
     state = _state(made)
     said = state.get("static_kwargs")
     said = said if isinstance(said, dict) else {}
-    critic = "mbstd_group_size" in said or str(state.get("build_func_name", "")).startswith("D")
-    facts: Facts = {"clamp": said.get("conv_clamp"), "lr_mul": said.get("mapping_lrmul", 0.1 if critic else 0.01)}
+    made_by = state.get("build_func_name")
+    made_by = made_by if isinstance(made_by, str) else ""
+    critic = "mbstd_group_size" in said or made_by.startswith("D")
+    clamp = said.get("conv_clamp")
+    facts: Facts = {"clamp": None if clamp is None else float(number(clamp, 1e-6, 1e9, "a clamp"))}
+    facts["lr_mul"] = float(number(said.get("mapping_lrmul", 0.1 if critic else 0.01), 1e-6, 10.0, "a rate"))
     if critic:
-        own = 4 if state.get("build_func_name") == "D_stylegan2" else None
-        facts["group"] = said.get("mbstd_group_size", own) or 0
+        own = 4 if made_by == "D_stylegan2" else None
+        facts["group"] = number(said.get("mbstd_group_size", own) or 0, 0, 4096, "a group")
     for name, expected in (
         ("resample_kernel", [1, 3, 3, 1]),
         ("nonlinearity", "lrelu"),
         ("mapping_nonlinearity", "lrelu"),
     ):
         if name in said and said[name] != expected:
-            raise Refused(f"{name} {said[name]!r:.60}")
+            raise Refused(f"another {name} than {expected}")
     return facts
 
 
-def _variables(made: Made, prefix: str = "", depth: int = 0) -> dict[str, Tensor]:
+class _Variables:
     """All variables of a network and of the networks within it, by their paths."""
-    if depth > 4:
-        raise Refused("networks within networks without an end")
-    state, found = _state(made), {}
-    for entry in state.get("variables") or []:
-        if not isinstance(entry, tuple | list) or len(entry) != 2 or not isinstance(entry[0], str):
-            raise Refused("a variable without a name")
-        if entry[1] is not None:
-            found[prefix + entry[0]] = array(entry[1]).float()
-    components = state.get("components") or {}
-    if not isinstance(components, dict) or len(components) > 8:
-        raise Refused("networks within a network that are no short table")
-    for name, child in components.items():
-        if not isinstance(child, Made):
-            raise Refused("a network within a network that is none")
-        found |= _variables(child, f"{prefix}{name}/", depth + 1)
-    return found
+
+    def __init__(self, room: Room) -> None:
+        self.room, self.networks = room, 0
+        self.found: dict[str, Tensor] = {}
+
+    def all(self, made: Made) -> dict[str, Tensor]:
+        """Those of ``made``."""
+        self._network(made, "", 0)
+        return self.found
+
+    def _network(self, made: Made, prefix: str, depth: int) -> None:
+        self.networks += 1
+        if depth > 4 or self.networks > MOST_NETWORKS:
+            raise Refused("networks within networks without an end")
+        state = _state(made)
+        for entry in state.get("variables") or []:
+            if not isinstance(entry, tuple | list) or len(entry) != 2 or not isinstance(entry[0], str):
+                raise Refused("a variable without a name")
+            if entry[1] is not None:
+                self._variable(prefix + entry[0], entry[1])
+        components = state.get("components") or {}
+        if not isinstance(components, dict) or len(components) > 8:
+            raise Refused("networks within a network that are no short table")
+        for name, child in components.items():
+            if not isinstance(child, Made) or not isinstance(name, str) or len(name) > LONGEST_NAME:
+                raise Refused("a network within a network that is none")
+            self._network(child, f"{prefix}{name}/", depth + 1)
+
+    def _variable(self, name: str, value: Any) -> None:
+        if name in self.found or len(self.found) >= MOST_VARIABLES or len(name) > LONGEST_NAME:
+            raise Refused("a variable twice, too many of them, or one of no name")
+        self.found[name] = array(value, self.room).float()
 
 
 Turn = Callable[[Tensor], Tensor]
@@ -97,17 +119,17 @@ def _noise(m: re.Match[str]) -> str:
 
 
 _LAYER = {"Conv": "conv1", "Conv0_up": "conv0", "Conv1": "conv1", "ToRGB": "torgb"}
-_PLACE = r"synthesis/(\d+)x\1/(Conv|Conv0_up|Conv1|ToRGB)/"
+_PLACE = r"synthesis/(\d{1,5})x\1/(Conv|Conv0_up|Conv1|ToRGB)/"
 _GENERATOR: list[Rule] = [
     (r"dlatent_avg", lambda m: "mapping.w_avg", _same),
     (r"mapping/LabelEmbed/weight", lambda m: "mapping.embed.weight", torch.t),
     (r"mapping/LabelEmbed/bias", lambda m: "mapping.embed.bias", _same),
-    (r"mapping/Dense(\d+)/weight", lambda m: f"mapping.fc{m[1]}.weight", torch.t),
-    (r"mapping/Dense(\d+)/bias", lambda m: f"mapping.fc{m[1]}.bias", _same),
+    (r"mapping/Dense(\d{1,3})/weight", lambda m: f"mapping.fc{m[1]}.weight", torch.t),
+    (r"mapping/Dense(\d{1,3})/bias", lambda m: f"mapping.fc{m[1]}.bias", _same),
     (r"synthesis/4x4/Const/const", lambda m: "synthesis.b4.const", lambda x: x[0]),
-    (r"synthesis/noise(\d+)", _noise, lambda x: x[0, 0]),
+    (r"synthesis/noise(\d{1,2})", _noise, lambda x: x[0, 0]),
     (
-        r"synthesis/(\d+)x\1/Conv0_up/weight",
+        r"synthesis/(\d{1,5})x\1/Conv0_up/weight",
         lambda m: f"synthesis.b{m[1]}.conv0.weight",
         lambda x: _kernel(x.flip(0, 1)),
     ),
@@ -120,11 +142,11 @@ _PART = {"FromRGB": "fromrgb", "Conv0": "conv0", "Conv1_down": "conv1", "Skip": 
 _CRITIC: list[Rule] = [
     (r"LabelEmbed/weight", lambda m: "mapping.embed.weight", torch.t),
     (r"LabelEmbed/bias", lambda m: "mapping.embed.bias", _same),
-    (r"Mapping(\d+)/weight", lambda m: f"mapping.fc{m[1]}.weight", torch.t),
-    (r"Mapping(\d+)/bias", lambda m: f"mapping.fc{m[1]}.bias", _same),
+    (r"Mapping(\d{1,3})/weight", lambda m: f"mapping.fc{m[1]}.weight", torch.t),
+    (r"Mapping(\d{1,3})/bias", lambda m: f"mapping.fc{m[1]}.bias", _same),
     (r"4x4/Dense0/weight", lambda m: "b4.fc.weight", torch.t),
-    (r"(\d+)x\1/(FromRGB|Conv0|Conv1_down|Skip|Conv)/weight", lambda m: f"b{m[1]}.{_PART[m[2]]}.weight", _kernel),
-    (r"(\d+)x\1/(FromRGB|Conv0|Conv1_down|Conv|Dense0)/bias", lambda m: f"b{m[1]}.{_PART[m[2]]}.bias", _same),
+    (r"(\d{1,5})x\1/(FromRGB|Conv0|Conv1_down|Skip|Conv)/weight", lambda m: f"b{m[1]}.{_PART[m[2]]}.weight", _kernel),
+    (r"(\d{1,5})x\1/(FromRGB|Conv0|Conv1_down|Conv|Dense0)/bias", lambda m: f"b{m[1]}.{_PART[m[2]]}.bias", _same),
     (r"Output/weight", lambda m: "b4.out.weight", torch.t),
     (r"Output/bias", lambda m: "b4.out.bias", _same),
 ]
@@ -135,7 +157,7 @@ def _renamed(variables: dict[str, Tensor], rules: list[Rule]) -> dict[str, Tenso
     found = {}
     for name, value in variables.items():
         for pattern, rename, turn in rules:
-            match = re.fullmatch(pattern, name)
+            match = re.fullmatch(pattern, name, re.ASCII)
             if match:
                 found[rename(match)] = turn(value).contiguous()
                 break
