@@ -412,3 +412,17 @@ def test_weights_as_training_leaves_them_are_read(tmp_path: Path, recwarn: pytes
     )
     (tmp_path / "g.pth").rename(path)
     assert not any(p.requires_grad for p in weights.read(path).parameters()) and not recwarn.list
+
+
+def test_files_that_a_gpu_wrote_are_read(tmp_path: Path) -> None:
+    """Earlier torch named the storage of the device."""
+    torch.save(state_of(SN), tmp_path / "cpu.pth")
+    with zipfile.ZipFile(tmp_path / "cpu.pth") as old, zipfile.ZipFile(tmp_path / "gpu.pth", "w") as new:
+        for part in old.infolist():
+            data = old.read(part)
+            if part.filename.endswith("data.pkl"):
+                data = data.replace(b"ctorch\nFloatStorage\n", b"ctorch.cuda\nFloatStorage\n")
+                assert b"torch.cuda" in data
+            new.writestr(part.filename, data)
+    here, there = (weights.read(tmp_path / f"{name}.pth").state_dict() for name in ("cpu", "gpu"))
+    assert all(torch.equal(here[name], there[name]) for name in here)

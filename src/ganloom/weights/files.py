@@ -30,7 +30,7 @@ MOST_STEPS = 10_000_000
 """Instructions of a file's pickle, optimizers and all; each tensor takes 30."""
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 NAMES = re.compile(
-    r"torch\.(\w+Storage|storage\.(Untyped|Typed)Storage|Size|device|nn\.parameter\.Parameter|(b?float|u?int|complex)\d+|"
+    r"torch\.((cuda\.)?\w+Storage|storage\.(Untyped|Typed)Storage|Size|device|nn\.parameter\.Parameter|(b?float|u?int|complex)\d+|"
     r"bool|_utils\._rebuild_(tensor(_v2)?|parameter(_with_state)?)|_tensor\._rebuild_from_type_v2)|"
     r"collections\.(OrderedDict|defaultdict|Counter)|(builtins|__builtin__)\.(set|dict|list|int|float|complex)|"
     r"argparse\.Namespace|_codecs\.encode|numpy\.(dtype|ndarray|dtypes\.\w+)|numpy\._?core\.multiarray\.(scalar|_reconstruct)"
