@@ -168,6 +168,12 @@ def test_bad_fields_are_one_line() -> None:
             stylegan2.Config(**wrong)
     with pytest.raises(BadInput, match="--augment-p"):
         r3gan.Config(augment_p=-1.0)
+    with pytest.raises(BadInput, match=r'did you mean "shift".*blit \(flip, quarter, shift\)'):
+        stylegan2.Config(ada_parts=("shfit",))
+    single = stylegan2.StyleGAN2(
+        stylegan2.Config(shape=(1, 8, 8), base=64, augment="ada", ada_parts=("shift", "colour"))
+    )
+    assert single.ada is not None and set(single.ada.rates) == {"shift", *ada.PARTS["colour"]}
 
 
 def test_mirrored_borders() -> None:

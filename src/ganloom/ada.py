@@ -44,10 +44,14 @@ SYM6 = (
 
 
 def check_parts(parts: tuple[str, ...], flag: str = "--ada-parts") -> None:
-    """For ``__post_init__``: every name is known."""
+    """For ``__post_init__``: every name is that of a part or of one of its transformations."""
+    known = dict.fromkeys(name for part, names in PARTS.items() for name in (part, *names))
     for name in parts:
-        if name not in PARTS:
-            raise BadInput(f'{flag} has no "{name}"{did_you_mean(name, PARTS)}: it knows {", ".join(PARTS)}')
+        if name not in known:
+            parts_and_theirs = ", ".join(
+                part if names == (part,) else f"{part} ({', '.join(names)})" for part, names in PARTS.items()
+            )
+            raise BadInput(f'{flag} has no "{name}"{did_you_mean(name, known)}: it knows {parts_and_theirs}')
 
 
 class Ada(nn.Module):

@@ -24,7 +24,8 @@ class Arguments:
     p: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
     """Strengths of ADA."""
     parts: tuple[str, ...] = ("blit", "geometry", "colour")
-    """Of ADA's pipeline: blit, geometry, colour, filter, noise, cutout."""
+    """Of ADA's pipeline: blit (flip, quarter, shift), geometry (scale, rotate, stretch, slide), colour (brightness, contrast,
+    invert, hue, saturation), filter, noise, cutout; parts, or single ones of their transformations."""
     policy: tuple[str, ...] = ("colour", "translation", "cutout")
     """Of DiffAugment: colour, translation, cutout, flip."""
     n: int = 6

@@ -119,7 +119,8 @@ class Config:
     augment: Literal["none", "ada"] = "none"
     """What D sees: pictures as they are, or augmented as much as it takes to keep it from overfitting (arXiv:2006.06676)."""
     ada_parts: tuple[str, ...] = BGC
-    """Of ADA's pipeline: blit, geometry, colour, filter, noise, cutout."""
+    """Of ADA's pipeline: blit (flip, quarter, shift), geometry (scale, rotate, stretch, slide), colour (brightness, contrast,
+    invert, hue, saturation), filter, noise, cutout; parts, or single ones of their transformations."""
     ada_target: float = 0.6
     """The mean sign of D's logits on reals that ADA keeps (arXiv:2006.06676, sec. 3.1)."""
     ada_kimg: float = 500.0
