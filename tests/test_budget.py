@@ -317,6 +317,7 @@ def test_a_model_takes_flags(data: str, tmp_path: Path, capsys: pytest.CaptureFi
     assert settings["width"] == 4 and settings["g_opt"]["lr"] == 0.001 and settings["d_opt"]["lr"] == 2e-4
     small = json.loads((out / "r3gan-small-0" / "config.json").read_text())["config"]
     assert small["width"] == plans.plan("r3gan").options["width"]
+    assert small["decay_kimg"] == plans.plan("r3gan").options["decay_kimg"], "the budget is no length to stretch to"
     at[1] = str(tmp_path / "none")
     for words, said in (
         ("dcgann --small", 'did you mean "dcgan"'), ("dcgan --widht 4", "--widht"), ("dcgan 'x", "quotation"),

@@ -269,7 +269,7 @@ HEAVY: dict[str, tuple[bytes, str]] = {
         within(tensor(blob(stored(4)), b"K\0", b"](" + HUGE + b"q\x09" + b"h\x09" * 4000 + b"e",
                       b"](" + b"K\0" * 4001 + b"e")), "a number of 2039 bits",
     ),
-    "keys that collide": (b"\x80\x04" + LISTS + b".", "a table's key"),
+    "keys that collide": (b"\x80\x04" + LISTS + b".", "a number of"),
     "a table copied again and again": (
         b"\x80\x04](" + named("collections", "OrderedDict") + b"q\x01" + PAIRS + b"R" + b"h\x01h\0R" * 900 + b"e.",
         "made of more than",
@@ -383,6 +383,38 @@ def test_files_of_torch_s_that_unfold(tmp_path: Path, capsys: pytest.CaptureFixt
     tables = b"".join(b"q" + bytes([i]) + text("b") + b"h" + bytes([i]) + b"u" for i in range(40))
     refused(b"\x80\x02" + (b"}(" + text("a")) * 40 + b"}(" + text("x") + b"K\1u" + tables + b".", "no table of weights")
     refused(b"\x80\x02" + LISTS + b".", "a number of")
+    pairs = b"](" + b"".join(b"M" + struct.pack("<H", i) + b"N\x86" for i in range(60000)) + b"e\x85q\0"
+    table = wanted("collections.OrderedDict")
+    refused(b"\x80\x02](" + table + b"q\x01" + pairs + b"R" + b"h\x01h\0R" * 900 + b"e.", "calls that copy more")
+    refused(start + wanted("_codecs.encode") + text("x") + text("punycode") + b"\x86Ru.", "another code than latin1")
+
+
+def test_files_that_two_programs_read_in_two_ways(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is looked over is what torch then reads."""
+    evil = b"\x80\x02}(" + text("x") + wanted("builtins.bytearray") + b"M\xe8\x03\x85Ru."
+    path = tmp_path / "g.pth"
+
+    def refused(data: bytes, said: str) -> None:
+        path.write_bytes(data)
+        err = one_line(path, capsys)
+        assert any(part in err for part in said.split("|")), err
+
+    refused(evil[2:], "builtins.bytearray")  # without its protocol
+    zipped(path, b"\x80\x02}.")
+    good = path.read_bytes()
+    refused(wanted("builtins.bytearray") + b"M\xe8\x03\x85R." + good, "builtins.bytearray")
+    zipped(path, evil)
+    bad = path.read_bytes()
+    refused(bad.replace(b"data.pkl", b"data.PKL"), "builtins.bytearray")
+    at = int.from_bytes(bad[-6:-2], "little")  # where bad's directory stands, which the end of both names
+    refused(bad[:-22] + good[:-6] + at.to_bytes(4, "little") + b"\0\0", "directories of its parts|damaged")
+    refused(good + b"PK\x05\x06", "something behind its end|damaged")
+
+
+def test_many_names_for_few_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = torch.zeros(512, 512)
+    torch.save(state_of(SN) | {f"block{i}.c9.weight": one for i in range(100)}, tmp_path / "g.pth")
+    assert "many names for the same numbers" in one_line(tmp_path / "g.pth", capsys)
 
 
 def test_what_a_snapshot_says_of_itself_has_bounds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from ganloom.layers import plan_sizes
 
 DATA = "fashion-10k"
+ENDLESS = 1e9
+"""Thousands of images of a run that something else than its length ends: plans keep their own course in it."""
 DOUBLINGS = 2
 """Of the grids of pictures of 28 px, for which the plans are made."""
 
@@ -189,7 +191,7 @@ def flat(value: Any) -> list[Any]:
 def small(name: str, module: ModuleType, total_kimg: object = None) -> dict[str, Any]:
     """Keywords of ``ganloom.train`` for `--small`: those of the recipe's plan, paced for a run of ``total_kimg`` if given."""
     options = plan(name).options
-    if isinstance(total_kimg, int | float) and total_kimg > 0 and "total_kimg" in options:
+    if isinstance(total_kimg, int | float) and 0 < total_kimg < ENDLESS and "total_kimg" in options:
         options = {key: _paced(key, value, total_kimg / options["total_kimg"]) for key, value in options.items()}
     return keywords(module, options)
 

@@ -51,6 +51,8 @@ class Session:
             reason = "nan"
             self._event("nan", str(error))
             raise
+        except BrokenPipeError:  # whoever read the progress is gone
+            raise
         except OSError as error:
             reason = "disk"
             raise file_error(error) from error

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 import numpy as np
 import torch
 
-from ganloom import allocator, metrics, recipes
+from ganloom import allocator, metrics, plans, recipes
 from ganloom import data as datasets
 from ganloom.apps import drawn
 from ganloom.apps.budget_table import Budgeted, Row, sheet
@@ -35,8 +35,6 @@ from ganloom.report.figures import duration
 from ganloom.run import Run, load, prepare, resume, train
 from ganloom.watching import worst_of
 
-ENDLESS = 1e9
-"""kimg of a run that time ends."""
 SHOWN = 12
 """Samples of each model in the sheet."""
 ROW, TABLE = "measured.json", "compare.json"
@@ -196,7 +194,7 @@ def _trained(plan: Plan, name: str, seed: int, path: Path, opened: Any, told: "_
             with Folder(path).lock():  # or another command is at work there
                 shutil.rmtree(path)
         recipe, settings = plan.of(name)
-        ruled = {"shape": plan.shape, "seed": seed, "total_kimg": ENDLESS, "judge": 0, "grid": 20}
+        ruled = {"shape": plan.shape, "seed": seed, "total_kimg": plans.ENDLESS, "judge": 0, "grid": 20}
         return train(recipe, plan.data, path, console=watch, **{**settings, **ruled})
     except NonFinite as error:
         told.say(str(error))

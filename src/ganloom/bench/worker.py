@@ -4,6 +4,7 @@ malloc's thresholds cannot be put back once they are set, so the peer as shipped
 process: a line "step 12" or "sample 12" comes in, the seconds go out. It computes nothing while it waits.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -40,9 +41,11 @@ class Shipped:
 
         def run(n: int) -> float:
             assert self.process.stdin is not None and self.process.stdout is not None
-            self.process.stdin.write(f"{what} {n}\n")
-            self.process.stdin.flush()
-            answer = self.process.stdout.readline()
+            answer = ""
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.write(f"{what} {n}\n")
+                self.process.stdin.flush()
+                answer = self.process.stdout.readline()
             if not answer:
                 raise OSError(f"the peer's process ended: {' '.join(self.command)}")
             return float(answer)

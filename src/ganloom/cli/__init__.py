@@ -62,6 +62,7 @@ def _leave(code: int) -> None:
             stream.flush()
         except BrokenPipeError:  # what is left goes nowhere, where it would fail once more at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            code = code or 141
     sys.exit(code)
 
 

@@ -1,23 +1,23 @@
 """A file of weights to a flat table of tensors: safetensors, or torch's format without any pickled code.
 
 torch's own ``weights_only`` runs nothing of a file, but makes what it asks for, whatever its size: so a file's parts and the
-names in it are looked over first, and its tensors afterwards.
+names in it are looked over first, in a trial run that makes nothing (``pickled``), and its tensors afterwards.
 """
 
 import argparse
 import json
-import pickletools
 import re
+import struct
 import warnings
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ganloom.errors import BadInput
+from ganloom.weights.pickled import Machine, Made, Name, Refused
 
 STATES = ("state_dict", "model_state_dict", "G_ema", "g_ema", "generator", "model")
 """Keys under which programs put a network's weights into a checkpoint, the first that is there counts."""
@@ -26,16 +26,18 @@ DEEPEST = 4
 """Tables within tables."""
 MOST_TENSORS, MOST_AXES, LONGEST_NAME = 20_000, 6, 300
 """Of a network: tensors, axes of one, letters of its name. The largest published has 2,000, 5 and 80."""
-MOST_STEPS = 10_000_000
-"""Instructions of a file's pickle, optimizers and all; each tensor takes 30."""
+MOST_COPIED = 1_000_000
+"""Entries that a file's calls may be given; a tensor's takes 10."""
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 NAMES = re.compile(
     r"torch\.((cuda\.)?\w+Storage|storage\.(Untyped|Typed)Storage|Size|device|nn\.parameter\.Parameter|(b?float|u?int|complex)\d+|"
-    r"bool|_utils\._rebuild_(tensor(_v2)?|parameter(_with_state)?)|_tensor\._rebuild_from_type_v2)|"
+    r"bool|_utils\._rebuild_(tensor(_v2)?|parameter))|"
     r"collections\.(OrderedDict|defaultdict|Counter)|(builtins|__builtin__)\.(set|dict|list|int|float|complex)|"
     r"argparse\.Namespace|_codecs\.encode|numpy\.(dtype|ndarray|dtypes\.\w+)|numpy\._?core\.multiarray\.(scalar|_reconstruct)"
 )
 """What a program's checkpoint may name; whether it may be made is then torch's to say."""
+TABLES = re.compile(r"collections\.(OrderedDict|defaultdict|Counter)|(builtins|__builtin__)\.dict")
+LISTS = re.compile(r"(builtins|__builtin__)\.(set|list)")
 
 
 def open_file(path: Path) -> dict[str, Tensor]:
@@ -65,8 +67,8 @@ def open_value(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise
-    except BadInput as error:
-        reason = str(error)
+    except Refused as error:
+        reason = f"it holds pickled objects that are not weights: {error}"
     except Exception as error:
         strange = "Unsupported" in str(error) or "Weights only" in str(error)
         reason = "it holds pickled objects that are not weights" if strange else "damaged, or no weights"
@@ -77,40 +79,75 @@ def open_value(path: Path) -> Any:
 
 def _look_over(path: Path) -> None:
     """Refuses a file of torch's that would unfold to more than it holds, or that names what is no weight."""
-    if not zipfile.is_zipfile(path):
-        with open(path, "rb") as file:
-            if file.read(1) == b"\x80":  # torch's older format: five pickles, the numbers behind them
-                file.seek(0)
-                for _ in range(5):
-                    _check_names(file)
-        return
+    with open(path, "rb") as file:
+        if file.read(4) != b"PK\x03\x04":  # torch's older format, or none: five pickles, the numbers behind them
+            file.seek(0)
+            for _ in range(5):
+                _Trial().run(file)
+            return
     with zipfile.ZipFile(path) as archive:
         parts = archive.infolist()
         if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
-            raise BadInput("its parts are compressed, which torch never does")
+            raise Refused("compressed parts, which torch never writes")
         if sum(part.file_size for part in parts) > path.stat().st_size:
-            raise BadInput("its parts overlap")
+            raise Refused("parts that overlap")
+        if archive.start_dir != _directory(path):
+            raise Refused("two directories of its parts")
         for part in parts:
-            if part.filename.endswith(".pkl"):
+            if part.filename.lower().endswith(".pkl"):
                 with archive.open(part) as file:
-                    _check_names(file)
+                    _Trial().run(file)
 
 
-def _check_names(file: IO[bytes]) -> None:
-    for name in _names(file):
-        if not NAMES.fullmatch(name):
-            raise BadInput(f"it holds pickled objects that are not weights: {ascii(name)[:80]}")
+def _directory(path: Path) -> int:
+    """Where a zip file says that its directory stands; other readers may look elsewhere where something is put before it."""
+    with open(path, "rb") as file:
+        file.seek(max(path.stat().st_size - 98, 0))
+        end = file.read()
+    here: Any = struct.unpack("<4s4H2LH", end[-22:])
+    if here[0] != b"PK\x05\x06":
+        raise Refused("something behind its end")
+    if here[6] != 0xFFFFFFFF:
+        return int(here[6])
+    return int(struct.unpack("<4sQ2H2L4Q", end[-98:-42])[-1])  # a file of more than 4 GB
 
 
-def _names(file: IO[bytes]) -> Iterator[str]:
-    """The names that one pickle of protocol 2 asks for; later protocols name by the stack, which torch refuses."""
-    for steps, (op, arg, _) in enumerate(pickletools.genops(file)):
-        if steps > MOST_STEPS:
-            raise BadInput(f"more than {MOST_STEPS} instructions")
-        if op.name == "GLOBAL":
-            yield str(arg).replace(" ", ".", 1)
-        elif isinstance(arg, int) and arg.bit_length() > 64 and arg != torch.serialization.MAGIC_NUMBER:
-            raise BadInput(f"a number of {arg.bit_length()} bits")
+class _Known:
+    """The names that a file of torch's may mention."""
+
+    def __contains__(self, name: object) -> bool:
+        return NAMES.fullmatch(str(name)) is not None
+
+
+class _Trial(Machine):
+    """A pickle of torch's run without making anything: its names are known, and what its calls copy is counted."""
+
+    def __init__(self) -> None:
+        super().__init__(_Known())
+        self.pairs = MOST_COPIED
+
+    def make(self) -> None:
+        """A call: a table or list is begun empty, all else stays a description."""
+        args, name = self.pop(), self.pop()
+        if not isinstance(name, Name) or not isinstance(args, tuple):
+            raise Refused(f"a call of what is no name ({type(name).__name__})")
+        self.pairs -= sum(len(arg) for arg in args if isinstance(arg, list | dict | tuple | str))
+        if self.pairs < 0:
+            raise Refused(f"calls that copy more than {MOST_COPIED} entries")
+        if name.full == "_codecs.encode" and args[1:] != ("latin1",):
+            raise Refused("bytes in another code than latin1")
+        if TABLES.fullmatch(name.full):
+            self.push({})
+        else:
+            self.push([] if LISTS.fullmatch(name.full) else Made(name.full, args))
+
+    def storage(self) -> None:
+        """A storage, by its number or by what it is."""
+        self.push(Made("storage", (self.pop(),)))
+
+    def key(self, key: object) -> bool:
+        """Older optimizers count their parameters by addresses."""
+        return isinstance(key, str | float | None) or (isinstance(key, int) and abs(key) < 1 << 63)
 
 
 def sound(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -118,6 +155,7 @@ def sound(state: dict[str, Tensor]) -> dict[str, Tensor]:
     if len(state) > MOST_TENSORS:
         raise BadInput(f"{len(state)} tensors, more than any network has")
     found = {}
+    storages: dict[int, int] = {}
     for name, t in state.items():
         if len(name) > LONGEST_NAME or not name.isprintable():
             raise BadInput(f"a tensor whose name is none: {shown(name)}")
@@ -130,6 +168,9 @@ def sound(state: dict[str, Tensor]) -> dict[str, Tensor]:
         if t.is_floating_point() and not bool(t.isfinite().all()):
             raise BadInput(f"{name} holds NaN or infinity: the network was broken when it was saved")
         found[name] = t.detach()
+        storages[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
+    if sum(t.nbytes for t in found.values()) > 2 * sum(storages.values()) + (1 << 20):
+        raise BadInput("its tensors are many names for the same numbers")
     return found
 
 

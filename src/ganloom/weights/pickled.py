@@ -9,7 +9,7 @@ import io
 import math
 import mmap
 import pickletools
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,8 @@ MOST_STEPS = 4_000_000
 """Instructions of a file. A network at 1024 px has about 20 thousand."""
 STORAGE_STEPS = 100
 """Instructions of each of the five pickles before a storage's numbers."""
+MOST_WIDE = 16
+"""Numbers of more than 64 bits, of which torch's mark of its files and the state of a generator are some."""
 MOST_PAIRS = 100_000
 """Pairs that calls may copy into tables."""
 MOST_AXES, LONGEST = 8, 1 << 40
@@ -84,8 +86,8 @@ class Room:
 class Machine:
     """The interpreter of one pickle within ``file``, from where it stands."""
 
-    def __init__(self, names: frozenset[str], stored: bool = False, most: int = MOST_STEPS) -> None:
-        self.names, self.stored, self.most, self.pairs = names, stored, most, MOST_PAIRS
+    def __init__(self, names: Container[str], stored: bool = False, most: int = MOST_STEPS) -> None:
+        self.names, self.stored, self.most, self.pairs, self.wide = names, stored, most, MOST_PAIRS, MOST_WIDE
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
 
@@ -182,9 +184,13 @@ class Machine:
         if len(items) % 2:
             raise Refused("a table with a key and no value")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if not isinstance(key, str | int | None) or (isinstance(key, int) and abs(key) >= 1 << 31):
+            if not self.key(key):
                 raise Refused(f"a table's key that is a {type(key).__name__} such as no table has")
             table[key] = value
+
+    def key(self, key: object) -> bool:
+        """Whether a table may have such a key; numbers of any size can be chosen to collide."""
+        return isinstance(key, str | None) or (isinstance(key, int) and abs(key) < 1 << 31)
 
     def set_items(self) -> None:
         items = self.marked()
@@ -214,8 +220,10 @@ class Machine:
 
 
 def _value(machine: Machine, arg: Any) -> None:
-    if isinstance(arg, int) and arg.bit_length() > 80:  # torch's mark of its files has 77
-        raise Refused(f"a number of {arg.bit_length()} bits")
+    if isinstance(arg, int) and arg.bit_length() > 64:
+        machine.wide -= 1
+        if arg.bit_length() > 128 or machine.wide < 0:
+            raise Refused(f"a number of {arg.bit_length()} bits")
     machine.push(arg)
 
 
@@ -227,7 +235,7 @@ _ACTS: dict[str, Callable[[Machine, Any], None]] = {
     "NEWFALSE": lambda m, a: m.push(False),
     **dict.fromkeys(
         ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
-         "SHORT_BINBYTES", "BINBYTES", "BINBYTES8"), _value,
+         "SHORT_BINSTRING", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8"), _value,
     ),
     "EMPTY_DICT": lambda m, a: m.push({}),
     "EMPTY_LIST": lambda m, a: m.push([]),
