@@ -35,18 +35,12 @@ class Rows(SimpleNamespace):
 @pytest.mark.parametrize(
     ("n", "kimg", "own", "said", "parts"),
     [
-        (500, 100.0, {}, "diffaugment: each of 500 pictures is seen 200 times", {"diff_augment": augmenting.POLICY}),
+        (500, 100.0, {}, "diffaugment: each of 500 pictures is seen 200 times", {"diff_augment": ("translation",)}),
+        (500, 500.0, {}, "diffaugment: each of 500 pictures is seen 1,000 times", {"diff_augment": augmenting.POLICY}),
         (500, 4.0, {}, "none: each of 500 pictures is seen 8 times, too seldom", {}),
         (30000, 25000.0, {}, "none: 30,000 pictures are enough", {}),
         (29999, 25000.0, {"augment": "none"}, "ada: each of 29,999 pictures is seen 833 times", {}),
         (500, 500.0, {"augment": "none", "ada_kimg": 500.0}, "ada: each of 500 pictures is seen 1,000 times", {}),
-        (
-            500,
-            230.0,
-            {"augment": "none", "ada_kimg": 500.0},
-            "diffaugment: each of 500 pictures is seen 460 times",
-            {"diff_augment": augmenting.POLICY},
-        ),
         (500, 100.0, {"policy": ("colour",)}, "diffaugment (colour), the recipe's own: each of 500", {}),
     ],
 )
@@ -61,10 +55,14 @@ def test_auto_goes_by_the_number_of_pictures(
     )
 
 
-def test_auto_takes_ada_only_where_its_strength_has_time_to_rise() -> None:
+def test_auto_gives_ada_s_strength_time_to_rise() -> None:
     own, few = {"augment": "none", "ada_kimg": 500.0}, Rows(n=500)
-    short = augmenting.choose("auto", own, few, kimg=230.0)
-    assert short.text.endswith("ada rises over 500 kimg, longer than this run of 230") and "augment" not in short.parts
+    short = augmenting.choose("auto", own, few, kimg=240.0)
+    assert short.config == {"augment": "ada", "ada_kimg": 16.0, "ada_parts": augmenting.MILD}
+    assert short.text.startswith("ada: each of 500 pictures is seen 480 times")
+    assert short.text.endswith("shift, scale, stretch, within 16 kimg, since the run has 240")
+    mine = augmenting.choose("auto", own, few, kimg=240.0, told={"ada_parts"})
+    assert mine.config == {"augment": "ada", "ada_kimg": 16.0}  # what was given stands
     assert augmenting.choose("auto", own | {"ada_kimg": 200.0}, few, kimg=230.0).config == {"augment": "ada"}
     tuned = augmenting.choose("auto", own, few, kimg=230.0, tuned=True)  # from another run's weights it rises faster
     assert tuned.config == {"augment": "ada", "ada_kimg": augmenting.TUNED_KIMG}

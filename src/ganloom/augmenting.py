@@ -20,6 +20,12 @@ POLICY = ("colour", "translation", "cutout")
 """DiffAugment's, for few pictures (Zhao et al. 2020, sec. 4.2 and 4.3)."""
 TARGET = 0.6
 """ADA's mean sign of D's logits on reals (Karras et al. 2020, arXiv:2006.06676, sec. 3.1)."""
+SHORT_KIMG = 500.0
+"""A run of fewer thousands of images has no time to learn under all of DiffAugment: translation alone then."""
+MILD = ("shift", "scale", "stretch")
+"""Of ADA's transformations, what a short run has time for: it keeps up and down, left and right, and tones."""
+RISES = 15.0
+"""Times that ADA's strength could cross 0..1 in a short run. By docs/few-pictures.md."""
 TUNED_KIMG = 100.0
 """Thousands of images in which ADA's strength can cross 0..1 where training starts from another run's weights."""
 
@@ -56,8 +62,10 @@ def choose(
     if asked not in CHOICES:
         raise BadInput(f'--augment has no "{asked}"{did_you_mean(asked, CHOICES)}: it knows {", ".join(CHOICES)}')
     why, tuning = "", {"ada_kimg": TUNED_KIMG} if tuned and "ada_kimg" in own and "ada_kimg" not in told else {}
+    short: dict[str, Any] = {}
     if asked == "auto":
-        asked, why = _decided({**own, **tuning}, data, kimg, critic, pictures_in)
+        asked, why, short = _decided({**own, **tuning}, data, kimg, critic, pictures_in)
+        short = {name: value for name, value in short.items() if name not in told}
     elif asked != "none" and (pictures_in or not critic or data.kind == "points"):
         raise BadInput(f"--augment {asked} {_unfit(data, critic, pictures_in)}: leave it out")
     said = asked + (f": {why}" if why else "")
@@ -70,9 +78,9 @@ def choose(
             {}, OFF, f"diffaugment ({', '.join(own['policy'])}), the recipe's own" + (f": {why}" if why else "")
         )
     if asked == "diffaugment":
-        return Chosen(_none(own), OFF | {"diff_augment": POLICY}, said)
+        return Chosen(_none(own), OFF | {"diff_augment": POLICY} | short, said)
     if "augment" in own:
-        return Chosen({"augment": "ada"} | tuning, OFF, said)
+        return Chosen({"augment": "ada"} | tuning | short, OFF, said)
     rise = {"adaptive_kimg": TUNED_KIMG} if tuned and "adaptive_kimg" not in told else {}
     return Chosen({}, OFF | {"adaptive": TARGET} | rise, said)
 
@@ -89,20 +97,32 @@ def _unfit(data: Any, critic: bool, pictures_in: bool) -> str:
     return f"is for pictures, and {data.name} is a set of points"
 
 
-def _decided(own: Mapping[str, Any], data: Any, kimg: float, critic: bool, pictures_in: bool) -> tuple[str, str]:
-    """(choice, why) of auto."""
+def _decided(
+    own: Mapping[str, Any], data: Any, kimg: float, critic: bool, pictures_in: bool
+) -> tuple[str, str, dict[str, Any]]:
+    """(choice, why, settings of it that a short run needs) of auto."""
     n, seen = len(data), kimg * 1000 / max(len(data), 1)
     if pictures_in or not critic or data.kind == "points":
-        return "none", f"augmentation {_unfit(data, critic, pictures_in)}"
+        return "none", f"augmentation {_unfit(data, critic, pictures_in)}", {}
     times = f"each of {n:,} pictures is seen {seen:,.0f} times"
     if n >= MANY:
-        return "none", f"{n:,} pictures are enough ({MANY:,})"
+        return "none", f"{n:,} pictures are enough ({MANY:,})", {}
     if seen < SEEN:
-        return "none", f"{times}, too seldom to be learnt by heart ({SEEN:.0f})"
+        return "none", f"{times}, too seldom to be learnt by heart ({SEEN:.0f})", {}
     why = f"{times}, and fewer than {MANY:,} are learnt by heart"
     if "augment" not in own:
-        return "diffaugment", why
-    rise = own.get("ada_kimg", 0.0)
-    if kimg < rise:  # its strength can only have come so far when the run ends
-        return "diffaugment", f"{why}; ada rises over {rise:,.0f} kimg, longer than this run of {kimg:,.0f}"
-    return "ada", why
+        if kimg >= SHORT_KIMG:
+            return "diffaugment", why, {}
+        return (
+            "diffaugment",
+            f"{why}; translation alone in a run of {kimg:,.0f} kimg",
+            {"diff_augment": ("translation",)},
+        )
+    if kimg >= own.get("ada_kimg", 0.0):
+        return "ada", why, {}
+    rise = kimg / RISES  # by its own course its strength would only have come so far when the run ends
+    return (
+        "ada",
+        f"{why}; {', '.join(MILD)}, within {rise:,.3g} kimg, since the run has {kimg:,.0f}",
+        {"ada_kimg": rise, "ada_parts": MILD},
+    )
