@@ -60,7 +60,7 @@ def test_auto_gives_ada_s_strength_time_to_rise() -> None:
     short = augmenting.choose("auto", own, few, kimg=240.0)
     assert short.config == {"augment": "ada", "ada_kimg": 16.0, "ada_parts": augmenting.MILD}
     assert short.text.startswith("ada: each of 500 pictures is seen 480 times")
-    assert short.text.endswith("shift, scale, stretch, within 16 kimg, since the run has 240")
+    assert short.text.endswith("shift, scale, stretch alone, rising within 16 kimg, since the run has 240")
     mine = augmenting.choose("auto", own, few, kimg=240.0, told={"ada_parts"})
     assert mine.config == {"augment": "ada", "ada_kimg": 16.0}  # what was given stands
     assert augmenting.choose("auto", own | {"ada_kimg": 200.0}, few, kimg=230.0).config == {"augment": "ada"}

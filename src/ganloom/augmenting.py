@@ -123,6 +123,6 @@ def _decided(
     rise = kimg / RISES  # by its own course its strength would only have come so far when the run ends
     return (
         "ada",
-        f"{why}; {', '.join(MILD)}, within {rise:,.3g} kimg, since the run has {kimg:,.0f}",
+        f"{why}; {', '.join(MILD)} alone, rising within {rise:,.3g} kimg, since the run has {kimg:,.0f}",
         {"ada_kimg": rise, "ada_parts": MILD},
     )
