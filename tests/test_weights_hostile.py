@@ -91,20 +91,19 @@ def cycle() -> bytes:
     return b"\x80\x04}" + text("G_ema") + whole.replace(b"\x94", b"q\x00") + b"s."
 
 
-def many(depth: int = 10) -> bytes:
-    """Modules with twenty children each, all of them one, ten deep: 20^10 of them."""
+def module(state: bytes) -> bytes:
+    """A module of a snapshot."""
+    said = b"}(" + text("class_name") + text("G") + text("state") + state + b"u"
+    return named("torch_utils.persistence", "_reconstruct_persistent_obj") + said + b"\x85R"
 
-    def module(depth: int) -> bytes:
-        children = b""
-        if depth:
-            again = b"".join(text(f"m{i}") + b"h" + bytes([depth]) for i in range(1, 20))
-            children = b"(" + text("m0") + module(depth - 1) + b"q" + bytes([depth]) + again + b"u"
-        state = b"}(" + text("_modules") + b"}" + children + b"u"
-        return (
-            named("torch_utils.persistence", "_reconstruct_persistent_obj") + b"}(" + text("state") + state + b"u\x85R"
-        )
 
-    return b"\x80\x04}" + text("G_ema") + module(depth) + b"s."
+def wide(key: Callable[[int], str], depth: int) -> bytes:
+    """Modules with twenty children each, all of them one, ``depth`` deep: 20^depth of them."""
+    children = b""
+    if depth:
+        again = b"".join(text(key(i)) + b"h" + bytes([depth]) for i in range(1, 20))
+        children = b"(" + text(key(0)) + wide(key, depth - 1) + b"q" + bytes([depth]) + again + b"u"
+    return module(b"}(" + text("_modules") + b"}" + children + b"u")
 
 
 EVIL: dict[str, tuple[bytes, str]] = {
@@ -156,7 +155,9 @@ EVIL: dict[str, tuple[bytes, str]] = {
     "a huge array of bytes": (b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b".", "damaged"),
     "a text longer than the file": (b"\x80\x04\x8d" + struct.pack("<Q", 1 << 40) + b"x.", "damaged"),
     "a module within itself": (cycle(), "without an end"),
-    "modules without number": (many(), "without an end"),
+    "modules without number": (
+        b"\x80\x04}" + text("G_ema") + wide(lambda i: f"m{i}", 10) + b"s.", "without an end",
+    ),
     "a state for a table of texts": (b"\x80\x04]}b.", "a state for a list"),
     "a key that is an object": (b"\x80\x04}" + call_of("numpy", "dtype", text("f4")) + b"Ns.", "key that is a Made"),
     "a stack run empty": (b"\x80\x04R.", "without its operands"),
@@ -208,12 +209,6 @@ def array(shape: bytes, data: bytes = b"B\4\0\0\0abcd") -> bytes:
     return made + named("numpy", "dtype") + text("f4") + b"\x85R\x89" + data + b"tb"
 
 
-def module(state: bytes) -> bytes:
-    """A module of a snapshot."""
-    said = b"}(" + text("class_name") + text("G") + text("state") + state + b"u"
-    return named("torch_utils.persistence", "_reconstruct_persistent_obj") + said + b"\x85R"
-
-
 def parameters(pairs: bytes) -> bytes:
     """A snapshot whose G_ema has these parameters."""
     state = b"}(" + text("_parameters") + b"}(" + pairs + b"u" + text("_modules") + b"}u"
@@ -226,15 +221,6 @@ def older(said: bytes = b"}", variables: bytes = b"]", func: bytes = text("G"), 
     state = text("static_kwargs") + said + text("variables") + variables + text("build_func_name") + func
     last = network + b")\x81}(" + state + text("components") + parts + b"ub"
     return b"\x80\x04" + (network + b")\x81}b") * 2 + last + b"\x87."
-
-
-def wide(key: Callable[[int], str], depth: int) -> bytes:
-    """``many`` with other names."""
-    children = b""
-    if depth:
-        again = b"".join(text(key(i)) + b"h" + bytes([depth]) for i in range(1, 20))
-        children = b"(" + text(key(0)) + wide(key, depth - 1) + b"q" + bytes([depth]) + again + b"u"
-    return module(b"}(" + text("_modules") + b"}" + children + b"u")
 
 
 def shared(n: int, times: int) -> bytes:
@@ -254,7 +240,7 @@ def networks(depth: int) -> bytes:
 
 
 HUGE = b"\x8a\xff" + b"\x7f" * 255
-LISTS = b"}(" + b"".join(b"\x8a\x0a" + (i * (2**61 - 1)).to_bytes(10, "little") + b"N" for i in range(1, 30001)) + b"u"
+KEYS = b"}(" + b"".join(b"\x8a\x0a" + (i * (2**61 - 1)).to_bytes(10, "little") + b"N" for i in range(1, 30001)) + b"u"
 PAIRS = b"](" + b"".join(b"M" + struct.pack("<H", i) + b"N\x86" for i in range(60000)) + b"e\x85q\0"
 HEAVY: dict[str, tuple[bytes, str]] = {
     "a name that unfolds": (b"\x80\x04" + unfolding(40) + text("x") + b"\x93.", "a name that is a list"),
@@ -269,7 +255,7 @@ HEAVY: dict[str, tuple[bytes, str]] = {
         within(tensor(blob(stored(4)), b"K\0", b"](" + HUGE + b"q\x09" + b"h\x09" * 4000 + b"e",
                       b"](" + b"K\0" * 4001 + b"e")), "a number of 2039 bits",
     ),
-    "keys that collide": (b"\x80\x04" + LISTS + b".", "a number of"),
+    "keys that collide": (b"\x80\x04" + KEYS + b".", "a number of"),
     "a table copied again and again": (
         b"\x80\x04](" + named("collections", "OrderedDict") + b"q\x01" + PAIRS + b"R" + b"h\x01h\0R" * 900 + b"e.",
         "made of more than",
@@ -329,7 +315,7 @@ SN = "mimicry-sngan-32-G"
 TABLES: dict[str, tuple[Callable[[], Any], str]] = {
     "blocks without end": (
         lambda: {"generator.layers.0.bn_0.running_means": torch.zeros(1), "generator.layers.999999999.x": torch.zeros(1)},
-        "generator.layers.999999999|layers.999999999",
+        "layers.999999999 in a file of 2 tensors",
     ),
     "StudioGAN's blocks without end": (
         lambda: {"blocks.0.0.conv2d1.weight": torch.zeros(1, 1, 1, 1), "linear0.weight": torch.zeros(1, 1),
@@ -350,7 +336,7 @@ TABLES: dict[str, tuple[Callable[[], Any], str]] = {
     "whole numbers": (lambda: {n: t.to(torch.int8) for n, t in state_of(SN).items()}, "which no weight is"),
     "complex numbers": (lambda: {n: t.to(torch.complex64) for n, t in state_of(SN).items()}, "which no weight is"),
     "nested": (
-        lambda: state_of(SN) | {"n": torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])}, "not weights|plain",
+        lambda: state_of(SN) | {"n": torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])}, "_rebuild_nested_tensor",
     ),
     "a name of a terminal's": (lambda: {"\x1b[2J\x1b]0;x\x07": torch.zeros(2)}, "whose name is none"),
     "keys of a terminal's": (lambda: {"\x1b[31mred\u202e": 1}, "no table of weights"),
@@ -365,7 +351,7 @@ def test_tables_that_no_network_has(name: str, tmp_path: Path, capsys: pytest.Ca
     make, said = TABLES[name]
     torch.save(make(), tmp_path / "g.pth")
     err = one_line(tmp_path / "g.pth", capsys)
-    assert any(part in err for part in said.split("|")), err
+    assert said in err, err
 
 
 def test_files_of_torch_s_that_unfold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -382,10 +368,9 @@ def test_files_of_torch_s_that_unfold(tmp_path: Path, capsys: pytest.CaptureFixt
     refused(b"\x80\x02" + wanted("collections.OrderedDict") + b")R}" + text("items") + b"K\1sb.", "no table of weights")
     tables = b"".join(b"q" + bytes([i]) + text("b") + b"h" + bytes([i]) + b"u" for i in range(40))
     refused(b"\x80\x02" + (b"}(" + text("a")) * 40 + b"}(" + text("x") + b"K\1u" + tables + b".", "no table of weights")
-    refused(b"\x80\x02" + LISTS + b".", "a number of")
-    pairs = b"](" + b"".join(b"M" + struct.pack("<H", i) + b"N\x86" for i in range(60000)) + b"e\x85q\0"
+    refused(b"\x80\x02" + KEYS + b".", "a number of")
     table = wanted("collections.OrderedDict")
-    refused(b"\x80\x02](" + table + b"q\x01" + pairs + b"R" + b"h\x01h\0R" * 900 + b"e.", "calls that copy more")
+    refused(b"\x80\x02](" + table + b"q\x01" + PAIRS + b"R" + b"h\x01h\0R" * 900 + b"e.", "calls that copy more")
     refused(start + wanted("_codecs.encode") + text("x") + text("punycode") + b"\x86Ru.", "another code than latin1")
 
 
@@ -397,7 +382,7 @@ def test_files_that_two_programs_read_in_two_ways(tmp_path: Path, capsys: pytest
     def refused(data: bytes, said: str) -> None:
         path.write_bytes(data)
         err = one_line(path, capsys)
-        assert any(part in err for part in said.split("|")), err
+        assert said in err, err
 
     refused(evil[2:], "builtins.bytearray")  # without its protocol
     zipped(path, b"\x80\x02}.")
@@ -407,8 +392,9 @@ def test_files_that_two_programs_read_in_two_ways(tmp_path: Path, capsys: pytest
     bad = path.read_bytes()
     refused(bad.replace(b"data.pkl", b"data.PKL"), "builtins.bytearray")
     at = int.from_bytes(bad[-6:-2], "little")  # where bad's directory stands, which the end of both names
-    refused(bad[:-22] + good[:-6] + at.to_bytes(4, "little") + b"\0\0", "directories of its parts|damaged")
-    refused(good + b"PK\x05\x06", "something behind its end|damaged")
+    refused(bad[:-22] + good[:-6] + at.to_bytes(4, "little") + b"\0\0", "two directories of its parts")
+    refused(good + b"PK\x05\x06", "damaged")
+    refused(good + b"more", "something behind its end")
 
 
 def test_many_names_for_few_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -429,8 +415,9 @@ def test_what_a_snapshot_says_of_itself_has_bounds(tmp_path: Path, capsys: pytes
 
 def test_a_network_is_compared_before_it_is_made(tmp_path: Path) -> None:
     _, g, _ = described("ada-16-clamp")
-    g["mapping.fc1.bias"], thin = g["mapping.fc1.bias"], torch.zeros(1, 3_000_000)
-    g["mapping.fc0.weight"] = thin  # latents of three million numbers, into which the rest does not fit
+    g["mapping.fc0.weight"] = torch.zeros(
+        1, 3_000_000
+    )  # latents of three million numbers, into which the rest does not fit
     torch.save(g, tmp_path / "g.pt")
     with pytest.raises(BadInput, match=r"do not fit the recipe stylegan2 as read from the file: G\.mapping"):
         weights.read(tmp_path / "g.pt")

@@ -101,22 +101,22 @@ def build(found: Found) -> GAN:
     cfg = config.replace(module.Config(), fields)
     if any(side > MOST_PIXELS for side in cfg.shape):
         raise BadInput(f"pictures of {list(cfg.shape)}: ganloom reads networks of up to {MOST_PIXELS} px")
-    nets = {name.split(".")[0] for name in found.tensors}
-    _check_sizes(module.MODEL, cfg, found, nets)
+    _check_sizes(module.MODEL, cfg, found)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         gan: GAN = module.MODEL(cfg)
+    nets = {name.split(".")[0] for name in found.tensors}
     kept = {name: t for name, t in gan.state_dict().items() if name.split(".")[0] not in nets}
     load_strict(gan, kept | found.tensors, f"the recipe {found.recipe} as read from the file")
     return gan.eval().requires_grad_(False)
 
 
-def _check_sizes(model: Any, cfg: Any, found: Found, nets: set[str]) -> None:
+def _check_sizes(model: Any, cfg: Any, found: Found) -> None:
     """That the network is the file's before memory is spent on it: sizes in a file can claim more than its numbers hold."""
     with torch.device("meta"):
         shapes = {name: t.shape for name, t in model(cfg).state_dict().items()}
     for name, shape in shapes.items():
-        if name.split(".")[0] in nets and name in found.tensors and found.tensors[name].shape != shape:
+        if name in found.tensors and found.tensors[name].shape != shape:
             raise BadInput(
                 f"the weights do not fit the recipe {found.recipe} as read from the file: {name} is "
                 f"{list(found.tensors[name].shape)} there and {list(shape)} here"

@@ -5,7 +5,6 @@ A pickle is read by ``pickled``, which runs nothing: the source code that such f
 (G_ema), D comes along. Skip generators, residual and plain ("orig") discriminators, any square size, channels and labels.
 """
 
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,16 @@ from ganloom.errors import BadInput
 from ganloom.layers import Fir
 from ganloom.networks.style import channels_of
 from ganloom.weights import tensorflow
+from ganloom.weights.described import Room, array, clamp_of, number, rate_of
 from ganloom.weights.files import sound
-from ganloom.weights.pickled import Made, Refused, Room, array, guarded, number, open_pickle
+from ganloom.weights.pickled import Made, Refused, guarded, open_pickle
 from ganloom.weights.reading import Found, Reading, Shapes, as_network, count_classes
 
 KNOWN = "StyleGAN2 and StyleGAN2-ADA of NVIDIA (G_ema and D of its pickles, or their state_dict)"
 
 Facts = dict[str, Any]
-DEEPEST, MOST_MODULES, MOST_TENSORS = 12, 2000, 4000
-"""Modules within modules, modules in all, and tensors in all: the largest published network has 4, 120 and 250."""
+DEEPEST, MOST_MODULES = 12, 2000
+"""Modules within modules, and modules in all: the largest published network has 4 and 120."""
 
 
 def matches(shapes: Shapes) -> bool:
@@ -117,8 +117,6 @@ class _Gathered:
             for key, tensor in _table(state, kind).items():
                 if tensor is not None:
                     self.tensors[f"{prefix}{key}"] = array(tensor, self.room)
-                    if len(self.tensors) > MOST_TENSORS:
-                        raise Refused("more tensors than any network has")
         for key, child in _table(state, "_modules").items():
             if child is not None:
                 self.module(child, f"{prefix}{key}.", depth + 1)
@@ -131,18 +129,6 @@ def _table(state: dict[Any, Any], name: str) -> dict[Any, Any]:
     if any(not isinstance(key, str) or not key or "." in key or len(key) > 64 for key in found):
         raise Refused(f"a module whose {name} have no names")
     return found
-
-
-def clamp_of(value: Any) -> float | None:
-    """What a file says of the bound of its activations."""
-    if value is None or value == math.inf:
-        return None
-    return float(number(value, 1e-6, 1e9, "a clamp"))
-
-
-def rate_of(value: Any) -> float:
-    """What a file says of its mapping network's rate."""
-    return float(number(value, 1e-6, 10.0, "a rate"))
 
 
 # ---------------------------------------------------------------------------------------------------------- networks

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganloom.weights.pickled import Made, Refused, Room, array, number
+from ganloom.weights.described import Room, array, clamp_of, number, rate_of
+from ganloom.weights.pickled import Made, Refused
 
 Facts = dict[str, Any]
 NETWORK = "dnnlib.tflib.network.Network"
-MOST_NETWORKS, MOST_VARIABLES, LONGEST_NAME = 32, 4000, 200
-"""Networks within a file, variables of one of its networks, and letters of a name."""
+MOST_NETWORKS, LONGEST_NAME = 32, 200
+"""Networks within one of a file's, and letters of a name."""
 
 
 def is_snapshot(value: Any) -> bool:
@@ -48,9 +49,8 @@ def _facts(made: Made) -> Facts:
     made_by = state.get("build_func_name")
     made_by = made_by if isinstance(made_by, str) else ""
     critic = "mbstd_group_size" in said or made_by.startswith("D")
-    clamp = said.get("conv_clamp")
-    facts: Facts = {"clamp": None if clamp is None else float(number(clamp, 1e-6, 1e9, "a clamp"))}
-    facts["lr_mul"] = float(number(said.get("mapping_lrmul", 0.1 if critic else 0.01), 1e-6, 10.0, "a rate"))
+    facts: Facts = {"clamp": clamp_of(said.get("conv_clamp"))}
+    facts["lr_mul"] = rate_of(said.get("mapping_lrmul", 0.1 if critic else 0.01))
     if critic:
         own = 4 if made_by == "D_stylegan2" else None
         facts["group"] = number(said.get("mbstd_group_size", own) or 0, 0, 4096, "a group")
@@ -95,8 +95,8 @@ class _Variables:
             self._network(child, f"{prefix}{name}/", depth + 1)
 
     def _variable(self, name: str, value: Any) -> None:
-        if name in self.found or len(self.found) >= MOST_VARIABLES or len(name) > LONGEST_NAME:
-            raise Refused("a variable twice, too many of them, or one of no name")
+        if name in self.found or len(name) > LONGEST_NAME:
+            raise Refused("a variable twice, or one of no name")
         self.found[name] = array(value, self.room).float()
 
 
