@@ -13,8 +13,10 @@ import torch
 from made_weights import inputs
 from torch import Tensor, nn
 
-from ganloom import ada, penalties, randomness, testing
-from ganloom.errors import BadInput
+from ganloom import penalties, testing
+from ganloom.augment import ada
+from ganloom.core import randomness
+from ganloom.core.errors import BadInput
 from ganloom.recipes import r3gan, stylegan2
 
 FIGURES = np.load(Path(__file__).parent / "figures" / "ada.npz")

@@ -3,16 +3,17 @@
 import pytest
 import torch
 
-from ganloom import augment, randomness
-from ganloom.errors import BadInput
+from ganloom.augment import diffaugment
+from ganloom.core import randomness
+from ganloom.core.errors import BadInput
 
 
 def seeded(name: str, x: torch.Tensor, seed: int = 0) -> torch.Tensor:
     randomness.seed_all(seed)
-    return augment.AUGMENTS[name](x)
+    return diffaugment.AUGMENTS[name](x)
 
 
-@pytest.mark.parametrize("name", list(augment.AUGMENTS))
+@pytest.mark.parametrize("name", list(diffaugment.AUGMENTS))
 def test_keyed_per_picture_and_differentiable(name: str) -> None:
     x = torch.rand(1, 3, 12, 16).expand(16, -1, -1, -1).clone().requires_grad_(True)
     y = seeded(name, x)
@@ -22,7 +23,7 @@ def test_keyed_per_picture_and_differentiable(name: str) -> None:
     assert bool(x.grad.isfinite().all()) and float(x.grad.abs().sum()) > 0
 
 
-@pytest.mark.parametrize("name", list(augment.AUGMENTS))
+@pytest.mark.parametrize("name", list(diffaugment.AUGMENTS))
 def test_two_processes_equal_one(name: str) -> None:
     x = torch.rand(8, 3, 12, 16)
     whole = seeded(name, x)
@@ -68,6 +69,6 @@ def test_flip_mirrors_about_half() -> None:
 
 def test_a_policy_is_run_in_order_and_a_wrong_name_is_named() -> None:
     x = torch.rand(2, 1, 8, 8)
-    assert torch.equal(augment.diff_augment(x, ()), x)
+    assert torch.equal(diffaugment.diff_augment(x, ()), x)
     with pytest.raises(BadInput, match="colour"):
-        augment.check_policy(("color",))
+        diffaugment.check_policy(("color",))

@@ -13,16 +13,17 @@ from PIL import Image
 from test_train import PICTURES, QUICK, assert_equal_runs
 
 import ganloom
-from ganloom import augmenting, testing
-from ganloom.ada import BGC
-from ganloom.apps import augmented
+from ganloom import testing
+from ganloom.api import prepare
+from ganloom.apps import augment_preview
+from ganloom.augment import policy
+from ganloom.augment.ada import BGC
 from ganloom.cli import main
-from ganloom.compose import compose
-from ganloom.errors import BadInput
-from ganloom.observers import Observer
-from ganloom.run import prepare
-from ganloom.stabilisers import Stabilise
-from ganloom.trainer import TrainConfig, Trainer
+from ganloom.core.errors import BadInput
+from ganloom.stabilisers.apply import compose
+from ganloom.stabilisers.config import Stabilise
+from ganloom.training.callbacks import Observer
+from ganloom.training.trainer import TrainConfig, Trainer
 
 
 class Rows(SimpleNamespace):
@@ -36,7 +37,7 @@ class Rows(SimpleNamespace):
     ("n", "kimg", "own", "said", "parts"),
     [
         (500, 100.0, {}, "diffaugment: each of 500 pictures is seen 200 times", {"diff_augment": ("translation",)}),
-        (500, 500.0, {}, "diffaugment: each of 500 pictures is seen 1,000 times", {"diff_augment": augmenting.POLICY}),
+        (500, 500.0, {}, "diffaugment: each of 500 pictures is seen 1,000 times", {"diff_augment": policy.POLICY}),
         (500, 4.0, {}, "none: each of 500 pictures is seen 8 times, too seldom", {}),
         (30000, 25000.0, {}, "none: 30,000 pictures are enough", {}),
         (29999, 25000.0, {"augment": "none"}, "ada: each of 29,999 pictures is seen 833 times", {}),
@@ -47,9 +48,9 @@ class Rows(SimpleNamespace):
 def test_auto_goes_by_the_number_of_pictures(
     n: int, kimg: float, own: dict[str, Any], said: str, parts: dict[str, Any]
 ) -> None:
-    made = augmenting.choose("auto", own, Rows(n=n), kimg=kimg)
+    made = policy.choose("auto", own, Rows(n=n), kimg=kimg)
     assert made.text.startswith(said) and "\n" not in made.text
-    assert made.parts == augmenting.OFF | parts
+    assert made.parts == policy.OFF | parts
     assert made.config == {k: "none" for k in own if k == "augment"} | (
         {"augment": "ada"} if said.startswith("ada") else {}
     )
@@ -57,19 +58,19 @@ def test_auto_goes_by_the_number_of_pictures(
 
 def test_auto_gives_ada_s_strength_time_to_rise() -> None:
     own, few = {"augment": "none", "ada_kimg": 500.0}, Rows(n=500)
-    short = augmenting.choose("auto", own, few, kimg=240.0)
-    assert short.config == {"augment": "ada", "ada_kimg": 16.0, "ada_parts": augmenting.MILD}
+    short = policy.choose("auto", own, few, kimg=240.0)
+    assert short.config == {"augment": "ada", "ada_kimg": 16.0, "ada_parts": policy.MILD}
     assert short.text.startswith("ada: each of 500 pictures is seen 480 times")
     assert short.text.endswith("shift, scale, stretch alone, rising within 16 kimg, since the run has 240")
-    mine = augmenting.choose("auto", own, few, kimg=240.0, told={"ada_parts"})
+    mine = policy.choose("auto", own, few, kimg=240.0, told={"ada_parts"})
     assert mine.config == {"augment": "ada", "ada_kimg": 16.0}  # what was given stands
-    assert augmenting.choose("auto", own | {"ada_kimg": 200.0}, few, kimg=230.0).config == {"augment": "ada"}
-    tuned = augmenting.choose("auto", own, few, kimg=230.0, tuned=True)  # from another run's weights it rises faster
-    assert tuned.config == {"augment": "ada", "ada_kimg": augmenting.TUNED_KIMG}
-    slow = augmenting.choose("ada", own | {"ada_kimg": 300.0}, few, kimg=230.0, tuned=True, told={"ada_kimg"})
+    assert policy.choose("auto", own | {"ada_kimg": 200.0}, few, kimg=230.0).config == {"augment": "ada"}
+    tuned = policy.choose("auto", own, few, kimg=230.0, tuned=True)  # from another run's weights it rises faster
+    assert tuned.config == {"augment": "ada", "ada_kimg": policy.TUNED_KIMG}
+    slow = policy.choose("ada", own | {"ada_kimg": 300.0}, few, kimg=230.0, tuned=True, told={"ada_kimg"})
     assert slow.config == {"augment": "ada"}  # the user's own stands
-    assert augmenting.choose("ada", {}, few, kimg=230.0, tuned=True).parts["adaptive_kimg"] == augmenting.TUNED_KIMG
-    assert "adaptive_kimg" not in augmenting.choose("ada", {}, few, kimg=9.0, tuned=True, told={"adaptive_kimg"}).parts
+    assert policy.choose("ada", {}, few, kimg=230.0, tuned=True).parts["adaptive_kimg"] == policy.TUNED_KIMG
+    assert "adaptive_kimg" not in policy.choose("ada", {}, few, kimg=9.0, tuned=True, told={"adaptive_kimg"}).parts
 
 
 def test_auto_leaves_alone_what_cannot_be_augmented() -> None:
@@ -77,12 +78,12 @@ def test_auto_leaves_alone_what_cannot_be_augmented() -> None:
         ({"critic": False}, "none: augmentation changes what D sees"),
         ({"pictures_in": True}, "none: augmentation would move"),
     ):
-        assert augmenting.choose("auto", {}, Rows(n=99), kimg=100.0, **more).text.startswith(said)
+        assert policy.choose("auto", {}, Rows(n=99), kimg=100.0, **more).text.startswith(said)
         with pytest.raises(BadInput, match="--augment ada"):
-            augmenting.choose("ada", {}, Rows(n=99), kimg=100.0, **more)
+            policy.choose("ada", {}, Rows(n=99), kimg=100.0, **more)
     with pytest.raises(BadInput, match='did you mean "ada"'):
-        augmenting.choose("adda", {}, Rows(n=99), kimg=1.0)
-    assert augmenting.choose(None, {}, Rows(n=99), kimg=1.0) == augmenting.Chosen()
+        policy.choose("adda", {}, Rows(n=99), kimg=1.0)
+    assert policy.choose(None, {}, Rows(n=99), kimg=1.0) == policy.Chosen()
 
 
 def test_each_choice_in_each_kind_of_recipe() -> None:
@@ -93,10 +94,10 @@ def test_each_choice_in_each_kind_of_recipe() -> None:
     assert made("stylegan2", augment="auto").cfg.augment == "ada"
     assert made("stylegan2", augment="none").ada is None
     both = made("stylegan2", augment="diffaugment")
-    assert both.ada is None and both.parts.diff_augment == augmenting.POLICY
+    assert both.ada is None and both.parts.diff_augment == policy.POLICY
     assert made("r3gan", augment="ada", blocks=1).ada is not None
     assert made("fastgan", augment="none").cfg.policy == () and made("fastgan", augment="auto").cfg.policy
-    assert made("dcgan", augment="ada").parts.adaptive == augmenting.TARGET
+    assert made("dcgan", augment="ada").parts.adaptive == policy.TARGET
     assert not hasattr(made("dcgan", augment="none"), "parts") and not hasattr(made("dcgan"), "parts")
     with pytest.raises(BadInput, match="leave one out"):
         made("dcgan", augment="auto", diff_augment=("colour",))
@@ -136,7 +137,7 @@ def test_ada_moves_what_d_sees_and_not_what_is_sampled() -> None:
 
 
 def run_rng() -> Any:
-    from ganloom.randomness import Rng
+    from ganloom.core.randomness import Rng
 
     return Rng(0)
 
@@ -172,11 +173,11 @@ def test_the_command_says_what_auto_chose(tmp_path: Path, capsys: pytest.Capture
 
 def test_the_share_untouched_is_what_the_rates_say() -> None:
     x = torch.zeros(1, 3, 4, 4)
-    assert augmented.share_untouched(x, BGC, 0.0) == 1.0
+    assert augment_preview.share_untouched(x, BGC, 0.0) == 1.0
     # Flip, a quarter turn (none of four is none) and a shift leave (1 - p / 2)(1 - 3 p / 4)(1 - p) and what shifts by nothing.
-    share = augmented.share_untouched(x, ("colour",), 0.5)
+    share = augment_preview.share_untouched(x, ("colour",), 0.5)
     assert share == pytest.approx(0.5**4 * 0.75, abs=0.03)  # five tints, of which inverting does so half the time
-    shares = [augmented.share_untouched(x, BGC, p) for p in (0.2, 0.5, 1.0)]
+    shares = [augment_preview.share_untouched(x, BGC, p) for p in (0.2, 0.5, 1.0)]
     assert shares == sorted(shares, reverse=True) and shares[2] < 0.01
 
 

@@ -13,8 +13,8 @@ import ganloom.data
 from ganloom import recipes, testing
 from ganloom.baselines import BASELINES, autoregressive, ddpm, vae
 from ganloom.baselines.likelihood import bits, discretised_logistic, quantise
-from ganloom.errors import BadInput
-from ganloom.trainer import TrainConfig, Trainer
+from ganloom.core.errors import BadInput
+from ganloom.training.trainer import TrainConfig, Trainer
 
 
 @pytest.mark.parametrize("check", list(testing.CHECKS))
@@ -43,12 +43,10 @@ def test_a_run_can_be_trained_resumed_loaded_and_measured(baseline: str, tmp_pat
 
 
 def test_slow_sampling_says_how_far_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from ganloom.apps import generate
+    from ganloom.apps import sample
 
-    monkeypatch.setattr(
-        generate, "Clock", lambda write, every: lambda what, done, total: write(f"{what} {done}/{total}")
-    )
-    steps = generate._Steps(2)
+    monkeypatch.setattr(sample, "Clock", lambda write, every: lambda what, done, total: write(f"{what} {done}/{total}"))
+    steps = sample._Steps(2)
     for _ in range(2):
         testing.build("ddpm", sampler_steps=3).generate(2, progress=steps)
     assert capsys.readouterr().err.split("\n")[:6] == [f"steps of sampling {i}/6" for i in range(1, 7)]
@@ -56,7 +54,7 @@ def test_slow_sampling_says_how_far_it_is(capsys: pytest.CaptureFixture[str], mo
 
 @pytest.mark.parametrize("baseline", list(BASELINES))
 def test_samples_are_written(baseline: str, tmp_path: Path) -> None:
-    from ganloom.apps.generate import write_samples
+    from ganloom.apps.sample import write_samples
 
     run = ganloom.train(baseline, testing.make_data(), tmp_path / "run", total_kimg=0.05, judge=0, grid=4, batch_size=8)
     assert len(write_samples(run.path, n=2, c="all").files) == 6

@@ -11,12 +11,12 @@ from commands import call
 from torch import Tensor
 
 from ganloom import recipes
-from ganloom.bench import step, table, timing
-from ganloom.bench.bare import Bare
-from ganloom.bench.flops import FlopCounter, count
-from ganloom.bench.peers import PEERS, PeerRun, build
-from ganloom.bench.variants import PeerShaped, Ready
-from ganloom.run import prepare
+from ganloom.api import prepare
+from ganloom.bench.step import benchmark, table, timing
+from ganloom.bench.step.bare_loop import Bare
+from ganloom.bench.step.flops import FlopCounter, count
+from ganloom.bench.step.peer_models import PeerShaped, Ready
+from ganloom.bench.step.peers import PEERS, PeerRun, build
 
 # ---------------------------------------------------------------------------------------------------------- operations
 
@@ -98,7 +98,7 @@ def test_the_peers_steps(name: str) -> None:
 @pytest.mark.parametrize("name", ["gan", "default"])
 def test_no_operator_of_a_recipe_is_missed(name: str) -> None:
     gan, data = prepare(name, "fashion-10k")
-    trainer = step.trainer_of(gan, data, "cpu", "float32")
+    trainer = benchmark.trainer_of(gan, data, "cpu", "float32")
     counter = FlopCounter()
     with counter:
         trainer.train_step()
@@ -146,11 +146,11 @@ def test_our_losses_are_the_peers(name: str) -> None:
 
 def test_a_bare_step_trains_as_the_trainer_does() -> None:
     """On one seed, batch and start, the bare step and the loop end in equal weights: the bare step leaves out nothing."""
-    from ganloom import randomness
+    from ganloom.core import randomness
 
     made = [PeerShaped("wgan_gp") for _ in range(2)]
     made[1].peer = made[0].peer
-    trainer = step.trainer_of(made[0], Ready((1, 28, 28), 64, "cpu"), "cpu", "float32")
+    trainer = benchmark.trainer_of(made[0], Ready((1, 28, 28), 64, "cpu"), "cpu", "float32")
     bare = Bare(made[1], Ready((1, 28, 28), 64, "cpu").batches, "cpu", False)
     seeds = iter(randomness.key(0, 0, phase, repeat) for phase, n in ((0, 5), (1, 1)) for repeat in range(n))
     for phase in bare.phases:
@@ -204,7 +204,7 @@ def test_faults_are_one_line(args: str, text: str, capsys: pytest.CaptureFixture
 
 def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "SLICE", 0.0)
-    monkeypatch.setattr("ganloom.bench.machine.SECONDS", 0.0)
+    monkeypatch.setattr("ganloom.core.hardware.SECONDS", 0.0)
     code, out, err = call(capsys, "bench", "step", "--recipe", "gan", "--peers", "gan", "--rounds", "1", "--steps", "1")
     assert code == 0, err
     for word in (
@@ -226,9 +226,9 @@ def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
 
 
 def test_a_table_without_recipes() -> None:
-    machine = step.Machine("cpu", "a machine", 2, 0.0, {"float32": 200.0, "bf16": 400.0})
-    row = step.Row("peer", "gan.py our way", "float32", 5000.0, 12.8, 1.0, 78.0, 0.39, shipped=1.5, same=1.2)
-    text = "\n".join(table.lines(step.Report(machine, True, [row])))
+    machine = benchmark.Machine("cpu", "a machine", 2, 0.0, {"float32": 200.0, "bf16": 400.0})
+    row = benchmark.Row("peer", "gan.py our way", "float32", 5000.0, 12.8, 1.0, 78.0, 0.39, shipped=1.5, same=1.2)
+    text = "\n".join(table.lines(benchmark.Report(machine, True, [row])))
     assert "1.50" in text and "loop adds" not in text and "39%" in text
 
 

@@ -9,19 +9,20 @@ import commands
 import pytest
 from PIL import Image
 
-from ganloom import plans
-from ganloom.bench import zoo
-from ganloom.bench.finished import finished
-from ganloom.recipes import RECIPES, find
-from ganloom.stabilisers import Stabilise
+from ganloom.apps.run_cache import finished
+from ganloom.bench.recipes import benchmark
+from ganloom.recipes import RECIPES, find, presets
+from ganloom.stabilisers.config import Stabilise
 
 TOOLS = str(Path(__file__).resolve().parent.parent / "tools")
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zoo, "N", 100)
-    monkeypatch.setattr(zoo, "speed", lambda name, options: zoo.Speed(123.0, "a machine", 1, 0.1, "float32", "2"))
+    monkeypatch.setattr(benchmark, "N", 100)
+    monkeypatch.setattr(
+        benchmark, "speed", lambda name, options: benchmark.Speed(123.0, "a machine", 1, 0.1, "float32", "2")
+    )
 
 
 def call(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
@@ -42,7 +43,7 @@ def test_rows_pictures_and_pages(
     with Image.open(tmp_path / "docs" / "images" / "recipes" / "gan.png") as picture:
         assert picture.size[0] > 200
 
-    monkeypatch.setattr(zoo, "finished", lambda *args, **kwargs: pytest.fail("the row is there for that command"))
+    monkeypatch.setattr(benchmark, "finished", lambda *args, **kwargs: pytest.fail("the row is there for that command"))
     assert call(capsys, *flags, "--recipe", "GAN", "--json")[0] == 0
     monkeypatch.undo()
 
@@ -59,8 +60,8 @@ def test_rows_pictures_and_pages(
 def test_a_translator_is_measured_on_its_own_data_beside_what_needs_no_training(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = plans.Plan({**plans.plan("cyclegan").options, "width": 4, "d_width": 4}, "Small.", "unpaired-fashion")
-    monkeypatch.setitem(plans.PLANS, "cyclegan", small)
+    small = presets.Plan({**presets.plan("cyclegan").options, "width": 4, "d_width": 4}, "Small.", "unpaired-fashion")
+    monkeypatch.setitem(presets.PLANS, "cyclegan", small)
     flags = ("--out", str(tmp_path / "docs"), "--runs", str(tmp_path / "runs"), "--kimg", "0.02")
     code, out, err = call(capsys, *flags, "--recipe", "cyclegan")
     assert code == 0 and "ganloom train cyclegan unpaired-fashion --width 4" in err, err
@@ -71,7 +72,7 @@ def test_a_translator_is_measured_on_its_own_data_beside_what_needs_no_training(
     assert 0.5 < row["trivial"]["copied input"]["l1"][0] < 1, "white on black against dark blue on cream"
     with Image.open(tmp_path / "docs" / "images" / "recipes" / "cyclegan.png") as picture:
         assert picture.size[0] == 12 * 29 + 1, "input, translation and truth, four times a row"
-    assert zoo.Row.from_dict(row).to_dict() == zoo.kept(tmp_path / "docs")["cyclegan"].to_dict()
+    assert benchmark.Row.from_dict(row).to_dict() == benchmark.kept(tmp_path / "docs")["cyclegan"].to_dict()
 
     monkeypatch.syspath_prepend(TOOLS)
     pages = __import__("recipe_pages")
@@ -103,10 +104,10 @@ def test_bad_input_is_a_line(capsys: pytest.CaptureFixture[str], tmp_path: Path)
 
 def test_every_recipe_has_a_plan_that_its_config_takes_and_a_page() -> None:
     for name, module in RECIPES.items():
-        assert name in plans.PLANS
+        assert name in presets.PLANS
         options = {
             k: v
-            for k, v in plans.keywords(find(name), plans.plan(name).options).items()
+            for k, v in presets.keywords(find(name), presets.plan(name).options).items()
             if k not in ("total_kimg", "flip", "precision")
         }
         parts = {k: options.pop(k) for k in [f.name for f in dataclasses.fields(Stabilise)] if k in options}

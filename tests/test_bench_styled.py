@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganloom import penalties, randomness
-from ganloom.bench import contenders, step, styled, table
-from ganloom.bench.styled import STYLED, StyledRun
-from ganloom.bench.variants import Ready
-from ganloom.errors import BadInput
+from ganloom import penalties
+from ganloom.bench.step import author_operations, benchmark, contenders, table
+from ganloom.bench.step.author_operations import STYLED, StyledRun
+from ganloom.bench.step.peer_models import Ready
+from ganloom.core import randomness
+from ganloom.core.errors import BadInput
 from ganloom.gan import Batch
 from ganloom.recipes import r3gan, stylegan2
 
@@ -39,8 +40,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
                 torch.nn.init.normal_(block.branch[0].bias, 0.0, 0.1)
         return gan
 
-    monkeypatch.setattr(styled, "ours", ours)
-    monkeypatch.setattr(styled, "STYLED", {name: peer for name, peer in STYLED.items()})
+    monkeypatch.setattr(author_operations, "ours", ours)
+    monkeypatch.setattr(author_operations, "STYLED", {name: peer for name, peer in STYLED.items()})
 
 
 def gradients(loss: Tensor, network: torch.nn.Module) -> Tensor:
@@ -59,15 +60,15 @@ def test_stylegan2_is_ours_in_other_steps(name: str, small: None) -> None:
     gan = run.gan.requires_grad_(True)
     z = torch.randn(4, 8)
     ws = gan.G.ws(z)
-    torch.testing.assert_close(styled.mapped(gan.G, z), ws, atol=1e-5, rtol=1e-5)
-    own, theirs = gan.G.synthesis(ws, "const"), styled.synthesised(gan.G, ws, "const")
+    torch.testing.assert_close(author_operations.mapped(gan.G, z), ws, atol=1e-5, rtol=1e-5)
+    own, theirs = gan.G.synthesis(ws, "const"), author_operations.synthesised(gan.G, ws, "const")
     torch.testing.assert_close(theirs, own, atol=2e-5, rtol=1e-4)
-    torch.testing.assert_close(styled.judged(gan.D, x), gan.D(x), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(author_operations.judged(gan.D, x), gan.D(x), atol=1e-5, rtol=1e-4)
     a, b = (gradients(f(ws).square().mean(), gan.G.synthesis) for f in (
-        lambda ws: gan.G.synthesis(ws, "const"), lambda ws: styled.synthesised(gan.G, ws, "const")))  # fmt: skip
+        lambda ws: gan.G.synthesis(ws, "const"), lambda ws: author_operations.synthesised(gan.G, ws, "const")))  # fmt: skip
     assert_near(a, b)
     r1 = gan.cfg.gamma * penalties.r1(lambda x: gan.D(x), x)
-    theirs_r1 = gan.cfg.gamma / 2 * styled.slope(lambda x: styled.judged(gan.D, x), x).mean()
+    theirs_r1 = gan.cfg.gamma / 2 * author_operations.slope(lambda x: author_operations.judged(gan.D, x), x).mean()
     torch.testing.assert_close(r1, theirs_r1, atol=1e-6, rtol=1e-4)
     assert_near(gradients(r1, gan.D), gradients(theirs_r1, gan.D))
 
@@ -76,7 +77,7 @@ def test_path_lengths_are_ours(small: None, monkeypatch: pytest.MonkeyPatch) -> 
     run = StyledRun("stylegan2-32")
     gan, ws = run.gan, run.gan.G.ws(torch.randn(2, 8)).detach().requires_grad_(True)
     y = torch.randn(2, 3, 32, 32)
-    monkeypatch.setattr(run, "_fakes", lambda n: (styled.synthesised(gan.G, ws, "const"), ws))
+    monkeypatch.setattr(run, "_fakes", lambda n: (author_operations.synthesised(gan.G, ws, "const"), ws))
     monkeypatch.setattr(torch, "randn_like", lambda x: y)
     found = run.path_lengths(2)
     (slopes,) = torch.autograd.grad((gan.G.synthesis(ws, "const") * y / 32).sum(), ws)
@@ -118,9 +119,9 @@ def test_a_step_updates_both_and_the_average(name: str, small: None) -> None:
 def test_measured_in_turns_by_name(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert contenders.NAMES[-4:] == ("stylegan2-32", "stylegan2-64", "r3gan-32", "r3gan-64")
     with pytest.raises(BadInput, match='did you mean "stylegan2-32"'):
-        step.measure([], ["stylegan2-3"], step.Options())
+        benchmark.measure([], ["stylegan2-3"], benchmark.Options())
     assert contenders.cycle("stylegan2-32") == [1, 16, 1, 4] and contenders.cycle("gan") == [1]
-    trained = step.trainer_of(contenders.ours("stylegan2-32"), Ready((3, 32, 32), 4, "cpu"), "cpu", "float32")
+    trained = benchmark.trainer_of(contenders.ours("stylegan2-32"), Ready((3, 32, 32), 4, "cpu"), "cpu", "float32")
     trained.train_step()
     assert trained.nimg == 4
     assert "reference operations" in " ".join(table._HEADS["peer"].split())

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from ganloom.bench import contenders, step, translating
-from ganloom.bench.styled import Peer
-from ganloom.bench.translating import TRANSLATING, Sides, TranslatingRun
+from ganloom.bench.step import benchmark, contenders, peer_translators
+from ganloom.bench.step.author_operations import Peer
+from ganloom.bench.step.peer_translators import TRANSLATING, Sides, TranslatingRun
 from ganloom.gan import GAN
 
 
@@ -45,9 +45,9 @@ def test_the_losses_are_ours(name: str) -> None:
 def test_old_fakes_come_back() -> None:
     run = TranslatingRun("cyclegan-32")
     shown = [float(run._mixed("a", torch.full((1, 1), float(i)))) for i in range(200)]
-    assert shown[: translating.POOL] == list(range(translating.POOL))
-    late = shown[translating.POOL :]
-    assert 0.3 < sum(value < i + translating.POOL for i, value in enumerate(late)) / len(late) < 0.7
+    assert shown[: peer_translators.POOL] == list(range(peer_translators.POOL))
+    late = shown[peer_translators.POOL :]
+    assert 0.3 < sum(value < i + peer_translators.POOL for i, value in enumerate(late)) / len(late) < 0.7
 
 
 @pytest.mark.parametrize("name", TRANSLATING)
@@ -55,7 +55,7 @@ def test_both_step_and_translate(name: str) -> None:
     run = contenders.run_of(name)
     assert all(0 < value < 1000 for value in run.step()) and run.sample().shape == (3, 3, 16, 16)
     gan = contenders.ours(name)
-    trainer = step.trainer_of(gan, contenders.data(name, "cpu"), "cpu", "float32")
+    trainer = benchmark.trainer_of(gan, contenders.data(name, "cpu"), "cpu", "float32")
     trainer.train_step()
     assert trainer.nimg == 2 and trainer.step == 1
     count, call = contenders.sampling(name, gan, "cpu")

@@ -7,8 +7,8 @@ import torch
 
 import ganloom
 from ganloom import penalties, testing
-from ganloom.apps.generate import write_samples
-from ganloom.errors import BadInput
+from ganloom.apps.sample import write_samples
+from ganloom.core.errors import BadInput
 from ganloom.recipes import biggan
 
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from ganloom import data
-from ganloom.data import translations
-from ganloom.data.bitmaps import bitmaps
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
+from ganloom.data import translation_sets
+from ganloom.data.font_glyphs import bitmaps
 
 
 def png(i: int) -> bytes:
@@ -81,7 +81,7 @@ def test_edges_to_emoji_keeps_150_glyphs_back(tmp_path: Path, monkeypatch: pytes
     assert d.held is not None and len(d.held) == 150
     shown = {row.tobytes() for row in d.rows}
     assert len(shown) == 250 and not shown & {row.tobytes() for row in d.held.rows}
-    assert np.array_equal(translations.edges(d.rows[0]), d.inputs.rows[0])
+    assert np.array_equal(translation_sets.edges(d.rows[0]), d.inputs.rows[0])
     few = colour_font(tmp_path / "few.ttf", [png(i) for i in range(20)])
     with pytest.raises(BadInput, match="holds 20 colour glyphs"):
         data.open(f"edges-to-emoji:{few}")

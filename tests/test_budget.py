@@ -12,15 +12,16 @@ import pytest
 import torch
 from PIL import Image
 
-from ganloom import metrics, plans, recipes, testing
-from ganloom.apps import budget, drawn
-from ganloom.apps.budget import Countdown, Plan, compare_under_budget, folder_of, seconds_of
+from ganloom import metrics, recipes, testing
+from ganloom.apps import compare_budget, model_costs
 from ganloom.apps.budget_table import Budgeted, Row, sheet
 from ganloom.apps.compare import compare
-from ganloom.bench import faults
+from ganloom.apps.compare_budget import Countdown, Plan, compare_under_budget, folder_of, seconds_of
+from ganloom.bench.doctor import faults
 from ganloom.cli import main
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.metrics import Value
+from ganloom.recipes import presets
 
 
 @pytest.mark.parametrize(
@@ -87,8 +88,8 @@ def test_the_same_command_does_nothing_twice_and_takes_more_models(
     out = tmp_path / "out"
     first = compare_under_budget(asked(data, "vae"), out, stream=io.StringIO())
     trained: list[str] = []
-    really = budget.train
-    monkeypatch.setattr(budget, "train", lambda name, *a, **k: trained.append(name) or really(name, *a, **k))
+    really = compare_budget.train
+    monkeypatch.setattr(compare_budget, "train", lambda name, *a, **k: trained.append(name) or really(name, *a, **k))
     again = compare_under_budget(asked(data, "vae", "gan"), out, stream=io.StringIO())
     assert trained == ["gan"]
     assert again.rows[0].to_dict() == first.rows[0].to_dict()
@@ -122,7 +123,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(data: str, tmp_pat
     plan = asked(data, "vae")
     killed = out / "vae-0"
     killed.mkdir(parents=True)
-    checked, opened = budget._checked(plan)
+    checked, opened = compare_budget._checked(plan)
     (out / "asked.json").write_text(json.dumps(checked.kept(opened)))
     (killed / "run.json").write_text('{"state": "running"}')
     (killed / "config.json").write_text("{}")
@@ -157,8 +158,8 @@ def test_the_doctor_says_how_a_run_ended(data: str, tmp_path: Path, monkeypatch:
     """A model that draws one latent ends in time, with finite weights, and is not healthy; one without findings is."""
     with np.load(data) as found:
         np.savez(data, images=found["images"])  # noise has no classes, and the doctor would say so
-    really = budget.train
-    monkeypatch.setattr(budget, "train", lambda *a, **k: really(*a, **(k | {"kimg_per_tick": 0.1})))
+    really = compare_budget.train
+    monkeypatch.setattr(compare_budget, "train", lambda *a, **k: really(*a, **(k | {"kimg_per_tick": 0.1})))
     with faults.find("no noise").inside(recipes.find("gan"), 0):
         found = compare_under_budget(asked(data, "gan", "vae", budget=4.0), tmp_path / "out", stream=io.StringIO())
     first = json.loads((tmp_path / "out" / "gan-0" / "doctor.json").read_text())["findings"][0]
@@ -222,7 +223,7 @@ def test_rows_survive_json() -> None:
 
 def test_pictures_are_drawn_once_and_as_the_model_draws_them() -> None:
     model, heard = testing.build("vae"), []
-    kept = drawn.Drawn(model, 10, lambda what, done, total: heard.append((what, done, total)))
+    kept = model_costs.Drawn(model, 10, lambda what, done, total: heard.append((what, done, total)))
     c = torch.arange(10) % 3
     a = kept.generate(10, seed=5, c=c)
     assert torch.allclose(a, model.generate(10, seed=5, c=c), atol=1e-6)
@@ -234,8 +235,8 @@ def test_pictures_are_drawn_once_and_as_the_model_draws_them() -> None:
 def test_sharpness_falls_with_blur_and_is_1_for_real_pictures() -> None:
     x = torch.rand(50, 2, 20, 20, generator=torch.Generator().manual_seed(0)) * 2 - 1
     blurred = torch.nn.functional.avg_pool2d(x, 3, 1, 1)
-    assert drawn.sharpness(x, x).value == pytest.approx(1.0)
-    found = drawn.sharpness(blurred, x)
+    assert model_costs.sharpness(x, x).value == pytest.approx(1.0)
+    found = model_costs.sharpness(blurred, x)
     assert found.value < 0.5 and found.low is not None and found.low < found.value < (found.high or 0)
     assert torch.equal(metrics.laplacian_variance(torch.full((3, 1, 8, 8), 0.3)).round(decimals=9), torch.zeros(3))
     step = torch.zeros(1, 1, 3, 4)
@@ -244,15 +245,15 @@ def test_sharpness_falls_with_blur_and_is_1_for_real_pictures() -> None:
 
 
 def test_class_shares_tell_a_dropped_class() -> None:
-    assert drawn.classes_apart([10, 20, 30], [20, 40, 60]) == (0.0, 1.0)
-    apart, least = drawn.classes_apart([0, 50, 50], [33, 33, 33])
+    assert model_costs.classes_apart([10, 20, 30], [20, 40, 60]) == (0.0, 1.0)
+    apart, least = model_costs.classes_apart([0, 50, 50], [33, 33, 33])
     assert apart == pytest.approx(1 / 3) and least == 0
-    assert drawn.classes_apart([5, 0], [0, 5]) == (1.0, 0.0)
+    assert model_costs.classes_apart([5, 0], [0, 5]) == (1.0, 0.0)
 
 
 def test_timing_counts_a_sample() -> None:
     model = testing.build("vae")
-    assert 0 < drawn.milliseconds(model, 64) < drawn.milliseconds(model, 1)
+    assert 0 < model_costs.milliseconds(model, 64) < model_costs.milliseconds(model, 1)
 
 
 def test_a_sheet_has_a_row_a_name() -> None:
@@ -316,8 +317,8 @@ def test_a_model_takes_flags(data: str, tmp_path: Path, capsys: pytest.CaptureFi
     settings = json.loads((out / "dcgan-width-4-g-opt.lr-0.001-0" / "config.json").read_text())["config"]
     assert settings["width"] == 4 and settings["g_opt"]["lr"] == 0.001 and settings["d_opt"]["lr"] == 2e-4
     small = json.loads((out / "r3gan-small-0" / "config.json").read_text())["config"]
-    assert small["width"] == plans.plan("r3gan").options["width"]
-    assert small["decay_kimg"] == plans.plan("r3gan").options["decay_kimg"], "the budget is no length to stretch to"
+    assert small["width"] == presets.plan("r3gan").options["width"]
+    assert small["decay_kimg"] == presets.plan("r3gan").options["decay_kimg"], "the budget is no length to stretch to"
     at[1] = str(tmp_path / "none")
     for words, said in (
         ("dcgann --small", 'did you mean "dcgan"'), ("dcgan --widht 4", "--widht"), ("dcgan 'x", "quotation"),

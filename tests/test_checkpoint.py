@@ -15,8 +15,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ganloom import checkpoint
-from ganloom.checkpoint import CheckpointError
+from ganloom.runs import checkpoint
+from ganloom.runs.checkpoint import CheckpointError
 
 
 def tensors(value: float = 1.0) -> dict[str, dict[str, torch.Tensor]]:
@@ -138,7 +138,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path) -> None:
 WRITER = """
 import sys, torch
 from pathlib import Path
-from ganloom import checkpoint
+from ganloom.runs import checkpoint
 folder, count = Path(sys.argv[1]), 0
 for n in checkpoint.names(folder):
     count = max(count, checkpoint.read(folder / n).state["count"])

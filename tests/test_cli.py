@@ -16,10 +16,10 @@ from commands import call
 from PIL import Image
 
 import ganloom
-from ganloom import plans
+from ganloom.api import prepare
 from ganloom.cli import COMMANDS, main
-from ganloom.errors import BadInput
-from ganloom.run import prepare
+from ganloom.core.errors import BadInput
+from ganloom.recipes import presets
 
 RNG = np.random.default_rng(0)
 TINY = "--width 4 --batch-size 8 --total-kimg 0.2 --kimg-per-tick 0.1 --judge 0 --grid 4".split()
@@ -159,7 +159,7 @@ def test_small_is_the_recipes_cut_down_form(tmp_path: Path, capsys: pytest.Captu
     code, _, err = call(capsys, "train", "stylegan2", "fashion-10k", "--out", str(tmp_path / "r"), *args, *quick)
     assert code == 0, err
     described = json.loads((tmp_path / "r" / "config.json").read_text())
-    cfg, plan = described["config"], plans.plan("stylegan2").options
+    cfg, plan = described["config"], presets.plan("stylegan2").options
     assert cfg["base"] == plan["base"] and cfg["tanh"] is True and cfg["alike"] is True and cfg["path_length"] == 0
     assert cfg["gamma"] == 2 and cfg["width"] == 32 and described["train"]["total_kimg"] == 0.05
     course = [[kimg * 0.05 / plan["total_kimg"], factor] for kimg, factor in plan["g_opt.schedule"]]

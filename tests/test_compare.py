@@ -9,7 +9,7 @@ import pytest
 
 from ganloom.apps.compare import compare, direction
 from ganloom.cli import main
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 
 PROTOCOL = {
     "backbone": "fashion", "sha8": "055a6223", "resizer": "antialiased", "n_real": 500, "n_fake": 500, "k": 5, "size": 28,

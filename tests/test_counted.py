@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ganloom import data as datasets
-from ganloom.bench import counted, shaped, stacked
+from ganloom.bench.modes import counted_images, shapes_reader, stacked_reader
 from ganloom.data import shapes
 
 
@@ -31,25 +31,28 @@ def test_stacks_are_three_pictures_of_the_set() -> None:
 
 
 def test_the_classifier_reads_stacks_and_sees_collapse() -> None:
-    reader = stacked.Classifier()
-    x, truth, _ = stacked.known(3000)
+    reader = stacked_reader.Classifier()
+    x, truth, _ = stacked_reader.known(3000)
     read, clear = reader(x)
     assert (read == truth).float().mean() > 0.75
-    modes, kl = counted.count(read, 1000)
+    modes, kl = counted_images.count(read, 1000)
     assert modes > 900 and kl < 0.25  # 999 / 6,000 by chance alone
-    assert counted.count(reader(x[:1].expand(50, -1, -1, -1))[0], 1000) == (1, pytest.approx(math.log(1000)))
-    assert counted.count(reader(x[truth < 500])[0], 1000)[1] > math.log(2)
+    assert counted_images.count(reader(x[:1].expand(50, -1, -1, -1))[0], 1000) == (1, pytest.approx(math.log(1000)))
+    assert counted_images.count(reader(x[truth < 500])[0], 1000)[1] > math.log(2)
     assert reader(torch.rand(200, 3, 28, 28) * 2 - 1)[1].mean() < clear.mean()
 
 
 def test_renderings_read_shapes_and_see_what_is_missing_or_blurred() -> None:
-    reader, (x, truth, held_out) = shaped.Renderings(), shaped.known(2000)
+    reader, (x, truth, held_out) = shapes_reader.Renderings(), shapes_reader.known(2000)
     read, clear = reader(x)
     assert held_out and (read == truth).float().mean() > 0.95
     made = shapes.factors(2000, seed=1)
-    assert bool((truth == torch.from_numpy(shaped.mode_of(made))).all()) and int(truth.max()) < shaped.MODES == 1296
+    assert (
+        bool((truth == torch.from_numpy(shapes_reader.mode_of(made))).all())
+        and int(truth.max()) < shapes_reader.MODES == 1296
+    )
     red = x[torch.from_numpy(made["colour"] == 0)]
-    modes, kl = counted.count(reader(red)[0], shaped.MODES)
+    modes, kl = counted_images.count(reader(red)[0], shapes_reader.MODES)
     assert modes <= 1296 // 8 and kl > math.log(8)
     blurred = torch.nn.functional.avg_pool2d(x, 5, 1, 2)
     floor = clear.quantile(0.01)
@@ -60,7 +63,7 @@ def test_renderings_read_shapes_and_see_what_is_missing_or_blurred() -> None:
 def test_the_command(
     data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = {"stacked": stacked, "shapes": shaped}[data]
+    module = {"stacked": stacked_reader, "shapes": shapes_reader}[data]
     monkeypatch.setattr(module, "TASK", replace(module.TASK, samples=1000))  # type: ignore[attr-defined]
     flags = ("--data", data, "--cure", "dcgan", "--kimg", "0.1", "--runs", str(tmp_path / "runs"))
     code, out, _ = call(capsys, *flags, "--out", str(tmp_path), "--json")
@@ -71,7 +74,7 @@ def test_the_command(
     page = (tmp_path / "known-truth.md").read_text()
     assert "| `dcgan`" in page and (tmp_path / "images" / f"{data}-dcgan-0.png").stat().st_size
     assert ("PacDCGAN2" in page) == (data == "stacked")
-    monkeypatch.setattr("ganloom.bench.finished.train", lambda *a, **k: pytest.fail("it was trained already"))
+    monkeypatch.setattr("ganloom.apps.run_cache.train", lambda *a, **k: pytest.fail("it was trained already"))
     code, out, _ = call(capsys, *flags)
     assert code == 0 and "| `dcgan`" in out
 
@@ -86,5 +89,5 @@ def test_bad_input_is_a_line(flags: list[str], said: str, capsys: pytest.Capture
 
 @pytest.mark.slow
 def test_the_recommended_recipe_makes_all_thousand(tmp_path: Path) -> None:
-    counter, (row,) = counted.measure(stacked.TASK, ("recommended",), seed=1, runs=tmp_path)
+    counter, (row,) = counted_images.measure(stacked_reader.TASK, ("recommended",), seed=1, runs=tmp_path)
     assert row.modes == 1000 and row.kl < counter.kl + 0.06

@@ -10,8 +10,8 @@ import torch
 
 import ganloom
 from ganloom import data
+from ganloom.core.errors import BadInput
 from ganloom.data import shapes
-from ganloom.errors import BadInput
 from ganloom.gan import Rng
 
 RANDOM = np.random.default_rng(0)

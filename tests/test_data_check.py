@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ganloom import data
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 
 
 def save(path: Path, pixels: np.ndarray, **options: object) -> None:

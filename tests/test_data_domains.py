@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from ganloom import data
-from ganloom.data import pairs, translations
-from ganloom.errors import BadInput
-from ganloom.randomness import Rng
+from ganloom.core.errors import BadInput
+from ganloom.core.randomness import Rng
+from ganloom.data import paired_folders, translation_sets
 
 
 def picture(path: Path, value: int, size: tuple[int, int] = (20, 16), mode: str = "RGB") -> None:
@@ -111,13 +111,13 @@ def test_faults_are_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
     d = data.open(labels, inputs="pairs", label_maps=True, cache=False)
     colours = {tuple(c) for c in d.inputs.rows.reshape(-1, 3)}
-    assert d.inputs.shape == (3, 16, 20) and colours == {tuple(c) for c in pairs.colours()[:12]}
+    assert d.inputs.shape == (3, 16, 20) and colours == {tuple(c) for c in paired_folders.colours()[:12]}
     with pytest.raises(BadInput, match="AtoB or BtoA"):
         data.open(labels, inputs="pairs", direction="up")
 
 
 def test_colours_of_labels_differ() -> None:
-    assert len({tuple(c) for c in pairs.colours()}) == 256
+    assert len({tuple(c) for c in paired_folders.colours()}) == 256
 
 
 def test_unpaired_fashion_hides_its_pairs() -> None:
@@ -125,8 +125,8 @@ def test_unpaired_fashion_hides_its_pairs() -> None:
     assert not d.paired and d.shape == d.inputs.shape == (3, 28, 28)
     held = d.held
     assert held is not None and held.paired and len(held) == 1000
-    assert np.array_equal(translations.recoloured(held.inputs.rows[..., 0]), held.rows)
-    seen = {row.tobytes() for row in translations.recoloured(d.inputs.rows[..., 0])}
+    assert np.array_equal(translation_sets.recoloured(held.inputs.rows[..., 0]), held.rows)
+    seen = {row.tobytes() for row in translation_sets.recoloured(d.inputs.rows[..., 0])}
     shown = {row.tobytes() for row in d.rows}
     hidden = {row.tobytes() for row in held.rows}
     assert len(seen & shown) < 5 and len(hidden & (seen | shown)) < 5  # fashion-10k holds a few twins of its own
@@ -137,7 +137,7 @@ def test_glyphs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GANLOOM_EMOJI_FONT", str(tmp_path / "none.ttf"))
     with pytest.raises(BadInput, match="apt install fonts-noto-color-emoji"):
         data.open("edges-to-emoji")
-    monkeypatch.setattr(translations, "FONTS", (str(tmp_path),))
+    monkeypatch.setattr(translation_sets, "FONTS", (str(tmp_path),))
     with pytest.raises(BadInput, match="apt install fonts-dejavu-core"):
         data.open("regular-to-bold")
 
@@ -145,12 +145,12 @@ def test_glyphs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_edges_are_where_colours_change() -> None:
     x = np.full((16, 16, 3), 255, np.uint8)
     x[4:12, 4:12] = (200, 30, 30)
-    found = translations.edges(x)[..., 0]
+    found = translation_sets.edges(x)[..., 0]
     assert (found[6:10, 6:10] == 255).all() and (found[0] == 255).all()
     assert (found[8] == 0).sum() in (2, 4) and (found[:, 8] == 0).sum() in (2, 4)
 
 
-@pytest.mark.skipif(not translations.bold_families(), reason="no font family with a bold face")
+@pytest.mark.skipif(not translation_sets.bold_families(), reason="no font family with a bold face")
 def test_regular_to_bold(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GANLOOM_CACHE", str(tmp_path))
     d = data.open("regular-to-bold", shape=(1, 32, 32))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ganloom import data
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 
 PICTURES = np.random.default_rng(0).integers(0, 255, (10, 16, 16, 3), dtype=np.uint8)
 

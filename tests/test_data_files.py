@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ganloom import data
+from ganloom.core.errors import BadInput
 from ganloom.data import cache, files
-from ganloom.errors import BadInput
 
 
 def pixels(seed: int, size: int = 12) -> np.ndarray:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ganloom import data
 from ganloom.data.decode import BadPicture, convert, decode, from_array, header, quiet, to_array
-from ganloom.data.fitting import _crop_box, fit_picture, kept, padding
+from ganloom.data.resize import _crop_box, fit_picture, kept, padding
 
 
 def saved(picture: Image.Image, kind: str = "PNG", **options: Any) -> io.BytesIO:

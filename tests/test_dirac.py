@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
-from ganloom.bench import dirac
-from ganloom.bench.dirac import SETTINGS, Setting, distance, modulus, slope, theory, trajectory
-from ganloom.bench.dirac_picture import draw
+from ganloom.bench.modes import dirac
+from ganloom.bench.modes.dirac import SETTINGS, Setting, distance, modulus, slope, theory, trajectory
+from ganloom.bench.modes.dirac_plot import draw
 
 LINEAR = [name for name, setting in SETTINGS.items() if theory(setting, True) is not None]
 CLIPPED = "wgan-clip"

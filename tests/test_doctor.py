@@ -14,22 +14,36 @@ import pytest
 import torch
 
 import ganloom
-from ganloom import asking, checkpoint, metrics, probing, recipes, record, testing, watching
 from ganloom import data as datasets
-from ganloom.bench import faults
+from ganloom import metrics, recipes, testing
+from ganloom.api import prepare
+from ganloom.bench.doctor import faults
 from ganloom.cli import main
-from ganloom.doctor import GREEN, RED, YELLOW, Facts, Finding, command, examine, light, sentence
+from ganloom.core.errors import BadInput
+from ganloom.doctor import (
+    GREEN,
+    RED,
+    YELLOW,
+    Facts,
+    Finding,
+    callback,
+    command,
+    examine,
+    light,
+    probe,
+    queries,
+    sentence,
+)
 from ganloom.doctor import statistics as st
-from ganloom.errors import BadInput
-from ganloom.folder import Folder
+from ganloom.doctor.callback import Doctor, due
 from ganloom.gan import GAN, SGD, Adam, Batch, Phase, RMSprop
-from ganloom.guard import NonFinite
-from ganloom.healing import heal
-from ganloom.observers import Console, Observer
 from ganloom.report import write
-from ganloom.run import prepare
-from ganloom.trainer import TrainConfig, Trainer
-from ganloom.watching import Doctor, due
+from ganloom.runs import checkpoint, manifest
+from ganloom.runs.folder import Folder
+from ganloom.runs.healing import heal
+from ganloom.training.callbacks import Console, Observer
+from ganloom.training.nan_guard import NonFinite
+from ganloom.training.trainer import TrainConfig, Trainer
 
 
 def pictures(n: int = 120, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -124,10 +138,10 @@ def test_pictures() -> None:
 
 @pytest.mark.parametrize("opt", [Adam(0.01), RMSprop(0.01), SGD(0.01)], ids=["adam", "rmsprop", "sgd"])
 def test_stride_is_the_step_that_was_taken(opt: Any) -> None:
-    from ganloom import optim
+    from ganloom.training import optimizers
 
     layer = torch.nn.Linear(64, 64, bias=False)
-    optimizer = optim.build(opt, [("G.w", layer.weight)], 1.0)
+    optimizer = optimizers.build(opt, [("G.w", layer.weight)], 1.0)
     norm = math.nan
     for i in range(20):
         before = layer.weight.detach().clone()
@@ -291,7 +305,7 @@ def test_long_runs_stay_cheap() -> None:
 
 
 def test_large_pictures_do_not_fill_the_memory() -> None:
-    assert probing._fitting((3, 1024, 1024)) == 32 and probing._fitting((1, 28, 28)) > 1000
+    assert probe._fitting((3, 1024, 1024)) == 32 and probe._fitting((1, 28, 28)) > 1000
 
 
 def test_the_console_says_it() -> None:
@@ -413,9 +427,9 @@ def test_a_finding_that_ends_is_said(tmp_path: Path) -> None:
             self.events.append((kind, text))
 
     one = Finding("mode collapse", RED, "text", "advice")
-    watching._tell(Told(), [], [one])
-    watching._tell(Told(), [one], [one])
-    watching._tell(Told(), [one], [])
+    callback._tell(Told(), [], [one])
+    callback._tell(Told(), [one], [one])
+    callback._tell(Told(), [one], [])
     assert [kind for kind, _ in Told.events] == ["finding", "cured"]
 
 
@@ -437,9 +451,9 @@ def test_the_cost_stays_within_its_share() -> None:
         doctor = Doctor()
         doctor.on_start(run)
         assert doctor._probe is not None
-        look, thousand = probing.cost(run, doctor._probe)
-        assert look / (doctor.every * 1.0 * thousand) <= watching.SHARE
-        assert look / (max(1, doctor.every - 1) * thousand) > watching.SHARE or doctor.every == 1
+        look, thousand = probe.cost(run, doctor._probe)
+        assert look / (doctor.every * 1.0 * thousand) <= callback.SHARE
+        assert look / (max(1, doctor.every - 1) * thousand) > callback.SHARE or doctor.every == 1
 
 
 def test_too_few_pictures_are_not_probed(tmp_path: Path) -> None:
@@ -504,7 +518,7 @@ def test_what_is_no_refusal_goes_on_its_way() -> None:
     def full() -> None:
         raise torch.OutOfMemoryError("no memory")
 
-    refused = asking.Refused()
+    refused = queries.Refused()
     assert refused.unless("a", lambda: {}["b"]) is None and refused.unless("a", lambda: 1) == 1  # type: ignore[index]
     assert refused == {"a": "KeyError: 'b'"}
     with pytest.raises(torch.OutOfMemoryError):
@@ -554,7 +568,7 @@ def test_heal_goes_back_and_changes_one_setting(tmp_path: Path) -> None:
     assert nimg == sorted(set(nimg)) and nimg[-1] >= 1000
     done = ganloom.resume(run.path, total_kimg=1.2, console=Observer())  # the folder alone knows the change
     assert done.reason == "finished" and len(events_of(run.path, "heal")) == 1
-    assert record.gan_of(json.loads((run.path / "config.json").read_text()), 0, run.path).cfg.d_opt.lr == 0.0015
+    assert manifest.gan_of(json.loads((run.path / "config.json").read_text()), 0, run.path).cfg.d_opt.lr == 0.0015
 
 
 def test_heal_after_a_nan(tmp_path: Path) -> None:
@@ -689,7 +703,7 @@ def test_stop_on_a_plateau(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     def judged(self: Any, trainer: Any, row: dict[str, Any]) -> None:
         row["fd_x"] = float(next(values))
 
-    monkeypatch.setattr("ganloom.judge.Judge.on_tick", judged)
+    monkeypatch.setattr("ganloom.training.best_checkpoint.Judge.on_tick", judged)
     run = train("gan", tmp_path / "a", total_kimg=3.0, stop_on_plateau=0.5)
     assert run.reason == "plateau" and 0.65 <= rows_of(run.path)[-1]["kimg"] <= 0.85
     assert "best distance, 4" in events_of(run.path, "plateau")[0]["text"]
@@ -727,11 +741,11 @@ def test_a_run_without_a_doctor_is_probed(tmp_path: Path, capsys: pytest.Capture
 
 def test_check_up(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("ganloom.apps.checkup.SECONDS", 0.01)
+    monkeypatch.setattr("ganloom.apps.install_check.SECONDS", 0.01)
     code, out, _ = called("doctor", "--json", capsys=capsys)
     checks = {c["name"]: c["state"] for c in json.loads(out)["checks"]}
     assert code == 0 and set(checks) == {"ganloom", "device", "disk", "data", "speed"} and not list(tmp_path.iterdir())
-    monkeypatch.setattr("ganloom.apps.checkup.NO_DISK", 1e18)
+    monkeypatch.setattr("ganloom.apps.install_check.NO_DISK", 1e18)
     assert called("doctor", capsys=capsys)[0] == 1
 
 
@@ -803,11 +817,11 @@ def test_the_benchmark_has_pictures_for_every_kind_of_recipe() -> None:
 
 def test_a_layer_that_is_not_told_of_samples_has_no_dead_channels() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(3, 16), torch.nn.ReLU(), torch.nn.Linear(16, 16))
-    with asking.watched(net) as dead:
+    with queries.watched(net) as dead:
         net(torch.ones(32, 3))
         net(torch.randn(32, 3))
     assert len(dead) == 3 and max(dead) < 1, "the second batch differs, and is the one that is measured"
-    with asking.watched(net) as dead:
+    with queries.watched(net) as dead:
         net(torch.ones(32, 3))
     assert dead == []
 
@@ -816,7 +830,7 @@ def test_a_layer_that_is_not_told_of_samples_has_no_dead_channels() -> None:
 def test_what_a_look_at_a_baseline_costs(name: str) -> None:
     """By the loss that it trains by: a diffusion model's sample is dozens of passes, and would make a step look dear too."""
     trainer = testing.trainer(recipes.LISTED[name], (1, 16, 16))
-    probe = probing.Probe(trainer, 32)
-    sampled = probing._operations(lambda: probe._generated(trainer, 4, 0, None)) / 4
-    passes = sampled / probing._step(trainer, probe.refused)
+    look = probe.Probe(trainer, 32)
+    sampled = probe._operations(lambda: look._generated(trainer, 4, 0, None)) / 4
+    passes = sampled / probe._step(trainer, look.refused)
     assert 20 < passes < 60 if name == "ddpm" else 0 < passes < 1

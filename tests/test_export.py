@@ -10,12 +10,13 @@ import pytest
 import torch
 
 import ganloom
-from ganloom import export, testing
-from ganloom.errors import BadInput
-from ganloom.norms import StandingBatchNorm
+from ganloom import testing
+from ganloom.core.errors import BadInput
+from ganloom.export import onnx
+from ganloom.nn.norms import StandingBatchNorm
 from ganloom.recipes import biggan
 
-with export._quiet():
+with onnx._quiet():
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
 
@@ -29,7 +30,7 @@ DENSE = ("stylegan2", "r3gan")
 )
 def test_every_generator(recipe: str, more: dict[str, Any], tmp_path: Path) -> None:
     gan = testing.build(recipe, (3, 28, 28), **more)
-    made = export.to_onnx(gan, tmp_path / "g.onnx")
+    made = onnx.to_onnx(gan, tmp_path / "g.onnx")
     assert made.difference <= 1e-4 and made.bytes == (tmp_path / "g.onnx").stat().st_size
     labelled = bool(getattr(gan.cfg, "n_classes", 0))
     if gan.conditions_on == "pictures":
@@ -49,7 +50,7 @@ def test_truncation_and_labels_count(tmp_path: Path) -> None:
     gan = testing.build("stylegan2", (1, 16, 16))
     with torch.no_grad():
         gan.G.mapping.w_mean.normal_()
-    export.to_onnx(gan, tmp_path / "g.onnx")
+    onnx.to_onnx(gan, tmp_path / "g.onnx")
     session = runtime.InferenceSession(str(tmp_path / "g.onnx"))
     z = torch.randn(2, 6)
     for psi in (1.0, 0.5, 0.0):
@@ -66,7 +67,7 @@ def test_truncation_of_biggan_is_by_quantiles(more: dict[str, Any], tmp_path: Pa
         if isinstance(norm, StandingBatchNorm):
             norm.means.normal_()
             norm.variances.uniform_(0.5, 2)
-    made = export.to_onnx(gan, tmp_path / "g.onnx")
+    made = onnx.to_onnx(gan, tmp_path / "g.onnx")
     assert made.inputs["truncation"] == []
     session, z = runtime.InferenceSession(str(tmp_path / "g.onnx")), torch.randn(3, 20) * 1.5
     seen = []
@@ -85,11 +86,11 @@ def test_inverse_erf() -> None:
 
 def test_codes_of_infogan_are_an_input(tmp_path: Path) -> None:
     gan = testing.build("infogan", (1, 28, 28))
-    export.to_onnx(gan, tmp_path / "g.onnx")
+    onnx.to_onnx(gan, tmp_path / "g.onnx")
     session, z = runtime.InferenceSession(str(tmp_path / "g.onnx")), gan.z(4)
     for category, psi in ((0, 1.0), (2, 0.4)):
         coded = gan.coded(z, category, (0.5,))
-        feed = {name: t.numpy() for name, t in export.split(gan, coded).items()} | {
+        feed = {name: t.numpy() for name, t in onnx.split(gan, coded).items()} | {
             "truncation": np.array(psi, np.float32)
         }
         (x,) = session.run(None, feed)
@@ -113,9 +114,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 def test_a_file_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gan = testing.build("gan", (1, 16, 16))
-    monkeypatch.setattr(export, "MOST", -1.0)
-    with pytest.raises(export.Differs, match="nothing was written"):
-        export.to_onnx(gan, tmp_path / "g.onnx")
+    monkeypatch.setattr(onnx, "MOST", -1.0)
+    with pytest.raises(onnx.Differs, match="nothing was written"):
+        onnx.to_onnx(gan, tmp_path / "g.onnx")
     assert not list(tmp_path.iterdir())
 
 
@@ -124,4 +125,4 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(BadInput, match=r"ganloom\[onnx\]"):
-        export.to_onnx(testing.build("gan"), tmp_path / "g.onnx")
+        onnx.to_onnx(testing.build("gan"), tmp_path / "g.onnx")

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from ganloom.errors import BadInput
-from ganloom.layers import Noise, SkipExcitation
+from ganloom.core.errors import BadInput
 from ganloom.networks import fastgan as networks
+from ganloom.nn.layers import Noise, SkipExcitation
 from ganloom.recipes import fastgan
 
 

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from ganloom import gan as contract
-from ganloom import optim, randomness
-from ganloom.errors import BadInput
+from ganloom.core import randomness
+from ganloom.core.errors import BadInput
+from ganloom.core.precision import autocast_networks, full_precision
+from ganloom.core.running_stats import Stats
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms
-from ganloom.precision import autocast_networks, full_precision
-from ganloom.stats import Stats
-from ganloom.trainer import AVERAGE_STEPS, TrainConfig, Trainer
+from ganloom.training import optimizers
+from ganloom.training.trainer import AVERAGE_STEPS, TrainConfig, Trainer
 
 
 @dataclass(frozen=True)
@@ -322,7 +323,7 @@ def test_statistics_are_the_same_wherever_they_are_cut(monkeypatch: pytest.Monke
             again = Stats()
             again.restore(cut.state())
             cut = again
-    monkeypatch.setattr("ganloom.stats.MOST", 10)
+    monkeypatch.setattr("ganloom.core.running_stats.MOST", 10)
     bounded = Stats()
     for value in values:
         bounded.add("a", torch.tensor(value))
@@ -339,8 +340,8 @@ def test_statistics_keep_a_buffer_as_it_was() -> None:
 def test_norm_is_torchs() -> None:
     grads = [torch.randn(3, 4), torch.randn(5), torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last)]
     for some in (grads[:2], grads):
-        assert torch.allclose(optim.norm(some), torch.nn.utils.get_total_norm(some), rtol=1e-6)
-    assert not optim.norm([torch.tensor([1.0, float("nan")]), torch.ones(2)]).isfinite()
+        assert torch.allclose(optimizers.norm(some), torch.nn.utils.get_total_norm(some), rtol=1e-6)
+    assert not optimizers.norm([torch.tensor([1.0, float("nan")]), torch.ones(2)]).isfinite()
 
 
 def test_shards_join_to_the_global_batch() -> None:
@@ -359,12 +360,12 @@ def test_shards_join_to_the_global_batch() -> None:
 
 def test_optimizer_state_keeps_the_parameters_layout() -> None:
     conv = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
-    made = optim.build(Adam(), [("w", conv.weight)], 1.0)
+    made = optimizers.build(Adam(), [("w", conv.weight)], 1.0)
     conv(torch.randn(1, 3, 5, 5)).sum().backward()
     made.step()
-    flat = {k: v.contiguous() for k, v in optim.state_tensors(made).items()}
-    other = optim.build(Adam(), [("w", conv.weight)], 1.0)
-    optim.load_state_tensors(other, flat)
+    flat = {k: v.contiguous() for k, v in optimizers.state_tensors(made).items()}
+    other = optimizers.build(Adam(), [("w", conv.weight)], 1.0)
+    optimizers.load_state_tensors(other, flat)
     moment = other.state[conv.weight]["exp_avg"]
     assert moment.stride() == conv.weight.stride() and torch.equal(moment, made.state[conv.weight]["exp_avg"])
 
@@ -375,10 +376,10 @@ def test_quick_adam_takes_adams_steps() -> None:
         shapes = {"a": (3, 4), "b": (5,), "head.c": (2, 3, 4, 4)}
         named = [(name, torch.nn.Parameter(torch.randn(shape))) for name, shape in shapes.items()]
         opt = Adam(1e-2, betas=(0.5, 0.9), weight_decay=0.1, groups=(("head", 0.1),))
-        return [p for _, p in named], optim.build(opt, named, 1.0)
+        return [p for _, p in named], optimizers.build(opt, named, 1.0)
 
     (plain, adam), (quick, other) = build(), build()
-    assert isinstance(other, optim.FusedAdam)
+    assert isinstance(other, optimizers.FusedAdam)
     for step in range(12):
         refuse = torch.tensor(float(step == 6))
         for i, (p, q) in enumerate(zip(plain, quick, strict=True)):
@@ -392,5 +393,5 @@ def test_quick_adam_takes_adams_steps() -> None:
         assert (step == 6) == all(torch.equal(p, q) for p, q in zip(before, quick, strict=True))
         if step == 9:
             for optimizer in (adam, other):
-                optim.load_state_tensors(optimizer, optim.state_tensors(optimizer))
+                optimizers.load_state_tensors(optimizer, optimizers.state_tensors(optimizer))
                 optimizer.param_groups[0]["lr"] = 3e-3

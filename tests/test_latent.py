@@ -15,11 +15,12 @@ import torch
 from PIL import Image
 
 import ganloom
-from ganloom import images, testing
-from ganloom.apps import directions, latent, project
+from ganloom import testing
+from ganloom.apps import directions, latent, projection
 from ganloom.cli import main
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.gan import GAN
+from ganloom.imaging import grid
 
 
 def build(recipe: str = "stylegan2", **more: object) -> GAN:
@@ -113,25 +114,25 @@ def test_projection_finds_own_samples(space: str) -> None:
     gan = build()
     target = gan.generate(2, seed=40)
     told = []
-    made = project.project(gan, target, space=space, steps=150, progress=lambda *said: told.append(said))
+    made = projection.project(gan, target, space=space, steps=150, progress=lambda *said: told.append(said))
     assert made.psnr > 25 and made.ws.shape == (2, 8, 12) and len(told) == 150 and told[-1][2] < told[10][2]
     torch.testing.assert_close(latent.drawn(gan, made.ws), made.x)
     same = (made.ws == made.ws[:, :1]).all()
     assert bool(same) == (space == "w")
-    again = project.project(gan, target, space=space, steps=20)
-    assert torch.equal(again.ws, project.project(gan, target, space=space, steps=20).ws)
+    again = projection.project(gan, target, space=space, steps=20)
+    assert torch.equal(again.ws, projection.project(gan, target, space=space, steps=20).ws)
 
 
 def test_features_count_beside_the_pixels() -> None:
-    from ganloom.metrics import features
+    from ganloom.metrics.extractors import by_name
 
-    gan, net = build(), features.get("fashion")
+    gan, net = build(), by_name.get("fashion")
     target = gan.generate(1, seed=40)
     x = target.clone().requires_grad_(True)
-    torch.testing.assert_close(project.perceived(net, target), net(target))
-    project.perceived(net, x).sum().backward()
+    torch.testing.assert_close(projection.perceived(net, target), net(target))
+    projection.perceived(net, x).sum().backward()
     assert float(x.grad.abs().sum()) > 0
-    made = project.project(gan, target, steps=40, net=net)
+    made = projection.project(gan, target, steps=40, net=net)
     assert made.psnr > 15
 
 
@@ -179,7 +180,7 @@ def test_commands(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     code, _, err = call(capsys, "directions", run, "--n", 2, "--steps", 3, "--out", tmp_path / "d.png")
     assert code == 2 and "d.safetensors" in err and not (tmp_path / "d.png").exists(), "vectors are not written over"
     picture = tmp_path / "photo.png"
-    images.save_png(images.to_uint8(torch.rand(1, 3, 20, 24) * 2 - 1)[0], picture)
+    grid.save_png(grid.to_uint8(torch.rand(1, 3, 20, 24) * 2 - 1)[0], picture)
     code, out, err = call(capsys, "project", run, picture, "--steps", 20)
     assert not code and "PSNR" in out and err.count("step") == 10
     assert {p.name for p in (run / "projected" / "photo").iterdir()} == {
@@ -205,7 +206,7 @@ def test_noise_and_cutoff_of_sample(run: Path, tmp_path: Path, capsys: pytest.Ca
         assert not code, out
         folder = Path(json.loads(out)["out"])
         shown = np.asarray(opened(folder / "seed000000.png"))
-        assert np.array_equal(shown, images.to_uint8(gan.generate(2, 0, **options))[0]), argv
+        assert np.array_equal(shown, grid.to_uint8(gan.generate(2, 0, **options))[0]), argv
     assert {p.name for p in (run / "generated").iterdir()} >= {
         f"{base(gan)}-truncation0.5-cutoff2",
         f"{base(gan)}-noise-none",
@@ -241,7 +242,7 @@ def test_mp4_by_ffmpeg(
         capture_output=True,
         check=True,
     ).stdout
-    frames = [images.grid(x[None]).convert("RGB") for x in latent.walked(ganloom.load(run), (1, 2), 6)]
+    frames = [grid.grid(x[None]).convert("RGB") for x in latent.walked(ganloom.load(run), (1, 2), 6)]
     width, height = frames[0].size
     shown = np.frombuffer(raw, np.uint8).reshape(6, height + height % 2, width + width % 2, 3)[:, :height, :width]
     for frame, seen in zip(frames, shown, strict=True):  # colour is halved in resolution, and the rest coded with loss
@@ -287,9 +288,13 @@ def test_nothing_is_overwritten_and_a_model_without_styles_says_so(tmp_path: Pat
     latent.walk(gan, tmp_path / "w.gif", frames=5)
     with pytest.raises(BadInput, match="there already"):
         latent.walk(gan, tmp_path / "w.gif", frames=5)
-    for act in (lambda: latent.mixed(gan, (0,), (1,), "0"), lambda: directions.find(gan),
-                lambda: project.project(gan, torch.zeros(1, 1, 32, 32)), lambda: latent.walked(gan, (0, 1), 4, "w")):  # fmt: skip
+    for act in (
+        lambda: latent.mixed(gan, (0,), (1,), "0"),
+        lambda: directions.find(gan),
+        lambda: projection.project(gan, torch.zeros(1, 1, 32, 32)),
+        lambda: latent.walked(gan, (0, 1), 4, "w"),
+    ):
         with pytest.raises(BadInput, match="has no styles"):
             act()
     with pytest.raises(BadInput, match="has shape"):
-        project.project(build(), torch.zeros(1, 3, 32, 32))
+        projection.project(build(), torch.zeros(1, 3, 32, 32))

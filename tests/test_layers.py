@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ganloom.layers import DownsampleConv, Fir, MinibatchStddev, UpsampleConv, crop, plan_sizes, pointwise
 from ganloom.networks import dcgan, dense, resnet
+from ganloom.nn.layers import DownsampleConv, Fir, MinibatchStddev, UpsampleConv, crop, plan_sizes, pointwise
 
 
 @pytest.mark.parametrize("bias", [True, False])

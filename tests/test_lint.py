@@ -10,15 +10,16 @@ import torch
 from torch import Tensor, nn
 
 import ganloom
-from ganloom import lint, losses, penalties, recipes, testing
+from ganloom import losses, penalties, recipes, testing
+from ganloom.api import prepare
 from ganloom.cli import main
-from ganloom.compose import compose
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, SGD, Adam, Batch, Phase, Terms
-from ganloom.layers import MinibatchStddev
-from ganloom.run import prepare
-from ganloom.stabilisers import Stabilise
-from ganloom.trainer import TrainConfig
+from ganloom.lint import rules
+from ganloom.nn.layers import MinibatchStddev
+from ganloom.stabilisers.apply import compose
+from ganloom.stabilisers.config import Stabilise
+from ganloom.training.trainer import TrainConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,9 +183,9 @@ SILENT: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-def found(made: Any, parts: dict[str, Any], cfg: dict[str, Any]) -> list[lint.Finding]:
+def found(made: Any, parts: dict[str, Any], cfg: dict[str, Any]) -> list[rules.Finding]:
     gan = compose(made(), Stabilise(**parts))
-    return lint.lint(gan, testing.make_data(), dataclasses.replace(LONG, **cfg))
+    return rules.lint(gan, testing.make_data(), dataclasses.replace(LONG, **cfg))
 
 
 @pytest.mark.parametrize(("rule", "level", "made", "parts", "cfg"), FIRES)
@@ -200,9 +201,9 @@ def test_a_rule_is_silent_next_to_its_fault(rule: str, made: Any, parts: dict[st
 
 
 def test_every_rule_is_tested_both_ways() -> None:
-    names = {rule.__name__ for rule in lint.RULES}
+    names = {rule.__name__ for rule in rules.RULES}
     assert names == {rule for rule, *_ in FIRES} == {rule for rule, *_ in SILENT}
-    assert all((rule.__doc__ or "").strip() for rule in lint.RULES)
+    assert all((rule.__doc__ or "").strip() for rule in rules.RULES)
 
 
 @pytest.mark.parametrize("name", recipes.RECIPES)
@@ -213,7 +214,7 @@ def test_no_false_alarm_on_a_recipe_as_it_comes(name: str) -> None:
     narrow = {"sngan": {"width": 32}, "sagan": {"width": 16}, "biggan": {"width": 16}, "fastgan": {"width": 16}}
     gan, data = prepare(name, data, **narrow.get(name, {}))
     module = recipes.find(name)
-    found = lint.lint(gan, data, TrainConfig(total_kimg=float(getattr(module, "KIMG", 200.0))))
+    found = rules.lint(gan, data, TrainConfig(total_kimg=float(getattr(module, "KIMG", 200.0))))
     true = ["flat_grounds"] if hasattr(gan.cfg, "tanh") else []  # half of these pictures is black
     assert [finding.rule for finding in found] == true
 
@@ -223,7 +224,7 @@ def test_looking_leaves_no_trace() -> None:
     gan.D.eval()
     before = {name: t.clone() for name, t in gan.state_dict().items()}
     state, modes = torch.get_rng_state(), [m.training for m in gan.modules()]
-    lint.lint(gan, testing.make_data(), LONG)
+    rules.lint(gan, testing.make_data(), LONG)
     assert all(torch.equal(t, before[name]) for name, t in gan.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state) and [m.training for m in gan.modules()] == modes
     assert all(p.grad is None and p.requires_grad for p in gan.parameters())

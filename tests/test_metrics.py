@@ -10,7 +10,7 @@ import scipy.linalg
 import torch
 
 from ganloom import metrics
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.metrics import (
     bootstrap,
     count_name,
@@ -24,7 +24,7 @@ from ganloom.metrics import (
     prdc,
     quick,
 )
-from ganloom.metrics.intervals import spreads
+from ganloom.metrics.statistics.intervals import spreads
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +97,7 @@ def test_frechet_of_equal_sets_is_zero_and_of_a_shift_its_square() -> None:
 
 def test_covariance_blocks_are_the_whole_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
     x = normal(50, 23)
-    monkeypatch.setattr("ganloom.metrics.frechet._BLOCK", 5)
+    monkeypatch.setattr("ganloom.metrics.statistics.frechet._BLOCK", 5)
     mean, cov = moments(x)
     assert np.allclose(mean, x.mean(0)) and np.allclose(cov, np.cov(x.numpy(), rowvar=False))
 
@@ -186,7 +186,7 @@ def test_prdc_of_copies_agrees_with_exact_differences() -> None:
 def test_prdc_does_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     real, fake = normal(200, 4), normal(170, 4, seed=1, scale=0.7)
     whole = prdc(real, fake), frechet_distance(real, fake), kernel_distance(real, fake, subsets=2)
-    monkeypatch.setattr("ganloom.metrics.rows._CHUNK_VALUES", 1500)
+    monkeypatch.setattr("ganloom.metrics.statistics.rows._CHUNK_VALUES", 1500)
     assert prdc(real, fake) == whole[0]
     assert frechet_distance(real, fake) == pytest.approx(whole[1], rel=1e-9)
     assert kernel_distance(real, fake, subsets=2) == pytest.approx(whole[2], rel=1e-9)

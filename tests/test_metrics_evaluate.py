@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from ganloom import data as datasets
 from ganloom.apps.evaluate import choose_features, evaluate, measure_model
-from ganloom.apps.measuring import choose_all
-from ganloom.errors import BadInput
+from ganloom.apps.measure import choose_all
+from ganloom.core.errors import BadInput
 from ganloom.gan import GAN
 
 __all__ = ["one_thread"]
@@ -49,7 +49,7 @@ def test_fashion_is_measured_with_its_own_net() -> None:
 
 def test_auto_prefers_labels_to_random_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANLOOM_CACHE", str(tmp_path))
-    monkeypatch.setattr("ganloom.metrics.features.TASK_SAMPLES", 200)
+    monkeypatch.setattr("ganloom.metrics.extractors.by_name.TASK_SAMPLES", 200)
     pictures = np.random.default_rng(0).integers(0, 256, (120, 16, 16, 3), np.uint8)
     labelled = datasets.open(pictures, labels=[0, 1] * 60)
     assert choose_features("auto", labelled).name.startswith("task_")
@@ -86,7 +86,7 @@ def test_points_are_their_own_features() -> None:
 
 
 def test_rows_protocol_and_metrics_of_a_conditional_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganloom.apps.measuring.PATHS", 50)
+    monkeypatch.setattr("ganloom.apps.measure.PATHS", 50)
     fashion = datasets.open("fashion-10k")
     model = Replay(fashion.get(range(4000, 8000)), torch.from_numpy(fashion.labels[4000:8000]))
     data = fashion.split(4000)[0]
@@ -120,11 +120,11 @@ def test_both_adds_effnet_where_it_is_installed(monkeypatch: pytest.MonkeyPatch)
         made.append(name)
         return SimpleNamespace(name=name)
 
-    monkeypatch.setattr("ganloom.apps.measuring.choose_features", choose)
-    monkeypatch.setattr("ganloom.apps.measuring.effnet_installed", lambda: True)
+    monkeypatch.setattr("ganloom.apps.measure.choose_features", choose)
+    monkeypatch.setattr("ganloom.apps.measure.effnet_installed", lambda: True)
     assert len(choose_all("both", fashion)) == 2 and made == ["auto", "effnet"]
     assert len(choose_all("auto", fashion)) == 1
-    monkeypatch.setattr("ganloom.apps.measuring.effnet_installed", lambda: False)
+    monkeypatch.setattr("ganloom.apps.measure.effnet_installed", lambda: False)
     assert len(choose_all("both", fashion)) == 1
     assert len(choose_all(["fashion, random"], fashion)) == 2
     with pytest.raises(BadInput, match="fashion twice"):
@@ -150,7 +150,7 @@ def test_missing_inception_weights_are_one_line_before_anything_is_generated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GANLOOM_INCEPTION", raising=False)
-    monkeypatch.setattr("ganloom.metrics.inception_weights.folders", lambda: [tmp_path])
+    monkeypatch.setattr("ganloom.metrics.extractors.inception_weights.folders", lambda: [tmp_path])
     pictures = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 1), np.uint8)
     model = Replay(datasets.open(pictures).get(range(40)))
     monkeypatch.setattr(model, "generate", lambda *args, **more: pytest.fail("generated before the weights were there"))

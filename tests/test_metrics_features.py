@@ -10,9 +10,9 @@ import torch
 from test_metrics import one_thread
 from torch import Tensor, nn
 
-from ganloom.errors import BadInput, MissingExtra
+from ganloom.core.errors import BadInput, MissingExtra
 from ganloom.metrics import Extractor, frechet_distance, get, train_task_net
-from ganloom.metrics.pictures import to_channels, to_size
+from ganloom.metrics.extractors.inputs import to_channels, to_size
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 needs_fashion = pytest.mark.skipif(not FASHION.exists(), reason="Debian's dataset-fashion-mnist is not installed")
@@ -173,7 +173,9 @@ def test_bundled_weights_are_the_ones_measured() -> None:
         extract.sha8 == "055a6223"
     )  # changes with tools/train_feature_net.py: then measure and rewrite the docs' figure
     assert (extract.n_features, extract.n_classes) == (64, 10)
-    assert (Path(__file__).parents[1] / "src/ganloom/metrics/fashion_net.safetensors").stat().st_size < 600_000
+    assert (
+        Path(__file__).parents[1] / "src/ganloom/metrics/extractors/fashion_net.safetensors"
+    ).stat().st_size < 600_000
 
 
 @needs_fashion
@@ -234,7 +236,7 @@ def test_task_net_survives_a_broken_or_unwritable_cache(cache: Path, monkeypatch
 
 
 def test_task_extractor_carries_its_digest_and_accuracy(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganloom.metrics.features.TASK_SAMPLES", 500)
+    monkeypatch.setattr("ganloom.metrics.extractors.by_name.TASK_SAMPLES", 500)
     x, y = two_classes(60)
     extract = get("task", images=x, labels=y.tolist())
     assert extract.name == f"task_{extract.sha8}" and extract.channels == 3

@@ -14,12 +14,12 @@ from PIL import Image
 from test_metrics import one_thread
 from torch import Tensor, nn
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.metrics import get, metric_name
-from ganloom.metrics import inception_weights as weights
-from ganloom.metrics.inception_net import FIDInception
-from ganloom.metrics.resize import RESIZERS, clean, legacy
-from ganloom.metrics.torchscript import read_tensors
+from ganloom.metrics.extractors import inception_weights as weights
+from ganloom.metrics.extractors.inception_net import FIDInception
+from ganloom.metrics.extractors.resize import RESIZERS, clean, legacy
+from ganloom.metrics.extractors.torchscript import read_tensors
 
 __all__ = ["one_thread"]
 

@@ -9,7 +9,7 @@ from test_metrics import one_thread
 from test_metrics_features import fashion_test, needs_fashion
 from torch import Tensor, nn
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.metrics import METRICS, Extractor, Measurement, get, measure
 
 __all__ = ["one_thread"]

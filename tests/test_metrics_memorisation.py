@@ -11,9 +11,9 @@ from test_metrics_evaluate import Replay
 
 from ganloom import data as datasets
 from ganloom.apps.evaluate import evaluate
-from ganloom.apps.memorise import memorise, write_sheet
-from ganloom.errors import BadInput
-from ganloom.metrics.memorisation import mann_whitney, memorisation, share
+from ganloom.apps.nearest_neighbours import memorise, write_sheet
+from ganloom.core.errors import BadInput
+from ganloom.metrics.statistics.memorisation import mann_whitney, memorisation, share
 
 __all__ = ["one_thread"]
 

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from ganloom.errors import BadInput
-from ganloom.metrics.modes import mode_counts, mode_coverage, over_seeds, reverse_kl, seed_distance
+from ganloom.core.errors import BadInput
+from ganloom.metrics.statistics.modes import mode_counts, mode_coverage, over_seeds, reverse_kl, seed_distance
 
 SIDE = torch.arange(-4.0, 5.0, 2.0)
 GRID = torch.cartesian_prod(SIDE, SIDE)

@@ -10,7 +10,7 @@ from test_metrics_measure import blobs, flat
 from torch import Tensor, nn
 
 from ganloom import metrics
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.metrics import FLOOR, GENERATED, METRICS, MORE, NOISE, Clock, Extractor, Row, get, measure, measure_rows
 from ganloom.metrics.measurement import join
 

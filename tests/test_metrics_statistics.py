@@ -13,12 +13,12 @@ from test_metrics import normal, one_thread
 from torch import Tensor, nn
 
 from ganloom import metrics
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.metrics import Extractor, Moments, frechet_distance, kernel_distance, prdc
-from ganloom.metrics.intervals import spreads
-from ganloom.metrics.kernel import Kernels, squared_mmd
-from ganloom.metrics.neighbours import Distances, nearest
-from ganloom.metrics.ssim import scales
+from ganloom.metrics.statistics.intervals import spreads
+from ganloom.metrics.statistics.kernel import Kernels, squared_mmd
+from ganloom.metrics.statistics.neighbours import Distances, nearest
+from ganloom.metrics.statistics.ssim import scales
 
 __all__ = ["one_thread"]
 
@@ -288,7 +288,7 @@ def test_tables_of_pairs_agree_with_direct_computation(monkeypatch: pytest.Monke
     assert Kernels(a, b).squared_mmd(i, j) == pytest.approx(squared_mmd(a[i], b[j]), rel=1e-9)
     assert Distances(a, b).prdc(i, j, 5) == pytest.approx(prdc(a[i], b[j], 5), abs=1e-12)
     once = kernel_distance(a, b, subsets=20, subset_size=100)
-    monkeypatch.setattr("ganloom.metrics.kernel.TABLE_ROWS", 1)
+    monkeypatch.setattr("ganloom.metrics.statistics.kernel.TABLE_ROWS", 1)
     assert once == pytest.approx(kernel_distance(a, b, subsets=20, subset_size=100), rel=1e-9)
     assert set(spreads(lambda x, y: {"a": 1.0, "b": float(x.mean())}, a, b, n=3)) == {"a", "b"}
 

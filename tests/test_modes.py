@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from ganloom.bench import modes, modes_page
-from ganloom.bench.cures import CURES, MAIN, Cure
-from ganloom.bench.sicknesses import SICKNESSES, against, compare, usual, verdict, welch
-from ganloom.bench.toys import BATCH, Critic, Few, Layers, Mixture, Plan
-from ganloom.bench.training import Loop, train
-from ganloom.errors import BadInput
-from ganloom.metrics.modes import Modes, means, mode_coverage, over_seeds
+from ganloom.bench.modes import benchmark, page
+from ganloom.bench.modes.cures import CURES, MAIN, Cure
+from ganloom.bench.modes.failures import SICKNESSES, against, compare, usual, verdict, welch
+from ganloom.bench.modes.toy_gans import BATCH, Critic, Few, Layers, Mixture, Plan
+from ganloom.bench.modes.toy_training import Loop, train
+from ganloom.core.errors import BadInput
+from ganloom.metrics.statistics.modes import Modes, means, mode_coverage, over_seeds
 from ganloom.penalties import PENALTIES, grad_norm
 
 SIZES = (2, 16, 16, 1)
@@ -55,7 +55,7 @@ def test_a_penalty_on_the_joined_axis_is_the_mean_over_seeds(name: str) -> None:
 
 def test_seeds_do_not_hear_of_each_other() -> None:
     """A step after one seed's G is spoilt changes that seed only."""
-    mixture = modes.grid()
+    mixture = benchmark.grid()
     after = []
     for spoilt in (False, True):
         torch.manual_seed(1)
@@ -106,7 +106,7 @@ def test_fused_adam_takes_the_steps_of_the_plain_one(name: str) -> None:
     for fused in (True, False):
         torch.manual_seed(0)
         G, D = Layers(2, (2, 16, 16, 2)), Critic(2, (2, 16, 16, 1), 0.2, CURES[name].spectral)
-        loop = Loop(CURES[name], modes.ring(), G, D)
+        loop = Loop(CURES[name], benchmark.ring(), G, D)
         if not fused:
             loop.opt = {
                 net: torch.optim.Adam(p, lr=1e-3, betas=(0.0, 0.99), foreach=False) for net, p in loop.of.items()
@@ -120,7 +120,7 @@ def test_fused_adam_takes_the_steps_of_the_plain_one(name: str) -> None:
 def test_looking_ahead_is_taken_back() -> None:
     torch.manual_seed(0)
     G, D = Layers(2, (2, 16, 2)), Critic(2, SIZES, 0.2)
-    loop = Loop(CURES["unrolled"], modes.ring(), G, D)
+    loop = Loop(CURES["unrolled"], benchmark.ring(), G, D)
     loop.step(0.0, 0.1)
     before = [t.clone() for p in loop.of["D"] for t in (p.detach(), *loop.opt["D"].state[p].values())]
     with loop._looking_ahead(0.0):
@@ -132,19 +132,19 @@ def test_looking_ahead_is_taken_back() -> None:
 def test_weights_are_clipped_and_rates_and_noise_fall() -> None:
     torch.manual_seed(0)
     G, D = Layers(2, (2, 16, 2)), Critic(2, SIZES, 0.2)
-    loop = Loop(dataclasses.replace(CURES["wgan-clip"], noise=0.5, noise_until=0.5), modes.ring(), G, D)
+    loop = Loop(dataclasses.replace(CURES["wgan-clip"], noise=0.5, noise_until=0.5), benchmark.ring(), G, D)
     loop.step(0.75, 0.1)
     assert max(float(p.detach().abs().max()) for p in D.parameters()) <= CURES["wgan-clip"].clip + 1e-7  # type: ignore[operator]
     assert loop.opt["G"].param_groups[0]["lr"] == pytest.approx(0.5e-3)
     x = torch.zeros(4000, 2)
-    rms = modes.ring().mean_square ** 0.5
+    rms = benchmark.ring().mean_square ** 0.5
     assert float(loop._blur(x, 0.25).std()) == pytest.approx(0.25 * rms, rel=0.05) and loop._blur(x, 0.5) is x
 
 
 def test_label_smoothing_is_cross_entropy_against_it() -> None:
     torch.manual_seed(0)
     G, D = Layers(1, (2, 16, 2)), Critic(1, SIZES, 0.2)
-    loop = Loop(CURES["label-smoothing"], modes.ring(), G, D)
+    loop = Loop(CURES["label-smoothing"], benchmark.ring(), G, D)
     real, fake = torch.randn(8, 2), torch.randn(8, 2)
     wanted = F.binary_cross_entropy_with_logits(D(real), torch.full((8,), 0.9)) + F.softplus(D(fake)).mean()
     torch.testing.assert_close(loop.d_loss(real, fake, 0.0), wanted)
@@ -152,14 +152,14 @@ def test_label_smoothing_is_cross_entropy_against_it() -> None:
 
 def a_loop(cure: Cure, seeds: int = 2) -> Loop:
     torch.manual_seed(0)
-    return Loop(cure, modes.grid(), Layers(seeds, (2, 16, 16, 2)), Critic(seeds, SIZES, 0.2))
+    return Loop(cure, benchmark.grid(), Layers(seeds, (2, 16, 16, 2)), Critic(seeds, SIZES, 0.2))
 
 
 def test_weights_of_penalties_follow_the_data() -> None:
     """Data, and D's argument, 10 times as large: D's loss with a zero-centred penalty is what it was."""
     torch.manual_seed(0)
     D, real, fake = Critic(1, SIZES, 0.2), torch.randn(8, 2), torch.randn(8, 2)
-    small, large = (Mixture(s * modes.grid().modes, s * 0.05) for s in (1, 10))
+    small, large = (Mixture(s * benchmark.grid().modes, s * 0.05) for s in (1, 10))
     losses = []
     for mixture, s in ((small, 1), (large, 10)):
         weights = Loop(CURES["rpgan-r1-r2"], mixture, Layers(1, (2, 16, 2)), D).weights
@@ -245,10 +245,10 @@ def test_latent_consistency_asks_opposite_things_of_d_and_g() -> None:
 
 def test_the_data() -> None:
     torch.manual_seed(0)
-    grid = modes.grid()
+    grid = benchmark.grid()
     assert grid.modes.unique().tolist() == [-4, -2, 0, 2, 4] and len(grid.modes) == 25 and grid.sd == 0.05
-    assert modes.DATA["grid100"].mixture().modes.abs().max() == 9
-    assert mode_coverage(modes.ring().draw(2500), modes.ring().modes, 0.01).modes == 8
+    assert benchmark.DATA["grid100"].mixture().modes.abs().max() == 9
+    assert mode_coverage(benchmark.ring().draw(2500), benchmark.ring().modes, 0.01).modes == 8
 
 
 @pytest.mark.parametrize("name", CURES)
@@ -260,15 +260,15 @@ def test_each_cure_trains(name: str) -> None:
 
 
 def test_equal_seeds_train_equally() -> None:
-    runs = [train(CURES["r1"], modes.ring(), 2, 5, seed).sample(20) for seed in (3, 3, 4)]
+    runs = [train(CURES["r1"], benchmark.ring(), 2, 5, seed).sample(20) for seed in (3, 3, 4)]
     assert torch.equal(runs[0], runs[1]) and not torch.equal(runs[0], runs[2])
 
 
-def row(cure: str, kl: list[float], quality: float = 0.9, steps: int = 3000, **extra: list[float]) -> modes.Row:
+def row(cure: str, kl: list[float], quality: float = 0.9, steps: int = 3000, **extra: list[float]) -> benchmark.Row:
     each = [Modes(25, 25, quality, value) for value in kl]
     extra = extra or {"wander": kl}
     figures = dict(means(each, 25)) | {name: over_seeds(values) for name, values in extra.items()}
-    return modes.Row("narrow", cure, steps, len(kl), 0, 1.0, figures, {}, 0.1, each, extra)
+    return benchmark.Row("narrow", cure, steps, len(kl), 0, 1.0, figures, {}, 0.1, each, extra)
 
 
 def test_welch_is_the_interval_of_textbooks() -> None:
@@ -309,13 +309,13 @@ def test_what_does_not_help_is_said() -> None:
 
 def test_every_cure_names_sicknesses_that_are_measured() -> None:
     assert {name for cure in CURES.values() for name in cure.against} == set(SICKNESSES)
-    for data in modes.DATA:
-        assert modes.DATA[data].sick in usual(data) or data.startswith(("ring", "grid"))
+    for data in benchmark.DATA:
+        assert benchmark.DATA[data].sick in usual(data) or data.startswith(("ring", "grid"))
         assert set(usual(data)) <= set(CURES)
 
 
 def test_few_points_are_each_seeds_own() -> None:
-    few = modes.DATA["few"].mixture()
+    few = benchmark.DATA["few"].mixture()
     few.begin(3)
     assert isinstance(few, Few) and few.points.shape == (3, 256, 2)
     assert mode_coverage(few.points[1], few.modes, few.sd).kl < 0.01, "as many of each mode"
@@ -328,14 +328,18 @@ def test_few_points_are_each_seeds_own() -> None:
 def test_plans_hold_rates_and_lead_with_d() -> None:
     torch.manual_seed(0)
     loop = Loop(
-        CURES["plain"], modes.ring(), Layers(2, (2, 16, 2)), Critic(2, SIZES, 0.2), Plan(rates=2, steady=True, critic=3)
+        CURES["plain"],
+        benchmark.ring(),
+        Layers(2, (2, 16, 2)),
+        Critic(2, SIZES, 0.2),
+        Plan(rates=2, steady=True, critic=3),
     )
     before = [p.detach().clone() for p in loop.of["G"]]
     loop.lead()
     assert all(torch.equal(a, b) for a, b in zip(before, loop.of["G"], strict=True)) and loop.turns == 3
     loop.step(0.9, 0.1)
     assert loop.opt["G"].param_groups[0]["lr"] == 2e-3
-    trained = train(CURES["plain"], modes.ring(), 2, 60, plan=Plan(width=16, ahead=2))
+    trained = train(CURES["plain"], benchmark.ring(), 2, 60, plan=Plan(width=16, ahead=2))
     assert len(trained.looks) == 11 and torch.equal(trained.looks[-1], trained.sample(2500))
     assert trained.D.weights[1].shape == (2, 16, 16)
 
@@ -343,7 +347,7 @@ def test_plans_hold_rates_and_lead_with_d() -> None:
 def test_plans_change_adam_and_penalties() -> None:
     torch.manual_seed(0)
     nets = Layers(2, (2, 16, 2)), Critic(2, SIZES, 0.2)
-    cure, grid = CURES["r1"], modes.grid()
+    cure, grid = CURES["r1"], benchmark.grid()
     loop = Loop(cure, grid, *nets, Plan(beta=0.9, penalties=0.5))
     assert loop.opt["D"].param_groups[0]["betas"] == (0.0, 0.9)
     assert loop.weights["r1"] == pytest.approx(0.5 * Loop(cure, grid, *nets).weights["r1"])
@@ -356,8 +360,8 @@ def test_plans_change_adam_and_penalties() -> None:
 
 
 def test_averaged_weights_are_looked_at_and_kept() -> None:
-    trained = train(CURES["ema"], modes.ring(), 2, 60, plan=Plan(width=16))
-    raw = train(dataclasses.replace(CURES["ema"], ema=0.0), modes.ring(), 2, 60, plan=Plan(width=16))
+    trained = train(CURES["ema"], benchmark.ring(), 2, 60, plan=Plan(width=16))
+    raw = train(dataclasses.replace(CURES["ema"], ema=0.0), benchmark.ring(), 2, 60, plan=Plan(width=16))
     assert torch.equal(trained.looks[-1], trained.sample(2500))
     assert not torch.equal(trained.sample(9), raw.sample(9)), "another G is measured"
     assert torch.equal(trained.D.weights[0], raw.D.weights[0]), "and the same one trained"
@@ -365,9 +369,9 @@ def test_averaged_weights_are_looked_at_and_kept() -> None:
 
 def test_figures_beside_the_samples() -> None:
     """Known: 1 where D is high at training points alone. Sure: 0 for D = 0. Wander: 1 where all good samples move."""
-    few = modes.DATA["few"].mixture()
+    few = benchmark.DATA["few"].mixture()
     few.begin(1)
-    trained = train(CURES["plain"], modes.ring(), 1, 1, plan=Plan(width=16))
+    trained = train(CURES["plain"], benchmark.ring(), 1, 1, plan=Plan(width=16))
 
     class Knows(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -375,17 +379,17 @@ def test_figures_beside_the_samples() -> None:
 
     trained.D = Knows()  # type: ignore[assignment]
     trained.looks = [few.modes[:1].repeat(1, 50, 1), few.modes[1:2].repeat(1, 50, 1)]
-    found = modes.others(trained, few, 0)
+    found = benchmark.others(trained, few, 0)
     assert found["known"] == [1.0] and found["wander"] == [1.0] and found["sure"][0] == pytest.approx(1.0)
-    trained.D = train(CURES["plain"], modes.ring(), 1, 1, plan=Plan(width=16)).D
+    trained.D = train(CURES["plain"], benchmark.ring(), 1, 1, plan=Plan(width=16)).D
     for p in trained.D.parameters():
         p.data.zero_()
-    found = modes.others(trained, few, 0)
+    found = benchmark.others(trained, few, 0)
     assert found["known"] == [0.5] and found["sure"] == [0.0]
 
 
 def test_truncation_cuts_z() -> None:
-    trained = train(CURES["plain"], modes.ring(), 1, 1, plan=Plan(width=16))
+    trained = train(CURES["plain"], benchmark.ring(), 1, 1, plan=Plan(width=16))
     whole, cut = trained.sample(500)[0], trained.sample(500, cut=0.5)[0]
     assert cut.std() < 0.7 * whole.std()
     torch.testing.assert_close(trained.sample(500, cut=8.0)[0], whole, atol=1e-3, rtol=0)
@@ -399,29 +403,29 @@ def test_the_command_writes_table_rows_and_pictures(capsys: pytest.CaptureFixtur
     out = ("--out", str(tmp_path), "--seeds", "2", "--steps", "2", "--data", "ring")
     code, said, progress = call(capsys, *out, "--cure", "r1", "plain")
     assert code == 0 and "| `r1` |" in said and "2 steps" in progress
-    (tmp_path / modes_page.PAGE).write_text("# Mine\n\n" + (tmp_path / modes_page.PAGE).read_text() + "\nMy words.\n")
+    (tmp_path / page.PAGE).write_text("# Mine\n\n" + (tmp_path / page.PAGE).read_text() + "\nMy words.\n")
     call(capsys, *out, "--cure", "hinge", "r1")
-    page = (tmp_path / modes_page.PAGE).read_text()
-    assert [page.count(f"| `{name}` |") for name in ("plain", "r1", "hinge")] == [1, 1, 1], "rows gather"
-    assert page.startswith("# Mine") and "My words." in page and "`ganloom bench modes --data ring" in page
-    assert len(json.loads((tmp_path / modes_page.KEPT).read_text())) == 3
+    written = (tmp_path / page.PAGE).read_text()
+    assert [written.count(f"| `{name}` |") for name in ("plain", "r1", "hinge")] == [1, 1, 1], "rows gather"
+    assert written.startswith("# Mine") and "My words." in written and "`ganloom bench modes --data ring" in written
+    assert len(json.loads((tmp_path / page.KEPT).read_text())) == 3
     for name in ("plain", "r1", "hinge"):
-        assert f"(images/modes/ring-2-0-{name}.png)" in page, "one picture a row"
+        assert f"(images/modes/ring-2-0-{name}.png)" in written, "one picture a row"
         with Image.open(tmp_path / "images" / "modes" / f"ring-2-0-{name}.png") as panel:
-            assert panel.size == (2 * modes_page.PANEL, modes_page.PANEL + 22)
+            assert panel.size == (2 * page.PANEL, page.PANEL + 22)
 
 
 def test_the_command_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     code, said, _ = call(capsys, "--json", "--seeds", "2", "--steps", "1", "--cure", "r1")
     (found,) = json.loads(said)["rows"]
     assert code == 0 and found["cure"] == "r1" and len(found["each"]) == 2
-    assert json.loads(json.dumps(modes.Row.from_dict(found).to_dict())) == found
+    assert json.loads(json.dumps(benchmark.Row.from_dict(found).to_dict())) == found
 
 
 def test_the_command_on_the_dirac_gan(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, said, _ = call(capsys, "--data", "dirac", "--cure", "wgan", "--out", str(tmp_path))
     assert code == 0 and said.count("| `wgan` |") == 2 and "does not converge" in said
-    assert "dirac.svg" in (tmp_path / modes_page.PAGE).read_text() and (tmp_path / "images" / "dirac.svg").exists()
+    assert "dirac.svg" in (tmp_path / page.PAGE).read_text() and (tmp_path / "images" / "dirac.svg").exists()
 
 
 @pytest.mark.parametrize(
@@ -445,23 +449,23 @@ def test_unknown_parts_of_a_cure() -> None:
 # ---------------------------------------------------------------------------------------------- trained in earnest, slow
 
 
-def meets(found: modes.Row, kl: float, quality: float = 0.0) -> None:
+def meets(found: benchmark.Row, kl: float, quality: float = 0.0) -> None:
     """All modes in every seed, and the means at least as good as said."""
-    assert found.worst["modes"] == len(modes.DATA[found.data].mixture().modes), found
+    assert found.worst["modes"] == len(benchmark.DATA[found.data].mixture().modes), found
     assert found.figures["kl"][0] <= kl and found.figures["quality"][0] >= quality, found
 
 
 @pytest.mark.slow
 def test_ring_of_eight() -> None:
     """Ten of ten seeds, seeds that nothing was tuned on. 98 % good samples were wanted: 97 to 98 % are what it gives."""
-    (found,) = modes.measure("ring", ["recommended"], seeds=10, seed=100)
+    (found,) = benchmark.measure("ring", ["recommended"], seeds=10, seed=100)
     meets(found, 0.01, 0.97)
 
 
 @pytest.mark.slow
 def test_the_main_cures_and_plain_on_the_grid() -> None:
     """Each has all modes in every seed and KL at most 0.03 after 6,000 steps; plain must not, or it proves nothing."""
-    rows = {found.cure: found for found in modes.measure("grid25", MAIN, seeds=10, seed=100)}
+    rows = {found.cure: found for found in benchmark.measure("grid25", MAIN, seeds=10, seed=100)}
     assert rows["plain"].figures["kl"][0] >= 0.08
     for name in set(MAIN) - {"plain"}:
         meets(rows[name], 0.03)
@@ -470,7 +474,7 @@ def test_the_main_cures_and_plain_on_the_grid() -> None:
 @pytest.mark.slow
 def test_the_recommended_cure_on_the_grid() -> None:
     """After 20,000 steps, of seeds that nothing was tuned on."""
-    (found,) = modes.measure("grid25", ["recommended"], seeds=10, steps=20000, seed=100)
+    (found,) = benchmark.measure("grid25", ["recommended"], seeds=10, steps=20000, seed=100)
     meets(found, 0.02, 0.92)
 
 
@@ -478,11 +482,11 @@ def test_the_recommended_cure_on_the_grid() -> None:
 @pytest.mark.parametrize(("data", "cure"), [("narrow", "zero-centred"), ("steady", "ema"), ("far", "plain")])
 def test_the_uncured_is_sick_and_a_cure_is_not(data: str, cure: str) -> None:
     """Or the tables of cures would say nothing; other seeds than theirs."""
-    sick, cured = modes.measure(data, [modes.DATA[data].sick, cure], seeds=5, seed=100)
-    assert compare(cured, sick, modes.DATA[data].figure).word == "helps"
+    sick, cured = benchmark.measure(data, [benchmark.DATA[data].sick, cure], seeds=5, seed=100)
+    assert compare(cured, sick, benchmark.DATA[data].figure).word == "helps"
 
 
 @pytest.mark.slow
 def test_d_learns_few_points_by_heart() -> None:
-    (sick,) = modes.measure("few", ["plain"], seeds=5, seed=100)
+    (sick,) = benchmark.measure("few", ["plain"], seeds=5, seed=100)
     assert sick.figures["known"][1] > 0.52

@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ganloom import norms, penalties
-from ganloom.layers import DownsampleConv, SelfAttention, UpsampleConv, attention_level
+from ganloom import penalties
+from ganloom.nn import norms
+from ganloom.nn.layers import DownsampleConv, SelfAttention, UpsampleConv, attention_level
 
 
 def sigma(weight: torch.Tensor, axis: int = 0) -> float:

@@ -16,9 +16,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganloom import observers
-from ganloom.errors import MissingExtra
-from ganloom.observers import Console, Grids, Guarded, Jsonl, Observer, Report, TensorBoard, Wandb
+from ganloom.core.errors import MissingExtra
+from ganloom.training import callbacks
+from ganloom.training.callbacks import Console, Grids, Guarded, Jsonl, Observer, Report, TensorBoard, Wandb
 
 
 class FakeData:
@@ -387,4 +387,4 @@ def test_trackers_receive_the_finite_numbers(tmp_path: Path, monkeypatch: pytest
 
 
 def test_duration_is_offered_here() -> None:
-    assert observers.duration(4560) == "1 h 16 m"
+    assert callbacks.duration(4560) == "1 h 16 m"

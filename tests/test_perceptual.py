@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 import ganloom
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.gan import Batch
-from ganloom.metrics import features
-from ganloom.metrics.nets import RandomNet, SmallNet
-from ganloom.perceptual import Perceptual
+from ganloom.metrics.extractors import by_name
+from ganloom.metrics.extractors.nets import RandomNet, SmallNet
+from ganloom.nn.perceptual import Perceptual
 
 TRANSLATORS = [name for name, module in ganloom.RECIPES.items() if module.MODEL.conditions_on == "pictures"]
 
@@ -50,7 +50,7 @@ def test_random_maps_are_what_its_features_average() -> None:
     maps = net.maps(x)
     assert [tuple(m.shape[1:]) for m in maps] == [(16, s, s) for s in (64, 32, 16, 8)]
     pooled = torch.cat([torch.nn.functional.adaptive_avg_pool2d(m, 2).flatten(1) for m in maps], 1)
-    assert torch.equal(pooled, net(x)) and torch.equal(features.get("random").net(x), pooled)
+    assert torch.equal(pooled, net(x)) and torch.equal(by_name.get("random").net(x), pooled)
 
 
 @pytest.mark.parametrize("name", TRANSLATORS)

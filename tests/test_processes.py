@@ -16,7 +16,7 @@ from torch import nn
 from ganloom import penalties, testing
 from ganloom.gan import GAN, Adam, Phase
 from ganloom.losses import LOSSES
-from ganloom.trainer import TrainConfig, Trainer
+from ganloom.training.trainer import TrainConfig, Trainer
 
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from ganloom import checkpoint, testing
-from ganloom.errors import BadInput
+from ganloom import testing
+from ganloom.core.errors import BadInput
 from ganloom.networks import progressive
 from ganloom.recipes import progan
-from ganloom.trainer import TrainConfig, Trainer
+from ganloom.runs import checkpoint
+from ganloom.training.trainer import TrainConfig, Trainer
 
 
 def build(stage_kimg: float = 0.04, size: int = 16) -> progan.ProGAN:

@@ -7,7 +7,7 @@ import torch
 
 import ganloom
 from ganloom import testing
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.networks import projected
 from ganloom.recipes import projected_gan
 

@@ -6,10 +6,10 @@ import torch.nn.functional as F
 
 import ganloom
 from ganloom import testing
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.networks import r3gan as networks
 from ganloom.recipes import r3gan
-from ganloom.trainer import TrainConfig, Trainer
+from ganloom.training.trainer import TrainConfig, Trainer
 
 
 def build(**changes: object) -> r3gan.R3GAN:

@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 import ganloom
-from ganloom import testing, trainer
-from ganloom.errors import BadInput
+from ganloom import testing
+from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Adam, Phase
 from ganloom.losses import LOSSES
+from ganloom.training import trainer
 
 
 @pytest.mark.parametrize("check", list(testing.CHECKS))

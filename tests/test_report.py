@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganloom import images, report
+from ganloom import report
+from ganloom.imaging import grid
 from ganloom.report import charts, figures, folder, svg
 
 EVIL = "<script>alert('x')</script>\"&"
@@ -37,8 +38,8 @@ def make_run(run: Path, ticks: int = 20, grids: int = 5, side: int = 24) -> Path
     lines(run / "events.jsonl", [{"time": 1.7e9, "kimg": 3.0, "kind": "nan", "text": "update skipped"}])
     random = np.random.default_rng(0)
     for i in range(grids):
-        images.save_png(random.integers(0, 255, (side, side, 3), np.uint8), run / f"samples/{i * 2000:08d}.png")
-    images.save_png(np.zeros((side, side), np.uint8), run / "samples/reals.png")
+        grid.save_png(random.integers(0, 255, (side, side, 3), np.uint8), run / f"samples/{i * 2000:08d}.png")
+    grid.save_png(np.zeros((side, side), np.uint8), run / "samples/reals.png")
     config = {"z_dim": 64, "g_opt": {"lr": 2e-4, "betas": [0.5, 0.9]}, "r1": None}
     defaults = {"z_dim": 100, "g_opt": {"lr": 2e-4, "betas": [0.5, 0.9]}, "r1": None}
     whole = {"recipe": "dcgan", "config": config, "defaults": defaults, "train": {"total_kimg": 40.0, "seed": 0},
@@ -154,7 +155,7 @@ def test_text_of_the_run_is_escaped_everywhere(tmp_path: Path) -> None:
 def test_the_slider_lists_every_grid_in_the_order_of_numbers(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", grids=0)
     for name in ("000000", "500", "10000", "0002000", "notes"):
-        images.save_png(np.zeros((4, 4), np.uint8), run / f"samples/{name}.png")
+        grid.save_png(np.zeros((4, 4), np.uint8), run / f"samples/{name}.png")
     text = page(run)
     grids = grids_of(text)
     assert [grid["kimg"] for grid in grids] == [0, 0.5, 2, 10]

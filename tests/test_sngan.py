@@ -6,8 +6,8 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from ganloom import testing
-from ganloom.errors import BadInput
-from ganloom.norms import ConditionalBatchNorm
+from ganloom.core.errors import BadInput
+from ganloom.nn.norms import ConditionalBatchNorm
 from ganloom.recipes import sngan
 
 

@@ -12,15 +12,16 @@ import torch
 from torch import Tensor, nn
 
 import ganloom
-from ganloom import config, losses, penalties, stabilisers, testing
-from ganloom.compose import compose
-from ganloom.errors import BadInput
+from ganloom import losses, penalties, testing
+from ganloom.core import config
+from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms
-from ganloom.inserts import Widened
-from ganloom.layers import MinibatchDiscrimination
+from ganloom.nn.layers import MinibatchDiscrimination
 from ganloom.recipes import RECIPES
-from ganloom.stabilisers import Stabilise
-from ganloom.trainer import TrainConfig
+from ganloom.stabilisers.apply import compose
+from ganloom.stabilisers.config import Stabilise, matched
+from ganloom.stabilisers.modules import Widened
+from ganloom.training.trainer import TrainConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,7 +198,7 @@ def test_consistency_is_zero_where_the_move_is_none(monkeypatch: pytest.MonkeyPa
     gan = plain(bcr=10.0)
     moved = terms(gan, "D")
     assert moved["cr"] > 0 and moved["bcr"] > 0
-    monkeypatch.setattr("ganloom.compose.diff_augment", lambda x, policy: x)
+    monkeypatch.setattr("ganloom.stabilisers.apply.diff_augment", lambda x, policy: x)
     still = terms(gan, "D")
     assert still["cr"] == still["bcr"] == 0
     assert set(terms(plain(cr=10.0), "D")) == {"adv", "cr"}
@@ -205,7 +206,7 @@ def test_consistency_is_zero_where_the_move_is_none(monkeypatch: pytest.MonkeyPa
 
 def test_consistency_is_the_mean_square_of_the_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     gan, x = plain(cr=3.0), batch()
-    monkeypatch.setattr("ganloom.compose.diff_augment", lambda x, policy: x.flip(3))
+    monkeypatch.setattr("ganloom.stabilisers.apply.diff_augment", lambda x, policy: x.flip(3))
     found = terms(gan, "D", x)["cr"]
     assert number(found) == pytest.approx(3 * number((gan.D(x.x) - gan.D(x.x.flip(3))).square().mean()), rel=1e-5)
 
@@ -228,7 +229,7 @@ def test_feature_matching_is_the_distance_of_mean_features() -> None:
     fake, real = seen
     assert number(found) == pytest.approx(2 * number((real.mean(0) - fake.mean(0)).square().sum()), rel=1e-5)
     assert found.requires_grad and "feature_matching" not in terms(gan, "D")
-    same = stabilisers.matched(real, real.flip(0))
+    same = matched(real, real.flip(0))
     assert number(same) == pytest.approx(0.0, abs=1e-9)
 
 

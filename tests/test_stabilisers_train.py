@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from ganloom import penalties, testing
-from ganloom.compose import compose, parts_of
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
+from ganloom.core.randomness import Rng
 from ganloom.gan import GAN
-from ganloom.inserts import Spread, Widened
-from ganloom.randomness import Rng
-from ganloom.stabilisers import OF, Stabilise, matched
-from ganloom.trainer import TrainConfig, Trainer
+from ganloom.stabilisers.apply import compose, parts_of
+from ganloom.stabilisers.config import OF, Stabilise, matched
+from ganloom.stabilisers.modules import Spread, Widened
+from ganloom.training.trainer import TrainConfig, Trainer
 
 PARTS: dict[str, dict[str, Any]] = {
     "instance_noise": {"instance_noise": 0.1, "noise_kimg": 0.05},

@@ -10,11 +10,12 @@ import torch
 from test_train import LABELS, PICTURES, QUICK, SMALL, assert_equal_runs, last_tensors, rows
 
 import ganloom
-from ganloom import starting, testing
+from ganloom import testing
 from ganloom.cli import main
-from ganloom.errors import BadInput
-from ganloom.observers import Observer
-from ganloom.trainer import Trainer
+from ganloom.core.errors import BadInput
+from ganloom.runs import warm_start
+from ganloom.training.callbacks import Observer
+from ganloom.training.trainer import Trainer
 
 SMALL = SMALL | {
     "stylegan2": {"width": 8, "z_dim": 6, "batch_size": 8},
@@ -107,12 +108,12 @@ def test_frozen_layers_stand_and_resume_is_exact(
 
 def test_the_order_is_that_in_which_a_picture_meets_the_layers() -> None:
     gan = testing.build("stylegan2", (1, 32, 32))
-    layers = starting.d_layers(gan, testing.make_data((1, 32, 32)))
+    layers = warm_start.d_layers(gan, testing.make_data((1, 32, 32)))
     named = [layer[0].removeprefix("D.").removesuffix(".weight") for layer in layers]
     assert named[:4] == ["start", "levels.0.conv0", "levels.0.skip", "levels.0.conv1"]
     assert layers[1] == ["D.levels.0.conv0.weight", "D.levels.0.conv0.bias"]
     assert sorted(name for layer in layers for name in layer) == sorted(f"D.{n}" for n, _ in gan.D.named_parameters())
-    normed = starting.d_layers(testing.build("dcgan", (1, 32, 32)), testing.make_data((1, 32, 32)))
+    normed = warm_start.d_layers(testing.build("dcgan", (1, 32, 32)), testing.make_data((1, 32, 32)))
     assert any(len(layer) > 2 for layer in normed), "a norm belongs to the layer before it"
 
 
@@ -165,7 +166,7 @@ def test_what_does_not_fit_is_named(runs: dict[str, Path], tmp_path: Path) -> No
     with pytest.raises(BadInput, match="does not fit this VanillaGAN"):
         train("gan", tmp_path / "b", init=run)
     other = testing.build("dcgan", (1, 16, 16), width=4, z_dim=100)
-    made = starting.begin(other, starting.read(run), testing.make_data(), fresh=("D",))
+    made = warm_start.begin(other, warm_start.read(run), testing.make_data(), fresh=("D",))
     assert "tensors begin anew" in made.text and all(n.startswith("D.") for n in made.record["fresh"])
 
 
@@ -173,7 +174,7 @@ def test_a_growing_recipe_says_that_it_grows_anew(tmp_path: Path) -> None:
     small = {"width": 8, "z_dim": 6, "batch_size": 8, "stage_kimg": 0.01}
     run = train("progan", tmp_path / "a", total_kimg=0.1, **small)
     gan = testing.build("progan", (1, 16, 16), n_classes=3)
-    begun = starting.begin(gan, starting.read(run.path), testing.make_data())
+    begun = warm_start.begin(gan, warm_start.read(run.path), testing.make_data())
     assert "a small --stage-kimg begins at full size" in begun.text
     end = ganloom.load(train("progan", tmp_path / "b", init=run, total_kimg=0.1, stage_kimg=0.001).path)
     assert end.level == end.top

@@ -10,14 +10,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import ganloom
-from ganloom import optim, styled, testing
-from ganloom.errors import BadInput
-from ganloom.layers import Fir
-from ganloom.networks import style
+from ganloom import testing
+from ganloom.core.errors import BadInput
+from ganloom.core.randomness import Rng
+from ganloom.networks import stylegan2 as stylegan2_nets
 from ganloom.networks.equalised import Conv, Dense
-from ganloom.randomness import Rng
+from ganloom.nn.layers import Fir
 from ganloom.recipes import stylegan2
-from ganloom.trainer import TrainConfig, Trainer
+from ganloom.recipes.base import style_based
+from ganloom.training import optimizers
+from ganloom.training.trainer import TrainConfig, Trainer
 
 
 def upfirdn(x: Tensor, up: int, down: int, before: int, after: int, gain: float) -> Tensor:
@@ -46,7 +48,7 @@ def test_fir_is_upfirdn() -> None:
 def test_modulated_is_the_grouped_form(up: bool) -> None:
     """One weight and scaled maps give what a weight of its own for each sample gives."""
     torch.manual_seed(0)
-    layer = style.StyledConv(5, 7, 6, (16, 16) if up else (8, 8), up, None)
+    layer = stylegan2_nets.StyledConv(5, 7, 6, (16, 16) if up else (8, 8), up, None)
     with torch.no_grad():
         layer.strength.fill_(0.3)
         layer.bias.normal_()
@@ -142,10 +144,10 @@ def test_noise_modes() -> None:
     gan = build().eval()
     with torch.no_grad():
         for module in gan.modules():
-            if isinstance(module, style.StyledConv):
+            if isinstance(module, stylegan2_nets.StyledConv):
                 module.strength.fill_(0.5)
     ws = gan.mapping(torch.randn(1, 6)).expand(2, -1, -1)
-    const, random, none = (gan.synthesis(ws, noise) for noise in styled.NOISES)
+    const, random, none = (gan.synthesis(ws, noise) for noise in style_based.NOISES)
     assert torch.allclose(const[0], const[1], atol=1e-6) and torch.allclose(none[0], none[1], atol=1e-6)
     assert not torch.allclose(random[0], random[1], atol=1e-2) and not torch.allclose(const, none, atol=1e-2)
     assert torch.equal(gan.generate(2, noise="random"), gan.generate(2, noise="random"))
@@ -221,7 +223,7 @@ def test_lazy_phases_are_paced_as_in_the_paper() -> None:
     assert rates == pytest.approx({"D": 2.5e-3 * 16 / 17, "G": 2.5e-3 * 4 / 5})
     gains = [run._gains[i] for i, _ in run.active]
     assert gains == [1, 16, 1, 4]
-    assert all(isinstance(optim.resolve(gan, p), ganloom.gan.Adam) for p in gan.phases())
+    assert all(isinstance(optimizers.resolve(gan, p), ganloom.gan.Adam) for p in gan.phases())
 
 
 def test_labels_count() -> None:
@@ -236,7 +238,7 @@ def test_labels_count() -> None:
 
 
 def test_bf16_stays_near(tmp_path: Path) -> None:
-    from ganloom.precision import autocast_networks
+    from ganloom.core.precision import autocast_networks
 
     gan = build().eval()
     z, x = torch.randn(4, 6), torch.randn(4, 1, 16, 16)
@@ -266,7 +268,7 @@ def test_without_gradients_the_numbers_are_the_same() -> None:
     gan = build().eval()
     with torch.no_grad():
         for module in gan.modules():
-            if isinstance(module, style.StyledConv):
+            if isinstance(module, stylegan2_nets.StyledConv):
                 module.strength.fill_(0.7)
                 module.bias.normal_()
     z = torch.randn(3, 6)

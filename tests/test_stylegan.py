@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 
 from ganloom import testing
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.networks import stylegan as networks
 from ganloom.networks.progressive import Blur
 from ganloom.recipes import stylegan
-from ganloom.trainer import TrainConfig, Trainer
+from ganloom.training.trainer import TrainConfig, Trainer
 
 
 def build(size: int = 32, **changes: object) -> stylegan.StyleGAN:

@@ -16,11 +16,12 @@ import safetensors.torch
 import torch
 
 import ganloom
-from ganloom import checkpoint, testing
-from ganloom.errors import BadInput, GanloomError
+from ganloom import testing
+from ganloom.core.errors import BadInput, GanloomError
 from ganloom.gan import Adam
-from ganloom.guard import NonFinite
-from ganloom.observers import Observer
+from ganloom.runs import checkpoint
+from ganloom.training.callbacks import Observer
+from ganloom.training.nan_guard import NonFinite
 
 RNG = np.random.default_rng(0)
 PICTURES = RNG.integers(0, 256, (60, 16, 16, 1), dtype=np.uint8)
@@ -95,7 +96,7 @@ def test_the_run_folder(tmp_path: Path) -> None:
 def test_keeps_the_last_and_the_best(tmp_path: Path) -> None:
     values = iter([5.0, 1.0, 3.0, 4.0, 6.0, 7.0, 8.0, 9.0, 9.5])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ganloom.judge.Judge.take", lambda self: ("fd_x", next(values)))
+        patch.setattr("ganloom.training.best_checkpoint.Judge.take", lambda self: ("fd_x", next(values)))
         train("gan", tmp_path / "a", total_kimg=1.2, keep=2)
     folder = tmp_path / "a" / "checkpoints"
     names = checkpoint.names(folder)

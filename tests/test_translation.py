@@ -7,11 +7,11 @@ import pytest
 import torch
 
 import ganloom
-from ganloom.apps.translation import called_b, domain_classifier
-from ganloom.data.translations import recoloured
-from ganloom.errors import BadInput
+from ganloom.apps.evaluate_translator import called_b, domain_classifier
+from ganloom.core.errors import BadInput
+from ganloom.data.translation_sets import recoloured
 from ganloom.metrics import paired_errors
-from ganloom.metrics.translation import feature_distance, matched
+from ganloom.metrics.statistics.translation import feature_distance, matched
 
 
 def test_errors_by_hand() -> None:

@@ -14,17 +14,18 @@ from PIL import Image
 from torch import nn
 
 import ganloom
-from ganloom import bands, testing
-from ganloom import config as configs
-from ganloom.apps import png16
-from ganloom.apps.generate import write_samples
-from ganloom.bench import flops
+from ganloom import testing
+from ganloom.apps.sample import write_samples
+from ganloom.bench.step import flops
 from ganloom.cli import main
-from ganloom.errors import BadInput
+from ganloom.core import config as configs
+from ganloom.core.errors import BadInput
 from ganloom.gan import Batch
-from ganloom.networks.translate import InstanceNorm, PatchGAN, ResNet, patch_layers, reflect_to, through
+from ganloom.imaging import png16
+from ganloom.networks import tiling
+from ganloom.networks.translators import InstanceNorm, PatchGAN, ResNet, patch_layers, reflect_to, through
 from ganloom.networks.unet import UNet
-from ganloom.pool import Pool
+from ganloom.nn.image_pool import Pool
 from ganloom.recipes import cyclegan, pix2pix
 
 TRANSLATORS = [name for name, module in ganloom.RECIPES.items() if module.MODEL.conditions_on == "pictures"]
@@ -125,10 +126,10 @@ def test_jitter_cuts_pairs_at_one_place() -> None:
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (8, 16, 16, 1), dtype=np.uint8)
     data = ganloom.data.open((x, x), inputs="pairs")
-    batch = gan.draw(data, ganloom.randomness.Rng(0))
+    batch = gan.draw(data, ganloom.core.randomness.Rng(0))
     assert batch.x.shape == (8, 1, 16, 16) and torch.equal(batch.x, batch.c) and float(batch.x.abs().max()) <= 1
     gan = testing.build("cyclegan", (1, 16, 16), jitter=1.5)
-    other = gan.draw(data, ganloom.randomness.Rng(0))
+    other = gan.draw(data, ganloom.core.randomness.Rng(0))
     assert not torch.equal(other.x, other.y)
 
 
@@ -222,9 +223,11 @@ def test_bands_give_what_the_whole_gives(case: str, monkeypatch: pytest.MonkeyPa
     x = torch.rand(1, 3, 331, 207) * 2 - 1
     x[..., :100] *= 0.2  # statistics that no band has by itself
     heights: list[int] = []
-    kept = bands._Bands.parts
+    kept = tiling._Bands.parts
     monkeypatch.setattr(
-        bands._Bands, "parts", lambda self, s, cost=0: (heights.append(b - a) or (a, b) for a, b in kept(self, s, cost))
+        tiling._Bands,
+        "parts",
+        lambda self, s, cost=0: (heights.append(b - a) or (a, b) for a, b in kept(self, s, cost)),
     )
     for reverse in (False, True)[: 1 + gan.both_ways]:
         whole = gan.translate(x, reverse=reverse)
@@ -253,16 +256,16 @@ def test_bands_with_what_is_drawn() -> None:
 
 def test_a_network_of_unknown_layers_goes_whole() -> None:
     gan = testing.build("cyclegan", (3, 32, 32)).eval()
-    assert bands.knows(gan.G["ab"]) and bands.knows(testing.build("unit", variant="released").way())
+    assert tiling.knows(gan.G["ab"]) and tiling.knows(testing.build("unit", variant="released").way())
     for layer in (
         nn.GELU(), nn.Conv2d(4, 4, (3, 5)), nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular"),
         nn.ReflectionPad2d((1, 0, 0, 0)), nn.Conv2d(4, 4, 3, dilation=2), nn.ConvTranspose2d(4, 4, 3, groups=2),
         nn.Upsample(scale_factor=2, mode="bilinear"),
         nn.Conv2d(4, 4, 3, padding="same"),
     ):  # fmt: skip
-        assert not bands.knows(nn.Sequential(layer)), layer
+        assert not tiling.knows(nn.Sequential(layer)), layer
     gan.G["ab"].body[3] = nn.GELU()
-    assert not bands.knows(gan.G["ab"]) and bands.knows(gan.G["ba"])
+    assert not tiling.knows(gan.G["ab"]) and tiling.knows(gan.G["ba"])
     x = torch.rand(1, 3, 40, 40)
     assert torch.equal(gan.translate(x, memory=0.01), gan.translate(x))
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import ganloom
 from ganloom import testing, weights
 from ganloom.cli import main
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.networks.unit import Critic, PictureNorm
 from ganloom.recipes import unit
 

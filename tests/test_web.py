@@ -18,11 +18,12 @@ import pytest
 import torch
 
 import ganloom
-from ganloom import export, testing, web
-from ganloom.errors import BadInput, GanloomError
+from ganloom import testing
+from ganloom.core.errors import BadInput, GanloomError
+from ganloom.export import onnx, web
 from ganloom.gan import GAN
 
-with export._quiet():
+with onnx._quiet():
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
 
@@ -154,9 +155,9 @@ def test_the_browser_draws_what_torch_draws(recipe: str, browser: Any, tmp_path:
         "() => Array.from(document.querySelector('canvas').getContext('2d').getImageData(0, 0, 32, 32).data)"
     )
     shown = np.array(pixels).reshape(32, 32, 4)[:, :, :3]
-    from ganloom import images
+    from ganloom.imaging import grid
 
-    assert np.abs(shown - images.to_uint8(gan.generate(1, 0))[0].astype(int)).max() <= 1
+    assert np.abs(shown - grid.to_uint8(gan.generate(1, 0))[0].astype(int)).max() <= 1
     page.click("#draw")
     page.wait_for_function("document.querySelector('canvas').title.startsWith('seed 16')")
     page.click("#walk")

@@ -17,8 +17,8 @@ from made_weights import inputs, made
 import ganloom
 from ganloom import weights
 from ganloom.cli import main
-from ganloom.errors import BadInput
-from ganloom.norms import StandingBatchNorm
+from ganloom.core.errors import BadInput
+from ganloom.nn.norms import StandingBatchNorm
 from ganloom.recipes import biggan
 from ganloom.weights.spectral import first_vector, sigma_by_iteration
 

@@ -23,7 +23,7 @@ from test_weights import state_of
 from test_weights_style import described
 
 from ganloom import weights
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 
 # ------------------------------------------------------------------------------------------------- malicious pickles
 

@@ -22,8 +22,8 @@ from made_weights import inputs
 
 import ganloom
 from ganloom import weights
-from ganloom.errors import BadInput
-from ganloom.weights import pickled
+from ganloom.core.errors import BadInput
+from ganloom.weights import pickle_reader
 
 FIGURES = np.load(Path(__file__).parent / "figures" / "style.npz")
 CASES = sorted({name.split("/")[0] for name in FIGURES.files})
@@ -163,7 +163,7 @@ def test_the_interpreter_agrees_with_python_on_plain_values(tmp_path: Path) -> N
     value["again"] = value["a"]
     for protocol in (3, 4, 5):
         (tmp_path / "v.pkl").write_bytes(pickle.dumps(value, protocol))
-        assert pickled.open_pickle(tmp_path / "v.pkl") == value
-    assert pickled.is_pickle(tmp_path / "v.pkl")
+        assert pickle_reader.open_pickle(tmp_path / "v.pkl") == value
+    assert pickle_reader.is_pickle(tmp_path / "v.pkl")
     torch.save({"a": torch.zeros(2)}, tmp_path / "t.pt", _use_new_zipfile_serialization=False)
-    assert not pickled.is_pickle(tmp_path / "t.pt")
+    assert not pickle_reader.is_pickle(tmp_path / "t.pt")

@@ -17,7 +17,7 @@ from made_weights import inputs, made
 import ganloom
 from ganloom import weights
 from ganloom.cli import main
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 
 FIGURES = np.load(Path(__file__).parent / "figures" / "translators.npz")
 CASES = sorted({name.split("/")[0] for name in FIGURES.files})

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from ganloom import penalties, testing
-from ganloom.batch import Batch
-from ganloom.errors import BadInput
+from ganloom.core.batch import Batch
+from ganloom.core.errors import BadInput
 from ganloom.losses import least_squares_coded
 from ganloom.networks import autoencoder
 from ganloom.recipes import acgan, began, cnn_gan, ebgan, infogan, lsgan, relativistic, unrolled, wgan
-from ganloom.trainer import TrainConfig, Trainer
+from ganloom.training.trainer import TrainConfig, Trainer
 
 
 def batch_of(gan: Any, n: int = 8, **kwargs: Any) -> Batch:

@@ -14,11 +14,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE, DOCS = ROOT / "src" / "ganloom", ROOT / "docs"
 NOTE = "<!-- written by `make docs` from the docstrings: change those -->\n\n"
 PUBLIC = (
-    "run.py",
+    "api.py",
     "gan.py",
     "losses.py",
     "penalties.py",
-    "trainer.py",
+    "training",
     "data",
     "metrics",
     "doctor",
@@ -26,7 +26,7 @@ PUBLIC = (
     "weights",
     "baselines",
     "testing.py",
-    "images.py",
+    "imaging",
 )
 
 
@@ -56,7 +56,7 @@ def api() -> str:
     files = [
         p
         for name in PUBLIC
-        for p in ([SOURCE / name] if name.endswith(".py") else sorted((SOURCE / name).glob("*.py")))
+        for p in ([SOURCE / name] if name.endswith(".py") else sorted((SOURCE / name).rglob("*.py")))
     ]
     for path in files:
         tree = ast.parse(path.read_text(encoding="utf-8"))

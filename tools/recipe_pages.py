@@ -78,8 +78,8 @@ def recipes() -> str:
 
 def recipe(name: str) -> str:
     """One recipe's page."""
-    from ganloom.plans import command, plan
     from ganloom.recipes import RECIPES
+    from ganloom.recipes.presets import command, plan
 
     module, row = RECIPES[name], rows().get(name)
     file = Path(str(module.__file__)).name
@@ -173,7 +173,7 @@ def parts(text: str) -> dict[str, str]:
 
 def fields(module: Any) -> list[str]:
     """The config's fields, a table row each."""
-    from ganloom.config import to_dict
+    from ganloom.core.config import to_dict
 
     docs: dict[str, str] = {}
     for kind in reversed(module.Config.__mro__[:-1]):  # what several recipes share stands in a class above

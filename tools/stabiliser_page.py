@@ -140,7 +140,7 @@ WHEN = {
 
 
 def _when() -> list[str]:
-    from ganloom.stabilisers import OF, Stabilise
+    from ganloom.stabilisers.config import OF, Stabilise
 
     fields = [f.name for f in dataclasses.fields(Stabilise) if f.name not in OF]
     if set(fields) != set(WHEN):
@@ -156,10 +156,10 @@ def _when() -> list[str]:
 
 def stabilisers() -> str:
     """The page."""
-    from ganloom.lint import RULES
-    from ganloom.stabilisers import Stabilise
+    from ganloom.lint.rules import RULES
+    from ganloom.stabilisers.config import Stabilise
 
-    docs = field_docs(ROOT / "src" / "ganloom" / "stabilisers.py", "Stabilise")
+    docs = field_docs(ROOT / "src" / "ganloom" / "stabilisers" / "config.py", "Stabilise")
     lines = [
         "# Stabilisers\n",
         "Each is a flag of `ganloom train RECIPE DATA`, a keyword of `ganloom.train`, and off until asked for; a run remembers "

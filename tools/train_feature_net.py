@@ -16,9 +16,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ganloom.metrics.features import FASHION_FILE, get
-from ganloom.metrics.nets import SmallNet
-from ganloom.metrics.task import fit
+from ganloom.metrics.extractors.by_name import FASHION_FILE, get
+from ganloom.metrics.extractors.nets import SmallNet
+from ganloom.metrics.extractors.task import fit
 
 SEED = 0
 

@@ -17,16 +17,16 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ganloom import data as data
     from ganloom import losses, metrics, penalties, testing, weights
+    from ganloom.api import Run, load, resume, train
     from ganloom.apps.evaluate import evaluate
     from ganloom.gan import GAN, Batch, Phase
     from ganloom.recipes import RECIPES
-    from ganloom.run import Run, load, resume, train
 
 _HOME = {
-    "train": "run",
-    "resume": "run",
-    "load": "run",
-    "Run": "run",
+    "train": "api",
+    "resume": "api",
+    "load": "api",
+    "Run": "api",
     "evaluate": "apps.evaluate",
     "RECIPES": "recipes",
     "GAN": "gan",

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ganloom import randomness
-from ganloom.batch import Batch as Batch
-from ganloom.errors import BadInput
-from ganloom.precision import full_precision
-from ganloom.randomness import Rng as Rng
-from ganloom.randomness import key as key
+from ganloom.core import randomness
+from ganloom.core.batch import Batch as Batch
+from ganloom.core.errors import BadInput
+from ganloom.core.precision import full_precision
+from ganloom.core.randomness import Rng as Rng
+from ganloom.core.randomness import key as key
 
 Terms = dict[str, Tensor]
 """Named scalars: those with a gradient are summed and backpropagated, detached ones are only logged."""

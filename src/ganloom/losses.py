@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganloom.errors import BadInput
-from ganloom.listening import tell
+from ganloom.core.errors import BadInput
+from ganloom.stabilisers.trace import tell
 
 Pair = Callable[[Tensor, Tensor], Tensor]
 

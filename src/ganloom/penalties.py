@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom import randomness
-from ganloom.listening import tell
-from ganloom.precision import full_precision
+from ganloom.core import randomness
+from ganloom.core.precision import full_precision
+from ganloom.stabilisers.trace import tell
 
 Critic = Callable[[Tensor], Tensor]
 

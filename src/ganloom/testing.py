@@ -17,10 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganloom import checkpoint, config, optim, randomness, recipes
 from ganloom import data as datasets
+from ganloom import recipes
+from ganloom.core import config, randomness
 from ganloom.gan import GAN
-from ganloom.trainer import TrainConfig, Trainer
+from ganloom.runs import checkpoint
+from ganloom.training import optimizers
+from ganloom.training.trainer import TrainConfig, Trainer
 
 Recipe = str | ModuleType | Callable[[tuple[int, ...], int], GAN]
 """A recipe's name or module, or a function (shape, number of classes) -> GAN of your own."""
@@ -106,7 +109,7 @@ def check_phases(recipe: Recipe, tmp: Path) -> None:
     run = trainer(recipe)
     changed: set[str] = set()
     for index, phase in run.active:
-        own = {name for name, _ in optim.named_parameters(run.gan, phase)}
+        own = {name for name, _ in optimizers.named_parameters(run.gan, phase)}
         before = {name: p.detach().clone() for name, p in run.gan.named_parameters()}
         for repeat in range(2):  # a residual branch whose last weight starts at 0 is still for one update
             run._update(index, phase, repeat, run._draw())
@@ -115,7 +118,7 @@ def check_phases(recipe: Recipe, tmp: Path) -> None:
             assert not moved or name in own, f'phase "{phase.net}" changed {name}'
             assert parameter.grad is None and not parameter.requires_grad, f"{name} is left thawed"
             changed |= {name} if moved else set()
-    trained = {name for _, phase in run.active for name, _ in optim.named_parameters(run.gan, phase)}
+    trained = {name for _, phase in run.active for name, _ in optimizers.named_parameters(run.gan, phase)}
     assert len(changed) > 0.5 * len(trained), f"of {len(trained)} trained parameters only {len(changed)} move"
 
 
@@ -249,7 +252,7 @@ def check_config(recipe: Recipe, tmp: Path) -> None:
 
 def check_nan(recipe: Recipe, tmp: Path) -> None:
     """A NaN in the data is refused: weights and average stay what they were."""
-    from ganloom.guard import NonFinite
+    from ganloom.training.nan_guard import NonFinite
 
     run = trainer(recipe)
     run.train_step()
@@ -265,7 +268,7 @@ def check_nan(recipe: Recipe, tmp: Path) -> None:
     for name, parameter in run.gan.named_parameters():
         assert bool(parameter.isfinite().all()), f"NaN reached {name}"
     first = run.active[0][1]
-    for name, parameter in optim.named_parameters(run.gan, first):
+    for name, parameter in optimizers.named_parameters(run.gan, first):
         assert torch.equal(before[name], parameter), f"{name} moved in the refused update"
 
 

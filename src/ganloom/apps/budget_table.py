@@ -9,9 +9,9 @@ from typing import Any
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ganloom import images
 from ganloom.apps.compare import direction
 from ganloom.doctor import RED
+from ganloom.imaging import grid
 from ganloom.metrics import FLOOR, NOISE, Value
 from ganloom.report.figures import duration, short
 
@@ -251,7 +251,7 @@ def _said(words: Sequence[str]) -> str:
 
 def sheet(strips: Sequence[tuple[str, Tensor]]) -> Image.Image:
     """A row of pictures a name, (N, C, H, W) in [-1, 1] each, the names to their left."""
-    rows = [(name, images.grid(x, len(x), 1).convert("RGB")) for name, x in strips]
+    rows = [(name, grid.grid(x, len(x), 1).convert("RGB")) for name, x in strips]
     margin = 8 + max(int(ImageDraw.Draw(rows[0][1]).textlength(name)) for name, _ in rows) + 8
     height = sum(row.height for _, row in rows)
     canvas = Image.new("RGB", (margin + max(row.width for _, row in rows), height), (250, 250, 248))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.metrics import FLOOR, GENERATED, NOISE, ONE_CLASS, Value
 
 KEYS = (

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganloom import checkpoint, record
+from ganloom.core.errors import BadInput
 from ganloom.doctor import RED, Facts, Finding, examine, light
+from ganloom.doctor.callback import FILE, read_rows
 from ganloom.doctor.case import LOOK
-from ganloom.errors import BadInput
-from ganloom.facts import facts_of
-from ganloom.folder import Folder
-from ganloom.probing import Probe
+from ganloom.doctor.probe import Probe
+from ganloom.doctor.run_facts import facts_of
 from ganloom.report.figures import kimg as said
 from ganloom.report.figures import short
-from ganloom.trainer import Trainer
-from ganloom.watching import FILE, read_rows
+from ganloom.runs import checkpoint, manifest
+from ganloom.runs.folder import Folder
+from ganloom.training.trainer import Trainer
 
 SAMPLES = 512
 """Of a look at a checkpoint, which need not be quick."""
@@ -146,7 +146,7 @@ def _look(folder: Folder) -> tuple[Facts, list[dict[str, Any]], dict[str, str]]:
     """Facts, two probes by different seeds of the newest checkpoint, and the looks that it does not allow."""
     described = folder.read("config.json")
     trainer = open_trainer(folder, described)
-    held = record.held_out(trainer.data, folder.path)
+    held = manifest.held_out(trainer.data, folder.path)
     n = min(SAMPLES, len(trainer.data))
     if n < 32:
         raise BadInput(f"{folder.path} trains on {n} pictures: a verdict needs at least 32")
@@ -161,7 +161,7 @@ def _look(folder: Folder) -> tuple[Facts, list[dict[str, Any]], dict[str, str]]:
 
 def open_trainer(folder: Folder, described: dict[str, Any]) -> Trainer:
     """The trainer of a run, where its newest whole checkpoint left it."""
-    gan, data, cfg = record.reopen(folder, described)
+    gan, data, cfg = manifest.reopen(folder, described)
     trainer = Trainer(gan, data, dataclasses.replace(cfg, device="cpu"), device="cpu")
     found = checkpoint.load(folder.checkpoints)
     trainer.load_state(found.tensors, found.state)

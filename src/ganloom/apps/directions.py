@@ -14,11 +14,12 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ganloom import checkpoint, images
 from ganloom.apps.latent import Drawn, drawn, latents, layers_of, styled, styles
-from ganloom.errors import BadInput
-from ganloom.folder import check_new
+from ganloom.core.errors import BadInput
 from ganloom.gan import GAN
+from ganloom.imaging import grid
+from ganloom.runs import checkpoint
+from ganloom.runs.folder import check_new
 
 SAMPLES = 10_000
 
@@ -101,7 +102,7 @@ def draw(
     strengths = torch.linspace(-strength, strength, steps).tolist()
     rows = [found.edit(ws, i, s) for i in range(n) for s in strengths]
     x = drawn(gan, torch.cat(rows))
-    images.save_png(images.grid(x, columns=steps), path)
+    grid.save_png(grid.grid(x, columns=steps), path)
     tensors = {"vectors": found.vectors.contiguous(), "deviations": found.deviations.contiguous()}
     tensors["layers"] = torch.tensor(found.layers)
     checkpoint.replace_file(beside, safetensors.torch.save(tensors))

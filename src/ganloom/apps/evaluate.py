@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from ganloom import checkpoint as checkpoints
 from ganloom import data as datasets
 from ganloom import metrics
-from ganloom.apps.measuring import Features, choose_features, measure_model
-from ganloom.apps.memorise import memorise, write_sheet
-from ganloom.apps.translation import measure_translator
-from ganloom.errors import BadInput
-from ganloom.folder import Folder
+from ganloom.api import Run, load
+from ganloom.apps.evaluate_translator import measure_translator
+from ganloom.apps.measure import Features, choose_features, measure_model
+from ganloom.apps.nearest_neighbours import memorise, write_sheet
+from ganloom.core.errors import BadInput
 from ganloom.gan import GAN
-from ganloom.run import Run, load
+from ganloom.runs import checkpoint as checkpoints
+from ganloom.runs.folder import Folder
 
 __all__ = ["choose_features", "evaluate", "measure_model"]
 

@@ -16,10 +16,10 @@ import torch
 from PIL import Image, features
 from torch import Tensor
 
-from ganloom import images
-from ganloom.errors import BadInput, GanloomError
-from ganloom.folder import check_new
+from ganloom.core.errors import BadInput, GanloomError
 from ganloom.gan import GAN
+from ganloom.imaging import grid
+from ganloom.runs.folder import check_new
 
 FORMATS = (".gif", ".webp", ".mp4")
 
@@ -119,7 +119,7 @@ def walk(
     if not 0 < fps <= 100:
         raise BadInput(f"--fps must lie in (0, 100], got {fps}")
     x = walked(gan, seeds, frames, space, truncation, c)
-    save_animation([images.grid(frame[None]) for frame in x], path, fps)
+    save_animation([grid.grid(frame[None]) for frame in x], path, fps)
     return Drawn(path, len(x))
 
 
@@ -208,7 +208,7 @@ def mix(
     """A grid: each row's picture with the ``layers`` of each column's; the sources stand at the edges."""
     path = check_new(out, (".png",))
     x = mixed(gan, rows, columns, layers, truncation, c)
-    images.save_png(images.grid(x, columns=len(columns) + 1), path)
+    grid.save_png(grid.grid(x, columns=len(columns) + 1), path)
     return Drawn(path, len(x))
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 
-from ganloom import allocator, recipes
-from ganloom.device import choose_device, choose_precision
-from ganloom.lint import lint, refuse
+from ganloom import recipes
+from ganloom.api import prepare
+from ganloom.core import allocator
+from ganloom.core.device import choose_device, choose_precision
+from ganloom.lint.rules import lint, refuse
 from ganloom.report.figures import duration
-from ganloom.run import prepare
-from ganloom.trainer import TrainConfig, Trainer
+from ganloom.training.trainer import TrainConfig, Trainer
 
 STEPS = 20
 SECONDS = 60.0

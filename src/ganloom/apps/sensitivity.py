@@ -17,14 +17,14 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from ganloom import recipes
-from ganloom.bench.finished import finished
-from ganloom.checkpoint import replace_file
+from ganloom.apps.run_cache import finished
+from ganloom.core.errors import BadInput, GanloomError
 from ganloom.doctor import RED
-from ganloom.errors import BadInput, GanloomError
-from ganloom.facts import PENALTIES
-from ganloom.folder import Folder
-from ganloom.observers import duration
-from ganloom.watching import FILE, read_rows
+from ganloom.doctor.callback import FILE, read_rows
+from ganloom.doctor.run_facts import PENALTIES
+from ganloom.runs.checkpoint import replace_file
+from ganloom.runs.folder import Folder
+from ganloom.training.callbacks import duration
 
 RATES = (0.2, 1.0, 5.0)
 """Factors on each network's learning rate, in all pairs."""
@@ -153,7 +153,7 @@ def _with_weight(module: Any, base: Any, data: str, own: dict[str, Any]) -> Any:
     """A penalty's weight that hangs on the data's shape, as a number."""
     for field in PENALTIES:
         if hasattr(base, field) and getattr(base, field) is None:
-            from ganloom.run import prepare
+            from ganloom.api import prepare
 
             names = {name: value for name, value in own.items()}
             found = getattr(

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ganloom import images
-from ganloom.apps.png16 import read16, write16
+from ganloom.api import load
+from ganloom.core.device import choose_device
+from ganloom.core.errors import BadInput
 from ganloom.data.decode import BadPicture, decode, quiet, to_array
-from ganloom.data.listing import is_picture
-from ganloom.data.pairs import colours
-from ganloom.device import choose_device
-from ganloom.errors import BadInput
-from ganloom.folder import Folder, check_empty
-from ganloom.run import load
+from ganloom.data.file_index import is_picture
+from ganloom.data.paired_folders import colours
+from ganloom.imaging import grid
+from ganloom.imaging.png16 import read16, write16
+from ganloom.runs.folder import Folder, check_empty
 
 SHEET = 64
 """Pictures at most in a sheet of comparison."""
@@ -93,7 +93,7 @@ def translate_files(
     sheet = None
     if compare:
         sheet = Path(out).with_suffix(".compare.png") if single else Path(out) / "compare.png"
-        images.save_png(images.grid(torch.cat(shown), 2 * max(1, round(math.sqrt(len(shown) / 2) / 2)), scale=1), sheet)
+        grid.save_png(grid.grid(torch.cat(shown), 2 * max(1, round(math.sqrt(len(shown) / 2) / 2)), scale=1), sheet)
     return Translated(made, sheet, bad)
 
 
@@ -119,7 +119,7 @@ def translate_pixels(
     top = float(np.iinfo(pixels.dtype).max)
     x = torch.from_numpy(pixels.astype(np.float32) / top * 2 - 1).permute(2, 0, 1)[None]
     x = x if wanted in (2, 4) or alpha is None else x[:, :-1]
-    y = gan.translate(images.alike(x, wanted), reverse=reverse, stochastic=stochastic, seed=seed, memory=memory)
+    y = gan.translate(grid.alike(x, wanted), reverse=reverse, stochastic=stochastic, seed=seed, memory=memory)
     made = y.cpu().clamp(-1, 1).add(1).div(2).mul(top).add(0.5).floor()[0].permute(1, 2, 0).numpy().astype(pixels.dtype)
     if alpha is not None and made.shape[2] in (1, 3):
         made = np.concatenate([made, alpha], axis=2)
@@ -145,7 +145,7 @@ def write(pixels: NDArray[Any], path: Path) -> None:
     if pixels.dtype == np.uint16:
         write16(pixels, path)
     else:
-        images.save_png(pixels, path)
+        grid.save_png(pixels, path)
 
 
 def _targets(source: Path, out: Path) -> list[tuple[Path, Path]]:

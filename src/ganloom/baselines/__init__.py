@@ -1,6 +1,6 @@
 """What a GAN is honestly compared with: models of other families that train, sample and are measured like a recipe."""
 
-from ganloom.listing import Listing
+from ganloom.core.registry import Listing
 
 _FILES = {
     "vae": "vae",

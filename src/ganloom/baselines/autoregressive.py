@@ -29,10 +29,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganloom.baselines.likelihood import LEAST_LOG_SCALE, bits, check_levels, discretised_logistic, quantise
-from ganloom.config import check_classes
-from ganloom.errors import BadInput
+from ganloom.core.config import check_classes
+from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms, inverse
-from ganloom.layers import one_hot
+from ganloom.nn.layers import one_hot
 
 TITLE = "Autoregressive: gated PixelCNN"
 PAPER = "van den Oord et al. 2016, arXiv:1606.05328"

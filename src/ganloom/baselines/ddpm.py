@@ -29,10 +29,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom.config import check_classes
-from ganloom.errors import BadInput
+from ganloom.core.config import check_classes
+from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms, inverse
-from ganloom.layers import one_hot
+from ganloom.nn.layers import one_hot
 
 TITLE = "Diffusion: EDM, Heun sampler"
 PAPER = "Karras et al. 2022, arXiv:2206.00364"

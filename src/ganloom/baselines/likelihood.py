@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 
 LEAST_LOG_SCALE = -7.0
 """A logistic of this scale already lies inside one of 256 levels."""

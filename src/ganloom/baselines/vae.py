@@ -25,9 +25,9 @@ import torch
 from torch import Tensor, nn
 
 from ganloom.baselines.likelihood import bits, check_levels, discretised_logistic
-from ganloom.config import check_classes
+from ganloom.core.config import check_classes
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms, inverse
-from ganloom.layers import DownsampleConv, UpsampleConv, crop, one_hot, plan_sizes
+from ganloom.nn.layers import DownsampleConv, UpsampleConv, crop, one_hot, plan_sizes
 
 TITLE = "Variational autoencoder"
 PAPER = "Kingma & Welling 2013, arXiv:1312.6114"

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from ganloom import __version__
-from ganloom.errors import BadInput, GanloomError, did_you_mean
+from ganloom.core.errors import BadInput, GanloomError, did_you_mean
 
 LONGEST_LINE = 2000
 """Letters of an error."""

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
-from ganloom.cli.say import following
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,7 @@ def run(argv: Sequence[str]) -> None:
     if subcommand("augment", ["preview"], argv, Arguments, use) is None:
         return
     args = parse(Arguments, argv[1:], "augment preview")
-    from ganloom.apps.augmented import preview
+    from ganloom.apps.augment_preview import preview
 
     made = preview(
         args.data, args.out, p=args.p, parts=args.parts, policy=args.policy, n=args.n, seed=args.seed, shape=args.shape,

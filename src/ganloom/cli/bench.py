@@ -48,10 +48,10 @@ def run(argv: Sequence[str]) -> None:
         other(argv[1:])
         return
     args = parse(Arguments, argv[1:], "bench step")
-    from ganloom.bench import step, table
+    from ganloom.bench.step import benchmark, table
 
-    options = step.Options(args.rounds, args.steps, args.precision, args.device, args.data, args.seconds)
-    report = step.measure(args.recipe, list(args.peers) if args.peer else [], options)
+    options = benchmark.Options(args.rounds, args.steps, args.precision, args.device, args.data, args.seconds)
+    report = benchmark.measure(args.recipe, list(args.peers) if args.peer else [], options)
     if args.json:
         print(json.dumps(report.to_dict()))
         return

@@ -37,9 +37,9 @@ class Arguments:
 def run(argv: Sequence[str]) -> None:
     """Parse, train, print."""
     args = parse(Arguments, argv, "bench doctor")
-    from ganloom.bench import faults, faults_suite
+    from ganloom.bench.doctor import faults, suite
 
-    suite = faults_suite.Suite(
+    chosen = suite.Suite(
         recipes=args.recipe,
         faults=tuple(faults.NAMES) if args.fault == ("all",) else () if args.fault == ("none",) else args.fault,
         seeds=args.seeds,
@@ -47,10 +47,10 @@ def run(argv: Sequence[str]) -> None:
         heal=args.heal,
         kimg=args.kimg,
     )
-    faults_suite.threads(args.threads)
-    outcomes = faults_suite.measure(suite, Path(args.runs))
+    suite.threads(args.threads)
+    outcomes = suite.measure(chosen, Path(args.runs))
     if args.json:
         print(json.dumps({"outcomes": [outcome.to_dict() for outcome in outcomes]}))
         return
-    print("\n".join(faults_suite.table(outcomes, args.heal)))
+    print("\n".join(suite.table(outcomes, args.heal)))
     print("next: ganloom doctor RUN        ganloom train --heal 3")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ganloom.cli.parse import parse
-from ganloom.errors import BadInput, did_you_mean
+from ganloom.core.errors import BadInput, did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,29 +53,29 @@ def run(argv: Sequence[str]) -> None:
 
 
 def _points(args: Arguments, folder: Path | None) -> None:
-    from ganloom.bench import modes, modes_page
-    from ganloom.bench.cures import CURES
-    from ganloom.bench.sicknesses import usual
-    from ganloom.bench.training import Trained
+    from ganloom.bench.modes import benchmark, page
+    from ganloom.bench.modes.cures import CURES
+    from ganloom.bench.modes.failures import usual
+    from ganloom.bench.modes.toy_training import Trained
 
-    def written(row: modes.Row, trained: Trained) -> None:
+    def written(row: benchmark.Row, trained: Trained) -> None:
         if folder is not None:
-            modes_page.save_panels(folder, row, trained, modes.DATA[row.data].mixture())
-            modes_page.write_rows(folder, modes_page.keep(folder, row), row)
+            page.save_panels(folder, row, trained, benchmark.DATA[row.data].mixture())
+            page.write_rows(folder, page.keep(folder, row), row)
 
     cures = tuple(CURES) if args.cure == ("all",) else args.cure or usual(args.data)
-    rows = modes.measure(
+    rows = benchmark.measure(
         args.data, cures, 10 if args.seeds is None else args.seeds, args.steps, args.seed, each=written
     )
     if args.json:
         print(json.dumps({"rows": [row.to_dict() for row in rows]}))
         return
-    print("\n".join(modes_page.table(rows)))
+    print("\n".join(page.table(rows)))
     _end(folder)
 
 
 def _dirac(args: Arguments, folder: Path | None) -> None:
-    from ganloom.bench import dirac, modes_page
+    from ganloom.bench.modes import dirac, page
 
     names = list(dirac.SETTINGS) if args.cure in ((), ("all",)) else list(args.cure)
     for name in names:
@@ -84,31 +84,31 @@ def _dirac(args: Arguments, folder: Path | None) -> None:
             raise BadInput(f'--cure: dirac has no "{name}"{did_you_mean(name, dirac.SETTINGS)}: {known}')
     runs = [dirac.measure(name, alternating) for name in names for alternating in (True, False)]
     if folder is not None:
-        modes_page.write_dirac(folder, runs)
+        page.write_dirac(folder, runs)
     if args.json:
         print(json.dumps({"rows": [dirac.to_dict(row) for row, _ in runs]}))
         return
-    print(modes_page.dirac_section(runs, "images/dirac.svg").rpartition("\n\n")[0].split("\n\n", 2)[-1])
+    print(page.dirac_section(runs, "images/dirac.svg").rpartition("\n\n")[0].split("\n\n", 2)[-1])
     _end(folder)
 
 
 def _pictures(args: Arguments, folder: Path | None) -> None:
-    from ganloom.bench import counted, counted_page, shaped, stacked
+    from ganloom.bench.modes import counted_images, counted_page, shapes_reader, stacked_reader
 
-    task = {"stacked": stacked.TASK, "shapes": shaped.TASK}[args.data]
+    task = {"stacked": stacked_reader.TASK, "shapes": shapes_reader.TASK}[args.data]
 
-    def drawn(row: counted.Row, samples: "Tensor") -> None:
+    def drawn(row: counted_images.Row, samples: "Tensor") -> None:
         if folder is not None:
             counted_page.save(folder, row, samples)
 
     names, seeds = () if args.cure == ("all",) else args.cure, 1 if args.seeds is None else args.seeds
-    counter, rows = counted.measure(task, names, seeds, args.seed, args.kimg, Path(args.runs), each=drawn)
+    counter, rows = counted_images.measure(task, names, seeds, args.seed, args.kimg, Path(args.runs), each=drawn)
     if folder is not None:
         rows = counted_page.write(folder, task, counter, rows)
     if args.json:
         print(json.dumps({"counter": dataclasses.asdict(counter), "rows": [row.to_dict() for row in rows]}))
         return
-    print("\n".join(counted.table(task, counter, rows)))
+    print("\n".join(counted_images.table(task, counter, rows)))
     _end(folder)
 
 

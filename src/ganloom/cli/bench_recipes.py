@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ganloom.cli.messages import table
 from ganloom.cli.parse import parse
-from ganloom.cli.say import table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,21 +35,21 @@ class Arguments:
 def run(argv: Sequence[str]) -> None:
     """Parse, train and measure, print."""
     args = parse(Arguments, argv, "bench recipes")
-    from ganloom.bench import zoo
+    from ganloom.bench.recipes import benchmark
     from ganloom.recipes import RECIPES
 
     folder = Path(args.out)
     if args.speed:
-        rows = zoo.time_again(args.recipe or tuple(zoo.kept(folder)), folder)
+        rows = benchmark.time_again(args.recipe or tuple(benchmark.kept(folder)), folder)
     else:
-        rows = zoo.measure(
+        rows = benchmark.measure(
             args.recipe or tuple(RECIPES), folder, Path(args.runs), seed=args.seed, kimg=args.kimg, anew=args.anew
         )
     if args.json:
         print(json.dumps({"recipes": [row.to_dict() for row in rows]}))
         return
-    print(table([_line(row) for row in zoo.ranked(rows)]))
-    print(f"wrote {folder / zoo.ROWS} and {folder / zoo.PICTURES}/")
+    print(table([_line(row) for row in benchmark.ranked(rows)]))
+    print(f"wrote {folder / benchmark.ROWS} and {folder / benchmark.PICTURES}/")
     print("next: ganloom train RECIPE DATA        ganloom recipes")
 
 

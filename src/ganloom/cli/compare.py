@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import tyro
 
+from ganloom.cli.messages import following
 from ganloom.cli.parse import given_fields, parse
-from ganloom.cli.say import following
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +61,7 @@ def run(argv: Sequence[str]) -> None:
 
 
 def _train(args: Arguments, budget: str) -> None:
-    from ganloom.apps.budget import Plan, compare_under_budget, folder_of, seconds_of
+    from ganloom.apps.compare_budget import Plan, compare_under_budget, folder_of, seconds_of
 
     seconds = seconds_of(budget)
     if len(args.runs) < 2:

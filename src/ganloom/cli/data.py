@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import tyro
 
 from ganloom import data as datasets
+from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
-from ganloom.cli.say import following
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +36,9 @@ def run(argv: Sequence[str]) -> None:
     report = datasets.check(args.data, shape=args.shape, fit=args.fit)
     print(json.dumps(report.to_dict()) if args.json else "\n".join(report.lines()))
     if args.preview:
-        from ganloom import images
+        from ganloom.imaging import grid
 
-        images.save_png(report.preview(), args.preview)
+        grid.save_png(report.preview(), args.preview)
         if not args.json:
             print(f"wrote {args.preview}")
     if not args.json:

@@ -8,8 +8,8 @@ from typing import Annotated
 import tyro
 
 from ganloom.cli import doctor_sensitivity
+from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
-from ganloom.cli.say import following
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _check_up(as_json: bool) -> int:
-    from ganloom.apps.checkup import check_up
+    from ganloom.apps.install_check import check_up
 
     report = check_up()
     if as_json:

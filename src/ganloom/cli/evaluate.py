@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import tyro
 
 from ganloom.apps.evaluate import evaluate
+from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
-from ganloom.cli.say import following
 from ganloom.metrics import METRICS, Clock
 
 

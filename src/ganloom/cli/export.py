@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from ganloom.cli.flags import OfModel
+from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
-from ganloom.cli.say import following
-from ganloom.errors import BadInput
+from ganloom.cli.shared_flags import OfModel
+from ganloom.core.errors import BadInput
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Arguments(OfModel):
 
 def run(argv: Sequence[str]) -> None:
     """Parse, export, say what was written."""
-    from ganloom.export import to_onnx
-    from ganloom.run import load
+    from ganloom.api import load
+    from ganloom.export.onnx import to_onnx
 
     args = parse(Arguments, argv, "export")
     gan = load(args.run, checkpoint=args.checkpoint)
@@ -53,8 +53,8 @@ def run(argv: Sequence[str]) -> None:
 
 
 def _web(args: Arguments, gan: Any) -> None:
-    from ganloom.folder import Folder
-    from ganloom.web import to_web
+    from ganloom.export.web import to_web
+    from ganloom.runs.folder import Folder
 
     described = Folder(Path(args.run)).read("config.json")
     data = described.get("data")

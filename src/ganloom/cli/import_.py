@@ -7,10 +7,10 @@ from typing import Annotated
 
 import tyro
 
-from ganloom.apps.importing import import_weights
+from ganloom.apps.import_weights import import_weights
+from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
-from ganloom.cli.say import following
-from ganloom.config import to_dict
+from ganloom.core.config import to_dict
 
 
 @dataclasses.dataclass(frozen=True)

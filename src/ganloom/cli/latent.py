@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from ganloom.cli.flags import OfModel, OfPictures
+from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
-from ganloom.cli.say import following
+from ganloom.cli.shared_flags import OfModel, OfPictures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +111,7 @@ def run(argv: Sequence[str]) -> None:
 
 
 def _load(args: Any) -> Any:
-    from ganloom.run import load
+    from ganloom.api import load
 
     return load(args.run, checkpoint=args.checkpoint)
 
@@ -149,21 +149,21 @@ def _mix(args: Mix) -> None:
 
 
 def _project(args: Project) -> None:
-    from ganloom.apps import project
-    from ganloom.metrics import features
+    from ganloom.apps import projection
+    from ganloom.metrics.extractors import by_name
 
     gan = _load(args)
-    target = project.read_picture(args.picture, gan.cfg.shape, args.fit)
-    net = None if args.features is None else features.get(args.features)
+    target = projection.read_picture(args.picture, gan.cfg.shape, args.fit)
+    net = None if args.features is None else by_name.get(args.features)
 
     def shown(step: int, steps: int, loss: float) -> None:
         if step % max(1, steps // 10) == 0 and not args.json:
             print(f"step {step} of {steps}: distance {loss:.4f}", file=sys.stderr)
 
-    made = project.project(
+    made = projection.project(
         gan, target, space=args.space, steps=args.steps, seed=args.seed, net=net, c=args.c, progress=shown
     )
-    folder = project.write(made, target, args.out or Path(args.run) / "projected" / Path(args.picture).stem)
+    folder = projection.write(made, target, args.out or Path(args.run) / "projected" / Path(args.picture).stem)
     found = {"out": str(folder), "psnr": made.psnr, "seconds": made.seconds}
     line = f"PSNR {made.psnr:.1f} dB in {made.seconds:.1f} s\nwrote {folder}: target, projected, both, ws.safetensors"
     _said(args, found, line, ["latent", "directions", args.run])

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import tyro
 
-from ganloom.errors import BadInput, did_you_mean
+from ganloom.core.errors import BadInput, did_you_mean
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from importlib.resources import files
 from typing import Any
 
 from ganloom.baselines import BASELINES
+from ganloom.cli.messages import table
 from ganloom.cli.parse import parse
-from ganloom.cli.say import table
 from ganloom.recipes import LISTED, RECIPES
 
 

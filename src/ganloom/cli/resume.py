@@ -6,10 +6,10 @@ from typing import Annotated
 
 import tyro
 
+from ganloom.api import resume
+from ganloom.cli.messages import finished, trackers
 from ganloom.cli.parse import parse
-from ganloom.cli.say import finished, trackers
-from ganloom.observers import Console
-from ganloom.run import resume
+from ganloom.training.callbacks import Console
 
 
 @dataclasses.dataclass(frozen=True)

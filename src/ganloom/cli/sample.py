@@ -5,10 +5,10 @@ import json
 from collections.abc import Sequence
 from typing import Literal
 
-from ganloom.apps.generate import write_samples
-from ganloom.cli.flags import OfPictures
+from ganloom.apps.sample import write_samples
+from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
-from ganloom.cli.say import following
+from ganloom.cli.shared_flags import OfPictures
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,15 +9,16 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ganloom import data as datasets
-from ganloom import plans, recipes
+from ganloom import recipes
+from ganloom.api import train
+from ganloom.cli.messages import finished, trackers
 from ganloom.cli.parse import given_fields, parse
-from ganloom.cli.say import finished, trackers
-from ganloom.errors import BadInput
-from ganloom.folder import Folder
-from ganloom.observers import Console
-from ganloom.run import train
-from ganloom.stabilisers import Stabilise
-from ganloom.trainer import TrainConfig
+from ganloom.core.errors import BadInput
+from ganloom.recipes import presets
+from ganloom.runs.folder import Folder
+from ganloom.stabilisers.config import Stabilise
+from ganloom.training.callbacks import Console
+from ganloom.training.trainer import TrainConfig
 
 SWITCHES = ("--flip", "--json", "--small", "--doctor", "--no-doctor")
 """Flags without a value, after which a recipe's name may stand."""
@@ -100,10 +101,10 @@ def _parsed(argv: Sequence[str]) -> tuple[Any, dict[str, Any], Any]:
     argv = _with_recipe(list(argv), usual)
     name = _recipe_in(argv, usual)
     module = recipes.find(name)
-    small = plans.small(name, module) if "--small" in argv else {}
+    small = presets.small(name, module) if "--small" in argv else {}
     args: Any = parse(_arguments(name, module, small), argv, "train")
     if small and "total_kimg" in given_fields(args.train, argv):  # the plan's course for a run of that length
-        args = parse(_arguments(name, module, plans.small(name, module, args.train.total_kimg)), argv, "train")
+        args = parse(_arguments(name, module, presets.small(name, module, args.train.total_kimg)), argv, "train")
     options: dict[str, Any] = {"small": True} if small else {}
     for part in (args.config, args.train, args.stabilise):
         options |= {field: getattr(part, field) for field in given_fields(part, argv)}

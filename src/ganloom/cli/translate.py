@@ -9,8 +9,8 @@ from typing import Annotated
 import tyro
 
 from ganloom.apps.translate import translate_files
+from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
-from ganloom.cli.say import following
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,11 +4,11 @@ Pictures are decoded once into a uint8 store of one shape; batches are float32 N
 """
 
 from ganloom.data.builtin import BUILTIN
-from ganloom.data.check import Report, check
 from ganloom.data.dataset import Data, Facts
-from ganloom.data.domains import Domains
 from ganloom.data.images import Images
-from ganloom.data.opening import open, other_half, reopen
+from ganloom.data.inspection import Report, check
+from ganloom.data.paired import Domains
 from ganloom.data.points import Points
+from ganloom.data.sources import open, other_half, reopen
 
 __all__ = ["BUILTIN", "Data", "Domains", "Facts", "Images", "Points", "Report", "check", "open", "other_half", "reopen"]

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganloom.core.errors import BadInput
 from ganloom.data.dataset import Facts
 from ganloom.data.points import Points
-from ganloom.errors import BadInput
 
 _PICTURES = ("images", "x", "arr_0", "data", "x_train")
 _LABELS = ("labels", "y", "y_train")

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ganloom.core.errors import BadInput
 from ganloom.data import cache, points, shapes, stacked, store
 from ganloom.data.dataset import Facts
-from ganloom.data.domains import Domains
-from ganloom.data.fitting import Shape
+from ganloom.data.paired import Domains
 from ganloom.data.points import Points
-from ganloom.errors import BadInput
+from ganloom.data.resize import Shape
 
 BUILTIN: dict[str, str] = {
     "fashion-10k": "10,000 pictures of clothes, 10 classes, 28 x 28 grey; comes with ganloom",
@@ -73,19 +73,19 @@ def stack(source: str) -> tuple[NDArray[np.uint8], Facts]:
 
 def translation(source: str, asked: dict[str, Any], progress: store.Progress) -> Domains:
     """One of ``TRANSLATIONS``, drawn at the size that ``asked["shape"]`` says, else at 64 pixels (clothes: 28)."""
-    from ganloom.data import translations
+    from ganloom.data import translation_sets
 
     name, _, argument = source.partition(":")
     if argument and name != "edges-to-emoji":
         raise BadInput(f"{source}: {name} takes nothing after the colon")
     if name == "unpaired-fashion":
-        return translations.unpaired_fashion(asked)
+        return translation_sets.unpaired_fashion(asked)
     shape = asked["shape"] or (0, 64, 64)
     if shape[1] != shape[2] or not 16 <= shape[1] <= 512:
         raise BadInput(f"--shape {' '.join(map(str, shape))}: {name} draws squares of 16 to 512 pixels")
     if name == "edges-to-emoji":
-        return translations.edges_to_emoji(source, int(shape[1]), asked, progress)
-    return translations.regular_to_bold(int(shape[1]), asked, progress)
+        return translation_sets.edges_to_emoji(source, int(shape[1]), asked, progress)
+    return translation_sets.regular_to_bold(int(shape[1]), asked, progress)
 
 
 def toy(source: str) -> Points:

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganloom.batch import Batch
-from ganloom.data.order import Alike, Order
-from ganloom.errors import BadInput
+from ganloom.core.batch import Batch
+from ganloom.core.errors import BadInput
+from ganloom.data.sampler import Alike, Order
 
 Indices = int | slice | Sequence[int] | NDArray[Any] | Tensor
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ganloom.core.errors import BadInput
 from ganloom.data import cache, store
 from ganloom.data.dataset import Facts
 from ganloom.data.decode import VERSION, BadPicture, decode, header
-from ganloom.data.fitting import Shape, fit_picture
+from ganloom.data.file_index import Listing, list_folder, list_zip
 from ganloom.data.images import Images
-from ganloom.data.listing import Listing, list_folder, list_zip
-from ganloom.errors import BadInput
+from ganloom.data.resize import Shape, fit_picture
 
 NATIVE_LIMIT = 128
 """Pictures that all have one size keep it up to this many pixels a side; others become ``default_size`` square."""

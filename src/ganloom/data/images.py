@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganloom.core.errors import BadInput
 from ganloom.data.dataset import Data, Facts, Indices
-from ganloom.data.fitting import Shape
-from ganloom.errors import BadInput
+from ganloom.data.resize import Shape
 
 DEVICE_SHARE = 0.5
 """The store moves to a GPU when it takes at most this share of the memory free there."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.data.dataset import Facts
-from ganloom.data.fitting import Shape
+from ganloom.data.resize import Shape
 
 VERSION = 1
 SIZE = 10_000

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ganloom.core.errors import BadInput
 from ganloom.data import cache
 from ganloom.data.decode import BadPicture, quiet
-from ganloom.data.fitting import Shape
 from ganloom.data.images import rows_sha256
-from ganloom.errors import BadInput
+from ganloom.data.resize import Shape
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None] | None

@@ -1,15 +1,10 @@
 """Metrics as plain functions of features, the nets that make features, and one honest measurement of pictures."""
 
-from ganloom.metrics.diversity import intra_class_distance, pair_distance, vendi_score
 from ganloom.metrics.evaluate import Row, compare, measure, measure_rows, noise_row, quick
-from ganloom.metrics.extractor import Clock, Extractor, Progress
-from ganloom.metrics.features import get
+from ganloom.metrics.extractors.by_name import get
+from ganloom.metrics.extractors.extractor import Clock, Extractor, Progress
+from ganloom.metrics.extractors.task import TaskNet, train_task_net
 from ganloom.metrics.figures import METRICS, MORE
-from ganloom.metrics.frechet import Moments, frechet_distance, frechet_from_stats, moments
-from ganloom.metrics.inception import inception_score
-from ganloom.metrics.infinity import Extrapolation, frechet_infinity
-from ganloom.metrics.intervals import bootstrap
-from ganloom.metrics.kernel import kernel_distance
 from ganloom.metrics.measurement import (
     FLOOR,
     GENERATED,
@@ -21,14 +16,19 @@ from ganloom.metrics.measurement import (
     join,
     metric_name,
 )
-from ganloom.metrics.modes import Modes, mode_coverage
-from ganloom.metrics.neighbours import expected_coverage, improved_precision_recall, prdc
-from ganloom.metrics.path_length import PathLength, path_length
-from ganloom.metrics.sharpness import laplacian_variance
-from ganloom.metrics.sliced import sliced_wasserstein
-from ganloom.metrics.ssim import ms_ssim, ms_ssim_diversity
-from ganloom.metrics.task import TaskNet, train_task_net
-from ganloom.metrics.translation import paired_errors
+from ganloom.metrics.statistics.diversity import intra_class_distance, pair_distance, vendi_score
+from ganloom.metrics.statistics.frechet import Moments, frechet_distance, frechet_from_stats, moments
+from ganloom.metrics.statistics.inception_score import inception_score
+from ganloom.metrics.statistics.infinity import Extrapolation, frechet_infinity
+from ganloom.metrics.statistics.intervals import bootstrap
+from ganloom.metrics.statistics.kernel import kernel_distance
+from ganloom.metrics.statistics.modes import Modes, mode_coverage
+from ganloom.metrics.statistics.neighbours import expected_coverage, improved_precision_recall, prdc
+from ganloom.metrics.statistics.path_length import PathLength, path_length
+from ganloom.metrics.statistics.sharpness import laplacian_variance
+from ganloom.metrics.statistics.sliced import sliced_wasserstein
+from ganloom.metrics.statistics.ssim import ms_ssim, ms_ssim_diversity
+from ganloom.metrics.statistics.translation import paired_errors
 
 __all__ = [
     "FLOOR",

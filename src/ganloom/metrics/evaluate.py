@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganloom.errors import BadInput
-from ganloom.metrics.extractor import Extractor, Progress
+from ganloom.core.errors import BadInput
+from ganloom.metrics.extractors.extractor import Extractor, Progress
+from ganloom.metrics.extractors.inputs import Pictures, check_pictures
 from ganloom.metrics.figures import METRICS, check_names, row_values
-from ganloom.metrics.frechet import frechet_distance
-from ganloom.metrics.kernel import kernel_distance
 from ganloom.metrics.measurement import FLOOR, GENERATED, NOISE, Measurement, Value, metric_name
-from ganloom.metrics.neighbours import expected_coverage, prdc
-from ganloom.metrics.pictures import Pictures, check_pictures
 from ganloom.metrics.reference import kept
-from ganloom.metrics.rows import Features
+from ganloom.metrics.statistics.frechet import frechet_distance
+from ganloom.metrics.statistics.kernel import kernel_distance
+from ganloom.metrics.statistics.neighbours import expected_coverage, prdc
+from ganloom.metrics.statistics.rows import Features
 
 _MOST_CLASSES = 100
 PART = 512

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from ganloom.errors import BadInput, did_you_mean
-from ganloom.metrics.diversity import pair_distance, vendi_score
-from ganloom.metrics.frechet import frechet_distance
-from ganloom.metrics.inception import inception_score
-from ganloom.metrics.infinity import frechet_infinity
-from ganloom.metrics.intervals import index_spreads, interval, spreads
-from ganloom.metrics.kernel import TABLE_ROWS, Kernels, kernel_distance, squared_mmd
+from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.metrics.measurement import Value
-from ganloom.metrics.neighbours import Distances, improved_precision_recall, prdc
-from ganloom.metrics.rows import Features, as_pair, as_rows
-from ganloom.metrics.sliced import sliced_wasserstein
+from ganloom.metrics.statistics.diversity import pair_distance, vendi_score
+from ganloom.metrics.statistics.frechet import frechet_distance
+from ganloom.metrics.statistics.inception_score import inception_score
+from ganloom.metrics.statistics.infinity import frechet_infinity
+from ganloom.metrics.statistics.intervals import index_spreads, interval, spreads
+from ganloom.metrics.statistics.kernel import TABLE_ROWS, Kernels, kernel_distance, squared_mmd
+from ganloom.metrics.statistics.neighbours import Distances, improved_precision_recall, prdc
+from ganloom.metrics.statistics.rows import Features, as_pair, as_rows
+from ganloom.metrics.statistics.sliced import sliced_wasserstein
 
 METRICS = ("fd", "kd", "precision", "recall", "density", "coverage")
 """What is measured unless other names are given."""

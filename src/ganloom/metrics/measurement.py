@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 
 GENERATED, FLOOR, NOISE, ONE_CLASS = "generated", "real (other half)", "noise", "one class"
 _STANDARD = {"inception": "", "inceptionclean": "_clean", "inceptionhalfpixel": "_halfpixel"}

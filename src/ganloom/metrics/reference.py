@@ -15,8 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ganloom.metrics.extractor import Extractor
-from ganloom.metrics.task import cache_folder
+from ganloom.metrics.extractors.extractor import Extractor
+from ganloom.metrics.extractors.task import cache_folder
 
 LIMIT = 4 * 2**30
 """Bytes that the folder may hold; the oldest files go first."""

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom.layers import UpsampleConv, crop, normal_init, plan_sizes
+from ganloom.nn.layers import UpsampleConv, crop, normal_init, plan_sizes
 
 
 def glorot_init(network: nn.Module) -> None:

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom.layers import SelfAttention, attention_level, crop, one_hot, plan_sizes
 from ganloom.networks.resnet import CriticBlock
 from ganloom.networks.sngan import Projection, UpBlock
-from ganloom.norms import ConditionalBatchNorm, keep_standing, spectral_norm
+from ganloom.nn.layers import SelfAttention, attention_level, crop, one_hot, plan_sizes
+from ganloom.nn.norms import ConditionalBatchNorm, keep_standing, spectral_norm
 
 _MULTIPLES = {4: (16, 16, 8, 4, 2), 6: (16, 16, 8, 8, 4, 2, 1), 7: (16, 16, 8, 8, 4, 2, 1, 1)}
 

@@ -6,8 +6,8 @@ Any height, width and number of channels: the base grid keeps the picture's aspe
 import torch
 from torch import Tensor, nn
 
-from ganloom.layers import crop, label_maps, normal_init, one_hot, plan_sizes
-from ganloom.norms import ConditionalBatchNorm
+from ganloom.nn.layers import crop, label_maps, normal_init, one_hot, plan_sizes
+from ganloom.nn.norms import ConditionalBatchNorm
 
 
 def _channels(width: int, doublings: int) -> list[int]:

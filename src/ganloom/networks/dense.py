@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ganloom.layers import one_hot
+from ganloom.nn.layers import one_hot
 
 
 class Generator(nn.Module):

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom.layers import Fir, pointwise
+from ganloom.nn.layers import Fir, pointwise
 
 GAIN = math.sqrt(2)
 

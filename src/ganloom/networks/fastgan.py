@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom.layers import Noise, SkipExcitation, UpsampleConv, crop, normal_init, plan_sizes
-from ganloom.norms import spectral_norm
+from ganloom.nn.layers import Noise, SkipExcitation, UpsampleConv, crop, normal_init, plan_sizes
+from ganloom.nn.norms import spectral_norm
 
 _MULTIPLES = (16, 8, 4, 2, 2, 1, 0.5, 0.25, 0.125)
 

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganloom.layers import one_hot
 from ganloom.networks.equalised import Dense, exact
+from ganloom.nn.layers import one_hot
 
 
 def normed(x: Tensor) -> Tensor:

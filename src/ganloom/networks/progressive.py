@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom.layers import DownsampleConv, Fir, MinibatchStddev, UpsampleConv, crop, frame, one_hot, plan_sizes
-from ganloom.norms import PixelNorm, equalised
+from ganloom.nn.layers import DownsampleConv, Fir, MinibatchStddev, UpsampleConv, crop, frame, one_hot, plan_sizes
+from ganloom.nn.norms import PixelNorm, equalised
 
 
 def channels_of(width: int, doublings: int) -> list[int]:

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom.errors import BadInput
-from ganloom.norms import spectral_norm
+from ganloom.core.errors import BadInput
+from ganloom.nn.norms import spectral_norm
 
 SCALES = 4
 Maps = Callable[[Tensor], list[Tensor]]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganloom.layers import Fir, crop, frame, one_hot, plan_sizes, pointwise
+from ganloom.nn.layers import Fir, crop, frame, one_hot, plan_sizes, pointwise
 
 LRELU_GAIN = math.sqrt(2 / (1 + 0.2**2))
 """What keeps the variance through LeakyReLU 0.2."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ganloom.layers import DownsampleConv, UpsampleConv, crop, label_maps, one_hot, plan_sizes
+from ganloom.nn.layers import DownsampleConv, UpsampleConv, crop, label_maps, one_hot, plan_sizes
 
 
 class UpBlock(nn.Module):

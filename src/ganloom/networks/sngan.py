@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom.layers import (
+from ganloom.networks.resnet import CriticBlock
+from ganloom.nn.layers import (
     BilinearUpsampleConv,
     SelfAttention,
     UpsampleConv,
@@ -19,8 +20,7 @@ from ganloom.layers import (
     one_hot,
     plan_sizes,
 )
-from ganloom.networks.resnet import CriticBlock
-from ganloom.norms import ConditionalBatchNorm, spectral_norm
+from ganloom.nn.norms import ConditionalBatchNorm, spectral_norm
 
 
 class UpBlock(nn.Module):

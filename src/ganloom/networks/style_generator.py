@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from ganloom.layers import one_hot
 from ganloom.networks.equalised import Dense
 from ganloom.networks.mapping import Mapping
+from ganloom.nn.layers import one_hot
 
 
 class StyleGenerator(nn.Module):

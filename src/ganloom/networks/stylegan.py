@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom.layers import UpsampleConv, crop, fresh_noise, plan_sizes
 from ganloom.networks.equalised import Dense
 from ganloom.networks.mapping import Mapping
 from ganloom.networks.progressive import Blur, channels_of, enlarged, newest_of
 from ganloom.networks.style_generator import StyleGenerator
-from ganloom.norms import AdaptiveInstanceNorm, equalised
+from ganloom.nn.layers import UpsampleConv, crop, fresh_noise, plan_sizes
+from ganloom.nn.norms import AdaptiveInstanceNorm, equalised
 
 
 class Layer(nn.Module):

@@ -7,8 +7,8 @@ width that are multiples of 2^levels; the translators pad to that and cut again.
 import torch
 from torch import Tensor, nn
 
-from ganloom.layers import normal_init
-from ganloom.networks.translate import norm_layer
+from ganloom.networks.translators import norm_layer
+from ganloom.nn.layers import normal_init
 
 
 class UNet(nn.Module):

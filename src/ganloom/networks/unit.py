@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom.layers import normal_init
-from ganloom.networks.translate import InstanceNorm, ResidualBlock, patch_layers
+from ganloom.networks.translators import InstanceNorm, ResidualBlock, patch_layers
+from ganloom.nn.layers import normal_init
 
 
 class PictureNorm(nn.Module):

@@ -3,8 +3,8 @@
 from types import ModuleType
 
 from ganloom.baselines import BASELINES
-from ganloom.errors import BadInput, did_you_mean
-from ganloom.listing import Listing
+from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.core.registry import Listing
 
 _FILES = {
     "default": "default",

@@ -26,10 +26,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms
-from ganloom.layers import crop, normal_init, one_hot, plan_sizes
 from ganloom.losses import nonsaturating
+from ganloom.nn.layers import crop, normal_init, one_hot, plan_sizes
 
 TITLE = "Auxiliary classifier GAN"
 PAPER = "Odena et al. 2016, arXiv:1610.09585"

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Knots, Phase, Terms
 from ganloom.networks.autoencoder import Decoder, Rebuilder
 

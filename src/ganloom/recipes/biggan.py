@@ -30,15 +30,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganloom import penalties, randomness
-from ganloom.adversarial import Adversarial
-from ganloom.config import check_classes
-from ganloom.errors import BadInput
+from ganloom import penalties
+from ganloom.core import randomness
+from ganloom.core.config import check_classes
+from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Terms
-from ganloom.layers import plan_sizes
 from ganloom.losses import hinge
 from ganloom.networks import biggan
-from ganloom.norms import StandingBatchNorm, batch_norm_eps, standing_statistics
+from ganloom.nn.layers import plan_sizes
+from ganloom.nn.norms import StandingBatchNorm, batch_norm_eps, standing_statistics
+from ganloom.recipes.base.adversarial import Adversarial
 
 TITLE = "BigGAN and BigGAN-deep"
 PAPER = "Brock et al. 2018, arXiv:1809.11096"

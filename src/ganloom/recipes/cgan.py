@@ -21,11 +21,11 @@ Departures from the paper: Adam in place of SGD, no maxout and no dropout; "conv
 from dataclasses import dataclass
 from typing import Literal
 
-from ganloom.adversarial import Adversarial
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.gan import Adam
 from ganloom.losses import nonsaturating
 from ganloom.networks import dcgan, dense
+from ganloom.recipes.base.adversarial import Adversarial
 
 TITLE = "Conditional GAN"
 PAPER = "Mirza & Osindero 2014, arXiv:1411.1784"

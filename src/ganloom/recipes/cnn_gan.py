@@ -25,11 +25,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ganloom.adversarial import Adversarial
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.gan import Adam
-from ganloom.layers import crop, plan_sizes
 from ganloom.losses import nonsaturating
+from ganloom.nn.layers import crop, plan_sizes
+from ganloom.recipes.base.adversarial import Adversarial
 
 TITLE = "The tutorials' convolutional GAN"
 PAPER = "tutorials, after Radford et al. 2015, arXiv:1511.06434"

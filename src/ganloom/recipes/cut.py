@@ -24,12 +24,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms, linear
-from ganloom.layers import crop
 from ganloom.losses import least_squares
-from ganloom.networks.translate import PatchGAN, ResNet, grown, patch_layers
-from ganloom.translator import Translator, TranslatorConfig
+from ganloom.networks.translators import PatchGAN, ResNet, grown, patch_layers
+from ganloom.nn.layers import crop
+from ganloom.recipes.base.translator import Translator, TranslatorConfig
 
 TITLE = "CUT: two domains without pairs, one way"
 PAPER = "Park et al. 2020, arXiv:2007.15651"

@@ -23,12 +23,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Rng, Terms, linear
 from ganloom.losses import least_squares
-from ganloom.networks.translate import NORMS, PatchGAN, ResNet, patch_layers
-from ganloom.pool import Pool
-from ganloom.translator import Translator, TranslatorConfig
+from ganloom.networks.translators import NORMS, PatchGAN, ResNet, patch_layers
+from ganloom.nn.image_pool import Pool
+from ganloom.recipes.base.translator import Translator, TranslatorConfig
 
 TITLE = "CycleGAN: two domains without pairs"
 PAPER = "Zhu et al. 2017, arXiv:1703.10593"

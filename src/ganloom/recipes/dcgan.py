@@ -19,10 +19,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ganloom.adversarial import Adversarial
 from ganloom.gan import Adam
 from ganloom.losses import nonsaturating
 from ganloom.networks import dcgan
+from ganloom.recipes.base.adversarial import Adversarial
 
 TITLE = "Deep Convolutional GAN"
 PAPER = "Radford et al. 2015, arXiv:1511.06434"

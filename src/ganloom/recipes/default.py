@@ -30,12 +30,12 @@ import torch
 from torch import Tensor, nn
 
 from ganloom import penalties
-from ganloom.adversarial import Adversarial
-from ganloom.config import check_classes
-from ganloom.errors import BadInput
+from ganloom.core.config import check_classes
+from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms, inverse
-from ganloom.layers import DownsampleConv, MinibatchStddev, UpsampleConv, crop, one_hot, plan_sizes
 from ganloom.losses import nonsaturating
+from ganloom.nn.layers import DownsampleConv, MinibatchStddev, UpsampleConv, crop, one_hot, plan_sizes
+from ganloom.recipes.base.adversarial import Adversarial
 
 TITLE = "Small modern GAN: non-saturating, R1"
 PAPER = "Mescheder et al. 2018, arXiv:1801.04406"

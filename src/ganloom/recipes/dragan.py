@@ -19,11 +19,11 @@ betas 0.5 and 0.9 and batches of 128 on dense networks of one hidden layer of 12
 from dataclasses import dataclass
 
 from ganloom import penalties
-from ganloom.adversarial import Adversarial
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Terms
 from ganloom.losses import nonsaturating
 from ganloom.networks import dcgan
+from ganloom.recipes.base.adversarial import Adversarial
 
 TITLE = "DRAGAN: gradient penalty around the data"
 PAPER = "Kodali et al. 2017, arXiv:1705.07215"

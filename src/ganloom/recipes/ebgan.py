@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 
 from ganloom import penalties
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms
 from ganloom.networks import dcgan
 from ganloom.networks.autoencoder import ConvRebuilder

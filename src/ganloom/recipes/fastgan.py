@@ -24,8 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganloom.augment import check_policy, diff_augment, resize
-from ganloom.errors import BadInput
+from ganloom.augment.diffaugment import check_policy, diff_augment, resize
+from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms
 from ganloom.losses import hinge
 from ganloom.networks import fastgan

@@ -23,10 +23,10 @@ from typing import Literal
 
 from torch import Tensor
 
-from ganloom.adversarial import Adversarial
 from ganloom.gan import SGD, Adam, Phase
 from ganloom.losses import LOSSES
 from ganloom.networks import dense
+from ganloom.recipes.base.adversarial import Adversarial
 
 TITLE = "Generative Adversarial Nets"
 PAPER = "Goodfellow et al. 2014, arXiv:1406.2661"

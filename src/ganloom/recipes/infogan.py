@@ -27,11 +27,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom import randomness
-from ganloom.errors import BadInput
+from ganloom.core import randomness
+from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms
-from ganloom.layers import crop, normal_init, plan_sizes
 from ganloom.losses import nonsaturating
+from ganloom.nn.layers import crop, normal_init, plan_sizes
 
 TITLE = "InfoGAN: codes that are learned without labels"
 PAPER = "Chen et al. 2016, arXiv:1606.03657"

@@ -25,11 +25,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ganloom.adversarial import Adversarial
 from ganloom.gan import Adam
-from ganloom.layers import crop, normal_init, plan_sizes
 from ganloom.losses import least_squares_coded
 from ganloom.networks import dcgan
+from ganloom.nn.layers import crop, normal_init, plan_sizes
+from ganloom.recipes.base.adversarial import Adversarial
 
 TITLE = "Least squares GAN"
 PAPER = "Mao et al. 2016, arXiv:1611.04076"

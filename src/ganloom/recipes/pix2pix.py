@@ -23,12 +23,12 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import nonsaturating
-from ganloom.networks.translate import NORMS, PatchGAN, ResNet, patch_layers
+from ganloom.networks.translators import NORMS, PatchGAN, ResNet, patch_layers
 from ganloom.networks.unet import UNet
-from ganloom.translator import Translator, TranslatorConfig
+from ganloom.recipes.base.translator import Translator, TranslatorConfig
 
 TITLE = "pix2pix: pictures from pictures, learned from pairs"
 PAPER = "Isola et al. 2016, arXiv:1611.07004"

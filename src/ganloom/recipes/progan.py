@@ -25,9 +25,9 @@ from torch import Tensor
 
 from ganloom import penalties
 from ganloom.gan import Adam, Batch, Phase, Terms
-from ganloom.growing import Growing, check_stages
 from ganloom.losses import wasserstein
 from ganloom.networks import progressive
+from ganloom.recipes.base.progressive import Growing, check_stages
 
 TITLE = "Progressive growing"
 PAPER = "Karras et al. 2017, arXiv:1710.10196"

@@ -22,13 +22,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganloom.augment import check_policy, diff_augment
-from ganloom.errors import BadInput
+from ganloom.augment.diffaugment import check_policy, diff_augment
+from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms
 from ganloom.losses import hinge
 from ganloom.networks import fastgan, projected
 from ganloom.networks.mapping import normed
-from ganloom.perceptual import Perceptual
+from ganloom.nn.perceptual import Perceptual
 
 TITLE = "Projected GAN: D over frozen features"
 PAPER = "Sauer et al. 2021, arXiv:2111.01007"

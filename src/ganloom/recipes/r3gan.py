@@ -27,13 +27,14 @@ import torch
 from torch import Tensor
 
 from ganloom import penalties
-from ganloom.ada import Ada, Augmented
-from ganloom.adversarial import given
-from ganloom.config import check_classes
-from ganloom.errors import BadInput
+from ganloom.augment.ada import Ada
+from ganloom.core.config import check_classes
+from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms, at, cosine
 from ganloom.losses import relativistic
 from ganloom.networks import r3gan
+from ganloom.recipes.base.adversarial import given
+from ganloom.recipes.base.augmented import Augmented
 
 TITLE = "R3GAN"
 PAPER = "Huang et al. 2024, arXiv:2501.05441"

@@ -24,10 +24,10 @@ from typing import Literal
 import torch
 
 from ganloom import losses, penalties
-from ganloom.adversarial import Adversarial
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Terms
 from ganloom.networks import dcgan
+from ganloom.recipes.base.adversarial import Adversarial
 
 TITLE = "Relativistic GAN, average or paired"
 PAPER = "Jolicoeur-Martineau 2018, arXiv:1807.00734"

@@ -18,13 +18,13 @@ class tables of the conditional norms have no spectral norm (as in the authors' 
 
 from dataclasses import dataclass
 
-from ganloom.adversarial import Adversarial
-from ganloom.config import check_classes
-from ganloom.errors import BadInput
+from ganloom.core.config import check_classes
+from ganloom.core.errors import BadInput
 from ganloom.gan import Adam
 from ganloom.losses import hinge
 from ganloom.networks import sngan
-from ganloom.norms import batch_norm_eps
+from ganloom.nn.norms import batch_norm_eps
+from ganloom.recipes.base.adversarial import Adversarial
 
 TITLE = "Self-attention GAN"
 PAPER = "Zhang et al. 2018, arXiv:1805.08318"

@@ -22,12 +22,12 @@ of the run; an average of G is kept.
 
 from dataclasses import dataclass
 
-from ganloom.adversarial import Adversarial
-from ganloom.config import check_classes
+from ganloom.core.config import check_classes
 from ganloom.gan import Adam, linear
 from ganloom.losses import hinge
 from ganloom.networks import sngan
-from ganloom.norms import batch_norm_eps
+from ganloom.nn.norms import batch_norm_eps
+from ganloom.recipes.base.adversarial import Adversarial
 
 TITLE = "Spectral normalisation, projection discriminator"
 PAPER = "Miyato et al. 2018, arXiv:1802.05957"

@@ -24,14 +24,14 @@ import torch
 from torch import Tensor
 
 from ganloom import penalties
-from ganloom.adversarial import given
-from ganloom.config import check_classes
-from ganloom.errors import BadInput
+from ganloom.core.config import check_classes
+from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms
-from ganloom.growing import Growing, check_stages
 from ganloom.losses import nonsaturating
 from ganloom.networks import progressive, stylegan
-from ganloom.styled import Styled
+from ganloom.recipes.base.adversarial import given
+from ganloom.recipes.base.progressive import Growing, check_stages
+from ganloom.recipes.base.style_based import Styled
 
 TITLE = "StyleGAN"
 PAPER = "Karras et al. 2018, arXiv:1812.04948"

@@ -32,15 +32,15 @@ import torch
 from torch import Tensor
 
 from ganloom import penalties
-from ganloom.ada import BGC, Ada, check_parts
-from ganloom.adversarial import given
-from ganloom.config import check_classes
-from ganloom.errors import BadInput
+from ganloom.augment.ada import BGC, Ada, check_parts
+from ganloom.core.config import check_classes
+from ganloom.core.errors import BadInput
+from ganloom.core.randomness import Rng
 from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import nonsaturating
-from ganloom.networks import style
-from ganloom.randomness import Rng
-from ganloom.styled import Styled
+from ganloom.networks import stylegan2
+from ganloom.recipes.base.adversarial import given
+from ganloom.recipes.base.style_based import Styled
 
 TITLE = "StyleGAN2"
 PAPER = "Karras et al. 2019, arXiv:1912.04958"
@@ -189,14 +189,14 @@ class StyleGAN2(Styled):
     def __init__(self, cfg: Config) -> None:
         cfg = settled(cfg)
         super().__init__(cfg)
-        last = style.channels_of(0, cfg.d_base or 32768, cfg.d_width or cfg.width)
+        last = stylegan2.channels_of(0, cfg.d_base or 32768, cfg.d_width or cfg.width)
         if last % cfg.group_maps:
             raise BadInput(f"--group-maps must divide D's {last} channels of its last grid, got {cfg.group_maps}")
-        self.G = style.Generator(
+        self.G = stylegan2.Generator(
             cfg.shape, cfg.z_dim, cfg.w_dim or cfg.z_dim, n_classes=cfg.n_classes, layers=cfg.layers or 8,
             base=cfg.base or 32768, most=cfg.width, clamp=cfg.clamp, tanh=cfg.tanh, dense_base=cfg.dense_base,
         )  # fmt: skip
-        self.D = style.Discriminator(
+        self.D = stylegan2.Discriminator(
             cfg.shape, n_classes=cfg.n_classes, base=cfg.d_base or 32768, most=cfg.d_width or cfg.width,
             group=cfg.group or 0, maps=cfg.group_maps, residual=bool(cfg.residual), clamp=cfg.clamp, layers=cfg.d_layers,
         )  # fmt: skip

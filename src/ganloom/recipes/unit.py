@@ -31,13 +31,13 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms
-from ganloom.layers import crop
 from ganloom.losses import least_squares, nonsaturating
-from ganloom.networks.translate import grown
+from ganloom.networks.translators import grown
 from ganloom.networks.unit import Critic, Part, decoder, encoder, middle
-from ganloom.translator import Translator, TranslatorConfig
+from ganloom.nn.layers import crop
+from ganloom.recipes.base.translator import Translator, TranslatorConfig
 
 TITLE = "UNIT: two domains without pairs, one latent"
 PAPER = "Liu et al. 2017, arXiv:1703.00848"

@@ -31,12 +31,12 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from ganloom.adversarial import Adversarial
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
+from ganloom.core.precision import full_precision
 from ganloom.gan import Adam, Batch, Terms
 from ganloom.losses import minimax, nonsaturating
 from ganloom.networks import dcgan, dense
-from ganloom.precision import full_precision
+from ganloom.recipes.base.adversarial import Adversarial
 
 TITLE = "Unrolled GAN"
 PAPER = "Metz et al. 2016, arXiv:1611.02163"

@@ -30,7 +30,7 @@ from typing import Literal
 import torch
 
 from ganloom import penalties
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Batch, Phase, RMSprop, Terms
 from ganloom.losses import wasserstein
 from ganloom.networks import dcgan, dense

@@ -14,13 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganloom import config, recipes
-from ganloom.errors import BadInput
+from ganloom import recipes
+from ganloom.core import config
+from ganloom.core.errors import BadInput
 from ganloom.gan import GAN
-from ganloom.trainer import load_strict
+from ganloom.training.trainer import load_strict
 from ganloom.weights import cyclegan, nvlabs, rosinality
 from ganloom.weights.files import looks_like, open_file, open_value, table
-from ganloom.weights.pickled import is_pickle
+from ganloom.weights.pickle_reader import is_pickle
 from ganloom.weights.reading import Found, as_network
 
 MOST_PIXELS = 16384

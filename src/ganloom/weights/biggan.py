@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.networks.biggan import _multiples as multiples
 from ganloom.weights.reading import (
     Found,

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.weights.reading import Found, Reading, Shapes
 
 KNOWN = "pytorch-CycleGAN-and-pix2pix and CUT (latest_net_G.pth, latest_net_D.pth)"

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganloom.errors import BadInput
-from ganloom.weights.pickled import Machine, Made, Name, Refused
+from ganloom.core.errors import BadInput
+from ganloom.weights.pickle_reader import Machine, Made, Name, Refused
 
 STATES = ("state_dict", "model_state_dict", "G_ema", "g_ema", "generator", "model")
 """Keys under which programs put a network's weights into a checkpoint, the first that is there counts."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.weights.biggan import down_block
 from ganloom.weights.reading import ENDS, Found, Reading, Shapes, base_size, count_classes, one_attention, shape_of
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.weights.reading import Found, Reading, Shapes
 
 KNOWN = "UNIT as trained by the code of MUNIT (gen_00500000.pt, dis_00500000.pt)"

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganloom.errors import BadInput
-from ganloom.layers import Fir
-from ganloom.networks.style import channels_of
+from ganloom.core.errors import BadInput
+from ganloom.networks.stylegan2 import channels_of
+from ganloom.nn.layers import Fir
 from ganloom.weights import tensorflow
-from ganloom.weights.described import Room, array, clamp_of, number, rate_of
 from ganloom.weights.files import sound
-from ganloom.weights.pickled import Made, Refused, guarded, open_pickle
+from ganloom.weights.pickle_objects import Room, array, clamp_of, number, rate_of
+from ganloom.weights.pickle_reader import Made, Refused, guarded, open_pickle
 from ganloom.weights.reading import Found, Reading, Shapes, as_network, count_classes
 
 KNOWN = "StyleGAN2 and StyleGAN2-ADA of NVIDIA (G_ema and D of its pickles, or their state_dict)"

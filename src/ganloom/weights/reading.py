@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ganloom.errors import BadInput
-from ganloom.layers import attention_level, plan_sizes
+from ganloom.core.errors import BadInput
+from ganloom.nn.layers import attention_level, plan_sizes
 from ganloom.weights.spectral import first_vector, sigma_by_iteration
 
 Shapes = dict[str, tuple[int, ...]]

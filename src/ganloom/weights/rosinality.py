@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.networks.mapping import Mapping
 from ganloom.weights.files import table
 from ganloom.weights.nvlabs import check_filters, plan_channels

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 
 TOLERANCE = 1e-2
 """A value out of the weight's range by more than this share is refused; less is an optimizer's step on a single row."""

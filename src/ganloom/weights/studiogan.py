@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganloom.errors import BadInput
+from ganloom.core.errors import BadInput
 from ganloom.networks.biggan import _multiples as multiples
 from ganloom.weights.biggan import count, deep_down_block, discriminator_plan, down_block
 from ganloom.weights.reading import (

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganloom.weights.described import Room, array, clamp_of, number, rate_of
-from ganloom.weights.pickled import Made, Refused
+from ganloom.weights.pickle_objects import Room, array, clamp_of, number, rate_of
+from ganloom.weights.pickle_reader import Made, Refused
 
 Facts = dict[str, Any]
 NETWORK = "dnnlib.tflib.network.Network"

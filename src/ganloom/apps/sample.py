@@ -1,0 +1,169 @@
+"""Samples of a trained model as files: single pictures, a grid, and per class."""
+
+import inspect
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganloom.api import load
+from ganloom.apps.evaluate import data_of
+from ganloom.core.device import choose_device
+from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.gan import GAN
+from ganloom.imaging import grid
+from ganloom.metrics import Clock
+from ganloom.runs.folder import Folder, check_empty
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Written:
+    """What ``write_samples`` made."""
+
+    folder: Path
+    grid: Path
+    files: list[Path]
+
+
+def write_samples(
+    run: str | Path,
+    *,
+    n: int = 64,
+    seed: int = 0,
+    truncation: float = 1.0,
+    cutoff: int | None = None,
+    noise: str = "const",
+    standing: int = 0,
+    c: str | int | None = None,
+    out: str | Path | None = None,
+    checkpoint: str = "latest",
+    device: str = "auto",
+    precision: str = "float32",
+) -> Written:
+    """Draw n samples of a run (n of each class for ``c="all"``) into ``out``: seed000000.png ... and grid.png.
+
+    ``cutoff``: the layers of styles that truncation pulls; ``noise``: const, random or none; both for recipes that have them.
+    ``standing`` batches give BatchNorm its statistics anew, where the recipe offers it. ``precision``: float32 or bf16. The
+    same arguments give the same bytes. Points go to points.csv. ``out`` must be new or empty; by default a folder under
+    RUN/generated named after the arguments.
+    """
+    if n < 1:
+        raise BadInput(f"--n must be at least 1, got {n}")
+    if not truncation >= 0:
+        raise BadInput(f"--truncation must not be negative, got {truncation}")
+    if standing < 0:
+        raise BadInput(f"--standing counts batches and must not be negative, got {standing}")
+    path = Path(run)
+    gan = load(path, checkpoint=checkpoint, device=choose_device(device))
+    more: dict[str, Any] = {"standing": standing} if standing else {}
+    if standing and "standing" not in inspect.signature(gan.generate).parameters:
+        raise BadInput(
+            "--standing was given, but this run's recipe has no standing statistics (biggan has): leave it out"
+        )
+    takes = inspect.signature(gan.sample).parameters
+    for flag, given, name in (("--cutoff", cutoff is not None, "cutoff"), ("--noise-mode", noise != "const", "noise")):
+        if given and name not in takes:
+            raise BadInput(f"{flag} was given, but this run's recipe has no such thing (stylegan2 has): leave it out")
+    more |= ({} if cutoff is None else {"cutoff": cutoff}) | ({"noise": noise} if noise != "const" else {})
+    names = Folder(path).read("config.json").get("classes")
+    labels, words = _labels(gan, names, c, n)
+    labels = _inputs(path, gan, n, seed) if gan.conditions_on == "pictures" else labels
+    count = n if labels is None else len(labels)
+    if "progress" in takes:  # one that makes pictures in many steps
+        more["progress"] = _Steps(math.ceil(count / BATCH))
+    x = gan.generate(count, seed=seed, c=labels, truncation=truncation, batch=BATCH, precision=precision, **more).cpu()
+    named = {
+        "truncation": (truncation, 1.0),
+        "cutoff": (cutoff, None),
+        "noise-": (noise, "const"),
+        "standing": (standing, 0),
+        "precision-": (precision, "float32"),
+    }
+    folder = _folder(
+        path, out, f"kimg{gan.kimg:g}-seed{seed}-n{n}", named | {"c": (c, None), "": (checkpoint, "latest")}
+    )
+    if x.dim() == 2:
+        return _write_points(folder, x)
+    files = []
+    for i, picture in enumerate(grid.to_uint8(x)):
+        name = f"seed{seed + i:06d}.png" if words is None else f"{words[i]}/seed{seed + i:06d}.png"
+        grid.save_png(picture, folder / name)
+        files.append(folder / name)
+    sheet = folder / "grid.png"
+    if gan.conditions_on == "pictures" and labels is not None:  # each beside what it was made from
+        both = grid.side_by_side(labels.cpu(), x)
+        grid.save_png(grid.grid(both, 2 * max(1, round((count / 2) ** 0.5))), sheet)
+        return Written(folder, sheet, files)
+    grid.save_png(grid.grid(x, n if c == "all" and n <= 16 else None), sheet)
+    return Written(folder, sheet, files)
+
+
+class _Steps:
+    """Hears how far each of several batches is, and says now and then on stderr how far all are."""
+
+    def __init__(self, batches: int) -> None:
+        self.batches, self.before, self.last = batches, 0, 0
+        self.clock = Clock(lambda line: print(line, file=sys.stderr, flush=True), every=2.0)
+
+    def __call__(self, done: int, total: int) -> None:
+        self.before += self.last if done == 1 else 0
+        self.last = done
+        self.clock("steps of sampling", self.before + done, total * self.batches)
+
+
+def _inputs(path: Path, gan: GAN, n: int, seed: int) -> Tensor | None:
+    """The inputs seed, seed + 1, ... of the run's own data, of what was kept from training where there is such."""
+    if not isinstance(Folder(path).read("config.json").get("data"), dict):
+        raise BadInput(f"{path} knows no pictures to start from: give some, ganloom translate {path} IN OUT")
+    data, _, _ = data_of(path, None, gan)
+    data = data.held or data
+    return gan.inputs(data, torch.arange(seed, seed + n) % len(data))
+
+
+def _labels(gan: GAN, names: list[str] | None, c: str | int | None, n: int) -> tuple[Tensor | None, list[str] | None]:
+    """(labels, folder name of each) for what the user asked; (None, None) where nothing was."""
+    if c is None:
+        return None, None
+    classes = int(getattr(gan.cfg, "n_classes", 0) or 0)
+    if not classes:
+        raise BadInput("--c was given, but this run was trained without labels: leave it out")
+    known = names or [str(i) for i in range(classes)]
+    if c == "all":
+        wanted = list(range(classes))
+    elif str(c) in known:
+        wanted = [known.index(str(c))]
+    elif str(c).lstrip("-").isdigit() and 0 <= int(c) < classes:
+        wanted = [int(c)]
+    else:
+        raise BadInput(
+            f'--c "{c}" is no class of this run{did_you_mean(str(c), known)}: it has {", ".join(known)}, or 0..{classes - 1}'
+        )
+    labels = torch.tensor(wanted).repeat_interleave(n)
+    plain = ["".join(ch if ch.isalnum() or ch in "-_" else "-" for ch in name) for name in known]
+    return labels, [plain[i] for i in labels.tolist()]
+
+
+def _folder(run: Path, out: str | Path | None, name: str, said: dict[str, tuple[Any, Any]]) -> Path:
+    """``out``, new or empty; or a folder named after the arguments that are not as usual, (value, usual value) by name."""
+    if out is not None:
+        return check_empty(out)
+    for key, (value, usual) in said.items():
+        if value != usual:
+            name += f"-{key}{value:g}" if isinstance(value, float) else f"-{key}{value}".replace("/", "-")
+    return run / "generated" / name
+
+
+def _write_points(folder: Path, x: Tensor) -> Written:
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [",".join(f"{v:.6g}" for v in row) for row in x.tolist()]
+    file, sheet = folder / "points.csv", folder / "grid.png"
+    file.write_text("\n".join([",".join(f"x{i}" for i in range(x.shape[1])), *lines]) + "\n", encoding="utf-8")
+    if x.shape[1] == 2:
+        grid.save_png(grid.scatter(x), sheet)
+    return Written(folder, sheet, [file])

@@ -1,0 +1,1 @@
+"""Augmentation of what D sees: DiffAugment, ADA, and which of them to use."""

@@ -1,0 +1,128 @@
+"""What ``--augment`` means for a recipe: none, ada, diffaugment, or auto, which decides by the number of pictures.
+
+Few pictures are learnt by heart by D unless it sees each in many guises. Below 30,000 the authors of StyleGAN3 advise
+augmentation, and DiffAugment helped BigGAN on all of CIFAR-10's 50,000, a fifth and a tenth of them, the fewer the more
+(Zhao et al. 2020, arXiv:2006.10738, table 2); a set that is seen a few times only cannot be learnt by heart.
+"""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ganloom.core.errors import BadInput, did_you_mean
+
+CHOICES = ("auto", "none", "ada", "diffaugment")
+MANY = 30000
+"""From so many pictures on there is nothing to gain."""
+SEEN = 10.0
+"""Times that D sees each picture before it can know them by heart (``doctor.settings.memorising``)."""
+POLICY = ("colour", "translation", "cutout")
+"""DiffAugment's, for few pictures (Zhao et al. 2020, sec. 4.2 and 4.3)."""
+TARGET = 0.6
+"""ADA's mean sign of D's logits on reals (Karras et al. 2020, arXiv:2006.06676, sec. 3.1)."""
+SHORT_KIMG = 500.0
+"""A run of fewer thousands of images has no time to learn under all of DiffAugment: translation alone then."""
+MILD = ("shift", "scale", "stretch")
+"""Of ADA's transformations, what a short run has time for: it keeps up and down, left and right, and tones."""
+RISES = 15.0
+"""Times that ADA's strength could cross 0..1 in a short run. By docs/few-pictures.md."""
+TUNED_KIMG = 100.0
+"""Thousands of images in which ADA's strength can cross 0..1 where training starts from another run's weights."""
+
+OFF: dict[str, Any] = {"diff_augment": (), "adaptive": 0.0}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Settings of the recipe's config and of ``Stabilise``, and one line that says what and why."""
+
+    config: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
+
+
+def choose(
+    asked: str | None,
+    own: Mapping[str, Any],
+    data: Any,
+    *,
+    kimg: float,
+    critic: bool = True,
+    pictures_in: bool = False,
+    tuned: bool = False,
+    told: Container[str] = (),
+) -> Chosen:
+    """``own``: the recipe's fields and their defaults. ``kimg``: how long the run is. ``critic``: it has a D.
+
+    ``pictures_in``: it makes pictures from pictures. ``tuned``: training starts from another run's weights. ``told``: names
+    of settings that the user gave; how fast ADA's strength may rise stands then.
+    """
+    if asked is None:
+        return Chosen()
+    if asked not in CHOICES:
+        raise BadInput(f'--augment has no "{asked}"{did_you_mean(asked, CHOICES)}: it knows {", ".join(CHOICES)}')
+    why, tuning = "", {"ada_kimg": TUNED_KIMG} if tuned and "ada_kimg" in own and "ada_kimg" not in told else {}
+    short: dict[str, Any] = {}
+    if asked == "auto":
+        asked, why, short = _decided({**own, **tuning}, data, kimg, critic, pictures_in)
+        short = {name: value for name, value in short.items() if name not in told}
+    elif asked != "none" and (pictures_in or not critic or data.kind == "points"):
+        raise BadInput(f"--augment {asked} {_unfit(data, critic, pictures_in)}: leave it out")
+    said = asked + (f": {why}" if why else "")
+    if asked == "none":
+        return Chosen(_none(own), OFF, said)
+    if "policy" in own:
+        if asked == "ada":
+            raise BadInput("--augment ada: this recipe augments by --policy in its own way; use --augment diffaugment")
+        return Chosen(
+            {}, OFF, f"diffaugment ({', '.join(own['policy'])}), the recipe's own" + (f": {why}" if why else "")
+        )
+    if asked == "diffaugment":
+        return Chosen(_none(own), OFF | {"diff_augment": POLICY} | short, said)
+    if "augment" in own:
+        return Chosen({"augment": "ada"} | tuning | short, OFF, said)
+    rise = {"adaptive_kimg": TUNED_KIMG} if tuned and "adaptive_kimg" not in told else {}
+    return Chosen({}, OFF | {"adaptive": TARGET} | rise, said)
+
+
+def _none(own: Mapping[str, Any]) -> dict[str, Any]:
+    return {"augment": "none"} if "augment" in own else {"policy": ()} if "policy" in own else {}
+
+
+def _unfit(data: Any, critic: bool, pictures_in: bool) -> str:
+    if not critic:
+        return "changes what D sees, and this model has none"
+    if pictures_in:
+        return "would move the result and not the picture that it is made from"
+    return f"is for pictures, and {data.name} is a set of points"
+
+
+def _decided(
+    own: Mapping[str, Any], data: Any, kimg: float, critic: bool, pictures_in: bool
+) -> tuple[str, str, dict[str, Any]]:
+    """(choice, why, settings of it that a short run needs) of auto."""
+    n, seen = len(data), kimg * 1000 / max(len(data), 1)
+    if pictures_in or not critic or data.kind == "points":
+        return "none", f"augmentation {_unfit(data, critic, pictures_in)}", {}
+    times = f"each of {n:,} pictures is seen {seen:,.0f} times"
+    if n >= MANY:
+        return "none", f"{n:,} pictures are enough ({MANY:,})", {}
+    if seen < SEEN:
+        return "none", f"{times}, too seldom to be learnt by heart ({SEEN:.0f})", {}
+    why = f"{times}, and fewer than {MANY:,} are learnt by heart"
+    if "augment" not in own:
+        if kimg >= SHORT_KIMG:
+            return "diffaugment", why, {}
+        return (
+            "diffaugment",
+            f"{why}; translation alone in a run of {kimg:,.0f} kimg",
+            {"diff_augment": ("translation",)},
+        )
+    if kimg >= own.get("ada_kimg", 0.0):
+        return "ada", why, {}
+    rise = kimg / RISES  # by its own course its strength would only have come so far when the run ends
+    return (
+        "ada",
+        f"{why}; {', '.join(MILD)} alone, rising within {rise:,.3g} kimg, since the run has {kimg:,.0f}",
+        {"ada_kimg": rise, "ada_parts": MILD},
+    )

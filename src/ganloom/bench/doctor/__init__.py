@@ -1,0 +1,1 @@
+"""`ganloom bench doctor`: how often the doctor is right."""

@@ -1,0 +1,1 @@
+"""`ganloom bench modes`: cures for mode collapse on data with known modes."""

@@ -1,0 +1,38 @@
+"""Counted pictures in docs/known-truth.md: samples, rows and table."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from ganloom.bench.modes.counted_images import Counter, Row, Task, table
+from ganloom.bench.modes.page import put
+from ganloom.imaging.grid import grid, save_png
+
+
+def save(folder: Path, row: Row, samples: Tensor) -> Path:
+    """Samples (N, C, H, W) in [-1, 1] of one setup and seed as a grid."""
+    return save_png(grid(samples), folder / picture(row))
+
+
+def picture(row: Row) -> str:
+    """Where they lie."""
+    return f"images/{row.data}-{row.setup}-{row.seed}.png"
+
+
+def write(folder: Path, task: Task, counter: Counter, rows: Sequence[Row]) -> list[Row]:
+    """Put the rows beside those that the folder has, and all into the page; returns all."""
+    path = folder / "results" / f"{task.data}.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    found = {(row.setup, row.seed): row for row in [*(Row(**one) for one in kept), *rows]}
+    order = list(task.setups)
+    every = sorted(found.values(), key=lambda row: (order.index(row.setup), row.seed))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([row.to_dict() for row in every], indent=1) + "\n", encoding="utf-8")
+    lines = [f"`ganloom bench modes --data {task.data} --out docs`", "", *table(task, counter, every)]
+    for name in order:
+        for row in [row for row in every if row.setup == name and (folder / picture(row)).exists()][:1]:
+            lines += ["", f"`{task.setups[name].command(task.data)}`", "", f"![samples of {name}]({picture(row)})"]
+    put(folder, task.title, "\n".join(lines))
+    return every

@@ -1,0 +1,173 @@
+"""What `ganloom bench modes --out DIR` writes: rows kept as JSON, tables in a page, one picture a cure."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from ganloom.bench.modes import dirac
+from ganloom.bench.modes.benchmark import DATA, Row
+from ganloom.bench.modes.cures import CURES
+from ganloom.bench.modes.dirac_plot import draw
+from ganloom.bench.modes.failures import against, verdict
+from ganloom.bench.modes.toy_gans import BATCH, Mixture
+from ganloom.bench.modes.toy_training import SAMPLES, Trained
+from ganloom.imaging.grid import save_png, scatter
+
+PAGE, KEPT = "known-truth.md", "known-truth.json"
+AGAINST = "Each cure against its sickness"
+"""The section that gathers all rows."""
+PANEL, FIELD = 210, 105
+"""Pixels of a panel; points a side at which D is asked."""
+
+Key = tuple[str, str, int, int, int]
+
+
+def key(row: Row) -> Key:
+    """Rows of an equal key replace each other."""
+    return row.data, row.cure, row.steps, row.seeds, row.seed
+
+
+def keep(folder: Path, row: Row) -> list[Row]:
+    """Add a row to those that the folder has; all of them, in the order of the cures."""
+    path = folder / KEPT
+    kept = [Row.from_dict(one) for one in json.loads(path.read_text(encoding="utf-8"))] if path.exists() else []
+    rows = {key(one): one for one in [*kept, row]}
+    order = list(CURES)
+    ordered = sorted(rows.values(), key=lambda r: (r.data, r.steps, r.seeds, r.seed, order.index(r.cure)))
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = ",\n".join(json.dumps(one.to_dict()) for one in ordered)  # a line a row
+    path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    return ordered
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """Rows of one data set, number of steps and set of seeds as Markdown."""
+    n = len(DATA[rows[0].data].mixture().modes)
+    out = [
+        f"| cure | what | modes of {n} (worst seed) | fair modes | good samples, % | reverse KL (worst seed) "
+        "| between seeds | s | beside the uncured |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        modes, fair, kl = (row.figures[name] for name in ("modes", "fair", "kl"))
+        good = tuple(100 * value for value in row.figures["quality"])
+        out.append(
+            f"| `{row.cure}` | {CURES[row.cure].title} | {_cell(modes, 1)} ({row.worst['modes']:.0f}) | {_cell(fair, 1)} "
+            f"| {_cell(good, 1)} | {_cell(kl, 3)} ({row.worst['kl']:.3f}) | {row.apart:.2f} | {row.seconds:.0f} "
+            f"| {verdict(row, rows)} |"
+        )
+    return out
+
+
+def _cell(figure: tuple[float, ...], digits: int) -> str:
+    return f"{figure[0]:.{digits}f} [{figure[1]:.{digits}f}, {figure[2]:.{digits}f}]"
+
+
+def section(rows: Sequence[Row], pictures: Sequence[str] = ()) -> str:
+    """A table with its command and what its columns mean."""
+    first = rows[0]
+    names, what = " ".join(row.cure for row in rows), DATA[first.data].what
+    out = [
+        f"`ganloom bench modes --data {first.data} --cure {names} --seeds {first.seeds} --seed {first.seed} "
+        f"--steps {first.steps}`",
+        "",
+        f"{what[:1].upper()}{what[1:]}. {first.seeds} seeds from {first.seed} on, {first.steps:,} steps, {SAMPLES:,} samples of "
+        "each seed; means over seeds with 95 % intervals. A mode counts with one sample within 3 sd, a fair one with a "
+        "fifth of its fair share; reverse KL over the good samples (fair counting alone gives "
+        f"{(len(DATA[first.data].mixture().modes) - 1) / 2 / SAMPLES:.3f}). Between seeds: total variation of their "
+        "shares. Seconds: all seeds together, on the machine at hand.",
+        "",
+        *table(rows),
+    ]
+    if pictures:
+        shown = [f"![{Path(one).stem}]({one})" for one in pictures]
+        out += [
+            "",
+            f"Seed {first.seed}: 2,500 samples with the modes ringed, and D's logits (orange: real).",
+            "",
+            *shown,
+        ]
+    return "\n".join(out)
+
+
+def dirac_section(runs: Sequence[tuple[dirac.Row, dirac.Path]], picture: str) -> str:
+    """The Dirac-GAN's table and picture."""
+    out = [
+        "`ganloom bench modes --data dirac`",
+        "",
+        "Distance from the equilibrium after so many steps of 0.1 from (1, 1). Theory: the modulus of the update's largest "
+        "eigenvalue at the equilibrium; measured: the factor a step, over the last fifth of the way.",
+        "",
+        "| setting | updates | theory | measured | after 100 | 500 | 2,000 | |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row, _ in runs:
+        order = "alternating" if row.alternating else "simultaneous"
+        said = "none: a kink" if row.modulus is None else f"{row.modulus:.4f}"
+        far = " | ".join(f"{value:.2g}" for value in (row.at_100, row.at_500, row.at_2000))
+        out.append(f"| `{row.setting}` | {order} | {said} | {row.rate:.4f} | {far} | {row.verdict} |")
+    return "\n".join([*out, "", f"![trajectories beside the theory]({picture})"])
+
+
+def put(folder: Path, name: str, text: str) -> Path:
+    """Write a section into the page: over the one of that name, between its marks, or at the end."""
+    path = folder / PAGE
+    page = path.read_text(encoding="utf-8") if path.exists() else "# What cures what, where the truth is known\n"
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    block = f"{begin}\n{text}\n{end}"
+    found = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    page = found.sub(lambda _: block, page) if found.search(page) else f"{page.rstrip()}\n\n## {name}\n\n{block}\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def write_rows(folder: Path, rows: Sequence[Row], latest: Row) -> Path:
+    """Put the table that ``latest`` belongs to into the page, and what all rows say of each cure."""
+    group = [row for row in rows if key(row)[2:] == key(latest)[2:] and row.data == latest.data]
+    name = f"{latest.data}, {latest.steps:,} steps, seeds {latest.seed} to {latest.seed + latest.seeds - 1}"
+    panels = [path for path in (panel_path(folder, row) for row in group) if path.exists()]
+    put(folder, AGAINST, "\n".join(against(rows)))
+    return put(folder, name, section(group, [path.relative_to(folder).as_posix() for path in panels]))
+
+
+def write_dirac(folder: Path, runs: Sequence[tuple[dirac.Row, dirac.Path]]) -> Path:
+    """The picture of the trajectories and their table."""
+    picture = folder / "images" / "dirac.svg"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    picture.write_text(draw(runs), encoding="utf-8")
+    return put(folder, "Dirac-GAN", dirac_section(runs, "images/dirac.svg"))
+
+
+def panel_path(folder: Path, row: Row) -> Path:
+    """Where a cure's panels lie."""
+    return folder / "images" / "modes" / f"{row.data}-{row.steps}-{row.seed}-{row.cure}.png"
+
+
+def save_panels(folder: Path, row: Row, trained: Trained, mixture: Mixture) -> Path:
+    """The first seed: its samples with the modes ringed, and D's logits over the plane."""
+    extent = float(mixture.modes.abs().max()) * 1.25
+    samples = scatter(trained.sample(SAMPLES, row.seed)[0], mixture.modes, extent, PANEL)
+    field = Image.fromarray(colours(trained.field(0, extent, FIELD, BATCH)).numpy()).resize((PANEL, PANEL))
+    sheet = Image.new("RGB", (2 * PANEL, PANEL + 22), (255, 255, 255))
+    sheet.paste(samples, (0, 22))
+    sheet.paste(field, (PANEL, 22))
+    kl = f"KL {row.each[0].kl:.3f}, {row.each[0].modes} modes, {row.each[0].quality:.0%} good"
+    ImageDraw.Draw(sheet).text((6, 5), f"{row.cure}: {kl}", fill=(30, 30, 30))
+    return save_png(sheet.quantize(48, dither=Image.Dither.NONE), panel_path(folder, row))
+
+
+def colours(logits: Tensor) -> Tensor:
+    """(H, W) logits to (H, W, 3) uint8: blue below the median, orange above, by rank of distance from it."""
+    centred = torch.nan_to_num(logits - logits.nanmedian())
+    scale = centred.abs().quantile(0.98).clamp(min=1e-12)
+    t = (centred / scale).clamp(-1, 1)[..., None]
+    low, high, middle = (
+        torch.tensor(rgb) for rgb in ((36.0, 86.0, 196.0), (217.0, 113.0, 28.0), (250.0, 250.0, 248.0))
+    )
+    return torch.where(t < 0, torch.lerp(middle, low, -t), torch.lerp(middle, high, t)).round().to(torch.uint8)

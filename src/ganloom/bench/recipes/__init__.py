@@ -1,0 +1,1 @@
+"""`ganloom bench recipes`: every recipe trained and measured."""

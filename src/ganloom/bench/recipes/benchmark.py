@@ -1,0 +1,275 @@
+"""`ganloom bench recipes`: every recipe trained in minutes, its samples seen and measured, its speed.
+
+On fashion-10k; those that make pictures from pictures on two domains made of it, or on pairs (see `plans`).
+"""
+
+import dataclasses
+import json
+import os
+import sys
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganloom.api import Run, load, prepare
+from ganloom.apps.evaluate import evaluate
+from ganloom.apps.evaluate_translator import COPIED, MATCHED, MEAN
+from ganloom.apps.run_cache import finished
+from ganloom.bench.recipes.sheets import draw, translated
+from ganloom.bench.step.benchmark import trainer_of
+from ganloom.bench.step.timing import clock, contest, cycle_of
+from ganloom.core import allocator, hardware
+from ganloom.core.device import choose_device, choose_precision
+from ganloom.core.errors import BadInput
+from ganloom.imaging import grid
+from ganloom.recipes import RECIPES, find
+from ganloom.recipes.base.translator import Translator
+from ganloom.recipes.presets import DATA, command, keywords, plan
+from ganloom.runs.checkpoint import replace_file
+from ganloom.runs.folder import Folder
+
+ROWS, PICTURES = Path("results") / "recipes.json", Path("images") / "recipes"
+N = 2000
+"""Samples that are measured, against as many real pictures."""
+FIGURES = ("coverage", "precision", "recall", "density", "fd", "kd")
+OF_TRANSLATION = ("l1", "psnr", "ssim", "called_b", "cycle_l1")
+
+Interval = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Images that training draws a second, at the end of the run, on ready pictures; a median over turns."""
+
+    img_per_s: float
+    machine: str
+    threads: int
+    load: float
+    """Of the machine as timing began: well above the share of this process means that the figure is too low."""
+    precision: str
+    torch: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recipe."""
+
+    recipe: str
+    command: str
+    seed: int
+    kimg: float
+    seconds: float
+    """Of training, on a machine that may have been busy."""
+    threads: int
+    precision: str
+    torch: str
+    parameters: dict[str, int]
+    """G and D in this run."""
+    figures: dict[str, Interval]
+    """Value and 95 % interval of the last weights' average."""
+    floor: dict[str, Interval]
+    """The same of real pictures: what a perfect model would reach."""
+    protocol: dict[str, Any]
+    picture: str
+    """What its rows are."""
+    speed: Speed | None = None
+    trivial: dict[str, dict[str, Interval]] = dataclasses.field(default_factory=dict)
+    """Of translators: the same figures of what needs no training."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Row":
+        """What ``to_dict`` gave."""
+        made = {**values, "speed": Speed(**values["speed"]) if values.get("speed") else None}
+        for name in ("figures", "floor"):
+            made[name] = _three(values[name])
+        made["trivial"] = {name: _three(figures) for name, figures in values.get("trivial", {}).items()}
+        return cls(**made)
+
+
+def _three(figures: dict[str, Sequence[float]]) -> dict[str, Interval]:
+    return {key: (float(a), float(b), float(c)) for key, (a, b, c) in figures.items()}
+
+
+# -------------------------------------------------------------------------------------------------------------- rows
+
+
+def kept(folder: Path) -> dict[str, Row]:
+    """The rows that the folder has, by recipe."""
+    path = folder / ROWS
+    if not path.exists():
+        return {}
+    return {row["recipe"]: Row.from_dict(row) for row in json.loads(path.read_text(encoding="utf-8"))["recipes"]}
+
+
+def keep(folder: Path, row: Row) -> None:
+    """Put a row in the place of the recipe's old one, in the order of the recipes."""
+    rows = {**kept(folder), row.recipe: row}
+    ordered = [rows[name] for name in RECIPES if name in rows]
+    path = folder / ROWS
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ",\n".join(json.dumps(one.to_dict()) for one in ordered)
+    replace_file(path, f'{{"recipes": [\n{lines}\n]}}\n'.encode())
+
+
+def ranked(rows: Sequence[Row]) -> list[Row]:
+    """By coverage, the best first; then translators by their distance from the truth."""
+
+    def place(row: Row) -> tuple[bool, float]:
+        translates = "l1" in row.figures
+        return translates, row.figures["l1"][0] if translates else -row.figures["coverage"][0]
+
+    return sorted(rows, key=place)
+
+
+def measure(
+    names: Sequence[str],
+    folder: Path,
+    runs: Path,
+    *,
+    seed: int = 0,
+    kimg: float | None = None,
+    anew: bool = False,
+    each: Callable[[Row], None] = lambda row: None,
+) -> list[Row]:
+    """Train, sample, measure and time each recipe; rows and pictures go to ``folder``, run folders to ``runs``.
+
+    A recipe whose row is there for the same command is left as it is, unless ``anew``; a run that was stopped goes on.
+    ``kimg`` replaces the length of every run. ``each`` hears of a row once it is kept. Raises BadInput.
+    """
+    names = [name.lower().replace("_", "-") for name in names]
+    for name in names:
+        if find(name) and name not in RECIPES:
+            raise BadInput(
+                f"{name} is a baseline and has no page: `ganloom compare --budget 10m {DATA} {name}` measures it"
+            )
+    if kimg is not None and not kimg > 0:
+        raise BadInput(f"--kimg must be above 0, got {kimg}")
+    allocator.keep_freed_blocks()
+    told = _Told(names)
+    rows = []
+    for name in names:
+        options = {**plan(name).options, **({} if kimg is None else {"total_kimg": kimg})}
+        line = command(name, options, seed)
+        row = kept(folder).get(name)
+        if row is None or row.command != line or anew:
+            told.begin(name, line)
+            path = runs / f"{name}-{zlib.crc32(line.encode()):08x}"
+            run = finished(name, plan(name).data, path, seed=seed, **keywords(find(name), options))
+            row = _row(name, line, run, folder / PICTURES / f"{name}.png")
+            row = dataclasses.replace(row, speed=speed(name, options))
+            keep(folder, row)
+        rows.append(row)
+        each(row)
+        told.end(name)
+    return rows
+
+
+def time_again(names: Sequence[str], folder: Path, each: Callable[[Row], None] = lambda row: None) -> list[Row]:
+    """Only the speed anew, of recipes whose rows are there."""
+    rows, found = [], kept(folder)
+    missing = [name for name in names if name not in found]
+    if not found or missing:
+        raise BadInput(
+            f"{folder / ROWS} has no row for {', '.join(missing) or 'any recipe'}: run without --speed first"
+        )
+    allocator.keep_freed_blocks()
+    for place, name in enumerate(names, 1):
+        print(f"[{place}/{len(names)}] {name}: a dozen steps and more", file=sys.stderr, flush=True)
+        rows.append(dataclasses.replace(found[name], speed=speed(name, plan(name).options)))
+        keep(folder, rows[-1])
+        each(rows[-1])
+    return rows
+
+
+def _row(name: str, line: str, run: Run, picture: Path) -> Row:
+    gan = load(run.path)
+    sheet, rows = translated(gan, plan(name).data) if isinstance(gan, Translator) else draw(gan)
+    grid.save_png(sheet, picture)
+    found = evaluate(run.path, n=N, write=False)
+    described, last = Folder(run.path).read("run.json"), run.metrics[-1]
+    generated, real = (_intervals(found["rows"][key]) for key in ("generated", "real (other half)"))
+    trivial = {key: _intervals(found["rows"][key]) for key in (COPIED, MEAN, MATCHED) if key in found["rows"]}
+    return Row(
+        recipe=name, command=line, seed=Folder(run.path).read("config.json")["train"]["seed"], kimg=last["kimg"],
+        seconds=last["seconds"], threads=int(described["versions"]["threads"]), precision=described["precision"],
+        torch=described["versions"]["torch"], parameters=_parameters(name, run), figures=generated, floor=real,
+        protocol=found["protocol"], picture=rows, trivial=trivial,
+    )  # fmt: skip
+
+
+def _intervals(values: dict[str, dict[str, float]]) -> dict[str, Interval]:
+    """Figures without the name of their features, at 4 digits; one without an interval three times."""
+    found: dict[str, Interval] = {}
+    for full, value in values.items():
+        key = full if full in OF_TRANSLATION else full.split("_")[0]
+        if key in FIGURES + OF_TRANSLATION:
+            low, high = (value["value"] if value.get(end) is None else value[end] for end in ("low", "high"))
+            found[key] = float(f"{value['value']:.4g}"), float(f"{low:.4g}"), float(f"{high:.4g}")
+    return found
+
+
+def _parameters(name: str, run: Run) -> dict[str, int]:
+    from ganloom.core import config
+
+    module = find(name)
+    described = Folder(run.path).read("config.json")["config"]
+    with torch.device("meta"):
+        gan = module.MODEL(config.from_dict(module.Config, described))
+    return {net: sum(p.numel() for p in getattr(gan, net).parameters()) for net in "GD"}
+
+
+# -------------------------------------------------------------------------------------------------------------- speed
+
+
+def speed(name: str, options: dict[str, Any], rounds: int = 3) -> Speed:
+    """Time a dozen training steps and more, at the end of the run (a network that grows has its full size there)."""
+    load_now = os.getloadavg()[0] if hasattr(os, "getloadavg") else -1.0
+    settings = keywords(find(name), options)
+    device = choose_device("auto")
+    gan, data = prepare(name, plan(name).data, **settings)
+    precision = choose_precision(settings.get("precision", "auto"), device, gan)
+    trainer = trainer_of(gan, data, device, precision)
+    end = int(1000 * float(settings.get("total_kimg", 0.0)))
+    trainer.load_state(trainer.tensors(), trainer.state() | {"nimg": end})
+    before, begun = trainer.nimg, trainer.step
+    cycle = cycle_of([phase.lazy for phase in trainer.phases])
+    times = contest(
+        {"step": clock(trainer.train_step, lambda: hardware.wait(device))}, rounds, cycle=cycle, seconds=10.0
+    )["step"]
+    images_a_step = (trainer.nimg - before) / (trainer.step - begun)
+    seconds = sorted(times)[len(times) // 2]
+    return Speed(
+        float(f"{images_a_step / seconds:.3g}"), hardware.name(device), torch.get_num_threads(), round(load_now, 1),
+        precision, torch.__version__,
+    )  # fmt: skip
+
+
+# ----------------------------------------------------------------------------------------------------------- progress
+
+
+class _Told:
+    """Which recipe is trained and how long all will take yet, on stderr; each run shows its own progress below."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names, self.done, self.spent = list(names), 0.0, 0.0
+        self.begun = 0.0
+
+    def begin(self, name: str, line: str) -> None:
+        self.begun = time.perf_counter()
+        place = self.names.index(name)
+        left = f", about {self.spent / self.done * (len(self.names) - place) / 60:.0f} min left" if self.done else ""
+        print(f"[{place + 1}/{len(self.names)}] {line}{left}; Ctrl-C stops, the same command goes on", file=sys.stderr)
+
+    def end(self, name: str) -> None:
+        if self.begun:
+            self.done, self.spent = self.done + 1, self.spent + time.perf_counter() - self.begun
+            self.begun = 0.0

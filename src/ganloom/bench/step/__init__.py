@@ -1,0 +1,1 @@
+"""`ganloom bench step`: speed of training steps and of sampling."""

@@ -1,0 +1,48 @@
+"""What commands say when they are done: what was written, and the next command."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from ganloom.api import Run
+from ganloom.training.callbacks import Observer, TensorBoard, Wandb
+
+
+def finished(run: Run, as_json: bool) -> None:
+    """The end of a training."""
+    last = run.metrics[-1] if run.metrics else {}
+    if as_json:
+        print(
+            json.dumps(
+                {"run": str(run.path), "reason": run.reason, "report": str(run.path / "report.html"), "last": last}
+            )
+        )
+        return
+    if run.reason != "finished":
+        print(f"stopped by {run.reason}, saved: {run.path}")
+        print(following(["resume", run.path]))
+        return
+    print(f"wrote {run.path}: report.html, samples/, model/, checkpoints/ at {last.get('kimg', 0):g} kimg")
+    print(following(["sample", run.path], ["evaluate", run.path]))
+
+
+def following(*commands: Sequence[object]) -> str:
+    """The line that names the next commands, ready to be copied: what a shell would split is quoted."""
+    return "next: " + "        ".join(shlex.join(["ganloom", *map(str, words)]) for words in commands)
+
+
+def trackers(tensorboard: bool, wandb: str | None) -> list[Observer]:
+    """The trackers asked for; a missing extra says what to install before training starts."""
+    chosen: list[Observer] = [TensorBoard()] if tensorboard else []
+    return chosen + ([Wandb(wandb)] if wandb else [])
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Rows of equal keys as aligned plain text."""
+    columns = list(rows[0])
+    cells = [columns, *[[str(row[column]) for column in columns] for row in rows]]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells
+    )

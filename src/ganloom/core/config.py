@@ -1,0 +1,125 @@
+"""Frozen dataclasses to plain JSON and back, strictly: an unknown key or a wrong type is an error that names the field."""
+
+import dataclasses
+import math
+import types
+import typing
+from typing import Any, Literal, TypeVar, Union
+
+from ganloom.core.errors import BadInput, did_you_mean
+
+T = TypeVar("T")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A dataclass as JSON-able values, nested ones included; a field of several classes keeps its class's name."""
+    return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {"type": type(value).__name__, **to_dict(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def from_dict(kind: type[T], values: dict[str, Any], where: str = "config") -> T:
+    """The inverse of ``to_dict``."""
+    if not isinstance(values, dict):
+        raise BadInput(f"{where} must be a table of fields, got {values!r}")
+    hints = typing.get_type_hints(kind)
+    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    values = {name: value for name, value in values.items() if name != "type"}
+    for name in values:
+        if name not in known:
+            raise BadInput(f'{where} has no field "{name}"{did_you_mean(name, known)}')
+    return kind(**{name: _typed(hints[name], value, f"{where}.{name}") for name, value in values.items()})
+
+
+def replace(config: T, changes: dict[str, Any], where: str = "config") -> T:
+    """A copy with some fields changed, checked like ``from_dict``."""
+    hints = typing.get_type_hints(type(config))
+    known = [field.name for field in dataclasses.fields(config)]  # type: ignore[arg-type]
+    for name in changes:
+        if name not in known:
+            raise BadInput(f'{where} has no field "{name}"{did_you_mean(name, known)}')
+    checked = {name: _typed(hints[name], value, f"{where}.{name}") for name, value in changes.items()}
+    return dataclasses.replace(config, **checked)  # type: ignore[type-var]
+
+
+def check_classes(config: Any) -> None:
+    """For ``__post_init__`` of a recipe that may have labels: no negative ``n_classes``, and one class says nothing."""
+    if config.n_classes < 0:
+        raise BadInput(f"--n-classes must not be negative, got {config.n_classes}")
+    if config.n_classes == 1:
+        object.__setattr__(config, "n_classes", 0)
+
+
+def _typed(hint: Any, value: Any, where: str) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _of_union(args, value, where)
+    if origin is Literal:
+        if value not in args:
+            raise BadInput(f"{where} must be one of {', '.join(map(str, args))}, got {value!r}")
+        return value
+    if origin is tuple:
+        return _of_tuple(args, value, where)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if isinstance(value, hint):
+            return value
+        if isinstance(value, dict):
+            return from_dict(hint, value, where)
+        raise BadInput(f"{where} must be {hint.__name__}(...), got {value!r}")
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and (not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))):
+        raise BadInput(f"{where} must be {hint.__name__}, got {value!r}")
+    return value
+
+
+def _of_union(args: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and type(None) in args:
+        return None
+    kinds = [arg for arg in args if arg is not type(None)]
+    if isinstance(value, dict) and "type" in value:
+        named = [arg for arg in kinds if getattr(arg, "__name__", "") == value["type"]]
+        kinds = named or kinds
+    error: BadInput | None = None
+    for kind in kinds:
+        try:
+            return _typed(kind, value, where)
+        except BadInput as failed:
+            error = failed
+    raise error or BadInput(f"{where} cannot be {value!r}")
+
+
+def _of_tuple(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, tuple | list):
+        raise BadInput(f"{where} must be a sequence, got {value!r}")
+    if len(args) == 2 and args[1] is Ellipsis:
+        return tuple(_typed(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if len(args) != len(value):
+        raise BadInput(f"{where} must have {len(args)} entries, got {len(value)}: {list(value)}")
+    return tuple(_typed(arg, item, f"{where}[{i}]") for i, (arg, item) in enumerate(zip(args, value, strict=True)))
+
+
+SIZES = ("z_dim", "c_dim", "batch_size", "most_batch", "g_batch", "n_critic", "lazy")
+"""Fields of any recipe that count something there must be one of; so do those named for a width."""
+
+
+def check_counts(config: Any) -> None:
+    """What holds in every recipe: a size is at least 1, a duration not negative, no number NaN or infinite."""
+    for field in dataclasses.fields(config):
+        value, flag = getattr(config, field.name), "--" + field.name.replace("_", "-")
+        sized = field.name in SIZES or "width" in field.name
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, bool) or not isinstance(item, int | float):
+                continue
+            if not math.isfinite(item):
+                raise BadInput(f"{flag} must be a finite number, got {item}")
+            if sized and item < 1:
+                raise BadInput(f"{flag} must be at least 1, got {item}")
+            if item < 0 and field.name.endswith("_kimg"):
+                raise BadInput(f"{flag} must not be negative, got {item}")

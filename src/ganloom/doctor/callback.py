@@ -1,0 +1,242 @@
+"""The doctor at a training: probes it at ticks, writes figures into the row, and says findings when they come and go.
+
+It looks and changes nothing. How often it probes is a function of the model alone, so a resumed run writes the rows that
+the uninterrupted one writes; findings are a function of the rows.
+"""
+
+import dataclasses
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from ganloom.doctor import RED, Facts, Finding, examine, light, probe, sentence
+from ganloom.doctor.case import LOOK
+from ganloom.doctor.finding import LIGHTS
+from ganloom.doctor.run_facts import facts_of as facts_of
+from ganloom.doctor.run_facts import nets_trained
+from ganloom.doctor.run_facts import sizes as sizes_of
+from ganloom.report.figures import kimg as said_kimg
+from ganloom.runs import checkpoint
+from ganloom.training.callbacks import Observer, Row
+
+FILE = "doctor.json"
+"""What the doctor knows of a run: its facts, how often it probes, the findings at its end."""
+SHARE = 0.015
+"""Of the training's cost that probes may take by the model. At 2 % it came to 2.1 % (default) and 3.1 % (gan, whose steps are
+far quicker than the model has them); 3 % is promised."""
+HEALTHY = "healthy"
+"""The file in checkpoints/ that names the last one at which nothing was found; it is kept."""
+HEAL, PLATEAU = "heal", "plateau"
+"""Why the doctor asks a trainer to stop."""
+
+CHEAP = 1.0
+"""Seconds of a look by the model that are never too many for the few early ones."""
+FEWEST, OFTEN = 32, 3
+"""No figure says anything of fewer samples; ticks between probes up to which all samples are drawn."""
+
+
+def due(tick: int, every: int, early: bool = True) -> bool:
+    """Whether a probe falls on a tick: on each ``every``-th, and, if ``early``, before the first of these on 1, 2, 3, 5, 8 ...:
+    a fault shows early, and so few cost little. A function of the clock alone."""
+    if tick % every == 0 or not early:
+        return tick % every == 0
+    a, b = 1, 2
+    while b < min(tick, every):
+        a, b = b, a + b
+    return 0 < tick < every and tick in (a, b)
+
+
+class Doctor(Observer):
+    """``doctor/...`` figures, ``light`` and ``doctor`` (a sentence) in each row; events "finding" and "cured".
+
+    ``share``: the most that probes may cost, as a part of training; ``n``: samples of a probe; ``held``: data that
+    training never draws. ``findings`` are the newest.
+    """
+
+    def __init__(self, share: float = SHARE, n: int = 256, held: Any = None, seed: int = 0) -> None:
+        self.share, self.n, self.held, self.seed = share, n, held, seed
+        self.findings: list[Finding] = []
+        self.facts = Facts()
+        self.rows: list[Row] = []
+        self.every = 1
+        """Ticks from probe to probe."""
+        self.early = True
+        """Whether there are probes before that, which a slow sampler would pay dearly."""
+        self._probe: probe.Probe | None = None
+        self.seconds = self.prepared = 0.0
+        """What the looks have cost so far, and what was made ready for them."""
+        self.left_out: dict[str, str] = {}
+        """Looks that this model does not allow, and why: each is said once in a run."""
+        self.heals_left = 0
+        """How many times a finding may still ask for the run to stop and heal."""
+
+    def on_start(self, trainer: Any) -> None:
+        start = time.perf_counter()
+        described = _read(trainer, "config.json")
+        known = _read(trainer, FILE).get("facts", {}).get("sizes", {})
+        sizes = sizes_of(trainer.gan, nets_trained(trainer)) if trainer.nimg == 0 else known
+        self.facts = dataclasses.replace(facts_of(trainer, described), sizes=sizes)
+        for n in (self.n, self.n // 2, self.n // 4):  # fewer samples where a probe would otherwise be rare
+            n = min(n, len(trainer.data))
+            if n < FEWEST:
+                break
+            self._probe = probe.Probe(trainer, n, self.held, self.seed)
+            look, train = probe.cost(trainer, self._probe)
+            self.every = max(1, math.ceil(look / (self.share * train * trainer.cfg.kimg_per_tick)))
+            self.early = look <= max(CHEAP, train * trainer.cfg.kimg_per_tick)
+            if self.every <= OFTEN or (n < self.n and self.early):
+                break
+        self.heals_left = trainer.cfg.heal - len(_read(trainer, FILE).get("heals", []))
+        if self.heals_left > 0 and trainer.run_dir is not None:
+            folder = Path(trainer.run_dir) / "checkpoints"
+            if checkpoint.pointer(folder, HEALTHY) is None:  # the state before the first step has nothing wrong yet
+                self.on_healthy(trainer)
+        self.left_out = dict(_read(trainer, FILE).get("left_out", {}))
+        self.rows = _rows(trainer)
+        self.findings = examine(self.rows, self.facts)
+        self.prepared = time.perf_counter() - start
+        self.seconds = float(_read(trainer, FILE).get("seconds", 0.0)) if trainer.start_nimg else 0.0
+        self._write(trainer)
+
+    def on_tick(self, trainer: Any, row: Row) -> None:
+        if row.get("partial"):
+            return
+        start = time.perf_counter()
+        self._tick(trainer, row)
+        self.seconds += time.perf_counter() - start
+
+    def _tick(self, trainer: Any, row: Row) -> None:
+        self.rows = [r for r in self.rows if r["nimg"] < row["nimg"]]
+        tick = int(trainer.nimg // (trainer.cfg.kimg_per_tick * 1000))
+        if self._probe is not None and due(tick, self.every, self.early):
+            row |= {LOOK + name: value for name, value in self._probe.look(trainer, row).items()}
+            self._say_left_out(trainer, self._probe.refused)
+        self.rows.append(dict(row))
+        before, self.findings = self.findings, examine(self.rows, self.facts)
+        looked = any(name.startswith(LOOK) for r in self.rows for name in r)
+        row |= {"light": light(self.findings), "doctor": sentence(self.findings, looked)}
+        _tell(trainer, before, self.findings)
+        if before != self.findings:
+            self._write(trainer)
+        if trainer.checkpoint_due and looked and light(examine(self.rows, self.facts, once=True)) != RED:
+            self.on_healthy(trainer)
+        if self.heals_left > 0 and curable(self.findings) and not trainer.stop_requested:
+            trainer.stop_requested = HEAL
+        self._plateau(trainer)
+
+    def _say_left_out(self, trainer: Any, refused: dict[str, str]) -> None:
+        """One event for the looks that were refused for the first time, which a row without their figures would hide."""
+        new = {look: why for look, why in refused.items() if look not in self.left_out}
+        if new:
+            self.left_out |= new
+            said = "; ".join(f"{look}: {why}" for look, why in new.items())
+            trainer.event("left out", f"the doctor does without what this model does not allow: {said}", {"looks": new})
+            self._write(trainer)
+
+    def _plateau(self, trainer: Any) -> None:
+        """Ask for the end where the best judgement is too long ago."""
+        patience = trainer.cfg.stop_on_plateau
+        judged = [
+            (v, r["kimg"]) for r in self.rows for n, v in r.items() if n.startswith("fd") and isinstance(v, float)
+        ]
+        if patience is None or not judged or trainer.stop_requested:
+            return
+        best, at = min(judged)
+        if judged[-1][1] == self.rows[-1]["kimg"] and judged[-1][1] - at >= patience:
+            trainer.event(
+                "plateau", f"the best distance, {best:.4g}, was at {said_kimg(at)} kimg, {patience:g} kimg ago"
+            )
+            trainer.stop_requested = PLATEAU
+
+    def on_healthy(self, trainer: Any) -> None:
+        """The checkpoint that follows this tick is healthy: remember its name."""
+        if self.heals_left > 0 and trainer.run_dir is not None:
+            checkpoint.replace_file(
+                Path(trainer.run_dir) / "checkpoints" / HEALTHY, checkpoint.name_of(trainer.nimg).encode()
+            )
+
+    def on_end(self, trainer: Any, reason: str) -> None:
+        if reason == "nan":
+            before, self.findings = self.findings, examine(self.rows, self.facts, ended=reason)
+            _tell(trainer, before, self.findings)
+        self._write(trainer, reason)
+
+    def _write(self, trainer: Any, reason: str | None = None) -> None:
+        if trainer.run_dir is None:
+            return
+        kept = _read(trainer, FILE)
+        found = [f.to_dict() for f in self.findings]
+        kept |= {"facts": self.facts.to_dict(), "every": self.every, "findings": found, "ended": reason}
+        kept |= {"left_out": self.left_out}
+        kept |= {"seconds": round(self.seconds, 3), "prepared": round(self.prepared, 3)}
+        target = Path(trainer.run_dir) / FILE
+        temporary = target.with_name(f".{FILE}.tmp")
+        temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+        temporary.replace(target)
+
+
+WORTH_HEALING = ("penalty off", "penalty too strong", "D memorises")
+"""Findings that are acted on already when they are yellow: causes whose harm comes later."""
+
+
+def curable(findings: list[Finding]) -> Finding | None:
+    """The first finding that a setting may mend, a red one before others."""
+    some = [f for f in findings if f.change and (f.severity == RED or f.name in WORTH_HEALING)]
+    return next(iter(some), None)
+
+
+def _tell(trainer: Any, before: list[Finding], now: list[Finding]) -> None:
+    """An event for each finding that came, went or grew worse."""
+    was = {f.name: f.severity for f in before}
+    for finding in now:
+        if was.get(finding.name) != finding.severity:
+            figures = {k: v for k, v in finding.figures.items() if math.isfinite(v)}
+            more = {"name": finding.name, "severity": finding.severity, "figures": figures, "change": finding.change}
+            trainer.event("finding", f"{finding.severity}: {finding}", more)
+    for name in was.keys() - {f.name for f in now}:
+        trainer.event("cured", f"{name} is over", {"name": name})
+
+
+def _read(trainer: Any, name: str) -> dict[str, Any]:
+    path = None if trainer.run_dir is None else Path(trainer.run_dir) / name
+    if path is None or not path.exists():
+        return {}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _rows(trainer: Any) -> list[Row]:
+    """The rows that were written before a resumed run goes on."""
+    if trainer.run_dir is None or trainer.start_nimg == 0:
+        return []
+    return [row for row in read_rows(Path(trainer.run_dir)) if row["nimg"] <= trainer.start_nimg]
+
+
+def read_rows(run: Path) -> list[Row]:
+    """Whole rows of metrics.jsonl; a torn line is left out."""
+    path, rows = run / "metrics.jsonl", []
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else ():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and isinstance(row.get("nimg"), int) and not row.get("partial"):
+            rows.append(row)
+    return rows
+
+
+def worst_of(run: Path) -> str:
+    """The worst finding at a run's end, such as "red: mode collapse"; empty where nothing was found, or nobody looked."""
+    path = run / FILE
+    found = json.loads(path.read_text(encoding="utf-8")).get("findings", []) if path.exists() else []
+    first = max(found, key=lambda f: LIGHTS.index(f["severity"]), default=None)  # of equal ones the first: the cause
+    return "" if first is None else f"{first['severity']}: {first['name']}"
+
+
+def summary(findings: list[Finding], kimg: float) -> str:
+    """Findings in a line each, for people."""
+    if not findings:
+        return f"green at {said_kimg(kimg)} kimg: nothing found"
+    return "\n".join(f"{f.severity}: {f}" for f in findings)

@@ -1,0 +1,304 @@
+"""One look at a model that trains: a few hundred samples, D's logits, weights and batches, as a row of plain figures.
+
+A probe is a function of the model, its data and the seed: it draws no random number of the run's, and puts modes and
+buffers back. What a model does not have (a D, labels, held-out data) is left out of the row; what it has and refuses is left
+out too, and ``refused`` says why.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganloom import metrics
+from ganloom.core import randomness
+from ganloom.doctor import queries
+from ganloom.doctor import statistics as st
+from ganloom.training import optimizers
+
+REALS = 1000
+"""Reals whose features are kept."""
+RATE, FIXED, LAYER = 3e10, 0.04, 6e-4
+"""Operations a second of one core, and beside them seconds of a probe, and of a step for each layer: a model of what a probe
+costs, which must be the same on every machine, so that a resumed run probes where the uninterrupted one does."""
+FEW = 96
+"""Rows of batches whose labels are compared with their neighbours'."""
+SMALL = 64
+"""Pictures up to so many pixels a side are seen by the random net at half its usual size, which is four times faster."""
+Figures = dict[str, float]
+
+
+class Probe:
+    """What stays the same from look to look: the feature net, the reals' features and classes, the held-out reals."""
+
+    def __init__(self, trainer: Any, n: int = 256, held: Any = None, seed: int = 0) -> None:
+        data = trainer.data
+        self.n, self.seed, self.held = min(n, _fitting(data.shape)), seed, held
+        self.refused = queries.Refused()
+        """Looks that the model does not allow, and why."""
+        self.extractor = self._extractor(data)
+        rng = torch.Generator().manual_seed(randomness.key(seed, "doctor"))
+        picks = torch.randperm(len(data), generator=rng)[:REALS]
+        self.pictures = data.kind == "images"
+        self.row_shape = tuple(data.shape)
+        parts = [(self.features(x), _digests(x)) for x in (data.get(some).cpu() for some in picks.split(CHUNK))]
+        self.real = torch.cat([features for features, _ in parts])
+        self.copies = 1 - len(set().union(*(seen for _, seen in parts))) / len(picks)
+        x = data.get(picks[: min(len(picks), _fitting(data.shape))]).cpu()
+        labels = None if data.labels is None else torch.as_tensor(data.labels)[picks].long()
+        self.labels, self.classes = labels, int(data.n_classes)
+        if labels is not None and not 1 < self.classes <= len(picks) // 10:
+            self.labels = None
+        self.train_picks = picks[:n]
+        self.of_data = self._data(data, x)
+
+    @staticmethod
+    def _extractor(data: Any) -> Any:
+        if data.kind != "images":
+            return None
+        if data.name.startswith("fashion") and data.shape[0] == 1:
+            return metrics.get("fashion")
+        return metrics.get("random", size=32) if max(data.shape[1:]) <= SMALL else metrics.get("random")
+
+    def features(self, x: Tensor) -> Tensor:
+        """Features (N, d) of samples."""
+        x = x.float().cpu()
+        found: Tensor = self.extractor(x.clamp(-1, 1)) if self.extractor else x.flatten(1)
+        return found
+
+    def _data(self, data: Any, x: Tensor) -> Figures:
+        """What the data themselves say, ``x`` being some of their rows: once is enough."""
+        found: Figures = {}
+        if self.pictures:
+            found["data/low"], found["data/high"] = float(x.min()), float(x.max())
+            found["data/constant"] = float(len(st.constant_channels(x)))
+            found["data/checker"] = st.spectrum(x)
+        found["data/repeated"] = self.copies
+        found["data/size"] = float(len(data))
+        if data.labels is not None and self.classes > 1:
+            counts = torch.bincount(torch.as_tensor(data.labels).long(), minlength=self.classes)
+            found["data/empty"] = float((counts == 0).sum())
+        if self.labels is not None:
+            said = st.vote(self.real, self.real, self.labels, self.classes, itself=True)
+            self.fair = st.shares(said, self.classes)  # as the same vote finds them among the reals
+            found["data/labels_fit"] = st.agreement(said, self.labels)
+            largest = st.shares(self.labels, self.classes).max().item()
+            found["data/labels_chance"] = largest
+        return found
+
+    # ------------------------------------------------------------------------------------------------------ the look
+    def look(self, trainer: Any, row: dict[str, Any]) -> Figures:
+        """All figures of this moment, finite or left out."""
+        found: Figures = dict(self.of_data)
+        for part in (self._latents, self._batches, self._samples, self._judgements, self._weights):
+            with torch.no_grad(), queries.apart(trainer.gan, trainer.ema):
+                randomness.seed_all(randomness.key(self.seed, "doctor", trainer.step))
+                found |= part(trainer, row)
+        return {name: value for name, value in found.items() if math.isfinite(value)}
+
+    def _latents(self, trainer: Any, row: dict[str, Any]) -> Figures:
+        """Spread and size of what z() draws, and which classes c() draws."""
+        found: Figures = {}
+        z = queries.latents(trainer.gan, 64, self.refused)
+        if z is not None:
+            found["z_sd"], found["z_size"] = z.std(0).mean().item(), z.square().mean().sqrt().item()
+        c = queries.classes(trainer.gan, 64 * self.classes, self.refused) if self.classes > 1 else None
+        if c is not None:
+            found["c_empty"] = float((torch.bincount(c, minlength=self.classes) == 0).sum())
+        return found
+
+    def _batches(self, trainer: Any, row: dict[str, Any]) -> Figures:
+        """The range, labels and freshness of what training draws: two of its batches far from each other."""
+        data, gan, found = trainer.data, trainer.gan, Figures()
+        size = len(data)
+        drawn = [gan.draw(data, randomness.Rng(self.seed, i, i * max(1, size // 8))) for i in range(4)]
+        drawn = [type(b)(*(None if v is None else v[: self.n // 4] for v in b)) for b in drawn]
+        x = torch.cat([b.x.flatten(1).cpu().float() for b in drawn if b.x.dim() > 1])
+        if self.pictures and x.shape[0]:
+            found["batch_low"], found["batch_high"] = x.min().item(), x.max().item()
+            if drawn[0].x.shape[1:] == self.row_shape:
+                found["batch_constant"] = float(len(st.constant_channels(drawn[0].x)))
+        n = len(drawn[0].x)
+        if n * 4 <= size:  # batches of an epoch share no row
+            found["batch_repeated"] = max(0.0, st.repeated(x) - self.of_data["data/repeated"])
+        labels = [b.c for b in drawn if getattr(b, "c", None) is not None]
+        if self.labels is None or not labels or labels[0].dim() != 1 or labels[0].is_floating_point():
+            return found
+        c = torch.cat([one.cpu().long() for one in labels])
+        if c.max() >= self.classes:
+            return found
+        if drawn[0].x.shape[1:] == self.row_shape:
+            pictures = torch.cat([b.x[: FEW // 4].cpu() for b in drawn])
+            asked = torch.cat([one[: FEW // 4].cpu().long() for one in labels])
+            said = st.vote(self.features(pictures), self.real, self.labels, self.classes)
+            found["batch_labels_fit"] = st.agreement(said, asked)
+        more = [gan.draw(data, randomness.Rng(self.seed, i, i * n)).c for i in range(4, 4 + 24 * self.classes // n)]
+        seen = torch.cat([c, *(one.cpu().long() for one in more)])
+        wanted = st.shares(torch.as_tensor(data.labels), self.classes)
+        got = torch.bincount(seen, minlength=self.classes)
+        # Under a fair draw a class of n expected rows is absent with probability exp(-n): 12 make it 6e-6.
+        found["batch_empty"] = float(((got == 0) & (wanted * len(seen) >= 12)).sum())
+        return found
+
+    def _samples(self, trainer: Any, row: dict[str, Any]) -> Figures:
+        """The average's samples against the reals: variety, copies, classes, spectrum."""
+        n, found = self.n, Figures()
+        conditional = int(getattr(getattr(trainer.ema, "cfg", None), "n_classes", 0) or 0)
+        c = torch.arange(n) % conditional if conditional else None
+        if conditional and self.labels is not None and conditional == self.classes:
+            c = self.labels[torch.arange(n) % len(self.labels)]
+        with queries.watched(getattr(trainer.ema, "G", None)) as dead:
+            fake = self._generated(trainer, n, self.seed + 1_000_003, c)
+        if fake is None:
+            return found
+        n = len(fake)
+        found["G_dead"] = max(dead, default=0.0)
+        if fake.shape[1:] != self.row_shape or not bool(fake.isfinite().all()):
+            return {"samples_bad": float(not bool(fake.isfinite().all()))}
+        real = self.real[:n]
+        f = self.features(fake)
+        found["diversity"] = st.diversity(f, real)
+        found["duplicates"], support = st.duplicates(f, real)
+        found["support"] = support
+        found["precision"], found["coverage"] = st.coverage(f, real)
+        if self.pictures:
+            found["checker"] = st.spectrum(fake)
+            found["sample_low"], found["sample_high"] = fake.min().item(), fake.max().item()
+        if self.labels is not None:
+            said = st.vote(f, self.real, self.labels, self.classes)
+            got, fair = st.shares(said, self.classes), self.fair
+            lost = (fair * n >= 10) & (got < 0.2 * fair)
+            found["classes_lost"] = float(lost.sum())
+            kept = ~lost & (fair * n >= 10)
+            found["classes_least"] = float((got / fair.clamp_min(1e-9))[kept].min()) if kept.any() else math.nan
+            if c is not None and conditional == self.classes:
+                found["c_agrees"] = st.agreement(said, c)
+                found["diversity_within"] = st.diversity_within(f, c, real, self.labels[:n])
+        return found
+
+    def _generated(self, trainer: Any, n: int, seed: int, c: Tensor | None) -> Tensor | None:
+        """The average's samples (n, ...), of classes c or, where it makes pictures from pictures, from inputs of the data."""
+        inputs = trainer.ema.inputs(trainer.data, self.train_picks[:n])
+        c = c if inputs is None else inputs
+        fake = self.refused.unless("samples", lambda: trainer.ema.generate(n, seed=seed, c=c))
+        return None if fake is None else fake.cpu()
+
+    def _judgements(self, trainer: Any, row: dict[str, Any]) -> Figures:
+        """D's logits, as it trains, on train reals, held-out reals and G's own fakes."""
+        gan, found = trainer.gan, Figures()
+        if not isinstance(getattr(gan, "D", None), nn.Module):
+            return found
+        if gan.conditions_on == "pictures":
+            self.refused.note("D's logits", "this model makes pictures from pictures, and its D may see them too")
+            return found
+        half = min(self.n // 2, len(self.train_picks))
+        conditional = int(getattr(getattr(gan, "cfg", None), "n_classes", 0) or 0)
+        if conditional and trainer.data.labels is None:
+            return found
+        batch = int(getattr(getattr(gan, "cfg", None), "batch_size", 64) or 64)
+        # As training draws them, whatever a recipe's draw() does to them.
+        drawn = [gan.draw(trainer.data, randomness.Rng(self.seed, i, i * batch)) for i in range(-(-half // batch))]
+        x = torch.cat([b.x for b in drawn])[:half]
+        labels = torch.cat([b.c for b in drawn])[:half].long() if conditional and drawn[0].c is not None else None
+        fake = queries.fakes(gan, len(x), labels, batch, self.refused)
+        with queries.watched(gan.D) as dead:
+            train = queries.logits(gan, x, labels, batch, self.refused)
+        found["D_dead"] = max(dead, default=0.0)
+        made = None if fake is None else queries.logits(gan, fake, labels, batch, self.refused)
+        if train is None or made is None:
+            return found
+        found["D_real"], found["D_fake"] = train.mean().item(), made.mean().item()
+        found["D_accuracy"], found["D_overlap"] = st.accuracy(train, made), st.overlap(train, made)
+        found["D_spread"] = torch.cat([train, made]).std().item()
+        if self.held is not None and len(self.held) >= half // 2:
+            known = self._plain_logits(trainer, trainer.data, self.train_picks[:half], conditional, batch)
+            unseen = self._plain_logits(trainer, self.held, torch.arange(min(half, len(self.held))), conditional, batch)
+            if known is not None and unseen is not None:
+                found["D_held"], found["memorised"] = unseen.mean().item(), st.memorised(known, unseen, made)
+        loss = getattr(gan, "loss", None)
+        if hasattr(loss, "g") and hasattr(loss, "equilibrium"):
+            found["pull"] = queries.pull(loss, train, made)
+        return found
+
+    def _plain_logits(self, trainer: Any, data: Any, picks: Tensor, conditional: int, batch: int) -> Tensor | None:
+        """D's logits of rows as they are stored."""
+        c = torch.as_tensor(data.labels)[picks].long() if conditional else None
+        return queries.logits(trainer.gan, data.get(picks).to(trainer.device), c, batch, self.refused)
+
+    def _weights(self, trainer: Any, row: dict[str, Any]) -> Figures:
+        """Size of each network's matrices, and how far a step moves them."""
+        found: Figures = {}
+        for (net, _, _), optimizer in trainer.optimizers.items():
+            letter = net.split()[0].split(".")[0]
+            module = optimizers.find(trainer.gan, letter)
+            matrices = [p for p in module.parameters() if p.dim() > 1]
+            if not matrices:
+                continue
+            found[f"{letter}_weights"] = st.rms([p.detach() for p in matrices])
+            norm = row.get(f"{letter}/grad_norm", math.nan)
+            step = st.stride(optimizer, {id(p) for p in matrices}, norm)
+            if not math.isnan(step):
+                found[f"{letter}_stride"] = max(step, found.get(f"{letter}_stride", 0.0))
+            rate = max(float(group["lr"]) for group in optimizer.param_groups)
+            found[f"{letter}_lr"] = max(rate, found.get(f"{letter}_lr", 0.0))
+        return found
+
+
+CHUNK = 64
+"""Rows that are turned into features at once."""
+VALUES = 2**26
+"""Numbers that the pictures of a look may hold in all: 256 MB."""
+
+
+def _digests(x: Tensor) -> set[int]:
+    """What tells rows apart, value by value."""
+    return {hash(row.tobytes()) for row in x.contiguous().numpy()}
+
+
+def _fitting(shape: Any) -> int:
+    """How many rows of a shape are not too many at once."""
+    numbers: int = math.prod(shape)
+    return max(32, VALUES // max(1, numbers))
+
+
+def cost(trainer: Any, probe: Probe) -> tuple[float, float]:
+    """(a probe, a thousand images of training) in seconds of the model that ``RATE`` stands for."""
+    gan = trainer.gan
+    batch = int(getattr(getattr(gan, "cfg", None), "batch_size", 64) or 64)
+    with torch.no_grad(), queries.apart(trainer.gan, trainer.ema):
+        randomness.seed_all(0)
+        g = _operations(lambda: probe._generated(trainer, 4, 0, None)) / 4
+        x = trainer.data.get(probe.train_picks[:4])
+        c = None if trainer.data.labels is None else torch.as_tensor(trainer.data.labels)[probe.train_picks[:4]].long()
+        conditional = int(getattr(getattr(gan, "cfg", None), "n_classes", 0) or 0)
+        has_d = isinstance(getattr(gan, "D", None), nn.Module) and gan.conditions_on != "pictures"
+        c = c if conditional else None
+        d = _operations(lambda: queries.logits(gan, x, c, 4, probe.refused)) / len(x) if has_d else 0.0
+        own = 0.0 if has_d else _step(trainer, probe.refused)
+    f = _operations(lambda: probe.features(x)) / len(x)
+    n, layers = probe.n, sum(not list(m.children()) for m in gan.modules())
+    look = n * (1.5 * g + 1.5 * d + 1.4 * f) / RATE + FIXED
+    # Of a step: fakes, then D forward and backward on both; G's own update is left out, for it may come rarely.
+    train = 1000 * (g + 6 * d if d else 3 * (own or g)) / RATE + 1000 / batch * LAYER * layers
+    return look, train
+
+
+def _step(trainer: Any, refused: queries.Refused) -> float:
+    """Operations a picture of the first phase's loss: what a model without D trains by, whose samples may cost many passes.
+    0 where it cannot be taken by itself."""
+    gan, phase = trainer.gan, trainer.phases[0]
+    drawn = gan.draw(trainer.data, randomness.Rng(0, 0, 0))
+    few = type(drawn)(*(None if v is None else v[:4] for v in drawn))
+    found = refused.unless("what its loss costs", lambda: _operations(lambda: phase.loss(few)))
+    return (found or 0.0) / len(few.x)
+
+
+def _operations(call: Any) -> float:
+    """Floating-point operations of a forward pass."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with counter:
+        call()
+    return float(counter.get_total_flops())

@@ -1,0 +1,112 @@
+"""What can be known of a run before it begins: rates, sizes of weights, updates a step, the penalty and its usual weight."""
+
+import dataclasses
+from typing import Any
+
+import torch
+
+from ganloom.core.config import replace
+from ganloom.core.errors import BadInput
+from ganloom.doctor import Facts
+from ganloom.doctor import statistics as st
+from ganloom.doctor.queries import REFUSALS
+from ganloom.gan import net_names
+from ganloom.stabilisers.apply import parts_of
+from ganloom.training import optimizers
+
+PENALTIES = ("gamma", "gp_weight")
+"""Fields of a config that weigh a penalty on D's gradient."""
+Figures = dict[str, float]
+
+
+def facts_of(trainer: Any, described: dict[str, Any]) -> Facts:
+    """What can be known of a run before it begins."""
+    gan, data = trainer.gan, trainer.data
+    cfg, parts = getattr(gan, "cfg", None), parts_of(gan)
+    loss = getattr(gan, "loss", None)
+    adversarial = hasattr(loss, "equilibrium")
+    field = next((name for name in PENALTIES if adversarial and hasattr(cfg, name)), "")
+    own = getattr(cfg, "policy", ()) or getattr(cfg, "augment", "none") != "none"
+    augmented = bool(parts.diff_augment or parts.adaptive or data.flip or own)
+    return Facts(
+        recipe=str(described.get("recipe", type(gan).__name__)),
+        data=str(described.get("data", {}).get("name", data.name)),
+        total_kimg=trainer.cfg.total_kimg,
+        size=len(data),
+        classes=int(data.n_classes),
+        conditional=bool(getattr(cfg, "n_classes", 0)),
+        augmented=augmented,
+        bounded=data.kind == "images",
+        rates=usual_rates(gan),
+        lr=rates(trainer),
+        updates=updates(trainer.phases),
+        penalty=field,
+        penalty_now=_weight(gan, field) if field else None,
+        penalty_usual=_usual_weight(gan, field) if field else None,
+        equilibrium=tuple(loss.equilibrium) if adversarial else None,  # type: ignore[union-attr]
+    )
+
+
+def _weight(gan: Any, field: str) -> float | None:
+    value = getattr(gan.cfg, field)
+    value = getattr(gan, field, None) if value is None else value
+    return None if value is None else float(value)
+
+
+def _usual_weight(gan: Any, field: str) -> float | None:
+    """The weight that the recipe would have at its default; one that hangs on the shape is asked of a model without memory."""
+    usual = next((f.default for f in dataclasses.fields(gan.cfg) if f.name == field), None)
+    if usual is None:
+        try:
+            with torch.device("meta"), torch.random.fork_rng(devices=[]):
+                usual = getattr(type(gan)(replace(gan.cfg, {field: None})), field, None)
+        except REFUSALS:  # a class that is not made from its config, or not without memory
+            return None
+    return None if usual is None or usual is dataclasses.MISSING else float(usual)
+
+
+def sizes(gan: Any, trained: set[str]) -> Figures:
+    """Root mean square of each trained network's matrices."""
+    found = {}
+    for net in sorted(trained):
+        matrices = [p.detach() for p in optimizers.find(gan, net).parameters() if p.dim() > 1]
+        if matrices:
+            found[net] = st.rms(matrices)
+    return found
+
+
+def updates(phases: list[Any]) -> dict[str, int]:
+    """Updates a step of each network, by its first phase that comes each step."""
+    found: dict[str, int] = {}
+    for phase in phases:
+        if phase.lazy == 1:
+            found.setdefault(phase.net.split()[0].split(".")[0], phase.repeat)
+    return found
+
+
+def rates(trainer: Any) -> Figures:
+    """The learning rate of each network before schedules."""
+    found: Figures = {}
+    for (net, _, _), optimizer in trainer.optimizers.items():
+        letter = net.split()[0].split(".")[0]
+        found[letter] = max(found.get(letter, 0.0), *(float(group["base_lr"]) for group in optimizer.param_groups))
+    return found
+
+
+def usual_rates(gan: Any) -> Figures:
+    """The recipe's own learning rates by network, where it has a config with defaults."""
+    try:
+        usual = type(gan.cfg)()
+    except (AttributeError, TypeError, BadInput):
+        return {}
+    found = {}
+    for letter in ("G", "D"):
+        own = getattr(usual, f"{letter.lower()}_opt", None)
+        if own is not None and getattr(own, "lr", 0) > 0:
+            found[letter] = float(own.lr)
+    return found
+
+
+def nets_trained(trainer: Any) -> set[str]:
+    """The networks that some phase trains."""
+    return {name.split(".")[0] for phase in trainer.phases for name in net_names(phase)}

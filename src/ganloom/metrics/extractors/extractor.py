@@ -1,0 +1,183 @@
+"""One wrapper that makes any net safe to measure with: eval mode, a value range, a size, and a digest of its weights."""
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganloom.core.errors import BadInput
+from ganloom.metrics.extractors.inputs import Pictures, check_pictures, to_channels, to_size
+
+Progress = Callable[[str, int, int], None] | None
+"""Called with (what, done, total) while long work goes on."""
+
+
+class Extractor:
+    """Turns pictures into features, the same way each time.
+
+    ``net``: an `nn.Module` or a function from (N, ``channels``, ``size``, ``size``) float32 in ``value_range`` to
+    features (N, d), to maps (N, d, h, w) (averaged), or to a pair (features, logits (N, classes)).
+    ``size`` None: the pictures' own size. ``name`` goes into metric names. ``note``: a sentence for reports.
+    ``accuracy``: of its classifier on held-out pictures, where known. ``sha8``: a digest of the weights. ``resizer``:
+    how pictures get to the net's size, for the protocol. ``standard``: these are FID's own features (see `inception`).
+
+    While it runs the net is in eval mode, without gradients and without autocast; the training flags of each submodule
+    are put back afterwards. (A batch norm left in train mode normalises away what is to be measured: it would call x
+    and 5x + 3 equal.) Features do not depend on ``batch``.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module | Callable[[Tensor], Any],
+        *,
+        name: str | None = None,
+        size: int | None = None,
+        channels: int = 3,
+        value_range: tuple[float, float] = (-1.0, 1.0),
+        batch: int = 128,
+        device: str | torch.device = "cpu",
+        note: str = "",
+        accuracy: float | None = None,
+        resizer: str = "antialiased",
+        standard: bool = False,
+    ) -> None:
+        if channels not in (1, 3):
+            raise BadInput(f"channels: {channels}; a feature net takes 1 (grey) or 3 (RGB)")
+        if batch < 1 or (size is not None and size < 1) or not value_range[0] < value_range[1]:
+            raise BadInput(f"batch {batch}, size {size}, value_range {value_range}: sizes must be positive, low < high")
+        self.device = torch.device(device)
+        self.net = net.to(self.device) if isinstance(net, nn.Module) else net
+        given = getattr(net, "__name__", type(net).__name__).lower()
+        self.name = name or "".join(ch for ch in given if ch.isalnum()) or "custom"
+        self.size, self.channels, self.value_range = size, channels, value_range
+        self.batch, self.note, self.accuracy = batch, note, accuracy
+        self.resizer, self.standard = resizer, standard
+        if not standard and re.fullmatch(r"inception(clean|halfpixel)?", self.name):
+            raise BadInput(f"name: {self.name!r} is kept for the standard Inception features; choose another")
+        self.digest = digest_of(net)
+        self.sha8 = self.digest[:8]
+        self._shape: tuple[int, int] | None = None
+
+    def __call__(self, images: Pictures) -> Tensor:
+        """Features (N, d) float32 on the CPU of ``images`` (N, 1..4, H, W), float in [-1, 1]; else `BadInput`."""
+        return self.run(images)[0]
+
+    def logits(self, images: Pictures) -> Tensor:
+        """Class logits (N, classes) float32 on the CPU; `BadInput` when the net has no classifier."""
+        logits = self.run(images)[1]
+        if logits is None:
+            raise BadInput(f"extractor {self.name}: it has no logits; use a classifier such as 'fashion' or 'task'")
+        return logits
+
+    def run(self, images: Pictures) -> tuple[Tensor, Tensor | None]:
+        """Features and logits (None without a classifier) in one pass."""
+        x = check_pictures(images, "images")
+        low, high = self.value_range
+        features, logits = [], []
+        with _measuring(self.net, self.device):
+            for part in x.split(self.batch):
+                part = to_channels(part.to(self.device), self.channels)
+                part = part if self.size is None else to_size(part, self.size)
+                f, scores = self._split(self.net((part + 1) * ((high - low) / 2) + low), len(part))
+                features.append(f)
+                logits.append(scores)
+        have = [scores for scores in logits if scores is not None]
+        result = torch.cat(features), torch.cat(have) if have else None
+        self._shape = (result[0].shape[1], 0 if result[1] is None else result[1].shape[1])
+        return result
+
+    def stream(
+        self, parts: Iterable[Pictures], *, total: int = 0, what: str = "pictures", progress: Progress = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """`run` over pictures that come in parts; only features stay in memory. ``progress``: see `Progress`."""
+        features, logits, done = [], [], 0
+        for part in parts:
+            f, scores = self.run(part)
+            features.append(f)
+            logits.append(scores)
+            done += len(f)
+            if progress:
+                progress(f"{self.name}: {what}", done, max(done, total))
+        if not features:
+            raise BadInput(f"{what}: no pictures")
+        have = [scores for scores in logits if scores is not None]
+        return torch.cat(features), torch.cat(have) if have else None
+
+    @property
+    def n_features(self) -> int:
+        """Length d of a feature vector (runs the net once on a blank picture the first time)."""
+        return self._probe()[0]
+
+    @property
+    def n_classes(self) -> int:
+        """Number of logits, 0 when the net is no classifier."""
+        return self._probe()[1]
+
+    def _probe(self) -> tuple[int, int]:
+        if self._shape is None:
+            self.run(torch.zeros(1, self.channels, self.size or 32, self.size or 32))
+        assert self._shape is not None
+        return self._shape
+
+    def _split(self, out: Any, n: int) -> tuple[Tensor, Tensor | None]:
+        """The net's answer as float32 CPU features and logits, or one line on what is wrong with it."""
+        features, logits = out if isinstance(out, tuple) and len(out) == 2 else (out, None)
+        if isinstance(features, Tensor) and features.ndim == 4:
+            features = features.mean((2, 3))
+        if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != n:
+            got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+            raise BadInput(f"extractor {self.name}: the net returned {got} for {n} pictures; it must return ({n}, d)")
+        return features.float().cpu(), None if logits is None else logits.float().cpu()
+
+
+def _exact(device: torch.device) -> AbstractContextManager[Any]:
+    """On CUDA, convolutions in full float32: TF32 would move features in the third digit."""
+    return torch.backends.cudnn.flags(allow_tf32=False) if device.type == "cuda" else nullcontext()
+
+
+@contextmanager
+def _measuring(net: object, device: torch.device) -> Iterator[None]:
+    """Eval mode, no gradients, no autocast; training flags as they were afterwards, also after an error."""
+    flags = {m: m.training for m in net.modules()} if isinstance(net, nn.Module) else {}
+    for module in flags:
+        module.training = False
+    try:
+        with torch.no_grad(), torch.autocast(device.type, enabled=False), _exact(device):
+            yield
+    finally:
+        for module, training in flags.items():
+            module.training = training
+
+
+def digest_of(net: object) -> str:
+    """SHA-256, 64 hex digits, over names and float values of the weights; over the name for a plain function."""
+    digest = hashlib.sha256()
+    if isinstance(net, nn.Module):
+        for key, value in sorted(net.state_dict().items()):
+            digest.update(f"{key} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().float().numpy().tobytes())
+    else:
+        digest.update(getattr(net, "__qualname__", type(net).__qualname__).encode())
+    return digest.hexdigest()
+
+
+class Clock:
+    """A `Progress` that writes one line a ``every`` seconds to ``write``: what, how many, and how long it will take."""
+
+    def __init__(self, write: Callable[[str], None], *, every: float = 5.0) -> None:
+        self.write, self.every = write, every
+        self._what, self._start, self._next = "", 0.0, 0.0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        now = time.perf_counter()
+        if what != self._what:
+            self._what, self._start, self._next = what, now, now + self.every
+        if now >= self._next and done < total:
+            left = (now - self._start) * (total - done) / max(1, done)
+            self.write(f"{what}: {done} of {total}, about {left:.0f} s left")
+            self._next = now + self.every

@@ -1,0 +1,1 @@
+"""Statistics of features and images, as plain functions."""

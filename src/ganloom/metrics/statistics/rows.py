@@ -1,0 +1,39 @@
+"""What every statistic takes: two sets of feature vectors, checked once."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ganloom.core.errors import BadInput
+
+Features = Tensor | NDArray[Any]
+_CHUNK_VALUES = 4_000_000  # about 32 MB in float64
+
+
+def as_rows(x: Features, name: str, *, least: int = 2) -> Tensor:
+    """``x`` as a CPU tensor (N, d) of its own float type, with N >= ``least`` and finite values, else `BadInput`."""
+    t = torch.as_tensor(x).detach().cpu()
+    if t.is_complex() or t.ndim != 2 or t.shape[1] == 0:
+        raise BadInput(f"{name}: shape {tuple(t.shape)} is not (N, d) numbers; make one row a sample")
+    if len(t) < least:
+        raise BadInput(f"{name}: {len(t)} rows, needs at least {least}; give more samples")
+    t = t if t.is_floating_point() else t.double()
+    if not all(bool(part.isfinite().all()) for part in chunks(t)):
+        raise BadInput(f"{name}: features contain NaN or Inf; check the pictures and the feature net")
+    return t
+
+
+def as_pair(real: Features, fake: Features, *, least: int = 2) -> tuple[Tensor, Tensor]:
+    """Both sets checked, and of one width d."""
+    a, b = as_rows(real, "real", least=least), as_rows(fake, "fake", least=least)
+    if a.shape[1] != b.shape[1]:
+        raise BadInput(f"real has {a.shape[1]} features a row, fake {b.shape[1]}; use the same extractor for both")
+    return a, b
+
+
+def chunks(x: Tensor, width: int | None = None) -> Iterator[Tensor]:
+    """Row slices of ``x`` such that slice rows x ``width`` (default d) stays near 4 million values."""
+    yield from x.split(max(1, _CHUNK_VALUES // max(1, width or x.shape[1])))

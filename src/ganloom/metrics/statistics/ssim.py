@@ -1,0 +1,96 @@
+"""Structural similarity at several scales, and the diversity that is read off it.
+
+Wang et al. 2003, "Multi-scale Structural Similarity for Image Quality Assessment"; as a measure of diversity within a
+class Odena et al. 2017 (arXiv:1610.09585): the mean over random pairs of samples, lower is more varied.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ganloom.core.errors import BadInput
+from ganloom.metrics.extractors.inputs import Pictures, check_pictures
+from ganloom.metrics.measurement import Value
+
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+_WINDOW, _SIGMA = 11, 1.5
+_C1, _C2 = 0.01**2, 0.03**2  # for values in [0, 1]: around 0 the luminance term would mean something else
+
+
+def scales(height: int, width: int) -> int:
+    """How many of the five scales fit: each halves the picture and must leave the 11-pixel window room."""
+    side, count = min(height, width), 0
+    while side >= _WINDOW and count < len(WEIGHTS):
+        count, side = count + 1, side // 2
+    return count
+
+
+def ms_ssim(x: Pictures, y: Pictures) -> Tensor:
+    """MS-SSIM (N,) float64 of pictures (N, C, H, W) in [-1, 1] pairwise: 1 for equal ones.
+
+    The published five scales need 176 pixels; smaller pictures use those that fit, with weights scaled to the same
+    sum (`scales` says how many), and numbers of different scale counts cannot be compared. Negative contrast terms count
+    as 0. Raises `BadInput` below 11 pixels or for different shapes.
+    """
+    a, b = check_pictures(x, "x"), check_pictures(y, "y")
+    if a.shape != b.shape:
+        raise BadInput(f"pictures of shapes {tuple(a.shape)} and {tuple(b.shape)}; MS-SSIM compares equal ones")
+    count = scales(*a.shape[2:])
+    if not count:
+        raise BadInput(f"pictures of {a.shape[2]} x {a.shape[3]}: MS-SSIM needs 11 pixels a side")
+    weights = torch.tensor(WEIGHTS[:count]) * (sum(WEIGHTS) / sum(WEIGHTS[:count]))
+    a, b = (a.double() + 1) / 2, (b.double() + 1) / 2
+    result = torch.ones(len(a), a.shape[1], dtype=torch.float64)
+    for i in range(count):
+        luminance, contrast = _ssim(a, b)
+        result *= (contrast if i < count - 1 else contrast * luminance).mean((2, 3)).clamp(min=0) ** weights[i]
+        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+    return result.mean(1)
+
+
+def _ssim(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Luminance and contrast-structure maps under a Gaussian window, inside the picture only."""
+    at = torch.arange(_WINDOW) - _WINDOW // 2
+    line = torch.exp(-at.double().square() / (2 * _SIGMA**2))
+    line = line / line.sum()
+
+    def blur(x: Tensor) -> Tensor:
+        n, c = x.shape[:2]
+        flat = x.reshape(n * c, 1, *x.shape[2:])
+        flat = F.conv2d(F.conv2d(flat, line[None, None, :, None]), line[None, None, None, :])
+        return flat.reshape(n, c, *flat.shape[2:])
+
+    mean_a, mean_b = blur(a), blur(b)
+    var_a, var_b = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2
+    both = blur(a * b) - mean_a * mean_b
+    luminance = (2 * mean_a * mean_b + _C1) / (mean_a**2 + mean_b**2 + _C1)
+    return luminance, (2 * both + _C2) / (var_a + var_b + _C2)
+
+
+def ms_ssim_diversity(x: Pictures, labels: Tensor | None = None, *, pairs: int = 1000, seed: int = 0) -> Value:
+    """Mean MS-SSIM over ``pairs`` random pairs of different pictures, of one class where ``labels`` (N,) are given.
+
+    Lower is more varied; read it beside the real pictures' own. Keyed by ``seed``. The 95 % interval counts that pairs
+    share pictures: its variance is that of a pair times 1 / pairs + 2 / N, an upper bound (Hoeffding 1948). Raises
+    `BadInput` as `ms_ssim`, and when no class has two pictures.
+    """
+    pictures = check_pictures(x, "x")
+    rng = torch.Generator().manual_seed(seed)
+    labels = torch.zeros(len(pictures), dtype=torch.long) if labels is None else labels
+    if len(labels) != len(pictures):
+        raise BadInput(f"labels: {len(labels)} labels for {len(pictures)} pictures; give one a picture")
+    groups = [rows for v in labels.unique() if len(rows := (labels == v).nonzero()[:, 0]) >= 2]
+    if not groups or pairs < 1:
+        raise BadInput(f"{len(pictures)} pictures, {pairs} pairs: similarity needs a pair of one class")
+    sizes = torch.tensor([len(rows) for rows in groups], dtype=torch.float64)
+    chosen = torch.multinomial(sizes, pairs, replacement=True, generator=rng).tolist()
+    first, second = [], []
+    for group in chosen:
+        rows = groups[group]
+        i = int(torch.randint(len(rows), (1,), generator=rng))
+        first.append(int(rows[i]))
+        second.append(int(rows[(i + int(torch.randint(1, len(rows), (1,), generator=rng))) % len(rows)]))
+    values = [ms_ssim(pictures[first[s : s + 64]], pictures[second[s : s + 64]]).double() for s in range(0, pairs, 64)]
+    found = torch.cat(values)
+    reach = 1.96 * float(found.std()) * (1 / pairs + 2 / len(pictures)) ** 0.5 if pairs > 1 else 0.0
+    return Value(float(found.mean()), float(found.mean()) - reach, float(found.mean()) + reach)

@@ -1,0 +1,1 @@
+"""Layers, norms and other modules that several networks use."""

@@ -1,0 +1,86 @@
+"""How far pictures look apart to a frozen network, with gradients: a term of a loss, over any net that ``evaluate`` knows."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganloom.core.errors import BadInput
+from ganloom.metrics.extractors import by_name
+from ganloom.metrics.extractors.inputs import to_channels, to_size
+
+
+class Perceptual:
+    """Distances in the feature maps of a net (Johnson et al. 2016, arXiv:1603.08155), the last map of each resolution.
+
+    ``name``: random, fashion, effnet (an extra), a file; see `metrics.extractors.by_name`. Pictures go through at their
+    own size where the net takes any, else at the net's. The net does not train, and belongs to no model's weights.
+    """
+
+    def __init__(self, name: str, device: str | torch.device = "cpu") -> None:
+        if name in ("task", "inception"):
+            raise BadInput(f"--perceptual-net {name}: give random, fashion, effnet or a file .pt2 with its features")
+        found = by_name.get(name, device=device)
+        self.device, self.channels, self.range = torch.device(device), found.channels, found.value_range
+        self.size = None if name.split(":")[0] in ("random", "effnet", "efficientnet") else found.size
+        self.net = found.net
+        if isinstance(self.net, nn.Module):
+            self.net.requires_grad_(False).eval()
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """Pictures (N, C, H, W) in [-1, 1] to maps (N, c, h, w), finest first; of a net without maps its features as one."""
+        low, high = self.range
+        x = to_channels(x.float(), self.channels)
+        x = x if self.size is None else to_size(x, self.size)
+        x = (x + 1) * ((high - low) / 2) + low
+        with torch.autocast(x.device.type, enabled=False):
+            own = getattr(self.net, "maps", None)
+            if own is not None:
+                found: list[Tensor] = own(x)
+                return found
+            kept: dict[int, Tensor] = {}  # by octave of the height: a net's own padding makes 33 of 32
+
+            def keep(module: nn.Module, args: object, made: object) -> None:
+                if isinstance(made, Tensor) and made.ndim == 4 and min(made.shape[2:]) > 1:
+                    kept[made.shape[2].bit_length()] = made
+
+            hooks = [leaf.register_forward_hook(keep) for leaf in _leaves(self.net)]
+            try:
+                out = self.net(x)
+            finally:
+                for hook in hooks:
+                    hook.remove()
+        if kept:
+            return [kept[octave] for octave in sorted(kept, reverse=True)]
+        out = out[0] if isinstance(out, tuple) else out
+        return [out if out.ndim == 4 else out[:, :, None, None]]
+
+    def distance(self, made: Tensor, truth: Tensor) -> Tensor:
+        """A scalar: squared differences of the maps, each place's features scaled to length 1, the mean over maps.
+
+        0 for equal pictures, at most 4 (Zhang et al. 2018, arXiv:1801.03924, without their learned weights).
+        """
+        pairs = zip(self.maps(made), self.maps(truth), strict=True)
+        return torch.stack([_apart(a, b) for a, b in pairs]).mean()
+
+    def content(self, made: Tensor, source: Tensor) -> Tensor:
+        """The same with each channel brought to mean 0 and variance 1 first, so that a change of colours costs less.
+
+        For pictures of two domains (Huang et al. 2018, arXiv:1804.04732, section 5.1); only the coarser half of the maps.
+        """
+        pairs = list(zip(self.maps(made), self.maps(source), strict=True))
+        apart = []
+        for a, b in pairs[len(pairs) // 2 :]:
+            one_pixel = a[0, 0].numel() == 1  # which has no variance
+            apart.append(_apart(a, b) if one_pixel else (F.instance_norm(a) - F.instance_norm(b)).square().mean())
+        return torch.stack(apart).mean()
+
+
+def _apart(a: Tensor, b: Tensor) -> Tensor:
+    """The mean squared distance of places of two maps (N, c, h, w), features scaled to length 1."""
+    return (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(1).mean()
+
+
+def _leaves(net: object) -> list[nn.Module]:
+    """The layers whose outputs are features: those that only pad, and compiled ones, are none."""
+    leaves = [m for m in net.modules() if not any(m.children())] if isinstance(net, nn.Module) else []
+    return [m for m in leaves if "Pad" not in type(m).__name__ and not isinstance(m, torch.jit.ScriptModule)]

@@ -1,0 +1,57 @@
+"""Progressive growing by the clock: which level the networks have reached, and the windows in which each is trained.
+
+A level stands for ``stage_kimg``, then the next one is faded in over as long (Karras et al. 2017, arXiv:1710.10196, app. A).
+"""
+
+import math
+from typing import Any, NamedTuple
+
+from ganloom.core.errors import BadInput
+from ganloom.gan import GAN, Rng
+from ganloom.nn.layers import plan_sizes
+
+Window = tuple[float, float]
+
+
+def check_stages(cfg: Any) -> None:
+    """For ``__post_init__``: fields ``stage_kimg``, ``batch_size`` and ``most_batch``."""
+    if not cfg.stage_kimg > 0:
+        raise BadInput(f"--stage-kimg must be above 0, got {cfg.stage_kimg}")
+    if cfg.most_batch < cfg.batch_size:
+        raise BadInput(f"--most-batch must be at least --batch-size {cfg.batch_size}, got {cfg.most_batch}")
+
+
+class Growing(GAN):
+    """A GAN whose networks take a ``level``; its config has ``shape``, ``stage_kimg``, ``batch_size``, ``most_batch``."""
+
+    first_level = 0
+    """Where training begins, or the top where that is lower."""
+
+    def __init__(self, cfg: Any) -> None:
+        super().__init__(cfg)
+        self.top = plan_sizes(*cfg.shape[1:])[2]
+        self.first = min(self.first_level, self.top)
+
+    @property
+    def level(self) -> float:
+        """How far the networks have grown: the level by the clock, between two while one fades in."""
+        stage: float = self.cfg.stage_kimg
+        if self.kimg >= 2 * stage * (self.top - self.first):
+            return float(self.top)
+        level, into = divmod(self.kimg, 2 * stage)
+        return self.first + level + max(into - stage, 0.0) / stage
+
+    def windows(self) -> list[tuple[Window, list[int], int]]:
+        """(window, the levels whose pictures are seen in it, the newest level): each stands, then the next fades in."""
+        stage, found = self.cfg.stage_kimg, []
+        for level in range(self.first, self.top):
+            start = 2 * stage * (level - self.first)
+            found.append(((start, start + stage), [level], level))
+            found.append(((start + stage, start + 2 * stage), [level, level + 1], level + 1))
+        return [*found, ((2 * stage * (self.top - self.first), math.inf), [self.top], self.top)]
+
+    def draw(self, data: Any, rng: Rng) -> NamedTuple:
+        """One batch, twice as large with each level that is still to come."""
+        to_come = self.top - math.ceil(self.level)
+        batch: NamedTuple = data.draw(min(self.cfg.batch_size << to_come, self.cfg.most_batch), rng)
+        return batch

@@ -1,0 +1,280 @@
+"""The base of every recipe that makes pictures from pictures: where its inputs come from, and ``translate``."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganloom.core import randomness
+from ganloom.core.errors import BadInput
+from ganloom.core.precision import full_precision
+from ganloom.core.randomness import key
+from ganloom.gan import GAN, Rng, Terms
+from ganloom.losses import Loss
+from ganloom.networks import tiling
+from ganloom.networks.translators import grown, through
+from ganloom.nn.layers import crop
+from ganloom.nn.perceptual import Perceptual
+
+
+@dataclass(frozen=True)
+class TranslatorConfig:
+    """The fields that every recipe of pictures from pictures has."""
+
+    shape: tuple[int, int, int] = (3, 256, 256)
+    """Channels, height, width of a target (domain B)."""
+    in_channels: int = 3
+    """Channels of an input (domain A)."""
+    width: int = 64
+    """Channels of G's first layer."""
+    d_width: int = 64
+    """Channels of D's first layer."""
+    layers: int = 3
+    """Halvings of D: 3 judges patches of 70 x 70, 0 each pixel."""
+    jitter: float = 286 / 256
+    """How much larger pictures are before a part is cut out at random; 1: not."""
+    batch_size: int = 1
+    """Pairs, or pictures of each domain, a batch."""
+    ema_kimg: float = 0.5
+    """Half-life of G's average, thousands of images (not in the papers)."""
+    perceptual: float = 0.0
+    """Weight of a distance in a frozen network's features: to the target, or of unpaired domains to the input; 0: off."""
+    perceptual_net: str = "random"
+    """Whose features: random, fashion, effnet (an extra), or a file .pt2 or .pt, as for ``evaluate --features``."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.layers <= 6:
+            raise BadInput(f"--layers must lie in 0..6, got {self.layers}")
+        if not 1 <= self.jitter <= 4:
+            raise BadInput(f"--jitter must lie in 1..4, got {self.jitter}")
+        if not 0 <= self.perceptual < float("inf"):
+            raise BadInput(f"--perceptual is a weight from 0, got {self.perceptual}")
+
+
+class _Kept:
+    """A batch, G's weights as they stood, and what G made of it, with its graph; empty in a copy."""
+
+    def __init__(self) -> None:
+        self.hold(None, None, [])
+
+    def hold(self, batch: Any, made: Any, versions: list[int]) -> None:
+        self.batch, self.made, self.versions = batch, made, versions
+
+    def __reduce__(self) -> tuple[type["_Kept"], tuple[()]]:
+        return _Kept, ()
+
+
+class Translator(GAN):
+    """A model whose c is a picture (N, C, H, W) in [-1, 1]: there is no latent, and ``generate`` asks for c.
+
+    A subclass says in ``paired`` whether it learns from pairs (batch.c belongs to batch.x) or from two domains (batch.y is
+    of domain A, batch.x of B), and in ``way`` which network leads where.
+    """
+
+    conditions_on = "pictures"
+    paired = False
+    both_ways = False
+    """Whether ``back`` leads from targets to inputs."""
+
+    def __init__(self, cfg: Any) -> None:
+        super().__init__(cfg)
+        self._kept = _Kept()
+        self._perceptual: Perceptual | None = None  # no module of this model: not saved, averaged or trained
+
+    def way(self, reverse: bool = False) -> nn.Module:
+        """The network that leads from inputs to targets; ``reverse``: back, for models that learn both ways."""
+        if reverse:
+            raise BadInput(f"{type(self).__name__} translates one way only: leave out reverse")
+        net: nn.Module = self.G
+        return net
+
+    def direct(self, x: Tensor) -> Tensor:
+        """Inputs (N, C, H, W), of any size, to the target domain."""
+        return through(self.way(), x)
+
+    def whole(self, batch: Any) -> Any:
+        """What both phases want of one pass through G over a batch: a tuple, its first the pictures that D is to see."""
+        raise NotImplementedError(f"{type(self).__name__} does not share a pass between its phases")
+
+    def for_d(self, batch: Any) -> Tensor:
+        """The pictures of ``whole`` in D's phase, without a graph; kept with it, so that G's phase need not compute them again.
+
+        As in the papers' code, where one batch of fakes serves both updates of a step.
+        """
+        parameters = [p for p in self.way().parameters() if not p.requires_grad]
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        try:
+            with torch.enable_grad():
+                made = self.whole(batch)
+        finally:
+            for parameter in parameters:
+                parameter.requires_grad_(False)
+        self._kept.hold(batch, made, self._versions())
+        pictures: Tensor = made[0]
+        return pictures.detach()
+
+    def for_g(self, batch: Any) -> Any:
+        """``whole`` in G's phase: what D's phase made of the same batch, unless G has moved since; once."""
+        kept = self._kept
+        found = kept.made if kept.batch is batch and kept.versions == self._versions() else None
+        kept.hold(None, None, [])
+        return self.whole(batch) if found is None else found
+
+    def _versions(self) -> list[int]:
+        return [p._version for p in self.way().parameters()]
+
+    def back(self, x: Tensor) -> Tensor:
+        """Targets to the input domain, for models that learn both ways."""
+        return through(self.way(reverse=True), x)
+
+    # ---- what GAN asks
+    @classmethod
+    def check_data(cls, data: Any) -> None:
+        """Raises BadInput where the data hold no inputs, or no pairs though the recipe needs them."""
+        if getattr(data, "inputs", None) is None:
+            where = "folders A/ and B/ of equal names, pictures A|B side by side, or edges-to-emoji"
+            apart = "trainA/ and trainB/, two folders A,B, or unpaired-fashion"
+            raise BadInput(
+                f"{data.name} has no inputs beside its pictures: this recipe makes pictures from pictures; give "
+                f"{where if cls.paired else apart}"
+            )
+        if cls.paired and not data.paired:
+            raise BadInput(
+                f"{data.name} holds two domains without pairs, and this recipe learns from pairs: give A/ and B/ of equal "
+                "names, or train cyclegan"
+            )
+
+    def make_ready(self, device: torch.device) -> None:
+        """Opens the network of the perceptual term where there is one, or says what to install."""
+        if self.cfg.perceptual:
+            self._opened(device)
+
+    def inputs(self, data: Any, rows: Any) -> Tensor | None:
+        """The inputs of rows of a data set; of domains that are apart, those of the same numbers."""
+        self.check_data(data)
+        found: Tensor = data.inputs.get(data.picks(rows) % len(data.inputs))
+        return found
+
+    def draw(self, data: Any, rng: Rng) -> NamedTuple:
+        """A batch, its pictures enlarged by ``cfg.jitter`` and cut at a random place; pairs at the same one."""
+        self.check_data(data)
+        source = data if self.paired else data.unpaired()
+        batch: NamedTuple = self._jittered(source.draw(self.cfg.batch_size, rng), rng)
+        return batch
+
+    def _jittered(self, batch: Any, rng: Rng) -> Any:
+        larger = float(getattr(self.cfg, "jitter", 1.0))
+        h, w = batch.x.shape[2:]
+        height, width = round(h * larger), round(w * larger)
+        if (height, width) == (h, w):
+            return batch
+        world = getattr(rng, "world", 1)
+        places = torch.rand(len(batch.x) * world, 2, 2, generator=rng)[getattr(rng, "rank", 0) :: world]
+        rooms = torch.tensor([height - h + 1, width - w + 1])
+        corners = (places * rooms).long().tolist()
+
+        def cut(x: Tensor | None, which: int) -> Tensor | None:
+            if x is None:
+                return None
+            big = F.interpolate(x, (height, width), mode="bicubic", align_corners=False).clamp_(-1, 1)
+            parts = [one[:, top : top + h, left : left + w] for one, (top, left) in
+                     zip(big, (c[which] for c in corners), strict=True)]  # fmt: skip
+            return torch.stack(parts)
+
+        return batch._replace(x=cut(batch.x, 0), c=cut(batch.c, 0), y=cut(batch.y, 1))
+
+    def z(self, n: int) -> Tensor:
+        """No numbers: (n, 0)."""
+        return torch.zeros(n, 0, device=self.device)
+
+    def c(self, n: int) -> Tensor | None:
+        """Inputs cannot be drawn from nothing."""
+        raise BadInput("this model makes pictures from pictures: give them as c=, or call translate(x)")
+
+    def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Inputs c (N, C, H, W) to the target domain, the size kept."""
+        assert c is not None
+        return self.direct(c)
+
+    def _conditions(self, n: int, c: Any) -> Tensor:
+        x = torch.as_tensor(c, device=self.device).float()
+        channels = int(self.cfg.in_channels)
+        if x.dim() != 4 or x.shape[1] != channels or not len(x):
+            raise BadInput(f"inputs are pictures (N, {channels}, H, W) in [-1, 1], got shape {tuple(x.shape)}")
+        if len(x) != n:
+            raise BadInput(f"c has {len(x)} pictures for {n} samples: give one a sample")
+        return x
+
+    @staticmethod
+    def judged(loss: Loss, real_logits: Tensor, fake_logits: Tensor, side: str = "") -> Terms:
+        """D's terms, its loss halved so that it learns more slowly than G; ``side``: the domain whose D it is."""
+        end = side and f"_{side}"
+        return {
+            f"adv{end}": loss.d(real_logits, fake_logits) / 2,
+            f"logits_real{end}": real_logits.detach().mean(),
+            f"logits_fake{end}": fake_logits.detach().mean(),
+        }
+
+    def perceived(self, *pairs: tuple[Tensor, Tensor]) -> Terms:
+        """The perceptual term, where ``cfg.perceptual`` asks for one: of (made, its target), without pairs (made, its input)."""
+        weight = float(self.cfg.perceptual)
+        if not weight:
+            return {}
+        net = self._opened(pairs[0][0].device)
+        apart = net.distance if self.paired else net.content
+        return {"perceptual": weight * torch.stack([apart(*pair) for pair in pairs]).sum()}
+
+    def _opened(self, device: torch.device) -> Perceptual:
+        if self._perceptual is None or self._perceptual.device != device:
+            self._perceptual = Perceptual(self.cfg.perceptual_net, device)
+        return self._perceptual
+
+    # ---- what a user calls
+    @torch.no_grad()
+    def translate(
+        self,
+        x: Tensor,
+        *,
+        stochastic: bool = False,
+        reverse: bool = False,
+        seed: int = 0,
+        batch: int = 8,
+        memory: float | None = None,
+    ) -> Tensor:
+        """Pictures (N, C, H, W) in [-1, 1], of any height and width, to the other domain; float32, the same size.
+
+        Deterministic: eval mode, averaged statistics, no dropout. ``stochastic``: as the paper of pix2pix draws its
+        figures, with dropout on (by ``seed``) and BatchNorm on the statistics of each picture by itself. ``reverse``: from
+        the target domain to the inputs'. ``memory``: MiB of features beyond which a picture goes through in bands of rows,
+        which gives what the whole gives but for rounding (with ``stochastic`` another draw); None: always whole. Modes,
+        buffers and random state are left as they were found.
+        """
+        channels = int(self.cfg.shape[0] if reverse else self.cfg.in_channels)
+        if x.dim() != 4 or x.shape[1] != channels or not x.numel():
+            raise BadInput(f"translate takes pictures (N, {channels}, H, W) in [-1, 1], got shape {tuple(x.shape)}")
+        with self._as_found(), full_precision():
+            if stochastic:
+                for module in self.modules():
+                    if isinstance(module, nn.Dropout | nn.BatchNorm2d):
+                        module.train()
+                batch = 1
+            parts = []
+            for start in range(0, len(x), batch):
+                randomness.seed_all(key(seed, "translate", start))
+                part = x[start : start + batch].to(self.device, torch.float32)
+                parts.append(self._within(part, reverse, memory).float())
+        return torch.cat(parts)
+
+    def _within(self, x: Tensor, reverse: bool, memory: float | None) -> Tensor:
+        """Whole where the features fit into ``memory`` MiB, else each picture in bands of rows that do."""
+        net = self.way(reverse)
+        whole = grown(x, int(getattr(net, "multiple", 1)))
+        needed = whole[:, 0].numel() * int(getattr(net, "bytes_per_pixel", 0)) / 2**20
+        if memory is None or needed <= memory or not tiling.knows(net):
+            made = net(whole)
+        else:
+            made = torch.cat([tiling.in_bands(net, one[None], memory * 2**20) for one in whole])
+        return crop(made, *x.shape[2:])

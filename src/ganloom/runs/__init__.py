@@ -1,0 +1,1 @@
+"""The run folder: checkpoints, settings, sessions, resume and healing."""

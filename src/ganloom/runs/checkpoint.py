@@ -1,0 +1,226 @@
+"""Checkpoints that are whole or absent, verified when read, and never pickled.
+
+A checkpoint is a folder ``kimg-000200`` of safetensors files, ``state.json`` and a ``MANIFEST.json`` with the size and
+sha256 of each. It is written in a sibling temporary folder, flushed to disk, renamed, and only then does the text file
+``latest`` name it; so a kill at any moment leaves the previous one. Reading verifies every byte and falls back to the
+newest checkpoint that is whole.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor
+
+from ganloom.core.errors import BadInput, GanloomError
+
+FORMAT = 1
+_TEMPORARY = ".tmp-"
+
+
+class CheckpointError(GanloomError):
+    """A checkpoint is missing, damaged or could not be written."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a checkpoint held: tensors by file and name, the JSON state, and where it lay."""
+
+    path: Path
+    tensors: dict[str, dict[str, Tensor]]
+    state: dict[str, Any]
+    skipped: tuple[str, ...] = ()
+
+
+def name_of(nimg: int) -> str:
+    """The folder's name for a clock reading: kimg-000020, or kimg-000020.480 between whole thousands."""
+    whole, rest = divmod(nimg, 1000)
+    return f"kimg-{whole:06d}" + (f".{rest:03d}" if rest else "")
+
+
+# ------------------------------------------------------------------------------------------------------------ writing
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write and flush to the disk."""
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Replace a file so that a reader sees the old or the new content, never a part."""
+    temporary = path.with_name(f"{_TEMPORARY}{path.name}-{os.getpid()}")
+    try:
+        write_bytes(temporary, data)
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def save(folder: Path, name: str, tensors: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> Path:
+    """Write checkpoint ``name`` under ``folder`` and point ``latest`` at it; returns its path."""
+    final, temporary = folder / name, folder / f"{_TEMPORARY}{name}-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        manifest: dict[str, Any] = {"format": FORMAT, "files": {}}
+        parts = {f"{part}.safetensors": _to_bytes(values) for part, values in tensors.items()}
+        for file, content in [*parts.items(), ("state.json", _json(state))]:
+            write_bytes(temporary / file, content)
+            manifest["files"][file] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        write_bytes(temporary / "MANIFEST.json", _json(manifest))
+        _sync_folder(temporary)
+        if final.exists():  # written before at the same moment of the same run: the new one replaces it
+            _remove(final)
+        os.rename(temporary, final)
+        _sync_folder(folder)
+        replace_file(folder / "latest", name.encode())
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise CheckpointError(
+            f"could not write checkpoint {final}: {error.strerror or error}; earlier checkpoints are untouched"
+        ) from error
+    return final
+
+
+def _to_bytes(values: dict[str, Tensor]) -> bytes:
+    data: bytes = safetensors.torch.save({name: t.detach().cpu().contiguous() for name, t in values.items()})
+    return data
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=1, sort_keys=True).encode()
+
+
+def _remove(path: Path) -> None:
+    """Remove a checkpoint: first its name, so that a kill in between leaves an orphan and not half a checkpoint."""
+    doomed = path.with_name(f"{_TEMPORARY}del-{path.name}-{os.getpid()}")
+    os.rename(path, doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def sweep(folder: Path) -> list[str]:
+    """Remove what a killed writer left behind; returns the names."""
+    gone = []
+    for path in folder.glob(f"{_TEMPORARY}*"):
+        gone.append(path.name)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return gone
+
+
+def mark_best(folder: Path, name: str) -> None:
+    """Point ``best`` at a checkpoint."""
+    replace_file(folder / "best", name.encode())
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Keep the newest ``keep`` checkpoints, and those that ``latest``, ``best`` and ``healthy`` name."""
+    named = {pointer(folder, which) for which in ("latest", "best", "healthy")}
+    for name in names(folder)[:-keep] if keep else []:
+        if name not in named:
+            _remove(folder / name)
+
+
+def drop_after(folder: Path, name: str) -> None:
+    """Remove the checkpoints that are newer than ``name``."""
+    known = names(folder)
+    for other in known[known.index(name) + 1 :]:
+        _remove(folder / other)
+
+
+# ------------------------------------------------------------------------------------------------------------ reading
+
+
+def names(folder: Path) -> list[str]:
+    """All checkpoints, oldest first by clock."""
+    return sorted((p.name for p in folder.glob("kimg-*") if p.is_dir()), key=lambda name: float(name[5:]))
+
+
+def pointer(folder: Path, which: str) -> str | None:
+    """The checkpoint that ``latest`` or ``best`` names, if it is there."""
+    try:
+        name = (folder / which).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return name if name.startswith("kimg-") and "/" not in name and (folder / name).is_dir() else None
+
+
+def read(path: Path, only: Callable[[str], bool] = lambda part: True) -> Loaded:
+    """Read one checkpoint after verifying size and sha256 of all its files; raises CheckpointError."""
+    try:
+        manifest = json.loads((path / "MANIFEST.json").read_bytes())
+        files = dict(manifest["files"])
+        if manifest["format"] > FORMAT:
+            raise CheckpointError(f"{path} has format {manifest['format']}: it needs a newer ganloom")
+        content = {}
+        for name, expected in files.items():
+            data = (path / name).read_bytes()
+            if len(data) != expected["size"]:
+                raise CheckpointError(f"{path / name} has {len(data)} bytes instead of {expected['size']}")
+            if hashlib.sha256(data).hexdigest() != expected["sha256"]:
+                raise CheckpointError(f"{path / name} is damaged (sha256 differs from the manifest)")
+            content[name] = data
+        state = json.loads(content["state.json"])
+        tensors = {
+            name.removesuffix(".safetensors"): safetensors.torch.load(data)
+            for name, data in content.items()
+            if name.endswith(".safetensors") and only(name.removesuffix(".safetensors"))
+        }
+    except CheckpointError:
+        raise
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} is not whole: {Path(str(error.filename)).name} is missing") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # a damaged manifest can make any reader fail in any way
+        raise CheckpointError(f"{path} is damaged ({type(error).__name__} while reading it)") from error
+    return Loaded(path, tensors, state)
+
+
+def load(folder: Path, which: str = "latest", only: Callable[[str], bool] = lambda part: True) -> Loaded:
+    """Read ``latest``, ``best`` or a checkpoint by name; a damaged one is passed over for the newest that is whole.
+
+    ``skipped`` of the result has a line for each checkpoint that was passed over.
+    """
+    known = names(folder)
+    if not known:
+        raise CheckpointError(f"{folder} holds no checkpoint: the run ended before its first one; train it again")
+    if which not in ("latest", "best") and which not in known:
+        raise BadInput(f'{folder} has no checkpoint "{which}"; it has {", ".join(known)}')
+    first = pointer(folder, which) if which in ("latest", "best") else which
+    if which == "best" and first is None:
+        first = pointer(folder, "latest")
+    # After the one asked for come the others, newest first; a rename may have come through without its pointer.
+    order = ([first] if first else []) + [name for name in reversed(known) if name != first]
+    skipped = []
+    for name in order:
+        try:
+            found = read(folder / name, only)
+        except CheckpointError as error:
+            skipped.append(str(error))
+            continue
+        return Loaded(found.path, found.tensors, found.state, tuple(skipped))
+    raise CheckpointError(f"no checkpoint in {folder} is whole: {skipped[0]}")

@@ -1,0 +1,148 @@
+"""A run that fell ill goes back to its last healthy checkpoint with one setting changed, a bounded number of times.
+
+The change is written to the run's config.json, so that ``resume`` has it from the folder alone. The model is then made anew:
+a recipe's by its module, one of a user's class as Class(Config).
+"""
+
+import copy
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganloom.core import config
+from ganloom.core.errors import BadInput
+from ganloom.core.randomness import key
+from ganloom.doctor import Finding
+from ganloom.doctor.callback import FILE, HEALTHY
+from ganloom.doctor.queries import REFUSALS
+from ganloom.gan import GAN
+from ganloom.runs import checkpoint
+from ganloom.runs.folder import Folder
+from ganloom.stabilisers.apply import Composed
+from ganloom.stabilisers.config import Stabilise
+
+LOWER = 0.5
+"""Both learning rates by this, where the finding's own change has been made already or does not fit the recipe."""
+Build = Callable[[dict[str, Any]], Any]
+"""From config.json to a fresh model; BadInput where its settings do not go together."""
+
+
+def heal(folder: Folder, finding: Finding, build: Build) -> tuple[str, Any]:
+    """Change the run's config, remove the checkpoints after the last healthy one; (what was done, the model made anew)."""
+    before = folder.read("config.json")
+    tried: list[dict[str, Any]] = [dict(finding.change), _slower(before)]
+    for change in tried:
+        described = copy.deepcopy(before)
+        if not _apply(described, change):
+            continue
+        try:
+            gan = build(described)
+        except BadInput:  # a stabiliser that this recipe cannot carry
+            continue
+        said = ", ".join(f"{name} {_value(before, name)} -> {_value(described, name)}" for name in change)
+        back = _go_back(folder.checkpoints)
+        folder.write("config.json", described)
+        doctor = folder.read(FILE)
+        done = {"finding": finding.name, "change": {n: _plain(v) for n, v in change.items()}, "back_to": back}
+        folder.write(FILE, doctor | {"heals": [*doctor.get("heals", []), done], "findings": [], "ended": None})
+        return f"{finding.name}: back to {back}, {said}", gan
+    missing = [name for name in finding.change if not _has(before, name)]
+    why = "no setting of this recipe mends it"
+    if missing:
+        why = f"the config of {before.get('recipe', 'this model')} has no field {', '.join(missing)}"
+    raise BadInput(f"{folder.path} cannot heal from {finding.name}: {why}; {finding.advice}")
+
+
+def own_class(gan: GAN, seed: int) -> Build:
+    """How a model of a user's class is made anew from config.json, without stabilisers; tried at once.
+
+    Raises BadInput in one line where its settings are no dataclass, or Class(Config) does not give this model again.
+    """
+    kind = type(gan).__mro__[2] if isinstance(gan, Composed) else type(gan)
+    if not dataclasses.is_dataclass(gan.cfg) or isinstance(gan.cfg, type):
+        raise BadInput(f"--heal changes settings in cfg, and cfg of {kind.__name__} is no dataclass: leave it out")
+    settings = type(gan.cfg)
+
+    def make(described: dict[str, Any]) -> GAN:
+        cfg = config.from_dict(settings, described["config"])
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(key(seed, "init"))
+            made: GAN = kind(cfg)
+        return made
+
+    try:
+        again = make({"config": config.to_dict(gan.cfg)})
+    except (*REFUSALS, NameError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise BadInput(
+            f"--heal makes the model anew as {kind.__name__}(cfg), which fails ({why}): leave it out"
+        ) from error
+    if not isinstance(gan, Composed) and _shapes(again) != _shapes(gan):
+        raise BadInput(f"--heal makes the model anew, and {kind.__name__}(cfg) has other weights than it: leave it out")
+    return make
+
+
+def _shapes(gan: GAN) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in gan.state_dict().items()}
+
+
+def _slower(described: Mapping[str, Any]) -> dict[str, Any]:
+    opts = [name for name in ("d_opt", "g_opt") if _has(described, f"{name}.lr")]
+    return {f"{name}.lr": LOWER * described["config"][name]["lr"] for name in opts}
+
+
+def _apply(described: dict[str, Any], change: Mapping[str, Any]) -> bool:
+    """Write a change; False when it has no place there, or is there already."""
+    if not change or not all(_has(described, name) for name in change):
+        return False
+    if all(_value(described, name) == _plain(value) for name, value in change.items()):
+        return False
+    for name, value in change.items():
+        table, key = _place(described, name)
+        table[key] = _plain(value)
+    return True
+
+
+def _go_back(checkpoints: Path) -> str:
+    """Make the last healthy checkpoint the newest."""
+    known = checkpoint.names(checkpoints)
+    name = checkpoint.pointer(checkpoints, HEALTHY) or known[0]
+    checkpoint.replace_file(checkpoints / "latest", name.encode())
+    if checkpoint.pointer(checkpoints, "best") in known[known.index(name) + 1 :]:
+        (checkpoints / "best").unlink()
+    checkpoint.drop_after(checkpoints, name)
+    return name
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _has(described: Mapping[str, Any], name: str) -> bool:
+    """Whether a setting has a place: in the config, or as a stabiliser."""
+    first, _, rest = name.partition(".")
+    if rest:
+        table = described["config"].get(first)
+        return isinstance(table, dict) and rest in table
+    return first in described["config"] or first in {field.name for field in dataclasses.fields(Stabilise)}
+
+
+def _place(described: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
+    """The table of config.json that holds a setting, and its key there."""
+    first, _, rest = name.partition(".")
+    if rest:
+        return described["config"][first], rest
+    if first in described["config"]:
+        return described["config"], first
+    return described.setdefault("stabilise", {}), first
+
+
+def _value(described: Mapping[str, Any], name: str) -> Any:
+    first, _, rest = name.partition(".")
+    config = described["config"]
+    if rest:
+        return config[first].get(rest)
+    return config[first] if first in config else described.get("stabilise", {}).get(first)
