@@ -63,5 +63,5 @@ def _one(name: str, shape: tuple[int, ...]) -> Tensor:
 
 
 def inputs(n: int, *shape: int) -> Tensor:
-    """Latents or pictures (n, *shape) for both sides of a comparison."""
+    """Latents or images (n, *shape) for both sides of a comparison."""
     return numbers(f"inputs {n} {shape}", (n, *shape))

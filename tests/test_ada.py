@@ -77,7 +77,7 @@ def test_any_shape_and_the_chance(name: str, shape: tuple[int, ...]) -> None:
     assert torch.allclose(x, ada.Ada({name: 1.0}, 0.0)(x), atol=1e-5)
 
 
-def test_pictures_are_changed_with_probability_p_times_the_rate() -> None:
+def test_images_are_changed_with_probability_p_times_the_rate() -> None:
     torch.manual_seed(0)
     x = torch.rand(2000, 1, 4, 4)
     for name, rate, p, expected in (("brightness", 0.5, 0.6, 0.3), ("rotate", 1.0, 0.4, 0.4), ("flip", 1.0, 0.6, 0.3),

@@ -1,4 +1,4 @@
-"""DiffAugment: each part does what it says, to each picture by itself, keyed and differentiable."""
+"""DiffAugment: each part does what it says, to each image by itself, keyed and differentiable."""
 
 import pytest
 import torch
@@ -14,11 +14,11 @@ def seeded(name: str, x: torch.Tensor, seed: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", list(diffaugment.AUGMENTS))
-def test_keyed_per_picture_and_differentiable(name: str) -> None:
+def test_keyed_per_image_and_differentiable(name: str) -> None:
     x = torch.rand(1, 3, 12, 16).expand(16, -1, -1, -1).clone().requires_grad_(True)
     y = seeded(name, x)
     assert y.shape == x.shape and torch.equal(y, seeded(name, x)) and not torch.equal(y, seeded(name, x, 1))
-    assert len({tuple(row.flatten().tolist()) for row in y.detach()}) > 1, "all pictures were changed alike"
+    assert len({tuple(row.flatten().tolist()) for row in y.detach()}) > 1, "all images were changed alike"
     y.square().sum().backward()
     assert bool(x.grad.isfinite().all()) and float(x.grad.abs().sum()) > 0
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_train import PICTURES, QUICK, assert_equal_runs
+from test_train import IMAGES, QUICK, assert_equal_runs
 
 import ganloom
 from ganloom import testing
@@ -22,7 +22,7 @@ from ganloom.cli import main
 from ganloom.core.errors import BadInput
 from ganloom.stabilisers.apply import compose
 from ganloom.stabilisers.config import Stabilise
-from ganloom.training.callbacks import Observer
+from ganloom.training.callbacks import Callback
 from ganloom.training.trainer import TrainConfig, Trainer
 
 
@@ -36,16 +36,16 @@ class Rows(SimpleNamespace):
 @pytest.mark.parametrize(
     ("n", "kimg", "own", "said", "parts"),
     [
-        (500, 100.0, {}, "diffaugment: each of 500 pictures is seen 200 times", {"diff_augment": ("translation",)}),
-        (500, 500.0, {}, "diffaugment: each of 500 pictures is seen 1,000 times", {"diff_augment": policy.POLICY}),
-        (500, 4.0, {}, "none: each of 500 pictures is seen 8 times, too seldom", {}),
-        (30000, 25000.0, {}, "none: 30,000 pictures are enough", {}),
-        (29999, 25000.0, {"augment": "none"}, "ada: each of 29,999 pictures is seen 833 times", {}),
-        (500, 500.0, {"augment": "none", "ada_kimg": 500.0}, "ada: each of 500 pictures is seen 1,000 times", {}),
+        (500, 100.0, {}, "diffaugment: each of 500 images is seen 200 times", {"diff_augment": ("translation",)}),
+        (500, 500.0, {}, "diffaugment: each of 500 images is seen 1,000 times", {"diff_augment": policy.POLICY}),
+        (500, 4.0, {}, "none: each of 500 images is seen 8 times, too seldom", {}),
+        (30000, 25000.0, {}, "none: 30,000 images are enough", {}),
+        (29999, 25000.0, {"augment": "none"}, "ada: each of 29,999 images is seen 833 times", {}),
+        (500, 500.0, {"augment": "none", "ada_kimg": 500.0}, "ada: each of 500 images is seen 1,000 times", {}),
         (500, 100.0, {"policy": ("colour",)}, "diffaugment (colour), the recipe's own: each of 500", {}),
     ],
 )
-def test_auto_goes_by_the_number_of_pictures(
+def test_auto_goes_by_the_number_of_images(
     n: int, kimg: float, own: dict[str, Any], said: str, parts: dict[str, Any]
 ) -> None:
     made = policy.choose("auto", own, Rows(n=n), kimg=kimg)
@@ -60,7 +60,7 @@ def test_auto_gives_ada_s_strength_time_to_rise() -> None:
     own, few = {"augment": "none", "ada_kimg": 500.0}, Rows(n=500)
     short = policy.choose("auto", own, few, kimg=240.0)
     assert short.config == {"augment": "ada", "ada_kimg": 16.0, "ada_parts": policy.MILD}
-    assert short.text.startswith("ada: each of 500 pictures is seen 480 times")
+    assert short.text.startswith("ada: each of 500 images is seen 480 times")
     assert short.text.endswith("shift, scale, stretch alone, rising within 16 kimg, since the run has 240")
     mine = policy.choose("auto", own, few, kimg=240.0, told={"ada_parts"})
     assert mine.config == {"augment": "ada", "ada_kimg": 16.0}  # what was given stands
@@ -76,7 +76,7 @@ def test_auto_gives_ada_s_strength_time_to_rise() -> None:
 def test_auto_leaves_alone_what_cannot_be_augmented() -> None:
     for more, said in (
         ({"critic": False}, "none: augmentation changes what D sees"),
-        ({"pictures_in": True}, "none: augmentation would move"),
+        ({"images_in": True}, "none: augmentation would move"),
     ):
         assert policy.choose("auto", {}, Rows(n=99), kimg=100.0, **more).text.startswith(said)
         with pytest.raises(BadInput, match="--augment ada"):
@@ -88,7 +88,7 @@ def test_auto_leaves_alone_what_cannot_be_augmented() -> None:
 
 def test_each_choice_in_each_kind_of_recipe() -> None:
     def made(recipe: str, **options: Any) -> Any:
-        gan, _ = prepare(recipe, PICTURES, **{"width": 8, "batch_size": 8} | options)
+        gan, _ = prepare(recipe, IMAGES, **{"width": 8, "batch_size": 8} | options)
         return gan
 
     assert made("stylegan2", augment="auto").cfg.augment == "ada"
@@ -144,27 +144,27 @@ def run_rng() -> Any:
 
 def test_a_loss_without_signs_is_refused() -> None:
     with pytest.raises(BadInput, match="gives no meaning: use --augment diffaugment"):
-        ganloom.train("wgan-gp", PICTURES, "never", augment="ada", width=4)
+        ganloom.train("wgan-gp", IMAGES, "never", augment="ada", width=4)
     assert not Path("never").exists()
 
 
 def test_resume_is_exact_with_ada(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = {"augment": "ada", "width": 4, "batch_size": 8, "console": Observer()} | QUICK
-    ganloom.train("dcgan", PICTURES, tmp_path / "whole", total_kimg=0.4, **options)
-    ganloom.train("dcgan", PICTURES, tmp_path / "cut", total_kimg=0.25, **options)
-    ganloom.resume(tmp_path / "cut", total_kimg=0.4, console=Observer())
+    options = {"augment": "ada", "width": 4, "batch_size": 8, "console": Callback()} | QUICK
+    ganloom.train("dcgan", IMAGES, tmp_path / "whole", total_kimg=0.4, **options)
+    ganloom.train("dcgan", IMAGES, tmp_path / "cut", total_kimg=0.25, **options)
+    ganloom.resume(tmp_path / "cut", total_kimg=0.4, console=Callback())
     assert_equal_runs(tmp_path / "whole", tmp_path / "cut")
     assert capsys.readouterr().err.count("augment: ada") == 2
 
 
 def test_the_command_says_what_auto_chose(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    np.savez(tmp_path / "few.npz", images=PICTURES)
+    np.savez(tmp_path / "few.npz", images=IMAGES)
     with pytest.raises(SystemExit) as left:
         main(["train", "stylegan2", str(tmp_path / "few.npz"), "--augment", "auto", "--width", "8", "--z-dim", "6",
               "--batch-size", "8", "--out", str(tmp_path / "a"), "--total-kimg", "0.8", "--ada-kimg", "0.5",
               "--judge", "0", "--no-doctor"])  # fmt: skip
     said = capsys.readouterr()
-    assert not left.value.code and "augment: ada: each of 60 pictures is seen 13 times" in said.err
+    assert not left.value.code and "augment: ada: each of 60 images is seen 13 times" in said.err
     assert json.loads((tmp_path / "a" / "config.json").read_text())["config"]["augment"] == "ada"
 
 
@@ -191,7 +191,7 @@ def test_preview(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, text, _ = call("preview", few, "--out", out, "--n", "3", "--p", "0", "1")
     assert (
         not code
-        and "p 1: 0.0% of pictures pass untouched; above 0.8 it can leak" in text
+        and "p 1: 0.0% of images pass untouched; above 0.8 it can leak" in text
         and "next: ganloom train" in text
     )
     sheet, leak = (np.asarray(Image.open(p)) for p in (out, tmp_path / "sheet-leak.png"))

@@ -130,21 +130,21 @@ def test_quantising_keeps_the_levels_and_the_ends() -> None:
     assert bits(torch.tensor(math.log(2) * 8), 4).item() == pytest.approx(2.0)
 
 
-def pictures(shape: tuple[int, int, int], levels: int) -> torch.Tensor:
-    """Every picture of that shape on so many levels."""
+def images(shape: tuple[int, int, int], levels: int) -> torch.Tensor:
+    """Every image of that shape on so many levels."""
     values = torch.linspace(-1, 1, levels).tolist()
     every = list(itertools.product(values, repeat=math.prod(shape)))
     return torch.tensor(every).view(-1, *shape)
 
 
 @pytest.mark.parametrize(("shape", "levels"), [((1, 1, 2), 2), ((1, 2, 1), 2), ((1, 3, 2), 3), ((3, 1, 2), 2)])
-def test_the_autoregressive_probabilities_of_all_pictures_sum_to_1(shape: tuple[int, int, int], levels: int) -> None:
+def test_the_autoregressive_probabilities_of_all_images_sum_to_1(shape: tuple[int, int, int], levels: int) -> None:
     torch.manual_seed(3)
     cfg = autoregressive.Config(shape=shape, n_classes=2, width=6, mixtures=3, levels=levels, dilations=(1, 2))
     model = autoregressive.Autoregressive(cfg)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.7)
-    every = pictures(shape, levels)
+    every = images(shape, levels)
     for label in (0, 1):
         c = torch.full((len(every),), label)
         p = torch.exp(-model.nats(every, c).double())
@@ -160,7 +160,7 @@ def test_autoregressive_samples_come_with_their_probabilities() -> None:
     )
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.6)
-    every = pictures((2, 1, 2), 2)
+    every = images((2, 1, 2), 2)
     drawn = model.sample(torch.randn(20_000, 8))
     counts = (drawn[:, None] == every[None]).flatten(2).all(2).double().mean(0)
     expected = torch.exp(-model.nats(every)).detach().double()
@@ -193,7 +193,7 @@ def test_channels_see_the_earlier_ones_alone() -> None:
 
 
 def test_sampling_pixel_by_pixel_is_the_network_itself() -> None:
-    """What the walk keeps from pixel to pixel gives the features of a whole pass over the picture that it made."""
+    """What the walk keeps from pixel to pixel gives the features of a whole pass over the image that it made."""
     torch.manual_seed(2)
     model = testing.build("autoregressive", (2, 6, 5))
     for parameter in model.parameters():

@@ -128,7 +128,7 @@ def test_our_networks_give_the_peers_numbers(name: str, which: str) -> None:
 
 @pytest.mark.parametrize("name", ["gan", "wgan_gp"])
 def test_our_losses_are_the_peers(name: str) -> None:
-    """With equal weights, latents and real pictures (and places between them), one update of D has equal losses."""
+    """With equal weights, latents and real images (and places between them), one update of D has equal losses."""
     run, gan = PeerRun(name), PeerShaped(name)
     gan.D.load_state_dict(run.D.state_dict())
     real, fake = run.batches[0], run.sample()
@@ -233,10 +233,10 @@ def test_a_table_without_recipes() -> None:
 
 
 def test_every_recipe_has_a_bare_step() -> None:
-    pictures = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
     for name in recipes.RECIPES:
-        translates = recipes.RECIPES[name].MODEL.conditions_on == "pictures"
-        gan, data = prepare(name, (pictures, pictures) if translates else "fashion-10k")
+        translates = recipes.RECIPES[name].MODEL.conditions_on == "images"
+        gan, data = prepare(name, (images, images) if translates else "fashion-10k")
         assert len(Bare(gan, [data.draw(2, torch.Generator())], "cpu", False).optimizers) == len(gan.phases())
 
 

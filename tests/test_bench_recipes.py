@@ -1,4 +1,4 @@
-"""ganloom bench recipes: rows, pictures, going on, and the pages made of them."""
+"""ganloom bench recipes: rows, images, going on, and the pages made of them."""
 
 import dataclasses
 import json
@@ -29,7 +29,7 @@ def call(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, s
     return commands.call(capsys, "bench", "recipes", *argv)
 
 
-def test_rows_pictures_and_pages(
+def test_rows_images_and_pages(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flags = ("--out", str(tmp_path / "docs"), "--runs", str(tmp_path / "runs"), "--kimg", "0.2")
@@ -40,8 +40,8 @@ def test_rows_pictures_and_pages(
     assert row["parameters"]["D"] == 533505
     low, high = row["figures"]["fd"][1:]
     assert low <= row["figures"]["fd"][0] <= high and row["figures"]["fd"][0] > row["floor"]["fd"][0]
-    with Image.open(tmp_path / "docs" / "images" / "recipes" / "gan.png") as picture:
-        assert picture.size[0] > 200
+    with Image.open(tmp_path / "docs" / "images" / "recipes" / "gan.png") as image:
+        assert image.size[0] > 200
 
     monkeypatch.setattr(benchmark, "finished", lambda *args, **kwargs: pytest.fail("the row is there for that command"))
     assert call(capsys, *flags, "--recipe", "GAN", "--json")[0] == 0
@@ -70,8 +70,8 @@ def test_a_translator_is_measured_on_its_own_data_beside_what_needs_no_training(
     assert set(row["trivial"]) == {"copied input", "mean target", "histogram matched"}
     assert {"l1", "psnr", "ssim", "called_b", "cycle_l1"} <= set(row["figures"])
     assert 0.5 < row["trivial"]["copied input"]["l1"][0] < 1, "white on black against dark blue on cream"
-    with Image.open(tmp_path / "docs" / "images" / "recipes" / "cyclegan.png") as picture:
-        assert picture.size[0] == 12 * 29 + 1, "input, translation and truth, four times a row"
+    with Image.open(tmp_path / "docs" / "images" / "recipes" / "cyclegan.png") as image:
+        assert image.size[0] == 12 * 29 + 1, "input, translation and truth, four times a row"
     assert benchmark.Row.from_dict(row).to_dict() == benchmark.kept(tmp_path / "docs")["cyclegan"].to_dict()
 
     monkeypatch.syspath_prepend(TOOLS)

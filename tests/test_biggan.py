@@ -50,7 +50,7 @@ def test_truncation_is_the_cut_normal_distribution() -> None:
     assert float(cut.abs().max()) <= 1.0
     assert float(cut.std()) == pytest.approx(0.5396, abs=0.005)  # sd of the standard normal cut at +-1
     order = z.argsort()
-    assert bool((cut[order].diff() >= 0).all())  # monotone: a seed keeps its picture
+    assert bool((cut[order].diff() >= 0).all())  # monotone: a seed keeps its image
     assert float((biggan.truncated(z, 8.0) - z).abs().max()) < 1e-3
     assert float(biggan.truncated(z, 0.0).abs().max()) == 0
     gan = testing.build("biggan")
@@ -94,13 +94,13 @@ def test_sample_with_standing_statistics_and_truncation(tmp_path: Path) -> None:
     small = {"width": 4, "z_dim": 6, "c_dim": 4, "batch_size": 16, "attention": 0, "ortho": 0.0}
     once = {"total_kimg": 0.1, "judge": 0, "grid": 4}
     run = ganloom.train("biggan", "fashion-10k", tmp_path / "run", **once, **small)
-    pictures = [
+    images = [
         write_samples(run.path, n=4, **options).grid.read_bytes()
         for options in ({}, {"standing": 2}, {"truncation": 0.3}, {"truncation": 0.3, "standing": 2})
     ]
-    assert len(set(pictures)) == 4
+    assert len(set(images)) == 4
     again = write_samples(run.path, n=4, standing=2, out=tmp_path / "again").grid.read_bytes()
-    assert again == pictures[1]
+    assert again == images[1]
     plain = ganloom.train("gan", "fashion-10k", tmp_path / "plain", **once)
     with pytest.raises(BadInput, match="--standing"):
         write_samples(plain.path, n=4, standing=2)

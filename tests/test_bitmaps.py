@@ -1,4 +1,4 @@
-"""The pictures inside a colour font, read from fonts made here in each of the five ways to index them."""
+"""The images inside a colour font, read from fonts made here in each of the five ways to index them."""
 
 import io
 import struct
@@ -22,10 +22,10 @@ def png(i: int) -> bytes:
     return out.getvalue()
 
 
-def colour_font(path: Path, pictures: list[bytes], kind: int = 1, image: int = 17) -> Path:
+def colour_font(path: Path, images: list[bytes], kind: int = 1, image: int = 17) -> Path:
     """A file with a CBLC of one strike and one run of glyphs 3.., and a CBDT; a smaller strike before it is empty."""
     head = {17: b"\1" * 5, 18: b"\1" * 8, 19: b""}[image]
-    parts = [head + struct.pack(">I", len(p)) + p for p in pictures]
+    parts = [head + struct.pack(">I", len(p)) + p for p in images]
     n, ends = len(parts), np.cumsum([0, *map(len, parts)]).tolist()
     glyphs = list(range(3, 3 + n))
     index = struct.pack(">HHI", kind, image, 4)
@@ -57,16 +57,16 @@ def colour_font(path: Path, pictures: list[bytes], kind: int = 1, image: int = 1
 
 @pytest.mark.parametrize("image", [17, 18, 19])
 @pytest.mark.parametrize("kind", [1, 2, 3, 4, 5])
-def test_every_index_gives_the_pictures_back(tmp_path: Path, kind: int, image: int) -> None:
-    pictures = [png(i) for i in (7, 250, 31, 31)]
-    assert bitmaps(str(colour_font(tmp_path / "f.ttf", pictures, kind, image))) == pictures[:3]
+def test_every_index_gives_the_images_back(tmp_path: Path, kind: int, image: int) -> None:
+    images = [png(i) for i in (7, 250, 31, 31)]
+    assert bitmaps(str(colour_font(tmp_path / "f.ttf", images, kind, image))) == images[:3]
 
 
 def test_what_is_no_such_font_is_said(tmp_path: Path) -> None:
     whole = colour_font(tmp_path / "f.ttf", [png(1), png(2)]).read_bytes()
     for name, content in {"cut.ttf": whole[:-30], "text.ttf": b"not a font at all", "empty.ttf": b""}.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(BadInput, match=rf"{name}: its colour pictures"):
+        with pytest.raises(BadInput, match=rf"{name}: its colour images"):
             bitmaps(str(tmp_path / name))
     plain = b"\0\1\0\0" + struct.pack(">HHHH", 0, 0, 0, 0)
     (tmp_path / "plain.ttf").write_bytes(plain)

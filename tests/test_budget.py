@@ -73,8 +73,8 @@ def test_one_table_of_all_models(data: str, tmp_path: Path) -> None:
     kept = json.loads((out / "compare.json").read_text())
     assert [row["model"] for row in kept["rows"]] == ["default", "vae"] and kept["plan"]["budget"] == 0.4
     assert (out / "compare.md").read_text().startswith("|  | default | vae | real (other half) | noise |\n|---|---:|")
-    with Image.open(out / "compare.png") as picture:
-        assert picture.height == 3 * (16 * 3 + 2) and picture.width > 12 * 16 * 3
+    with Image.open(out / "compare.png") as image:
+        assert image.height == 3 * (16 * 3 + 2) and image.width > 12 * 16 * 3
     assert "[1/2] default, seed 0" in said.getvalue() and "[2/2] vae" in said.getvalue()
     assert "left" in said.getvalue()
     # What it measured stands in the run folders too, where `ganloom compare RUN RUN` reads it.
@@ -221,7 +221,7 @@ def test_rows_survive_json() -> None:
 # ------------------------------------------------------------------------------------------------------------- figures
 
 
-def test_pictures_are_drawn_once_and_as_the_model_draws_them() -> None:
+def test_images_are_drawn_once_and_as_the_model_draws_them() -> None:
     model, heard = testing.build("vae"), []
     kept = model_costs.Drawn(model, 10, lambda what, done, total: heard.append((what, done, total)))
     c = torch.arange(10) % 3
@@ -229,10 +229,10 @@ def test_pictures_are_drawn_once_and_as_the_model_draws_them() -> None:
     assert torch.allclose(a, model.generate(10, seed=5, c=c), atol=1e-6)
     calls = len(heard)
     assert torch.equal(kept.generate(4, seed=8, c=c[3:7]), a[3:7]) and len(heard) == calls
-    assert torch.equal(kept.pictures, a) and heard[-1] == ("samples", 10, 10)
+    assert torch.equal(kept.images, a) and heard[-1] == ("samples", 10, 10)
 
 
-def test_sharpness_falls_with_blur_and_is_1_for_real_pictures() -> None:
+def test_sharpness_falls_with_blur_and_is_1_for_real_images() -> None:
     x = torch.rand(50, 2, 20, 20, generator=torch.Generator().manual_seed(0)) * 2 - 1
     blurred = torch.nn.functional.avg_pool2d(x, 3, 1, 1)
     assert model_costs.sharpness(x, x).value == pytest.approx(1.0)

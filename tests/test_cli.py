@@ -27,8 +27,8 @@ TINY = "--width 4 --batch-size 8 --total-kimg 0.2 --kimg-per-tick 0.1 --judge 0 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Class folders of pictures of mixed sizes and modes."""
-    root = tmp_path_factory.mktemp("pictures")
+    """Class folders of images of mixed sizes and modes."""
+    root = tmp_path_factory.mktemp("images")
     for i in range(40):
         w, h = int(RNG.integers(20, 60)), int(RNG.integers(20, 60))
         mode = ("L", "RGB", "RGBA", "RGB")[i % 4]
@@ -168,27 +168,27 @@ def test_small_is_the_recipes_cut_down_form(tmp_path: Path, capsys: pytest.Captu
         np.testing.assert_allclose(cfg[optimizer]["schedule"], course)
     assert ganloom.load(tmp_path / "r").generate(2, seed=0).abs().max() <= 1
     # In Python, and of data without labels, a run that --init begins from goes before it.
-    pictures = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8)
     fields = {"total_kimg": 0.05, "doctor": False, "judge": 0}
-    run = ganloom.train("stylegan2", pictures, tmp_path / "a", small=True, base=128, **fields)
+    run = ganloom.train("stylegan2", images, tmp_path / "a", small=True, base=128, **fields)
     first = json.loads((run.path / "config.json").read_text())["config"]
     assert first["n_classes"] == 0 and first["d_opt"]["schedule"] == cfg["d_opt"]["schedule"]
-    again = ganloom.train("stylegan2", pictures, tmp_path / "b", small=True, init=run, **fields)
+    again = ganloom.train("stylegan2", images, tmp_path / "b", small=True, init=run, **fields)
     assert json.loads((again.path / "config.json").read_text())["config"]["base"] == 128
     with pytest.raises(BadInput, match="small"):
-        ganloom.train(ganloom.RECIPES["dcgan"].Config(), pictures, tmp_path / "c", small=True)
+        ganloom.train(ganloom.RECIPES["dcgan"].Config(), images, tmp_path / "c", small=True)
 
 
 @pytest.mark.parametrize("side", [16, 28, 64])
-def test_small_keeps_channels_for_the_details_of_larger_pictures(side: int) -> None:
-    pictures = np.zeros((4, side, side, 3), np.uint8)
-    style, _ = prepare("stylegan2", pictures, small=True)
-    assert style.G.synthesis.const.shape[0] == 64 and style.G.synthesis.levels[-1].picture.weight.shape[1] == 16
-    plain, _ = prepare("r3gan", pictures, small=True)
+def test_small_keeps_channels_for_the_details_of_larger_images(side: int) -> None:
+    images = np.zeros((4, side, side, 3), np.uint8)
+    style, _ = prepare("stylegan2", images, small=True)
+    assert style.G.synthesis.const.shape[0] == 64 and style.G.synthesis.levels[-1].image.weight.shape[1] == 16
+    plain, _ = prepare("r3gan", images, small=True)
     assert plain.G.project.out_features == 64 * np.prod(plain.G.base[:2]) and plain.G.out.weight.shape[1] == 16
     points, _ = prepare("gan", "ring", small=True)  # data of no height and width have a small form too
     assert points.cfg.shape == (2,)
-    own, _ = prepare("r3gan", pictures, small=True, full=0)
+    own, _ = prepare("r3gan", images, small=True, full=0)
     assert own.cfg.full == 0  # what was said stays
 
 
@@ -258,14 +258,14 @@ def test_evaluate_prints_the_floor_and_noise(tmp_path: Path, capsys: pytest.Capt
 def test_plan(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = call(capsys, "plan", str(folder), "--steps", "2", "--shape", "3", "16", "16")
     assert code == 0, err
-    for word in ("40 pictures", "3x16x16", "img/s", "MiB", "next: ganloom train default", "few"):
+    for word in ("40 images", "3x16x16", "img/s", "MiB", "next: ganloom train default", "few"):
         assert word in out, out
     found = json.loads(call(capsys, "plan", str(folder), "--steps", "1", "--json", "--shape", "3", "16", "16")[1])
     assert found["img_per_s"] > 0 and found["classes"] == 2
 
 
 def test_the_next_command_can_be_copied(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    spaced = tmp_path / "my pictures ü"
+    spaced = tmp_path / "my images ü"
     shutil.copytree(folder, spaced)
     flags = ["--shape", "3", "16", "12", "--fit", "pad"]
     for command in (["plan", str(spaced), "gan", "--steps", "1"], ["data", "check", str(spaced)]):
@@ -292,7 +292,7 @@ def test_bad_files_are_listed_and_training_goes_on(tmp_path: Path, capsys: pytes
         if i % 10:
             Image.fromarray(RNG.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
         else:
-            path.write_bytes([b"", b"no picture", b"\x89PNG\r\n\x1a\n"][i // 10 % 3])
+            path.write_bytes([b"", b"no image", b"\x89PNG\r\n\x1a\n"][i // 10 % 3])
     code, _, err = call(capsys, "train", "dcgan", str(root), "--out", str(tmp_path / "r"), *TINY)
     assert code == 0 and "10 files could not be read" in err
     listed = (tmp_path / "r" / "bad_files.csv").read_text().splitlines()[1:]

@@ -1,4 +1,4 @@
-"""Pictures whose modes are counted: the data, the readers and their floors, the command."""
+"""Images whose modes are counted: the data, the readers and their floors, the command."""
 
 import json
 import math
@@ -19,14 +19,14 @@ def call(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, s
     return commands.call(capsys, "bench", "modes", *argv)
 
 
-def test_stacks_are_three_pictures_of_the_set() -> None:
+def test_stacks_are_three_images_of_the_set() -> None:
     rows, grey = datasets.open("stacked:40"), datasets.open("fashion-10k")
     assert rows.shape == (3, 28, 28) and rows.labels is None and rows.n_classes == 0 and rows.factors is not None
     assert grey.labels is not None
     known = {grey.rows[i].tobytes(): int(grey.labels[i]) for i in range(len(grey))}  # type: ignore[attr-defined]
     for channel, name in enumerate(("red", "green", "blue")):
-        pictures = rows.rows[..., channel : channel + 1]  # type: ignore[attr-defined]
-        assert [known[np.ascontiguousarray(p).tobytes()] for p in pictures] == rows.factors[name].tolist()
+        images = rows.rows[..., channel : channel + 1]  # type: ignore[attr-defined]
+        assert [known[np.ascontiguousarray(p).tobytes()] for p in images] == rows.factors[name].tolist()
     assert datasets.open("stacked:40").fingerprint == rows.fingerprint
 
 

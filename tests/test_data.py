@@ -33,7 +33,7 @@ def refused(source: Any, **options: Any) -> str:
 
 
 def numbered(n: int, **options: Any) -> data.Images:
-    """n pictures of which the i-th is i all over, labelled i."""
+    """n images of which the i-th is i all over, labelled i."""
     return images(np.arange(n, dtype=np.uint8)[:, None, None].repeat(5, 1).repeat(6, 2), labels=np.arange(n), **options)
 
 
@@ -87,9 +87,9 @@ def test_half_precision_and_bool() -> None:
     ("array", "words"),
     [
         (np.zeros((5, 3, 8, 3), np.uint8), "may be NHWC or NCHW"),
-        (np.zeros((5, 8, 3), np.uint8), "looks like one picture"),
+        (np.zeros((5, 8, 3), np.uint8), "looks like one image"),
         (np.zeros((5, 8, 8, 7), np.uint8), "no axis of 1 to 4"),
-        (np.zeros((5, 8), np.uint8), "pictures are"),
+        (np.zeros((5, 8), np.uint8), "images are"),
         (np.zeros((0, 8, 8), np.uint8), "no pixels"),
         (np.zeros((2, 0, 8, 3), np.uint8), "no pixels"),
         (np.full((5, 8, 8), 2.5), "scale floats"),
@@ -196,7 +196,7 @@ def drawn(
     batch = found.draw(n, Rng(seed, draw, position, rank, world))
     assert batch.c is not None
     shown = ((batch.x[:, 0, 0, 0] + 1) * 127.5).round().long()
-    assert torch.equal(shown, batch.c), "pictures and labels stay together"
+    assert torch.equal(shown, batch.c), "images and labels stay together"
     return batch.c.tolist()
 
 
@@ -301,7 +301,7 @@ def sided(n: int) -> np.ndarray:
     return rows
 
 
-def test_flips_are_drawn_per_picture_about_half() -> None:
+def test_flips_are_drawn_per_image_about_half() -> None:
     found = images(sided(10), flip=True)
     flips = torch.cat([found.draw(500, Rng(0, draw, 500 * draw)).x[:, 0, 0, 0] < 0 for draw in range(4)])
     assert 900 < int(flips.sum()) < 1100
@@ -428,13 +428,13 @@ def test_fashion_10k() -> None:
 def test_fashion_mnist_from_a_folder(tmp_path: Path) -> None:
     import gzip
 
-    pictures = RANDOM.integers(0, 256, (20, 28, 28), np.uint8)
-    head = bytes((0, 0, 8, 3)) + b"".join(n.to_bytes(4, "big") for n in pictures.shape)
-    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + pictures.tobytes()))
+    clothes = RANDOM.integers(0, 256, (20, 28, 28), np.uint8)
+    head = bytes((0, 0, 8, 3)) + b"".join(n.to_bytes(4, "big") for n in clothes.shape)
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + clothes.tobytes()))
     labels = bytes((0, 0, 8, 1)) + (20).to_bytes(4, "big") + bytes(i % 10 for i in range(20))
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(labels)
     found = images(f"fashion-mnist:{tmp_path}")
-    assert np.array_equal(found.rows[..., 0], pictures) and found.n_classes == 10
+    assert np.array_equal(found.rows[..., 0], clothes) and found.n_classes == 10
     assert data.reopen(found.source).fingerprint == found.fingerprint
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(labels[:-1])
     assert "no whole IDX file" in refused(f"fashion-mnist:{tmp_path}")

@@ -25,7 +25,7 @@ def scene(seed: int, height: int = 40, width: int = 40) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """12 good pictures in two classes and 7 files that are none."""
+    """12 good images in two classes and 7 files that are none."""
     root = tmp_path_factory.mktemp("mixed")
     for i in range(6):
         save(root / f"cat/{i}.png", scene(i))
@@ -64,7 +64,7 @@ def test_every_fact_of_a_folder(mixed: Path) -> None:
 
 def test_lines_one_a_fact(mixed: Path) -> None:
     lines = data.check(mixed).lines()
-    assert lines[0] == f"{mixed.name}: 12 pictures"
+    assert lines[0] == f"{mixed.name}: 12 images"
     assert all("\n" not in line and line.isprintable() for line in lines)
     for label in ("widths", "heights", "sizes", "channels", "modes", "formats", "bits a channel", "classes"):
         assert sum(line.strip().startswith(label) for line in lines) == 1
@@ -98,13 +98,13 @@ def test_what_each_fit_costs(mixed: Path) -> None:
 @pytest.mark.parametrize(("count", "size"), [(1, (10, 8)), (3, (34, 8)), (7, (58, 18)), (40, (58, 48))])
 def test_preview_size(channels: int, count: int, size: tuple[int, int]) -> None:
     rows = np.random.default_rng(0).integers(0, 256, (count, 8, 10, channels), np.uint8)
-    picture = data.check(rows, shape=(channels, 8, 10)).preview()
-    assert picture.size == size and picture.mode == ("L" if channels < 3 else "RGB")
+    image = data.check(rows, shape=(channels, 8, 10)).preview()
+    assert image.size == size and image.mode == ("L" if channels < 3 else "RGB")
     if channels in (1, 3):
-        assert np.array_equal(np.asarray(picture).reshape(*size[::-1], channels)[:8, :10], rows[0])
+        assert np.array_equal(np.asarray(image).reshape(*size[::-1], channels)[:8, :10], rows[0])
 
 
-def test_preview_of_points_and_of_25_pictures(mixed: Path) -> None:
+def test_preview_of_points_and_of_25_images(mixed: Path) -> None:
     assert data.check("shapes:100").preview().size == (5 * 34 - 2, 5 * 34 - 2)
     assert data.check(mixed).preview().size == (5 * 66 - 2, 3 * 66 - 2)
     for name in ("ring:500", "grid:500"):
@@ -143,7 +143,7 @@ def test_an_archive_and_a_name_that_would_break_the_line(tmp_path: Path) -> None
     assert any("z\\x1b[31m.png = x\\ny.png" in line for line in report.lines())
 
 
-def test_many_pictures_of_one_hash_stay_cheap() -> None:
+def test_many_images_of_one_hash_stay_cheap() -> None:
     rows = np.zeros((3000, 16, 16), np.uint8)
     rows[:, :8] = np.random.default_rng(0).integers(60, 250, (3000, 1, 1))
     rows[:, 15, 15] = np.arange(3000) % 40

@@ -1,4 +1,4 @@
-"""Pictures made from pictures: pairs, two domains, their folders, and what is wrong with them in one line."""
+"""Images made from images: pairs, two domains, their folders, and what is wrong with them in one line."""
 
 from pathlib import Path
 
@@ -13,15 +13,15 @@ from ganloom.core.randomness import Rng
 from ganloom.data import paired_folders, translation_sets
 
 
-def picture(path: Path, value: int, size: tuple[int, int] = (20, 16), mode: str = "RGB") -> None:
+def image(path: Path, value: int, size: tuple[int, int] = (20, 16), mode: str = "RGB") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new(mode, size, value if mode == "L" else (value, value, value)).save(path)
 
 
 def two_folders(root: Path, a: str = "A", b: str = "B", n: int = 6, mode: str = "RGB") -> Path:
     for i in range(n):
-        picture(root / a / f"{i}.png", 100 + i, mode=mode)
-        picture(root / b / f"{i}.png", 200 + i)
+        image(root / a / f"{i}.png", 100 + i, mode=mode)
+        image(root / b / f"{i}.png", 200 + i)
     return root
 
 
@@ -39,24 +39,24 @@ def test_pairs_of_equal_names(tmp_path: Path, direction: str) -> None:
     assert again.fingerprint == d.fingerprint and again.paired
 
 
-def test_pictures_side_by_side(tmp_path: Path) -> None:
+def test_images_side_by_side(tmp_path: Path) -> None:
     for i in range(3):
         whole = np.zeros((8, 20, 3), np.uint8)
         whole[:, 10:] = 50 + i
         (tmp_path / "train").mkdir(exist_ok=True)
         Image.fromarray(whole).save(tmp_path / "train" / f"{i}.png")
-    picture(tmp_path / "val" / "0.png", 9, (20, 8))
+    image(tmp_path / "val" / "0.png", 9, (20, 8))
     d = data.open(tmp_path, inputs="pairs", cache=False)
     assert d.shape == (3, 8, 10) and int(d.inputs.rows.max()) == 0 and sorted(d.rows[:, 0, 0, 0]) == [50, 51, 52]
     assert d.held is not None and len(d.held) == 1 and d.held.shape == d.shape
     with pytest.raises(BadInput, match=r"is 16 x 16.*A\|B"):
-        picture(tmp_path / "train" / "x.png", 3, (16, 16))
+        image(tmp_path / "train" / "x.png", 3, (16, 16))
         data.open(tmp_path, inputs="pairs", cache=False)
 
 
 def test_two_domains_are_drawn_apart(tmp_path: Path) -> None:
     two_folders(tmp_path, "trainA", "trainB")
-    picture(tmp_path / "trainA" / "more.png", 120)
+    image(tmp_path / "trainA" / "more.png", 120)
     two_folders(tmp_path, "testA", "testB", n=2)
     d = data.open(tmp_path, inputs="domains", cache=False)
     assert not d.paired and len(d) == 6 and len(d.inputs) == 7
@@ -92,18 +92,18 @@ def test_faults_are_one_line(tmp_path: Path) -> None:
     two_folders(tmp_path / "missing")
     (tmp_path / "missing" / "B" / "3.png").unlink()
     two_folders(tmp_path / "sizes")
-    picture(tmp_path / "sizes" / "B" / "2.png", 1, (30, 16))
+    image(tmp_path / "sizes" / "B" / "2.png", 1, (30, 16))
     two_folders(tmp_path / "half")
     for path in (tmp_path / "half" / "B").iterdir():
         path.unlink()
     (tmp_path / "half" / "B").rmdir()
     labels = tmp_path / "labels"
     for i in range(4):
-        picture(labels / "B" / f"{i}.png", 90)
+        image(labels / "B" / f"{i}.png", 90)
         (labels / "A").mkdir(exist_ok=True)
         Image.fromarray((np.arange(320).reshape(16, 20) % 12).astype(np.uint8)).save(labels / "A" / f"{i}.png")
     for name, text in {
-        "missing": "a picture in .*A has no partner in .*B, such as 3", "sizes": "pair 2 is 20 x 16 in .* and 30 x 16",
+        "missing": "an image in .*A has no partner in .*B, such as 3", "sizes": "pair 2 is 20 x 16 in .* and 30 x 16",
         "half": "has A/ and no B/", "labels": "12 grey values from 0 to 11.*--label-maps",
     }.items():  # fmt: skip
         with pytest.raises(BadInput, match=text) as caught:

@@ -9,11 +9,11 @@ import pytest
 from ganloom import data
 from ganloom.core.errors import BadInput
 
-PICTURES = np.random.default_rng(0).integers(0, 255, (10, 16, 16, 3), dtype=np.uint8)
+IMAGES = np.random.default_rng(0).integers(0, 255, (10, 16, 16, 3), dtype=np.uint8)
 
 
 def test_a_half_keeps_the_classes_that_it_misses() -> None:
-    whole = data.open(PICTURES, labels=[0] * 8 + [1, 2])
+    whole = data.open(IMAGES, labels=[0] * 8 + [1, 2])
     for half in whole.split(3):
         assert half.n_classes == 3 and half.class_names == whole.class_names == ["0", "1", "2"]
     quarter = whole.split(4)[0].split(2)[0]
@@ -30,7 +30,7 @@ def test_points_have_a_class_for_each_mode_however_few_they_are() -> None:
 @pytest.mark.parametrize("part", [0, 10, 11, -1, 0.0, 1.0, 1.5, -0.5, float("nan"), 0.01])
 def test_a_split_leaves_rows_on_both_sides(part: Any) -> None:
     with pytest.raises(BadInput, match="cannot split"):
-        data.open(PICTURES).split(part)
+        data.open(IMAGES).split(part)
 
 
 def test_a_fraction_and_its_number_split_alike_and_reopen() -> None:
@@ -45,14 +45,14 @@ def test_a_fraction_and_its_number_split_alike_and_reopen() -> None:
 @pytest.mark.parametrize("indices", [1.5, [0.0, 1.0], "3", ["a"]])
 def test_indices_are_whole_numbers(indices: Any) -> None:
     with pytest.raises(BadInput, match="whole numbers"):
-        data.open(PICTURES).get(indices)
+        data.open(IMAGES).get(indices)
 
 
 def test_no_indices_give_no_rows() -> None:
-    assert data.open(PICTURES).get([]).shape == (0, 3, 16, 16)
+    assert data.open(IMAGES).get([]).shape == (0, 3, 16, 16)
 
 
 @pytest.mark.parametrize("size", ["64", 64.0, None, 0, 8193])
 def test_default_size_is_a_whole_number(size: Any) -> None:
     with pytest.raises(BadInput, match="default_size"):
-        data.open(PICTURES, default_size=size)
+        data.open(IMAGES, default_size=size)

@@ -1,4 +1,4 @@
-"""Folders and archives of picture files: what is found, what is left out, what is refused, what is cached."""
+"""Folders and archives of image files: what is found, what is left out, what is refused, what is cached."""
 
 import io
 import json
@@ -61,7 +61,7 @@ def one_line(fault: pytest.ExceptionInfo[BadInput]) -> str:
 
 def test_a_folder_in_order_of_names(tmp_path: Path) -> None:
     put(tmp_path, "c.png", "a.png", "sub/b.PNG")
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "._a.png").write_bytes(b"macOS")
     put(tmp_path / ".hidden", "d.png")
     found = data.open(tmp_path)
@@ -87,7 +87,7 @@ def test_a_bad_file_does_not_shift_the_labels(tmp_path: Path) -> None:
     (tmp_path / "a/1.png").write_bytes(b"oops")
     found = data.open(tmp_path)
     assert found.labels is not None and found.labels.tolist() == [0, 1]
-    assert found.bad_files == [(str(tmp_path / "a/1.png"), "not a picture")]
+    assert found.bad_files == [(str(tmp_path / "a/1.png"), "not an image")]
 
 
 def test_sizes_and_default_size(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_five_hundred_files_a_tenth_of_them_bad(tmp_path: Path) -> None:
     assert {path for path, _ in found.bad_files} == bad
     reasons = dict(found.bad_files)
     assert reasons[str(tmp_path / "013.png")] == "empty file"
-    assert reasons[str(tmp_path / "023.png")] == "not a picture"
+    assert reasons[str(tmp_path / "023.png")] == "not an image"
     assert reasons[str(tmp_path / "033.png")].startswith("too many pixels")
     assert all("\n" not in reason and len(reason) < 150 for reason in reasons.values())
     assert isinstance(found, data.Images) and np.array_equal(found.rows[3], pixels(4, 8))
@@ -162,7 +162,7 @@ def test_all_bad_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("text")
     with pytest.raises(BadInput) as fault:
         data.open(tmp_path)
-    assert "none of the 1 picture files" in one_line(fault) and "a.png (not a picture)" in str(fault.value)
+    assert "none of the 1 image files" in one_line(fault) and "a.png (not an image)" in str(fault.value)
 
 
 @pytest.mark.parametrize("name", ["../a.png", "a/../../b.png", "/etc/a.png", "..\\a.png", "C:/a.png", "\\a.png"])
@@ -188,7 +188,7 @@ def test_archives_that_are_none_or_damaged(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot read") as fault:
         data.open(tmp_path / "a.zip")
     one_line(fault)
-    with pytest.raises(BadInput, match="no pictures in the archive"):
+    with pytest.raises(BadInput, match="no images in the archive"):
         data.open(archive(tmp_path / "b.zip", {"readme.txt": b""}))
     whole = archive(tmp_path / "c.zip", {"a.png": png(0, 40), "b.png": png(1, 40)})
     content = bytearray(whole.read_bytes())
@@ -209,7 +209,7 @@ def test_a_link_circle_and_a_dead_link_in_a_folder(tmp_path: Path) -> None:
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no pictures in the folder"):
+    with pytest.raises(BadInput, match="no images in the folder"):
         data.open(tmp_path)
     for call in (data.open, data.check):
         with pytest.raises(BadInput, match='did you mean "shapes"') as fault:

@@ -1,4 +1,4 @@
-"""Pictures of every kind that files come in: modes, depth, orientation, animation; channels and geometry."""
+"""Images of every kind that files come in: modes, depth, orientation, animation; channels and geometry."""
 
 import io
 from pathlib import Path
@@ -10,20 +10,20 @@ import torch
 from PIL import Image
 
 from ganloom import data
-from ganloom.data.decode import BadPicture, convert, decode, from_array, header, quiet, to_array
-from ganloom.data.resize import _crop_box, fit_picture, kept, padding
+from ganloom.data.decode import BadImage, convert, decode, from_array, header, quiet, to_array
+from ganloom.data.resize import _crop_box, fit_image, kept, padding
 
 
-def saved(picture: Image.Image, kind: str = "PNG", **options: Any) -> io.BytesIO:
+def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> io.BytesIO:
     file = io.BytesIO()
-    picture.save(file, kind, **options)
+    image.save(file, kind, **options)
     file.seek(0)
     return file
 
 
-def read(picture: Image.Image, kind: str = "PNG", name: str = "a.png", **options: Any) -> np.ndarray:
+def read(image: Image.Image, kind: str = "PNG", name: str = "a.png", **options: Any) -> np.ndarray:
     with quiet():
-        return to_array(decode(saved(picture, kind, **options), name))
+        return to_array(decode(saved(image, kind, **options), name))
 
 
 def ramp(channels: int, height: int = 6, width: int = 9) -> np.ndarray:
@@ -40,31 +40,31 @@ def test_plain_modes_come_back_exactly(channels: int) -> None:
 
 def test_one_bit_is_black_and_white() -> None:
     bits = ramp(1)[:, :, 0] > 127
-    picture = Image.fromarray(bits)
-    assert picture.mode == "1"
-    assert np.array_equal(read(picture)[:, :, 0], bits * np.uint8(255))
-    assert header(saved(picture), "a.png")[1:] == (1, "1", "PNG", 1)
+    image = Image.fromarray(bits)
+    assert image.mode == "1"
+    assert np.array_equal(read(image)[:, :, 0], bits * np.uint8(255))
+    assert header(saved(image), "a.png")[1:] == (1, "1", "PNG", 1)
 
 
 def test_palette_is_looked_up() -> None:
-    picture = Image.new("P", (2, 1))
-    picture.putpalette([10, 20, 30, 200, 100, 50])
-    picture.putpixel((1, 0), 1)
-    assert read(picture).tolist() == [[[10, 20, 30], [200, 100, 50]]]
-    assert header(saved(picture), "a.png").channels == 3
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putpixel((1, 0), 1)
+    assert read(image).tolist() == [[[10, 20, 30], [200, 100, 50]]]
+    assert header(saved(image), "a.png").channels == 3
 
 
 def test_palette_with_transparency_has_alpha() -> None:
-    picture = Image.new("P", (2, 1))
-    picture.putpalette([10, 20, 30, 200, 100, 50])
-    picture.putpixel((1, 0), 1)
-    assert read(picture, transparency=0).tolist() == [[[10, 20, 30, 0], [200, 100, 50, 255]]]
-    assert header(saved(picture, transparency=0), "a.png").channels == 4
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putpixel((1, 0), 1)
+    assert read(image, transparency=0).tolist() == [[[10, 20, 30, 0], [200, 100, 50, 255]]]
+    assert header(saved(image, transparency=0), "a.png").channels == 4
 
 
 def test_cmyk_jpeg_becomes_rgb() -> None:
-    picture = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
-    pixels = read(picture, "JPEG", "a.jpg", quality=95)
+    image = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
+    pixels = read(image, "JPEG", "a.jpg", quality=95)
     assert pixels.shape == (16, 16, 3)
     assert pixels[8, 8, 0] > 230 and pixels[8, 8, 1:].max() < 40
 
@@ -72,16 +72,16 @@ def test_cmyk_jpeg_becomes_rgb() -> None:
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_sixteen_bit_grey_is_scaled_not_clipped(kind: str) -> None:
     values = np.array([[0, 257, 32768, 65535]], np.uint16)
-    picture = Image.fromarray(values)
-    assert picture.mode == "I;16"
-    assert read(picture, kind).ravel().tolist() == [0, 1, 128, 255]
-    assert header(saved(picture, kind), "a.png").bits == 16
+    image = Image.fromarray(values)
+    assert image.mode == "I;16"
+    assert read(image, kind).ravel().tolist() == [0, 1, 128, 255]
+    assert header(saved(image, kind), "a.png").bits == 16
 
 
 def test_float_tiff_is_scaled_and_out_of_range_refused() -> None:
     assert read(Image.fromarray(np.array([[0.0, 0.5, 1.0]], np.float32)), "TIFF").ravel().tolist() == [0, 128, 255]
     for bad in (-1.0, 7.0, float("nan")):
-        with pytest.raises(BadPicture, match="expected 0 to 1"):
+        with pytest.raises(BadImage, match="expected 0 to 1"):
             read(Image.fromarray(np.full((2, 2), bad, np.float32)), "TIFF")
 
 
@@ -156,14 +156,14 @@ def test_interlaced_png_and_progressive_jpeg() -> None:
 
 def test_a_jpeg_decoded_small_looks_like_the_whole() -> None:
     x, y = np.meshgrid(np.linspace(0, 255, 512), np.linspace(0, 255, 384))
-    picture = Image.fromarray(np.stack([x, y, 255 - x], 2).astype(np.uint8))
-    file = saved(picture, "JPEG", quality=95)
+    image = Image.fromarray(np.stack([x, y, 255 - x], 2).astype(np.uint8))
+    file = saved(image, "JPEG", quality=95)
     with quiet():
         small = decode(file, "a.jpg", at_least=64)
         file.seek(0)
         whole = decode(file, "a.jpg")
     assert small.width < 512 and min(small.size) >= 64 and whole.size == (512, 384)
-    a, b = (fit_picture(p, (3, 32, 32), "crop").astype(int) for p in (small, whole))
+    a, b = (fit_image(p, (3, 32, 32), "crop").astype(int) for p in (small, whole))
     assert np.abs(a - b).mean() < 2
 
 
@@ -203,11 +203,11 @@ def stripes() -> Image.Image:
 
 
 def test_crop_cuts_the_centre() -> None:
-    assert (fit_picture(stripes(), (3, 20, 20), "crop") == (0, 255, 0)).all()
+    assert (fit_image(stripes(), (3, 20, 20), "crop") == (0, 255, 0)).all()
     assert kept((40, 20), (3, 20, 20), "crop") == 0.5
     assert kept((40, 20), (3, 20, 20), "pad") == 1.0
     exact = ramp(3, 21, 34)
-    assert np.array_equal(fit_picture(from_array(exact), (3, 21, 20), "crop"), exact[:, 7:27])
+    assert np.array_equal(fit_image(from_array(exact), (3, 21, 20), "crop"), exact[:, 7:27])
 
 
 def test_crop_takes_every_aspect() -> None:
@@ -220,7 +220,7 @@ def test_crop_takes_every_aspect() -> None:
 def test_pad_keeps_all_and_fills_with_the_border() -> None:
     pixels = np.full((20, 40, 3), 240, np.uint8)
     pixels[5:15, 10:30] = 0
-    made = fit_picture(Image.fromarray(pixels), (3, 40, 40), "pad")
+    made = fit_image(Image.fromarray(pixels), (3, 40, 40), "pad")
     assert np.array_equal(made[10:30], pixels)
     assert (made[:10] == 240).all() and (made[30:] == 240).all()
     assert padding((40, 20), (3, 40, 40), "pad") == 0.5
@@ -228,7 +228,7 @@ def test_pad_keeps_all_and_fills_with_the_border() -> None:
 
 
 def test_squash_scales_each_side() -> None:
-    made = fit_picture(stripes(), (3, 20, 20), "squash")
+    made = fit_image(stripes(), (3, 20, 20), "squash")
     assert (made[:, 1] == (255, 0, 0)).all() and (made[:, 10] == (0, 255, 0)).all() and (made[:, 18, 2] > 250).all()
 
 
@@ -236,7 +236,7 @@ def test_squash_scales_each_side() -> None:
 @pytest.mark.parametrize("target", [(3, 16, 48), (3, 48, 16), (1, 7, 5), (4, 64, 64), (2, 1, 1)])
 @pytest.mark.parametrize("size", [(40, 20), (1, 200), (64, 64)])
 def test_any_size_reaches_any_shape(fit: str, target: tuple[int, int, int], size: tuple[int, int]) -> None:
-    made = fit_picture(Image.new("RGB", size, (50, 100, 150)), target, fit)
+    made = fit_image(Image.new("RGB", size, (50, 100, 150)), target, fit)
     assert made.shape == (target[1], target[2], target[0]) and made.dtype == np.uint8
     if target[0] >= 3:
         assert np.abs(made[..., :3].astype(int) - (50, 100, 150)).max() <= 1  # one colour stays it, border included
@@ -244,9 +244,9 @@ def test_any_size_reaches_any_shape(fit: str, target: tuple[int, int, int], size
 
 
 def test_geometry_of_non_square_targets() -> None:
-    tall = fit_picture(stripes(), (3, 40, 10), "crop")  # 5 of 40 columns, from the middle
+    tall = fit_image(stripes(), (3, 40, 10), "crop")  # 5 of 40 columns, from the middle
     assert (tall == (0, 255, 0)).all()
-    wide = fit_picture(stripes(), (3, 10, 40), "crop")  # every column, the middle 10 rows
+    wide = fit_image(stripes(), (3, 10, 40), "crop")  # every column, the middle 10 rows
     assert (wide[:, 2] == (255, 0, 0)).all() and (wide[:, 37] == (0, 0, 255)).all()
 
 

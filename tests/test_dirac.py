@@ -137,7 +137,7 @@ def test_noise_is_its_quantiles() -> None:
     torch.testing.assert_close(fake, real + 1)
 
 
-def test_the_picture_is_well_formed_and_shows_each_setting() -> None:
+def test_the_image_is_well_formed_and_shows_each_setting() -> None:
     runs = [measured(name, alternating) for name in ("wgan", "consensus", "wgan-gp") for alternating in (True, False)]
     text = draw(runs)
     root = ElementTree.fromstring(text)

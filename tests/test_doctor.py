@@ -41,13 +41,13 @@ from ganloom.report import write
 from ganloom.runs import checkpoint, manifest
 from ganloom.runs.folder import Folder
 from ganloom.runs.healing import heal
-from ganloom.training.callbacks import Console, Observer
+from ganloom.training.callbacks import Callback, Console
 from ganloom.training.nan_guard import NonFinite
 from ganloom.training.trainer import TrainConfig, Trainer
 
 
-def pictures(n: int = 120, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures whose class shows: each has its own pattern, and noise."""
+def images(n: int = 120, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Images whose class shows: each has its own pattern, and noise."""
     rng = np.random.default_rng(0)
     patterns = rng.integers(0, 256, (classes, 16, 16, 1))
     labels = np.arange(n) % classes
@@ -56,7 +56,7 @@ def pictures(n: int = 120, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
     return noisy.astype(np.uint8), labels
 
 
-X, Y = pictures()
+X, Y = images()
 QUICK: dict[str, Any] = {"kimg_per_tick": 0.1, "kimg_per_checkpoint": 0.2, "judge": 0, "grid": 4, "device": "cpu"}
 SMALL: dict[str, dict[str, Any]] = {
     "default": {"width": 4, "batch_size": 8},
@@ -67,7 +67,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 def train(recipe: str, out: Path, **options: Any) -> ganloom.Run:
     options = {"data": X, "labels": Y, "total_kimg": 0.5, "precision": "float32"} | QUICK | SMALL[recipe] | options
-    return ganloom.train(recipe, out=out, console=Observer(), **options)
+    return ganloom.train(recipe, out=out, console=Callback(), **options)
 
 
 def rows_of(run: Path) -> list[dict[str, Any]]:
@@ -124,7 +124,7 @@ def test_logits() -> None:
     assert math.isnan(st.memorised(real, fake, real))  # D tells nothing apart: there is no way to go
 
 
-def test_pictures() -> None:
+def test_images() -> None:
     smooth = torch.linspace(-1, 1, 16).expand(4, 1, 16, 16)
     board = torch.ones(4, 1, 16, 16)
     board[..., ::2] = -1
@@ -190,12 +190,12 @@ SICK: dict[str, tuple[str, str, dict[str, Any]]] = {
     "flat": ("data range", RED, {"batch_low": -0.1, "batch_high": 0.1}),
     "channel": ("constant channel", YELLOW, {"data/constant": 1}),
     "stuck": ("repeated batch", RED, {"batch_repeated": 0.75}),
-    "copies": ("repeated pictures", YELLOW, {"data/repeated": 0.5}),
+    "copies": ("repeated images", YELLOW, {"data/repeated": 0.5}),
     "labels": ("labels shuffled", RED, {"batch_labels_fit": 0.1}),
     "labels of data": ("labels shuffled", RED, {"batch_labels_fit": 0.1, "data/labels_fit": 0.1}),
     "class not drawn": ("class missing", RED, {"batch_empty": 1}),
     "class not asked": ("class missing", RED, {"c_empty": 2}),
-    "class without pictures": ("class missing", RED, {"data/empty": 1}),
+    "class without images": ("class missing", RED, {"data/empty": 1}),
     "no noise": ("z ignored", RED, {"z_sd": 0, "z_size": 0}),
     "frozen": ("mode collapse", RED, {"z_sd": 0}),
     "rate": ("D learning rate", RED, {"D_lr": 6e-3, "D_weights": 0.06}),
@@ -304,7 +304,7 @@ def test_long_runs_stay_cheap() -> None:
     assert examine(made(3000, batch_repeated=0.9), FACTS)[0].name == "repeated batch"
 
 
-def test_large_pictures_do_not_fill_the_memory() -> None:
+def test_large_images_do_not_fill_the_memory() -> None:
     assert probe._fitting((3, 1024, 1024)) == 32 and probe._fitting((1, 28, 28)) > 1000
 
 
@@ -336,7 +336,7 @@ def test_looking_changes_nothing_and_resume_is_exact(recipe: str, tmp_path: Path
     train(recipe, tmp_path / "watched")
     train(recipe, tmp_path / "alone", doctor=False)
     train(recipe, tmp_path / "cut", total_kimg=0.25)
-    ganloom.resume(tmp_path / "cut", total_kimg=0.5, console=Observer())
+    ganloom.resume(tmp_path / "cut", total_kimg=0.5, console=Callback())
     assert rows_of(tmp_path / "watched") == rows_of(tmp_path / "cut")
     looked = [row for row in rows_of(tmp_path / "watched") if "doctor/diversity" in row]
     assert len(looked) >= 3 and all("light" in row for row in rows_of(tmp_path / "watched"))
@@ -389,7 +389,7 @@ def test_faults_in_tiny_runs(recipe: str, name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_d_that_learns_by_heart_is_named(tmp_path: Path) -> None:
-    """64 pictures and 64 that are held out: D learns the first. 3,600, and as long a training: it does not."""
+    """64 images and 64 that are held out: D learns the first. 3,600, and as long a training: it does not."""
     data = datasets.open("fashion-10k", shape=(1, 16, 16))
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
     nets: dict[str, Any] = {"g_widths": (128,), "d_widths": (256, 256), "g_opt": Adam(1e-3), "d_opt": Adam(5e-4)}
@@ -399,12 +399,12 @@ def test_a_d_that_learns_by_heart_is_named(tmp_path: Path) -> None:
     told = {}
     for name, n, held in (("few", 128, 0.5), ("many", 4000, 0.1)):
         rows = ((data.get(order[:n]) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
-        run = ganloom.train("gan", rows, tmp_path / name, held_out=held, total_kimg=12.0, console=Observer(), **options)
+        run = ganloom.train("gan", rows, tmp_path / name, held_out=held, total_kimg=12.0, console=Callback(), **options)
         told[name] = [e for e in events_of(run.path, "finding") if e["name"] == "D memorises"]
         shares = [row["doctor/memorised"] for row in run.metrics if "doctor/memorised" in row]
         assert len(shares) >= 3 and (max(shares) > 0.5) == (name == "few"), shares
     red = [e for e in told["few"] if e["severity"] == RED]
-    assert red and "held-out pictures lie" in red[0]["text"] and red[0]["figures"]["memorised"] > 0.5
+    assert red and "held-out images lie" in red[0]["text"] and red[0]["figures"]["memorised"] > 0.5
     assert red[0]["change"] == {"diff_augment": ["translation", "cutout"]}
     assert not told["many"]
 
@@ -456,7 +456,7 @@ def test_the_cost_stays_within_its_share() -> None:
         assert look / (max(1, doctor.every - 1) * thousand) > callback.SHARE or doctor.every == 1
 
 
-def test_too_few_pictures_are_not_probed(tmp_path: Path) -> None:
+def test_too_few_images_are_not_probed(tmp_path: Path) -> None:
     run = train("gan", tmp_path / "a", data=X[:20], labels=Y[:20], total_kimg=0.3)
     assert all("doctor/diversity" not in row for row in rows_of(run.path)) and rows_of(run.path)[-1]["light"] == GREEN
 
@@ -501,14 +501,14 @@ class Stubborn(GAN):
 
 def test_looks_that_a_model_refuses_are_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gan = Stubborn(StubbornConfig())
-    run = ganloom.train(gan, X, tmp_path / "a", console=Observer(), total_kimg=0.5, **QUICK)
+    run = ganloom.train(gan, X, tmp_path / "a", console=Callback(), total_kimg=0.5, **QUICK)
     told = events_of(run.path, "left out")
     assert len(told) == 1 and set(told[0]["looks"]) == {"z()", "samples", "D's logits"}
     assert "z(): it answers with tuple" in told[0]["text"] and "TypeError" in told[0]["looks"]["D's logits"]
     looked = [row for row in rows_of(run.path) if "doctor/D_weights" in row]
     assert len(looked) >= 3 and not any("doctor/D_real" in row or "doctor/z_sd" in row for row in looked)
     assert not [e for e in events_of(run.path, "warning") if "Doctor" in e["text"]]  # the other looks go on
-    ganloom.resume(run.path, total_kimg=0.8, gan=Stubborn(StubbornConfig()), console=Observer())
+    ganloom.resume(run.path, total_kimg=0.8, gan=Stubborn(StubbornConfig()), console=Callback())
     assert len(events_of(run.path, "left out")) == 1
     code, out, _ = called("doctor", str(run.path), capsys=capsys)
     assert code == 0 and "not looked at: D's logits (TypeError" in out
@@ -527,14 +527,14 @@ def test_what_is_no_refusal_goes_on_its_way() -> None:
 
 
 def test_a_batch_of_one_costs_no_look(tmp_path: Path) -> None:
-    """98 pictures are judged in halves of 49, six batches of 8 and a rest of 1, of which BatchNorm has no statistics."""
+    """98 images are judged in halves of 49, six batches of 8 and a rest of 1, of which BatchNorm has no statistics."""
     run = train("gan", tmp_path / "a", data=X[:98], labels=Y[:98], total_kimg=0.2)
     assert any("doctor/D_real" in row for row in rows_of(run.path)) and not events_of(run.path, "left out")
 
 
-def test_pictures_from_pictures_are_looked_at(tmp_path: Path) -> None:
+def test_images_from_images_are_looked_at(tmp_path: Path) -> None:
     cfg = {"width": 4, "d_width": 4, "batch_size": 4} | QUICK
-    run = ganloom.train("pix2pix", (X, 255 - X), tmp_path / "a", console=Observer(), total_kimg=0.3, **cfg)
+    run = ganloom.train("pix2pix", (X, 255 - X), tmp_path / "a", console=Callback(), total_kimg=0.3, **cfg)
     assert any("doctor/diversity" in row for row in rows_of(run.path)) and not events_of(run.path, "warning")
     assert set(events_of(run.path, "left out")[0]["looks"]) == {"D's logits"}
 
@@ -542,12 +542,12 @@ def test_pictures_from_pictures_are_looked_at(tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------------------- held out, heal and plateau
 
 
-def test_held_out_pictures_are_said_and_never_drawn(tmp_path: Path) -> None:
+def test_held_out_images_are_said_and_never_drawn(tmp_path: Path) -> None:
     run = train("gan", tmp_path / "a", held_out=0.3)
     assert "36 of the data are held out" in events_of(run.path, "held out")[0]["text"]
     assert any("doctor/D_held" in row for row in rows_of(run.path))
     assert json.loads((run.path / "config.json").read_text())["data"]["size"] == 84
-    ganloom.resume(run.path, total_kimg=1.5, console=Observer())
+    ganloom.resume(run.path, total_kimg=1.5, console=Callback())
     assert any("doctor/D_held" in row for row in rows_of(run.path) if row["kimg"] > 0.6)
     with pytest.raises(BadInput, match="--held-out is a share"):
         train("gan", tmp_path / "b", held_out=1.5)
@@ -566,7 +566,7 @@ def test_heal_goes_back_and_changes_one_setting(tmp_path: Path) -> None:
     ]
     nimg = [row["nimg"] for row in rows_of(run.path)]
     assert nimg == sorted(set(nimg)) and nimg[-1] >= 1000
-    done = ganloom.resume(run.path, total_kimg=1.2, console=Observer())  # the folder alone knows the change
+    done = ganloom.resume(run.path, total_kimg=1.2, console=Callback())  # the folder alone knows the change
     assert done.reason == "finished" and len(events_of(run.path, "heal")) == 1
     assert manifest.gan_of(json.loads((run.path / "config.json").read_text()), 0, run.path).cfg.d_opt.lr == 0.0015
 
@@ -595,7 +595,7 @@ class BareConfig:
 
 
 class Plain(Stubborn):
-    """A class of a user's own, like a recipe's: latents are latents, and D takes pictures."""
+    """A class of a user's own, like a recipe's: latents are latents, and D takes images."""
 
     def __init__(self, cfg: StubbornConfig) -> None:
         super().__init__(cfg)
@@ -627,7 +627,7 @@ class Asking(Plain):
 
 def own(kind: Any, cfg: Any, out: Path, *more: Any, **options: Any) -> ganloom.Run:
     options = {"total_kimg": 1.0, "heal": 2} | QUICK | options
-    return ganloom.train(kind(cfg, *more), X, out, console=Observer(), **options)
+    return ganloom.train(kind(cfg, *more), X, out, console=Callback(), **options)
 
 
 def test_heal_of_a_class_of_ones_own(tmp_path: Path) -> None:
@@ -639,13 +639,13 @@ def test_heal_of_a_class_of_ones_own(tmp_path: Path) -> None:
     rates = [row["doctor/D_lr"] for row in run.metrics if "doctor/D_lr" in row]
     assert rates and set(rates) == {0.001} and run.metrics[-1]["light"] != RED
     old = Plain(StubbornConfig(d_opt=Adam(1.0)))  # what a user's script makes: the run knows better
-    ganloom.resume(run.path, total_kimg=1.4, gan=old, console=Observer())
+    ganloom.resume(run.path, total_kimg=1.4, gan=old, console=Callback())
     assert checkpoint.load(run.path / "checkpoints").state["nimg"] >= 1400 and len(events_of(run.path, "heal")) == 1
     assert {row["doctor/D_lr"] for row in run.metrics if "doctor/D_lr" in row} == {0.001}
     base = recipes.find("gan").Config(**SMALL["gan"])  # a recipe's class, and a recipe's Config, are classes too
     fast = dataclasses.replace(base, shape=(1, 16, 16), d_opt=dataclasses.replace(base.d_opt, lr=1.0))
     for place, what in (("b", recipes.find("gan").MODEL(fast)), ("c", fast)):
-        done = ganloom.train(what, X, tmp_path / place, console=Observer(), **QUICK, total_kimg=0.5, heal=2)
+        done = ganloom.train(what, X, tmp_path / place, console=Callback(), **QUICK, total_kimg=0.5, heal=2)
         assert "d_opt.lr 1.0 -> 0.0002" in events_of(done.path, "heal")[0]["text"]
 
 
@@ -691,7 +691,7 @@ def test_heal_takes_what_fits(tmp_path: Path) -> None:
 
 def test_points_are_watched_too(tmp_path: Path) -> None:
     cfg = {"z_dim": 2, "g_widths": (32,), "d_widths": (32,), "total_kimg": 2.0}
-    run = ganloom.train("gan", "ring", tmp_path / "a", console=Observer(), **(QUICK | cfg))
+    run = ganloom.train("gan", "ring", tmp_path / "a", console=Callback(), **(QUICK | cfg))
     looked = [row for row in rows_of(run.path) if "doctor/diversity" in row]
     assert looked and "doctor/classes_lost" in looked[-1] and "doctor/batch_low" not in looked[-1]
     assert rows_of(run.path)[-1]["light"] != RED, rows_of(run.path)[-1]["doctor"]
@@ -806,7 +806,7 @@ def test_sensitivity_is_resumable(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "of 7 settings" in sensitivity.table(found)[-1]
 
 
-def test_the_benchmark_has_pictures_for_every_kind_of_recipe() -> None:
+def test_the_benchmark_has_images_for_every_kind_of_recipe() -> None:
     """Translators get pairs or two domains of the same clothes; the others the clothes with their classes."""
     plain, pairs, domains = (
         faults.open_data(None, 16, 0, recipes.RECIPES[name].MODEL) for name in ("default", "pix2pix", "unit")

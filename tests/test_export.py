@@ -33,7 +33,7 @@ def test_every_generator(recipe: str, more: dict[str, Any], tmp_path: Path) -> N
     made = onnx.to_onnx(gan, tmp_path / "g.onnx")
     assert made.difference <= 1e-4 and made.bytes == (tmp_path / "g.onnx").stat().st_size
     labelled = bool(getattr(gan.cfg, "n_classes", 0))
-    if gan.conditions_on == "pictures":
+    if gan.conditions_on == "images":
         assert made.inputs == {"c": ["n", 3, 28, 28]}
         return
     assert list(made.inputs) == ["z"] + ["code"] * (recipe == "infogan") + ["c"] * labelled + ["truncation"]
@@ -98,8 +98,8 @@ def test_codes_of_infogan_are_an_input(tmp_path: Path) -> None:
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pictures = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), dtype=np.uint8)
-    run = ganloom.train("gan", pictures, tmp_path / "run", total_kimg=0.1, judge=0, g_widths=(16,), d_widths=(16,))
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), dtype=np.uint8)
+    run = ganloom.train("gan", images, tmp_path / "run", total_kimg=0.1, judge=0, g_widths=(16,), d_widths=(16,))
 
     def call(*argv: str) -> tuple[int, str, str]:
         return commands.call(capsys, "export", run.path, *argv)

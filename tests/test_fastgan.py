@@ -15,7 +15,7 @@ def build(size: int, width: int = 64) -> fastgan.FastGAN:
 
 
 def test_layout_at_256() -> None:
-    """The authors' code: excitation 4 to 64, 8 to 128, 16 to 256; small pictures of 128; 5 x 5 patches at both sizes."""
+    """The authors' code: excitation 4 to 64, 8 to 128, 16 to 256; small images of 128; 5 x 5 patches at both sizes."""
     gan = build(256)
     assert len(gan.G.skips) == 3 and gan.G.gap == 4 and len(gan.D.skips) == 3 and gan.D.gap == 3
     assert [s.main[3].in_channels for s in gan.G.skips] == [128, 64, 32]

@@ -1,4 +1,4 @@
-"""Pictures: every grey level survives, grids have the shape they promise, equal pixels give equal bytes."""
+"""Images: every grey level survives, grids have the shape they promise, equal pixels give equal bytes."""
 
 from pathlib import Path
 
@@ -27,12 +27,12 @@ def test_to_uint8_clips_rounds_halves_up_and_survives_bad_values() -> None:
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA")])
 def test_grid_of_any_channel_count(channels: int, mode: str) -> None:
-    picture = grid.grid(torch.zeros(6, channels, 48, 32), columns=3, pad=2, scale=1)
-    assert picture.mode == mode
-    assert picture.size == (3 * 34 + 2, 2 * 50 + 2)
+    image = grid.grid(torch.zeros(6, channels, 48, 32), columns=3, pad=2, scale=1)
+    assert image.mode == mode
+    assert image.size == (3 * 34 + 2, 2 * 50 + 2)
 
 
-def test_grid_puts_each_picture_in_its_place() -> None:
+def test_grid_puts_each_image_in_its_place() -> None:
     x = torch.linspace(-1, 1, 5).reshape(5, 1, 1, 1).expand(5, 1, 4, 6)
     sheet = np.asarray(grid.grid(x, columns=2, pad=1, scale=3))
     assert sheet.shape == (3 * 13 + 1, 2 * 19 + 1)
@@ -49,21 +49,21 @@ def test_small_grids_are_enlarged_by_whole_factors(shape: tuple[int, ...]) -> No
 
 
 @pytest.mark.parametrize("shape", [(4, 5, 8, 8), (0, 3, 8, 8), (3, 8, 8)])
-def test_grid_refuses_what_is_no_picture(shape: tuple[int, ...]) -> None:
+def test_grid_refuses_what_is_no_image(shape: tuple[int, ...]) -> None:
     with pytest.raises(BadInput):
         grid.grid(torch.zeros(shape))
 
 
 def test_equal_pixels_give_equal_bytes_and_no_traces(tmp_path: Path) -> None:
-    picture = grid.grid(torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1)
-    first = grid.save_png(picture, tmp_path / "a" / "x.png").read_bytes()
-    picture.info = {"dpi": (72, 72), "Comment": "made today", "icc_profile": b"x"}
-    assert grid.save_png(picture, tmp_path / "y.png").read_bytes() == first
-    assert grid.save_png(np.asarray(picture), tmp_path / "z.png").read_bytes() == first
-    assert picture.info, "the caller's picture was changed"
+    image = grid.grid(torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+    first = grid.save_png(image, tmp_path / "a" / "x.png").read_bytes()
+    image.info = {"dpi": (72, 72), "Comment": "made today", "icc_profile": b"x"}
+    assert grid.save_png(image, tmp_path / "y.png").read_bytes() == first
+    assert grid.save_png(np.asarray(image), tmp_path / "z.png").read_bytes() == first
+    assert image.info, "the caller's image was changed"
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["x.png", "y.png", "z.png"]
     with Image.open(tmp_path / "z.png") as saved:
-        assert (np.asarray(saved) == np.asarray(picture)).all()
+        assert (np.asarray(saved) == np.asarray(image)).all()
 
 
 def test_a_failed_save_leaves_the_old_file_and_no_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,9 +88,9 @@ def test_save_png_refuses_floats(tmp_path: Path) -> None:
 def test_scatter_draws_points_modes_and_counts_the_rest() -> None:
     modes = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     points = torch.tensor([[1.0, 0.0], [0.0, 1.0], [50.0, 0.0], [float("nan"), 0.0]])
-    picture = grid.scatter(points, modes, extent=2.0)
-    array = np.asarray(picture).astype(int)
-    assert picture.mode == "RGB" and picture.size == (512, 512)
+    image = grid.scatter(points, modes, extent=2.0)
+    array = np.asarray(image).astype(int)
+    assert image.mode == "RGB" and image.size == (512, 512)
     assert array[256, 384, 2] - array[256, 384, 0] > 40, "a blue point at (1, 0)"
     assert array[128, 256, 2] - array[128, 256, 0] > 40, "y points up"
     quiet = np.asarray(grid.scatter(points[:2], modes, extent=2.0)).astype(int)

@@ -42,7 +42,7 @@ def test_slerp_keeps_to_the_circle() -> None:
 
 
 @pytest.mark.parametrize("recipe", ["stylegan2", "stylegan", "dcgan"])
-def test_a_walk_passes_the_seeds_pictures(recipe: str) -> None:
+def test_a_walk_passes_the_seeds_images(recipe: str) -> None:
     gan = build(recipe)
     x = latent.walked(gan, (3, 7, 9), 12)
     for i, seed in enumerate((3, 7, 9)):
@@ -141,10 +141,10 @@ def test_features_count_beside_the_pixels() -> None:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A short run on labelled pictures."""
+    """A short run on labelled images."""
     folder = tmp_path_factory.mktemp("latent")
-    pictures = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
-    np.savez(folder / "data.npz", images=pictures, labels=np.arange(60) % 3)
+    images = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
+    np.savez(folder / "data.npz", images=images, labels=np.arange(60) % 3)
     made = ganloom.train("stylegan2", folder / "data.npz", folder / "run", total_kimg=0.1, width=8, z_dim=8, batch_size=8,
                          judge=0)  # fmt: skip
     return made.path
@@ -155,7 +155,7 @@ def call(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, s
 
 
 def opened(path: Path) -> Image.Image:
-    """A picture or animation, its file closed."""
+    """An image or animation, its file closed."""
     return Image.open(io.BytesIO(path.read_bytes()))
 
 
@@ -179,9 +179,9 @@ def test_commands(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     (tmp_path / "d.png").unlink()
     code, _, err = call(capsys, "directions", run, "--n", 2, "--steps", 3, "--out", tmp_path / "d.png")
     assert code == 2 and "d.safetensors" in err and not (tmp_path / "d.png").exists(), "vectors are not written over"
-    picture = tmp_path / "photo.png"
-    grid.save_png(grid.to_uint8(torch.rand(1, 3, 20, 24) * 2 - 1)[0], picture)
-    code, out, err = call(capsys, "project", run, picture, "--steps", 20)
+    image = tmp_path / "photo.png"
+    grid.save_png(grid.to_uint8(torch.rand(1, 3, 20, 24) * 2 - 1)[0], image)
+    code, out, err = call(capsys, "project", run, image, "--steps", 20)
     assert not code and "PSNR" in out and err.count("step") == 10
     assert {p.name for p in (run / "projected" / "photo").iterdir()} == {
         "target.png", "projected.png", "both.png", "ws.safetensors",
@@ -262,7 +262,7 @@ def test_mp4_by_ffmpeg(
         (("directions", "RUN", "--n", "99"), "--n must lie in"),
         (("directions", "RUN", "--steps", "1"), "--steps"),
         (("project", "RUN", "nowhere.png"), "no file nowhere.png"),
-        (("project", "RUN", "bad.png"), "cannot be read as a picture"),
+        (("project", "RUN", "bad.png"), "cannot be read as an image"),
         (("dance", "RUN"), 'unknown command "latent dance"'),
         (("walk", "nowhere"), "no run at"),
     ],
@@ -272,7 +272,7 @@ def test_faults_are_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "bad.png").write_bytes(b"no image")
     extra = (
         ()
         if "--out" in argv or argv[0] in ("dance", "project")

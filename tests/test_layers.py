@@ -54,7 +54,7 @@ def test_minibatch_stddev_of_a_strided_slice_is_the_global_one() -> None:
 
 
 @pytest.mark.parametrize("size", [(28, 28), (64, 64), (48, 32), (33, 50), (256, 256), (5, 7), (3, 3), (100, 8)])
-def test_plan_reaches_the_picture(size: tuple[int, int]) -> None:
+def test_plan_reaches_the_image(size: tuple[int, int]) -> None:
     h, w, doublings = plan_sizes(*size)
     assert h * 2**doublings >= size[0] and w * 2**doublings >= size[1]
     assert (h - 1) * 2**doublings < size[0] and (w - 1) * 2**doublings < size[1]

@@ -72,7 +72,7 @@ class Clipped(Own):
 
 
 class Flat(Own):
-    """On pictures of which a half is black."""
+    """On images of which a half is black."""
 
     def draw(self, data: Any, rng: Any) -> Batch:
         batch = data.draw(8, rng)
@@ -210,12 +210,12 @@ def test_every_rule_is_tested_both_ways() -> None:
 def test_no_false_alarm_on_a_recipe_as_it_comes(name: str) -> None:
     """The published sizes, in a run of the recipe's own length; the widest networks are made narrow to save time."""
     two = np.zeros((400, 64, 64, 3), np.uint8)
-    data = (two, two) if recipes.find(name).MODEL.conditions_on == "pictures" else "fashion-10k"
+    data = (two, two) if recipes.find(name).MODEL.conditions_on == "images" else "fashion-10k"
     narrow = {"sngan": {"width": 32}, "sagan": {"width": 16}, "biggan": {"width": 16}, "fastgan": {"width": 16}}
     gan, data = prepare(name, data, **narrow.get(name, {}))
     module = recipes.find(name)
     found = rules.lint(gan, data, TrainConfig(total_kimg=float(getattr(module, "KIMG", 200.0))))
-    true = ["flat_grounds"] if hasattr(gan.cfg, "tanh") else []  # half of these pictures is black
+    true = ["flat_grounds"] if hasattr(gan.cfg, "tanh") else []  # half of these images is black
     assert [finding.rule for finding in found] == true
 
 
@@ -231,9 +231,9 @@ def test_looking_leaves_no_trace() -> None:
 
 
 def test_train_refuses_before_it_makes_a_folder(tmp_path: Path) -> None:
-    pictures = np.zeros((20, 16, 16, 1), np.uint8)
+    images = np.zeros((20, 16, 16, 1), np.uint8)
     with pytest.raises(BadInput, match="take the sigmoid out of D"):
-        ganloom.train(Own(*head(), nn.Sigmoid(), loss="hinge"), pictures, tmp_path / "run", total_kimg=0.1)
+        ganloom.train(Own(*head(), nn.Sigmoid(), loss="hinge"), images, tmp_path / "run", total_kimg=0.1)
     assert not (tmp_path / "run").exists()
 
 
@@ -242,9 +242,9 @@ def test_train_refuses_before_it_makes_a_folder(tmp_path: Path) -> None:
     [
         ("sngan --label-smoothing 0.1", "--label-smoothing needs a loss"),
         ("dcgan --pack 3 --batch-size 8", "--pack 3 needs batches that are multiples of it"),
-        ("cgan --pack 2", "--pack joins several pictures"),
+        ("cgan --pack 2", "--pack joins several images"),
         ("ebgan --lecam 0.3", "--lecam works on logits"),
-        ("fastgan --pack 2", "--pack joins several pictures"),
+        ("fastgan --pack 2", "--pack joins several images"),
         ("gan --cr 1 --bcr 1", "leave one out"),
         ("gan --top-k 0", "--top-k is a share"),
         ("gan --micro-batch 1 --top-k 0.5", "leaves nothing to choose"),

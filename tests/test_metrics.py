@@ -194,14 +194,14 @@ def test_prdc_does_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_precision_and_recall_are_not_swapped() -> None:
     real = normal(500, 4)
-    collapsed = normal(500, 4, seed=1, scale=1e-3)  # one sharp picture at the heart of the data
+    collapsed = normal(500, 4, seed=1, scale=1e-3)  # one sharp image at the heart of the data
     got = prdc(real, collapsed)
     assert got["precision"] == 1 and got["recall"] < 0.01 and got["coverage"] < 0.05
     back = prdc(collapsed, real)
     assert back["precision"] < 0.01 and back["recall"] == 1
 
 
-def test_twenty_pictures_repeated_have_no_recall_and_no_coverage() -> None:
+def test_twenty_images_repeated_have_no_recall_and_no_coverage() -> None:
     real = normal(1000, 16)
     got = prdc(real, real[:20].repeat(50, 1))
     assert got["recall"] == 0 and got["coverage"] < 0.12 and got["precision"] == 1

@@ -50,27 +50,27 @@ def test_fashion_is_measured_with_its_own_net() -> None:
 def test_auto_prefers_labels_to_random_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANLOOM_CACHE", str(tmp_path))
     monkeypatch.setattr("ganloom.metrics.extractors.by_name.TASK_SAMPLES", 200)
-    pictures = np.random.default_rng(0).integers(0, 256, (120, 16, 16, 3), np.uint8)
-    labelled = datasets.open(pictures, labels=[0, 1] * 60)
+    images = np.random.default_rng(0).integers(0, 256, (120, 16, 16, 3), np.uint8)
+    labelled = datasets.open(images, labels=[0, 1] * 60)
     assert choose_features("auto", labelled).name.startswith("task_")
     assert choose_features("random", labelled).name == "random"
-    assert choose_features("auto", datasets.open(pictures)).name == "random"
-    assert choose_features("auto", datasets.open(pictures, labels=[0] * 100 + [1] * 20)).name == "random"
+    assert choose_features("auto", datasets.open(images)).name == "random"
+    assert choose_features("auto", datasets.open(images, labels=[0] * 100 + [1] * 20)).name == "random"
     with pytest.raises(BadInput, match="no labels"):
-        choose_features("task", datasets.open(pictures))
+        choose_features("task", datasets.open(images))
 
 
 def test_a_model_needs_data_and_gives_plain_numbers() -> None:
-    pictures = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 1), np.uint8)
-    model = Replay(datasets.open(pictures).get(range(40)))
-    result: dict[str, Any] = evaluate(model, pictures, n=30)
+    images = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 1), np.uint8)
+    model = Replay(datasets.open(images).get(range(40)))
+    result: dict[str, Any] = evaluate(model, images, n=30)
     assert json.loads(json.dumps(result)) == result
     assert set(result["rows"]) == {"generated", "real (other half)", "noise"} and result["run"] is None
     assert result["rows"]["generated"]["fd_random30"]["low"] <= result["rows"]["generated"]["fd_random30"]["value"]
-    with pytest.raises(BadInput, match="say which pictures"):
+    with pytest.raises(BadInput, match="say which images"):
         evaluate(model)
     with pytest.raises(BadInput, match="needs 24 or more"):
-        evaluate(model, pictures[:20])
+        evaluate(model, images[:20])
 
 
 def test_points_are_their_own_features() -> None:
@@ -81,7 +81,7 @@ def test_points_are_their_own_features() -> None:
     assert good.value("fd") < 0.05 < 0.5 < bad.value("fd") and good.value("coverage_points400") > 0.8
     assert bad.value("coverage") < 0.3 and bad.value("precision") > 0.5
     assert any("points features" in line for line in bad.lines())
-    with pytest.raises(BadInput, match="intra is for pictures"):
+    with pytest.raises(BadInput, match="intra is for images"):
         measure_model(Replay(one_mode), ring, n=400, metrics=("fd", "intra"))
 
 
@@ -102,7 +102,7 @@ def test_rows_protocol_and_metrics_of_a_conditional_model(monkeypatch: pytest.Mo
     ]  # fmt: skip
     for p in got.protocols:
         assert (p["weights"], p["truncation"], p["seed"], p["resizer"]) == ("EMA", 1.0, 0, "antialiased")
-        assert p["one_class"].endswith("pictures") and len(p["sha8"]) == 8
+        assert p["one_class"].endswith("images") and len(p["sha8"]) == 8
     counts = got.class_counts["one class"]
     assert max(counts) > 0.7 * sum(counts)
     swapped = Replay(model.rows, 9 - model.labels)  # a model that mixes its labels up
@@ -135,14 +135,14 @@ def test_both_adds_effnet_where_it_is_installed(monkeypatch: pytest.MonkeyPatch)
 
 def test_real_features_are_kept_between_evaluations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANLOOM_CACHE", str(tmp_path))
-    pictures = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 1), np.uint8)
-    model = Replay(datasets.open(pictures).get(range(40)))
-    first = evaluate(model, pictures, n=30, features="random")
+    images = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 1), np.uint8)
+    model = Replay(datasets.open(images).get(range(40)))
+    first = evaluate(model, images, n=30, features="random")
     assert len(list((tmp_path / "features").iterdir())) == 2  # the reference and the other half
-    again = evaluate(model, pictures, n=30, features="random")
+    again = evaluate(model, images, n=30, features="random")
     assert again["rows"] == first["rows"]
     assert len(list((tmp_path / "features").iterdir())) == 2
-    evaluate(model, pictures, n=30, features="random", seed=1)
+    evaluate(model, images, n=30, features="random", seed=1)
     assert len(list((tmp_path / "features").iterdir())) == 4
 
 
@@ -151,17 +151,17 @@ def test_missing_inception_weights_are_one_line_before_anything_is_generated(
 ) -> None:
     monkeypatch.delenv("GANLOOM_INCEPTION", raising=False)
     monkeypatch.setattr("ganloom.metrics.extractors.inception_weights.folders", lambda: [tmp_path])
-    pictures = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 1), np.uint8)
-    model = Replay(datasets.open(pictures).get(range(40)))
+    images = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 1), np.uint8)
+    model = Replay(datasets.open(images).get(range(40)))
     monkeypatch.setattr(model, "generate", lambda *args, **more: pytest.fail("generated before the weights were there"))
     for options in ({"features": "inception"}, {"features": "random,inception", "weights": tmp_path / "no.pth"}):
         with pytest.raises(BadInput, match=r"Inception weights are missing|no such file") as caught:
-            measure_model(model, datasets.open(pictures), n=30, **options)
+            measure_model(model, datasets.open(images), n=30, **options)
         assert "\n" not in str(caught.value)
 
 
 def test_a_model_that_makes_nan_is_one_line() -> None:
-    pictures = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 1), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 1), np.uint8)
     broken = Replay(torch.full((10, 1, 16, 16), float("nan")))
     with pytest.raises(BadInput, match="must be finite"):
-        evaluate(broken, pictures, n=30, features="random")
+        evaluate(broken, images, n=30, features="random")

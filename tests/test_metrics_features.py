@@ -23,7 +23,7 @@ needs_effnet = pytest.mark.skipif(
 __all__ = ["one_thread"]
 
 
-def pictures(n: int = 12, c: int = 1, side: int = 28, seed: int = 0) -> Tensor:
+def images(n: int = 12, c: int = 1, side: int = 28, seed: int = 0) -> Tensor:
     return torch.rand(n, c, side, side, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
@@ -37,7 +37,7 @@ def fashion_test(n: int | None = None) -> tuple[Tensor, Tensor]:
 def two_classes(n: int = 120) -> tuple[Tensor, Tensor]:
     """Bright left or bright right halves, with noise: easy to learn, impossible by the mean alone."""
     y = torch.arange(n) % 2
-    x = pictures(n, 3, 20) * 0.3
+    x = images(n, 3, 20) * 0.3
     for i in range(n):
         x[i, :, :, 10 * int(y[i]) : 10 * int(y[i]) + 10] += 0.6
     return x, y
@@ -58,7 +58,7 @@ class Norm(nn.Module):
 def test_eval_mode_is_forced_and_put_back() -> None:
     net = Norm().train()
     net.drop.eval()
-    x = pictures(64, 3, 16) * 0.1
+    x = images(64, 3, 16) * 0.1
     extract = Extractor(net, name="norm")
     a, b = extract(x), extract(x * 5 + 0.3)
     assert frechet_distance(a, b) > 1  # a train-mode batch norm says 1e-8
@@ -77,7 +77,7 @@ def test_eval_mode_is_forced_and_put_back() -> None:
 
 @pytest.mark.parametrize("name", ["fashion", "random"])
 def test_features_do_not_depend_on_batch_or_autocast(name: str) -> None:
-    extract, x = get(name), pictures(13, 3, 40)
+    extract, x = get(name), images(13, 3, 40)
     whole = extract(x)
     assert whole.shape == (13, extract.n_features) and whole.dtype == torch.float32
     for batch in (1, 5):
@@ -92,15 +92,15 @@ def test_features_do_not_depend_on_batch_or_autocast(name: str) -> None:
 @pytest.mark.parametrize(
     ("x", "word"),
     [
-        (pictures() * 127.5 + 127.5, "in \\[-1, 1\\]"),
+        (images() * 127.5 + 127.5, "in \\[-1, 1\\]"),
         (torch.full((2, 1, 28, 28), float("nan")), "finite"),
         (torch.zeros(2, 1, 28, 28, dtype=torch.uint8), "x / 127.5 - 1"),
         (torch.zeros(2, 28, 28), "1 to 4 channels"),
         (torch.zeros(2, 5, 28, 28), "1 to 4 channels"),
-        (torch.zeros(0, 1, 28, 28), "no pictures"),
+        (torch.zeros(0, 1, 28, 28), "no images"),
     ],
 )
-def test_unusable_pictures_are_refused_in_one_line(x: Tensor, word: str) -> None:
+def test_unusable_images_are_refused_in_one_line(x: Tensor, word: str) -> None:
     with pytest.raises(BadInput, match=word) as caught:
         get("fashion")(x)
     assert "\n" not in str(caught.value)
@@ -143,12 +143,12 @@ def test_any_callable_is_an_extractor_and_faults_are_named() -> None:
 
     extract = get(brightness)
     assert (extract.name, extract.n_features, extract.n_classes) == ("brightness", 3, 0)
-    assert extract(pictures(5, 1, 9)).shape == (5, 3)
-    assert get(lambda x: x, size=4)(pictures(5, 3)).shape == (5, 3)  # maps are averaged
+    assert extract(images(5, 1, 9)).shape == (5, 3)
+    assert get(lambda x: x, size=4)(images(5, 3)).shape == (5, 3)  # maps are averaged
     with pytest.raises(BadInput, match="must return \\(5, d\\)"):
-        get(lambda x: x.mean())(pictures(5))
+        get(lambda x: x.mean())(images(5))
     with pytest.raises(BadInput, match="no logits"):
-        extract.logits(pictures(5))
+        extract.logits(images(5))
     with pytest.raises(BadInput, match='did you mean "fashion"'):
         get("fashon")
     with pytest.raises(BadInput, match="labels"):
@@ -192,10 +192,10 @@ def test_random_features_are_the_same_on_each_machine() -> None:
     assert get("random", size=32).name == get("random:size=32").name == "random32px"
     with pytest.raises(BadInput, match="16 to 1024"):
         get("random:size=4")
-    x = pictures(40, 3, 32)
+    x = images(40, 3, 32)
     blurred = nn.functional.avg_pool2d(x, 3, 1, 1)
     assert frechet_distance(extract(x), extract(blurred)) > 5 * frechet_distance(
-        extract(x), extract(pictures(40, 3, 32, 1))
+        extract(x), extract(images(40, 3, 32, 1))
     )
 
 
@@ -258,7 +258,7 @@ def test_task_net_refuses_what_it_cannot_learn_from(cache: Path) -> None:
 
 @needs_effnet
 def test_effnet_features() -> None:
-    extract, x = get("effnet"), pictures(4, 1, 32)
+    extract, x = get("effnet"), images(4, 1, 32)
     whole = extract(x)
     assert extract.name == "effnet64px" and whole.shape == (4, 1280)
     extract.batch = 1

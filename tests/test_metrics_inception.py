@@ -23,8 +23,8 @@ from ganloom.metrics.extractors.torchscript import read_tensors
 
 __all__ = ["one_thread"]
 
-# Of torch-fidelity 0.4.0's FeatureExtractorInceptionV3 with `drawn` weights on `drawn` pictures: mean, deviation, the
-# first four values of the first picture, the last four of the second.
+# Of torch-fidelity 0.4.0's FeatureExtractorInceptionV3 with `drawn` weights on `drawn` images: mean, deviation, the
+# first four values of the first image, the last four of the second.
 REFERENCE = {
     "64": (0.343694229, 0.340991029, [0.4147297, 0.1346341, 0.3812841, 0.7886758],
            [0.6977465, 0.05455963, 0.02663305, 0.1496273]),
@@ -36,7 +36,7 @@ REFERENCE = {
     "logits": (-0.140051154, 7.95994871, [-2.619872, -6.267092, -4.693529, -5.671547],
                [10.01587, -8.219788, 6.600315, -7.484873]),
 }  # fmt: skip
-# TensorFlow 1's resize of the same pictures to 299, by torch-fidelity: the first corner, the middle, the last corner.
+# TensorFlow 1's resize of the same images to 299, by torch-fidelity: the first corner, the middle, the last corner.
 CORNER = [201.0, 194.7391, 188.4783, 182.2174, 175.9565, 169.6956]
 MIDDLE = [122.7959, 124.0802, 125.3645, 126.6488, 127.9331, 129.2174]
 END = [164.478, 133.8695, 103.261, 72.65179, 65.0, 65.0, 65.0, 65.0, 65.0]
@@ -78,13 +78,13 @@ def pth(drawn_net: FIDInception, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return path
 
 
-def pictures() -> Tensor:
+def images() -> Tensor:
     return drawn("pictures", (2, 3, 40, 52), 0, 256).floor().clamp(max=255)
 
 
 def test_the_network_is_torch_fidelitys_layer_by_layer(drawn_net: FIDInception) -> None:
     with torch.no_grad():
-        x = (legacy(pictures(), 299) - 128) / 128
+        x = (legacy(images(), 299) - 128) / 128
         found = dict(zip(REFERENCE, [*drawn_net.taps(x), drawn_net(x)[1]], strict=True))
     for name, (mean, sd, first, last) in REFERENCE.items():
         got = found[name].double()
@@ -120,7 +120,7 @@ def test_against_torch_fidelity_itself(pth: Path) -> None:
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     reference = FeatureExtractorInceptionV3("x", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(pth))
-    x = pictures()
+    x = images()
     want, logits = reference(x.to(torch.uint8))
     got = get("inception", weights=pth).run(x / 127.5 - 1)
     assert torch.allclose(got[0], want, rtol=1e-4, atol=1e-4)
@@ -266,7 +266,7 @@ def towers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Towers, Path]:
 def test_nvidias_layout_gives_the_same_features(towers: tuple[Towers, Path]) -> None:
     net, path = towers
     extract = get("inception", weights=path)
-    x = pictures()
+    x = images()
     with torch.no_grad():
         want = net((legacy(x, 299) - 128) / 128)
     got, logits = extract.run(x / 127.5 - 1)
@@ -306,9 +306,9 @@ def test_unknown_weights_are_never_called_fid(pth: Path, monkeypatch: pytest.Mon
         type(extract)(lambda x: x, name="inception")
 
 
-def test_features_do_not_depend_on_batch_and_pictures_are_rounded(pth: Path) -> None:
+def test_features_do_not_depend_on_batch_and_images_are_rounded(pth: Path) -> None:
     extract = get("inception", weights=pth)
-    x = pictures() / 127.5 - 1
+    x = images() / 127.5 - 1
     whole = extract(x)
     extract.batch = 1
     assert torch.allclose(extract(x), whole, rtol=1e-4, atol=1e-4)
@@ -349,7 +349,7 @@ def test_missing_and_wrong_weights_are_one_line(
 
 
 def test_legacy_resize_is_tensorflows() -> None:
-    got = legacy(pictures(), 299)
+    got = legacy(images(), 299)
     assert got[0, 0, 0, :6].tolist() == pytest.approx(CORNER, abs=1e-3)
     assert got[1, 1, 150, 150:156].tolist() == pytest.approx(MIDDLE, abs=1e-3)
     assert got[1, 2, 298, 290:].tolist() == pytest.approx(END, abs=1e-3)

@@ -1,4 +1,4 @@
-"""The whole measurement, on Fashion-MNIST where it is present and on synthetic pictures everywhere."""
+"""The whole measurement, on Fashion-MNIST where it is present and on synthetic images everywhere."""
 
 import json
 from collections.abc import Callable
@@ -47,7 +47,7 @@ def test_it_is_seeded_plain_data_and_a_table() -> None:
     text = got.lines()
     assert all(len(line.splitlines()) == 1 for line in text)
     assert text[0].split("  ")[-1] == "noise" and any(line.startswith("fd_flat60 ") for line in text)
-    assert "60 real pictures of train" in "\n".join(text)
+    assert "60 real images of train" in "\n".join(text)
 
 
 def test_counts_without_floor_or_intervals() -> None:

@@ -1,4 +1,4 @@
-"""Copies of training pictures are found, and what only resembles them is let alone."""
+"""Copies of training images are found, and what only resembles them is let alone."""
 
 import math
 
@@ -87,7 +87,7 @@ def test_bad_features_are_one_line() -> None:
         memorisation(normal(30, 3), normal(30, 3), normal(30, 2))
 
 
-def test_a_model_that_replays_its_training_pictures(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_model_that_replays_its_training_images(tmp_path_factory: pytest.TempPathFactory) -> None:
     fashion = datasets.open("fashion-10k")
     train, held_out = fashion.split(8000)
     thief = Replay(train.get(range(300)))
@@ -100,15 +100,15 @@ def test_a_model_that_replays_its_training_pictures(tmp_path_factory: pytest.Tem
     assert write_sheet(got, folder / "neighbours.png").stat().st_size > 1000
     honest = Replay(held_out.get(range(300)))
     assert "no copying" in memorise(honest, train, held_out, n=200, features="fashion").found.verdict
-    with pytest.raises(BadInput, match="these are the training pictures"):
+    with pytest.raises(BadInput, match="these are the training images"):
         memorise(honest, train, train, n=200, features="fashion")
     with pytest.raises(BadInput, match="too few to speak of copying"):
         memorise(honest, train, None, n=20, features="fashion")
 
 
 def test_evaluate_adds_memorisation() -> None:
-    pictures = np.random.default_rng(0).integers(0, 256, (160, 16, 16, 1), np.uint8)
-    model = Replay(datasets.open(pictures).get(range(60)))
-    result = evaluate(model, pictures, n=60, features="random", intervals=False, memorisation=True)
+    images = np.random.default_rng(0).integers(0, 256, (160, 16, 16, 1), np.uint8)
+    model = Replay(datasets.open(images).get(range(60)))
+    result = evaluate(model, images, n=60, features="random", intervals=False, memorisation=True)
     assert result["memorisation"]["generated"]["near_duplicates"]["value"] == 1
     assert any("near duplicates" in line for line in result["table"])

@@ -51,7 +51,7 @@ def test_one_net_orders_known_damage(tool: ModuleType) -> None:
     assert list(values.values()) == sorted(values.values())
 
 
-def test_twenty_pictures_repeated_fifty_times() -> None:
+def test_twenty_images_repeated_fifty_times() -> None:
     fashion = datasets.open("fashion-10k")
     extract = metrics.get("fashion")
     real, few = extract(fashion.get(range(1000))), extract(fashion.get(range(1000, 1020)))
@@ -61,19 +61,19 @@ def test_twenty_pictures_repeated_fifty_times() -> None:
     assert fresh["recall"] > 0.85 and fresh["coverage"] > 0.9
 
 
-def test_precision_and_recall_are_not_swapped_on_pictures() -> None:
+def test_precision_and_recall_are_not_swapped_on_images() -> None:
     fashion = datasets.open("fashion-10k")
     extract, labels = metrics.get("fashion"), np.asarray(fashion.labels)
     real = extract(fashion.get(range(1000)))
     trousers = extract(fashion.get(np.flatnonzero(labels == 1)[200:700]))
     got = metrics.prdc(real, trousers)
-    assert got["precision"] > 0.85 and got["coverage"] < 0.2  # true pictures of few kinds
+    assert got["precision"] > 0.85 and got["coverage"] < 0.2  # true images of few kinds
     back = metrics.prdc(trousers, real)
     assert back["precision"] < 0.35  # many kinds, few of them trousers
 
 
 def generators(tool: ModuleType, x: Tensor, y: Tensor) -> list[Tensor]:
-    """Ten sets of the given pictures, more and more of them damaged, each in three ways."""
+    """Ten sets of the given images, more and more of them damaged, each in three ways."""
     made = []
     rng = torch.Generator().manual_seed(0)
     for share in (0.0, 0.04, 0.08, 0.13, 0.2, 0.28, 0.38, 0.5, 0.7, 0.9):

@@ -81,7 +81,7 @@ def test_sizes_that_differ_are_said() -> None:
         measure(blobs(80, 0), shrunk, Extractor(lambda x: x.flatten(1), name="own"), bootstrap=False)
 
 
-def test_features_of_known_pictures_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_of_known_images_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANLOOM_CACHE", str(tmp_path))
 
     def run(net: Net, key: str | None = "a") -> metrics.Measurement:
@@ -94,7 +94,7 @@ def test_features_of_known_pictures_are_kept(tmp_path: Path, monkeypatch: pytest
     want = run(first)
     assert first.calls == 120 and run(second).to_dict() == want.to_dict() and second.calls == 40
     assert len(list((tmp_path / "features").iterdir())) == 2
-    for other, key in ((Net(1), "a"), (Net(), "b"), (Net(), None)):  # other weights, other pictures, unnamed ones
+    for other, key in ((Net(1), "a"), (Net(), "b"), (Net(), None)):  # other weights, other images, unnamed ones
         run(other, key)
         assert other.calls == 120
     for file in (tmp_path / "features").iterdir():
@@ -110,7 +110,7 @@ def test_progress_says_what_and_how_long() -> None:
     clock = Clock(said.append, every=0.0)
     rows = {GENERATED: Row(lambda: blobs(40, 1).split(10), 40)}
     measure_rows(Row(lambda: blobs(40, 0).split(10), 40), rows, flat(), bootstrap=False, progress=clock)
-    assert "flat: real pictures: 10 of 40, about 0 s left" in said
+    assert "flat: real images: 10 of 40, about 0 s left" in said
     assert "flat: generated: 30 of 40, about 0 s left" in said
     Clock(said.append, every=100)("slow", 1, 2)
     assert not any(line.startswith("slow") for line in said)

@@ -27,7 +27,7 @@ def rows(n: int, d: int, seed: int, shift: float = 0.0, scale: float = 1.0) -> N
     return np.random.default_rng(seed).standard_normal((n, d)) * scale + shift
 
 
-def pictures(n: int, c: int = 1, side: int = 28, seed: int = 0) -> Tensor:
+def images(n: int, c: int = 1, side: int = 28, seed: int = 0) -> Tensor:
     return torch.rand(n, c, side, side, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
@@ -203,7 +203,7 @@ def test_intra_class_distance_sees_ignored_labels() -> None:
 
 
 def direct_ms_ssim(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Wang et al.'s formula on two grey pictures in [0, 1], by two-dimensional convolution."""
+    """Wang et al.'s formula on two grey images in [0, 1], by two-dimensional convolution."""
     at = np.arange(11) - 5
     window = np.exp(-(at[:, None] ** 2 + at[None] ** 2) / (2 * 1.5**2))
     window /= window.sum()
@@ -229,22 +229,22 @@ def test_ms_ssim_is_the_formula() -> None:
     assert metrics.ms_ssim(x, x).item() == pytest.approx(1)
     assert [scales(n, n + 3) for n in (10, 11, 28, 64, 176, 500)] == [0, 1, 2, 3, 5, 5]
     with pytest.raises(BadInput, match="needs 11 pixels"):
-        metrics.ms_ssim(pictures(1, side=8), pictures(1, side=8))
+        metrics.ms_ssim(images(1, side=8), images(1, side=8))
     with pytest.raises(BadInput, match="compares equal ones"):
-        metrics.ms_ssim(pictures(1), pictures(2))
+        metrics.ms_ssim(images(1), images(2))
 
 
 def test_ms_ssim_diversity_rises_with_sameness() -> None:
-    varied, same = pictures(40), pictures(1).expand(40, -1, -1, -1)
+    varied, same = images(40), images(1).expand(40, -1, -1, -1)
     labels = torch.arange(40) % 4
-    alike = pictures(4)[labels]  # one picture a class
+    alike = images(4)[labels]  # one image a class
     assert metrics.ms_ssim_diversity(same, pairs=50).value == pytest.approx(1)
     value = metrics.ms_ssim_diversity(varied, pairs=50)
     assert value.low is not None and value.high is not None and value.low < value.value < value.high < 0.3
     assert metrics.ms_ssim_diversity(alike, labels, pairs=50).value == pytest.approx(1)
     assert metrics.ms_ssim_diversity(alike, pairs=50).value < 0.6
     with pytest.raises(BadInput, match="a pair of one class"):
-        metrics.ms_ssim_diversity(pictures(3), torch.arange(3))
+        metrics.ms_ssim_diversity(images(3), torch.arange(3))
 
 
 # precision and recall as first published
@@ -265,7 +265,7 @@ def test_improved_precision_recall_counts_the_rim_and_is_not_swapped() -> None:
         metrics.improved_precision_recall(lattice, rim, k=3)
 
 
-def test_twenty_pictures_repeated_have_no_recall_under_either_definition() -> None:
+def test_twenty_images_repeated_have_no_recall_under_either_definition() -> None:
     real = normal(1000, 16)
     assert metrics.improved_precision_recall(real, real[:20].repeat(50, 1))[1] <= 0.02  # the twenty themselves
 

@@ -399,7 +399,7 @@ def call(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, s
     return commands.call(capsys, "bench", "modes", *argv)
 
 
-def test_the_command_writes_table_rows_and_pictures(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_command_writes_table_rows_and_images(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     out = ("--out", str(tmp_path), "--seeds", "2", "--steps", "2", "--data", "ring")
     code, said, progress = call(capsys, *out, "--cure", "r1", "plain")
     assert code == 0 and "| `r1` |" in said and "2 steps" in progress
@@ -410,7 +410,7 @@ def test_the_command_writes_table_rows_and_pictures(capsys: pytest.CaptureFixtur
     assert written.startswith("# Mine") and "My words." in written and "`ganloom bench modes --data ring" in written
     assert len(json.loads((tmp_path / page.KEPT).read_text())) == 3
     for name in ("plain", "r1", "hinge"):
-        assert f"(images/modes/ring-2-0-{name}.png)" in written, "one picture a row"
+        assert f"(images/modes/ring-2-0-{name}.png)" in written, "one image a row"
         with Image.open(tmp_path / "images" / "modes" / f"ring-2-0-{name}.png") as panel:
             assert panel.size == (2 * page.PANEL, page.PANEL + 22)
 

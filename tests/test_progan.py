@@ -35,16 +35,16 @@ def test_the_level_follows_the_clock(kimg: float, level: float) -> None:
     assert gan.level == pytest.approx(level)
 
 
-def test_a_picture_is_as_coarse_as_its_level() -> None:
+def test_a_image_is_as_coarse_as_its_level() -> None:
     gan = build()
     z = torch.randn(2, 6)
     for level in (0, 1, 2):
         y, x = gan.G(z, None, level), progressive.at_level(torch.randn(2, 1, 16, 16), level)
-        for pictures in (y, x):
+        for images in (y, x):
             side = 4 * 2**level
-            blocks = pictures.unflatten(3, (side, -1)).unflatten(2, (side, -1))
+            blocks = images.unflatten(3, (side, -1)).unflatten(2, (side, -1))
             assert (blocks == blocks[:, :, :, :1, :, :1]).all(), "pixels of one cell differ"
-            assert pictures.shape == (2, 1, 16, 16) and pictures.std() > 0
+            assert images.shape == (2, 1, 16, 16) and images.std() > 0
 
 
 @pytest.mark.parametrize("size", [16, 18])

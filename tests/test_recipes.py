@@ -25,9 +25,9 @@ def test_recipe(recipe: str, check: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("labels", "said", "classes"), [(True, {}, 3), (False, {}, 0), (True, {"n_classes": 0}, 0)])
 def test_the_default_uses_labels_where_they_are(labels: bool, said: dict, classes: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (60, 16, 16, 1), dtype=np.uint8)
+    images = rng.integers(0, 256, (60, 16, 16, 1), dtype=np.uint8)
     source = tmp_path / "data.npz"
-    np.savez(source, images=pictures, **({"labels": np.arange(60) % 3} if labels else {}))
+    np.savez(source, images=images, **({"labels": np.arange(60) % 3} if labels else {}))
     run = ganloom.train("default", source, tmp_path / "run", total_kimg=0.2, width=8, **said)
     gan = ganloom.load(run.path)
     assert gan.cfg.n_classes == classes

@@ -45,7 +45,7 @@ def make_run(run: Path, ticks: int = 20, grids: int = 5, side: int = 24) -> Path
     whole = {"recipe": "dcgan", "config": config, "defaults": defaults, "train": {"total_kimg": 40.0, "seed": 0},
              "data": {"name": "fashion", "source": "fashion"}}  # fmt: skip
     (run / "config.json").write_text(json.dumps(whole))
-    state = {"state": "running", "command": ["ganloom", "train", "dcgan", "my pictures/"], "versions": {"torch": "2.9"},
+    state = {"state": "running", "command": ["ganloom", "train", "dcgan", "my images/"], "versions": {"torch": "2.9"},
              "device": "cpu", "started": 1.7e9, "data": {"n": 10}, "exit_reason": None}  # fmt: skip
     (run / "run.json").write_text(json.dumps(state))
     (run / "bad_files.csv").write_text("path,reason\na.jpg,truncated\nb.jpg,empty\n")
@@ -250,7 +250,7 @@ def test_settings_show_differences_and_the_command_can_be_copied(tmp_path: Path)
     text = page(run)
     changed = re.findall(r'<tr class="changed"><th scope="row">(.*?)</th><td>(.*?)</td><td>(.*?)</td>', text)
     assert changed == [("z_dim", "64", "100")]
-    assert "ganloom train dcgan &#x27;my pictures/&#x27;" in text and "Continue it" not in text
+    assert "ganloom train dcgan &#x27;my images/&#x27;" in text and "Continue it" not in text
     known = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps(known | {"state": "stopped", "exit_reason": "SIGINT"}))
     text = page(run)

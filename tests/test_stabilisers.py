@@ -152,10 +152,10 @@ def test_instance_noise_falls_to_nothing() -> None:
     with torch.no_grad():
         gan.kimg, gan.D.seen = 0.0, []
         gan.D(x.x)
-    assert torch.equal(gan.D.seen[0], x.x), "outside a loss D sees pictures as they are"
+    assert torch.equal(gan.D.seen[0], x.x), "outside a loss D sees images as they are"
 
 
-def test_d_gets_packs_of_pictures() -> None:
+def test_d_gets_packs_of_images() -> None:
     gan, x = plain((2, 8, 8), pack=4), batch(8, (2, 8, 8))
     assert gan.D.body.in_features == 4 * 2 * 64
     terms(gan, "D", x)
@@ -186,7 +186,7 @@ def test_minibatch_discrimination_enters_d_before_its_last_layer() -> None:
     gan = plain(discrimination=6)
     assert isinstance(gan.D.out, Widened) and gan.splits_by is None
     alone, together = gan.D(batch(1).x), gan.D(batch(1).x.expand(8, 1, 8, 8))
-    assert not torch.allclose(alone, together[:1]), "copies of a picture are judged otherwise than it alone"
+    assert not torch.allclose(alone, together[:1]), "copies of an image are judged otherwise than it alone"
     spectral = compose(testing.build("sngan", (3, 16, 16)), Stabilise(discrimination=4))
     assert "D.out.extra.parametrizations.weight.original" in dict(spectral.named_parameters())
 
@@ -348,7 +348,7 @@ def test_logits_that_changed_on_the_way_are_refused() -> None:
         terms(gan, "D")
 
 
-def test_a_second_picture_is_refused() -> None:
+def test_a_second_image_is_refused() -> None:
     gan: Any = compose(testing.build("fastgan", (1, 32, 32)), Stabilise(instance_noise=0.1))
     gan.kimg = 0.0
     with pytest.raises(BadInput, match="second one"):
@@ -356,18 +356,18 @@ def test_a_second_picture_is_refused() -> None:
 
 
 def test_a_run_remembers_its_parts(tmp_path: Path) -> None:
-    pictures = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), dtype=np.uint8)
     options: dict[str, Any] = dict(
         width=8, batch_size=8, judge=0, instance_noise=0.1, noise_kimg=0.05, pack=2, lecam=0.3, spectral_norm="both"
     )
-    run = ganloom.train("dcgan", pictures, tmp_path / "run", total_kimg=0.05, seed=3, historical=0.1, **options)
+    run = ganloom.train("dcgan", images, tmp_path / "run", total_kimg=0.05, seed=3, historical=0.1, **options)
     said = config.from_dict(Stabilise, json.loads((run.path / "config.json").read_text())["stabilise"])
     assert said.on() == ["instance_noise", "pack", "spectral_norm", "historical", "lecam"] and said.noise_kimg == 0.05
     gan: Any = ganloom.load(run.path)
     assert gan.parts == said and gan.lecam_moves > 0
     assert torch.equal(gan.generate(2), ganloom.load(run.path / "model").generate(2))
     ganloom.resume(run.path, total_kimg=0.1)
-    whole = ganloom.train("dcgan", pictures, tmp_path / "whole", total_kimg=0.1, seed=3, historical=0.1, **options)
+    whole = ganloom.train("dcgan", images, tmp_path / "whole", total_kimg=0.1, seed=3, historical=0.1, **options)
     a, b = ganloom.load(run.path).state_dict(), ganloom.load(whole.path).state_dict()
     assert all(torch.equal(value, b[name]) for name, value in a.items())
 

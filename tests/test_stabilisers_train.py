@@ -91,7 +91,7 @@ def test_every_part_on_every_kind_of_recipe(recipe: str, name: str) -> None:
     if (recipe, name) == ("wgan-gp", "label_smoothing"):
         pytest.skip("a critic has no target, and the lint refuses it: tests/test_lint.py")
     if (recipe, name) == ("cgan", "pack"):
-        pytest.skip("a label is of one picture, and it is refused: tests/test_lint.py")
+        pytest.skip("a label is of one image, and it is refused: tests/test_lint.py")
     check(recipe, name, PARTS[name])
 
 

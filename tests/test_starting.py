@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_train import LABELS, PICTURES, QUICK, SMALL, assert_equal_runs, last_tensors, rows
+from test_train import IMAGES, LABELS, QUICK, SMALL, assert_equal_runs, last_tensors, rows
 
 import ganloom
 from ganloom import testing
 from ganloom.cli import main
 from ganloom.core.errors import BadInput
 from ganloom.runs import warm_start
-from ganloom.training.callbacks import Observer
+from ganloom.training.callbacks import Callback
 from ganloom.training.trainer import Trainer
 
 SMALL = SMALL | {
@@ -23,7 +23,7 @@ SMALL = SMALL | {
 }
 
 
-class Start(Observer):
+class Start(Callback):
     """Keeps the tensors with which a run begins."""
 
     tensors: dict[str, dict[str, torch.Tensor]]
@@ -33,8 +33,8 @@ class Start(Observer):
 
 
 def train(recipe: str, out: Path, **options: Any) -> ganloom.Run:
-    options = {"data": PICTURES, "labels": LABELS, "total_kimg": 0.3} | QUICK | options
-    return ganloom.train(recipe, out=out, console=Observer(), **options)
+    options = {"data": IMAGES, "labels": LABELS, "total_kimg": 0.3} | QUICK | options
+    return ganloom.train(recipe, out=out, console=Callback(), **options)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_networks_and_average_are_carried_over(
     recipe: str, runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start, before = Start(), last_tensors(runs[recipe])
-    run = train(recipe, tmp_path / "b", data=255 - PICTURES, init=runs[recipe], observers=[start], total_kimg=0.1)
+    run = train(recipe, tmp_path / "b", data=255 - IMAGES, init=runs[recipe], callbacks=[start], total_kimg=0.1)
     for part in ("gan", "ema"):
         for name, value in networks(start.tensors[part]).items():
             assert torch.equal(value, before[f"{part}/{name}"]), name
@@ -90,7 +90,7 @@ def test_frozen_layers_stand_and_resume_is_exact(
     options = {"init": runs[recipe], "freeze_d": layers, "total_kimg": 0.4}
     train(recipe, tmp_path / "whole", **options)
     train(recipe, tmp_path / "cut", **options | {"total_kimg": 0.25})
-    ganloom.resume(tmp_path / "cut", total_kimg=0.4, console=Observer())
+    ganloom.resume(tmp_path / "cut", total_kimg=0.4, console=Callback())
     assert_equal_runs(tmp_path / "whole", tmp_path / "cut")
     assert rows(tmp_path / "whole") == rows(tmp_path / "cut")
     frozen = set(json.loads((tmp_path / "cut" / "config.json").read_text())["init"]["frozen"])
@@ -106,7 +106,7 @@ def test_frozen_layers_stand_and_resume_is_exact(
             assert torch.equal(value, before[name]), name
 
 
-def test_the_order_is_that_in_which_a_picture_meets_the_layers() -> None:
+def test_the_order_is_that_in_which_a_image_meets_the_layers() -> None:
     gan = testing.build("stylegan2", (1, 32, 32))
     layers = warm_start.d_layers(gan, testing.make_data((1, 32, 32)))
     named = [layer[0].removeprefix("D.").removesuffix(".weight") for layer in layers]
@@ -123,7 +123,7 @@ def test_a_model_folder_has_no_d(runs: dict[str, Path], tmp_path: Path) -> None:
         train("dcgan", tmp_path / "b", init=model)
     assert not (tmp_path / "b").exists()
     start, average = Start(), last_tensors(runs["dcgan"])
-    train("dcgan", tmp_path / "b", init=model, fresh=("D",), observers=[start], total_kimg=0.1)
+    train("dcgan", tmp_path / "b", init=model, fresh=("D",), callbacks=[start], total_kimg=0.1)
     for name, value in start.tensors["gan"].items():
         if name.startswith("G."):
             assert torch.equal(value, average[f"ema/{name}"]) and torch.equal(value, start.tensors["ema"][name])
@@ -137,7 +137,7 @@ def d_weight(recipe: str) -> str:
 @pytest.mark.parametrize("recipe", ["stylegan2", "sngan", "cgan"])
 def test_other_classes_reset_what_labels_decide_alone(recipe: str, runs: dict[str, Path], tmp_path: Path) -> None:
     start, before = Start(), last_tensors(runs[recipe])
-    train(recipe, tmp_path / "b", labels=np.arange(60) % 2, init=runs[recipe], observers=[start], total_kimg=0.1)
+    train(recipe, tmp_path / "b", labels=np.arange(60) % 2, init=runs[recipe], callbacks=[start], total_kimg=0.1)
     record = json.loads((tmp_path / "b" / "config.json").read_text())["init"]
     assert 0 < len(record["fresh"]) < 0.6 * len(networks(start.tensors["gan"]))
     for name, value in networks(start.tensors["gan"]).items():
@@ -189,7 +189,7 @@ def test_the_command(runs: dict[str, Path], tmp_path: Path, capsys: pytest.Captu
     assert not left.value.code, said.err
     described = json.loads((tmp_path / "b" / "config.json").read_text())
     assert described["recipe"] == "stylegan2" and described["config"]["z_dim"] == 6
-    assert described["config"]["shape"] == [1, 16, 16], "pictures are brought to the model's size"
+    assert described["config"]["shape"] == [1, 16, 16], "images are brought to the model's size"
     assert described["config"]["n_classes"] == 0 and described["config"]["ada_kimg"] == 100
     assert "as 3 classes became 0" in said.err and "the first layer of D (start) does not train" in said.err
     with pytest.raises(SystemExit) as left:

@@ -254,9 +254,9 @@ def test_bf16_stays_near(tmp_path: Path) -> None:
 
 def test_it_trains_from_the_command(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (60, 28, 28, 1), dtype=np.uint8)
+    images = rng.integers(0, 256, (60, 28, 28, 1), dtype=np.uint8)
     source = tmp_path / "data.npz"
-    np.savez(source, images=pictures, labels=np.arange(60) % 3)
+    np.savez(source, images=images, labels=np.arange(60) % 3)
     run = ganloom.train("stylegan2", source, tmp_path / "run", total_kimg=0.2, width=8, z_dim=8, batch_size=8, judge=0)
     gan = ganloom.load(run.path)
     assert gan.cfg.n_classes == 3 and gan.cfg.batch_size == 8 and gan.generate(2, c=1).shape == (2, 1, 28, 28)

@@ -20,11 +20,11 @@ from ganloom import testing
 from ganloom.core.errors import BadInput, GanloomError
 from ganloom.gan import Adam
 from ganloom.runs import checkpoint
-from ganloom.training.callbacks import Observer
+from ganloom.training.callbacks import Callback
 from ganloom.training.nan_guard import NonFinite
 
 RNG = np.random.default_rng(0)
-PICTURES = RNG.integers(0, 256, (60, 16, 16, 1), dtype=np.uint8)
+IMAGES = RNG.integers(0, 256, (60, 16, 16, 1), dtype=np.uint8)
 LABELS = np.arange(60) % 3
 SMALL: dict[str, dict[str, Any]] = {
     "default": {"width": 4, "batch_size": 8},
@@ -37,8 +37,8 @@ QUICK = {"kimg_per_tick": 0.1, "kimg_per_checkpoint": 0.2, "judge": 0, "grid": 4
 
 
 def train(recipe: str, out: Path, **options: Any) -> ganloom.Run:
-    options = {"data": PICTURES, "labels": LABELS, "total_kimg": 0.4} | QUICK | SMALL[recipe] | options
-    return ganloom.train(recipe, out=out, console=Observer(), **options)
+    options = {"data": IMAGES, "labels": LABELS, "total_kimg": 0.4} | QUICK | SMALL[recipe] | options
+    return ganloom.train(recipe, out=out, console=Callback(), **options)
 
 
 def last_tensors(run: Path) -> dict[str, torch.Tensor]:
@@ -69,7 +69,7 @@ def test_stopped_and_resumed_equals_uninterrupted(recipe: str, tmp_path: Path) -
     train(recipe, tmp_path / "cut", total_kimg=0.25)
     with torch.random.fork_rng():
         torch.manual_seed(12345)  # the process's own random state must not matter
-        ganloom.resume(tmp_path / "cut", total_kimg=0.4, console=Observer())
+        ganloom.resume(tmp_path / "cut", total_kimg=0.4, console=Callback())
     assert_equal_runs(tmp_path / "whole", tmp_path / "cut")
     assert rows(tmp_path / "whole") == rows(tmp_path / "cut")
 
@@ -127,7 +127,7 @@ def test_resume_says_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="already at"):
         ganloom.resume(run)
     with pytest.raises(BadInput, match="changed since this run began"):
-        ganloom.resume(run, total_kimg=1, data=255 - PICTURES)
+        ganloom.resume(run, total_kimg=1, data=255 - IMAGES)
 
 
 def test_options_are_checked(tmp_path: Path) -> None:
@@ -144,22 +144,22 @@ def test_options_are_checked(tmp_path: Path) -> None:
             train("gan", tmp_path / "x", **options)
         assert not (tmp_path / "x").exists()
     with pytest.raises(BadInput, match='did you mean "dcgan"'):
-        ganloom.train("dcgun", PICTURES, tmp_path / "x")
+        ganloom.train("dcgun", IMAGES, tmp_path / "x")
     with pytest.raises(BadInput, match="at least 2 classes"):
-        ganloom.train("cgan", PICTURES, tmp_path / "x")
+        ganloom.train("cgan", IMAGES, tmp_path / "x")
     with pytest.raises(BadInput, match="set of points"):
         ganloom.train("dcgan", "ring", tmp_path / "x")
 
 
 def test_points_and_configs(tmp_path: Path) -> None:
     run = ganloom.train(
-        "gan", "ring", tmp_path / "ring", console=Observer(), total_kimg=0.3, z_dim=2, g_widths=(16,), d_widths=(16,)
+        "gan", "ring", tmp_path / "ring", console=Callback(), total_kimg=0.3, z_dim=2, g_widths=(16,), d_widths=(16,)
     )
     assert run.load().generate(5).shape == (5, 2)
     from ganloom.recipes import gan
 
     cfg = gan.Config(shape=(1, 12, 8), g_widths=(8,), d_widths=(8,))
-    run = ganloom.train(cfg, PICTURES, tmp_path / "cfg", console=Observer(), total_kimg=0.2, **QUICK)
+    run = ganloom.train(cfg, IMAGES, tmp_path / "cfg", console=Callback(), total_kimg=0.2, **QUICK)
     assert run.load().generate(2).shape == (2, 1, 12, 8)
 
 
@@ -203,28 +203,28 @@ def test_nan_skip_is_bounded() -> None:
 
 
 def test_nan_before_the_first_checkpoint_rolls_back_to_the_start(tmp_path: Path) -> None:
-    class Poison(Observer):
+    class Poison(Callback):
         def on_step(self, trainer: Any) -> None:
             if trainer.step == 2 and trainer.rollbacks == 0:
                 with torch.no_grad():
                     trainer.gan.D.out.weight[0, 0] = float("nan")
 
-    run = train("gan", tmp_path / "a", nan_policy="rollback", observers=[Poison()], kimg_per_checkpoint=100)
+    run = train("gan", tmp_path / "a", nan_policy="rollback", callbacks=[Poison()], kimg_per_checkpoint=100)
     (event,) = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
     assert run.reason == "finished" and "back to kimg 0, learning rates x 0.5" in event["text"]
     with pytest.raises(NonFinite) as stopped:
-        train("gan", tmp_path / "b", nan_policy="stop", observers=[Poison()], kimg_per_checkpoint=100)
+        train("gan", tmp_path / "b", nan_policy="stop", callbacks=[Poison()], kimg_per_checkpoint=100)
     assert "nothing bad was saved" in str(stopped.value)
     assert not list((tmp_path / "b" / "checkpoints").iterdir())
 
 
 def test_moved_data_are_remembered(tmp_path: Path) -> None:
     first, second = tmp_path / "one.npy", tmp_path / "two.npy"
-    np.save(first, PICTURES)
+    np.save(first, IMAGES)
     run = train("gan", tmp_path / "run", data=str(first), labels=None)
     first.rename(second)
-    done = ganloom.resume(run.path, total_kimg=1.2, data=str(second), console=Observer())
-    assert ganloom.resume(done.path, total_kimg=1.4, console=Observer()).reason == "finished"
+    done = ganloom.resume(run.path, total_kimg=1.2, data=str(second), console=Callback())
+    assert ganloom.resume(done.path, total_kimg=1.4, console=Callback()).reason == "finished"
 
 
 def test_groups_that_name_nothing_are_refused() -> None:
@@ -237,7 +237,7 @@ def test_groups_that_name_nothing_are_refused() -> None:
 def test_nan_rollback_is_bounded(tmp_path: Path) -> None:
     bad = {"calls": 0}
 
-    class Poison(Observer):
+    class Poison(Callback):
         """Spoils a weight of D at one place of the run, a number of times."""
 
         def on_step(self, trainer: Any) -> None:
@@ -247,23 +247,23 @@ def test_nan_rollback_is_bounded(tmp_path: Path) -> None:
                     trainer.gan.D.out.weight[0, 0] = float("inf")
 
     bad["calls"] = 2
-    run = train("gan", tmp_path / "a", nan_policy="rollback", observers=[Poison()])
+    run = train("gan", tmp_path / "a", nan_policy="rollback", callbacks=[Poison()])
     events = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
     assert [e["kind"] for e in events] == ["nan", "nan"]
     assert "infinity in weight D.out.weight" in events[0]["text"] and "learning rates x 0.5" in events[0]["text"]
     assert "x 0.25" in events[1]["text"]
     bad["calls"] = 9
     with pytest.raises(NonFinite, match="infinity in weight"):
-        train("gan", tmp_path / "b", nan_policy="rollback", max_rollbacks=1, observers=[Poison()])
+        train("gan", tmp_path / "b", nan_policy="rollback", max_rollbacks=1, callbacks=[Poison()])
     assert all(t.isfinite().all() for t in last_tensors(tmp_path / "b").values())
 
 
 def test_a_broken_tracker_never_stops_training(tmp_path: Path) -> None:
-    class Broken(Observer):
+    class Broken(Callback):
         def on_tick(self, trainer: Any, row: dict[str, Any]) -> None:
             raise ConnectionError("no route")
 
-    run = train("gan", tmp_path / "a", observers=[Broken()])
+    run = train("gan", tmp_path / "a", callbacks=[Broken()])
     assert run.reason == "finished"
     events = (run.path / "events.jsonl").read_text()
     assert events.count("Broken switched off") == 1 and "no route" in events
@@ -276,12 +276,12 @@ def test_disk_full(tmp_path: Path) -> None:
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, hard))
         with pytest.raises(GanloomError) as caught:
-            ganloom.resume(tmp_path / "a", total_kimg=1.0, console=Observer())
+            ganloom.resume(tmp_path / "a", total_kimg=1.0, console=Callback())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "\n" not in str(caught.value) and "too large" in str(caught.value)
     assert all(torch.equal(good[k], v) for k, v in last_tensors(tmp_path / "a").items())
-    ganloom.resume(tmp_path / "a", total_kimg=0.5, console=Observer())
+    ganloom.resume(tmp_path / "a", total_kimg=0.5, console=Callback())
 
 
 # ----------------------------------------------------------------------------------------------- whole processes
@@ -297,8 +297,8 @@ def command(*args: str, **env: str) -> subprocess.Popen[str]:
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "pictures.npz"
-    np.savez(path, x=PICTURES, y=LABELS)
+    path = tmp_path_factory.mktemp("data") / "images.npz"
+    np.savez(path, x=IMAGES, y=LABELS)
     return path
 
 
@@ -361,7 +361,7 @@ def test_signals_save_and_leave(name: str, code: int, archive: Path, tmp_path: P
     loaded = checkpoint.load(run / "checkpoints")
     assert not loaded.skipped
     reached = loaded.state["nimg"]
-    done = ganloom.resume(run, total_kimg=reached / 1000 + 0.1, console=Observer())
+    done = ganloom.resume(run, total_kimg=reached / 1000 + 0.1, console=Callback())
     assert done.reason == "finished"
 
 
@@ -376,4 +376,4 @@ def test_only_one_training_in_a_folder(archive: Path, tmp_path: Path) -> None:
         process.kill()
         process.communicate()
     newest = checkpoint.load(run / "checkpoints").state["nimg"] / 1000
-    ganloom.resume(run, total_kimg=newest + 0.1, console=Observer())  # a lock whose process is gone
+    ganloom.resume(run, total_kimg=newest + 0.1, console=Callback())  # a lock whose process is gone

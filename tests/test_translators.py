@@ -28,7 +28,7 @@ from ganloom.networks.unet import UNet
 from ganloom.nn.image_pool import Pool
 from ganloom.recipes import cyclegan, pix2pix
 
-TRANSLATORS = [name for name, module in ganloom.RECIPES.items() if module.MODEL.conditions_on == "pictures"]
+TRANSLATORS = [name for name, module in ganloom.RECIPES.items() if module.MODEL.conditions_on == "images"]
 
 
 def count(net: nn.Module) -> int:
@@ -143,12 +143,12 @@ def test_translate_is_deterministic_and_pure(name: str) -> None:
     y = gan.translate(x)
     torch.rand(3)
     assert y.shape == x.shape and y.dtype == torch.float32 and torch.equal(y, gan.translate(x))
-    assert torch.allclose(gan.translate(x[:1]), y[:1], atol=1e-5), "a picture does not depend on its neighbours"
+    assert torch.allclose(gan.translate(x[:1]), y[:1], atol=1e-5), "an image does not depend on its neighbours"
     assert torch.equal(gan.generate(c=x[:, :, :16, :16]), gan.translate(x[:, :, :16, :16]))
     gan.translate(x, stochastic=True)
     assert modes == [m.training for m in gan.modules()]
     assert all(torch.equal(v, before[k]) for k, v in gan.state_dict().items())
-    with pytest.raises(BadInput, match=r"pictures \(N, 3, H, W\)"):
+    with pytest.raises(BadInput, match=r"images \(N, 3, H, W\)"):
         gan.translate(x[:, :1])
     with pytest.raises(BadInput, match="give them as c="):
         gan.generate(2)
@@ -242,7 +242,7 @@ def test_bands_give_what_the_whole_gives(case: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_bands_with_what_is_drawn() -> None:
-    """Dropout is drawn once a pixel and BatchNorm takes the whole picture's statistics."""
+    """Dropout is drawn once a pixel and BatchNorm takes the whole image's statistics."""
     gan = lively(testing.build("pix2pix", (3, 64, 64), levels=6))
     x = torch.rand(1, 3, 128, 192) * 2 - 1
     a, b = (gan.translate(x, stochastic=True, seed=seed, memory=0.3) for seed in (1, 2))
@@ -287,14 +287,14 @@ def translated(folder: Path, name: str, memory: float) -> tuple[np.ndarray, floa
     call = [sys.executable, "-c", MEASURE, str(folder / "run"), str(folder / f"{name}.in.png"), str(out), str(memory)]
     done = subprocess.run(call, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    with Image.open(out) as picture:
-        return np.asarray(picture).astype(int), float(done.stdout)
+    with Image.open(out) as image:
+        return np.asarray(image).astype(int), float(done.stdout)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["pix2pix", "cyclegan", "cut", "unit", "unit-released"])
-def test_a_large_picture_at_the_papers_widths(case: str, tmp_path: Path) -> None:
-    """1,531 x 967 pixels, whole and in bands: the same picture to 2 of 255, in less memory."""
+def test_a_large_image_at_the_papers_widths(case: str, tmp_path: Path) -> None:
+    """1,531 x 967 pixels, whole and in bands: the same image to 2 of 255, in less memory."""
     name = case.split("-")[0]
     module = ganloom.RECIPES[name]
     options = {k: v for k, v in WAYS[case].items() if k != "levels"}
@@ -315,7 +315,7 @@ def test_a_large_picture_at_the_papers_widths(case: str, tmp_path: Path) -> None
     print(f"{case}: whole {most - floor:.0f} MiB above {floor:.0f}, in bands of 256 MiB {least - floor:.0f}")
     assert whole.shape == parts.shape == (967, 1531, 3) and whole.std() > 3
     assert np.abs(whole - parts).max() <= 2
-    assert least - floor < 2 * 256 < most - floor, "the features' 256, and the picture itself several times"
+    assert least - floor < 2 * 256 < most - floor, "the features' 256, and the image itself several times"
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -324,8 +324,8 @@ def test_png_of_16_bits(tmp_path: Path, channels: int) -> None:
     pixels = rng.integers(0, 65536, (9, 13, channels), dtype=np.uint16)
     png16.write16(pixels, tmp_path / "x.png")
     assert np.array_equal(png16.read16((tmp_path / "x.png").read_bytes()), pixels)
-    with Image.open(tmp_path / "x.png") as picture:
-        assert picture.size == (13, 9) and (channels != 1 or np.array_equal(np.asarray(picture), pixels[..., 0]))
+    with Image.open(tmp_path / "x.png") as image:
+        assert image.size == (13, 9) and (channels != 1 or np.array_equal(np.asarray(image), pixels[..., 0]))
     coded = rng.integers(0, 256, (9, 13, 6), dtype=np.uint8)
     kinds = np.array([0, 1, 2, 3, 4, 4, 3, 2, 1], np.uint8)
     plain = np.zeros((10, 14, 6), int)
@@ -362,13 +362,13 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     x = torch.from_numpy(deep[..., :3].astype(np.float32) / 65535 * 2 - 1).permute(2, 0, 1)[None]
     y = (run.load().translate(x)[0].permute(1, 2, 0) + 1) * 32767.5
     assert np.abs(made[..., :3] - y.numpy()).max() < 2
-    with Image.open(tmp_path / "out" / "grey.png") as picture:
-        assert picture.size == (41, 20) and picture.mode == "RGB"
+    with Image.open(tmp_path / "out" / "grey.png") as image:
+        assert image.size == (41, 20) and image.mode == "RGB"
     assert call(str(run.path), str(tmp_path / "in" / "grey.jpg"), str(tmp_path / "one.png"), "--reverse") == 0
     for args, said in {
         (str(run.path), str(tmp_path / "in"), str(tmp_path / "out")): "not an empty folder",
-        (str(run.path), str(tmp_path / "none"), str(tmp_path / "b")): "no picture or folder",
-        (str(run.path), str(tmp_path / "in" / "broken.png"), str(tmp_path / "b.png")): "not a picture",
+        (str(run.path), str(tmp_path / "none"), str(tmp_path / "b")): "no image or folder",
+        (str(run.path), str(tmp_path / "in" / "broken.png"), str(tmp_path / "b.png")): "not an image",
     }.items():
         capsys.readouterr()
         assert call(*args) == 2 and said in capsys.readouterr().err

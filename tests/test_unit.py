@@ -12,7 +12,7 @@ import ganloom
 from ganloom import testing, weights
 from ganloom.cli import main
 from ganloom.core.errors import BadInput
-from ganloom.networks.unit import Critic, PictureNorm
+from ganloom.networks.unit import Critic, ImageNorm
 from ganloom.recipes import unit
 
 
@@ -108,8 +108,8 @@ def test_config() -> None:
             make()
 
 
-def test_norm_of_a_picture() -> None:
-    x, norm = torch.randn(3, 4, 6, 5) * 3 + 1, PictureNorm(4)
+def test_norm_of_a_image() -> None:
+    x, norm = torch.randn(3, 4, 6, 5) * 3 + 1, ImageNorm(4)
     gain = torch.tensor([1.0, 2.0, 0.5, -1.0])
     with torch.no_grad():
         norm.weight.copy_(gain)

@@ -1,4 +1,4 @@
-"""The page: what is in its folder, where its runtime comes from, and in a real browser the same pictures as torch's.
+"""The page: what is in its folder, where its runtime comes from, and in a real browser the same images as torch's.
 
 The browser is Chromium, driven by playwright; where one of them, or onnxruntime-web's files, is missing, those tests are left
 out. GANLOOM_ORT_WEB names a folder with the files, GANLOOM_CHROMIUM the browser.
@@ -93,8 +93,8 @@ def test_where_the_runtime_comes_from(files: Path, tmp_path: Path, monkeypatch: 
 def test_what_no_page_can_draw(tmp_path: Path, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(BadInput, match="use --format onnx"):
         web.to_web(testing.build("pix2pix"), tmp_path / "page", runtime=files)
-    pictures = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), dtype=np.uint8)
-    run = ganloom.train("gan", pictures, tmp_path / "run", total_kimg=0.1, judge=0, g_widths=(16,), d_widths=(16,))
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), dtype=np.uint8)
+    run = ganloom.train("gan", images, tmp_path / "run", total_kimg=0.1, judge=0, g_widths=(16,), d_widths=(16,))
 
     def call(*argv: str) -> tuple[int, str, str]:
         return commands.call(capsys, "export", run.path, *argv)
@@ -141,8 +141,8 @@ def test_the_browser_draws_what_torch_draws(recipe: str, browser: Any, tmp_path:
     page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
     page.set_default_timeout(240_000)
     page.goto((tmp_path / "page" / "index.html").as_uri())
-    page.wait_for_function("/pictures in|fault/.test(document.getElementById('said').textContent)")
-    assert "pictures in" in page.inner_text("#said"), page.inner_text("#said")
+    page.wait_for_function("/images in|fault/.test(document.getElementById('said').textContent)")
+    assert "images in" in page.inner_text("#said"), page.inner_text("#said")
     for n, seed, psi, c in ((5, 0, 1.0, None), (3, 40, 0.5, 1 if labelled else None)):
         drawn = page.evaluate(
             "async ([n, seed, psi, c]) => { const x = await generate(n, seed, psi, c); return [Array.from(x.data), x.dims]; }",

@@ -105,8 +105,8 @@ def test_a_folder_that_sample_and_load_take(tmp_path: Path, capsys: pytest.Captu
 
 def test_evaluate_takes_it(tmp_path: Path) -> None:
     made_in = ganloom.weights.read(saved(tmp_path / "g.pth", "mimicry-sngan-32-G", "model_state_dict"))
-    pictures = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
-    found = ganloom.evaluate(made_in, pictures, n=30, features="random", k=3, intervals=False)
+    images = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
+    found = ganloom.evaluate(made_in, images, n=30, features="random", k=3, intervals=False)
     assert "generated" in " ".join(found["table"])
 
 

@@ -266,7 +266,7 @@ HEAVY: dict[str, tuple[bytes, str]] = {
         within(tensor(blob((b"\x80\x02](" + b"N" * 10**6 + b"e.") * 5), b"K\0", b"K\1\x85", b"K\1\x85")),
         "more than 100 instructions",
     ),
-    "noise for a picture of 2^10^10 px": (
+    "noise for an image of 2^10^10 px": (
         older(variables=b"](" + text("synthesis/noise48000000000") + array(b"(K\1K\1K\1K\1t") + b"\x86e"),
         "names of StyleGAN2",
     ),

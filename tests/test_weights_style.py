@@ -3,7 +3,7 @@
 ``figures/style.npz`` was computed once by the projects' code (stylegan2-ada-pytorch d72cc7d with its reference operations,
 rosinality/stylegan2-pytorch bef283a; torch 2.13, CPU, float32): narrow networks with the weights of ``made_style.made`` for
 their own names and shapes. Each case has names and shapes, what the modules say of themselves, up to 400 numbers of G's
-pictures at several truncations with constant noise, and D's logits.
+images at several truncations with constant noise, and D's logits.
 """
 
 import argparse

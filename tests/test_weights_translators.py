@@ -83,7 +83,7 @@ def critic(channels: int, layers: int, norm: str) -> dict[str, torch.Tensor]:
 
 
 def judged(state: dict[str, torch.Tensor], x: torch.Tensor, layers: int) -> torch.Tensor:
-    """What it says of pictures, computed from the table alone."""
+    """What it says of images, computed from the table alone."""
     root = "model" if layers else "net"
     last = max(int(name.split(".")[1]) for name in state)
     for i in (0, *range(2, last + 1, 3)):

@@ -438,6 +438,6 @@ def test_projection_is_linear_in_the_features() -> None:
     h = gan.D.body(x).sum((2, 3))
     expected = plain + h @ gan.D.classes.weight[:, 0]
     torch.testing.assert_close(gan.D(x, zero), expected)
-    assert next(gan.D.body.parameters()).shape[1] == 1  # no maps beside the picture
+    assert next(gan.D.body.parameters()).shape[1] == 1  # no maps beside the image
     with pytest.raises(BadInput, match="--body conv"):
         testing.build("cgan", body="dense", d_condition="projection")

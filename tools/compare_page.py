@@ -9,7 +9,7 @@ BEGIN, END = "<!-- table: written by tools/compare_page.py -->\n", "<!-- end of 
 
 
 def main(folder: Path) -> None:
-    """Replace the page's table and picture by the folder's."""
+    """Replace the page's table and image by the folder's."""
     page = DOCS / "compare.md"
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)

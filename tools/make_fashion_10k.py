@@ -1,4 +1,4 @@
-"""Make src/ganloom/data/fashion_10k.npz: the first 1,000 pictures of each class of Fashion-MNIST's training split.
+"""Make src/ganloom/data/fashion_10k.npz: the first 1,000 images of each class of Fashion-MNIST's training split.
 
     python tools/make_fashion_10k.py [FOLDER of the four idx .gz files]
 
@@ -25,7 +25,7 @@ def main() -> None:
     images = images.reshape(-1, 28, 28)
     keep = np.sort(np.concatenate([np.flatnonzero(labels == k)[:PER_CLASS] for k in range(10)]))
     np.savez_compressed(TARGET, images=images[keep], labels=labels[keep])
-    print(f"wrote {TARGET}: {len(keep)} pictures, {TARGET.stat().st_size / 1e6:.2f} MB")
+    print(f"wrote {TARGET}: {len(keep)} images, {TARGET.stat().st_size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

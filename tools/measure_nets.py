@@ -1,8 +1,8 @@
-"""What each feature net sees: known damage to real pictures, measured; prints the table of docs/metrics.md.
+"""What each feature net sees: known damage to real images, measured; prints the table of docs/metrics.md.
 
 ``python tools/measure_nets.py [--n 500] [--sets fashion-10k shapes letters]``: the Frechet distance of each damaged set
-to real pictures of the same count, through the task net and EfficientNet-Lite1 (the extra effnet), and in the third line
-their geometric mean, each over its own value for undamaged pictures.
+to real images of the same count, through the task net and EfficientNet-Lite1 (the extra effnet), and in the third line
+their geometric mean, each over its own value for undamaged images.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def blurred(x: Tensor, sigma: float = 0.5) -> Tensor:
 
 
 def damaged(data: datasets.Data, n: int, seed: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
-    """``n`` real pictures, and ``n`` others under each of `DAMAGES`; few pictures of a class are repeated."""
+    """``n`` real images, and ``n`` others under each of `DAMAGES`; few images of a class are repeated."""
     rng = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(data), generator=rng)
     x = data.get(order[n:].numpy()).cpu()
@@ -73,7 +73,7 @@ def damaged(data: datasets.Data, n: int, seed: int = 0) -> tuple[Tensor, dict[st
 
 
 def measure(data: datasets.Data, n: int) -> dict[str, dict[str, float]]:
-    """Net -> damage -> Frechet distance to real pictures."""
+    """Net -> damage -> Frechet distance to real images."""
     nets = [choose_features("auto", data)] + ([metrics.get("effnet")] if effnet_installed() else [])
     real, made = damaged(data, n)
     found = {}

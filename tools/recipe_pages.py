@@ -50,7 +50,7 @@ def recipes() -> str:
     found = rows()
     lines = [
         "# The recipes\n",
-        "Each is one file that reads from top to bottom; its page has the equations, a picture, figures and every field. "
+        "Each is one file that reads from top to bottom; its page has the equations, an image, figures and every field. "
         "Figures: trained on `fashion-10k` in minutes by `ganloom bench recipes`, most of them cut down for it (the page says "
         "how), so the table says how a recipe starts on a small machine and not which is best.\n",
         "| recipe | what | paper | needs labels | coverage | Frechet distance | training, s |",
@@ -104,7 +104,7 @@ def recipe(name: str) -> str:
 
 
 def shown(name: str, row: dict[str, Any], why: str) -> list[str]:
-    """The command, the picture and the figures."""
+    """The command, the image and the figures."""
     real, made, protocol = row["floor"], row["figures"], row["protocol"]
     speed = row["speed"]
     lines = [
@@ -120,12 +120,12 @@ def shown(name: str, row: dict[str, Any], why: str) -> list[str]:
     if row.get("trivial"):
         return [
             *lines,
-            f"*Pictures that training did not see, the first ones: {row['picture']}.*\n",
+            f"*Images that training did not see, the first ones: {row['image']}.*\n",
             *translation(name, row),
         ]
     lines += [
-        f"*Samples of the first seeds, nothing picked{'; ' + row['picture'] if row['picture'] else ''}.*\n",
-        f"| {protocol['backbone']} features, {protocol['n_fake']:,} samples, k = {protocol['k']} | {name} | real pictures |",
+        f"*Samples of the first seeds, nothing picked{'; ' + row['image'] if row['image'] else ''}.*\n",
+        f"| {protocol['backbone']} features, {protocol['n_fake']:,} samples, k = {protocol['k']} | {name} | real images |",
         "|---|---|---|",
     ]
     return lines + [f"| {words} | {cell(made[key])} | {cell(real[key])} |" for key, words in WORDS.items()] + [""]

@@ -47,7 +47,7 @@ ELSEWHERE = (
         "several maps: NVIDIA's code of Karras et al. 2020, arXiv:2006.06676",
     ),
     (
-        "bounded pictures",
+        "bounded images",
         "`--tanh` of `progan`, `stylegan`, `stylegan2` and `r3gan`, whose G has no bounds: for flat black or white grounds",
         "Radford et al. 2015, arXiv:1511.06434",
     ),
@@ -67,11 +67,11 @@ WHEN = {
         "too loud, G learns the blur; its end must lie well before the run's",
     ),
     "diff_augment": (
-        "few pictures, D learns them by heart",
-        "`flip` and strong `colour` leak into the fakes; `cutout` suits pictures, not points",
+        "few images, D learns them by heart",
+        "`flip` and strong `colour` leak into the fakes; `cutout` suits images, not points",
     ),
     "adaptive": (
-        "few pictures, and how few is not known: as much as it takes",
+        "few images, and how few is not known: as much as it takes",
         "needs a loss whose logits part at 0; its strength takes half a million images to rise, so short runs take "
         "`diff_augment`; above p 0.8 it leaks (`ganloom augment preview`)",
     ),
@@ -81,7 +81,7 @@ WHEN = {
     ),
     "pack": (
         "mode collapse",
-        "the batch must be a multiple, D sees 1 / m as many judgements; not with labels; `--penalty` weighs each picture",
+        "the batch must be a multiple, D sees 1 / m as many judgements; not with labels; `--penalty` weighs each image",
     ),
     "discrimination": (
         "mode collapse",
@@ -112,12 +112,12 @@ WHEN = {
         "a second copy of the weights; strong, it stops learning, since early weights stay in the mean",
     ),
     "cr": (
-        "few pictures, D follows details that do not matter",
-        "D runs once more; fakes may show the mirroring and shifts (then `bcr`); pictures only",
+        "few images, D follows details that do not matter",
+        "D runs once more; fakes may show the mirroring and shifts (then `bcr`); images only",
     ),
     "bcr": (
         "as `cr`, without its artefacts",
-        "D runs twice more; pictures only",
+        "D runs twice more; images only",
     ),
     "zcr": (
         "as `cr`, for data of any kind; collapse",
@@ -128,7 +128,7 @@ WHEN = {
         "G learns from fewer samples, and modes that D dislikes get no gradient: late and mildly",
     ),
     "lecam": (
-        "few pictures, D's logits drift apart",
+        "few images, D's logits drift apart",
         "the anchors follow over about 100 updates; with a loss without bounds the weight must be small",
     ),
     "penalty": (

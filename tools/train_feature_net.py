@@ -31,10 +31,10 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def split(folder: Path, name: str) -> tuple[Tensor, Tensor]:
-    """Pictures (N, 1, 28, 28) float32 in [-1, 1] and labels (N,) int64 of ``train`` or ``t10k``."""
-    pictures = torch.from_numpy(read_idx(folder / f"{name}-images-idx3-ubyte.gz").copy())
+    """Images (N, 1, 28, 28) float32 in [-1, 1] and labels (N,) int64 of ``train`` or ``t10k``."""
+    images = torch.from_numpy(read_idx(folder / f"{name}-images-idx3-ubyte.gz").copy())
     labels = torch.from_numpy(read_idx(folder / f"{name}-labels-idx1-ubyte.gz").copy())
-    return pictures[:, None].float() / 127.5 - 1, labels.long()
+    return images[:, None].float() / 127.5 - 1, labels.long()
 
 
 def main() -> None:
@@ -48,14 +48,14 @@ def main() -> None:
         start = time.perf_counter()
         torch.manual_seed(SEED)
         net = fit(SmallNet(), x, y, samples=int(args.epochs * len(x)), seed=SEED)
-        print(f"trained {args.epochs:g} epochs of {len(x)} pictures in {time.perf_counter() - start:.0f} s")
+        print(f"trained {args.epochs:g} epochs of {len(x)} images in {time.perf_counter() - start:.0f} s")
         state = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
         save_file(state, FASHION_FILE)
         print(f"wrote {FASHION_FILE} ({FASHION_FILE.stat().st_size} bytes)")
     x, y = split(args.data, "t10k")
     extractor = get("fashion")
     accuracy = (extractor.logits(x).argmax(1) == y).float().mean().item()
-    print(f"test accuracy {accuracy:.4f} on {len(x)} pictures, weights sha8 {extractor.sha8}")
+    print(f"test accuracy {accuracy:.4f} on {len(x)} images, weights sha8 {extractor.sha8}")
 
 
 if __name__ == "__main__":

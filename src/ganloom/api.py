@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from ganloom.runs.session import STOPPED, Session
 from ganloom.runs.setup import begin, make
 from ganloom.stabilisers.config import Stabilise
 from ganloom.training.best_checkpoint import Judge
-from ganloom.training.callbacks import Console, Grids, Guarded, Jsonl, Observer, Report
+from ganloom.training.callbacks import Callback, Console, Grids, Guarded, Jsonl, Report
 from ganloom.training.nan_guard import NonFinite
 from ganloom.training.trainer import TrainConfig, Trainer, channels_last, load_strict
 
@@ -66,8 +67,9 @@ def train(
     init_checkpoint: str = "latest",
     fresh: Sequence[str] = (),
     freeze_d: int = 0,
-    observers: Sequence[Observer] = (),
-    console: Observer | None = None,
+    callbacks: Sequence[Callback] = (),
+    console: Callback | None = None,
+    observers: Sequence[Callback] | None = None,
     **options: Any,
 ) -> Run:
     """Train a GAN and return its Run.
@@ -77,13 +79,14 @@ def train(
     device ...), of the recipe's Config (z_dim ...), of ``Stabilise`` (instance_noise, pack ...), ``augment`` (auto, none,
     ada or diffaugment; see ``augmenting``), or ``fit``, ``flip``,
     ``labels``, ``held_out`` (a share that training never draws) of the data. ``small``: where a setting is not given, that
-    of the recipe's cut-down form for small pictures and minutes of a CPU (see ``plans``), and not the paper's.
+    of the recipe's cut-down form for small images and minutes of a CPU (see ``plans``), and not the paper's.
 
     ``init``: a run or model/ folder whose weights are the start (``init_checkpoint`` of it), strictly; settings that are not
     given are that run's. ``fresh``: beginnings of names of weights that begin anew all the same. ``freeze_d``: so many of
     D's first layers do not train (FreezeD). See ``starting``. Raises BadInput on what cannot be used; KeyboardInterrupt
     after Ctrl-C, with everything saved.
     """
+    callbacks = _renamed(callbacks, observers)
     allocator.keep_freed_blocks()
     source = _source(init, init_checkpoint, freeze_d, fresh)
     made = make(recipe, data, options, source)
@@ -104,7 +107,7 @@ def train(
     folder.create()
     with folder.lock():
         manifest.describe(folder, made, cfg, begun)
-        return _go(folder, gan, made.data, cfg, observers, console, anew, resume=False, notes=notes, begun=begun)
+        return _go(folder, gan, made.data, cfg, callbacks, console, anew, resume=False, notes=notes, begun=begun)
 
 
 def prepare(recipe: Any, data: Any, **options: Any) -> tuple[GAN, Any]:
@@ -120,14 +123,16 @@ def resume(
     data: Any = None,
     gan: GAN | None = None,
     device: str | None = None,
-    observers: Sequence[Observer] = (),
-    console: Observer | None = None,
+    callbacks: Sequence[Callback] = (),
+    console: Callback | None = None,
+    observers: Sequence[Callback] | None = None,
 ) -> Run:
     """Go on with a run exactly where its newest whole checkpoint left it; needs the folder alone.
 
     ``total_kimg``: a new end. ``data``: where the data lies now, if it moved (its content must be the same). ``gan``: for
     a run of a GAN class of your own, a fresh model of it.
     """
+    callbacks = _renamed(callbacks, observers)
     allocator.keep_freed_blocks()
     folder = Folder(run.path if isinstance(run, Run) else Path(run))
     folder.require()
@@ -149,7 +154,15 @@ def resume(
             folder.update("config.json", data={**described["data"], "source": opened.source})
         if changes:
             folder.update("config.json", train=config.to_dict(cfg))
-        return _go(folder, gan, opened, cfg, observers, console, anew, resume=True)
+        return _go(folder, gan, opened, cfg, callbacks, console, anew, resume=True)
+
+
+def _renamed(callbacks: Sequence[Callback], observers: Sequence[Callback] | None) -> Sequence[Callback]:
+    """The callbacks, also under the keyword's old name."""
+    if observers is None:
+        return callbacks
+    warnings.warn("observers= is now callbacks=", DeprecationWarning, stacklevel=3)
+    return [*callbacks, *observers]
 
 
 def _go(
@@ -157,8 +170,8 @@ def _go(
     gan: GAN,
     data: Any,
     cfg: TrainConfig,
-    observers: Sequence[Observer],
-    console: Observer | None,
+    callbacks: Sequence[Callback],
+    console: Callback | None,
     anew: Build | None,
     *,
     resume: bool,
@@ -169,7 +182,7 @@ def _go(
     while True:
         doctor = Doctor(held=manifest.held_out(data, folder.path), seed=cfg.seed) if cfg.doctor else None
         try:
-            run = _train(folder, gan, data, cfg, observers, console, doctor, resume=resume, notes=notes, begun=begun)
+            run = _train(folder, gan, data, cfg, callbacks, console, doctor, resume=resume, notes=notes, begun=begun)
             if run.reason != HEAL:
                 return run
         except NonFinite:
@@ -189,8 +202,8 @@ def _train(
     gan: GAN,
     data: Any,
     cfg: TrainConfig,
-    observers: Sequence[Observer],
-    console: Observer | None,
+    callbacks: Sequence[Callback],
+    console: Callback | None,
     doctor: Doctor | None,
     *,
     resume: bool,
@@ -206,10 +219,10 @@ def _train(
         for to in (console, logged):
             if isinstance(to, Console):
                 to.title = _title(folder, gan, data, cfg)
-        watching: list[Observer] = [Guarded(judge), Guarded(Grids(n=cfg.grid)), Jsonl(), console, logged]
+        watching: list[Callback] = [Guarded(judge), Guarded(Grids(n=cfg.grid)), Jsonl(), console, logged]
         if doctor is not None:
             watching.insert(1, Guarded(doctor))  # before the rows are written: its figures go into them
-        watching += [Guarded(observer) for observer in observers] + [report]
+        watching += [Guarded(callback) for callback in callbacks] + [report]
         half_life = float(getattr(gan.cfg, "ema_kimg", 10.0))
         trainer = Trainer(gan, data, cfg, watching, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=half_life)
         if begun is not None:

@@ -170,7 +170,7 @@ class GAN(nn.Module):
     splits_by: int | None = 1
     """The losses keep their meaning on multiples of so many samples; None: on the whole batch only."""
     conditions_on: str = "labels"
-    """What c is: "labels" (or nothing), or "pictures", which a data set's ``inputs`` are and which cannot be drawn."""
+    """What c is: "labels" (or nothing), or "images", which a data set's ``inputs`` are and which cannot be drawn."""
     paired: bool = False
     """Whether each input must have its own target."""
     frozen: frozenset[str] = frozenset()
@@ -220,11 +220,11 @@ class GAN(nn.Module):
         """Called before a run has a folder: raises BadInput where something that training needs is not there."""
 
     def inputs(self, data: Any, rows: Any) -> Tensor | None:
-        """The pictures that rows of a data set are to be made from; None for a model that starts from latents."""
+        """The images that rows of a data set are to be made from; None for a model that starts from latents."""
         return None
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Latents and conditions to data; (N, C, H, W) in [-1, 1] for pictures."""
+        """Latents and conditions to data; (N, C, H, W) in [-1, 1] for images."""
         out: Tensor = self.G(z) if c is None else self.G(z, c)
         return out
 
@@ -262,16 +262,16 @@ class GAN(nn.Module):
         precision: str = "float32",
         **kwargs: Any,
     ) -> Tensor:
-        """n samples, (n, C, H, W) float32 in [-1, 1] for pictures; points (n, d) for 2-D data.
+        """n samples, (n, C, H, W) float32 in [-1, 1] for images; points (n, d) for 2-D data.
 
         Pure: eval mode, float32, random state forked, modes and buffers put back. The latent (and a drawn label) of
-        sample i comes from ``seed + i`` alone, whatever n and the device are; pictures of equal seeds agree to rounding.
+        sample i comes from ``seed + i`` alone, whatever n and the device are; images of equal seeds agree to rounding.
         ``z`` (n, z_dim) given: its rows are used and seed is not. ``c``: a label for all, or one a sample.
-        A model that makes pictures from pictures takes those as ``c`` (n, C, H, W). ``truncation`` below 1 pulls latents
+        A model that makes images from images takes those as ``c`` (n, C, H, W). ``truncation`` below 1 pulls latents
         towards their mean: truer and less varied samples. Further keywords go to the recipe's ``sample``.
         """
         n = len(z) if z is not None else n
-        n = len(c) if self.conditions_on == "pictures" and isinstance(c, Tensor) else n
+        n = len(c) if self.conditions_on == "images" and isinstance(c, Tensor) else n
         if n < 1:
             raise BadInput(f"the number of samples must be at least 1, got {n}")
         kwargs |= {"noise": noise} if "noise" in inspect.signature(self.sample).parameters else {}

@@ -57,25 +57,25 @@ def build(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, *
 
 
 def make_data(shape: tuple[int, ...] = (1, 16, 16), n: int = 50, gan: GAN | None = None) -> Any:
-    """Random labelled pictures (n, H, W, C) uint8; for a model that starts from pictures, with inputs beside them."""
+    """Random labelled images (n, H, W, C) uint8; for a model that starts from images, with inputs beside them."""
     rng = np.random.default_rng(0)
-    if gan is not None and gan.conditions_on == "pictures":
+    if gan is not None and gan.conditions_on == "images":
         a, b = (rng.integers(0, 256, (n, *shape[1:], shape[0]), dtype=np.uint8) for _ in range(2))
         size = shape[0], shape[1], shape[2]
         return datasets.open((a, b), inputs="pairs" if gan.paired else "domains", shape=size)
     labels = np.arange(n) % CLASSES
-    pictures = rng.integers(0, 256, (n, *shape[1:], shape[0]), dtype=np.uint8)
-    return datasets.open(pictures, labels=labels, shape=(shape[0], shape[1], shape[2]))
+    images = rng.integers(0, 256, (n, *shape[1:], shape[0]), dtype=np.uint8)
+    return datasets.open(images, labels=labels, shape=(shape[0], shape[1], shape[2]))
 
 
 def trainer(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, **cfg: Any) -> Trainer:
-    """A Trainer of a small model on random pictures."""
+    """A Trainer of a small model on random images."""
     gan = build(recipe, shape, seed)
     return Trainer(gan, make_data(shape, gan=gan), TrainConfig(**cfg), ema_kimg=0.05)
 
 
 def generate(run: Trainer, model: GAN, n: int, seed: int) -> Tensor:
-    """Samples seed, seed + 1, ...; of a model that starts from pictures, from the data's inputs of these numbers."""
+    """Samples seed, seed + 1, ...; of a model that starts from images, from the data's inputs of these numbers."""
     rows = torch.arange(seed, seed + n) % len(run.data)
     return model.generate(n, seed=seed, c=model.inputs(run.data, rows))
 
@@ -101,7 +101,7 @@ def check_shapes(recipe: Recipe, tmp: Path) -> None:
         x = generate(run, run.ema, 3, 0)
         assert x.shape == (3, *shape), f"samples of shape {tuple(x.shape)} for {shape}"
         assert x.dtype == torch.float32 and bool(x.isfinite().all()), "samples must be finite float32"
-        assert float(x.abs().max()) <= 1.0, "pictures must lie in [-1, 1]"
+        assert float(x.abs().max()) <= 1.0, "images must lie in [-1, 1]"
 
 
 def check_phases(recipe: Recipe, tmp: Path) -> None:

@@ -1,6 +1,6 @@
-"""Real pictures as D sees them under augmentation, at several strengths, and what G would draw if the augmentation leaked.
+"""Real images as D sees them under augmentation, at several strengths, and what G would draw if the augmentation leaked.
 
-Augmentation stays out of G's pictures as long as enough reals pass untouched: T is then one-to-one on distributions (Karras
+Augmentation stays out of G's images as long as enough reals pass untouched: T is then one-to-one on distributions (Karras
 et al. 2020, arXiv:2006.06676, sec. 2.2), which holds in practice up to a strength of about 0.8.
 """
 
@@ -29,7 +29,7 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class Previewed:
-    """Two sheets, and for each strength the share of pictures that pass untouched."""
+    """Two sheets, and for each strength the share of images that pass untouched."""
 
     sheet: Path
     leak: Path
@@ -37,7 +37,7 @@ class Previewed:
 
     def lines(self) -> list[str]:
         """The shares in words."""
-        said = [f"p {p:g}: {share:.1%} of pictures pass untouched" for p, share in self.untouched.items()]
+        said = [f"p {p:g}: {share:.1%} of images pass untouched" for p, share in self.untouched.items()]
         return [
             line + (f"; above {SAFE:g} it can leak" if p > SAFE else "")
             for p, line in zip(self.untouched, said, strict=True)
@@ -58,8 +58,8 @@ def preview(
 ) -> Previewed:
     """Write ``out``, a PNG, and OUT-leak.png beside it, both new.
 
-    ``out``: a row a picture; as it is, under ADA's ``parts`` at each strength, under each part of DiffAugment's ``policy`` and
-    under all of it. The leak: a row a strength, each of other pictures; if G draws such ones, the augmentation has leaked.
+    ``out``: a row an image; as it is, under ADA's ``parts`` at each strength, under each part of DiffAugment's ``policy`` and
+    under all of it. The leak: a row a strength, each of other images; if G draws such ones, the augmentation has leaked.
     """
     path = check_new(out, (".png",))
     leak = check_new(path.with_name(f"{path.stem}-leak.png"), (".png",))
@@ -71,7 +71,7 @@ def preview(
         raise BadInput(f"--p are strengths in 0..1, got {' '.join(f'{strength:g}' for strength in p) or 'none'}")
     opened = datasets.open(data, shape=shape, fit=fit)
     if opened.kind == "points":
-        raise BadInput(f"{opened.name} is a set of points: augmentation is for pictures")
+        raise BadInput(f"{opened.name} is a set of points: augmentation is for images")
     columns = 1 + len(p) + len(policy) + (len(policy) > 1)
     with torch.random.fork_rng(devices=[]):
         randomness.seed_all(randomness.key(seed, "augment"))
@@ -93,7 +93,7 @@ def pipe(parts: tuple[str, ...], p: float) -> Ada:
 
 @torch.no_grad()
 def share_untouched(x: Tensor, parts: tuple[str, ...], p: float, draws: int = DRAWS) -> float:
-    """The share of ``draws`` copies of one picture (1, C, H, W) that come through as they were."""
+    """The share of ``draws`` copies of one image (1, C, H, W) that come through as they were."""
     small = torch.linspace(-0.5, 0.5, x.shape[1] * 16).view(1, -1, 4, 4)  # no two pixels alike, so that each move shows
     many = small.expand(draws, -1, -1, -1).contiguous()
     away = (pipe(parts, p)(many) - many).flatten(1).abs().amax(1)

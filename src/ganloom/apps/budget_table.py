@@ -1,4 +1,4 @@
-"""The rows of a comparison under a budget, as text, Markdown, JSON and one sheet of pictures."""
+"""The rows of a comparison under a budget, as text, Markdown, JSON and one sheet of images."""
 
 import math
 import statistics
@@ -50,7 +50,7 @@ class Row:
     """Parameters that sampling uses."""
     protocols: list[dict[str, Any]] = field(default_factory=list)
     levels: int = 0
-    """Levels of the pictures that bits_per_dim is of."""
+    """Levels of the images that bits_per_dim is of."""
     likelihood: str = ""
     """What bits_per_dim is: exact, or a bound."""
     machine: str = ""
@@ -127,7 +127,7 @@ class Budgeted:
         return [m for m in dict.fromkeys(m for row in self.rows for m in row.values) if m not in OWN]
 
     def cells(self) -> list[list[str]]:
-        """The table: a line a figure, a column a model, then real pictures and noise; * marks a winner."""
+        """The table: a line a figure, a column a model, then real images and noise; * marks a winner."""
         models, winners = self.models, self.winners()
         references = next((row.references for row in self.rows if row.references), {})
         shown = [name for name in (FLOOR, NOISE) if name in references]
@@ -178,7 +178,7 @@ class Budgeted:
         )  # fmt: skip
         protocols = {p["backbone"]: p for row in self.rows for p in row.protocols}
         said = [
-            f"{p['backbone']} features (sha8 {p['sha8']}): {p['n_fake']} samples and {p['n_real']} real pictures of "
+            f"{p['backbone']} features (sha8 {p['sha8']}): {p['n_fake']} samples and {p['n_real']} real images of "
             f"{p['split']}, seed {p['seed']}, k = {p['k']}"
             for p in protocols.values()
         ]
@@ -188,7 +188,7 @@ class Budgeted:
         }
         if bits:
             said_of = "; ".join(bits.values())
-            notes.append(f"bits a dimension of the same real pictures: {said_of}; the others have no likelihood")
+            notes.append(f"bits a dimension of the same real images: {said_of}; the others have no likelihood")
         if any("least_class" in row.values for row in self.rows):
             notes.append(
                 f"classes as the feature net names them; one with under {LOST:g} of its real share counts as lost"
@@ -250,7 +250,7 @@ def _said(words: Sequence[str]) -> str:
 
 
 def sheet(strips: Sequence[tuple[str, Tensor]]) -> Image.Image:
-    """A row of pictures a name, (N, C, H, W) in [-1, 1] each, the names to their left."""
+    """A row of images a name, (N, C, H, W) in [-1, 1] each, the names to their left."""
     rows = [(name, grid.grid(x, len(x), 1).convert("RGB")) for name, x in strips]
     margin = 8 + max(int(ImageDraw.Draw(rows[0][1]).textlength(name)) for name, _ in rows) + 8
     height = sum(row.height for _, row in rows)

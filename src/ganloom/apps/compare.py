@@ -65,7 +65,7 @@ class Comparison:
         text = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in table]
         for p in self.protocols:
             text.append(
-                f"{p['backbone']} features (sha8 {p['sha8']}), {p['n_fake']} generated and {p['n_real']} real pictures"
+                f"{p['backbone']} features (sha8 {p['sha8']}), {p['n_fake']} generated and {p['n_real']} real images"
                 f"{' of ' + p['split'] if p.get('split') else ''}, seed {p['seed']}, k = {p['k']}"
             )
         return [

@@ -1,6 +1,6 @@
 """Models of any family trained for equal time on equal data, measured alike: `ganloom compare --budget`.
 
-The clock is the trainer's own: seconds in training steps, without pictures, reports and measurements. Run folders and
+The clock is the trainer's own: seconds in training steps, without images, reports and measurements. Run folders and
 what was measured stay under one folder, so a command that was stopped goes on where it was.
 """
 
@@ -33,7 +33,7 @@ from ganloom.report.figures import duration
 from ganloom.runs.checkpoint import names as checkpoints_in
 from ganloom.runs.checkpoint import replace_file
 from ganloom.runs.folder import Folder, versions
-from ganloom.training.callbacks import Observer
+from ganloom.training.callbacks import Callback
 from ganloom.training.nan_guard import NonFinite
 
 SHOWN = 12
@@ -114,9 +114,9 @@ def compare_under_budget(plan: Plan, out: str | Path, *, stream: TextIO | None =
                 told.end()
             rows.append(row)
     found = Budgeted(asdict(plan), rows, _where(rows))
-    picture = _sheet(plan, out, opened)
-    if picture is not None:
-        save_png(picture, out / "compare.png")
+    image = _sheet(plan, out, opened)
+    if image is not None:
+        save_png(image, out / "compare.png")
     replace_file(out / "compare.md", found.markdown().encode())
     replace_file(out / TABLE, (json.dumps(found.to_dict(), indent=1) + "\n").encode())
     return found
@@ -138,11 +138,11 @@ def _checked(plan: Plan) -> tuple[Plan, Any]:
         raise BadInput(f"--seeds must be at least 1, got {plan.seeds}")
     opened = datasets.open(plan.data, shape=plan.shape, default_size=32)
     if opened.kind != "images":
-        raise BadInput(f"{opened.name} holds points; compare --budget is for pictures")
+        raise BadInput(f"{opened.name} holds points; compare --budget is for images")
     if plan.k < 1 or min(plan.n, len(opened) // 2) < 2 * plan.k + 2:
         raise BadInput(
-            f"{opened.name}: {len(opened)} pictures and --n {plan.n}; measuring with k = {plan.k} needs "
-            f"{4 * plan.k + 4} or more pictures and --n {2 * plan.k + 2} or more"
+            f"{opened.name}: {len(opened)} images and --n {plan.n}; measuring with k = {plan.k} needs "
+            f"{4 * plan.k + 4} or more images and --n {2 * plan.k + 2} or more"
         )
     channels, height, width = opened.shape
     shape = (channels, height, width)
@@ -202,7 +202,7 @@ def _trained(plan: Plan, name: str, seed: int, path: Path, opened: Any, told: "_
         return Run(path, "nan")
 
 
-class Countdown(Observer):
+class Countdown(Callback):
     """Ends a run cleanly when its training time is spent, and says now and then how far it is."""
 
     def __init__(self, budget: float, say: Callable[[str], None], every: float = 15.0) -> None:
@@ -212,7 +212,7 @@ class Countdown(Observer):
 
     def on_start(self, trainer: Any) -> None:
         self._begun = time.perf_counter(), time.process_time()
-        self._look(trainer, trainer.seconds)  # what other observers make ready is no training
+        self._look(trainer, trainer.seconds)  # what other callbacks make ready is no training
 
     def on_step(self, trainer: Any) -> None:
         self._look(trainer, trainer.elapsed)
@@ -259,7 +259,7 @@ def _measured(plan: Plan, name: str, seed: int, run: Run, opened: Any, told: "_T
     picks = torch.randperm(len(opened), generator=torch.Generator().manual_seed(plan.seed))[:n].numpy()
     real = opened.get(picks).cpu()
     values = dict(found.rows[metrics.GENERATED])
-    values["sharpness"] = model_costs.sharpness(made.pictures, real)
+    values["sharpness"] = model_costs.sharpness(made.images, real)
     bits = model_costs.bits_per_dim(gan, real, conditions_of(gan, opened, picks), plan.seed)
     if bits is not None:
         values["bits_per_dim"] = bits
@@ -293,7 +293,7 @@ def _where(rows: Sequence[Row]) -> str:
 
 
 def _sheet(plan: Plan, out: Path, opened: Any) -> Any:
-    """Real pictures, then a row of the first samples of each model of the first seed; None where no model has any."""
+    """Real images, then a row of the first samples of each model of the first seed; None where no model has any."""
     wanted = [i * opened.n_classes // SHOWN for i in range(SHOWN)]
     rows = list(range(SHOWN))
     if opened.labels is not None:

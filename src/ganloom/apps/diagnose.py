@@ -149,7 +149,7 @@ def _look(folder: Folder) -> tuple[Facts, list[dict[str, Any]], dict[str, str]]:
     held = manifest.held_out(trainer.data, folder.path)
     n = min(SAMPLES, len(trainer.data))
     if n < 32:
-        raise BadInput(f"{folder.path} trains on {n} pictures: a verdict needs at least 32")
+        raise BadInput(f"{folder.path} trains on {n} images: a verdict needs at least 32")
     rows, left_out = [], dict[str, str]()
     for seed in (1, 2):
         row = {"kimg": trainer.nimg / 1000, "nimg": trainer.nimg, "step": trainer.step}

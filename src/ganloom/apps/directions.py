@@ -1,4 +1,4 @@
-"""Directions of w along which pictures change in one way: by the weights (SeFa) or by the spread of w (PCA).
+"""Directions of w along which images change in one way: by the weights (SeFa) or by the spread of w (PCA).
 
 SeFa (Shen & Zhou 2020, arXiv:2007.06600): those that move the styles most, the eigenvectors of A^T A, where A has the rows,
 brought to length 1, of the affine maps from w to styles of the chosen layers. PCA (Harkonen et al. 2020, arXiv:2004.02546):

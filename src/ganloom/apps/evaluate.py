@@ -1,4 +1,4 @@
-"""Measure a trained model: samples against real pictures, beside what a perfect model and noise would score."""
+"""Measure a trained model: samples against real images, beside what a perfect model and noise would score."""
 
 import json
 import time
@@ -47,14 +47,14 @@ def evaluate(
     """Measure the generator of ``run`` on ``n`` samples; returns plain data, and writes it to a run's metrics.json.
 
     ``run``: a run folder, a model/ folder, a Run, or a model. ``data``: whatever ``ganloom.data.open`` takes, such as
-    pictures that training never saw; None: the run's own data. Real pictures are needed twice over, as the reference
+    images that training never saw; None: the run's own data. Real images are needed twice over, as the reference
     and as the other half that shows the floor, so n is at most half of them. ``features``: a name, a net of your own,
     or several ("fashion,effnet"; see ``metrics.get``). "auto" takes ``fashion`` for Fashion-MNIST, ``task`` for
-    labelled data (two classes or more of 50 pictures each), else ``random``; "both" is that and ``effnet`` beside it
+    labelled data (two classes or more of 50 images each), else ``random``; "both" is that and ``effnet`` beside it
     where that extra is installed. ``weights``, ``resizer``: of ``inception``. ``checkpoint``: "latest", "best", a name,
     or "both": the latest, and the best beside it. ``gan``: for a class of your own, a fresh model of it. ``intervals``:
     95 % intervals. ``metrics``: names of ``metrics.METRICS`` and ``metrics.MORE``, and intra, msssim, ppl.
-    ``memorisation``: compare samples with the training pictures (``held_out``: pictures that training never saw) and
+    ``memorisation``: compare samples with the training images (``held_out``: images that training never saw) and
     draw their nearest neighbours to RUN/neighbours.png. ``write``: False leaves the run's files alone. ``progress``:
     see ``metrics.Progress``.
 
@@ -100,8 +100,8 @@ def evaluate(
 
 
 def _measured(model: GAN, data: datasets.Data, own: bool, options: dict[str, Any]) -> metrics.Measurement:
-    """Of a model that makes pictures from pictures also how well it does that, on what its training did not see."""
-    if model.conditions_on != "pictures":
+    """Of a model that makes images from images also how well it does that, on what its training did not see."""
+    if model.conditions_on != "images":
         return measure_model(model, data, **options)
     model.check_data(data)
     held = data.held if own else None
@@ -111,9 +111,9 @@ def _measured(model: GAN, data: datasets.Data, own: bool, options: dict[str, Any
 
 
 def _memorise(path: Path | None, data: Any, opened: Any, model: GAN, held_out: Any, options: dict[str, Any]) -> Any:
-    """Against the run's own data; pictures named for the evaluation serve as held-out ones."""
+    """Against the run's own data; images named for the evaluation serve as held-out ones."""
     if opened.kind != "images":
-        raise BadInput("--memorisation compares pictures; points have no copies to look at")
+        raise BadInput("--memorisation compares images; points have no copies to look at")
     trained = opened
     if data is not None and path is not None:
         trained, _, _ = data_of(path, None, model)
@@ -146,7 +146,7 @@ def data_of(path: Path | None, data: Any, model: GAN) -> tuple[datasets.Data, st
     if data is not None:
         if isinstance(data, datasets.Points):
             return data, data.name, []
-        if model.conditions_on == "pictures":
+        if model.conditions_on == "images":
             told: dict[str, Any] = {
                 "inputs": "pairs" if model.paired else "domains",
                 "in_channels": int(model.cfg.in_channels),
@@ -159,13 +159,11 @@ def data_of(path: Path | None, data: Any, model: GAN) -> tuple[datasets.Data, st
     described = {} if path is None else Folder(path).read("config.json")
     kept = described.get("data")
     if not isinstance(kept, dict):
-        raise BadInput(
-            "data: a model without its run folder does not know its data; say which pictures to compare with"
-        )
+        raise BadInput("data: a model without its run folder does not know its data; say which images to compare with")
     assert path is not None
     source = dict(kept["source"])
     if source.pop("in_run", False):
         source["source"] = str(path / source["source"])
     opened = datasets.reopen(source)
-    changed = f"the data {kept['name']} changed since training began: the floor is that of the new pictures"
+    changed = f"the data {kept['name']} changed since training began: the floor is that of the new images"
     return opened, f"{opened.name} (training data)", [] if opened.fingerprint == kept["fingerprint"] else [changed]

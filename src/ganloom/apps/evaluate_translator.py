@@ -19,24 +19,24 @@ from ganloom.metrics.statistics.translation import feature_distance, matched, pa
 from ganloom.recipes.base.translator import Translator
 
 COPIED, MEAN, MATCHED = "copied input", "mean target", "histogram matched"
-PICTURES = 1000
+IMAGES = 1000
 """At most so many are compared one by one, and so many of each domain train the domain classifier."""
 SHOWN = 3000
-"""Pictures that the domain classifier is shown in training: two domains are told apart soon, if at all."""
+"""Images that the domain classifier is shown in training: two domains are told apart soon, if at all."""
 
 
 def measure_translator(model: GAN, data: datasets.Data, train: datasets.Data, **options: Any) -> metrics.Measurement:
     """``measure_model`` on ``data``, and the figures of translation: l1, psnr, ssim, features (of known pairs), domain, cycle.
 
-    ``train``: the pictures of training, from which the mean, the histogram and the domain classifier are taken.
+    ``train``: the images of training, from which the mean, the histogram and the domain classifier are taken.
     """
     found = measure_model(model, data, **options)
-    count = min(PICTURES, options.get("n") or PICTURES, len(data))
+    count = min(IMAGES, options.get("n") or IMAGES, len(data))
     rows = torch.arange(count)
     x = model.inputs(data, rows)
     assert x is not None and train.inputs is not None
     x, made = x.cpu(), torch.cat(list(samples(model, count, options.get("seed", 0), x)))
-    some = train.get(torch.arange(min(PICTURES, len(train)))).cpu()
+    some = train.get(torch.arange(min(IMAGES, len(train)))).cpu()
     like = grid.alike(x, made.shape[1])
     sets = {
         metrics.GENERATED: made,
@@ -49,13 +49,13 @@ def measure_translator(model: GAN, data: datasets.Data, train: datasets.Data, **
         truth = data.get(rows).cpu()
         extractor = choose_all(options.get("features", "auto"), data)[0]
         real = extractor(truth)
-        for row, pictures in sets.items():
-            values[row] |= paired_errors(pictures, truth)
-            values[row][f"features_{extractor.name}"] = feature_distance(extractor(pictures), real)
+        for row, images in sets.items():
+            values[row] |= paired_errors(images, truth)
+            values[row][f"features_{extractor.name}"] = feature_distance(extractor(images), real)
     if train.inputs.shape == train.shape:
         judge = domain_classifier(train)
-        for row, pictures in sets.items():
-            values[row]["called_b"] = metrics.Value(float(called_b(judge, pictures)))
+        for row, images in sets.items():
+            values[row]["called_b"] = metrics.Value(float(called_b(judge, images)))
     if isinstance(model, Translator) and model.both_ways:
         again = torch.cat([model.translate(part, reverse=True).cpu() for part in made.split(64)])
         values[metrics.GENERATED]["cycle_l1"] = paired_errors(again, x)["l1"]
@@ -64,16 +64,16 @@ def measure_translator(model: GAN, data: datasets.Data, train: datasets.Data, **
 
 
 def domain_classifier(train: datasets.Data) -> metrics.TaskNet:
-    """A small net that tells inputs (0) from targets (1), trained on the pictures of training."""
+    """A small net that tells inputs (0) from targets (1), trained on the images of training."""
     assert train.inputs is not None
-    sets = [s.get(torch.arange(min(PICTURES, len(s)))).cpu() for s in (train.inputs, train)]
+    sets = [s.get(torch.arange(min(IMAGES, len(s)))).cpu() for s in (train.inputs, train)]
     labels = torch.cat([torch.full((len(s),), i) for i, s in enumerate(sets)])
     return metrics.train_task_net(torch.cat(sets), labels, samples=SHOWN)
 
 
 @torch.no_grad()
-def called_b(judge: metrics.TaskNet, pictures: Tensor) -> float:
-    """The share of pictures that the classifier takes for targets."""
+def called_b(judge: metrics.TaskNet, images: Tensor) -> float:
+    """The share of images that the classifier takes for targets."""
     net = judge.net.eval()
-    found = [net(to_size(to_channels(part, net.channels), net.size))[1].argmax(1) == 1 for part in pictures.split(256)]
+    found = [net(to_size(to_channels(part, net.channels), net.size))[1].argmax(1) == 1 for part in images.split(256)]
     return float(torch.cat(found).float().mean())

@@ -59,7 +59,7 @@ def _card(described: dict[str, object], networks: tuple[str, ...]) -> str:
     files = ", ".join(Path(name).name for name in described["imported"])  # type: ignore[attr-defined]
     use = (
         "y = gan.translate(x)  # (N, C, H, W) float32 in [-1, 1], any height and width"
-        if recipes.RECIPES[str(described["recipe"])].MODEL.conditions_on == "pictures"
+        if recipes.RECIPES[str(described["recipe"])].MODEL.conditions_on == "images"
         else "x = gan.generate(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]"
     )
     return (

@@ -102,12 +102,12 @@ def disk() -> Check:
 
 
 def data() -> Check:
-    """The built-in data open, and the cache of decoded pictures."""
+    """The built-in data open, and the cache of decoded images."""
     opened = datasets.open("fashion-10k")
     folder = cache.root()
     files = folder.rglob("*") if folder is not None and folder.is_dir() else ()
     size = sum(p.stat().st_size for p in files if p.is_file())
-    return Check("data", OK, f"fashion-10k opens ({len(opened)} pictures); cache {folder}: {size / 1e6:.0f} MB")
+    return Check("data", OK, f"fashion-10k opens ({len(opened)} images); cache {folder}: {size / 1e6:.0f} MB")
 
 
 def speed() -> Check:

@@ -1,4 +1,4 @@
-"""Walks through a model's latents and mixtures of styles, as pictures.
+"""Walks through a model's latents and mixtures of styles, as images.
 
 A walk joins the latents of seeds: in z along great circles (slerp), as normal numbers lie near a sphere, or in w along
 straight lines (lerp), for models with a ``mapping`` and a ``synthesis``. Mixing takes some layers' styles from other seeds.
@@ -26,10 +26,10 @@ FORMATS = (".gif", ".webp", ".mp4")
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a tool wrote, and how many pictures are in it."""
+    """What a tool wrote, and how many images are in it."""
 
     path: Path
-    pictures: int
+    images: int
 
 
 # ------------------------------------------------------------------------------------------------------------- latents
@@ -63,7 +63,7 @@ def styles(gan: GAN, seeds: Sequence[int], c: int | None = None, truncation: flo
 
 @torch.no_grad()
 def drawn(gan: GAN, ws: Tensor, batch: int = 64) -> Tensor:
-    """Pictures (n, C, H, W) in [-1, 1] of ws, with the fixed noise."""
+    """Images (n, C, H, W) in [-1, 1] of ws, with the fixed noise."""
     return torch.cat([styled(gan).synthesis(part).clamp(-1, 1) for part in ws.split(batch)])
 
 
@@ -106,7 +106,7 @@ def walk(
     truncation: float = 1.0,
     c: int | None = None,
 ) -> Drawn:
-    """A closed walk through the seeds' pictures as an animated GIF or WebP, or an MP4 by ffmpeg, of ``frames`` frames."""
+    """A closed walk through the seeds' images as an animated GIF or WebP, or an MP4 by ffmpeg, of ``frames`` frames."""
     path = check_new(out, FORMATS)
     if path.suffix.lower() == ".webp" and not features.check("webp"):
         raise BadInput("this Pillow writes no WebP: use --out with .gif")
@@ -127,7 +127,7 @@ def walk(
 def walked(
     gan: GAN, seeds: Sequence[int], frames: int, space: str = "auto", truncation: float = 1.0, c: int | None = None
 ) -> Tensor:
-    """The walk's pictures (frames, C, H, W)."""
+    """The walk's images (frames, C, H, W)."""
     if space not in ("auto", "z", "w"):
         raise BadInput(f'--space must be auto, z or w, got "{space}"')
     in_w = space == "w" or (space == "auto" and hasattr(gan, "mapping"))
@@ -143,14 +143,14 @@ def walked(
     return gan.generate(z=torch.cat(zs), c=c, truncation=truncation)
 
 
-def save_animation(pictures: Sequence[Image.Image], path: Path, fps: float) -> None:
+def save_animation(images: Sequence[Image.Image], path: Path, fps: float) -> None:
     """Frames as an endless GIF or WebP or as an MP4, whole or not at all; transparency is shown on grey."""
     plain = []
-    for picture in pictures:
-        if picture.mode in ("LA", "RGBA"):
-            ground = Image.new("RGBA", picture.size, (40, 40, 40, 255))
-            picture = Image.alpha_composite(ground, picture.convert("RGBA")).convert("RGB")
-        plain.append(picture)
+    for image in images:
+        if image.mode in ("LA", "RGBA"):
+            ground = Image.new("RGBA", image.size, (40, 40, 40, 255))
+            image = Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+        plain.append(image)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
     kwargs: dict[str, Any] = {"lossless": True} if path.suffix.lower() == ".webp" else {"optimize": False}
@@ -176,10 +176,10 @@ def ffmpeg() -> str:
     return found
 
 
-def _save_mp4(pictures: Sequence[Image.Image], path: Path, fps: float) -> None:
+def _save_mp4(images: Sequence[Image.Image], path: Path, fps: float) -> None:
     """H.264, or MPEG-4 where this ffmpeg has no such encoder; an odd side gets a black line."""
-    width, height = pictures[0].size
-    raw = b"".join(picture.convert("RGB").tobytes() for picture in pictures)
+    width, height = images[0].size
+    raw = b"".join(image.convert("RGB").tobytes() for image in images)
     given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "-"]
     even = ["-vf", f"pad={width + width % 2}:{height + height % 2}", "-pix_fmt", "yuv420p", "-movflags", "+faststart"]
     said = ""
@@ -205,7 +205,7 @@ def mix(
     truncation: float = 1.0,
     c: int | None = None,
 ) -> Drawn:
-    """A grid: each row's picture with the ``layers`` of each column's; the sources stand at the edges."""
+    """A grid: each row's image with the ``layers`` of each column's; the sources stand at the edges."""
     path = check_new(out, (".png",))
     x = mixed(gan, rows, columns, layers, truncation, c)
     grid.save_png(grid.grid(x, columns=len(columns) + 1), path)
@@ -215,7 +215,7 @@ def mix(
 def mixed(
     gan: GAN, rows: Sequence[int], columns: Sequence[int], layers: str, truncation: float = 1.0, c: int | None = None
 ) -> Tensor:
-    """The grid's pictures row by row, an empty one first: ((rows + 1) x (columns + 1), C, H, W)."""
+    """The grid's images row by row, an empty one first: ((rows + 1) x (columns + 1), C, H, W)."""
     if not rows or not columns:
         raise BadInput("--rows and --columns need at least one seed each")
     own, other = styles(gan, rows, c, truncation), styles(gan, columns, c, truncation)
@@ -229,6 +229,6 @@ def mixed(
 
 
 def psnr(a: Tensor, b: Tensor) -> float:
-    """Peak signal to noise ratio of pictures in [-1, 1], decibels."""
+    """Peak signal to noise ratio of images in [-1, 1], decibels."""
     error = float((a - b).square().mean())
     return math.inf if error == 0 else 10 * math.log10(4 / error)

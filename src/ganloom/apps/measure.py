@@ -21,11 +21,11 @@ from ganloom.metrics.figures import check_names
 Features = str | metrics.Extractor | torch.nn.Module | Callable[[Tensor], Any]
 
 TASK_CLASS_SIZE = 50
-"""A task net is trained only where each class has at least so many pictures."""
-TASK_PICTURES = 20_000
-"""At most so many pictures are read to train one."""
+"""A task net is trained only where each class has at least so many images."""
+TASK_IMAGES = 20_000
+"""At most so many images are read to train one."""
 MODEL_METRICS = ("intra", "msssim", "ppl")
-"""Metrics that need labels, pictures or the model itself: distance within each class (kd), MS-SSIM between pairs of
+"""Metrics that need labels, images or the model itself: distance within each class (kd), MS-SSIM between pairs of
 samples (of one class, and then named msssim_class, where the model takes labels), perceptual path length."""
 PATHS = 500
 """Paths of which the length is taken."""
@@ -69,7 +69,7 @@ def measure_model(model: GAN, data: datasets.Data, **options: Any) -> metrics.Me
     conditions = conditions_of(model, data, picks[:n])
     if data.kind == "points":
         if own:
-            raise BadInput(f"metrics: {own[0]} is for pictures; {data.name} holds points")
+            raise BadInput(f"metrics: {own[0]} is for images; {data.name} holds points")
         made = model.generate(n, seed=o.seed, c=conditions, truncation=o.truncation)
         return _measure_points(made.cpu(), data.get(picks).cpu(), o, data.fingerprint[:16])
     rng = torch.Generator().manual_seed(o.seed)
@@ -102,7 +102,7 @@ def samples(model: GAN, n: int, seed: int, c: Tensor | None, truncation: float =
 
 
 def real_row(data: datasets.Data, picks: Any) -> metrics.Row:
-    """Some pictures of a data set, named by its fingerprint so that their features can be kept."""
+    """Some images of a data set, named by its fingerprint so that their features can be kept."""
     picks = np.ascontiguousarray(picks, np.int64)
     return metrics.Row(
         lambda: (data.get(picks[i : i + PART]).cpu() for i in range(0, len(picks), PART)),
@@ -112,14 +112,14 @@ def real_row(data: datasets.Data, picks: Any) -> metrics.Row:
 
 
 def _one_class(data: datasets.Data, reference: Any, n: int) -> tuple[metrics.Row, str] | None:
-    """Real pictures of the largest class alone, none of the reference's, repeated where they are too few."""
+    """Real images of the largest class alone, none of the reference's, repeated where they are too few."""
     if data.labels is None or len(np.unique(data.labels)) < 2:
         return None
     label = int(np.bincount(data.labels).argmax())
     rows = np.setdiff1d(np.flatnonzero(data.labels == label), reference)
     if len(rows) < 20:
         return None
-    said = f"{data.class_names[label]}, {min(n, len(rows))} pictures"
+    said = f"{data.class_names[label]}, {min(n, len(rows))} images"
     return real_row(data, np.resize(rows, n)), said
 
 
@@ -177,13 +177,13 @@ def choose_features(
         return metrics.get(features, weights=weights, resizer=resizer, device=device)
     if data.labels is None:
         raise BadInput(f"features 'task': {data.name} has no labels; use class folders, or features 'random'")
-    picks = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:TASK_PICTURES].numpy()
+    picks = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:TASK_IMAGES].numpy()
     return metrics.get("task", images=data.get(picks), labels=data.labels[picks], device=device)
 
 
 def conditions_of(model: GAN, data: datasets.Data, picks: Any) -> Tensor | None:
     """One label a sample as the data has them, for a model that takes labels of as many classes; or the rows' inputs."""
-    if model.conditions_on == "pictures":
+    if model.conditions_on == "images":
         return model.inputs(data, picks)
     classes = int(getattr(model.cfg, "n_classes", 0) or 0)
     if not classes or data.labels is None or data.n_classes != classes:
@@ -202,7 +202,7 @@ def _own(
     *,
     first: bool,
 ) -> dict[str, dict[str, metrics.Value]]:
-    """The metrics that need labels, pictures or the model: row -> full name -> value. Pictures' own: with the first net."""
+    """The metrics that need labels, images or the model: row -> full name -> value. Images' own: with the first net."""
     n = len(picks) // 2
     found: dict[str, dict[str, metrics.Value]] = {metrics.GENERATED: {}, metrics.FLOOR: {}}
 
@@ -229,9 +229,9 @@ def _own(
             )
     if "msssim" in names and first:
         few = min(n, 1000)
-        pictures = torch.cat(list(samples(model, few, o.seed, None if c is None else c[:few], o.truncation)))
+        images = torch.cat(list(samples(model, few, o.seed, None if c is None else c[:few], o.truncation)))
         for row, x, labels_of in (
-            (metrics.GENERATED, pictures, c),
+            (metrics.GENERATED, images, c),
             (
                 metrics.FLOOR,
                 data.get(picks[:few]).cpu(),

@@ -1,4 +1,4 @@
-"""What a trained model costs and makes, apart from distances: pictures drawn once, milliseconds a sample, bits, sharpness."""
+"""What a trained model costs and makes, apart from distances: images drawn once, milliseconds a sample, bits, sharpness."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ REPEATS, SECONDS = 5, 6.0
 
 
 class Drawn(GAN):
-    """A model whose pictures are kept: several feature nets and figures look at them, and each is made once.
+    """A model whose images are kept: several feature nets and figures look at them, and each is made once.
 
     It stands in for the model wherever ``generate`` with consecutive seeds is all that is asked for. ``progress`` hears
     ("samples", done, total) after each batch.
@@ -29,19 +29,19 @@ class Drawn(GAN):
         self.kept: dict[int, Tensor] = {}
 
     def generate(self, n: int = 1, seed: int = 0, *, c: Any = None, **options: Any) -> Tensor:
-        """Pictures of seeds ``seed`` to ``seed + n - 1`` on the CPU; those made before are not made again."""
+        """Images of seeds ``seed`` to ``seed + n - 1`` on the CPU; those made before are not made again."""
         for start in range(0, n, BATCH):
             count = min(BATCH, n - start)
             if any(seed + start + i not in self.kept for i in range(count)):
                 labels = c[start : start + count] if c is not None else None
                 made = self.model.generate(count, seed=seed + start, c=labels).cpu()
-                self.kept |= {seed + start + i: picture for i, picture in enumerate(made)}
+                self.kept |= {seed + start + i: image for i, image in enumerate(made)}
                 if self.progress is not None:
                     self.progress("samples", len(self.kept), self.total)
         return torch.stack([self.kept[seed + i] for i in range(n)])
 
     @property
-    def pictures(self) -> Tensor:
+    def images(self) -> Tensor:
         """All that were made, in the order of their seeds, (N, C, H, W)."""
         return torch.stack([self.kept[seed] for seed in sorted(self.kept)])
 
@@ -64,7 +64,7 @@ def milliseconds(model: GAN, n: int) -> float:
 
 
 def bits_per_dim(model: GAN, x: Tensor, c: Tensor | None, seed: int = 0) -> metrics.Value | None:
-    """Mean bits a dimension of pictures and its 95 % interval over them; None for a model without a likelihood."""
+    """Mean bits a dimension of images and its 95 % interval over them; None for a model without a likelihood."""
     of: Callable[[Tensor, Tensor | None], Tensor] | None = getattr(model, "bits_per_dim", None)
     if of is None:
         return None
@@ -78,7 +78,7 @@ def bits_per_dim(model: GAN, x: Tensor, c: Tensor | None, seed: int = 0) -> metr
 
 
 def sharpness(fake: Tensor, real: Tensor) -> metrics.Value:
-    """Mean Laplacian variance of samples over that of real pictures, with the 95 % interval over samples."""
+    """Mean Laplacian variance of samples over that of real images, with the 95 % interval over samples."""
     return metrics.Value.mean_of(
         metrics.laplacian_variance(fake).double() / metrics.laplacian_variance(real).double().mean()
     )
@@ -87,7 +87,7 @@ def sharpness(fake: Tensor, real: Tensor) -> metrics.Value:
 def classes_apart(fake: list[int], real: list[int]) -> tuple[float, float]:
     """(half the summed difference of the two sets' class shares, the least share of a class over its real share).
 
-    0 and 1 for equal shares; 1 and 0 for samples of classes that the real pictures do not have.
+    0 and 1 for equal shares; 1 and 0 for samples of classes that the real images do not have.
     """
     a, b = torch.tensor(fake).double(), torch.tensor(real).double()
     a, b = a / a.sum().clamp_min(1), b / b.sum().clamp_min(1)

@@ -22,9 +22,9 @@ STEPS = 20
 SECONDS = 60.0
 """The probe ends after so many steps, or after this time."""
 FEW = 2000
-"""Under so many pictures a discriminator learns them by heart early."""
+"""Under so many images a discriminator learns them by heart early."""
 FEW_EACH = 20
-"""Under so many pictures a class, labels split the data more than they help."""
+"""Under so many images a class, labels split the data more than they help."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Plan:
 
     recipe: str
     data: str
-    pictures: int
+    images: int
     shape: tuple[int, ...]
     classes: int
     device: str
@@ -54,7 +54,7 @@ class Plan:
         shape = "x".join(map(str, self.shape))
         labels = f", {self.classes} classes" if self.classes else ""
         return [
-            f"data      {self.data}: {self.pictures:,} pictures, trained at {shape}{labels}",
+            f"data      {self.data}: {self.images:,} images, trained at {shape}{labels}",
             f"recipe    {self.recipe}: G {self.g_parameters / 1e6:.2f} M, D {self.d_parameters / 1e6:.2f} M parameters, "
             f"batch {self.batch_size}",
             f"machine   {self.device}, {self.precision}: {self.img_per_s:.0f} img/s, {self.memory:,} MiB at the peak "
@@ -68,7 +68,7 @@ class Plan:
 def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int = STEPS, **options: Any) -> Plan:
     """Open ``data``, train ``recipe`` on it for ``steps`` steps in memory, and say what a whole run takes.
 
-    ``options`` as for ``ganloom.train``. Nothing is written but the cache of decoded pictures.
+    ``options`` as for ``ganloom.train``. Nothing is written but the cache of decoded images.
     """
     allocator.keep_freed_blocks()
     module = recipes.find(recipe)
@@ -83,7 +83,7 @@ def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int
     return Plan(
         recipe=recipe,
         data=opened.name,
-        pictures=len(opened),
+        images=len(opened),
         shape=tuple(opened.shape),
         classes=opened.n_classes,
         device=device,
@@ -129,9 +129,9 @@ def _parameters(net: torch.nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-def _length(pictures: int, own: float) -> float:
-    """The recipe's own length, longer for large sets: each picture should be seen ten times."""
-    return max(own, math.ceil(pictures / 1000) * 10.0)
+def _length(images: int, own: float) -> float:
+    """The recipe's own length, longer for large sets: each image should be seen ten times."""
+    return max(own, math.ceil(images / 1000) * 10.0)
 
 
 def _peak_memory(device: str) -> int:
@@ -147,7 +147,7 @@ def _notes(data: Any, recipe: str, seconds: float) -> list[str]:
         notes.append(f"{len(data.bad_files)} files cannot be read and are left out: `ganloom data check` lists them")
     if len(data) < FEW and data.kind == "images":
         flip = "" if data.flip else "; --flip doubles them if left and right mean the same"
-        notes.append(f"{len(data)} pictures are few: D will learn them by heart, watch for the best checkpoint{flip}")
+        notes.append(f"{len(data)} images are few: D will learn them by heart, watch for the best checkpoint{flip}")
     if data.n_classes > 1:
         notes += _class_notes(data, recipe)
     if seconds > 24 * 3600:
@@ -160,5 +160,5 @@ def _class_notes(data: Any, recipe: str) -> list[str]:
         return [f"the data has {data.n_classes} classes: `ganloom train` or `ganloom train cgan` makes each on request"]
     each = len(data) / data.n_classes
     if each < FEW_EACH:
-        return [f"about {each:.0f} pictures a class are few: --n-classes 0 trains without labels"]
+        return [f"about {each:.0f} images a class are few: --n-classes 0 trains without labels"]
     return []

@@ -1,7 +1,7 @@
-"""The w whose picture is nearest to a given one: projection into W (one w) or W+ (one a layer).
+"""The w whose image is nearest to a given one: projection into W (one w) or W+ (one a layer).
 
 As in StyleGAN2 (Karras et al. 2019, arXiv:1912.04958, app. D): Adam on w, noise on w that fades, the rate falling to 0. Here
-the start is the best of many random w, the distance is the squared difference of pixels over a pyramid of halved pictures,
+the start is the best of many random w, the distance is the squared difference of pixels over a pyramid of halved images,
 and, if a feature net is named, that of its features too. The fixed noise fields are not fitted.
 """
 
@@ -23,7 +23,7 @@ from ganloom.apps.directions import many_w
 from ganloom.apps.latent import drawn, psnr, styled
 from ganloom.core.errors import BadInput
 from ganloom.data.decode import decode
-from ganloom.data.resize import fit_picture
+from ganloom.data.resize import fit_image
 from ganloom.gan import GAN
 from ganloom.imaging import grid
 from ganloom.runs import checkpoint
@@ -37,7 +37,7 @@ Progress = Callable[[int, int, float], None] | None
 
 @dataclass(frozen=True)
 class Projected:
-    """``ws`` (N, layers, w_dim), its pictures, and how near they come."""
+    """``ws`` (N, layers, w_dim), its images, and how near they come."""
 
     ws: Tensor
     x: Tensor
@@ -57,14 +57,14 @@ def project(
     c: int | None = None,
     progress: Progress = None,
 ) -> Projected:
-    """Find ws of pictures (N, C, H, W) in [-1, 1]; ``net``: a ``metrics.features`` extractor whose features count too."""
+    """Find ws of images (N, C, H, W) in [-1, 1]; ``net``: a ``metrics.features`` extractor whose features count too."""
     model = styled(gan)
     if space not in SPACES:
         raise BadInput(f'--space must be w or w+, got "{space}"')
     if steps < 1:
         raise BadInput(f"--steps must be at least 1, got {steps}")
     if tuple(target.shape[1:]) != tuple(gan.cfg.shape):
-        raise BadInput(f"the picture has shape {tuple(target.shape[1:])}, and this model makes {tuple(gan.cfg.shape)}")
+        raise BadInput(f"the image has shape {tuple(target.shape[1:])}, and this model makes {tuple(gan.cfg.shape)}")
     begun = time.perf_counter()
     with gan._as_found():
         gan.requires_grad_(False)
@@ -114,7 +114,7 @@ def _start(gan: GAN, target: Tensor, c: int | None) -> tuple[Tensor, Tensor]:
 
 
 def distance(x: Tensor, y: Tensor) -> Tensor:
-    """Mean squared difference of pictures over their halvings down to 4 pixels, (N,)."""
+    """Mean squared difference of images over their halvings down to 4 pixels, (N,)."""
     # Samples are clipped when drawn: beyond the range is as good as at its end, where the target is there.
     x = torch.where(y >= 1, x.clamp(max=1), torch.where(y <= -1, x.clamp(min=-1), x))
     total = (x - y).square().mean((1, 2, 3))
@@ -125,7 +125,7 @@ def distance(x: Tensor, y: Tensor) -> Tensor:
 
 
 def perceived(net: Any, x: Tensor) -> Tensor:
-    """Features (N, d) of pictures in [-1, 1] with their gradient, from an extractor of ``metrics.features``."""
+    """Features (N, d) of images in [-1, 1] with their gradient, from an extractor of ``metrics.features``."""
     from ganloom.metrics.extractors.inputs import to_channels, to_size
 
     if isinstance(net.net, torch.nn.Module):
@@ -138,19 +138,19 @@ def perceived(net: Any, x: Tensor) -> Tensor:
     return features.mean((2, 3)) if features.dim() == 4 else features
 
 
-def read_picture(path: str | Path, shape: tuple[int, int, int], fit: str = "crop") -> Tensor:
-    """A picture file as (1, C, H, W) in [-1, 1], brought to the shape."""
+def read_image(path: str | Path, shape: tuple[int, int, int], fit: str = "crop") -> Tensor:
+    """An image file as (1, C, H, W) in [-1, 1], brought to the shape."""
     path = Path(path)
     try:
         with open(path, "rb") as file:
-            picture: Image.Image = decode(file, path.name)
+            image: Image.Image = decode(file, path.name)
     except FileNotFoundError:
-        raise BadInput(f"no file {path}: give a picture") from None
+        raise BadInput(f"no file {path}: give an image") from None
     except IsADirectoryError:
-        raise BadInput(f"{path} is a folder: give one picture") from None
+        raise BadInput(f"{path} is a folder: give one image") from None
     except Exception as error:
-        raise BadInput(f"{path} cannot be read as a picture ({' '.join(str(error).split())})") from error
-    pixels = np.array(fit_picture(picture, shape, fit))
+        raise BadInput(f"{path} cannot be read as an image ({' '.join(str(error).split())})") from error
+    pixels = np.array(fit_image(image, shape, fit))
     pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 127.5 - 1
 

@@ -1,4 +1,4 @@
-"""Samples of a trained model as files: single pictures, a grid, and per class."""
+"""Samples of a trained model as files: single images, a grid, and per class."""
 
 import inspect
 import math
@@ -73,9 +73,9 @@ def write_samples(
     more |= ({} if cutoff is None else {"cutoff": cutoff}) | ({"noise": noise} if noise != "const" else {})
     names = Folder(path).read("config.json").get("classes")
     labels, words = _labels(gan, names, c, n)
-    labels = _inputs(path, gan, n, seed) if gan.conditions_on == "pictures" else labels
+    labels = _inputs(path, gan, n, seed) if gan.conditions_on == "images" else labels
     count = n if labels is None else len(labels)
-    if "progress" in takes:  # one that makes pictures in many steps
+    if "progress" in takes:  # one that makes images in many steps
         more["progress"] = _Steps(math.ceil(count / BATCH))
     x = gan.generate(count, seed=seed, c=labels, truncation=truncation, batch=BATCH, precision=precision, **more).cpu()
     named = {
@@ -91,12 +91,12 @@ def write_samples(
     if x.dim() == 2:
         return _write_points(folder, x)
     files = []
-    for i, picture in enumerate(grid.to_uint8(x)):
+    for i, image in enumerate(grid.to_uint8(x)):
         name = f"seed{seed + i:06d}.png" if words is None else f"{words[i]}/seed{seed + i:06d}.png"
-        grid.save_png(picture, folder / name)
+        grid.save_png(image, folder / name)
         files.append(folder / name)
     sheet = folder / "grid.png"
-    if gan.conditions_on == "pictures" and labels is not None:  # each beside what it was made from
+    if gan.conditions_on == "images" and labels is not None:  # each beside what it was made from
         both = grid.side_by_side(labels.cpu(), x)
         grid.save_png(grid.grid(both, 2 * max(1, round((count / 2) ** 0.5))), sheet)
         return Written(folder, sheet, files)
@@ -120,7 +120,7 @@ class _Steps:
 def _inputs(path: Path, gan: GAN, n: int, seed: int) -> Tensor | None:
     """The inputs seed, seed + 1, ... of the run's own data, of what was kept from training where there is such."""
     if not isinstance(Folder(path).read("config.json").get("data"), dict):
-        raise BadInput(f"{path} knows no pictures to start from: give some, ganloom translate {path} IN OUT")
+        raise BadInput(f"{path} knows no images to start from: give some, ganloom translate {path} IN OUT")
     data, _, _ = data_of(path, None, gan)
     data = data.held or data
     return gan.inputs(data, torch.arange(seed, seed + n) % len(data))

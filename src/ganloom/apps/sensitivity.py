@@ -102,7 +102,7 @@ def measure(
     options: dict[str, Any] | None = None,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
 ) -> list[Result]:
-    """Train every setting that ``folder`` does not hold yet, in an order that can be stopped; results and picture go there."""
+    """Train every setting that ``folder`` does not hold yet, in an order that can be stopped; results and image go there."""
     if not kimg > 0:
         raise BadInput(f"--kimg must be above 0, got {kimg}")
     module = recipes.find(recipe)
@@ -145,7 +145,7 @@ def measure(
         rows = [dataclasses.asdict(r) for r in results]
         head = {"recipe": recipe, "data": data, "kimg": kimg, "seed": seed, "rows": rows}
         replace_file(folder / "sensitivity.json", json.dumps(head, indent=1).encode())
-        picture(results, f"{recipe} on {data}, {kimg:g} kimg").save(folder / "sensitivity.png")
+        image(results, f"{recipe} on {data}, {kimg:g} kimg").save(folder / "sensitivity.png")
     return results
 
 
@@ -205,13 +205,13 @@ def table(results: Sequence[Result]) -> list[str]:
     ]
 
 
-# ------------------------------------------------------------------------------------------------------------- picture
+# ------------------------------------------------------------------------------------------------------------- image
 
 CELL, GAP, LEFT, TOP = 96, 4, 120, 60
 DEAD, INK, PAPER = (120, 40, 40), (20, 20, 20), (255, 255, 255)
 
 
-def picture(results: Sequence[Result], title: str) -> Image.Image:
+def image(results: Sequence[Result], title: str) -> Image.Image:
     """The square of learning rates, and a row for each other axis; dark red died, from white (far) to green (the best)."""
     axes = [a for a in dict.fromkeys(r.axis for r in results) if a != "learning rates"]
     image = Image.new("RGB", (LEFT + 3 * (CELL + GAP) + 20, TOP + (3 + len(axes)) * (CELL + GAP) + 50), PAPER)

@@ -1,4 +1,4 @@
-"""Pictures through a trained translator: files or a folder, any size, alpha and 16 bits kept, large ones in bands."""
+"""Images through a trained translator: files or a folder, any size, alpha and 16 bits kept, large ones in bands."""
 
 import math
 from collections.abc import Callable
@@ -15,15 +15,15 @@ from torch import Tensor
 from ganloom.api import load
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
-from ganloom.data.decode import BadPicture, decode, quiet, to_array
-from ganloom.data.file_index import is_picture
+from ganloom.data.decode import BadImage, decode, quiet, to_array
+from ganloom.data.file_index import is_image
 from ganloom.data.paired_folders import colours
 from ganloom.imaging import grid
 from ganloom.imaging.png16 import read16, write16
 from ganloom.runs.folder import Folder, check_empty
 
 SHEET = 64
-"""Pictures at most in a sheet of comparison."""
+"""Images at most in a sheet of comparison."""
 _SHOWN = 256
 
 
@@ -34,7 +34,7 @@ class Translated:
     files: list[Path]
     sheet: Path | None
     bad: list[tuple[str, str]]
-    """Name and reason of each picture that could not be read."""
+    """Name and reason of each image that could not be read."""
 
 
 def translate_files(
@@ -51,17 +51,17 @@ def translate_files(
     device: str = "auto",
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Translated:
-    """Translate a picture to the file ``out``, or a folder's pictures to the new folder ``out``, as PNG under their names.
+    """Translate an image to the file ``out``, or a folder's images to the new folder ``out``, as PNG under their names.
 
-    ``memory``: MiB of features that may be in memory; larger pictures go through in bands of rows, with the same result.
+    ``memory``: MiB of features that may be in memory; larger images go through in bands of rows, with the same result.
     ``compare``: also a sheet of inputs and outputs. ``reverse``, ``stochastic``, ``seed``: see ``Translator.translate``.
-    Sizes, alpha and 16 bits a channel stay. Raises BadInput; a folder's unreadable pictures are left out and named.
+    Sizes, alpha and 16 bits a channel stay. Raises BadInput; a folder's unreadable images are left out and named.
     """
     if memory <= 0:
         raise BadInput(f"--memory must be above 0 MiB, got {memory:g}")
     gan: Any = load(Path(run), checkpoint=checkpoint, device=choose_device(device))
-    if gan.conditions_on != "pictures":
-        raise BadInput(f"{run} makes pictures from latents, not from pictures: use ganloom sample")
+    if gan.conditions_on != "images":
+        raise BadInput(f"{run} makes images from latents, not from images: use ganloom sample")
     if reverse and not gan.both_ways:
         raise BadInput("--reverse: this run's recipe translates one way only")
     labels = _has_label_maps(Path(run)) and not reverse
@@ -75,7 +75,7 @@ def translate_files(
             progress(path.name, number, len(pairs))
         try:
             pixels = read(path)
-        except BadPicture as error:
+        except BadImage as error:
             if single:
                 raise BadInput(f"{path}: {error}") from None
             bad.append((str(path), str(error)))
@@ -89,7 +89,7 @@ def translate_files(
         if compare and len(shown) < 2 * SHEET:
             shown += [_shown(pixels), _shown(result)]
     if not made:
-        raise BadInput(f"none of the {len(bad)} pictures in {source} can be read: {bad[0][0]} ({bad[0][1]})")
+        raise BadInput(f"none of the {len(bad)} images in {source} can be read: {bad[0][0]} ({bad[0][1]})")
     sheet = None
     if compare:
         sheet = Path(out).with_suffix(".compare.png") if single else Path(out) / "compare.png"
@@ -127,13 +127,13 @@ def translate_pixels(
 
 
 def read(path: Path) -> NDArray[Any]:
-    """A picture as (H, W, 1 to 4), uint16 where a PNG has 16 bits a channel, else uint8. Raises BadPicture."""
+    """An image as (H, W, 1 to 4), uint16 where a PNG has 16 bits a channel, else uint8. Raises BadImage."""
     try:
         deep = read16(path.read_bytes())
     except BadInput as error:
-        raise BadPicture(str(error)) from None
+        raise BadImage(str(error)) from None
     except OSError as error:
-        raise BadPicture(f"cannot be read: {error.strerror}") from None
+        raise BadImage(f"cannot be read: {error.strerror}") from None
     if deep is not None:
         return deep
     with quiet(), path.open("rb") as file:
@@ -149,7 +149,7 @@ def write(pixels: NDArray[Any], path: Path) -> None:
 
 
 def _targets(source: Path, out: Path) -> list[tuple[Path, Path]]:
-    """(input, output) of each picture; nothing that exists is overwritten."""
+    """(input, output) of each image; nothing that exists is overwritten."""
     if source.is_file():
         target = out / f"{source.stem}.png" if out.is_dir() or not out.suffix else out
         if target.suffix.lower() != ".png":
@@ -158,11 +158,11 @@ def _targets(source: Path, out: Path) -> list[tuple[Path, Path]]:
             raise BadInput(f"{target} exists: choose another name, nothing is overwritten")
         return [(source, target)]
     if not source.is_dir():
-        raise BadInput(f"no picture or folder {source}")
+        raise BadInput(f"no image or folder {source}")
     check_empty(out, "")
-    found = sorted(p for p in source.rglob("*") if p.is_file() and is_picture(p.name))
+    found = sorted(p for p in source.rglob("*") if p.is_file() and is_image(p.name))
     if not found:
-        raise BadInput(f"no pictures in the folder {source}; put .png, .jpg or .webp files there")
+        raise BadInput(f"no images in the folder {source}; put .png, .jpg or .webp files there")
     targets = [out / p.relative_to(source).with_suffix(".png") for p in found]
     twice = [t for i, t in enumerate(targets) if t in targets[:i]]
     if twice:
@@ -176,10 +176,10 @@ def _has_label_maps(run: Path) -> bool:
 
 
 def _shown(pixels: NDArray[Any]) -> Tensor:
-    """A picture as RGB of at most 256 pixels on grey, (1, 3, 256, 256), for the sheet."""
+    """An image as RGB of at most 256 pixels on grey, (1, 3, 256, 256), for the sheet."""
     eight = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
-    picture = Image.fromarray(eight[..., 0] if eight.shape[2] == 1 else eight).convert("RGB")
-    picture.thumbnail((_SHOWN, _SHOWN), Image.Resampling.LANCZOS)
+    image = Image.fromarray(eight[..., 0] if eight.shape[2] == 1 else eight).convert("RGB")
+    image.thumbnail((_SHOWN, _SHOWN), Image.Resampling.LANCZOS)
     page = Image.new("RGB", (_SHOWN, _SHOWN), (128, 128, 128))
-    page.paste(picture, ((_SHOWN - picture.width) // 2, (_SHOWN - picture.height) // 2))
+    page.paste(image, ((_SHOWN - image.width) // 2, (_SHOWN - image.height) // 2))
     return torch.from_numpy(np.asarray(page).copy()).permute(2, 0, 1)[None].float() / 127.5 - 1

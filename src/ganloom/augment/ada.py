@@ -1,6 +1,6 @@
-"""Adaptive augmentation (Karras et al. 2020, arXiv:2006.06676): D sees moved, tinted and damaged pictures, as often as needed.
+"""Adaptive augmentation (Karras et al. 2020, arXiv:2006.06676): D sees moved, tinted and damaged images, as often as needed.
 
-Each transformation is drawn for each picture with probability p x its rate, so that below p = 1 G does not learn it
+Each transformation is drawn for each image with probability p x its rate, so that below p = 1 G does not learn it
 (sec. 2.2). p follows how sure D is of the reals, r_t = E[sign D(T x)]: it rises while r_t is above the target and falls below
 it (sec. 3). Everything is differentiable twice on any device with torch's public functions, so that R1 goes through. All
 random numbers are keyed (``ganloom.core.randomness``).
@@ -53,7 +53,7 @@ def check_parts(parts: tuple[str, ...], flag: str = "--ada-parts") -> None:
 
 
 class Ada(nn.Module):
-    """Pictures (N, C, H, W) in about [-1, 1] to augmented ones.
+    """Images (N, C, H, W) in about [-1, 1] to augmented ones.
 
     ``rates``: of each transformation, times p; parts of the pipeline may be named for all of theirs. With two or four
     channels the last is an alpha, which moves and is not tinted.
@@ -96,7 +96,7 @@ class Ada(nn.Module):
 
     # --------------------------------------------------------------------------------------------------- the pipeline
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, H, W), each picture by its own draw."""
+        """(N, C, H, W) -> (N, C, H, W), each image by its own draw."""
         x = x.float()
         if any(self.rates.get(name) for name in PARTS["blit"] + PARTS["geometry"]):
             x = self.moved(x)
@@ -112,13 +112,13 @@ class Ada(nn.Module):
         return x
 
     def _drawn(self, name: str, value: Tensor, idle: float, chance: Tensor | None = None) -> Tensor:
-        """The value with probability p x rate, else the idle one; (N, ...), one draw a picture."""
+        """The value with probability p x rate, else the idle one; (N, ...), one draw an image."""
         chance = self.p * self.rates[name] if chance is None else chance
         fires = randomness.rand(len(value), device=value.device) < chance
         return torch.where(fires.view(-1, *[1] * (value.dim() - 1)), value, idle)
 
     def moved(self, x: Tensor) -> Tensor:
-        """Pixel blits and geometry as one map; pictures that nothing moves pass as they are."""
+        """Pixel blits and geometry as one map; images that nothing moves pass as they are."""
         inverse = self.inverse(x)
         still = (inverse == torch.eye(3, device=x.device)).flatten(1).all(1)
         if x.device.type != "cpu":
@@ -129,7 +129,7 @@ class Ada(nn.Module):
         return x.index_copy(0, rows, warped(x[rows], inverse[rows]))
 
     def inverse(self, x: Tensor) -> Tensor:
-        """(N, 3, 3): places of the new picture to those of the old one, in pixels from the centre."""
+        """(N, 3, 3): places of the new image to those of the old one, in pixels from the centre."""
         n, (height, width), rates = len(x), x.shape[2:], self.rates
         found = torch.eye(3, device=x.device).expand(n, 3, 3)
         if rates.get("flip"):
@@ -159,7 +159,7 @@ class Ada(nn.Module):
         return found
 
     def tinted(self, x: Tensor) -> Tensor:
-        """Colours through one affine map a picture; of grey pictures its mean over the three channels."""
+        """Colours through one affine map an image; of grey images its mean over the three channels."""
         colours = x.shape[1] - (x.shape[1] in (2, 4))
         matrix = self.colour_map(x, colours > 1)
         if colours == 1:
@@ -195,7 +195,7 @@ class Ada(nn.Module):
         return found
 
     def filtered(self, x: Tensor) -> Tensor:
-        """Four bands of frequencies made stronger or weaker, at equal power for pictures of a 1 / f spectrum."""
+        """Four bands of frequencies made stronger or weaker, at equal power for images of a 1 / f spectrum."""
         n, c, h, w = x.shape
         bands = len(self.bank)
         power = torch.tensor([10.0, 1.0, 1.0, 1.0], device=x.device) / 13
@@ -283,7 +283,7 @@ def _bank() -> Any:
 
 
 def reflected(x: Tensor, left: int, right: int, top: int, bottom: int) -> Tensor:
-    """The picture mirrored outwards at its border pixels, as often as the width asks for."""
+    """The image mirrored outwards at its border pixels, as often as the width asks for."""
     for axis, before, after in ((3, left, right), (2, top, bottom)):
         if before or after:
             x = x.index_select(axis, _mirror(x.shape[axis], before, after).to(x.device))

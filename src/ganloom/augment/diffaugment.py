@@ -1,6 +1,6 @@
-"""Augmentation of real and fake pictures alike, through which gradients flow: DiffAugment (Zhao et al. 2020, arXiv:2006.10738).
+"""Augmentation of real and fake images alike, through which gradients flow: DiffAugment (Zhao et al. 2020, arXiv:2006.10738).
 
-D sees T(x) and T(G(z)) in its step and T(G(z)) in G's, T random for each picture; so few pictures last longer, and G does not
+D sees T(x) and T(G(z)) in its step and T(G(z)) in G's, T random for each image; so few images last longer, and G does not
 learn T. All random numbers are keyed (``ganloom.core.randomness``).
 """
 
@@ -15,7 +15,7 @@ from ganloom.core.errors import BadInput, did_you_mean
 
 
 def _uniform(x: Tensor) -> Tensor:
-    """One number in [0, 1) a picture, (N, 1, 1, 1)."""
+    """One number in [0, 1) an image, (N, 1, 1, 1)."""
     return randomness.rand(len(x), 1, 1, 1, device=x.device)
 
 
@@ -78,12 +78,12 @@ def check_policy(policy: Sequence[str], flag: str = "--augment") -> None:
 
 
 def diff_augment(x: Tensor, policy: Sequence[str] = ("colour", "translation", "cutout")) -> Tensor:
-    """Pictures (N, C, H, W) through each augmentation of the policy, in its order."""
+    """Images (N, C, H, W) through each augmentation of the policy, in its order."""
     for name in policy:
         x = AUGMENTS[name](x)
     return x
 
 
 def resize(x: Tensor, height: int, width: int) -> Tensor:
-    """Pictures (N, C, H, W) to (N, C, height, width) by the mean over areas."""
+    """Images (N, C, H, W) to (N, C, height, width) by the mean over areas."""
     return x if x.shape[2:] == (height, width) else F.interpolate(x, (height, width), mode="area")

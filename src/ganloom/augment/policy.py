@@ -1,6 +1,6 @@
-"""What ``--augment`` means for a recipe: none, ada, diffaugment, or auto, which decides by the number of pictures.
+"""What ``--augment`` means for a recipe: none, ada, diffaugment, or auto, which decides by the number of images.
 
-Few pictures are learnt by heart by D unless it sees each in many guises. Below 30,000 the authors of StyleGAN3 advise
+Few images are learnt by heart by D unless it sees each in many guises. Below 30,000 the authors of StyleGAN3 advise
 augmentation, and DiffAugment helped BigGAN on all of CIFAR-10's 50,000, a fifth and a tenth of them, the fewer the more
 (Zhao et al. 2020, arXiv:2006.10738, table 2); a set that is seen a few times only cannot be learnt by heart.
 """
@@ -13,11 +13,11 @@ from ganloom.core.errors import BadInput, did_you_mean
 
 CHOICES = ("auto", "none", "ada", "diffaugment")
 MANY = 30000
-"""From so many pictures on there is nothing to gain."""
+"""From so many images on there is nothing to gain."""
 SEEN = 10.0
-"""Times that D sees each picture before it can know them by heart (``doctor.settings.memorising``)."""
+"""Times that D sees each image before it can know them by heart (``doctor.settings.memorising``)."""
 POLICY = ("colour", "translation", "cutout")
-"""DiffAugment's, for few pictures (Zhao et al. 2020, sec. 4.2 and 4.3)."""
+"""DiffAugment's, for few images (Zhao et al. 2020, sec. 4.2 and 4.3)."""
 TARGET = 0.6
 """ADA's mean sign of D's logits on reals (Karras et al. 2020, arXiv:2006.06676, sec. 3.1)."""
 SHORT_KIMG = 500.0
@@ -25,7 +25,7 @@ SHORT_KIMG = 500.0
 MILD = ("shift", "scale", "stretch")
 """Of ADA's transformations, what a short run has time for: it keeps up and down, left and right, and tones."""
 RISES = 15.0
-"""Times that ADA's strength could cross 0..1 in a short run. By docs/few-pictures.md."""
+"""Times that ADA's strength could cross 0..1 in a short run. By docs/few-images.md."""
 TUNED_KIMG = 100.0
 """Thousands of images in which ADA's strength can cross 0..1 where training starts from another run's weights."""
 
@@ -48,13 +48,13 @@ def choose(
     *,
     kimg: float,
     critic: bool = True,
-    pictures_in: bool = False,
+    images_in: bool = False,
     tuned: bool = False,
     told: Container[str] = (),
 ) -> Chosen:
     """``own``: the recipe's fields and their defaults. ``kimg``: how long the run is. ``critic``: it has a D.
 
-    ``pictures_in``: it makes pictures from pictures. ``tuned``: training starts from another run's weights. ``told``: names
+    ``images_in``: it makes images from images. ``tuned``: training starts from another run's weights. ``told``: names
     of settings that the user gave; how fast ADA's strength may rise stands then.
     """
     if asked is None:
@@ -64,10 +64,10 @@ def choose(
     why, tuning = "", {"ada_kimg": TUNED_KIMG} if tuned and "ada_kimg" in own and "ada_kimg" not in told else {}
     short: dict[str, Any] = {}
     if asked == "auto":
-        asked, why, short = _decided({**own, **tuning}, data, kimg, critic, pictures_in)
+        asked, why, short = _decided({**own, **tuning}, data, kimg, critic, images_in)
         short = {name: value for name, value in short.items() if name not in told}
-    elif asked != "none" and (pictures_in or not critic or data.kind == "points"):
-        raise BadInput(f"--augment {asked} {_unfit(data, critic, pictures_in)}: leave it out")
+    elif asked != "none" and (images_in or not critic or data.kind == "points"):
+        raise BadInput(f"--augment {asked} {_unfit(data, critic, images_in)}: leave it out")
     said = asked + (f": {why}" if why else "")
     if asked == "none":
         return Chosen(_none(own), OFF, said)
@@ -89,24 +89,24 @@ def _none(own: Mapping[str, Any]) -> dict[str, Any]:
     return {"augment": "none"} if "augment" in own else {"policy": ()} if "policy" in own else {}
 
 
-def _unfit(data: Any, critic: bool, pictures_in: bool) -> str:
+def _unfit(data: Any, critic: bool, images_in: bool) -> str:
     if not critic:
         return "changes what D sees, and this model has none"
-    if pictures_in:
-        return "would move the result and not the picture that it is made from"
-    return f"is for pictures, and {data.name} is a set of points"
+    if images_in:
+        return "would move the result and not the image that it is made from"
+    return f"is for images, and {data.name} is a set of points"
 
 
 def _decided(
-    own: Mapping[str, Any], data: Any, kimg: float, critic: bool, pictures_in: bool
+    own: Mapping[str, Any], data: Any, kimg: float, critic: bool, images_in: bool
 ) -> tuple[str, str, dict[str, Any]]:
     """(choice, why, settings of it that a short run needs) of auto."""
     n, seen = len(data), kimg * 1000 / max(len(data), 1)
-    if pictures_in or not critic or data.kind == "points":
-        return "none", f"augmentation {_unfit(data, critic, pictures_in)}", {}
-    times = f"each of {n:,} pictures is seen {seen:,.0f} times"
+    if images_in or not critic or data.kind == "points":
+        return "none", f"augmentation {_unfit(data, critic, images_in)}", {}
+    times = f"each of {n:,} images is seen {seen:,.0f} times"
     if n >= MANY:
-        return "none", f"{n:,} pictures are enough ({MANY:,})", {}
+        return "none", f"{n:,} images are enough ({MANY:,})", {}
     if seen < SEEN:
         return "none", f"{times}, too seldom to be learnt by heart ({SEEN:.0f})", {}
     why = f"{times}, and fewer than {MANY:,} are learnt by heart"

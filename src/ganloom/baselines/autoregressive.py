@@ -8,14 +8,14 @@ y = tanh(W_f * x + V_f c) . sigmoid(W_g * x + V_g c), added to what came in     
 Each value is a mixture of discretised logistics over its levels ("PixelCNN++", Salimans et al. 2017, arXiv:1701.05517,
 eq. 1 and 2), which knows from the start that neighbouring levels are alike; a channel sees the channels before it.
 
-About: A likelihood model without latents or bounds: what it prints is exactly the bits that a picture costs, so nothing
+About: A likelihood model without latents or bounds: what it prints is exactly the bits that an image costs, so nothing
 can be missed without paying for it. Training is stable and parallel; sampling goes pixel by pixel. Compare a GAN with it
 where somebody asks for coverage or for compression. Watch samples and not only bits: most bits are noise and texture,
 and a model good at them may still lose the whole. After 2017 transformers over tokens took its place.
 
 Departures from the papers: dilated kernels of 2 x 3 and 1 x 3 instead of large ones; residual connections in both stacks;
 the pixel's place is an input; more general use of the earlier channels than PixelCNN++'s linear one; no dropout.
-Sampling computes each layer at each pixel once and keeps the rows it needs, so a picture costs about one pass in place of
+Sampling computes each layer at each pixel once and keeps the rows it needs, so an image costs about one pass in place of
 one a pixel.
 """
 
@@ -36,7 +36,7 @@ from ganloom.nn.layers import one_hot
 
 TITLE = "Autoregressive: gated PixelCNN"
 PAPER = "van den Oord et al. 2016, arXiv:1606.05328"
-DATA = "any small pictures"
+DATA = "any small images"
 KIMG = 200.0  # the length of a run that does not say its own, thousands of images
 
 
@@ -55,7 +55,7 @@ class Config:
     mixtures: int = 5
     """Logistics a value."""
     levels: int = 256
-    """Even steps that values are quantised to; the likelihood is that of pictures on these."""
+    """Even steps that values are quantised to; the likelihood is that of images on these."""
     batch_size: int = 8
     """Real images a batch."""
     ema_kimg: float = 2.0
@@ -116,7 +116,7 @@ def gated(x: Tensor) -> Tensor:
 
 
 class PixelNet(nn.Module):
-    """Pictures (N, C, H, W) to features (N, 2 width, H, W) of what comes before each pixel, and from there to mixtures."""
+    """Images (N, C, H, W) to features (N, 2 width, H, W) of what comes before each pixel, and from there to mixtures."""
 
     place: Tensor
 
@@ -192,7 +192,7 @@ class Autoregressive(GAN):
         return {"loss": self.nats(batch.x, batch.c).mean() / (math.log(2) * batch.x[0].numel())}
 
     def nats(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """-log p of quantised pictures, (N,)."""
+        """-log p of quantised images, (N,)."""
         x = quantise(x, self.cfg.levels)
         features = self.G(x, c if self.cfg.n_classes else None).permute(0, 2, 3, 1)
         values, nats = x.permute(0, 2, 3, 1), x.new_zeros(len(x))
@@ -204,13 +204,13 @@ class Autoregressive(GAN):
 
     @torch.no_grad()
     def bits_per_dim(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Exact bits a dimension of pictures quantised to ``levels`` levels, (N,)."""
+        """Exact bits a dimension of images quantised to ``levels`` levels, (N,)."""
         return bits(self.nats(x, c), x[0].numel())
 
     def sample(
         self, z: Tensor, c: Tensor | None = None, *, progress: Callable[[int, int], None] | None = None
     ) -> Tensor:
-        """Pictures pixel by pixel; ``progress`` hears (rows done, rows)."""
+        """Images pixel by pixel; ``progress`` hears (rows done, rows)."""
         _, height, width = self.cfg.shape
         u = torch.special.ndtr(z).clamp(1e-6, 1 - 1e-6).view(len(z), *self.cfg.shape, 2)
         walk = Walk(self.G, len(z), height, width, c)
@@ -237,7 +237,7 @@ class Autoregressive(GAN):
 class Walk:
     """The network along the pixels in order, with what later pixels need kept: each layer is computed once a pixel.
 
-    ``x`` (N, 2 + H, 2 + W + 1, C) is the picture so far behind borders of zeros.
+    ``x`` (N, 2 + H, 2 + W + 1, C) is the image so far behind borders of zeros.
     """
 
     def __init__(self, net: PixelNet, n: int, height: int, width: int, c: Tensor | None) -> None:
@@ -257,7 +257,7 @@ class Walk:
         self.out = [taps(layer.out) for layer in self.layers]
 
     def begin_row(self, i: int) -> None:
-        """The vertical stack's row i, which needs the picture's rows above alone."""
+        """The vertical stack's row i, which needs the image's rows above alone."""
         seen = self.x[:, i : i + 2, 1 : self.width + 3].permute(0, 3, 1, 2)
         v = self.net.into_v(seen) + self.v_place[:, :, i : i + 1]
         for index, layer in enumerate(self.layers):

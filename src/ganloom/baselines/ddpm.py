@@ -11,13 +11,13 @@ It is the model of "Denoising Diffusion Probabilistic Models" (Ho et al. 2020, a
 work had cleared up: scaling at the network's ends, the noise levels seen in training, and a sampler that needs tens of
 calls and not a thousand.
 
-About: What most picture generators have been since 2021: a network learns to take noise out of pictures, and samples are
+About: What most image generators have been since 2021: a network learns to take noise out of images, and samples are
 noise from which it is taken in steps. Training is plain regression, so nothing collapses and no balance is kept; a sample
 costs tens of calls where a GAN takes one. Compare a GAN with it where somebody asks why not diffusion. Watch the loss
-only for faults: it says little of the pictures, and early ones are soft and misshapen.
+only for faults: it says little of the images, and early ones are soft and misshapen.
 
 Departures from the paper: a small U-Net that works on patches of 2 x 2 pixels and has a learned map of its places at each
-of two levels, attention at the lower one only; sd 0.7 for pictures on black; no augmentation, no dropout. No likelihood is
+of two levels, attention at the lower one only; sd 0.7 for images on black; no augmentation, no dropout. No likelihood is
 printed: the exact one asks for an integral over hundreds of calls with their divergence, and the training loss is none.
 """
 
@@ -36,7 +36,7 @@ from ganloom.nn.layers import one_hot
 
 TITLE = "Diffusion: EDM, Heun sampler"
 PAPER = "Karras et al. 2022, arXiv:2206.00364"
-DATA = "any small pictures"
+DATA = "any small images"
 KIMG = 500.0  # the length of a run that does not say its own, thousands of images
 
 
@@ -135,7 +135,7 @@ class Attention(nn.Module):
 
 class UNet(nn.Module):
     """F: x (N, C, H, W), c_noise (N,), class c (N,) -> (N, C, H, W). Two levels below patches of pixels, each with a learned
-    map of its places: most of a picture's outline is known from where a pixel stands."""
+    map of its places: most of an image's outline is known from where a pixel stands."""
 
     channels_last = True
     frequencies: Tensor
@@ -164,7 +164,7 @@ class UNet(nn.Module):
         self.out = nn.Sequential(_norm(narrow), nn.SiLU(), nn.Conv2d(narrow, values, 3, padding=1))
 
     def forward(self, x: Tensor, noise: Tensor, c: Tensor | None = None) -> Tensor:
-        """Scaled noisy pictures to F."""
+        """Scaled noisy images to F."""
         angles = noise[:, None] * self.frequencies
         embedding = self.level(torch.cat([angles.cos(), angles.sin()], 1))
         if self.n_classes:
@@ -214,7 +214,7 @@ class EDM(GAN):
         return data**2 / total, sigma * data * total.rsqrt(), total.rsqrt(), sigma.log() / 4
 
     def denoise(self, x: Tensor, sigma: Tensor, c: Tensor | None = None) -> Tensor:
-        """D(x; sigma): noisy pictures (N, C, H, W) with noise levels (N,) to the expected clean ones (eq. 7)."""
+        """D(x; sigma): noisy images (N, C, H, W) with noise levels (N,) to the expected clean ones (eq. 7)."""
         skip, out, into, noise = (s[:, None, None, None] for s in self.scalings(sigma))
         f: Tensor = self.G((into * x).float(), noise.flatten().float(), c if self.cfg.n_classes else None)
         denoised: Tensor = skip * x + out * f
@@ -243,9 +243,9 @@ class EDM(GAN):
         steps: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Tensor:
-        """Pictures in [-1, 1] by algorithm 1; ``steps`` None: the config's. ``progress`` hears (steps done, steps)."""
+        """Images in [-1, 1] by algorithm 1; ``steps`` None: the config's. ``progress`` hears (steps done, steps)."""
         levels = self.levels(steps or self.cfg.sampler_steps).tolist()
-        # In float64 as the authors do: at the last levels a rounding error of the picture is divided by s_min.
+        # In float64 as the authors do: at the last levels a rounding error of the image is divided by s_min.
         x = z.view(len(z), *self.cfg.shape).to(torch.float32 if z.device.type == "mps" else torch.float64) * levels[0]
         for i, (now, then) in enumerate(zip(levels, levels[1:], strict=False)):
             slope = self._slope(x, now, c)
@@ -253,8 +253,8 @@ class EDM(GAN):
             x = moved if then == 0 else x + (then - now) * (slope + self._slope(moved, then, c)) / 2
             if progress:
                 progress(i + 1, len(levels) - 1)
-        pictures: Tensor = x.clamp(-1, 1).float()
-        return pictures
+        images: Tensor = x.clamp(-1, 1).float()
+        return images
 
     def _slope(self, x: Tensor, sigma: float, c: Tensor | None) -> Tensor:
         return (x - self.denoise(x, x.new_full((len(x),), sigma), c)) / sigma

@@ -1,4 +1,4 @@
-"""The probability of a picture's 8-bit (or coarser) values under logistic distributions."""
+"""The probability of an image's 8-bit (or coarser) values under logistic distributions."""
 
 import math
 
@@ -34,11 +34,11 @@ def quantise(x: Tensor, levels: int) -> Tensor:
 
 
 def bits(nats: Tensor, dims: int) -> Tensor:
-    """Nats a picture to bits a dimension."""
+    """Nats an image to bits a dimension."""
     return nats / (dims * math.log(2))
 
 
 def check_levels(levels: int) -> None:
-    """For ``__post_init__``: what a picture of 8 bits can be quantised to."""
+    """For ``__post_init__``: what an image of 8 bits can be quantised to."""
     if not 2 <= levels <= 256:
         raise BadInput(f"--levels must lie in 2..256, got {levels}")

@@ -4,18 +4,18 @@ The encoder E gives q(z | x) = N(mu, diag sigma^2), the decoder G gives p(x | z)
 lower bound -E_q[log p(x | z)] + KL(q(z | x) || N(0, I))                                                          (eq. 3)
 with z = mu + sigma * noise (eq. 10) and KL = (mu^2 + sigma^2 - 1 - log sigma^2) / 2 summed over z (app. B).
 
-p(x | z) is a logistic around the decoder's picture on each of the 256 levels that a value can take, with one learned
+p(x | z) is a logistic around the decoder's image on each of the 256 levels that a value can take, with one learned
 scale a channel. A scale that is learned, and not set, is what balances the two terms ("Simple and Effective VAE Training
 with Calibrated Decoders", Rybkin et al. 2020, arXiv:2006.13202); as the levels' masses sum to 1, the bound is one on the
 bits that the data's own 8-bit values cost, comparable with any other model of them.
 
 About: One of the oldest deep generative models still in use: an encoder, a decoder, one loss that falls steadily and one
 bound on the likelihood. It never collapses and covers its data, and its samples are blurred, for the decoder gives the
-middle of all pictures that fit a latent. Compare a GAN with it where somebody asks why not simply a VAE. Watch the KL
+middle of all images that fit a latent. Compare a GAN with it where somebody asks why not simply a VAE. Watch the KL
 term: near zero, the decoder has stopped listening to z. Since 2013 it has become the first stage of most latent models.
 
 Departures from the paper: convolutions in place of dense layers; the discretised logistic in place of Bernoulli or
-Gaussian; labels, where the data have them, enter both networks; ``sample`` gives the decoder's picture itself and not a
+Gaussian; labels, where the data have them, enter both networks; ``sample`` gives the decoder's image itself and not a
 draw from the logistic around it, which would add grey noise: the bits are of the model with that noise.
 """
 
@@ -31,7 +31,7 @@ from ganloom.nn.layers import DownsampleConv, UpsampleConv, crop, one_hot, plan_
 
 TITLE = "Variational autoencoder"
 PAPER = "Kingma & Welling 2013, arXiv:1312.6114"
-DATA = "any small pictures"
+DATA = "any small images"
 KIMG = 300.0  # the length of a run that does not say its own, thousands of images
 
 
@@ -48,7 +48,7 @@ class Config:
     c_dim: int = 32
     """Numbers in the learned vector of a class."""
     width: int = 32
-    """Channels next to the picture; doubled at each halving, at most 8 times."""
+    """Channels next to the image; doubled at each halving, at most 8 times."""
     levels: int = 256
     """Values that a pixel can take in the likelihood."""
     batch_size: int = 32
@@ -100,7 +100,7 @@ class Encoder(nn.Module):
         self.out = nn.Linear(channels[-1] * h * w + self.classes.size, 2 * cfg.z_dim)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Pictures and labels to (mean, log variance)."""
+        """Images and labels to (mean, log variance)."""
         mean, log_variance = self.out(self.classes(self.body(x).flatten(1), c)).chunk(2, 1)
         return mean, log_variance
 
@@ -125,7 +125,7 @@ class Decoder(nn.Module):
         self.log_scale = nn.Parameter(torch.full((cfg.shape[0], 1, 1), -2.0))
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Latents and labels to pictures, not bounded."""
+        """Latents and labels to images, not bounded."""
         x = self.project(self.classes(z, c)).unflatten(1, self.base)
         return crop(self.body(x.contiguous(memory_format=torch.channels_last)), *self.shape[1:])
 
@@ -165,18 +165,18 @@ class VAE(GAN):
 
     @torch.no_grad()
     def bits_per_dim(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """An upper bound in expectation on the bits a dimension of pictures on ``levels`` levels, (N,)."""
+        """An upper bound in expectation on the bits a dimension of images on ``levels`` levels, (N,)."""
         misfit, kl = self.parts(x, c)
         return misfit + kl
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """The decoder's pictures, in [-1, 1]."""
+        """The decoder's images, in [-1, 1]."""
         x: Tensor = self.G(z, c)
         return x.clamp(-1, 1)
 
 
 def _channels(cfg: Config, doublings: int) -> list[int]:
-    """Channels from the picture's side to the base."""
+    """Channels from the image's side to the base."""
     return [cfg.width * min(2**i, 8) for i in range(doublings + 1)]
 
 

@@ -12,19 +12,19 @@ from ganloom.core.errors import BadInput, GanloomError, did_you_mean
 LONGEST_LINE = 2000
 """Letters of an error."""
 COMMANDS: dict[str, str] = {
-    "train": "train a GAN on pictures; without arguments, the default one on the built-in data",
+    "train": "train a GAN on images; without arguments, the default one on the built-in data",
     "resume": "go on with a run exactly where it stopped",
-    "sample": "draw pictures from a trained run",
+    "sample": "draw images from a trained run",
     "evaluate": "measure a run against its data, beside real-versus-real and noise",
-    "translate": "put a picture or a folder through a trained translator, any size",
+    "translate": "put an image or a folder through a trained translator, any size",
     "doctor": "say what is wrong with a run and what to change; without a run, look over the installation",
     "compare": "several runs in one table, if they were measured alike; --budget TIME trains models for equal time first",
     "recipes": "list the GANs that can be trained, and the baselines beside them",
     "plan": "look at a data set, probe 20 steps, and say what to train and how long it takes",
-    "augment": "preview DATA: real pictures as D sees them under ADA and DiffAugment, and what a leak would look like",
+    "augment": "preview DATA: real images as D sees them under ADA and DiffAugment, and what a leak would look like",
     "data": "check DIR: what is in a data set and what the network will see",
     "import": "read published weights of another project into a model folder",
-    "latent": "walk, mix, project, directions: what lies between and behind a model's pictures",
+    "latent": "walk, mix, project, directions: what lies between and behind a model's images",
     "export": "write a trained generator as ONNX, checked against torch, or as a page that runs in a browser",
     "bench": "step: training steps measured here; modes: cures for mode collapse; recipes: all of them; doctor: faults",
 }

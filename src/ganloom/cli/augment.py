@@ -13,8 +13,8 @@ from ganloom.cli.parse import parse, subcommand
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Real pictures as D sees them under ADA at several strengths and under DiffAugment; and beside them what G would draw if
-    the augmentation leaked into its pictures. What must not be seen in samples, such as mirrored text, should not stand there.
+    """Real images as D sees them under ADA at several strengths and under DiffAugment; and beside them what G would draw if
+    the augmentation leaked into its images. What must not be seen in samples, such as mirrored text, should not stand there.
     """
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
@@ -29,13 +29,13 @@ class Arguments:
     policy: tuple[str, ...] = ("colour", "translation", "cutout")
     """Of DiffAugment: colour, translation, cutout, flip."""
     n: int = 6
-    """Pictures, a row each."""
+    """Images, a row each."""
     seed: int = 0
     """Everything random follows from it."""
     shape: tuple[int, int, int] | None = None
     """Channels, height, width that you mean to train at. None: as the data suggest."""
     fit: Literal["crop", "pad", "squash"] = "crop"
-    """How a picture of another size is brought to the shape."""
+    """How an image of another size is brought to the shape."""
     json: bool = False
     """One JSON object on stdout."""
 

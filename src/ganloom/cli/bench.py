@@ -29,7 +29,7 @@ class Arguments:
     """Which: gan, dcgan, wgan_gp of PyTorch-GAN; stylegan2-32, stylegan2-64, r3gan-32, r3gan-64 by their authors' reference
     operations, minutes each."""
     data: str = "fashion-10k"
-    """What the recipes draw; its pictures give the shape."""
+    """What the recipes draw; its images give the shape."""
     seconds: float = 60.0
     """No further round of a row begins after so many."""
     device: str = "auto"

@@ -20,22 +20,22 @@ class Arguments:
     data: Literal["ring", "grid25", "grid100", "narrow", "steady", "far", "few", "dirac", "stacked", "shapes"] = (
         "grid25"
     )
-    """8 modes on a circle, 25 or 100 on a grid, the Dirac-GAN; narrow, steady, far, few: each for one sickness; pictures of
+    """8 modes on a circle, 25 or 100 on a grid, the Dirac-GAN; narrow, steady, far, few: each for one sickness; images of
     which 1,000 or 1,296 kinds are counted."""
     cure: tuple[str, ...] = ()
-    """Which cures, one or more; none: those that the data is for (of dirac and pictures: all settings); "all": every one."""
+    """Which cures, one or more; none: those that the data is for (of dirac and images: all settings); "all": every one."""
     seeds: int | None = None
-    """Points: trained side by side in batched networks, none: 10. Pictures: one after the other, none: 1."""
+    """Points: trained side by side in batched networks, none: 10. Images: one after the other, none: 1."""
     seed: int = 0
     """The first seed."""
     steps: int | None = None
     """G's steps. None: 6000 on the grid of 25, 10000 on that of 100, on the others fewer."""
     kimg: float | None = None
-    """Pictures: thousands of images. None: each setting's own."""
+    """Images: thousands of images. None: each setting's own."""
     runs: str = "runs/modes"
-    """Pictures: folder of the run folders. A run that was stopped goes on from there."""
+    """Images: folder of the run folders. A run that was stopped goes on from there."""
     out: str | None = None
-    """Write pictures, the table and its rows into this folder: known-truth.md, known-truth.json, images/."""
+    """Write images, the table and its rows into this folder: known-truth.md, known-truth.json, images/."""
     json: bool = False
     """One JSON object on stdout."""
 
@@ -47,7 +47,7 @@ def run(argv: Sequence[str]) -> None:
     if args.data == "dirac":
         _dirac(args, folder)
     elif args.data in ("stacked", "shapes"):
-        _pictures(args, folder)
+        _images(args, folder)
     else:
         _points(args, folder)
 
@@ -92,7 +92,7 @@ def _dirac(args: Arguments, folder: Path | None) -> None:
     _end(folder)
 
 
-def _pictures(args: Arguments, folder: Path | None) -> None:
+def _images(args: Arguments, folder: Path | None) -> None:
     from ganloom.bench.modes import counted_images, counted_page, shapes_reader, stacked_reader
 
     task = {"stacked": stacked_reader.TASK, "shapes": shapes_reader.TASK}[args.data]

@@ -49,7 +49,7 @@ def run(argv: Sequence[str]) -> None:
         print(json.dumps({"recipes": [row.to_dict() for row in rows]}))
         return
     print(table([_line(row) for row in benchmark.ranked(rows)]))
-    print(f"wrote {folder / benchmark.ROWS} and {folder / benchmark.PICTURES}/")
+    print(f"wrote {folder / benchmark.ROWS} and {folder / benchmark.IMAGES}/")
     print("next: ganloom train RECIPE DATA        ganloom recipes")
 
 

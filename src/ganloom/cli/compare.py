@@ -30,7 +30,7 @@ class Arguments:
     seed: int = 0
     """With --budget: of the first training."""
     n: int = 2000
-    """With --budget: samples that are measured, against as many real pictures."""
+    """With --budget: samples that are measured, against as many real images."""
     k: int = 5
     """With --budget: neighbours of precision, recall, density and coverage."""
     features: str = "both"

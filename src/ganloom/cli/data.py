@@ -21,9 +21,9 @@ class Arguments:
     shape: tuple[int, int, int] | None = None
     """Channels, height, width that you mean to train at. None: as the data suggest."""
     fit: Literal["crop", "pad", "squash"] = "crop"
-    """How a picture of another size is brought to the shape."""
+    """How an image of another size is brought to the shape."""
     preview: str | None = None
-    """Write a grid of 25 pictures as the network will see them to this PNG file."""
+    """Write a grid of 25 images as the network will see them to this PNG file."""
     json: bool = False
     """One JSON object on stdout."""
 

@@ -14,7 +14,7 @@ from ganloom.cli.parse import parse
 @dataclasses.dataclass(frozen=True)
 class Arguments:
     """Train a recipe at other learning rates, penalty weights, beta1 and batches, shortly each: which die, which thrive, as a
-    table and a picture. Stopped, it goes on where it was."""
+    table and an image. Stopped, it goes on where it was."""
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
     """Folder, class folders, .zip, .npz, .npy, or a built-in set."""
@@ -23,7 +23,7 @@ class Arguments:
     kimg: float = 10.0
     """Thousands of images a setting."""
     shape: tuple[int, int, int] | None = None
-    """Channels, height, width. None: as the data suggest; small pictures make it quick."""
+    """Channels, height, width. None: as the data suggest; small images make it quick."""
     width: int | None = None
     """The recipe's width, where it has one. None: its own."""
     batch_size: int | None = None

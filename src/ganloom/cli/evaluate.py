@@ -16,12 +16,12 @@ from ganloom.metrics import METRICS, Clock
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Measure a run's generator against real pictures, beside real-versus-real, one class and noise, with intervals."""
+    """Measure a run's generator against real images, beside real-versus-real, one class and noise, with intervals."""
 
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder."""
     data: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")] = None
-    """Real pictures to compare with. None: the run's own data."""
+    """Real images to compare with. None: the run's own data."""
     n: int = 2000
     """Samples on each side."""
     features: str = "both"
@@ -34,7 +34,7 @@ class Arguments:
     weights: str | None = None
     """Inception's weight file, as pytorch-fid or NVIDIA give it. None: the usual folders; nothing is downloaded."""
     resizer: Literal["legacy", "clean", "halfpixel"] = "legacy"
-    """How pictures get to Inception's size: as published, as Clean-FID, or as pytorch-fid."""
+    """How images get to Inception's size: as published, as Clean-FID, or as pytorch-fid."""
     k: int = 5
     """Neighbours of precision, recall, density and coverage."""
     seed: int = 0
@@ -46,9 +46,9 @@ class Arguments:
     intervals: bool = True
     """95 % intervals; without them it is several times as fast."""
     memorisation: bool = False
-    """Compare samples with the training pictures and draw the nearest to RUN/neighbours.png."""
+    """Compare samples with the training images and draw the nearest to RUN/neighbours.png."""
     held_out: str | None = None
-    """Pictures that training never saw, which --memorisation compares with."""
+    """Images that training never saw, which --memorisation compares with."""
     device: str = "cpu"
     """cpu, cuda, mps or auto: where the generator and the feature nets run."""
     json: bool = False

@@ -24,7 +24,7 @@ class Arguments(OfModel):
     """
 
     format: Literal["onnx", "web"] = "onnx"
-    """onnx: for onnxruntime and others, any batch size; web: a folder whose index.html draws pictures in a browser, without a
+    """onnx: for onnxruntime and others, any batch size; web: a folder whose index.html draws images in a browser, without a
     network."""
     runtime: str | None = None
     """Of web: a folder with onnxruntime-web's files. None: ganloom's cache, filled once by npm."""

@@ -43,7 +43,7 @@ def run(argv: Sequence[str]) -> None:
     labels = f", {cfg['n_classes']} classes" if cfg.get("n_classes") else ""
     print(f"{made.recipe} of {'x'.join(map(str, cfg['shape']))}{labels}: {' and '.join(made.networks)} read")
     print(f"wrote {made.folder}: config.json, G.safetensors, README.md")
-    if made.gan.conditions_on == "pictures":
+    if made.gan.conditions_on == "images":
         print(following(["translate", made.folder, "IN", "OUT"]))
         return
     print(following(["sample", made.folder], ["evaluate", made.folder, "DATA"]))

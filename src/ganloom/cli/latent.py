@@ -11,22 +11,22 @@ import tyro
 
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
-from ganloom.cli.shared_flags import OfModel, OfPictures
+from ganloom.cli.shared_flags import OfImages, OfModel
 
 
 @dataclasses.dataclass(frozen=True)
-class Walk(OfPictures):
-    """An animation, .gif, .webp or (by ffmpeg) .mp4, that goes through the pictures of several seeds and back to the first.
+class Walk(OfImages):
+    """An animation, .gif, .webp or (by ffmpeg) .mp4, that goes through the images of several seeds and back to the first.
 
     RUN has styles, or --space is z. Without --out: RUN/walk.gif.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """The pictures on the way."""
+    """The images on the way."""
     frames: int = 60
-    """Pictures in all."""
+    """Images in all."""
     fps: float = 20.0
-    """Pictures a second."""
+    """Images a second."""
     space: Literal["auto", "z", "w"] = "auto"
     """z: along great circles; w: along straight lines, for models with styles; auto: w where there is one."""
     c: int | None = None
@@ -34,8 +34,8 @@ class Walk(OfPictures):
 
 
 @dataclasses.dataclass(frozen=True)
-class Mix(OfPictures):
-    """A grid of style mixtures, a .png: each row's picture with some layers of each column's.
+class Mix(OfImages):
+    """A grid of style mixtures, a .png: each row's image with some layers of each column's.
 
     RUN is of a recipe with styles. Without --out: RUN/mix.png.
     """
@@ -52,13 +52,13 @@ class Mix(OfPictures):
 
 @dataclasses.dataclass(frozen=True)
 class Project(OfModel):
-    """Find the styles whose picture is nearest to a given one, and write them and the picture to a folder.
+    """Find the styles whose image is nearest to a given one, and write them and the image to a folder.
 
     RUN is of a recipe with styles. Without --out: RUN/projected/NAME.
     """
 
-    picture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PICTURE")]
-    """A picture file; it is brought to the model's shape."""
+    image: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
+    """An image file; it is brought to the model's shape."""
     space: Literal["w", "w+"] = "w+"
     """w: one style for all layers; w+: one for each, nearer and further from what the model draws by itself."""
     steps: int = 200
@@ -66,7 +66,7 @@ class Project(OfModel):
     features: str | None = None
     """A feature net that counts beside the pixels: random, fashion, effnet, or a file as in `evaluate`."""
     fit: Literal["crop", "pad", "squash"] = "crop"
-    """How a picture of another size is brought to the shape."""
+    """How an image of another size is brought to the shape."""
     c: int | None = None
     """The class in which the search begins. None: any."""
     seed: int = 0
@@ -74,8 +74,8 @@ class Project(OfModel):
 
 
 @dataclasses.dataclass(frozen=True)
-class DirectionsOf(OfPictures):
-    """Directions along which pictures change in one way, each a row of a .png from minus to plus; the vectors go beside it.
+class DirectionsOf(OfImages):
+    """Directions along which images change in one way, each a row of a .png from minus to plus; the vectors go beside it.
 
     RUN is of a recipe with styles. Without --out: RUN/METHOD.png.
     """
@@ -87,11 +87,11 @@ class DirectionsOf(OfPictures):
     layers: str = "all"
     """Layers that are edited: 0-3, 0,2,5 or all."""
     seed: int = 0
-    """The picture that is edited."""
+    """The image that is edited."""
     strength: float = 3.0
     """Deviations of w at the ends."""
     steps: int = 7
-    """Pictures in a row."""
+    """Images in a row."""
     c: int | None = None
     """The class. None: the seed's own."""
 
@@ -132,8 +132,8 @@ def _walk(args: Walk) -> None:
         _load(args), out, seeds=args.seeds, frames=args.frames, fps=args.fps, space=args.space, truncation=args.truncation,
         c=args.c,
     )  # fmt: skip
-    found = {"out": str(made.path), "frames": made.pictures}
-    _said(args, found, f"wrote {made.path}: {made.pictures} frames", ["latent", "mix", args.run])
+    found = {"out": str(made.path), "frames": made.images}
+    _said(args, found, f"wrote {made.path}: {made.images} frames", ["latent", "mix", args.run])
 
 
 def _mix(args: Mix) -> None:
@@ -143,7 +143,7 @@ def _mix(args: Mix) -> None:
     made = latent.mix(
         _load(args), out, rows=args.rows, columns=args.columns, layers=args.layers, truncation=args.truncation, c=args.c
     )
-    found = {"out": str(made.path), "pictures": made.pictures}
+    found = {"out": str(made.path), "pictures": made.images}
     line = f"wrote {made.path}: rows with the layers {args.layers} of columns"
     _said(args, found, line, ["latent", "directions", args.run])
 
@@ -153,7 +153,7 @@ def _project(args: Project) -> None:
     from ganloom.metrics.extractors import by_name
 
     gan = _load(args)
-    target = projection.read_picture(args.picture, gan.cfg.shape, args.fit)
+    target = projection.read_image(args.image, gan.cfg.shape, args.fit)
     net = None if args.features is None else by_name.get(args.features)
 
     def shown(step: int, steps: int, loss: float) -> None:
@@ -163,7 +163,7 @@ def _project(args: Project) -> None:
     made = projection.project(
         gan, target, space=args.space, steps=args.steps, seed=args.seed, net=net, c=args.c, progress=shown
     )
-    folder = projection.write(made, target, args.out or Path(args.run) / "projected" / Path(args.picture).stem)
+    folder = projection.write(made, target, args.out or Path(args.run) / "projected" / Path(args.image).stem)
     found = {"out": str(folder), "psnr": made.psnr, "seconds": made.seconds}
     line = f"PSNR {made.psnr:.1f} dB in {made.seconds:.1f} s\nwrote {folder}: target, projected, both, ws.safetensors"
     _said(args, found, line, ["latent", "directions", args.run])

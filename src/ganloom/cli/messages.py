@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ganloom.api import Run
-from ganloom.training.callbacks import Observer, TensorBoard, Wandb
+from ganloom.training.callbacks import Callback, TensorBoard, Wandb
 
 
 def finished(run: Run, as_json: bool) -> None:
@@ -32,9 +32,9 @@ def following(*commands: Sequence[object]) -> str:
     return "next: " + "        ".join(shlex.join(["ganloom", *map(str, words)]) for words in commands)
 
 
-def trackers(tensorboard: bool, wandb: str | None) -> list[Observer]:
+def trackers(tensorboard: bool, wandb: str | None) -> list[Callback]:
     """The trackers asked for; a missing extra says what to install before training starts."""
-    chosen: list[Observer] = [TensorBoard()] if tensorboard else []
+    chosen: list[Callback] = [TensorBoard()] if tensorboard else []
     return chosen + ([Wandb(wandb)] if wandb else [])
 
 

@@ -22,9 +22,9 @@ class Arguments:
     shape: tuple[int, int, int] | None = None
     """Channels, height, width. None: as the data suggest."""
     fit: Literal["crop", "pad", "squash"] = "crop"
-    """How a picture of another size is brought to the shape."""
+    """How an image of another size is brought to the shape."""
     flip: bool = False
-    """Mirror pictures at random."""
+    """Mirror images at random."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     steps: int = STEPS

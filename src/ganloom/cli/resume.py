@@ -41,6 +41,6 @@ def run(argv: Sequence[str]) -> None:
         data=args.data,
         device=args.device,
         console=Console(json=args.json),
-        observers=trackers(args.tensorboard, args.wandb),
+        callbacks=trackers(args.tensorboard, args.wandb),
     )
     finished(done, args.json)

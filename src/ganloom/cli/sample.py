@@ -8,11 +8,11 @@ from typing import Literal
 from ganloom.apps.sample import write_samples
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
-from ganloom.cli.shared_flags import OfPictures
+from ganloom.cli.shared_flags import OfImages
 
 
 @dataclasses.dataclass(frozen=True)
-class Arguments(OfPictures):
+class Arguments(OfImages):
     """Draw samples from a trained run: single files and a grid. The same seed gives the same bytes.
 
     Without --out: a folder under RUN/generated that is named after the arguments.

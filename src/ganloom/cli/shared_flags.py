@@ -21,8 +21,8 @@ class OfModel:
 
 
 @dataclasses.dataclass(frozen=True)
-class OfPictures(OfModel):
-    """How pictures are drawn."""
+class OfImages(OfModel):
+    """How images are drawn."""
 
     truncation: float = dataclasses.field(default=1.0, kw_only=True)
     """Below 1: truer and less varied."""

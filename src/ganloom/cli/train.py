@@ -37,16 +37,16 @@ class Options:
     fresh: tuple[str, ...] = ()
     """With --init: beginnings of names of weights that begin anew, such as D or G.synthesis.levels.5."""
     freeze_d: int = 0
-    """With --init: so many layers of D, from the picture on, do not train (FreezeD, Mo et al. 2020, arXiv:2002.10964)."""
+    """With --init: so many layers of D, from the image on, do not train (FreezeD, Mo et al. 2020, arXiv:2002.10964)."""
     fit: Literal["crop", "pad", "squash"] = "crop"
-    """How a picture of another size is brought to the shape."""
+    """How an image of another size is brought to the shape."""
     flip: bool = False
-    """Mirror pictures at random; doubles data whose left and right mean the same."""
+    """Mirror images at random; doubles data whose left and right mean the same."""
     small: bool = False
-    """The recipe cut down to small pictures and minutes of a CPU, as `ganloom bench recipes` trains it: settings that are not
+    """The recipe cut down to small images and minutes of a CPU, as `ganloom bench recipes` trains it: settings that are not
     given are that form's and not the paper's. With --total-kimg its schedules stretch to that length."""
     held_out: float = 0.0
-    """Share of the data that training never draws, by which the doctor sees whether D learns pictures by heart."""
+    """Share of the data that training never draws, by which the doctor sees whether D learns images by heart."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """Of pairs and domains: which side is made from which."""
     label_maps: bool = False
@@ -62,8 +62,8 @@ class Options:
 def run(argv: Sequence[str]) -> None:
     """Parse, train, say where the run is."""
     args, options, module = _parsed(argv)
-    pictures = getattr(module.MODEL, "conditions_on", "labels") == "pictures"
-    options |= {"direction": args.options.direction, "label_maps": args.options.label_maps} if pictures else {}
+    images = getattr(module.MODEL, "conditions_on", "labels") == "images"
+    options |= {"direction": args.options.direction, "label_maps": args.options.label_maps} if images else {}
     console = Console(json=args.options.json)
     done = train(
         args.recipe,
@@ -77,7 +77,7 @@ def run(argv: Sequence[str]) -> None:
         fresh=args.options.fresh,
         freeze_d=args.options.freeze_d,
         console=console,
-        observers=trackers(args.options.tensorboard, args.options.wandb),
+        callbacks=trackers(args.options.tensorboard, args.options.wandb),
         **options,
     )
     finished(done, args.options.json)
@@ -152,9 +152,7 @@ def _arguments(name: str, module: Any, small: dict[str, Any]) -> type:
 
 def _with_augment(kind: type[Any]) -> type[Any]:
     """A recipe's Config with --augment as it is for every recipe; ``ganloom.train`` finds the setting that it comes to."""
-    said = (
-        "What D sees: pictures as they are, augmented, or auto by the number of pictures. None: as the recipe has it."
-    )
+    said = "What D sees: images as they are, augmented, or auto by the number of images. None: as the recipe has it."
     flag = Annotated[Literal["auto", "none", "ada", "diffaugment"] | None, tyro.conf.arg(help=said)]
     return dataclasses.make_dataclass(
         kind.__name__, [("augment", flag, None)], bases=(kind,), frozen=True, namespace={"__doc__": kind.__doc__}

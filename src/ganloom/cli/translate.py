@@ -15,24 +15,24 @@ from ganloom.cli.parse import parse
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Put a picture, or a folder of them, through a trained translator (pix2pix, cyclegan ...). Any width and height."""
+    """Put an image, or a folder of them, through a trained translator (pix2pix, cyclegan ...). Any width and height."""
 
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """A run folder, or a model/ folder."""
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]
-    """A picture, or a folder of pictures."""
+    """An image, or a folder of images."""
     out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """A .png that is not there yet, or a new or empty folder."""
     reverse: bool = False
     """From the target domain back to the inputs', where the recipe learns both ways."""
     stochastic: bool = False
-    """With dropout and each picture's own batch statistics, as pix2pix's paper draws its figures."""
+    """With dropout and each image's own batch statistics, as pix2pix's paper draws its figures."""
     seed: int = 0
     """Of the dropout."""
     memory: float = 1024.0
-    """MiB of features in memory; larger pictures go through in bands of rows, with the same result."""
+    """MiB of features in memory; larger images go through in bands of rows, with the same result."""
     compare: bool = False
-    """Also write a sheet with each picture beside its result."""
+    """Also write a sheet with each image beside its result."""
     checkpoint: str = "latest"
     """latest, best, or a checkpoint's name."""
     device: str = "auto"
@@ -59,7 +59,7 @@ def run(argv: Sequence[str]) -> None:
     if args.json:
         print(json.dumps({"files": [str(f) for f in done.files], "sheet": sheet, "bad": done.bad}))
         return
-    print(f"wrote {done.files[0]}" if len(done.files) == 1 else f"wrote {len(done.files)} pictures to {args.out}")
+    print(f"wrote {done.files[0]}" if len(done.files) == 1 else f"wrote {len(done.files)} images to {args.out}")
     if sheet is not None:
         print(f"wrote {sheet}")
     print(following(["evaluate", args.run]))

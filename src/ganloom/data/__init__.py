@@ -1,6 +1,6 @@
 """Data sets: ``open`` anything (a folder, an archive, arrays, a built-in name) and ``draw`` batches from it.
 
-Pictures are decoded once into a uint8 store of one shape; batches are float32 NCHW in [-1, 1] on the device.
+Images are decoded once into a uint8 store of one shape; batches are float32 NCHW in [-1, 1] on the device.
 """
 
 from ganloom.data.builtin import BUILTIN

@@ -1,4 +1,4 @@
-"""Arrays, tensors, .npy and .npz as pictures: what their numbers mean is decided here, or refused."""
+"""Arrays, tensors, .npy and .npz as images: what their numbers mean is decided here, or refused."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from ganloom.core.errors import BadInput
 from ganloom.data.dataset import Facts
 from ganloom.data.points import Points
 
-_PICTURES = ("images", "x", "arr_0", "data", "x_train")
+_IMAGES = ("images", "x", "arr_0", "data", "x_train")
 _LABELS = ("labels", "y", "y_train")
 _SLACK = 1e-4  # floats that were scaled back and forth overshoot their range a little
 MAX_CLASSES = 100_000
@@ -35,7 +35,7 @@ def to_numpy(values: Any, where: str) -> NDArray[Any]:
 
 
 def to_rows(array: NDArray[Any], where: str, channels: int | None = None) -> NDArray[np.uint8]:
-    """Pictures of any layout and range as uint8 (N, H, W, C).
+    """Images of any layout and range as uint8 (N, H, W, C).
 
     NHW, NHWC or NCHW with 1-4 channels; ``channels``, when given, decides where both would do. bool, uint8, uint16,
     other integers in 0..255, floats in [0, 1] or [-1, 1]; what could mean two things raises BadInput.
@@ -59,15 +59,15 @@ def channels_last(array: NDArray[Any], where: str, channels: int | None) -> NDAr
     allowed = range(1, 5)
     if array.ndim == 3:
         if array.shape[2] in allowed:
-            raise BadInput(f"{where}: shape {array.shape} looks like one picture; many are (N, H, W, C)")
+            raise BadInput(f"{where}: shape {array.shape} looks like one image; many are (N, H, W, C)")
         return array[..., None]
     if array.ndim != 4:
-        raise BadInput(f"{where}: shape {array.shape}; pictures are (N, H, W), (N, H, W, C) or (N, C, H, W)")
+        raise BadInput(f"{where}: shape {array.shape}; images are (N, H, W), (N, H, W, C) or (N, C, H, W)")
     last, first = array.shape[3] in allowed, array.shape[1] in allowed
     if last and first and channels is not None:
         last, first = array.shape[3] == channels, array.shape[1] == channels
     if last and first:
-        raise BadInput(f"{where}: shape {array.shape} may be NHWC or NCHW; give shape=(C, H, W), or larger pictures")
+        raise BadInput(f"{where}: shape {array.shape} may be NHWC or NCHW; give shape=(C, H, W), or larger images")
     if not (last or first):
         raise BadInput(
             f"{where}: shape {array.shape} has no axis of 1 to 4 channels; give (N, H, W, C) or (N, C, H, W)"
@@ -112,7 +112,7 @@ def to_labels(values: Any, count: int, where: str) -> tuple[NDArray[np.int64], l
     if array.ndim == 2 and len(array) and array.dtype.kind in "biuf" and _one_hot(array):
         array = array.argmax(1)
     if array.shape != (count,):
-        raise BadInput(f"labels of {where}: shape {array.shape} for {count} pictures; give one label each")
+        raise BadInput(f"labels of {where}: shape {array.shape} for {count} images; give one label each")
     if array.dtype.kind == "U":
         names, numbers = np.unique(array, return_inverse=True)
         return numbers.astype(np.int64), [str(name) for name in names]
@@ -129,7 +129,7 @@ def _one_hot(array: NDArray[Any]) -> bool:
 
 
 def read(path: str, channels: int | None = None) -> tuple[NDArray[np.uint8], Facts] | Points:
-    """Pictures (uint8 NHWC, facts) or points of a .npy or .npz file. BadInput when it holds neither."""
+    """Images (uint8 NHWC, facts) or points of a .npy or .npz file. BadInput when it holds neither."""
     try:
         if path.lower().endswith(".npy"):
             return to_rows(np.lib.format.open_memmap(path, mode="c"), path, channels), Facts(_stem(path))
@@ -159,14 +159,14 @@ def _from_parts(
 ) -> tuple[NDArray[np.uint8], Facts] | Points:
     meta = _meta(parts)
     facts = Facts(str(meta.get("name", _stem(path))), flip=bool(meta.get("flip")), fit=str(meta.get("fit", "crop")))
-    key = next((k for k in _PICTURES if k in parts), None)
+    key = next((k for k in _IMAGES if k in parts), None)
     if meta.get("kind") == "points" and "points" in parts:
         key = "points"
     if key is None and len(parts) == 1:
         key = next(iter(parts))
     if key is None:
         names = ", ".join(sorted(parts)[:8]) or "nothing"
-        raise BadInput(f"{path} holds {names}; name the array of pictures x or images, and their labels y or labels")
+        raise BadInput(f"{path} holds {names}; name the array of images x or images, and their labels y or labels")
     if key == "points":
         if "labels" in parts:
             facts.labels = parts["labels"].astype(np.int64)
@@ -197,7 +197,7 @@ def _add_words(facts: Facts, parts: dict[str, NDArray[Any]], count: int, path: s
     if "captions" in parts:
         facts.captions = [str(words) for words in parts["captions"].ravel()]
         if len(facts.captions) != count:
-            raise BadInput(f"{path}: {len(facts.captions)} captions for {count} pictures; give one each")
+            raise BadInput(f"{path}: {len(facts.captions)} captions for {count} images; give one each")
     factors = {k.removeprefix("factor_"): v for k, v in parts.items() if k.startswith("factor_") and len(v) == count}
     facts.factors = factors or None
 

@@ -19,14 +19,14 @@ from ganloom.data.points import Points
 from ganloom.data.resize import Shape
 
 BUILTIN: dict[str, str] = {
-    "fashion-10k": "10,000 pictures of clothes, 10 classes, 28 x 28 grey; comes with ganloom",
-    "fashion-mnist": "all 60,000 training pictures of Fashion-MNIST; fashion-mnist:DIR reads them from DIR",
-    "fashion-mnist-test": "the 10,000 test pictures of Fashion-MNIST, held out from both sets above",
+    "fashion-10k": "10,000 images of clothes, 10 classes, 28 x 28 grey; comes with ganloom",
+    "fashion-mnist": "all 60,000 training images of Fashion-MNIST; fashion-mnist:DIR reads them from DIR",
+    "fashion-mnist-test": "the 10,000 test images of Fashion-MNIST, held out from both sets above",
     "shapes": "rendered coloured shapes with known factors and captions, 32 x 32 RGB; shapes:N for N of them",
-    "stacked": "three pictures of fashion-10k in one's channels, 1,000 combinations of classes; stacked:N for N of them",
+    "stacked": "three images of fashion-10k in one's channels, 1,000 combinations of classes; stacked:N for N of them",
     "ring": "points: 8 Gaussian modes on a circle; ring:N for N points",
     "grid": "points: 25 Gaussian modes on a grid; grid:N for N points",
-    "unpaired-fashion": "two domains: fashion-10k as it is, and other pictures of it inverted and coloured, 28 x 28 RGB",
+    "unpaired-fashion": "two domains: fashion-10k as it is, and other images of it inverted and coloured, 28 x 28 RGB",
     "edges-to-emoji": "pairs: edges of colour emoji and the emoji, 64 px; needs the Noto emoji font (edges-to-emoji:FILE)",
     "regular-to-bold": "pairs: letters of the installed fonts, regular and bold, 64 px grey",
 }
@@ -40,7 +40,7 @@ FASHION_FOLDER = "/usr/share/datasets/fashion-mnist"
 
 
 TRANSLATIONS = ("unpaired-fashion", "edges-to-emoji", "regular-to-bold")
-"""Built-in sets in which pictures are made from pictures."""
+"""Built-in sets in which images are made from images."""
 
 
 def is_builtin(source: str) -> bool:
@@ -48,7 +48,7 @@ def is_builtin(source: str) -> bool:
     return source.split(":", 1)[0] in BUILTIN
 
 
-def pictures(source: str) -> tuple[NDArray[np.uint8], Facts]:
+def images(source: str) -> tuple[NDArray[np.uint8], Facts]:
     """The rows (uint8 NHWC) and facts of ``fashion-10k``, ``fashion-mnist[:DIR]`` or ``fashion-mnist-test[:DIR]``."""
     name, _, argument = source.partition(":")
     if name == "fashion-10k":
@@ -62,13 +62,13 @@ def pictures(source: str) -> tuple[NDArray[np.uint8], Facts]:
         rows = _idx(folder / f"{part}-images-idx3-ubyte", 3)
         labels = _idx(folder / f"{part}-labels-idx1-ubyte", 1)
         if len(rows) != len(labels) or labels.max(initial=0) > 9:
-            raise BadInput(f"{folder}: pictures and labels do not belong together; fetch the four files anew")
+            raise BadInput(f"{folder}: images and labels do not belong together; fetch the four files anew")
     return rows[..., None], Facts(name, labels=labels.astype(np.int64), classes=list(FASHION_CLASSES))
 
 
 def stack(source: str) -> tuple[NDArray[np.uint8], Facts]:
     """The rows (uint8 NHWC) and facts of ``stacked[:N]``."""
-    return stacked.pictures(number(source, stacked.SIZE))
+    return stacked.images(number(source, stacked.SIZE))
 
 
 def translation(source: str, asked: dict[str, Any], progress: store.Progress) -> Domains:
@@ -141,7 +141,7 @@ def render_shapes(source: str, shape: Shape | None) -> tuple[NDArray[np.uint8], 
         return shapes.render(made, target), facts
 
     def one(index: int) -> NDArray[np.uint8]:
-        picture: NDArray[np.uint8] = shapes.render({k: v[index : index + 1] for k, v in made.items()}, target)[0]
-        return picture
+        image: NDArray[np.uint8] = shapes.render({k: v[index : index + 1] for k, v in made.items()}, target)[0]
+        return image
 
     return store.fill(one, size, target).store.rows, facts

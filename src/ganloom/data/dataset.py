@@ -22,7 +22,7 @@ Indices = int | slice | Sequence[int] | NDArray[Any] | Tensor
 class Facts:
     """What is known of a data set beside its rows; the lists and arrays have one entry a row.
 
-    ``factors``: name -> array (N,), what a rendered picture was made from. ``source``: JSON-able, see ``reopen``.
+    ``factors``: name -> array (N,), what a rendered image was made from. ``source``: JSON-able, see ``reopen``.
     ``native``: the rows were saved at the shape they are to have. ``beside``: (inputs, whether row by row) of a file.
     """
 
@@ -53,12 +53,12 @@ class Facts:
 
 
 class Data:
-    """A data set of N rows: pictures (``Images``) or points (``Points``).
+    """A data set of N rows: images (``Images``) or points (``Points``).
 
     Attributes: ``kind`` "images" or "points"; ``shape`` of one row, (C, H, W) or (d,); ``labels`` int64 (N,) or None;
     ``classes`` their names or None; ``captions`` or None; ``factors`` or None; ``name``; ``source``, from which
     ``reopen`` opens the same data; ``bad_files``, (path, reason) of each file left out; ``flip`` and ``fit`` as opened;
-    ``device``, where ``get`` and ``draw`` deliver. ``inputs``: the pictures that rows are made from, or None; ``paired``
+    ``device``, where ``get`` and ``draw`` deliver. ``inputs``: the images that rows are made from, or None; ``paired``
     says whether each row has its own (see ``Domains``).
     """
 
@@ -125,7 +125,7 @@ class Data:
         """The next global batch of ``n``, or of it this process's rows ``[rng.rank::rng.world]``.
 
         Which rows is a function of ``rng.run_seed`` and ``rng.position`` alone (see ``Order``); a plain generator draws
-        them at random. ``rng`` itself decides the flips, one number a picture of the global batch. ``x`` float32 on
+        them at random. ``rng`` itself decides the flips, one number an image of the global batch. ``x`` float32 on
         ``device``; ``c`` the labels, int64 (n,), or None. ``alike``: of labelled data so many samples, strided in the
         batch, share a label (their greatest common divisor with n, where n is no multiple).
         """
@@ -133,7 +133,7 @@ class Data:
         return Batch(self._gather(picks, flips), self._labels_of(picks))
 
     def get(self, indices: Indices) -> Tensor:
-        """Rows as float32 (n, *shape) on ``device``, pictures in [-1, 1], never flipped. BadInput beyond the end."""
+        """Rows as float32 (n, *shape) on ``device``, images in [-1, 1], never flipped. BadInput beyond the end."""
         return self._gather(torch.from_numpy(self.picks(indices)), None)
 
     def picks(self, indices: Indices) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""What a folder or a zip archive holds: the pictures, by name and in a fixed order, and their classes."""
+"""What a folder or a zip archive holds: the images, by name and in a fixed order, and their classes."""
 
 import builtins
 import hashlib
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput
 from ganloom.data.arrays import to_labels
-from ganloom.data.decode import EXTENSIONS, MAX_BYTES, BadPicture
+from ganloom.data.decode import EXTENSIONS, MAX_BYTES, BadImage
 
 _LABEL_FILE = "dataset.json"
 
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
 @dataclass
 class Listing:
-    """The pictures of a source, sorted by name. ``bad`` names what could not even be listed: (name, reason)."""
+    """The images of a source, sorted by name. ``bad`` names what could not even be listed: (name, reason)."""
 
     root: str
     entries: list[Entry]
@@ -41,22 +41,22 @@ class Listing:
     archive: zipfile.ZipFile | None = None
 
     def open(self, index: int) -> BinaryIO:
-        """The bytes of a picture; raises ``BadPicture`` or OSError."""
+        """The bytes of an image; raises ``BadImage`` or OSError."""
         entry = self.entries[index]
         if entry.size > MAX_BYTES:
-            raise BadPicture(f"{entry.size / 2**20:.0f} MiB, the limit is {MAX_BYTES // 2**20}")
+            raise BadImage(f"{entry.size / 2**20:.0f} MiB, the limit is {MAX_BYTES // 2**20}")
         if self.archive is None:
             try:
                 return builtins.open(os.path.join(self.root, entry.name), "rb")
             except PermissionError:
-                raise BadPicture("no permission to read it") from None
+                raise BadImage("no permission to read it") from None
             except OSError as error:
-                raise BadPicture(f"cannot be read: {error.strerror}") from None
+                raise BadImage(f"cannot be read: {error.strerror}") from None
         try:
             # Whole and in memory: decoders seek, and a zip member seeks backwards by starting again.
             return io.BytesIO(self.archive.read(entry.name))
         except Exception as error:  # zlib.error, BadZipFile, NotImplementedError (method), RuntimeError (password) ...
-            raise BadPicture(f"damaged in the archive: {' '.join(str(error).split())[:80]}") from None
+            raise BadImage(f"damaged in the archive: {' '.join(str(error).split())[:80]}") from None
 
     def path(self, name: str) -> str:
         """A name as the user would write it."""
@@ -76,17 +76,17 @@ class Listing:
             self.archive.close()
 
 
-def is_picture(name: str) -> bool:
-    """Whether a file's name is a picture's; macOS's "._" companions of real pictures are not."""
+def is_image(name: str) -> bool:
+    """Whether a file's name is an image's; macOS's "._" companions of real images are not."""
     base = name.rsplit("/", 1)[-1]
     return not base.startswith("._") and os.path.splitext(base)[1].lower() in EXTENSIONS
 
 
 def list_folder(root: str) -> Listing:
-    """All pictures under a folder, links followed, folders whose name begins with a dot left out.
+    """All images under a folder, links followed, folders whose name begins with a dot left out.
 
-    Classes are the immediate sub-folders when all pictures lie in two or more of them, or what NVlabs' dataset.json
-    says. BadInput when there are no pictures.
+    Classes are the immediate sub-folders when all images lie in two or more of them, or what NVlabs' dataset.json
+    says. BadInput when there are no images.
     """
     entries: list[Entry] = []
     bad: list[tuple[str, str]] = []
@@ -104,7 +104,7 @@ def list_folder(root: str) -> Listing:
             continue
         seen.add((here.st_dev, here.st_ino))
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
-        for file in filter(is_picture, files):
+        for file in filter(is_image, files):
             path = os.path.join(folder, file)
             name = os.path.relpath(path, root).replace(os.sep, "/")
             try:
@@ -124,7 +124,7 @@ def list_folder(root: str) -> Listing:
 
 
 def list_zip(root: str) -> Listing:
-    """All pictures in a zip archive; nothing is unpacked to disk.
+    """All images in a zip archive; nothing is unpacked to disk.
 
     The archive is refused, in one line, when it is damaged or locked, or when a member's name leaves it or is a link:
     no honest tool makes such a file.
@@ -141,11 +141,11 @@ def list_zip(root: str) -> Listing:
                 f"{root} is refused: its member {member.filename!r} points outside it; make the archive anew"
             )
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise BadInput(f"{root} is refused: its member {member.filename!r} is a link; zip the pictures themselves")
+            raise BadInput(f"{root} is refused: its member {member.filename!r} is a link; zip the images themselves")
         if member.flag_bits & 1:
             raise BadInput(f"{root} is locked with a password; make the archive without one")
         hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts[:-1])
-        if not member.is_dir() and not hidden and is_picture(member.filename):
+        if not member.is_dir() and not hidden and is_image(member.filename):
             entries[member.filename] = Entry(member.filename, member.file_size, member.CRC)
     listing = Listing(root, sorted(entries.values()), archive=archive)
     _check_any(listing, "archive")
@@ -158,13 +158,13 @@ def _label_member(archive: zipfile.ZipFile) -> bytes | None:
         return None
     try:
         return archive.read(_LABEL_FILE)
-    except Exception:  # a damaged member: the pictures are still there
+    except Exception:  # a damaged member: the images are still there
         return None
 
 
 def _check_any(listing: Listing, what: str) -> None:
     if not listing.entries and not listing.bad:
-        raise BadInput(f"no pictures in the {what} {listing.root}; put .png, .jpg or .webp files there")
+        raise BadInput(f"no images in the {what} {listing.root}; put .png, .jpg or .webp files there")
 
 
 def _classify(listing: Listing, label_file: bytes | None) -> None:
@@ -209,6 +209,6 @@ def _label_by_name(listing: Listing, pairs: list[Any]) -> None:
         raise BadInput(f"{where}: labels must be a list of [name, label]; mend or remove the file") from None
     missing = [entry.name for entry in listing.entries if entry.name not in known]
     if missing:
-        raise BadInput(f"{where} has no label for {len(missing)} pictures, such as {missing[0]}; add or remove them")
+        raise BadInput(f"{where} has no label for {len(missing)} images, such as {missing[0]}; add or remove them")
     values = [known[entry.name] for entry in listing.entries]
     listing.labels, listing.classes = to_labels(values, len(values), where)

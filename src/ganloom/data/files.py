@@ -1,4 +1,4 @@
-"""A folder or an archive of picture files as a data set: from the cache, or decoded once."""
+"""A folder or an archive of image files as a data set: from the cache, or decoded once."""
 
 import hashlib
 import os
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from ganloom.core.errors import BadInput
 from ganloom.data import cache, store
 from ganloom.data.dataset import Facts
-from ganloom.data.decode import VERSION, BadPicture, decode, header
+from ganloom.data.decode import VERSION, BadImage, decode, header
 from ganloom.data.file_index import Listing, list_folder, list_zip
 from ganloom.data.images import Images
-from ganloom.data.resize import Shape, fit_picture
+from ganloom.data.resize import Shape, fit_image
 
 NATIVE_LIMIT = 128
-"""Pictures that all have one size keep it up to this many pixels a side; others become ``default_size`` square."""
+"""Images that all have one size keep it up to this many pixels a side; others become ``default_size`` square."""
 
 
 def survey(listing: Listing, shape: Shape | None, default_size: int) -> Shape:
-    """The shape (C, H, W) to bring a listing's pictures to; reads headers only, and only where ``shape`` is None."""
+    """The shape (C, H, W) to bring a listing's images to; reads headers only, and only where ``shape`` is None."""
     if shape is not None:
         return shape
     kinds: Counter[int] = Counter()
@@ -33,14 +33,14 @@ def survey(listing: Listing, shape: Shape | None, default_size: int) -> Shape:
         return found.channels, found.size
 
     for _, result in store.each(look, len(listing.entries)):
-        if not isinstance(result, BadPicture):
+        if not isinstance(result, BadImage):
             kinds[result[0]] += 1
             sizes[result[1]] += 1
     return choose(kinds, sizes, default_size)
 
 
 def choose(kinds: Counter[int], sizes: Counter[tuple[int, int]], default_size: int) -> Shape:
-    """(C, H, W) from how many pictures have each number of channels and each size (w, h)."""
+    """(C, H, W) from how many images have each number of channels and each size (w, h)."""
     channels = max(kinds, key=lambda c: (kinds[c], c), default=3)
     if len(sizes) == 1 and max(width_height := next(iter(sizes))) <= NATIVE_LIMIT:
         return channels, width_height[1], width_height[0]
@@ -83,8 +83,8 @@ def _stored(
 
     def work(index: int) -> NDArray[np.uint8]:
         with listing.open(index) as file:
-            picture = decode(file, listing.entries[index].name, at_least=2 * max(shape[1:]))
-        return fit_picture(picture, shape, asked["fit"])
+            image = decode(file, listing.entries[index].name, at_least=2 * max(shape[1:]))
+        return fit_image(image, shape, asked["fit"])
 
     def notes(good: list[int], bad: list[tuple[int, str]]) -> dict[str, Any]:
         left_out = listing.bad + [(listing.entries[i].name, reason) for i, reason in bad]
@@ -95,5 +95,5 @@ def _stored(
     if not filled.good:
         name, reason = filled.store.notes["bad"][0]
         count = len(filled.store.notes["bad"])
-        raise BadInput(f"none of the {count} picture files in {listing.root} can be read; the first: {name} ({reason})")
+        raise BadInput(f"none of the {count} image files in {listing.root} can be read; the first: {name} ({reason})")
     return filled.store

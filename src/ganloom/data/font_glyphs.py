@@ -1,7 +1,7 @@
-"""The pictures inside a colour font: the PNG files of OpenType's tables CBLC (where) and CBDT (what).
+"""The images inside a colour font: the PNG files of OpenType's tables CBLC (where) and CBDT (what).
 
 Pillow draws single code points; most of an emoji font are sequences (skins, flags, families), which want a shaper. Their
-pictures lie in the font as they are, one a glyph, and need none.
+images lie in the font as they are, one a glyph, and need none.
 """
 
 import struct
@@ -23,12 +23,10 @@ def bitmaps(path: str) -> list[bytes]:
         tables = _tables(font)
         if "CBLC" not in tables or "CBDT" not in tables:
             return []
-        places, pictures = tables["CBLC"], tables["CBDT"]
-        found = dict.fromkeys(_png(pictures, *place) for _, *place in sorted(_places(places)))
+        places, images = tables["CBLC"], tables["CBDT"]
+        found = dict.fromkeys(_png(images, *place) for _, *place in sorted(_places(places)))
     except (struct.error, IndexError, ValueError) as error:
-        raise BadInput(
-            f"{path}: its colour pictures (CBLC, CBDT) cannot be read ({error}); give another font"
-        ) from None
+        raise BadInput(f"{path}: its colour images (CBLC, CBDT) cannot be read ({error}); give another font") from None
     return [png for png in found if png]
 
 
@@ -53,7 +51,7 @@ def _places(table: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _run(table: bytes, at: int, first: int, last: int) -> Iterator[tuple[int, int, int, int]]:
-    """One index of glyphs; the five kinds differ in whether glyphs lie side by side and pictures have one size."""
+    """One index of glyphs; the five kinds differ in whether glyphs lie side by side and images have one size."""
     kind, image, base = struct.unpack_from(">HHI", table, at)
     body, n = at + 8, last - first + 1
     glyphs: list[int] = list(range(first, last + 1))
@@ -82,5 +80,5 @@ def _png(table: bytes, image: int, start: int, length: int) -> bytes:
     head = _HEADS[image]
     size = struct.unpack_from(">I", table, start + head)[0]
     if head + 4 + size > length or start + length > len(table):
-        raise ValueError("a picture ends outside of its table")
+        raise ValueError("an image ends outside of its table")
     return table[start + head + 4 : start + head + 4 + size]

@@ -1,4 +1,4 @@
-"""Pictures: a uint8 store of equal rows, gathered and converted a batch at a time."""
+"""Images: a uint8 store of equal rows, gathered and converted a batch at a time."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ DEVICE_SHARE = 0.5
 
 
 class Images(Data):
-    """N pictures of one shape (C, H, W), kept as uint8 (N, H, W, C) in memory or in a mapped file."""
+    """N images of one shape (C, H, W), kept as uint8 (N, H, W, C) in memory or in a mapped file."""
 
     kind = "images"
     shape: Shape
@@ -30,12 +30,12 @@ class Images(Data):
         self.rows = rows
         height, width, channels = rows.shape[1:]
         self.shape = (channels, height, width)
-        # One row of bytes a picture, so that a batch is one index_select.
+        # One row of bytes an image, so that a batch is one index_select.
         self._bytes = torch.from_numpy(rows).reshape(len(rows), height, width, channels)
         self._sha256 = sha256
 
     def uint8(self, indices: Indices) -> NDArray[np.uint8]:
-        """Pictures as stored: uint8 (n, H, W, C)."""
+        """Images as stored: uint8 (n, H, W, C)."""
         return self.rows[self.picks(indices)]
 
     def to(self, device: torch.device | str) -> Self:

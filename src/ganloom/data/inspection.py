@@ -14,7 +14,7 @@ from PIL import Image
 from ganloom.core.errors import BadInput
 from ganloom.data import arrays, sources, store
 from ganloom.data.dataset import Data
-from ganloom.data.decode import BadPicture, Header, convert, from_array, header
+from ganloom.data.decode import BadImage, Header, convert, from_array, header
 from ganloom.data.file_index import list_folder, list_zip
 from ganloom.data.images import Images
 from ganloom.data.points import Points
@@ -24,7 +24,7 @@ SHOWN = 5
 """So many examples of each kind are named."""
 
 PREVIEW = 25
-# Pictures of equal hash count as near copies when their 8 x 8 thumbnails differ by at most a tenth of their contrast,
+# Images of equal hash count as near copies when their 8 x 8 thumbnails differ by at most a tenth of their contrast,
 # never more than 4 of 255 levels; half a level always passes, for rounding alone makes as much.
 _NEAR, _NEAR_SHARE, _NEAR_FLOOR = 4.0, 0.1, 0.5
 _GAP = 2
@@ -42,7 +42,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Copies:
-    """``count`` pictures beyond the first of each group; ``examples`` (first, copy) by name or number."""
+    """``count`` images beyond the first of each group; ``examples`` (first, copy) by name or number."""
 
     count: int
     examples: list[tuple[str, str]]
@@ -53,10 +53,10 @@ class Report:
     """What ``check`` found. A field is None where it does not apply to the source.
 
     ``channels``, ``modes``, ``formats``, ``bits``: value -> number of files. ``classes``: name -> count.
-    ``duplicates``: pictures whose pixels, as stored for the network, are equal; ``conflicting`` of them carry another
+    ``duplicates``: images whose pixels, as stored for the network, are equal; ``conflicting`` of them carry another
     label than their first. ``near_duplicates``: approximate, by an 8 x 8 average hash. ``unreadable``: the number of
     files left out, ``bad_files`` the first few with their reason. ``cropped``, ``padded``: mean shares, 0 to 1.
-    ``enlarged``: pictures with a side smaller than the network's. ``extent``: of points, (min, max) an axis.
+    ``enlarged``: images with a side smaller than the network's. ``extent``: of points, (min, max) an axis.
     """
 
     name: str
@@ -92,15 +92,15 @@ class Report:
 
     def lines(self) -> list[str]:
         """The report as text, one fact a line, the first with the name and the count."""
-        what = "points" if self.kind == "points" else "pictures"
-        facts = _points_facts(self) if self.kind == "points" else _picture_facts(self)
+        what = "points" if self.kind == "points" else "images"
+        facts = _points_facts(self) if self.kind == "points" else _image_facts(self)
         width = max(len(label) for label, _ in facts)
         return [_shown(f"{self.name}: {self.count:,} {what}")] + [
             _shown(f"  {label:<{width}}  {words}") for label, words in facts
         ]
 
     def preview(self) -> Image.Image:
-        """25 pictures (fewer where there are fewer), spread over the data, as the network will see them."""
+        """25 images (fewer where there are fewer), spread over the data, as the network will see them."""
         if self.data is None:
             raise BadInput(f"the report on {self.name} carries no data; make it with check()")
         if isinstance(self.data, Points):
@@ -111,7 +111,7 @@ class Report:
 
 
 class _Looked(NamedTuple):
-    """What the files say of themselves: one header a good picture, and the names of those pictures."""
+    """What the files say of themselves: one header a good image, and the names of those images."""
 
     headers: list[Header]
     names: list[str]
@@ -175,7 +175,7 @@ def _look(root: str, data: Images) -> _Looked:
             return header(file, listing.entries[good[position]].name)
 
     try:
-        found = [result for _, result in store.each(look, len(good)) if not isinstance(result, BadPicture)]
+        found = [result for _, result in store.each(look, len(good)) if not isinstance(result, BadImage)]
     finally:
         listing.close()
     if len(found) != len(data):
@@ -184,7 +184,7 @@ def _look(root: str, data: Images) -> _Looked:
 
 
 def _native_size(source: sources.Source, data: Images) -> tuple[int, int]:
-    """(width, height) of the pictures of an array or built-in set before they are fitted."""
+    """(width, height) of the images of an array or built-in set before they are fitted."""
     height, width = data.shape[1:]
     if isinstance(source, Data):
         return source.shape[2], source.shape[1]
@@ -262,7 +262,7 @@ def _chunks(rows: NDArray[np.uint8]) -> list[slice]:
 
 
 def _constant(rows: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which pictures are of one colour."""
+    """Which images are of one colour."""
     return np.concatenate([(rows[part] == rows[part, :1, :1]).all((1, 2, 3)) for part in _chunks(rows)])
 
 
@@ -281,8 +281,8 @@ def _thumbnails(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _near_duplicates(rows: NDArray[np.uint8], names: list[str], among: NDArray[np.bool_]) -> Copies:
-    """Pictures of equal 8 x 8 average hash whose thumbnails differ by little. Approximate: it misses shifts and crops,
-    and takes pictures that differ only in fine detail for one.
+    """Images of equal 8 x 8 average hash whose thumbnails differ by little. Approximate: it misses shifts and crops,
+    and takes images that differ only in fine detail for one.
     """
     thumbs = _thumbnails(rows)
     grey = thumbs[..., :3].mean(3) if rows.shape[3] >= 3 else thumbs[..., 0]
@@ -293,7 +293,7 @@ def _near_duplicates(rows: NDArray[np.uint8], names: list[str], among: NDArray[n
     pairs: list[tuple[int, int]] = []
     for group in groups.values():
         rest = np.array(group)
-        for _ in range(64):  # a hash that thousands of different pictures share must not cost their square
+        for _ in range(64):  # a hash that thousands of different images share must not cost their square
             if len(rest) < 2:
                 break
             own = thumbs[rest[0]]
@@ -306,9 +306,9 @@ def _near_duplicates(rows: NDArray[np.uint8], names: list[str], among: NDArray[n
     return Copies(len(pairs), [(names[a], names[b]) for a, b in pairs[:SHOWN]])
 
 
-def _tile(pictures: NDArray[np.uint8]) -> Image.Image:
-    """Pictures side by side, five a row, white between them; alpha on white."""
-    count, height, width, channels = pictures.shape
+def _tile(images: NDArray[np.uint8]) -> Image.Image:
+    """Images side by side, five a row, white between them; alpha on white."""
+    count, height, width, channels = images.shape
     shown = 1 if channels <= 2 else 3
     columns = min(5, count)
     lines = -(-count // columns)
@@ -317,7 +317,7 @@ def _tile(pictures: NDArray[np.uint8]) -> Image.Image:
         (columns * (width + _GAP) - _GAP, lines * (height + _GAP) - _GAP),
         255 if shown == 1 else (255, 255, 255),
     )
-    for i, pixels in enumerate(pictures):
+    for i, pixels in enumerate(images):
         place = i % columns * (width + _GAP), i // columns * (height + _GAP)
         sheet.paste(convert(from_array(pixels), shown), place)
     return sheet
@@ -334,7 +334,7 @@ def _plot(points: NDArray[np.float32], side: int = 256) -> Image.Image:
     return Image.fromarray((255 - np.rint(255 * grey)).astype(np.uint8))
 
 
-def _picture_facts(report: Report) -> list[tuple[str, str]]:
+def _image_facts(report: Report) -> list[tuple[str, str]]:
     channels, height, width = report.shape
     facts: list[tuple[str, str]] = []
     if report.sizes is not None:
@@ -367,7 +367,7 @@ def _picture_facts(report: Report) -> list[tuple[str, str]]:
     if report.padded is not None:
         facts.append(("padding", f"{report.padded:.1%} of what the network sees on average"))
     if report.enlarged:
-        facts.append(("enlarged", f"{report.enlarged:,} pictures are smaller than {width} x {height}"))
+        facts.append(("enlarged", f"{report.enlarged:,} images are smaller than {width} x {height}"))
     return facts
 
 

@@ -1,4 +1,4 @@
-"""Pictures that are made from pictures: targets with inputs beside them, each with its partner or the two drawn apart."""
+"""Images that are made from images: targets with inputs beside them, each with its partner or the two drawn apart."""
 
 import os
 from collections.abc import Callable
@@ -61,7 +61,7 @@ class Domains(Images):
         return Batch(x, y=self.inputs._gather(others, flips))
 
     def unpaired(self) -> "Domains":
-        """The same pictures drawn apart: what a recipe that needs no pairs trains on."""
+        """The same images drawn apart: what a recipe that needs no pairs trains on."""
         if not self.paired:
             return self
         if self._unpaired is None:

@@ -14,11 +14,11 @@ from PIL import Image
 from ganloom.core.errors import BadInput
 from ganloom.data import cache, store
 from ganloom.data.dataset import Facts
-from ganloom.data.decode import VERSION, BadPicture, decode, header, to_array
+from ganloom.data.decode import VERSION, BadImage, decode, header, to_array
 from ganloom.data.file_index import Listing, list_folder
 from ganloom.data.files import choose, open_files
 from ganloom.data.paired import Domains, chosen
-from ganloom.data.resize import _crop_box, fit_picture
+from ganloom.data.resize import _crop_box, fit_image
 
 INPUTS = ("pairs", "domains")
 DIRECTIONS = ("AtoB", "BtoA")
@@ -27,13 +27,13 @@ LABEL_LIMIT = 64
 _LOOKED_AT = 16
 
 Part = tuple[Listing, int]
-"""A listing and the number of a picture in it."""
+"""A listing and the number of an image in it."""
 
 
 def open_folders(source: str | tuple[str, str], asked: dict[str, Any], keep: bool, progress: store.Progress) -> Domains:
     """Pairs or two domains of a folder, or of two; ``asked["inputs"]`` says which are wanted. BadInput in one line.
 
-    For pairs: ``A/`` and ``B/`` (or ``trainA/`` and ``trainB/``) whose names are equal but for the ending, else pictures
+    For pairs: ``A/`` and ``B/`` (or ``trainA/`` and ``trainB/``) whose names are equal but for the ending, else images
     twice as wide, the input on the left. For domains: ``trainA/`` and ``trainB/``, ``A/`` and ``B/``, two sub-folders of
     any names in alphabetical order, or pairs: a recipe that needs none draws them apart.
     """
@@ -59,11 +59,11 @@ def open_folders(source: str | tuple[str, str], asked: dict[str, Any], keep: boo
 
 
 def _two(source: str | list[str], part: str) -> tuple[str, str] | None:
-    """The folders of A and of B for ``part`` (train, test), or None for pictures side by side."""
+    """The folders of A and of B for ``part`` (train, test), or None for images side by side."""
     if isinstance(source, list):
         for folder in source:
             if not os.path.isdir(folder):
-                raise BadInput(f"no folder {folder}: two domains are two folders of pictures, A,B")
+                raise BadInput(f"no folder {folder}: two domains are two folders of images, A,B")
         return (source[0], source[1]) if part == "train" else None
     for a, b in (("trainA", "trainB"), ("A", "B")) if part == "train" else (("testA", "testB"), ("test/A", "test/B")):
         has = [os.path.isdir(os.path.join(source, name)) for name in (a, b)]
@@ -79,7 +79,7 @@ def _two(source: str | list[str], part: str) -> tuple[str, str] | None:
 
 
 def _side_by_side(source: str) -> str:
-    """The folder of pictures A|B: train/ where there is one."""
+    """The folder of images A|B: train/ where there is one."""
     inner = os.path.join(source, "train")
     return inner if os.path.isdir(inner) else source
 
@@ -107,7 +107,7 @@ def _stem(name: str) -> str:
 
 
 def _partners(a: str, b: str) -> bool:
-    """Whether each picture of A has one of B of its name."""
+    """Whether each image of A has one of B of its name."""
     first, second = ({_stem(e.name) for e in list_folder(folder).entries} for folder in (a, b))
     return first == second
 
@@ -136,13 +136,13 @@ def _apart(
 
 
 def _channels_of(folder: str) -> int:
-    """How many channels most pictures of a folder have."""
+    """How many channels most images of a folder have."""
     listing, kinds = list_folder(folder), Counter[int]()
     for i in range(0, len(listing.entries), max(1, len(listing.entries) // _LOOKED_AT)):
         try:
             with listing.open(i) as file:
                 kinds[header(file, listing.entries[i].name).channels] += 1
-        except BadPicture:
+        except BadImage:
             continue
     return max(kinds, key=lambda c: (kinds[c], c), default=3)
 
@@ -160,7 +160,7 @@ def _equal_names(
     for (one, other), entry in zip(sizes, first.entries, strict=True):
         if one is not None and other is not None and one[1] != other[1]:
             said = f"{one[1][0]} x {one[1][1]} in {a} and {other[1][0]} x {other[1][1]} in {b}"
-            raise BadInput(f"the pair {_stem(entry.name)} is {said}: the two pictures of a pair need one size")
+            raise BadInput(f"the pair {_stem(entry.name)} is {said}: the two images of a pair need one size")
     _no_label_maps(first, asked)
     shapes = [(one[0], other[0], one[1]) for one, other in sizes if one is not None and other is not None]
 
@@ -171,17 +171,17 @@ def _equal_names(
 
 
 def _match(first: Listing, second: Listing) -> None:
-    """Pictures of equal names, in the same places; a missing partner is an error that names one."""
+    """Images of equal names, in the same places; a missing partner is an error that names one."""
     names = [[_stem(entry.name) for entry in listing.entries] for listing in (first, second)]
     for own, other, listing, there in ((names[0], names[1], first, second), (names[1], names[0], second, first)):
         missing = sorted(set(own) - set(other))
         if missing:
-            count = f"{len(missing)} of {len(own)} pictures in {listing.root} have" if len(missing) > 1 else (
-                f"a picture in {listing.root} has")  # fmt: skip
+            count = f"{len(missing)} of {len(own)} images in {listing.root} have" if len(missing) > 1 else (
+                f"an image in {listing.root} has")  # fmt: skip
             raise BadInput(f"{count} no partner in {there.root}, such as {missing[0]}: pairs have equal names")
         twice = [name for name, count in Counter(own).items() if count > 1]
         if twice:
-            raise BadInput(f"{listing.root} holds {twice[0]} twice with other endings: a pair is one picture of each")
+            raise BadInput(f"{listing.root} holds {twice[0]} twice with other endings: a pair is one image of each")
     order = {name: i for i, name in enumerate(names[1])}
     second.entries = [second.entries[order[name]] for name in names[0]]
 
@@ -189,7 +189,7 @@ def _match(first: Listing, second: Listing) -> None:
 def _halves(
     root: str, facts: Facts, asked: dict[str, Any], keep: bool, progress: store.Progress
 ) -> tuple[NDArray[np.uint8], int]:
-    """Rows of pictures A|B side by side, and how many channels a half has."""
+    """Rows of images A|B side by side, and how many channels a half has."""
     listing = list_folder(root)
     shapes = []
     for i, entry in enumerate(listing.entries):
@@ -199,7 +199,7 @@ def _halves(
         (width, height), channels = found[1], found[0]
         if width % 2 or width <= height:
             raise BadInput(
-                f"{listing.path(entry.name)} is {width} x {height}: a pair is one picture A|B of two equal halves side by "
+                f"{listing.path(entry.name)} is {width} x {height}: a pair is one image A|B of two equal halves side by "
                 "side, or two of equal names in A/ and B/"
             )
         shapes.append((channels, channels, (width // 2, height)))
@@ -221,7 +221,7 @@ def _filled(
     keep: bool,
     progress: store.Progress,
 ) -> tuple[NDArray[np.uint8], int]:
-    """Both pictures of each pair in one row of a store, so that a bad one takes its partner along."""
+    """Both images of each pair in one row of a store, so that a bad one takes its partner along."""
     kinds = [Counter(a for a, _, _ in shapes), Counter(b for _, b, _ in shapes)]
     sizes = Counter(size for _, _, size in shapes)
     own = [choose(kind, sizes, asked["default_size"]) for kind in kinds]
@@ -236,8 +236,8 @@ def _filled(
 
     def work(index: int) -> NDArray[np.uint8]:
         a, b = cut(index)
-        first = label_map(a, own[0], asked["fit"]) if asked["label_maps"] else fit_picture(a, own[0], asked["fit"])
-        return np.concatenate([first, fit_picture(b, own[1], asked["fit"])], axis=2)
+        first = label_map(a, own[0], asked["fit"]) if asked["label_maps"] else fit_image(a, own[0], asked["fit"])
+        return np.concatenate([first, fit_image(b, own[1], asked["fit"])], axis=2)
 
     parts = [listing.key() for listing in listings], own, asked["fit"], asked["label_maps"], "pairs", VERSION
     key = hashlib.sha256(repr(parts).encode()).hexdigest()[:40] if keep else None
@@ -254,13 +254,13 @@ def _filled(
 
 
 def _header(part: Part) -> tuple[int, tuple[int, int]] | None:
-    """(channels, (width, height)) of a picture as shown, None where it cannot be read."""
+    """(channels, (width, height)) of an image as shown, None where it cannot be read."""
     listing, index = part
     try:
         with listing.open(index) as file:
             found = header(file, listing.entries[index].name)
         return found.channels, found.size
-    except BadPicture:
+    except BadImage:
         return None
 
 
@@ -276,17 +276,17 @@ def _read(listing: Listing, index: int) -> Image.Image:
 # --------------------------------------------------------------------------------------------------------- label maps
 
 
-def label_map(picture: Image.Image, shape: tuple[int, int, int], fit: str) -> NDArray[np.uint8]:
+def label_map(image: Image.Image, shape: tuple[int, int, int], fit: str) -> NDArray[np.uint8]:
     """A map of labels as colours, uint8 (H, W, C): no label is mixed with its neighbour when the size changes.
 
-    A grey picture's values are labels, each with its own colour (see ``colours``); a coloured one's colours stay.
+    A grey image's values are labels, each with its own colour (see ``colours``); a coloured one's colours stay.
     """
-    if picture.mode == "L":
-        picture = Image.fromarray(colours()[np.asarray(picture)])
+    if image.mode == "L":
+        image = Image.fromarray(colours()[np.asarray(image)])
     channels, height, width = shape
-    picture = picture.convert({1: "L", 3: "RGB", 4: "RGBA"}.get(channels, "RGB"))
-    box = _crop_box(picture.size, width, height) if fit == "crop" else None
-    return to_array(picture.resize((width, height), Image.Resampling.NEAREST, box=box))
+    image = image.convert({1: "L", 3: "RGB", 4: "RGBA"}.get(channels, "RGB"))
+    box = _crop_box(image.size, width, height) if fit == "crop" else None
+    return to_array(image.resize((width, height), Image.Resampling.NEAREST, box=box))
 
 
 def colours() -> NDArray[np.uint8]:
@@ -302,7 +302,7 @@ def colours() -> NDArray[np.uint8]:
 
 
 def _no_label_maps(listing: Listing, asked: dict[str, Any]) -> None:
-    """Grey pictures of few low values are labels, and as brightnesses they would all be black."""
+    """Grey images of few low values are labels, and as brightnesses they would all be black."""
     if asked["label_maps"]:
         if asked["fit"] == "pad":
             raise BadInput("--label-maps goes with --fit crop or squash: a border has no label")
@@ -310,14 +310,14 @@ def _no_label_maps(listing: Listing, asked: dict[str, Any]) -> None:
     seen: set[int] = set()
     for i in range(0, len(listing.entries), max(1, len(listing.entries) // _LOOKED_AT)):
         try:
-            picture = _read(listing, i)
-        except BadPicture:
+            image = _read(listing, i)
+        except BadImage:
             continue
-        if picture.mode != "L":
+        if image.mode != "L":
             return
-        seen |= set(np.unique(np.asarray(picture)).tolist())
+        seen |= set(np.unique(np.asarray(image)).tolist())
     if 2 <= len(seen) and max(seen) < LABEL_LIMIT:
         raise BadInput(
-            f"the pictures in {Path(listing.root)} hold {len(seen)} grey values from {min(seen)} to {max(seen)}, so they are "
+            f"the images in {Path(listing.root)} hold {len(seen)} grey values from {min(seen)} to {max(seen)}, so they are "
             "maps of labels: say --label-maps, and each label gets a colour of its own"
         )

@@ -1,4 +1,4 @@
-"""Bringing a picture of any size and mode to the one shape that the network takes."""
+"""Bringing an image of any size and mode to the one shape that the network takes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ Shape = tuple[int, int, int]
 
 
 def _crop_box(size: tuple[int, int], width: int, height: int) -> tuple[float, float, float, float]:
-    """The largest centred box of aspect ``width`` : ``height`` in a picture of ``size`` (w, h)."""
+    """The largest centred box of aspect ``width`` : ``height`` in an image of ``size`` (w, h)."""
     scale = min(size[0] / width, size[1] / height)
     w, h = min(width * scale, size[0]), min(height * scale, size[1])  # rounding must not reach past the edge
     left, top = (size[0] - w) / 2, (size[1] - h) / 2
@@ -24,19 +24,19 @@ def _crop_box(size: tuple[int, int], width: int, height: int) -> tuple[float, fl
 
 
 def _padded_size(size: tuple[int, int], width: int, height: int) -> tuple[int, int]:
-    """(w, h) of a picture of ``size`` scaled to fit into ``width`` x ``height``."""
+    """(w, h) of an image of ``size`` scaled to fit into ``width`` x ``height``."""
     scale = min(width / size[0], height / size[1])
     return max(1, min(width, round(size[0] * scale))), max(1, min(height, round(size[1] * scale)))
 
 
-def _pad(picture: Image.Image, width: int, height: int) -> Image.Image:
-    """Scale to fit and fill with the median colour of the picture's own border.
+def _pad(image: Image.Image, width: int, height: int) -> Image.Image:
+    """Scale to fit and fill with the median colour of the image's own border.
 
     The border's median keeps a white backdrop white, a black one black and a transparent one transparent; a fixed
-    colour would put a frame around every picture of another backdrop.
+    colour would put a frame around every image of another backdrop.
     """
-    size = _padded_size(picture.size, width, height)
-    small = to_array(picture.resize(size, Image.Resampling.LANCZOS))
+    size = _padded_size(image.size, width, height)
+    small = to_array(image.resize(size, Image.Resampling.LANCZOS))
     border = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
     canvas = np.empty((height, width, small.shape[2]), np.uint8)
     canvas[:] = np.median(border, axis=0).astype(np.uint8)
@@ -45,21 +45,21 @@ def _pad(picture: Image.Image, width: int, height: int) -> Image.Image:
     return Image.fromarray(canvas[:, :, 0] if canvas.shape[2] == 1 else canvas)
 
 
-def fit_picture(picture: Image.Image, shape: Shape, fit: str) -> NDArray[np.uint8]:
-    """A picture of mode L, LA, RGB or RGBA as uint8 (H, W, C) of ``shape`` (C, H, W), antialiased (Lanczos)."""
+def fit_image(image: Image.Image, shape: Shape, fit: str) -> NDArray[np.uint8]:
+    """An image of mode L, LA, RGB or RGBA as uint8 (H, W, C) of ``shape`` (C, H, W), antialiased (Lanczos)."""
     channels, height, width = shape
-    picture = convert(picture, channels)
-    if picture.size != (width, height):
+    image = convert(image, channels)
+    if image.size != (width, height):
         if fit == "pad":
-            picture = _pad(picture, width, height)
+            image = _pad(image, width, height)
         else:
-            box = _crop_box(picture.size, width, height) if fit == "crop" else None
-            picture = picture.resize((width, height), Image.Resampling.LANCZOS, box=box)
-    return to_array(picture)
+            box = _crop_box(image.size, width, height) if fit == "crop" else None
+            image = image.resize((width, height), Image.Resampling.LANCZOS, box=box)
+    return to_array(image)
 
 
 def kept(size: tuple[int, int], shape: Shape, fit: str) -> float:
-    """Share of a picture's area, of ``size`` (w, h), that ``fit`` leaves in view: 1 unless it crops."""
+    """Share of an image's area, of ``size`` (w, h), that ``fit`` leaves in view: 1 unless it crops."""
     if fit != "crop":
         return 1.0
     left, top, right, bottom = _crop_box(size, shape[2], shape[1])
@@ -67,7 +67,7 @@ def kept(size: tuple[int, int], shape: Shape, fit: str) -> float:
 
 
 def padding(size: tuple[int, int], shape: Shape, fit: str) -> float:
-    """Share of the result, of ``shape``, that ``fit`` fills beside a picture of ``size`` (w, h): 0 unless it pads."""
+    """Share of the result, of ``shape``, that ``fit`` fills beside an image of ``size`` (w, h): 0 unless it pads."""
     if fit != "pad":
         return 0.0
     width, height = _padded_size(size, shape[2], shape[1])

@@ -1,4 +1,4 @@
-"""Which pictures a batch holds: a function of (seed, position), so a run that is resumed carries no sampler state."""
+"""Which images a batch holds: a function of (seed, position), so a run that is resumed carries no sampler state."""
 
 import hashlib
 

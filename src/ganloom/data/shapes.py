@@ -1,7 +1,7 @@
-"""Rendered pictures of one coloured shape each, made from known factors: ground truth for conditions and latents.
+"""Rendered images of one coloured shape each, made from known factors: ground truth for conditions and latents.
 
-8 colours x 6 shapes x 3 sizes x 9 places, and a small jitter of the place so that no two pictures are equal. Edges are
-antialiased from the signed distance to the outline, so any resolution is sharp and no picture library is needed.
+8 colours x 6 shapes x 3 sizes x 9 places, and a small jitter of the place so that no two images are equal. Edges are
+antialiased from the signed distance to the outline, so any resolution is sharp and no image library is needed.
 """
 
 import math
@@ -41,7 +41,7 @@ Floats = NDArray[np.float32]
 
 
 def factors(size: int, seed: int = 0) -> dict[str, NDArray[np.generic]]:
-    """What the pictures are made from: int64 (N,) ``colour``, ``shape``, ``size``, ``place`` (row by row from the top
+    """What the images are made from: int64 (N,) ``colour``, ``shape``, ``size``, ``place`` (row by row from the top
     left), and float64 ``dx``, ``dy``, the jitter as a share of the sides. The first n of a larger set are the same.
     """
     u = np.random.default_rng(seed).random((size, 6))
@@ -69,10 +69,10 @@ def describe(size: int, seed: int = 0) -> Facts:
 
 
 def render(made: dict[str, NDArray[np.generic]], shape: Shape = SHAPE) -> NDArray[np.uint8]:
-    """Pictures of these factors: uint8 (N, H, W, C). Grey is the colour's luma; alpha, where asked for, is opaque."""
+    """Images of these factors: uint8 (N, H, W, C). Grey is the colour's luma; alpha, where asked for, is opaque."""
     channels, height, width = shape
     palette = _palette(channels)
-    pictures = np.empty((len(made["shape"]), height, width, channels), np.uint8)
+    images = np.empty((len(made["shape"]), height, width, channels), np.uint8)
     ground, paints = palette[0], palette[1:]
     for kind in range(len(KINDS)):
         members = np.flatnonzero(made["shape"] == kind)
@@ -81,8 +81,8 @@ def render(made: dict[str, NDArray[np.generic]], shape: Shape = SHAPE) -> NDArra
             rows = members[start : start + step]
             cover = _cover(kind, {k: v[rows] for k, v in made.items()}, height, width)[..., None]
             paint = paints[made["colour"][rows].astype(np.int64)][:, None, None, :]
-            pictures[rows] = np.rint(ground + cover * (paint - ground)).astype(np.uint8)
-    return pictures
+            images[rows] = np.rint(ground + cover * (paint - ground)).astype(np.uint8)
+    return images
 
 
 def _palette(channels: int) -> Floats:

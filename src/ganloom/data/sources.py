@@ -17,7 +17,7 @@ from ganloom.data.images import Images
 from ganloom.data.paired import Domains, chosen
 from ganloom.data.paired_folders import DIRECTIONS, INPUTS, open_folders
 from ganloom.data.points import Points
-from ganloom.data.resize import FITS, Shape, fit_picture
+from ganloom.data.resize import FITS, Shape, fit_image
 
 Source = str | os.PathLike[str] | NDArray[Any] | Tensor | Data | tuple[Any, Any]
 
@@ -39,21 +39,21 @@ def open(
 ) -> Data:
     """Open ``source`` as a data set.
 
-    source: a folder of pictures (searched in depth; sub-folders are classes), a .zip of them, a .npz or .npy, an array
+    source: a folder of images (searched in depth; sub-folders are classes), a .zip of them, a .npz or .npy, an array
     or tensor, a ``Data``, or the name of a built-in set (see ``BUILTIN``; ./name for a folder of that name).
-    shape: (C, H, W) wanted, C 1-4. None: most pictures' channels, and their size where all share one of at most 128 a
+    shape: (C, H, W) wanted, C 1-4. None: most images' channels, and their size where all share one of at most 128 a
     side, else ``default_size`` square.
-    fit: how a picture of another size gets there, "crop" (scale to cover, cut the centre), "pad" (scale to fit, fill
+    fit: how an image of another size gets there, "crop" (scale to cover, cut the centre), "pad" (scale to fit, fill
     with the border's median colour) or "squash".
-    flip: mirror pictures at random in ``draw``. A ``Data`` or a saved file that flips keeps doing so.
-    labels: for arrays, one a picture (whole numbers, one-hot rows or words); False ignores the labels there are.
-    inputs: "pairs" or "domains" where pictures are made from pictures: the folders that ``pairs.open_folders`` knows, two
+    flip: mirror images at random in ``draw``. A ``Data`` or a saved file that flips keeps doing so.
+    labels: for arrays, one an image (whole numbers, one-hot rows or words); False ignores the labels there are.
+    inputs: "pairs" or "domains" where images are made from images: the folders that ``pairs.open_folders`` knows, two
     folders or two arrays (A, B), or a folder's two names with a comma between. direction: "AtoB" or "BtoA". label_maps:
     grey inputs are labels, each of which gets a colour. in_channels: channels of the inputs; None: their own.
-    cache: keep decoded pictures of folders and archives in ``$GANLOOM_CACHE`` (~/.cache/ganloom) for the next time.
-    progress: called with (done, total) while pictures are decoded.
+    cache: keep decoded images of folders and archives in ``$GANLOOM_CACHE`` (~/.cache/ganloom) for the next time.
+    progress: called with (done, total) while images are decoded.
 
-    Pictures that cannot be read are left out and listed in ``bad_files``. Raises BadInput, in one line, for anything
+    Images that cannot be read are left out and listed in ``bad_files``. Raises BadInput, in one line, for anything
     else that is wrong.
     """
     _check_options(shape, default_size, fit)
@@ -84,7 +84,7 @@ def open(
     if is_named(source):
         data = _open_builtin(text, asked, progress)
     elif holds_files(source):
-        _picture_shape(asked)
+        _image_shape(asked)
         data = open_files(text, asked, cache, progress)
     elif os.path.exists(text):
         data = _open_numpy(text, asked, progress)
@@ -102,7 +102,7 @@ def is_named(source: Source) -> bool:
 
 
 def holds_files(source: Source) -> TypeGuard[str | os.PathLike[str]]:
-    """Whether ``open`` takes this for a folder or an archive of picture files."""
+    """Whether ``open`` takes this for a folder or an archive of image files."""
     if not isinstance(source, (str, os.PathLike)) or is_named(source):
         return False
     text = os.fspath(source)
@@ -167,7 +167,7 @@ def _two_arrays(source: tuple[Any, Any], asked: dict[str, Any]) -> Domains:
         arrays.to_rows(arrays.to_numpy(part, name), name).copy()
         for part, name in zip(source, ("inputs", "targets"), strict=True)
     ]
-    facts = Facts(f"{len(rows[1])} pictures made from {len(rows[0])} in memory")
+    facts = Facts(f"{len(rows[1])} images made from {len(rows[0])} in memory")
     found = chosen(rows[0], rows[1], facts, asked, paired=asked["inputs"] == "pairs")
     return _reshaped(found, asked["shape"], asked["in_channels"], asked["fit"])
 
@@ -196,12 +196,12 @@ def _check_options(shape: Any, default_size: int, fit: str) -> None:
         raise BadInput(f"shape={tuple(shape)}: give 1 to 4 channels and sides of 1 to 8192 pixels")
 
 
-def _picture_shape(asked: dict[str, Any]) -> Shape | None:
+def _image_shape(asked: dict[str, Any]) -> Shape | None:
     shape = asked["shape"]
     if shape is None:
         return None
     if len(shape) != 3:
-        raise BadInput(f"shape={tuple(shape)}: pictures have (channels, height, width), such as (3, 64, 64)")
+        raise BadInput(f"shape={tuple(shape)}: images have (channels, height, width), such as (3, 64, 64)")
     return int(shape[0]), int(shape[1]), int(shape[2])
 
 
@@ -211,7 +211,7 @@ def _open_builtin(text: str, asked: dict[str, Any], progress: store.Progress) ->
     if name in ("ring", "grid"):
         return _finish_points(builtin.toy(text), asked)
     if name == "shapes":
-        rows, facts = builtin.render_shapes(text, _picture_shape(asked))
+        rows, facts = builtin.render_shapes(text, _image_shape(asked))
         facts.native = True
         return _finish_images(rows, facts, asked, progress)
     if name == "stacked":
@@ -219,16 +219,16 @@ def _open_builtin(text: str, asked: dict[str, Any], progress: store.Progress) ->
     if name in builtin.TRANSLATIONS:
         told = {"direction": "AtoB", **asked}
         return _reshaped(
-            builtin.translation(text, told, progress), _picture_shape(asked), asked.get("in_channels"), asked["fit"]
+            builtin.translation(text, told, progress), _image_shape(asked), asked.get("in_channels"), asked["fit"]
         )
     if ":" in text and text.split(":", 1)[1]:
         asked["source"] = f"{name}:{os.path.abspath(os.path.expanduser(text.split(':', 1)[1]))}"
-    return _finish_images(*builtin.pictures(text), asked, progress)
+    return _finish_images(*builtin.images(text), asked, progress)
 
 
 def _open_numpy(path: str, asked: dict[str, Any], progress: store.Progress) -> Data:
     if not path.lower().endswith((".npz", ".npy")):
-        raise BadInput(f"{path} is no data set: give a folder of pictures, a .zip, a .npz or a .npy")
+        raise BadInput(f"{path} is no data set: give a folder of images, a .zip, a .npz or a .npy")
     shape = asked["shape"]
     found = arrays.read(path, None if shape is None else int(shape[0]))
     asked["source"] = os.path.abspath(path)
@@ -247,7 +247,7 @@ def _open_array(values: Any, asked: dict[str, Any], labels: Any, progress: store
     rows = arrays.to_rows(array, "the array", None if shape is None else int(shape[0]))
     if rows is array or np.shares_memory(rows, array):
         rows = rows.copy()  # the caller may go on to change theirs
-    facts = Facts(f"{len(rows)} pictures in memory")
+    facts = Facts(f"{len(rows)} images in memory")
     if labels is not None and labels is not False:
         facts.labels, facts.classes = arrays.to_labels(labels, len(rows), "the array")
     return _finish_images(rows, facts, asked, progress)
@@ -267,7 +267,7 @@ def _finish_points(points: Points, asked: dict[str, Any]) -> Points:
 
 def _finish_images(rows: NDArray[np.uint8], facts: Facts, asked: dict[str, Any], progress: store.Progress) -> Images:
     """Rows in memory as a data set, brought to the shape that was asked for."""
-    shape = _picture_shape(asked)
+    shape = _image_shape(asked)
     if shape is None and not facts.native:
         size = rows.shape[2], rows.shape[1]
         shape = choose(Counter({rows.shape[3]: 1}), Counter({size: 1}), asked["default_size"])
@@ -283,7 +283,7 @@ def _refit(rows: NDArray[np.uint8], shape: Shape | None, fit: str, progress: sto
     target = shape
 
     def work(index: int) -> NDArray[np.uint8]:
-        return fit_picture(from_array(rows[index]), target, fit)
+        return fit_image(from_array(rows[index]), target, fit)
 
     return store.fill(work, len(rows), target, progress=progress).store.rows
 
@@ -297,7 +297,7 @@ def _open_data(data: Data, shape: Any, fit: str, flip: bool, labels: Any, progre
     if same and labels is None and (data.flip or not flip):
         return data
     if not same and isinstance(data, Images) and data.source.get("source") is not None:
-        # From the originals, so that no picture is resized twice.
+        # From the originals, so that no image is resized twice.
         again = reopen({**data.source, "shape": list(shape), "fit": fit, "flip": data.flip or flip}, progress=progress)
         return open(again.to(data.device), labels=labels)
     facts = data.facts.take(np.arange(len(data)))
@@ -318,4 +318,4 @@ def _open_data(data: Data, shape: Any, fit: str, flip: bool, labels: Any, progre
         return Images(data.rows, facts).to(data.device)
     facts.fit = fit
     facts.source.update(shape=list(shape), fit=fit)
-    return Images(_refit(data.rows, _picture_shape(facts.source), fit, progress), facts).to(data.device)
+    return Images(_refit(data.rows, _image_shape(facts.source), fit, progress), facts).to(data.device)

@@ -1,4 +1,4 @@
-"""A thousand modes: three grey pictures of clothes in the three channels of one, each of ten classes.
+"""A thousand modes: three grey images of clothes in the three channels of one, each of ten classes.
 
 After the stacked MNIST of Metz, Poole, Pfau, Sohl-Dickstein, "Unrolled Generative Adversarial Networks", 2016,
 arXiv:1611.02163, app. D, which counts how many of the 10 x 10 x 10 combinations a generator makes.
@@ -18,8 +18,8 @@ MODES = 1000
 CHANNELS = ("red", "green", "blue")
 
 
-def pictures(size: int = SIZE, seed: int = 0) -> tuple[NDArray[np.uint8], Facts]:
-    """``size`` rows (N, 28, 28, 3) uint8, each channel a random picture of ``fashion-10k``; a function of (size, seed).
+def images(size: int = SIZE, seed: int = 0) -> tuple[NDArray[np.uint8], Facts]:
+    """``size`` rows (N, 28, 28, 3) uint8, each channel a random image of ``fashion-10k``; a function of (size, seed).
 
     Factors ``red``, ``green`` and ``blue`` are the channels' classes, int64 (N,); there are no labels, for modes are to
     be found, not told.
@@ -33,7 +33,7 @@ def pictures(size: int = SIZE, seed: int = 0) -> tuple[NDArray[np.uint8], Facts]
         return np.ascontiguousarray(grey[picks].transpose(0, 2, 3, 1)), facts
 
     def one(index: int) -> NDArray[np.uint8]:
-        picture: NDArray[np.uint8] = grey[picks[index]].transpose(1, 2, 0)
-        return picture
+        image: NDArray[np.uint8] = grey[picks[index]].transpose(1, 2, 0)
+        return image
 
     return store.fill(one, size, shape).store.rows, facts

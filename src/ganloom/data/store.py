@@ -1,4 +1,4 @@
-"""Filling a store: pictures decoded in parallel, in order, into memory or a mapped file."""
+"""Filling a store: images decoded in parallel, in order, into memory or a mapped file."""
 
 import os
 import shutil
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput
 from ganloom.data import cache
-from ganloom.data.decode import BadPicture, quiet
+from ganloom.data.decode import BadImage, quiet
 from ganloom.data.images import rows_sha256
 from ganloom.data.resize import Shape
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None] | None
-"""Called with (pictures done, pictures in all)."""
+"""Called with (images done, images in all)."""
 
 
 class Filled(NamedTuple):
@@ -32,8 +32,8 @@ class Filled(NamedTuple):
     bad: list[tuple[int, str]]
 
 
-def each(work: Callable[[int], T], count: int, progress: Progress = None) -> Iterator[tuple[int, T | BadPicture]]:
-    """(index, result or the ``BadPicture`` it raised) for 0 .. count-1, in order, computed on all cores.
+def each(work: Callable[[int], T], count: int, progress: Progress = None) -> Iterator[tuple[int, T | BadImage]]:
+    """(index, result or the ``BadImage`` it raised) for 0 .. count-1, in order, computed on all cores.
 
     Only a few results wait at a time, so memory does not grow with ``count``.
     """
@@ -47,10 +47,10 @@ def each(work: Callable[[int], T], count: int, progress: Progress = None) -> Ite
                 done = index - 4 * workers
                 if done < 0 or not waiting:
                     continue
-                result: T | BadPicture
+                result: T | BadImage
                 try:
                     result = waiting.popleft().result()
-                except BadPicture as fault:
+                except BadImage as fault:
                     result = fault
                 yield done, result
                 if progress is not None:
@@ -68,7 +68,7 @@ def fill(
     notes: Callable[[list[int], list[tuple[int, str]]], dict[str, Any]] | None = None,
     progress: Progress = None,
 ) -> Filled:
-    """Make the store of what ``work(index)`` returns, uint8 (H, W, C), leaving out what raises ``BadPicture``.
+    """Make the store of what ``work(index)`` returns, uint8 (H, W, C), leaving out what raises ``BadImage``.
 
     ``key``: keep it in the cache under this name; ``notes(good, bad)`` is kept with it. A store beyond
     ``cache.MEMORY_LIMIT`` is a mapped file, in the cache or else in a temporary folder that goes when the data does.
@@ -84,7 +84,7 @@ def fill(
         good: list[int] = []
         bad: list[tuple[int, str]] = []
         for index, result in each(work, count, progress):
-            if isinstance(result, BadPicture):
+            if isinstance(result, BadImage):
                 bad.append((index, str(result)))
             else:
                 rows[len(good)] = result
@@ -110,9 +110,7 @@ def _allocate(shape: tuple[int, ...], folder: Path | None) -> NDArray[np.uint8]:
         return np.lib.format.open_memmap(folder / "rows.npy", mode="w+", dtype=np.uint8, shape=shape)
     except (OSError, MemoryError) as error:
         size = np.prod(shape) / 2**30
-        raise BadInput(
-            f"no room for {size:.1f} GiB of pictures ({error}); set GANLOOM_CACHE to a larger disk"
-        ) from None
+        raise BadInput(f"no room for {size:.1f} GiB of images ({error}); set GANLOOM_CACHE to a larger disk") from None
 
 
 def _keep(store: cache.Store, folder: Path | None, key: str | None, mapped: bool) -> cache.Store:

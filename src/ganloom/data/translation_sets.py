@@ -1,4 +1,4 @@
-"""Built-in sets in which pictures are made from pictures: unpaired-fashion, edges-to-emoji, regular-to-bold.
+"""Built-in sets in which images are made from images: unpaired-fashion, edges-to-emoji, regular-to-bold.
 
 The two of glyphs are drawn by Pillow from fonts on the machine. Each keeps pairs from training: ``Data.held``.
 """
@@ -29,20 +29,20 @@ EMOJI_FONT = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
 FONTS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "/Library/Fonts", "C:/Windows/Fonts")
 HELD_GLYPHS = 150
 HELD_FASHION = 1000
-_BITMAP = 109  # the one size in which the emoji font has its pictures
+_BITMAP = 109  # the one size in which the emoji font has its images
 _EDGE = 0.12
 _LETTERS = (*range(0x21, 0x7F), *range(0xA1, 0x180), *range(0x370, 0x400), *range(0x400, 0x482))
 LIGHT, DARK = (1.0, 0.93, 0.78), (0.10, 0.16, 0.42)
-"""What black and what white of a Fashion-MNIST picture become in the other domain: paper and ink."""
+"""What black and what white of a Fashion-MNIST image become in the other domain: paper and ink."""
 
 
 # ----------------------------------------------------------------------------------------------------------- clothes
 
 
 def unpaired_fashion(asked: dict[str, Any]) -> Domains:
-    """fashion-10k as it is (domain A) and inverted and coloured (B), of different pictures; 1,000 pairs are held back.
+    """fashion-10k as it is (domain A) and inverted and coloured (B), of different images; 1,000 pairs are held back.
 
-    28 x 28 RGB. A picture's partner is known (``recoloured``) and never shown: what an unpaired model should find.
+    28 x 28 RGB. An image's partner is known (``recoloured``) and never shown: what an unpaired model should find.
     """
     with files("ganloom.data").joinpath("fashion_10k.npz").open("rb") as file, np.load(file) as archive:
         grey = archive["images"]
@@ -94,8 +94,8 @@ def edges_to_emoji(text: str, size: int, asked: dict[str, Any], progress: store.
         )
 
     def draw(glyph: bytes | int, size: int) -> tuple[Rows, Rows]:
-        picture = emoji(path, glyph, size)
-        return edges(picture), picture
+        image = emoji(path, glyph, size)
+        return edges(image), image
 
     kept, held = _parted(glyphs)
     stamp = os.stat(path)
@@ -123,7 +123,7 @@ def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
 
 
 def emoji_glyphs(path: str) -> Sequence[bytes | int]:
-    """Every colour glyph of the font as a PNG file; of a font that keeps no pictures, code points that it draws in colour."""
+    """Every colour glyph of the font as a PNG file; of a font that keeps no images, code points that it draws in colour."""
     found = bitmaps(path)
     if found:
         return found
@@ -152,12 +152,12 @@ def emoji(path: str, glyph: bytes | int, size: int) -> Rows:
     return np.asarray(whole, np.uint8)
 
 
-def edges(picture: Rows) -> Rows:
+def edges(image: Rows) -> Rows:
     """Where colours change, black on white: (H, W, C) to (H, W, 1).
 
     Sobel's gradient of each channel, the largest of them, thinned to its ridges across the steeper direction.
     """
-    x = np.pad(picture.astype(np.float32) / 255, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    x = np.pad(image.astype(np.float32) / 255, ((1, 1), (1, 1), (0, 0)), mode="edge")
     rows = x[:-2] + 2 * x[1:-1] + x[2:]
     columns = x[:, :-2] + 2 * x[:, 1:-1] + x[:, 2:]
     across, down = rows[:, 2:] - rows[:, :-2], columns[2:] - columns[:-2]

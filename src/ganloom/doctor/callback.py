@@ -19,7 +19,7 @@ from ganloom.doctor.run_facts import nets_trained
 from ganloom.doctor.run_facts import sizes as sizes_of
 from ganloom.report.figures import kimg as said_kimg
 from ganloom.runs import checkpoint
-from ganloom.training.callbacks import Observer, Row
+from ganloom.training.callbacks import Callback, Row
 
 FILE = "doctor.json"
 """What the doctor knows of a run: its facts, how often it probes, the findings at its end."""
@@ -48,7 +48,7 @@ def due(tick: int, every: int, early: bool = True) -> bool:
     return 0 < tick < every and tick in (a, b)
 
 
-class Doctor(Observer):
+class Doctor(Callback):
     """``doctor/...`` figures, ``light`` and ``doctor`` (a sentence) in each row; events "finding" and "cured".
 
     ``share``: the most that probes may cost, as a part of training; ``n``: samples of a probe; ``held``: data that

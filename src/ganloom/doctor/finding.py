@@ -19,12 +19,12 @@ class Facts:
     data: str = ""
     total_kimg: float | None = None
     size: int = 0
-    """Pictures that training draws from."""
+    """Images that training draws from."""
     classes: int = 0
     conditional: bool = False
     augmented: bool = False
     bounded: bool = False
-    """Whether G's samples lie in [-1, 1] by its construction, as pictures do."""
+    """Whether G's samples lie in [-1, 1] by its construction, as images do."""
     rates: Mapping[str, float] = field(default_factory=dict)
     """The recipe's own learning rates, by network."""
     lr: Mapping[str, float] = field(default_factory=dict)

@@ -25,7 +25,7 @@ costs, which must be the same on every machine, so that a resumed run probes whe
 FEW = 96
 """Rows of batches whose labels are compared with their neighbours'."""
 SMALL = 64
-"""Pictures up to so many pixels a side are seen by the random net at half its usual size, which is four times faster."""
+"""Images up to so many pixels a side are seen by the random net at half its usual size, which is four times faster."""
 Figures = dict[str, float]
 
 
@@ -40,7 +40,7 @@ class Probe:
         self.extractor = self._extractor(data)
         rng = torch.Generator().manual_seed(randomness.key(seed, "doctor"))
         picks = torch.randperm(len(data), generator=rng)[:REALS]
-        self.pictures = data.kind == "images"
+        self.images = data.kind == "images"
         self.row_shape = tuple(data.shape)
         parts = [(self.features(x), _digests(x)) for x in (data.get(some).cpu() for some in picks.split(CHUNK))]
         self.real = torch.cat([features for features, _ in parts])
@@ -70,7 +70,7 @@ class Probe:
     def _data(self, data: Any, x: Tensor) -> Figures:
         """What the data themselves say, ``x`` being some of their rows: once is enough."""
         found: Figures = {}
-        if self.pictures:
+        if self.images:
             found["data/low"], found["data/high"] = float(x.min()), float(x.max())
             found["data/constant"] = float(len(st.constant_channels(x)))
             found["data/checker"] = st.spectrum(x)
@@ -115,7 +115,7 @@ class Probe:
         drawn = [gan.draw(data, randomness.Rng(self.seed, i, i * max(1, size // 8))) for i in range(4)]
         drawn = [type(b)(*(None if v is None else v[: self.n // 4] for v in b)) for b in drawn]
         x = torch.cat([b.x.flatten(1).cpu().float() for b in drawn if b.x.dim() > 1])
-        if self.pictures and x.shape[0]:
+        if self.images and x.shape[0]:
             found["batch_low"], found["batch_high"] = x.min().item(), x.max().item()
             if drawn[0].x.shape[1:] == self.row_shape:
                 found["batch_constant"] = float(len(st.constant_channels(drawn[0].x)))
@@ -129,9 +129,9 @@ class Probe:
         if c.max() >= self.classes:
             return found
         if drawn[0].x.shape[1:] == self.row_shape:
-            pictures = torch.cat([b.x[: FEW // 4].cpu() for b in drawn])
+            images = torch.cat([b.x[: FEW // 4].cpu() for b in drawn])
             asked = torch.cat([one[: FEW // 4].cpu().long() for one in labels])
-            said = st.vote(self.features(pictures), self.real, self.labels, self.classes)
+            said = st.vote(self.features(images), self.real, self.labels, self.classes)
             found["batch_labels_fit"] = st.agreement(said, asked)
         more = [gan.draw(data, randomness.Rng(self.seed, i, i * n)).c for i in range(4, 4 + 24 * self.classes // n)]
         seen = torch.cat([c, *(one.cpu().long() for one in more)])
@@ -162,7 +162,7 @@ class Probe:
         found["duplicates"], support = st.duplicates(f, real)
         found["support"] = support
         found["precision"], found["coverage"] = st.coverage(f, real)
-        if self.pictures:
+        if self.images:
             found["checker"] = st.spectrum(fake)
             found["sample_low"], found["sample_high"] = fake.min().item(), fake.max().item()
         if self.labels is not None:
@@ -178,7 +178,7 @@ class Probe:
         return found
 
     def _generated(self, trainer: Any, n: int, seed: int, c: Tensor | None) -> Tensor | None:
-        """The average's samples (n, ...), of classes c or, where it makes pictures from pictures, from inputs of the data."""
+        """The average's samples (n, ...), of classes c or, where it makes images from images, from inputs of the data."""
         inputs = trainer.ema.inputs(trainer.data, self.train_picks[:n])
         c = c if inputs is None else inputs
         fake = self.refused.unless("samples", lambda: trainer.ema.generate(n, seed=seed, c=c))
@@ -189,8 +189,8 @@ class Probe:
         gan, found = trainer.gan, Figures()
         if not isinstance(getattr(gan, "D", None), nn.Module):
             return found
-        if gan.conditions_on == "pictures":
-            self.refused.note("D's logits", "this model makes pictures from pictures, and its D may see them too")
+        if gan.conditions_on == "images":
+            self.refused.note("D's logits", "this model makes images from images, and its D may see them too")
             return found
         half = min(self.n // 2, len(self.train_picks))
         conditional = int(getattr(getattr(gan, "cfg", None), "n_classes", 0) or 0)
@@ -248,7 +248,7 @@ class Probe:
 CHUNK = 64
 """Rows that are turned into features at once."""
 VALUES = 2**26
-"""Numbers that the pictures of a look may hold in all: 256 MB."""
+"""Numbers that the images of a look may hold in all: 256 MB."""
 
 
 def _digests(x: Tensor) -> set[int]:
@@ -272,7 +272,7 @@ def cost(trainer: Any, probe: Probe) -> tuple[float, float]:
         x = trainer.data.get(probe.train_picks[:4])
         c = None if trainer.data.labels is None else torch.as_tensor(trainer.data.labels)[probe.train_picks[:4]].long()
         conditional = int(getattr(getattr(gan, "cfg", None), "n_classes", 0) or 0)
-        has_d = isinstance(getattr(gan, "D", None), nn.Module) and gan.conditions_on != "pictures"
+        has_d = isinstance(getattr(gan, "D", None), nn.Module) and gan.conditions_on != "images"
         c = c if conditional else None
         d = _operations(lambda: queries.logits(gan, x, c, 4, probe.refused)) / len(x) if has_d else 0.0
         own = 0.0 if has_d else _step(trainer, probe.refused)
@@ -285,7 +285,7 @@ def cost(trainer: Any, probe: Probe) -> tuple[float, float]:
 
 
 def _step(trainer: Any, refused: queries.Refused) -> float:
-    """Operations a picture of the first phase's loss: what a model without D trains by, whose samples may cost many passes.
+    """Operations an image of the first phase's loss: what a model without D trains by, whose samples may cost many passes.
     0 where it cannot be taken by itself."""
     gan, phase = trainer.gan, trainer.phases[0]
     drawn = gan.draw(trainer.data, randomness.Rng(0, 0, 0))

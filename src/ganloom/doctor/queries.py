@@ -1,6 +1,6 @@
 """Questions to a model that trains: what it draws, its fakes as D sees them, D's logits, dead channels.
 
-A model need not allow each of them: its z may be no tensor, its D may ask for more than pictures. Then the answer is None and
+A model need not allow each of them: its z may be no tensor, its D may ask for more than images. Then the answer is None and
 ``Refused`` keeps why. Nothing of the model is changed by an answer: see ``apart``.
 """
 
@@ -52,7 +52,7 @@ def latents(gan: Any, n: int, refused: Refused) -> Tensor | None:
 
 def classes(gan: Any, n: int, refused: Refused) -> Tensor | None:
     """n drawn classes (n,); None of a model that draws conditions of another kind, or none."""
-    if gan.conditions_on == "pictures":
+    if gan.conditions_on == "images":
         return None
     c = refused.unless("c()", lambda: gan.c(n))
     plain = isinstance(c, Tensor) and c.dim() == 1 and not c.is_floating_point()

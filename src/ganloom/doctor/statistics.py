@@ -1,4 +1,4 @@
-"""The figures that the doctor judges by, as plain functions of tensors: features, logits, pictures, labels, weights.
+"""The figures that the doctor judges by, as plain functions of tensors: features, logits, images, labels, weights.
 
 None of them trains or needs more than a few hundred samples. d is a distance in feature space, K the number of classes.
 """
@@ -128,7 +128,7 @@ def memorised(train: Tensor, held: Tensor, fake: Tensor) -> float:
     return (t - v) / (t - g) if abs(t - g) > 0.1 * spread and spread > 0 else math.nan
 
 
-# --------------------------------------------------------------------------------------------------------------- pictures
+# --------------------------------------------------------------------------------------------------------------- images
 
 
 def spectrum(x: Tensor) -> float:

@@ -2,7 +2,7 @@
 
 The model has the inputs z (n, z_dim), and where the recipe has them code (n, numbers), c (n,), int64 labels, and truncation,
 one number; the output x (n, C, H, W) in [-1, 1], n free. Noise inputs are the fixed ones. A code is InfoGAN's: each category
-as one-hot numbers, then the continuous ones in [-1, 1]. A model that makes pictures from pictures has the one input c
+as one-hot numbers, then the continuous ones in [-1, 1]. A model that makes images from images has the one input c
 (n, C, H, W) of the size it was trained at.
 """
 
@@ -55,8 +55,8 @@ class _Sampler(nn.Module):
         self.gan, self.truncated, self.labelled, self.coded = gan, truncated, bool(_classes(gan)), _codes(gan)
 
     def forward(self, z: Tensor, *more: Tensor) -> Tensor:
-        """z, code where there is one, c where there are labels, and truncation; pictures alone where it starts from such."""
-        if self.gan.conditions_on == "pictures":
+        """z, code where there is one, c where there are labels, and truncation; images alone where it starts from such."""
+        if self.gan.conditions_on == "images":
             return self.gan.sample(self.gan.z(1), z)
         given = list(more)
         z = torch.cat([z, given.pop(0)], 1) if self.coded else z
@@ -214,7 +214,7 @@ def split(gan: GAN, z: Tensor) -> dict[str, Tensor]:
 def _inputs(gan: GAN, sampler: _Sampler, n: int, seed: int) -> tuple[list[str], list[Tensor]]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if gan.conditions_on == "pictures":
+        if gan.conditions_on == "images":
             return ["c"], [torch.rand(n, int(gan.cfg.in_channels), *gan.cfg.shape[1:]) * 2 - 1]
         made = split(gan, gan.z(n).float())
         if sampler.labelled:

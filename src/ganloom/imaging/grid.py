@@ -1,4 +1,4 @@
-"""Tensors to pictures: uint8 conversion, grids, PNG files and scatter plots of 2-D data."""
+"""Tensors to images: uint8 conversion, grids, PNG files and scatter plots of 2-D data."""
 
 import contextlib
 import math
@@ -27,25 +27,25 @@ def to_uint8(x: Tensor) -> Bytes:
     It undoes ``u / 127.5 - 1`` exactly for each of the 256 levels.
     """
     if x.dim() != 4:
-        raise BadInput(f"pictures are (N, C, H, W), got shape {tuple(x.shape)}")
+        raise BadInput(f"images are (N, C, H, W), got shape {tuple(x.shape)}")
     x = torch.nan_to_num(x.detach().to("cpu", torch.float32), nan=0.0, posinf=1.0, neginf=-1.0)
     levels = ((x.clamp(-1, 1) + 1) * 127.5 + 0.5).floor()
     array: Bytes = levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
     return array
 
 
-def _picture(array: Bytes) -> Image.Image:
-    """(H, W, C) uint8 with 1 to 4 channels, or (H, W), to a PIL picture."""
+def _image(array: Bytes) -> Image.Image:
+    """(H, W, C) uint8 with 1 to 4 channels, or (H, W), to a PIL image."""
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in MODES or array.dtype != np.uint8:
-        raise BadInput(f"a picture is uint8 (H, W, 1 to 4 channels), got {array.dtype} {array.shape}")
+        raise BadInput(f"an image is uint8 (H, W, 1 to 4 channels), got {array.dtype} {array.shape}")
     height, width, channels = array.shape
     return Image.frombytes(MODES[channels], (width, height), np.ascontiguousarray(array).tobytes())
 
 
 def grid(x: Tensor, columns: int | None = None, pad: int = 2, scale: int | None = None) -> Image.Image:
-    """N pictures (N, C, H, W) float in [-1, 1] in rows; 1, 2, 3, 4 channels give L, LA, RGB, RGBA.
+    """N images (N, C, H, W) float in [-1, 1] in rows; 1, 2, 3, 4 channels give L, LA, RGB, RGBA.
 
     ``columns`` None: about square. ``pad`` is the gutter in final pixels. ``scale`` repeats each pixel so many times;
     None: the smallest whole factor that makes the grid at least 512 pixels wide.
@@ -53,7 +53,7 @@ def grid(x: Tensor, columns: int | None = None, pad: int = 2, scale: int | None 
     tiles = to_uint8(x)
     n, height, width, channels = tiles.shape
     if n < 1 or height < 1 or width < 1 or channels not in MODES:
-        raise BadInput(f"a grid takes one or more pictures of 1 to 4 channels, got shape {tuple(x.shape)}")
+        raise BadInput(f"a grid takes one or more images of 1 to 4 channels, got shape {tuple(x.shape)}")
     columns = min(n, columns or max(1, round(math.sqrt(n * height / width))))
     scale = scale or max(1, math.ceil((LEAST_WIDTH - pad * (columns + 1)) / (columns * width)))
     tiles = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
@@ -64,7 +64,7 @@ def grid(x: Tensor, columns: int | None = None, pad: int = 2, scale: int | None 
     for i, tile in enumerate(tiles):
         top, left = pad + i // columns * cell_h, pad + i % columns * cell_w
         sheet[top : top + height * scale, left : left + width * scale] = tile
-    return _picture(sheet)
+    return _image(sheet)
 
 
 def alike(x: Tensor, channels: int) -> Tensor:
@@ -97,15 +97,15 @@ def class_rows(n: int, classes: int) -> tuple[int, list[int]]:
     return columns, [i for i in range(classes) for _ in range(rows // classes)]
 
 
-def save_png(picture: Image.Image | Bytes, path: str | Path) -> Path:
-    """Write a PIL picture or a uint8 (H, W, C) array as PNG, whole or not at all; equal pixels give equal bytes."""
+def save_png(image: Image.Image | Bytes, path: str | Path) -> Path:
+    """Write a PIL image or a uint8 (H, W, C) array as PNG, whole or not at all; equal pixels give equal bytes."""
     path = Path(path)
-    picture = picture.copy() if isinstance(picture, Image.Image) else _picture(picture)
-    picture.info = {}  # no times, profiles or comments of wherever the pixels came from
+    image = image.copy() if isinstance(image, Image.Image) else _image(image)
+    image.info = {}  # no times, profiles or comments of wherever the pixels came from
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        picture.save(temporary, format="PNG")
+        image.save(temporary, format="PNG")
         os.replace(temporary, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -123,10 +123,10 @@ def reach(points: Tensor) -> float:
 def scatter(
     points: Tensor, modes: Tensor | None = None, extent: float | None = None, size: int = LEAST_WIDTH
 ) -> Image.Image:
-    """(N, 2) points as an RGB picture of ``size`` pixels; ``modes`` (M, 2) are ringed.
+    """(N, 2) points as an RGB image of ``size`` pixels; ``modes`` (M, 2) are ringed.
 
     It shows [-extent, extent] on both axes (None: what holds the modes, else all points). Give the extent of the real
-    data to compare pictures. How many points lie outside, or are not finite, is written in the corner.
+    data to compare images. How many points lie outside, or are not finite, is written in the corner.
     """
     points = points.detach().to("cpu", torch.float32)
     if points.dim() != 2 or points.shape[1] != 2:
@@ -149,9 +149,9 @@ def scatter(
     for point in points[inside].tolist():
         x, y = place(point)
         draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=(36, 86, 196, 130))
-    picture = canvas.resize((size, size), Image.Resampling.BOX)
-    label = ImageDraw.Draw(picture)
+    image = canvas.resize((size, size), Image.Resampling.BOX)
+    label = ImageDraw.Draw(image)
     label.text((8, size - 18), f"-{extent:.3g} to {extent:.3g}", fill=(110, 110, 110))
     if outside := len(points) - int(inside.sum()):
         label.text((8, 8), f"{outside} of {len(points)} outside", fill=(190, 40, 40))
-    return picture
+    return image

@@ -39,10 +39,10 @@ class Case:
     gan: GAN
     phases: list[Phase]
     cfg: TrainConfig
-    pictures: int | None = None
+    images: int | None = None
     flipped: bool = False
     flat: float = 0.0
-    """Share of the pictures' values that are exactly black or white."""
+    """Share of the images' values that are exactly black or white."""
     heard: list[Heard] = field(default_factory=list)
     looked: bool = False
     """Whether the losses were heard at all."""

@@ -83,9 +83,7 @@ def statistics_of_parts(case: Case) -> Iterator[tuple[str, str]]:
             "warning",
             f"minibatch discrimination will compare {n} samples and not {case.batch}: leave --micro-batch out",
         )
-    latents = (
-        case.gan.conditions_on != "pictures"
-    )  # one picture's own pixels are statistics enough, pix2pix lives by it
+    latents = case.gan.conditions_on != "images"  # one image's own pixels are statistics enough, pix2pix lives by it
     if n == 1 and latents and (case.has("G", *BATCH_NORMS) or case.has("D", *BATCH_NORMS)):
         yield "warning", f"BatchNorm over one sample forgets what the sample is: give a {what} above 1"
 
@@ -166,7 +164,7 @@ def schedule_outlasts(case: Case) -> Iterator[tuple[str, str]]:
         yield (
             "warning",
             (
-                f"--noise-kimg {parts.noise_kimg:g} is beyond the run's end at {total:g} kimg, so D never sees pictures as they "
+                f"--noise-kimg {parts.noise_kimg:g} is beyond the run's end at {total:g} kimg, so D never sees images as they "
                 f"are (noise {left:.3g} is left): give less"
             ),
         )
@@ -175,9 +173,9 @@ def schedule_outlasts(case: Case) -> Iterator[tuple[str, str]]:
 
 
 def loud_noise(case: Case) -> Iterator[tuple[str, str]]:
-    """Instance noise louder than the pictures."""
+    """Instance noise louder than the images."""
     if case.parts.instance_noise > 1:
-        yield "warning", f"--instance-noise {case.parts.instance_noise:g} drowns pictures in [-1, 1]: 0.1 is usual"
+        yield "warning", f"--instance-noise {case.parts.instance_noise:g} drowns images in [-1, 1]: 0.1 is usual"
 
 
 def rare_penalty(case: Case) -> Iterator[tuple[str, str]]:
@@ -195,11 +193,11 @@ def rare_penalty(case: Case) -> Iterator[tuple[str, str]]:
 
 
 def batch_beyond_data(case: Case) -> Iterator[tuple[str, str]]:
-    """A batch that is larger than the data set shows each picture several times in one step."""
-    if case.pictures is not None and case.batch > case.pictures:
+    """A batch that is larger than the data set shows each image several times in one step."""
+    if case.images is not None and case.batch > case.images:
         yield (
             "warning",
-            f"a batch of {case.batch} is larger than the data set of {case.pictures}: give a smaller --batch-size",
+            f"a batch of {case.batch} is larger than the data set of {case.images}: give a smaller --batch-size",
         )
 
 
@@ -226,19 +224,19 @@ def one_sided_flip(case: Case) -> Iterator[tuple[str, str]]:
         yield (
             "warning",
             (
-                "D sees pictures mirrored at random and the data are not, so G may make mirrored ones: add --flip if left and "
+                "D sees images mirrored at random and the data are not, so G may make mirrored ones: add --flip if left and "
                 "right mean the same, or leave flip out of the augmentation"
             ),
         )
 
 
 def flat_grounds(case: Case) -> Iterator[tuple[str, str]]:
-    """Pictures with flat black or white grounds for a G without bounds, which can only meet them by exact sums."""
+    """Images with flat black or white grounds for a G without bounds, which can only meet them by exact sums."""
     if case.flat > FLAT and getattr(case.gan.cfg, "tanh", True) is False:
         yield (
             "warning",
             (
-                f"{100 * case.flat:.0f} % of the pictures' values are exactly black or white and G has no bounds, so D tells "
+                f"{100 * case.flat:.0f} % of the images' values are exactly black or white and G has no bounds, so D tells "
                 "fakes by their grounds for long: add --tanh"
             ),
         )
@@ -294,7 +292,7 @@ def lint(gan: GAN, data: Any = None, cfg: TrainConfig | None = None) -> list[Fin
     """What is wrong with training ``gan`` on ``data`` so; without data the losses are not looked into."""
     case = Case(gan, gan.phases(), cfg or TrainConfig())
     if data is not None:
-        case.pictures = len(data) if hasattr(data, "__len__") else None
+        case.images = len(data) if hasattr(data, "__len__") else None
         case.flipped = bool(getattr(data, "flip", False))
         look(case, data)
     return [Finding(rule.__name__, level, text) for rule in RULES for level, text in rule(case)]

@@ -1,4 +1,4 @@
-"""One honest measurement of generated pictures: every number beside its floor, its interval and its protocol."""
+"""One honest measurement of generated images: every number beside its floor, its interval and its protocol."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ganloom.core.errors import BadInput
 from ganloom.metrics.extractors.extractor import Extractor, Progress
-from ganloom.metrics.extractors.inputs import Pictures, check_pictures
+from ganloom.metrics.extractors.inputs import Images, check_images
 from ganloom.metrics.figures import METRICS, check_names, row_values
 from ganloom.metrics.measurement import FLOOR, GENERATED, NOISE, Measurement, Value, metric_name
 from ganloom.metrics.reference import kept
@@ -21,15 +21,15 @@ from ganloom.metrics.statistics.rows import Features
 
 _MOST_CLASSES = 100
 PART = 512
-"""Pictures at a time where they come in parts."""
+"""Images at a time where they come in parts."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A set of pictures that is made in parts, each time anew: only one part is in memory at once.
+    """A set of images that is made in parts, each time anew: only one part is in memory at once.
 
-    ``parts``: gives tensors (m, C, H, W) in [-1, 1], ``n`` pictures in all. ``key``: names the content, so that its
-    features can be kept from one evaluation to the next; None for pictures that change.
+    ``parts``: gives tensors (m, C, H, W) in [-1, 1], ``n`` images in all. ``key``: names the content, so that its
+    features can be kept from one evaluation to the next; None for images that change.
     """
 
     parts: Callable[[], Iterable[Tensor]]
@@ -37,14 +37,14 @@ class Row:
     key: str | None = None
 
     @classmethod
-    def of(cls, pictures: Tensor) -> "Row":
-        """Pictures that are in memory."""
-        return cls(lambda: pictures.split(PART), len(pictures))
+    def of(cls, images: Tensor) -> "Row":
+        """Images that are in memory."""
+        return cls(lambda: images.split(PART), len(images))
 
 
 def measure(
-    real: Pictures,
-    fake: Pictures,
+    real: Images,
+    fake: Images,
     extractor: Extractor,
     *,
     k: int = 5,
@@ -54,21 +54,21 @@ def measure(
     split: str = "",
     metrics: Iterable[str] = METRICS,
 ) -> Measurement:
-    """Compare ``fake`` with ``real`` pictures (N, C, H, W) float in [-1, 1] through ``extractor``.
+    """Compare ``fake`` with ``real`` images (N, C, H, W) float in [-1, 1] through ``extractor``.
 
     With ``floor`` the reals (shuffled by ``seed``) are cut into two disjoint samples: the reference, and the "other
     half" that shows what a perfect model would score; all rows then have n = min(N_fake, N_real // 2) samples, for most
     of these numbers depend on it. Give twice as many reals as fakes to use all fakes. Without ``floor``,
-    n = min(N_fake, N_real). The noise row (uniform noise pictures) shows which metrics this net can be trusted on.
+    n = min(N_fake, N_real). The noise row (uniform noise images) shows which metrics this net can be trusted on.
     ``bootstrap``: 95 % intervals by half-sampling. ``split``: the part of the data the reals come from, for the record.
-    ``metrics``: names of `METRICS` and `MORE`, or "all". Raises `BadInput` for unusable pictures or fewer than 2 k + 2
+    ``metrics``: names of `METRICS` and `MORE`, or "all". Raises `BadInput` for unusable images or fewer than 2 k + 2
     samples.
     """
-    reals, fakes = check_pictures(real, "real"), check_pictures(fake, "fake")
+    reals, fakes = check_images(real, "real"), check_images(fake, "fake")
     n = min(len(fakes), len(reals) // 2 if floor else len(reals))
     if k < 1 or n < 2 * k + 2:
         raise BadInput(
-            f"real {len(reals)}, fake {len(fakes)} pictures: k = {k} needs {2 * k + 2} fakes and"
+            f"real {len(reals)}, fake {len(fakes)} images: k = {k} needs {2 * k + 2} fakes and"
             f" {(4 if floor else 2) * (k + 1)} reals or more; give more, or a smaller k"
         )
     rng = torch.Generator().manual_seed(seed)
@@ -83,7 +83,7 @@ def measure(
 
 
 def noise_row(n: int, shape: tuple[int, ...], rng: torch.Generator) -> Row:
-    """``n`` pictures of uniform noise, from the state that ``rng`` has now."""
+    """``n`` images of uniform noise, from the state that ``rng`` has now."""
     state = rng.get_state()
 
     def parts() -> Iterator[Tensor]:
@@ -108,21 +108,21 @@ def measure_rows(
     protocol: Mapping[str, Any] | None = None,
     progress: Progress = None,
 ) -> Measurement:
-    """`measure` for sets of any size: each row against ``reference``, pictures in parts, features in memory.
+    """`measure` for sets of any size: each row against ``reference``, images in parts, features in memory.
 
-    One of ``rows`` is `GENERATED`. 50,000 pictures with 2,048 features keep 400 MB a row. ``protocol``: further
+    One of ``rows`` is `GENERATED`. 50,000 images with 2,048 features keep 400 MB a row. ``protocol``: further
     entries for the record. ``progress``: see `Progress`.
     """
     names = check_names(metrics)
     n, size = rows[GENERATED].n, reference.n
     look = _Look(reference, rows[GENERATED])
-    real, _ = kept(extractor, reference.key, lambda: _features(extractor, reference, "real pictures", progress))
+    real, _ = kept(extractor, reference.key, lambda: _features(extractor, reference, "real images", progress))
     found: dict[str, dict[str, Value]] = {}
     counts: dict[str, list[int]] = {}
     noise_precision = 0.0
-    for row, pictures in rows.items():
-        make = lambda pictures=pictures, row=row: _features(extractor, pictures, row, progress)  # noqa: E731
-        features, logits = kept(extractor, pictures.key, make)
+    for row, images in rows.items():
+        make = lambda images=images, row=row: _features(extractor, images, row, progress)  # noqa: E731
+        features, logits = kept(extractor, images.key, make)
         if logits is not None:
             counts[row] = logits.argmax(1).bincount(minlength=logits.shape[1]).tolist()
         tell = partial(progress, f"{extractor.name}: figures of {row}, stage") if progress else None
@@ -151,7 +151,7 @@ class _Look:
     """What a first part of either set tells: shapes, and whether the ranges belong together."""
 
     def __init__(self, real: Row, fake: Row) -> None:
-        a, b = (check_pictures(next(iter(row.parts())), name) for row, name in ((real, "real"), (fake, "fake")))
+        a, b = (check_images(next(iter(row.parts())), name) for row, name in ((real, "real"), (fake, "fake")))
         self.shape, self.other = tuple(a.shape[1:]), tuple(b.shape[1:])
         self.one_sided = bool(b.amin() >= -0.01 and a.amin() < -0.5)
 
@@ -172,12 +172,10 @@ class _Look:
         if "is" in names and not classifier:
             found.append("is was left out: this net has no classes; fashion, task and inception have")
         if self.one_sided:
-            found.append("the generated pictures look as if they were in [0, 1], the real ones are in [-1, 1]")
+            found.append("the generated images look as if they were in [0, 1], the real ones are in [-1, 1]")
         if self.shape != self.other:
             sizes = " and ".join(" x ".join(map(str, shape)) for shape in (self.other, self.shape))
-            found.append(
-                f"generated and real pictures are {sizes}: they are resized differently, which is measured too"
-            )
+            found.append(f"generated and real images are {sizes}: they are resized differently, which is measured too")
         if noise_precision > 0.5:
             found.append(f"pure noise reaches precision {noise_precision:.2f} with this net: it cannot judge sharpness")
         return tuple(found)
@@ -195,7 +193,7 @@ def compare(
 ) -> dict[str, dict[str, Value]]:
     """All metrics of each of ``samples`` (N, d) against ``reference`` (N, d): row -> full metric name -> Value.
 
-    `measure` without pictures, for features (or points) that are there already; ``backbone`` says which.
+    `measure` without images, for features (or points) that are there already; ``backbone`` says which.
     """
     names = check_names(metrics)
     rows = {}

@@ -40,7 +40,7 @@ class Measurement:
     """Rows ``generated``, ``real (other half)`` and ``noise`` of named values, and how they were taken.
 
     ``protocol``: backbone, sha8, resizer, n_real, n_fake, k, size, split, seed, expected_coverage, note. With several
-    feature nets it is the first one's, and ``more`` holds the others'. ``class_counts``: how many of each row's pictures
+    feature nets it is the first one's, and ``more`` holds the others'. ``class_counts``: how many of each row's images
     the net's classifier puts in each class (empty without a classifier).
     """
 
@@ -100,7 +100,7 @@ def _said(p: dict[str, Any]) -> str:
     """A protocol in one line."""
     return (
         f"{p['backbone']} features (sha8 {p['sha8']}, {p['size']} px), {p['n_fake']} generated and {p['n_real']}"
-        f" real pictures{' of ' + p['split'] if p['split'] else ''}, k = {p['k']},"
+        f" real images{' of ' + p['split'] if p['split'] else ''}, k = {p['k']},"
         f" coverage of a perfect model {p['expected_coverage']:.3f}; brackets: 95 % intervals"
     )
 

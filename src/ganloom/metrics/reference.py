@@ -1,6 +1,6 @@
-"""Features of real pictures, kept from one evaluation to the next.
+"""Features of real images, kept from one evaluation to the next.
 
-A file a set, in ``$GANLOOM_CACHE/features``, named after the SHA-256 of what the features depend on: the pictures (the
+A file a set, in ``$GANLOOM_CACHE/features``, named after the SHA-256 of what the features depend on: the images (the
 data's fingerprint and the rows drawn), the net's weights, its resizer, size, channels and value range.
 """
 

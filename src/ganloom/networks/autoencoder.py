@@ -1,4 +1,4 @@
-"""Discriminators that are autoencoders: a picture's energy is how badly it is rebuilt (BEGAN, EBGAN).
+"""Discriminators that are autoencoders: an image's energy is how badly it is rebuilt (BEGAN, EBGAN).
 
 ``D(x)`` returns minus the energy, (N,), so that higher means more real, as with every other D.
 """
@@ -48,7 +48,7 @@ class Decoder(nn.Module):
         glorot_init(self)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """h (N, z_dim) to pictures (N, C, H, W)."""
+        """h (N, z_dim) to images (N, C, H, W)."""
         first = self.project(z).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
         x = self.start(first)
         for up, conv in zip(self.ups, self.convs, strict=True):
@@ -73,7 +73,7 @@ class Encoder(nn.Module):
         glorot_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures (N, C, H, W) to codes (N, z_dim)."""
+        """Images (N, C, H, W) to codes (N, z_dim)."""
         h: Tensor = self.out(self.body(x))
         return h
 
@@ -100,12 +100,12 @@ class Rebuilder(nn.Module):
         self.decoder = Decoder(shape, z_dim, width, skip=skip)
 
     def rebuild(self, x: Tensor) -> Tensor:
-        """Pictures (N, C, H, W) through the code and back."""
+        """Images (N, C, H, W) through the code and back."""
         out: Tensor = self.decoder(self.encoder(x))
         return out
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Pictures (N, C, H, W) to minus their energy (N,)."""
+        """Images (N, C, H, W) to minus their energy (N,)."""
         return -(self.rebuild(x).float() - x).abs().flatten(1).mean(1)
 
 
@@ -140,7 +140,7 @@ class ConvRebuilder(nn.Module):
         normal_init(self, 0.002)
 
     def forward(self, x: Tensor, c: Tensor | None = None, *, codes: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """Pictures (N, C, H, W) to minus their energy (N,), or to that and the codes."""
+        """Images (N, C, H, W) to minus their energy (N,), or to that and the codes."""
         h = self.encoder(F.pad(x, self.pad))
         rebuilt = crop(self.decoder(h), *self.size).float()
         logits = -(rebuilt - x).flatten(1).norm(dim=1)

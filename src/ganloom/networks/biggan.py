@@ -18,7 +18,7 @@ _MULTIPLES = {4: (16, 16, 8, 4, 2), 6: (16, 16, 8, 8, 4, 2, 1), 7: (16, 16, 8, 8
 
 
 def _multiples(doublings: int) -> tuple[int, ...]:
-    """Channels of G, in widths, from the base to the picture (tables 4 to 6); below 64 px 4 throughout (CIFAR-10)."""
+    """Channels of G, in widths, from the base to the image (tables 4 to 6); below 64 px 4 throughout (CIFAR-10)."""
     if doublings < 4:
         return (4,) * (doublings + 1)
     if doublings == 5:
@@ -121,7 +121,7 @@ class Body(nn.Module):
     """z (N, z_dim) and class vectors (N, c_dim) -> (N, C, H, W) in [-1, 1].
 
     ``hierarchical``: each block sees a part of z; without it the first layer alone sees z. ``spare``: the last layer makes
-    as many channels as come in, of which the picture's are kept.
+    as many channels as come in, of which the image's are kept.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class Body(nn.Module):
         self.out = nn.Conv2d(widths[-1], widths[-1] if spare else shape[0], 3, padding=1)
 
     def forward(self, z: Tensor, c: Tensor | None) -> Tensor:
-        """z (N, z_dim) and class vectors (N, c_dim) to pictures (N, C, H, W) in [-1, 1]."""
+        """z (N, z_dim) and class vectors (N, c_dim) to images (N, C, H, W) in [-1, 1]."""
         if self.deep:
             conditions = [z if c is None else torch.cat([z, c], 1)] * len(self.sizes)
         else:
@@ -177,7 +177,7 @@ class Generator(nn.Module):
 
     ``shared=False``: no such vectors, each norm has a table of its own with a row a class, without spectral norm. ``hub``:
     a last layer as wide as its input, and so many sets of BatchNorm statistics. ``multiples``: channels from the base to
-    the picture, in widths, other than the paper's.
+    the image, in widths, other than the paper's.
     """
 
     channels_last = True
@@ -214,7 +214,7 @@ class Generator(nn.Module):
             keep_standing(self.body, hub)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) and labels (N,), or weights of the classes (N, n_classes), to pictures (N, C, H, W) in [-1, 1]."""
+        """z (N, z_dim) and labels (N,), or weights of the classes (N, n_classes), to images (N, C, H, W) in [-1, 1]."""
         if self.n_classes:
             assert c is not None
             c = one_hot(c, self.n_classes)

@@ -1,6 +1,6 @@
 """DCGAN's networks: transposed 4x4 convolutions up, strided 4x4 convolutions down (Radford et al. 2015, arXiv:1511.06434).
 
-Any height, width and number of channels: the base grid keeps the picture's aspect and the generator crops its top.
+Any height, width and number of channels: the base grid keeps the image's aspect and the generator crops its top.
 """
 
 import torch
@@ -11,7 +11,7 @@ from ganloom.nn.norms import ConditionalBatchNorm
 
 
 def _channels(width: int, doublings: int) -> list[int]:
-    """Channels from the picture's side to the base: width, 2 width, ... at most 8 width."""
+    """Channels from the image's side to the base: width, 2 width, ... at most 8 width."""
     return [width * min(2**i, 8) for i in range(max(doublings, 1))]
 
 
@@ -53,7 +53,7 @@ class Generator(nn.Module):
         return ConditionalBatchNorm(channels, self.n_classes)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) and labels (N,) to pictures (N, C, H, W) in [-1, 1]."""
+        """z (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
         hot = one_hot(c, self.n_classes) if self.n_classes and c is not None else None
         if hot is not None and not self.conditional_norm:
             z = torch.cat([z, hot], 1)
@@ -69,7 +69,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """x (N, C, H, W), c (N,) -> logits (N,); LeakyReLU 0.2, ``norm`` behind all but the first convolution.
 
-    Labels enter as constant maps beside the picture; with ``projection`` as e(c) h instead, added to the logit, where h is
+    Labels enter as constant maps beside the image; with ``projection`` as e(c) h instead, added to the logit, where h is
     the sum of the last features over the grid (Miyato & Koyama 2018, arXiv:1802.05637, eq. 3). Under a gradient penalty
     give ``norm=False``: BatchNorm makes a sample's logit depend on its neighbours, and the penalty is then not the one of
     the paper.
@@ -107,7 +107,7 @@ class Discriminator(nn.Module):
         normal_init(self)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Pictures (N, C, H, W) and labels (N,) to logits (N,)."""
+        """Images (N, C, H, W) and labels (N,) to logits (N,)."""
         if self.n_classes and c is not None and not self.projection:
             x = torch.cat([x, label_maps(c, self.n_classes, x)], 1)
         features = self.body(x)

@@ -1,4 +1,4 @@
-"""Dense networks: a picture is one long vector, a point a short one."""
+"""Dense networks: an image is one long vector, a point a short one."""
 
 import math
 
@@ -9,7 +9,7 @@ from ganloom.nn.layers import one_hot
 
 
 class Generator(nn.Module):
-    """z (N, z_dim), c (N,) -> (N, *shape): in [-1, 1] for pictures, unbounded for points (shape of one entry).
+    """z (N, z_dim), c (N,) -> (N, *shape): in [-1, 1] for images, unbounded for points (shape of one entry).
 
     ``norm`` puts BatchNorm behind each hidden layer. Its "0.8" of the well-known Keras architecture is
     Keras' momentum, which torch counts from the other end: 0.2.

@@ -1,7 +1,7 @@
 """The networks of FastGAN (Liu et al. 2021, arXiv:2101.04775, fig. 3 and 4, and the authors' code).
 
-G gives the picture and a smaller one; skip-layer excitation carries coarse grids to fine ones. D looks at both sizes and has
-decoders that repaint, from its features, the picture, the smaller one and a quarter of the picture. Spectral norm throughout.
+G gives the image and a smaller one; skip-layer excitation carries coarse grids to fine ones. D looks at both sizes and has
+decoders that repaint, from its features, the image, the smaller one and a quarter of the image. Spectral norm throughout.
 """
 
 import math
@@ -18,7 +18,7 @@ _MULTIPLES = (16, 8, 4, 2, 2, 1, 0.5, 0.25, 0.125)
 
 
 class Pair(NamedTuple):
-    """G's pictures at both sizes."""
+    """G's images at both sizes."""
 
     x: Tensor
     small: Tensor
@@ -45,7 +45,7 @@ def _up(channels: int, out_channels: int, noise: tuple[int, int] | None = None) 
 
 
 def small_size(height: int, width: int) -> tuple[int, int]:
-    """The size of the smaller picture: half, and at most as fine as 128 of 256."""
+    """The size of the smaller image: half, and at most as fine as 128 of 256."""
     halvings = max(plan_sizes(height, width)[2] - 5, 1)
     return max(height >> halvings, 1), max(width >> halvings, 1)
 
@@ -79,7 +79,7 @@ class Generator(nn.Module):
         spectral_norm(self)
 
     def forward(self, z: Tensor, c: Tensor | None = None, *, both: bool = False) -> Any:
-        """z (N, z_dim) to pictures (N, C, H, W) in [-1, 1]; ``both``: to them and the smaller ones."""
+        """z (N, z_dim) to images (N, C, H, W) in [-1, 1]; ``both``: to them and the smaller ones."""
         features = [self.start(self.project(z))]
         for i, level in enumerate(self.levels, 1):
             x = level(features[-1])
@@ -184,7 +184,7 @@ class Discriminator(nn.Module):
         part: Tensor | None = None,
         full: bool = False,
     ) -> Any:
-        """Pictures (N, C, H, W), ``small`` made from them if not given, to logits; ``part`` (N,): which quarter to repaint."""
+        """Images (N, C, H, W), ``small`` made from them if not given, to logits; ``part`` (N,): which quarter to repaint."""
         small = F.interpolate(x, self.small_size, mode="area") if small is None else small
         features = [self.start(x)]
         for i, level in enumerate(self.levels, 1):

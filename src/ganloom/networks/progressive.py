@@ -1,7 +1,7 @@
 """The networks of progressive growing (Karras et al. 2017, arXiv:1710.10196, tables 2 and 3).
 
 All levels exist from the start: level 0 is the base grid, each further one doubles it. ``level`` says how far the networks
-have grown: 2 uses levels 0 to 2; 1.3 fades level 2 in with weight 0.3 beside the doubled output of level 1. Pictures have
+have grown: 2 uses levels 0 to 2; 1.3 fades level 2 in with weight 0.3 beside the doubled output of level 1. Images have
 their full size at every level; G repeats its pixels up to it and D takes their means down from it.
 """
 
@@ -35,7 +35,7 @@ def _down(x: Tensor, halvings: int) -> Tensor:
 
 
 def at_level(x: Tensor, level: float) -> Tensor:
-    """What of pictures (N, C, H, W) can be seen at a level: as coarse as G's own, and faded as D fades (app. A)."""
+    """What of images (N, C, H, W) can be seen at a level: as coarse as G's own, and faded as D fades (app. A)."""
     framed, top = frame(x)
     newest, weight = newest_of(level, top)
     if newest == top and weight == 1.0:
@@ -80,7 +80,7 @@ class Generator(nn.Module):
         self.rgb = nn.ModuleList([equalised(nn.Conv2d(a, shape[0], 1), 1.0) for a in channels])
 
     def forward(self, z: Tensor, c: Tensor | None = None, level: float = math.inf) -> Tensor:
-        """z (N, z_dim) to pictures (N, C, H, W) as grown as ``level``."""
+        """z (N, z_dim) to images (N, C, H, W) as grown as ``level``."""
         newest, weight = newest_of(level, self.top)
         x = below = z
         for module in self.levels[: newest + 1]:
@@ -119,7 +119,7 @@ class Discriminator(nn.Module):
         self.rgb = nn.ModuleList([nn.Sequential(equalised(nn.Conv2d(shape[0], a, 1)), act) for a in channels])
 
     def forward(self, x: Tensor, c: Tensor | None = None, level: float = math.inf) -> Tensor:
-        """Pictures (N, C, H, W), looked at as coarsely as ``level``, to critic values (N,)."""
+        """Images (N, C, H, W), looked at as coarsely as ``level``, to critic values (N,)."""
         x, top = frame(x)
         newest, weight = newest_of(level, top)
         x = _down(x, top - newest)

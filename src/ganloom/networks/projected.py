@@ -17,7 +17,7 @@ from ganloom.nn.norms import spectral_norm
 
 SCALES = 4
 Maps = Callable[[Tensor], list[Tensor]]
-"""Pictures (N, C, H, W) in [-1, 1] to maps, finest first."""
+"""Images (N, C, H, W) in [-1, 1] to maps, finest first."""
 
 
 class Projection:
@@ -37,14 +37,14 @@ class Projection:
         return self  # frozen, and large
 
     def __call__(self, x: Tensor, seed: Tensor) -> list[Tensor]:
-        """Pictures (N, C, H, W) in [-1, 1] to four maps, finest first, of H / 2, H / 4, H / 8 and H / 16.
+        """Images (N, C, H, W) in [-1, 1] to four maps, finest first, of H / 2, H / 4, H / 8 and H / 16.
 
         ``seed`` (), an integer, decides every random weight: the same on each machine.
         """
         maps = self.opened(x.device)(x)[-SCALES:]
         if len(maps) < SCALES:
             raise BadInput(
-                f"--features {self.name} gives maps of {len(maps)} resolutions for pictures of {x.shape[2]} x {x.shape[3]}, and "
+                f"--features {self.name} gives maps of {len(maps)} resolutions for images of {x.shape[2]} x {x.shape[3]}, and "
                 f"the discriminators look at {SCALES}: raise --side, or take effnet or random"
             )
         mix = self._mix([m.shape[1] for m in maps], seed, x.device)
@@ -140,7 +140,7 @@ class Discriminator(nn.Module):
         spectral_norm(self)
 
     def forward(self, x: Tensor, c: Tensor | None = None, *, patches: bool = False) -> Tensor:
-        """Pictures (N, C, H, W) to logits (N,), or (N, patches) of all scales, the finest first."""
+        """Images (N, C, H, W) to logits (N,), or (N, patches) of all scales, the finest first."""
         if x.shape[2:] != self.size:
             x = F.interpolate(x, self.size, mode="bilinear", align_corners=False)
         seen = self.projection(x, self.seed)
@@ -149,6 +149,6 @@ class Discriminator(nn.Module):
 
 
 def enlarged(height: int, width: int, side: int) -> tuple[int, int]:
-    """Height and width with the shorter side brought up to ``side``; larger pictures stay as they are."""
+    """Height and width with the shorter side brought up to ``side``; larger images stay as they are."""
     ratio = max(side / min(height, width), 1.0)
     return round(height * ratio), round(width * ratio)

@@ -168,7 +168,7 @@ class Discriminator(nn.Module):
             self.classes = scaled(nn.Linear(n_classes, last, bias=False), 1 / math.sqrt(last))
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Pictures (N, C, H, W) and labels (N,) to logits (N,)."""
+        """Images (N, C, H, W) and labels (N,) to logits (N,)."""
         first: Any = self.body[0]
         y = self.body[1:](pointwise(frame(x)[0], first.weight))
         logits: Tensor = self.out(self.basis(y).flatten(1))

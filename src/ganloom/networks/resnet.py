@@ -1,4 +1,4 @@
-"""The residual networks of WGAN-GP for small pictures (Gulrajani et al. 2017, arXiv:1704.00028, appendix F)."""
+"""The residual networks of WGAN-GP for small images (Gulrajani et al. 2017, arXiv:1704.00028, appendix F)."""
 
 import torch
 from torch import Tensor, nn
@@ -80,7 +80,7 @@ class Generator(nn.Module):
         self.out = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, shape[0], 3, padding=1))
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) and labels (N,) to pictures (N, C, H, W) in [-1, 1]."""
+        """z (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
         if self.n_classes and c is not None:
             z = torch.cat([z, one_hot(c, self.n_classes)], 1)
         x = self.project(z).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
@@ -106,7 +106,7 @@ class Discriminator(nn.Module):
         self.out = nn.Linear(width, 1)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Pictures (N, C, H, W) and labels (N,) to critic values (N,)."""
+        """Images (N, C, H, W) and labels (N,) to critic values (N,)."""
         if self.n_classes and c is not None:
             x = torch.cat([x, label_maps(c, self.n_classes, x)], 1)
         logits: Tensor = self.out(self.body(x).mean((2, 3))).flatten()

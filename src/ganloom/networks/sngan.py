@@ -1,6 +1,6 @@
 """The residual networks of SNGAN and SAGAN (Miyato et al. 2018, arXiv:1802.05957, app. B; arXiv:1802.05637; 1805.08318).
 
-``flat``: the same channels on every grid (CIFAR-10); otherwise they double from the picture to the base, at most 16 times
+``flat``: the same channels on every grid (CIFAR-10); otherwise they double from the image to the base, at most 16 times
 (ImageNet). Labels enter G by conditional BatchNorm and D by projection: logit = w h + e(c) h, h the features of x.
 """
 
@@ -100,7 +100,7 @@ class Generator(nn.Module):
             spectral_norm(self, but=() if spectral_tables else (ConditionalBatchNorm,))
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) and labels (N,) to pictures (N, C, H, W) in [-1, 1]."""
+        """z (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
         if self.n_classes:
             assert c is not None
             c = one_hot(c, self.n_classes)
@@ -132,7 +132,7 @@ class Projection(nn.Module):
             self.classes = nn.Linear(n_classes, features, bias=False)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Pictures (N, C, H, W) and labels (N,) to logits (N,)."""
+        """Images (N, C, H, W) and labels (N,) to logits (N,)."""
         for i, block in enumerate(self.blocks, 1):
             x = block(x)
             if i == self.level:

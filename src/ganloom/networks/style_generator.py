@@ -55,7 +55,7 @@ class StyleGenerator(nn.Module):
         return out
 
     def affines(self) -> list[list[Dense]]:
-        """For each layer of ws, the affine maps that make scales of maps of it (those of pictures left out)."""
+        """For each layer of ws, the affine maps that make scales of maps of it (those of images left out)."""
         raise NotImplementedError
 
     def mixed_ws(self, z: Tensor, c: Tensor | None, mixed: tuple[Tensor, Tensor]) -> Tensor:

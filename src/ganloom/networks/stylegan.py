@@ -56,7 +56,7 @@ class Constant(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """ws (N, layers, w_dim), one w a layer, to pictures (N, C, H, W) as grown as ``level``, unbounded or through ``tanh``."""
+    """ws (N, layers, w_dim), one w a layer, to images (N, C, H, W) as grown as ``level``, unbounded or through ``tanh``."""
 
     def __init__(self, shape: tuple[int, int, int], w_dim: int, width: int, tanh: bool = False) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 G maps z to w and draws from a learned constant, level by level; w scales the input maps of each convolution, whose outputs
 are brought back to unit variance (demodulation). It is computed with scaled maps and one weight for all samples, which
 equals a weight of its own for each sample (the grouped form) to rounding. Level 0 is the base grid, each further one doubles
-it; every level adds its picture to the doubled one of the level below (skip). D is a residual network, or a plain one
+it; every level adds its image to the doubled one of the level below (skip). D is a residual network, or a plain one
 ("orig").
 """
 
@@ -90,40 +90,40 @@ class StyledConv(Modulated):
         return bent(torch.addcmul(grain, y, scale) + bias, self.clamp)
 
 
-class ToPicture(Modulated):
-    """A modulated 1x1 convolution to the picture's channels, without demodulation."""
+class ToImage(Modulated):
+    """A modulated 1x1 convolution to the image's channels, without demodulation."""
 
     def __init__(self, channels: int, out_channels: int, w_dim: int, clamp: float | None) -> None:
         super().__init__(channels, out_channels, 1, w_dim)
         self.clamp = clamp
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """(N, C, H, W) and w (N, w_dim) to (N, channels of the picture, H, W)."""
+        """(N, C, H, W) and w (N, w_dim) to (N, channels of the image, H, W)."""
         y = self.convolved(x, self.styles(w) / math.sqrt(self.weight.shape[1])) + self.bias.to(x.dtype)[:, None, None]
         return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
 
 
 class Level(nn.Module):
-    """The convolutions of one grid and what they add to the picture."""
+    """The convolutions of one grid and what they add to the image."""
 
     def __init__(
-        self, channels: int, out_channels: int, pictures: int, w_dim: int, size: tuple[int, int], clamp: float | None
+        self, channels: int, out_channels: int, images: int, w_dim: int, size: tuple[int, int], clamp: float | None
     ) -> None:
         super().__init__()
         self.conv0 = StyledConv(channels, out_channels, w_dim, size, True, clamp) if channels else None
         self.conv1 = StyledConv(out_channels, out_channels, w_dim, size, False, clamp)
-        self.picture = ToPicture(out_channels, pictures, w_dim, clamp)
+        self.image = ToImage(out_channels, images, w_dim, clamp)
 
     def forward(self, x: Tensor, ws: list[Tensor], noise: str) -> tuple[Tensor, Tensor]:
-        """Maps of the grid below and a w for each layer to this grid's maps and its picture."""
+        """Maps of the grid below and a w for each layer to this grid's maps and its image."""
         if self.conv0 is not None:
             x = self.conv0(x, ws[0], noise)
         x = self.conv1(x, ws[-2], noise)
-        return x, self.picture(x, ws[-1])
+        return x, self.image(x, ws[-1])
 
 
 class Synthesis(nn.Module):
-    """ws (N, layers, w_dim), one w a layer, to pictures (N, C, H, W), unbounded or through ``tanh``.
+    """ws (N, layers, w_dim), one w a layer, to images (N, C, H, W), unbounded or through ``tanh``.
 
     The base grid is learned and the same for all samples; with ``dense_base`` an affine function of the first w is added.
     """
@@ -196,7 +196,7 @@ class Generator(StyleGenerator):
         self.synthesis = Synthesis(shape, w_dim, base, most, clamp, tanh, dense_base)
 
     def affines(self) -> list[list[Dense]]:
-        """One a convolution; the last layer of ws makes the picture alone."""
+        """One a convolution; the last layer of ws makes the image alone."""
         convs = [module for module in self.synthesis.modules() if isinstance(module, StyledConv)]
         return [*([conv.affine] for conv in convs), []]
 
@@ -255,7 +255,7 @@ class Discriminator(nn.Module):
         self.mapping = Mapping(0, last, layers, n_classes) if n_classes else None
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Pictures (N, C, H, W) and labels (N,) to logits (N,)."""
+        """Images (N, C, H, W) and labels (N,) to logits (N,)."""
         y = self.conv(self.levels(self.start(frame(x)[0])))
         y = self.out(self.dense(y.flatten(1)))
         if self.mapping is None:

@@ -1,7 +1,7 @@
-"""A picture through a translator layer by layer, in bands of rows: what the whole gives, in the memory of a band.
+"""An image through a translator layer by layer, in bands of rows: what the whole gives, in the memory of a band.
 
 A layer's output is made a band at a time from those rows of its input that the band sees, and lies in a file until it has
-been read. So no margin is guessed and nothing is blended. Norms of the whole picture are taken from all rows before one is
+been read. So no margin is guessed and nothing is blended. Norms of the whole image are taken from all rows before one is
 divided, and the levels that a U-Net joins wait in their files: it may see as far as it likes.
 """
 
@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from ganloom.networks.translators import Blur, InstanceNorm, ResidualBlock, ResNet
 from ganloom.networks.unet import UNet
-from ganloom.networks.unit import Part, PictureNorm
+from ganloom.networks.unit import ImageNorm, Part
 
 PADS = {nn.ReflectionPad2d: "reflect", nn.ZeroPad2d: "constant"}
 SINGLE = (nn.BatchNorm2d, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Dropout, nn.Identity)
 """Layers that look at a pixel by itself (BatchNorm in eval mode)."""
 KNOWN = (
-    *SINGLE, *PADS, Blur, InstanceNorm, PictureNorm, ResidualBlock, ResNet, UNet, nn.Conv2d, nn.ConvTranspose2d,
+    *SINGLE, *PADS, Blur, InstanceNorm, ImageNorm, ResidualBlock, ResNet, UNet, nn.Conv2d, nn.ConvTranspose2d,
     nn.Upsample, nn.Sequential, nn.ModuleList, Part,
 )  # fmt: skip
 COPIES = 6
@@ -116,7 +116,7 @@ class _Bands:
             return self._blurred(layer, x)
         if isinstance(layer, nn.Upsample):
             return doubled(x)
-        if isinstance(layer, InstanceNorm | PictureNorm) or (isinstance(layer, nn.BatchNorm2d) and layer.training):
+        if isinstance(layer, InstanceNorm | ImageNorm) or (isinstance(layer, nn.BatchNorm2d) and layer.training):
             return self._normed(layer, x)
         made = Sheet(x.shape, lambda a, b: layer(x.read(a, b)))
         drawn = isinstance(layer, nn.Dropout) and layer.training  # what is drawn stays so, however often it is read
@@ -189,17 +189,17 @@ class _Bands:
         return Sheet(shape, lambda a, b: y.read(a + 1, b + 1)[..., 1:-1])
 
     def _normed(self, layer: nn.Module, x: Sheet) -> Sheet:
-        """(x - mean) / deviation by all rows: of each channel, or for PictureNorm of all of them."""
+        """(x - mean) / deviation by all rows: of each channel, or for ImageNorm of all of them."""
         total, squares = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
         for a, b in self.parts(x):
             band = x.read(a, b).double()
             total, squares = total + band.sum((2, 3)).cpu(), squares + band.square().sum((2, 3)).cpu()
         count = x.shape[1] * x.shape[2]
-        if isinstance(layer, PictureNorm):
+        if isinstance(layer, ImageNorm):
             total, squares, count = total.sum(1, keepdim=True), squares.sum(1, keepdim=True), count * x.shape[0]
         mean = total / count
         variance = (squares / count - mean.square()).clamp_min(0)
-        if isinstance(layer, PictureNorm):
+        if isinstance(layer, ImageNorm):
             deviation = (variance * count / (count - 1)).sqrt() + 1e-5
         else:
             deviation = (variance + 1e-5).sqrt()

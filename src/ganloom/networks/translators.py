@@ -1,4 +1,4 @@
-"""Networks from picture to picture: the residual generator of CycleGAN, and discriminators that judge patches.
+"""Networks from image to image: the residual generator of CycleGAN, and discriminators that judge patches.
 
 Zhu et al. 2017, arXiv:1703.10593, appendix 7.2 (after Johnson et al. 2016, arXiv:1603.08155); patches: Isola et al. 2016,
 arXiv:1611.07004, appendix 6.1.2; anti-aliased sampling: Zhang 2019, arXiv:1904.11486, as in the code of CUT.
@@ -16,7 +16,7 @@ NORMS = ("batch", "instance", "none")
 
 
 class InstanceNorm(nn.Module):
-    """(x - mean) / sqrt(variance + 1e-5) over each picture's own pixels, without gain and bias."""
+    """(x - mean) / sqrt(variance + 1e-5) over each image's own pixels, without gain and bias."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
@@ -33,7 +33,7 @@ def norm_layer(name: str, channels: int) -> nn.Module:
 
 
 class Blur(nn.Module):
-    """Halves a picture under the binomial filter 1 2 1, or doubles it under 1 3 3 1.
+    """Halves an image under the binomial filter 1 2 1, or doubles it under 1 3 3 1.
 
     Down: reflected borders, then each second pixel. Up: repeated borders, zeros between the pixels, four times the filter.
     On a CPU it computes in float32 under bf16 too, whose convolutions map by map are several times as slow there.
@@ -123,9 +123,9 @@ class ResNet(nn.Module):
         normal_init(self)
 
     def forward(self, x: Tensor, upto: tuple[int, ...] = (), whole: bool = False) -> Any:
-        """Pictures; with ``upto`` instead the features after so many layers each, and nothing beyond the last is computed.
+        """Images; with ``upto`` instead the features after so many layers each, and nothing beyond the last is computed.
 
-        ``whole``: both, as (pictures, features), in one pass.
+        ``whole``: both, as (images, features), in one pass.
         """
         if not upto:
             return self.body(x)
@@ -173,13 +173,13 @@ class PatchGAN(nn.Module):
         normal_init(self)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """x (N, C, H, W), and a picture c that is judged with it, to logits (N, 1, h, w)."""
+        """x (N, C, H, W), and an image c that is judged with it, to logits (N, 1, h, w)."""
         logits: Tensor = self.body(x if c is None else torch.cat([c, x], 1))
         return logits
 
 
 def reflect_to(x: Tensor, height: int, width: int) -> Tensor:
-    """(N, C, H, W) grown to (N, C, height, width) by reflection on all sides, as often as a small picture needs it."""
+    """(N, C, H, W) grown to (N, C, height, width) by reflection on all sides, as often as a small image needs it."""
     for axis, size in ((2, height), (3, width)):
         length = int(x.shape[axis])
         if size > length:
@@ -198,6 +198,6 @@ def grown(x: Tensor, multiple: int) -> Tensor:
 
 
 def through(net: nn.Module, x: Tensor) -> Tensor:
-    """``net`` on pictures of any size: reflected to the multiple it needs, and the original part of what it makes."""
+    """``net`` on images of any size: reflected to the multiple it needs, and the original part of what it makes."""
     out: Tensor = net(grown(x, int(getattr(net, "multiple", 1))))
     return crop(out, int(x.shape[2]), int(x.shape[3]))  # plain numbers in a trace too

@@ -1,7 +1,7 @@
 """The autoencoders and discriminators of UNIT, as the paper has them and as the later code has them.
 
 Liu, Breuel & Kautz 2017, arXiv:1703.00848, appendix A and the code of that year; the later variant is that of the code of
-Huang et al. 2018, arXiv:1804.04732, which trains UNIT too. Both halve a picture twice and have residual blocks there.
+Huang et al. 2018, arXiv:1804.04732, which trains UNIT too. Both halve an image twice and have residual blocks there.
 """
 
 import torch
@@ -12,8 +12,8 @@ from ganloom.networks.translators import InstanceNorm, ResidualBlock, patch_laye
 from ganloom.nn.layers import normal_init
 
 
-class PictureNorm(nn.Module):
-    """(x - mean) / (sd + 1e-5) over all numbers of a picture, with a gain and a bias for each channel."""
+class ImageNorm(nn.Module):
+    """(x - mean) / (sd + 1e-5) over all numbers of an image, with a gain and a bias for each channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class PictureNorm(nn.Module):
 
 
 class Part(nn.Sequential):
-    """A stretch of the way from picture to latent or back, or the whole of it; ``multiple``: of the pictures' sides."""
+    """A stretch of the way from image to latent or back, or the whole of it; ``multiple``: of the images' sides."""
 
     bf16 = True
     multiple = 4
@@ -59,7 +59,7 @@ def decoder(channels: int, width: int, count: int, released: bool) -> Part:
         outputs = inputs // 2
         if released:
             layers += [nn.Upsample(scale_factor=2), nn.ReflectionPad2d(2), nn.Conv2d(inputs, outputs, 5)]
-            layers += [PictureNorm(outputs), nn.ReLU()]
+            layers += [ImageNorm(outputs), nn.ReLU()]
         else:
             layers += [nn.ConvTranspose2d(inputs, outputs, 3, 2, 1, output_padding=1), nn.LeakyReLU()]
     if released:
@@ -94,7 +94,7 @@ class Critic(nn.Module):
     """x (N, C, H, W) -> a tuple of logits (N, 1, h, w), one for each scale: ``layers`` halvings, then one number a place.
 
     The paper's has one scale and 3x3 convolutions; the later code's three scales, each half of the last, reflected borders
-    and 4x4 convolutions. A picture that is too small for it has fewer halvings, and a scale without any is left out.
+    and 4x4 convolutions. An image that is too small for it has fewer halvings, and a scale without any is left out.
     """
 
     bf16 = True

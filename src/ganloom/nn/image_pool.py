@@ -17,7 +17,7 @@ class Pool(nn.Module):
     def __init__(self, size: int, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.size = size
-        # Kept as the bits of float32: float buffers are averaged over processes, and a mean of pictures is none.
+        # Kept as the bits of float32: float buffers are averaged over processes, and a mean of images is none.
         self.register_buffer("bits", torch.zeros(size, *shape, dtype=torch.int32))
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
         self._waiting: list[Tensor] = []

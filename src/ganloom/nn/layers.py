@@ -12,8 +12,8 @@ from ganloom.core import randomness
 def plan_sizes(height: int, width: int, smallest: int = 4, most: int = 16) -> tuple[int, int, int]:
     """(base height, base width, doublings) of a pyramid that reaches height x width.
 
-    The base's shorter side is at least ``smallest`` where the picture allows; where a size is no multiple of
-    2^doublings, the top is larger than the picture and the generator crops its middle.
+    The base's shorter side is at least ``smallest`` where the image allows; where a size is no multiple of
+    2^doublings, the top is larger than the image and the generator crops its middle.
     """
     doublings = max(0, min(most, int(math.log2(max(min(height, width) / smallest, 1)))))
     return -(-height // 2**doublings), -(-width // 2**doublings), doublings
@@ -203,14 +203,14 @@ def one_hot(c: Tensor, classes: int) -> Tensor:
 
 
 def label_maps(c: Tensor, classes: int, like: Tensor) -> Tensor:
-    """Labels as constant maps (N, classes, H, W) of the size of ``like``, to be joined to a picture."""
+    """Labels as constant maps (N, classes, H, W) of the size of ``like``, to be joined to an image."""
     return one_hot(c, classes).to(like.dtype)[:, :, None, None].expand(-1, -1, *like.shape[2:])
 
 
 class SelfAttention(nn.Module):
     """x + gamma * o(attention(x)), gamma from 0 (Zhang et al. 2018, arXiv:1805.08318, eq. 1 to 3).
 
-    Each pixel asks (1x1 convolution to C / 8), and the pixels of the halved picture answer (C / 8 keys, C / 2 values), as
+    Each pixel asks (1x1 convolution to C / 8), and the pixels of the halved image answer (C / 8 keys, C / 2 values), as
     in the authors' code. (N, C, H, W) -> (N, C, H, W). Written out, because a penalty needs the gradient's gradient.
     """
 
@@ -237,7 +237,7 @@ class SelfAttention(nn.Module):
 def attention_level(height: int, width: int, grid: int) -> int:
     """After how many doublings attention stands: the finest grid whose shorter side is at most ``grid``; 0 = nowhere.
 
-    The picture's own grid is left out: attention over all pixels costs more than the rest of the network.
+    The image's own grid is left out: attention over all pixels costs more than the rest of the network.
     """
     base_h, base_w, doublings = plan_sizes(height, width)
     return max((i for i in range(1, doublings) if min(base_h, base_w) * 2**i <= grid), default=0)

@@ -185,7 +185,7 @@ class StandingBatchNorm(nn.BatchNorm2d):
 
 
 def keep_standing(network: nn.Module, sets: int) -> None:
-    """Every BatchNorm of pictures in ``network`` replaced by one with ``sets`` of statistics."""
+    """Every BatchNorm of images in ``network`` replaced by one with ``sets`` of statistics."""
     for name, child in network.named_children():
         if isinstance(child, nn.BatchNorm2d):
             setattr(network, name, StandingBatchNorm(child.num_features, sets, child.affine))

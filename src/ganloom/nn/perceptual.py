@@ -1,4 +1,4 @@
-"""How far pictures look apart to a frozen network, with gradients: a term of a loss, over any net that ``evaluate`` knows."""
+"""How far images look apart to a frozen network, with gradients: a term of a loss, over any net that ``evaluate`` knows."""
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from ganloom.metrics.extractors.inputs import to_channels, to_size
 class Perceptual:
     """Distances in the feature maps of a net (Johnson et al. 2016, arXiv:1603.08155), the last map of each resolution.
 
-    ``name``: random, fashion, effnet (an extra), a file; see `metrics.extractors.by_name`. Pictures go through at their
+    ``name``: random, fashion, effnet (an extra), a file; see `metrics.extractors.by_name`. Images go through at their
     own size where the net takes any, else at the net's. The net does not train, and belongs to no model's weights.
     """
 
@@ -27,7 +27,7 @@ class Perceptual:
             self.net.requires_grad_(False).eval()
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """Pictures (N, C, H, W) in [-1, 1] to maps (N, c, h, w), finest first; of a net without maps its features as one."""
+        """Images (N, C, H, W) in [-1, 1] to maps (N, c, h, w), finest first; of a net without maps its features as one."""
         low, high = self.range
         x = to_channels(x.float(), self.channels)
         x = x if self.size is None else to_size(x, self.size)
@@ -57,7 +57,7 @@ class Perceptual:
     def distance(self, made: Tensor, truth: Tensor) -> Tensor:
         """A scalar: squared differences of the maps, each place's features scaled to length 1, the mean over maps.
 
-        0 for equal pictures, at most 4 (Zhang et al. 2018, arXiv:1801.03924, without their learned weights).
+        0 for equal images, at most 4 (Zhang et al. 2018, arXiv:1801.03924, without their learned weights).
         """
         pairs = zip(self.maps(made), self.maps(truth), strict=True)
         return torch.stack([_apart(a, b) for a, b in pairs]).mean()
@@ -65,7 +65,7 @@ class Perceptual:
     def content(self, made: Tensor, source: Tensor) -> Tensor:
         """The same with each channel brought to mean 0 and variance 1 first, so that a change of colours costs less.
 
-        For pictures of two domains (Huang et al. 2018, arXiv:1804.04732, section 5.1); only the coarser half of the maps.
+        For images of two domains (Huang et al. 2018, arXiv:1804.04732, section 5.1); only the coarser half of the maps.
         """
         pairs = list(zip(self.maps(made), self.maps(source), strict=True))
         apart = []

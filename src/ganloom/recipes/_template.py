@@ -35,7 +35,7 @@ class Config:
     z_dim: int = 128
     """Numbers in a latent (sec. ...)."""
     width: int = 64
-    """Channels of the layer next to the picture."""
+    """Channels of the layer next to the image."""
     batch_size: int = 64
     """Real images a batch (sec. ...)."""
     n_critic: int = 1

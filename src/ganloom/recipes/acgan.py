@@ -11,8 +11,8 @@ BatchNorm and ReLU between; D six 3x3 convolutions of 16 to 512 channels with st
 all but the first, LeakyReLU 0.2 and dropout 0.5.
 
 About: D has a second head that names the class, and both networks are rewarded when it is right. Against cgan the label
-never enters D: that it must be read off the picture is what makes G obey it. Use it when class identity matters more
-than variety, or when a classifier is wanted as a by-product. Watch variety within a class: the reward favours pictures
+never enters D: that it must be read off the image is what makes G obey it. Use it when class identity matters more
+than variety, or when a classifier is wanted as a by-product. Watch variety within a class: the reward favours images
 that are easy to name, and with many classes it narrows what is made. In 2016 it gave ImageNet samples of 128 px that
 held together; projection discriminators (2018) replaced it, and its head returned in ReACGAN (2021).
 
@@ -48,7 +48,7 @@ class Config:
     z_dim: int = 100
     """Numbers in a latent, beside the class (110 in all)."""
     width: int = 96
-    """Channels of G next to the picture; doubled towards the base, at most 8 times."""
+    """Channels of G next to the image; doubled towards the base, at most 8 times."""
     d_width: int = 16
     """Channels of D's first layer; doubled in each of the next five."""
     dropout: float = 0.5
@@ -69,7 +69,7 @@ class Config:
             raise BadInput(f"--dropout must lie in [0, 1), got {self.dropout}")
         if self.n_classes < 2:
             raise BadInput(
-                f"acgan needs data with at least 2 classes, got {self.n_classes}: put the pictures in one folder a class, "
+                f"acgan needs data with at least 2 classes, got {self.n_classes}: put the images in one folder a class, "
                 "or train a recipe without labels"
             )
 
@@ -97,7 +97,7 @@ class Generator(nn.Module):
         normal_init(self)
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """z (N, z_dim) and labels (N,) to pictures (N, C, H, W) in [-1, 1]."""
+        """z (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
         z = torch.cat([z, one_hot(c, self.n_classes)], 1)
         x = self.project(z).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
         return crop(self.body(x), *self.shape[1:]).tanh()
@@ -125,7 +125,7 @@ class Discriminator(nn.Module):
         normal_init(self)
 
     def forward(self, x: Tensor, c: Tensor | None = None, *, classes: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """Pictures (N, C, H, W) to logits (N,), or to (logits (N,), class logits (N, n_classes))."""
+        """Images (N, C, H, W) to logits (N,), or to (logits (N,), class logits (N, n_classes))."""
         features = self.features(x)
         logits: Tensor = self.source(features).flatten()
         return (logits, self.classes(features)) if classes else logits

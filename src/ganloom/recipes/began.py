@@ -12,15 +12,15 @@ Glorot start, which is taken over here.
 
 ``self.D(v)`` is -L(v). k is a buffer that moves once a step, after G's update.
 
-About: D is an autoencoder, and what is compared is not pictures but how well real and fake ones are rebuilt. A number
+About: D is an autoencoder, and what is compared is not images but how well real and fake ones are rebuilt. A number
 k, moved by a simple controller, lets D push fakes away only so far as to keep a chosen ratio gamma. Use it for faces
-and other aligned pictures, when smooth samples matter more than varied ones. Watch ``measure``, which falls as training
+and other aligned images, when smooth samples matter more than varied ones. Watch ``measure``, which falls as training
 converges, and k: at 0 D no longer learns to reject; gamma below 0.5 gives smoother and fewer kinds. It is of 2017,
 showed 128 px faces of a quality new then, and was overtaken by progressive growing within the year.
 
 Departures from the paper: the learning rate halves each ``1,600`` kimg (100,000 steps) and not when M stalls; D and G
 step one after the other; no "vanishing residuals" (identity carried from input to output, faded out in the first
-16,000 steps); G's pictures are held in [-1, 1] where they are drawn for use, and are unbounded in training.
+16,000 steps); G's images are held in [-1, 1] where they are drawn for use, and are unbounded in training.
 """
 
 from dataclasses import dataclass
@@ -96,7 +96,7 @@ class BEGAN(GAN):
         return self.rand(n, self.cfg.z_dim) * 2 - 1
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Latents to pictures, held in [-1, 1]."""
+        """Latents to images, held in [-1, 1]."""
         out: Tensor = self.G(z)
         return out.clamp(-1, 1)
 

@@ -12,12 +12,12 @@ Samples come from G's average. ``truncation`` below 1 draws each number of z fro
 
 About: Scale, done carefully: large batches, wide networks, classes shared across all norms, and a latent that enters at
 every level. To sagan it adds the shared class vector, hierarchical z, orthogonal regularisation and, in sampling, the
-truncation of z, which trades variety for fidelity. Use it with labels, many pictures and real hardware; on two cores it
+truncation of z, which trades variety for fidelity. Use it with labels, many images and real hardware; on two cores it
 only shows that it runs. Watch for collapse late in training, which the paper could not avoid and cures by an early
 stop, so keep the best checkpoint. It is of 2018, tripled the best Inception score on ImageNet, and showed what scale
 does.
 
-Departures from the paper: the truncated z is the quantile of the given one, so that a seed keeps its picture; the average
+Departures from the paper: the truncated z is the quantile of the given one, so that a seed keeps its image; the average
 begins at once and grows longer with the run; statistics of BatchNorm are those of one device; without labels the class
 vectors fall away; below 64 px the channels are those of the CIFAR-10 model of the authors' PyTorch code.
 """
@@ -62,11 +62,11 @@ class Config:
     c_dim: int = 128
     """Numbers in the shared vector of a class (app. C)."""
     width: int = 96
-    """Channels of the layer next to the picture (table 1); 128 for BigGAN-deep."""
+    """Channels of the layer next to the image (table 1); 128 for BigGAN-deep."""
     d_width: int | None = None
     """Channels of D; none: as many as G's."""
     multiples: tuple[int, ...] = ()
-    """Channels of G from the base to the picture, in widths; none: as in tables 4 to 9."""
+    """Channels of G from the base to the image, in widths; none: as in tables 4 to 9."""
     attention: int = 64
     """Grid on which attention stands (app. B); 0: none."""
     d_attention: int | None = None
@@ -79,7 +79,7 @@ class Config:
     """All norms of G share a vector a class (sec. 3); without it each has a table of its own."""
     hub: int = 0
     """As in the generators that the authors published: so many sets of BatchNorm statistics, evenly by truncation from 0 to
-    1 (51), and a last layer as wide as its input, of which the picture's channels are kept; 0: neither."""
+    1 (51), and a last layer as wide as its input, of which the image's channels are kept; 0: neither."""
     bn_eps: float = 1e-5
     """Added to the variance in BatchNorm (1e-4 in the published generators)."""
     ortho: float = 1e-4
@@ -138,7 +138,7 @@ class BigGAN(Adversarial):
         return terms
 
     def sample(self, z: Tensor, c: Tensor | None = None, truncation: float | Tensor = 1.0) -> Tensor:
-        """Latents (N, z_dim) and labels (N,) to pictures (N, C, H, W) in [-1, 1].
+        """Latents (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1].
 
         A truncation that is a tensor stays a number of the graph, as a file for other runtimes needs it.
         """

@@ -16,7 +16,7 @@ grain. Use it to follow a tutorial and to see what DCGAN's rules add; dcgan take
 Watch its slow rate of 1e-4 with beta1 0.9: it needs many steps, and dropout in D is all that keeps D back. It has no
 paper of its own; the tutorials made it the GAN that many run first.
 
-Departures from the tutorial: any picture size, by more or fewer doublings; the last layer of G has a bias, and
+Departures from the tutorial: any image size, by more or fewer doublings; the last layer of G has a bias, and
 BatchNorm's running statistics move by 0.1 a step (Keras: 0.01).
 """
 
@@ -46,7 +46,7 @@ class Config:
     z_dim: int = 100
     """Numbers in a latent."""
     width: int = 64
-    """Channels of the layer next to the picture; doubled towards the base, at most 8 times."""
+    """Channels of the layer next to the image; doubled towards the base, at most 8 times."""
     norm: bool = True
     """BatchNorm in G."""
     dropout: float = 0.3
@@ -100,7 +100,7 @@ class Generator(nn.Module):
         _glorot(self)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) to pictures (N, C, H, W) in [-1, 1]."""
+        """z (N, z_dim) to images (N, C, H, W) in [-1, 1]."""
         x = self.start(self.project(z)).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
         return crop(self.body(x), *self.shape[1:]).tanh()
 
@@ -124,7 +124,7 @@ class Discriminator(nn.Module):
         _glorot(self)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Pictures (N, C, H, W) to logits (N,)."""
+        """Images (N, C, H, W) to logits (N,)."""
         logits: Tensor = self.out(self.body(x).flatten(1)).flatten()
         return logits
 

@@ -1,10 +1,10 @@
 """CUT. "Contrastive Learning for Unpaired Image-to-Image Translation", Park et al. 2020, arXiv:2007.15651.
 
-y is a picture of domain A, x one of B. E_l are layers of G's first half, H_l two dense layers behind each, to 256 numbers.
+y is an image of domain A, x one of B. E_l are layers of G's first half, H_l two dense layers behind each, to 256 numbers.
 D: ((D(x) - 1)^2 + D(G(y))^2) / 2
 G: (D(G(y)) - 1)^2 + (NCE(y, G(y)) + NCE(x, G(x))) / 2                                             (eq. 5, lambda 1)
 NCE: at 256 places of 5 layers, cross-entropy that finds among the places of the input the one a place of the output came
-from, on cosines / 0.07; the others are of the same picture (eq. 3 and 4). Fast: no NCE(x, G(x)), lambda 10, and half of the
+from, on cosines / 0.07; the others are of the same image (eq. 3 and 4). Fast: no NCE(x, G(x)), lambda 10, and half of the
 time G sees the input mirrored and the features are mirrored back.
 Residual generator of 9 blocks with filtered halvings and doublings, Xavier weights, 70 x 70 patches, Adam 2e-4, batch 1.
 
@@ -14,7 +14,7 @@ Use it in CycleGAN's place where only one direction is wanted, or where time is 
 much of it keeps the input as it is, little lets shapes drift. Of 2020, it is still the usual first try without pairs, and
 the contrast of patches came back in many restorers and translators.
 
-Departures from the paper: pictures are enlarged by 286 / 256 and cut as in the code, mirroring is the data's own flag; the
+Departures from the paper: images are enlarged by 286 / 256 and cut as in the code, mirroring is the data's own flag; the
 code's D is filtered too and here it is CycleGAN's; smaller patches below 70 pixels where no logit would be left.
 """
 
@@ -129,8 +129,8 @@ class CUT(Translator):
                 before = self.features(y)
             return made, made, before, flips
         x = torch.cat([y, batch.x])
-        pictures, found = self.G(grown(x, self.G.multiple), self.places, whole=True)
-        made = crop(pictures, *x.shape[2:])
+        images, found = self.G(grown(x, self.G.multiple), self.places, whole=True)
+        made = crop(images, *x.shape[2:])
         return made[: len(y)], made, found, None
 
     def contrast(self, before: list[Tensor], after: Tensor, flips: Tensor | None, sides: int = 1) -> Tensor:

@@ -1,6 +1,6 @@
 """CycleGAN. "Unpaired Image-to-Image Translation using Cycle-Consistent ...", Zhu et al. 2017, arXiv:1703.10593.
 
-y is a picture of domain A, x one of B, and they do not belong together. G has two networks ab and ba, D has a and b.
+y is an image of domain A, x one of B, and they do not belong together. G has two networks ab and ba, D has a and b.
 G: (D_b(ab(y)) - 1)^2 + (D_a(ba(x)) - 1)^2                                                         (eq. 1, sec. 4)
    + lambda (|ba(ab(y)) - y|_1 + |ab(ba(x)) - x|_1), lambda = 10                                   (eq. 2)
    + lambda i (|ab(x) - x|_1 + |ba(y) - y|_1), i = 0.5                                             (sec. 5.2, the code's default)
@@ -8,13 +8,13 @@ D: ((D_b(x) - 1)^2 + D_b(old fake of B)^2) / 2, and the same for a; fakes come f
 Residual generators with InstanceNorm and reflected borders, 70 x 70 patches, N(0, 0.02), Adam 2e-4 with beta1 0.5, batch 1,
 100 epochs at that rate and 100 in which it falls to 0.
 
-About: Two domains are learned from two heaps of pictures without one pair: each picture that is translated and translated
+About: Two domains are learned from two heaps of images without one pair: each image that is translated and translated
 back must be itself again. New against pix2pix is the cycle, which stands in for the missing truth. Use it where no pairs
 can be had and the change is of colour and texture rather than of shape. Watch for hidden messages: a cycle can be kept by
 faint patterns that no eye sees, and a mapping can be consistent and still turn things into their opposite. Of 2017, it
 became the most forked of all GANs; CUT does one direction with one generator and half of the cost.
 
-Departures from the paper: pictures are enlarged by 286 / 256 and cut as in the code, mirroring is the data's own flag
+Departures from the paper: images are enlarged by 286 / 256 and cut as in the code, mirroring is the data's own flag
 (``--flip``); below 128 pixels 6 blocks as at 128, and smaller patches where no logit would be left.
 """
 
@@ -117,7 +117,7 @@ class CycleGAN(Translator):
         return terms | self.perceived((fake_b, a), (fake_a, b))
 
     def _translated(self, x: Tensor, target: Tensor, back: bool = False) -> tuple[Tensor, Tensor]:
-        """x translated and, where the identity counts, a picture of the target domain translated likewise."""
+        """x translated and, where the identity counts, an image of the target domain translated likewise."""
         go = self.back if back else self.direct
         if not self.cfg.identity:
             return go(x), target

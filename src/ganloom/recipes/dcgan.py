@@ -41,7 +41,7 @@ class Config:
     uniform_z: bool = False
     """Latents uniform in [-1, 1] (sec. 4.1) instead of normal."""
     width: int = 64
-    """Channels of the layer next to the picture; doubled towards the base, at most 8 times."""
+    """Channels of the layer next to the image; doubled towards the base, at most 8 times."""
     batch_size: int = 128
     """Real images a batch (sec. 4)."""
     ema_kimg: float = 5.0

@@ -14,9 +14,9 @@ the mean standard deviation over groups of 4 samples as an extra map near D's en
 The learning rate falls as the inverse of the images seen, so a run may be stopped, or made longer, at any time.
 
 About: The GAN to begin with when no paper is asked for: the plain non-saturating loss, kept stable by one penalty on
-D's gradient at real pictures. Against DCGAN it takes BatchNorm out of D, adds that penalty and a view of the whole
-batch, and uses labels where there are any. Choose it for small pictures, minutes and a CPU; choose sngan, sagan or
-biggan for larger pictures and a GPU. Watch gamma: far too small, D runs away from G and samples repeat; far too large,
+D's gradient at real images. Against DCGAN it takes BatchNorm out of D, adds that penalty and a view of the whole
+batch, and uses labels where there are any. Choose it for small images, minutes and a CPU; choose sngan, sagan or
+biggan for larger images and a GPU. Watch gamma: far too small, D runs away from G and samples repeat; far too large,
 D grows blind and samples stay blurred. The penalty is of 2018 and, taken every 16th step, carried StyleGAN2 (2019) and
 what followed it.
 
@@ -39,7 +39,7 @@ from ganloom.recipes.base.adversarial import Adversarial
 
 TITLE = "Small modern GAN: non-saturating, R1"
 PAPER = "Mescheder et al. 2018, arXiv:1801.04406"
-DATA = "any small pictures"
+DATA = "any small images"
 KIMG = 100.0  # the length of a run that does not say its own, thousands of images
 
 
@@ -56,7 +56,7 @@ class Config:
     c_dim: int = 32
     """Numbers in the learned vector of a class."""
     width: int = 24
-    """Channels next to the picture; doubled at each halving, at most 8 times."""
+    """Channels next to the image; doubled at each halving, at most 8 times."""
     batch_size: int = 32
     """Real images a batch."""
     gamma: float | None = None
@@ -77,7 +77,7 @@ class Config:
 
 
 def _channels(cfg: Config, doublings: int) -> list[int]:
-    """Channels from the picture's side to the base."""
+    """Channels from the image's side to the base."""
     return [cfg.width * min(2**i, 8) for i in range(doublings + 1)]
 
 
@@ -107,7 +107,7 @@ class Generator(nn.Module):
         )
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) and labels (N,) to pictures (N, C, H, W) in [-1, 1]."""
+        """z (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
         if self.n_classes:
             assert c is not None
             z = torch.cat([z, self.classes(one_hot(c, self.n_classes))], 1)
@@ -137,7 +137,7 @@ class Discriminator(nn.Module):
         self.out = nn.Linear(last * h * w, max(cfg.n_classes, 1))
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Pictures (N, C, H, W) and labels (N,) to logits (N,)."""
+        """Images (N, C, H, W) and labels (N,) to logits (N,)."""
         # Channels last in the vector too: it costs no copy, and the gradient comes back in the layers' own layout.
         features = self.end(self.body(x)).permute(0, 2, 3, 1).flatten(1)
         logits: Tensor = self.out(features)

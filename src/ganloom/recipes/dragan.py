@@ -7,7 +7,7 @@ Gradients are held at 1 around real data only, where sharp ones go with collapse
 About: D's gradient is held at 1 just around the real data, on the view that sharp peaks there go with collapse. Against
 wgan-gp the loss stays the ordinary one, D is updated once a step, and the penalty never looks at fakes. Use it as a
 cheaper and easier stabiliser than wgan-gp for a DCGAN-like body. Watch the scale of the noise, which is measured in the
-data's spread: it suits pictures of high contrast and should shrink for others. It is of 2017, one of the first works to
+data's spread: it suits images of high contrast and should shrink for others. It is of 2017, one of the first works to
 see GAN training as a game and not as the descent of a divergence.
 
 Departures from the paper: x' is drawn as the authors' program does, between x and x + 0.5 sd(x) U(0, 1), where the paper
@@ -40,7 +40,7 @@ class Config:
     z_dim: int = 100
     """Numbers in a latent."""
     width: int = 64
-    """Channels of the layer next to the picture."""
+    """Channels of the layer next to the image."""
     d_norm: bool = False
     """BatchNorm in D."""
     gp_weight: float = 10.0

@@ -8,7 +8,7 @@ f_PT(S) = mean over pairs i != j of (S_i S_j / |S_i| |S_j|)^2 keeps the codes of
 ``self.D(v)`` is -E(v). Networks for 64 px (appendix D): D (64)4c2s-(128)4c2s-(256)4c2s and back, weights N(0, 0.002); G
 (1024)4c-(512)4c2s-(256)4c2s-(128)4c2s-(C)4c2s, weights N(0, 0.02), which is DCGAN's G at width 128; BatchNorm in both.
 
-About: D is an energy, low where pictures are real: here the error of an autoencoder. Fakes are pushed up only to a
+About: D is an energy, low where images are real: here the error of an autoencoder. Fakes are pushed up only to a
 margin, and a pulling-away term keeps the codes of a batch from pointing in one direction. Use it to see a GAN without
 classification, and where rebuilding is of use in itself. Watch the margin: once the fakes' energy is above it D has
 nothing to do, and with too large a one G cannot follow. It is of 2016, one of the first to tie GANs to energy-based
@@ -48,9 +48,9 @@ class Config:
     z_dim: int = 100
     """Numbers in a latent."""
     width: int = 128
-    """Channels of G next to the picture."""
+    """Channels of G next to the image."""
     d_width: int = 64
-    """Channels of D next to the picture."""
+    """Channels of D next to the image."""
     batch_size: int = 128
     """Real images a batch."""
     ema_kimg: float = 5.0

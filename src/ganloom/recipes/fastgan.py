@@ -3,17 +3,17 @@
 D minimises E[max(0, 1 - D(T x))] + E[max(0, 1 + D(T G(z)))] + E[|f(D's features) - T x|]                   (eq. 2 and 4)
 G minimises -E[D(T G(z))]                                                                                       (eq. 3)
 
-f repaints the picture, its small version and one random quarter from D's features of real pictures, so that D must keep
-what a picture is (sec. 3.2). G: skip-layer excitation (sec. 3.1). T: DiffAugment (Zhao et al. 2020, arXiv:2006.10738), on
-both sizes. For a hundred to a few thousand pictures; trains from the first minutes.
+f repaints the image, its small version and one random quarter from D's features of real images, so that D must keep
+what an image is (sec. 3.2). G: skip-layer excitation (sec. 3.1). T: DiffAugment (Zhao et al. 2020, arXiv:2006.10738), on
+both sizes. For a hundred to a few thousand images; trains from the first minutes.
 
-About: A light GAN for a hundred to a few thousand pictures. Low-resolution maps gate high-resolution ones in G, and D
-must be able to repaint a real picture from its features, which keeps it from learning a few pictures by heart; both see
-augmented pictures only. Use it when data are few and 256 px or more are wanted within hours on one GPU. Watch for
-pictures that copy the data: compare samples with their nearest real neighbours. It is of 2021 and one of the standard
+About: A light GAN for a hundred to a few thousand images. Low-resolution maps gate high-resolution ones in G, and D
+must be able to repaint a real image from its features, which keeps it from learning a few images by heart; both see
+augmented images only. Use it when data are few and 256 px or more are wanted within hours on one GPU. Watch for
+images that copy the data: compare samples with their nearest real neighbours. It is of 2021 and one of the standard
 baselines for few-shot synthesis, beside StyleGAN2-ADA.
 
-Departures from the paper: the repainted pictures are compared pixel by pixel (mean absolute difference) and not by a
+Departures from the paper: the repainted images are compared pixel by pixel (mean absolute difference) and not by a
 perceptual network, which would have to be downloaded; margins of the hinge are 1 (the code draws them from 0.8 to 1); below
 128 px the excitation spans as many doublings as there are; in ``generate`` the injected noise is fixed.
 """
@@ -30,9 +30,9 @@ from ganloom.gan import GAN, Adam, Batch, Phase, Terms
 from ganloom.losses import hinge
 from ganloom.networks import fastgan
 
-TITLE = "FastGAN, for few pictures"
+TITLE = "FastGAN, for few images"
 PAPER = "Liu et al. 2021, arXiv:2101.04775"
-DATA = "100 to 5,000 pictures"
+DATA = "100 to 5,000 images"
 KIMG = 400.0  # the length of a run that does not say its own, thousands of images
 
 
@@ -49,7 +49,7 @@ class Config:
     policy: tuple[str, ...] = ("colour", "translation")
     """DiffAugment's parts: colour, translation, cutout, flip (the authors' code: the first two); none: ``()``."""
     recon: float = 1.0
-    """Weight of the repainted pictures (eq. 4)."""
+    """Weight of the repainted images (eq. 4)."""
     batch_size: int = 8
     """Real images a batch (sec. 4)."""
     ema_kimg: float = 5.5

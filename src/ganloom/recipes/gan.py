@@ -10,7 +10,7 @@ sigmoid output over uniform noise, D with two maxout layers of 240 x 5 under dro
 
 About: Two networks play against each other: G makes samples from noise, D says how real they look, and each learns from
 the other's mistakes. Nothing is changed here, everything later changes this: no likelihood is computed and no Markov
-chain is run, which was new. Use it to learn how a GAN works, on 28 px pictures or on points; for pictures worth keeping
+chain is run, which was new. Use it to learn how a GAN works, on 28 px images or on points; for images worth keeping
 use convolutions. Watch the logits: when D(real) and D(fake) part for good, G learns little, and when samples repeat,
 modes have been dropped. It is the paper of 2014 with which the field begins.
 

@@ -12,7 +12,7 @@ Learning rates, batch, codes, weights and layers are those of github.com/openai/
 LeakyReLU has 0.01 where the paper has 0.1.
 
 About: A part of the noise is set aside as codes, and G is made to use them so that they can be read back from the
-picture. Only a small head on D and one more term are new; no label is used, yet a category may turn out to be a class
+image. Only a small head on D and one more term are new; no label is used, yet a category may turn out to be a class
 and a number to be slant or width. Use it to look for the factors of unlabelled data, or for handles on what is made.
 Watch whether a code means anything: which factor it takes is chance, and a code can be read back and still mean a
 mixture. It is of 2016, an early and much cited work on disentangled codes, beside beta-VAE.
@@ -52,7 +52,7 @@ class Config:
     continuous: int = 2
     """Number of continuous codes."""
     width: int = 64
-    """Channels of the layer next to the picture; doubled towards the base, the dense layers have 16 times."""
+    """Channels of the layer next to the image; doubled towards the base, the dense layers have 16 times."""
     info_weight: float = 1.0
     """Weight of the categorical codes' information (lambda)."""
     continuous_weight: float = 1.0
@@ -106,7 +106,7 @@ class Generator(nn.Module):
         normal_init(self)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Noise and codes (N, z_dim + code_dim) to pictures (N, C, H, W) in [-1, 1]."""
+        """Noise and codes (N, z_dim + code_dim) to images (N, C, H, W) in [-1, 1]."""
         x = self.start(z).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
         return crop(self.body(x), *self.shape[1:]).tanh()
 
@@ -135,14 +135,14 @@ class Discriminator(nn.Module):
         normal_init(self)
 
     def forward(self, x: Tensor, c: Tensor | None = None, *, codes: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """Pictures (N, C, H, W) to logits (N,), or to (logits (N,), Q's numbers (N, code_dim))."""
+        """Images (N, C, H, W) to logits (N,), or to (logits (N,), Q's numbers (N, code_dim))."""
         features = self.features(x)
         logits: Tensor = self.out(features).flatten()
         return (logits, self.q(features)) if codes else logits
 
 
 class InfoGAN(GAN):
-    """GAN whose codes can be read back from the picture."""
+    """GAN whose codes can be read back from the image."""
 
     splits_by = None  # BatchNorm in both networks
 
@@ -174,7 +174,7 @@ class InfoGAN(GAN):
         return z
 
     def sample(self, z: Tensor, c: Tensor | None = None, *, truncation: float | Tensor = 1.0) -> Tensor:
-        """Latents to pictures; truncation shortens the noise and leaves the codes as they are."""
+        """Latents to images; truncation shortens the noise and leaves the codes as they are."""
         noise, codes = z.split([self.cfg.z_dim, self.cfg.code_dim], 1)
         out: Tensor = self.G(torch.cat([noise * truncation, codes], 1))
         return out

@@ -50,7 +50,7 @@ class Config:
     z_dim: int = 1024
     """Numbers in a latent (figure 3)."""
     width: int = 64
-    """Channels of the layer next to the picture (figure 3)."""
+    """Channels of the layer next to the image (figure 3)."""
     batch_size: int = 64
     """Real images a batch."""
     ema_kimg: float = 5.0
@@ -81,7 +81,7 @@ class Generator(nn.Module):
         self.base = (inputs, base_h, base_w)
         self.project = nn.Linear(z_dim, inputs * base_h * base_w, bias=False)
         layers: list[nn.Module] = [nn.BatchNorm2d(inputs), nn.ReLU()]
-        for left in range(doublings, 0, -1):  # the two doublings next to the picture are thinner and single
+        for left in range(doublings, 0, -1):  # the two doublings next to the image are thinner and single
             outputs = width * min(2 ** (left - 1), 4)
             layers += _up(inputs, outputs, 2) + (_up(outputs, outputs, 1) if left > 2 else [])
             inputs = outputs
@@ -89,7 +89,7 @@ class Generator(nn.Module):
         normal_init(self)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) to pictures (N, C, H, W) in [-1, 1]."""
+        """z (N, z_dim) to images (N, C, H, W) in [-1, 1]."""
         x = self.project(z).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
         return crop(self.body(x), *self.shape[1:]).tanh()
 
@@ -114,7 +114,7 @@ class Discriminator(nn.Module):
         normal_init(self)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Pictures (N, C, H, W) to numbers (N,)."""
+        """Images (N, C, H, W) to numbers (N,)."""
         out: Tensor = self.out(self.body(x).flatten(1)).flatten()
         return out
 

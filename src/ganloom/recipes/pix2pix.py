@@ -3,14 +3,14 @@
 x is a target and c its input; the only noise is dropout in G.
 D: the mean over patches of softplus(-D(x, c)) + softplus(D(G(c), c)), halved                    (eq. 1, sec. 3.3)
 G: softplus(-D(G(c), c)) + lambda |x - G(c)|_1, lambda = 100                                       (eq. 4)
-U-Net generator, 70 x 70 patches, N(0, 0.02), BatchNorm, Adam 2e-4 with beta1 0.5, batch 1; pictures are enlarged from 256
+U-Net generator, 70 x 70 patches, N(0, 0.02), BatchNorm, Adam 2e-4 with beta1 0.5, batch 1; images are enlarged from 256
 to 286 pixels and cut at a random place (sec. 3.3 and appendix 6).
 
 About: One network and one loss for any task whose examples are pairs: a U-Net makes the target, an L1 term holds it to the
 truth, and a discriminator of small patches, which sees the input too, asks for what L1 blurs. New is that the loss is
 learned and the same for labels, maps, edges or greys. Use it where pairs exist and lie on each other to the pixel. Watch
 the mode: the paper runs G with dropout and with batch statistics when it is used, and ``translate`` does so only when
-asked (stochastic). It made picture-to-picture translation a matter of data, and its patches and U-Net stayed.
+asked (stochastic). It made image-to-image translation a matter of data, and its patches and U-Net stayed.
 
 Departures from the paper: mirroring is the data's own flag (``--flip``); ``translate`` is deterministic by default; at
 fewer than 256 pixels the U-Net has as many levels as fit, and the patches are smaller where no logit would be left; the
@@ -30,7 +30,7 @@ from ganloom.networks.translators import NORMS, PatchGAN, ResNet, patch_layers
 from ganloom.networks.unet import UNet
 from ganloom.recipes.base.translator import Translator, TranslatorConfig
 
-TITLE = "pix2pix: pictures from pictures, learned from pairs"
+TITLE = "pix2pix: images from images, learned from pairs"
 PAPER = "Isola et al. 2016, arXiv:1611.07004"
 DATA = "facades, maps, edges2shoes at 256 px"
 KIMG = 80.0  # the length of a run that does not say its own, thousands of images: facades, 200 epochs of 400

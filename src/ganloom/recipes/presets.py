@@ -1,4 +1,4 @@
-"""How each recipe is cut down so that small pictures train in minutes on a CPU: `--small`, and the doc pages' commands."""
+"""How each recipe is cut down so that small images train in minutes on a CPU: `--small`, and the doc pages' commands."""
 
 import shlex
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ DATA = "fashion-10k"
 ENDLESS = 1e9
 """Thousands of images of a run that something else than its length ends: plans keep their own course in it."""
 DOUBLINGS = 2
-"""Of the grids of pictures of 28 px, for which the plans are made."""
+"""Of the grids of images of 28 px, for which the plans are made."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Plan:
     why: str
     data: str = DATA
     larger: Mapping[str, Callable[[Any, int], Any]] = field(default_factory=dict)
-    """Settings that larger pictures change: from the plan's own and the doublings beyond ``DOUBLINGS``."""
+    """Settings that larger images change: from the plan's own and the doublings beyond ``DOUBLINGS``."""
 
 
 _NARROW = "Narrowed from the paper's {} channels to {} so that it trains in minutes"
@@ -113,7 +113,7 @@ PLANS: dict[str, Plan] = {
     ),
     "projected-gan": Plan(
         {"width": 8, "d_width": 16, "side": 64, "batch_size": 16, "ema_kimg": 2.0, "total_kimg": 20.0},
-        "A sixteenth of G's width, a quarter of the projections', pictures enlarged to 64 px instead of 224, batches of 16: "
+        "A sixteenth of G's width, a quarter of the projections', images enlarged to 64 px instead of 224, batches of 16: "
         "1,250 steps. It needs the extra (pip install ganloom[effnet]).",
     ),
     "stylegan": Plan(
@@ -128,9 +128,9 @@ PLANS: dict[str, Plan] = {
             "d_opt.schedule": ((120.0, 1.0), (230.0, 0.1)), "total_kimg": 230.0,
         },
         "64 channels on the base grid and, with each doubling, half of them to 16 on the last instead of 512, latents of 64 "
-        "numbers, no path length penalty, no mixed styles, five times the gamma of the rule, which is for pictures of many more "
+        "numbers, no path length penalty, no mixed styles, five times the gamma of the rule, which is for images of many more "
         "pixels, twice and three times its rates; tanh for the flat grounds, w moves each place of the base grid, and D sees "
-        "the spread of four pictures of one label in 32 maps.",
+        "the spread of four images of one label in 32 maps.",
         larger={"base": lambda base, more: base << more},
     ),
     "r3gan": Plan(
@@ -142,7 +142,7 @@ PLANS: dict[str, Plan] = {
         "64 channels on the base grid and, with each doubling, half of them to 16 on the last instead of 768, one block a grid "
         "instead of two, batches of 32 instead of 512 at twenty times the rate, penalties each 16th step, tanh for the flat "
         "grounds; and, which the paper does without, z moves each place of the base grid, and D's last layer sees the spread of "
-        "four pictures of one label in 32 numbers.",
+        "four images of one label in 32 numbers.",
         larger={"full": lambda full, more: full + more},
     ),
     "pix2pix": Plan(
@@ -204,9 +204,9 @@ def _paced(key: str, value: Any, times: float) -> Any:
 
 
 def grown(name: str, cfg: Any) -> dict[str, Any]:
-    """Of ``small``, what the pictures of ``cfg`` change; nothing up to the size that the plans are made for."""
+    """Of ``small``, what the images of ``cfg`` change; nothing up to the size that the plans are made for."""
     own = plan(name)
-    if not own.larger:  # nor does the data have to be pictures
+    if not own.larger:  # nor does the data have to be images
         return {}
     more = plan_sizes(*cfg.shape[1:])[2] - DOUBLINGS
     return {key: rule(own.options[key], more) for key, rule in own.larger.items()} if more > 0 else {}

@@ -6,9 +6,9 @@ D minimises E[D(G(z))] - E[D(x)] + 10 E[(|grad D(x_hat)| - 1)^2] + 0.001 E[D(x)^
 Equalised learning rate in all layers, pixel norm in G, the latent normalised, minibatch standard deviation in D (sec. 3, 4).
 What is in use follows the clock ``kimg`` (a model without one is finished, at full size); the optimizers begin anew where a
 fade begins or ends, and the batch is the larger the coarser the grid. A run shorter than ``stage_kimg`` x 2 x doublings ends
-before the full size: for small pictures and short runs give a smaller ``stage_kimg``.
+before the full size: for small images and short runs give a smaller ``stage_kimg``.
 
-About: Training starts with tiny pictures and the networks grow: each doubling is faded in once the coarser one works.
+About: Training starts with tiny images and the networks grow: each doubling is faded in once the coarser one works.
 Coarse structure is thus learned fast and early, and equalised learning rates, pixel norm and a view of the batch keep
 both networks in balance. Use it to reach high resolutions when memory and time are short at the start; StyleGAN2's
 networks without growing have since done better. Watch the fades: the loss jumps at each, and a run that ends early ends
@@ -46,7 +46,7 @@ class Config:
     width: int = 512
     """Channels up to 32 px, halved with each doubling beyond (table 2)."""
     tanh: bool = False
-    """Pictures pass through tanh in training too, as in earlier GANs: for pictures with flat black or white grounds, which
+    """Images pass through tanh in training too, as in earlier GANs: for images with flat black or white grounds, which
     an unbounded G can only meet by exact sums, and D sees at once where it does not."""
     stage_kimg: float = 600.0
     """Thousands of images over which a level is faded in, and again over which it then stands (app. A)."""
@@ -57,7 +57,7 @@ class Config:
     gp_weight: float = 10.0
     """Weight of the gradient penalty (app. A.1)."""
     drift: float = 0.001
-    """Weight of the squared critic values of real pictures (app. A.1)."""
+    """Weight of the squared critic values of real images (app. A.1)."""
     ema_kimg: float = 10.0
     """Half-life of G's average, thousands of images (app. A: decay 0.999 a step)."""
     g_opt: Adam = Adam(1e-3, betas=(0.0, 0.99))
@@ -89,7 +89,7 @@ class ProGAN(Growing):
         return phases
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Latents (N, z_dim) to pictures (N, C, H, W) in [-1, 1]."""
+        """Latents (N, z_dim) to images (N, C, H, W) in [-1, 1]."""
         out: Tensor = self.G(z, c, self.level)
         return out.clamp(-1, 1)
 

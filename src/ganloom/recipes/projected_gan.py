@@ -8,7 +8,7 @@ networks/projected.py. T: DiffAugment (Zhao et al. 2020, arXiv:2006.10738). G: F
 
 About: A GAN whose discriminators look through a network that has seen ImageNet: they need not learn what edges, textures and
 parts are, so samples look like the data after a fraction of the images. Four of them judge four resolutions, through random
-projections that make the frozen features harder to use in part only. Choose it for few pictures and for a short budget; choose
+projections that make the frozen features harder to use in part only. Choose it for few images and for a short budget; choose
 stylegan2 where the latent space matters. Watch what the features do not see: hair, faces and text can stay wrong, and a
 distance measured by ImageNet's features flatters it, so measure by others too. It is of 2021, and StyleGAN-XL is built on it.
 
@@ -32,7 +32,7 @@ from ganloom.nn.perceptual import Perceptual
 
 TITLE = "Projected GAN: D over frozen features"
 PAPER = "Sauer et al. 2021, arXiv:2111.01007"
-DATA = "100 to 100,000 pictures"
+DATA = "100 to 100,000 images"
 KIMG = 1000.0  # the length of a run that does not say its own, thousands of images
 
 OPT = Adam(2e-4, betas=(0.0, 0.99))
@@ -51,7 +51,7 @@ class Config:
     features: str = "effnet"
     """Whose features D sees: effnet (an extra), random, or a file .pt2 or .pt, as for ``evaluate --features``."""
     side: int = 224
-    """Pictures whose shorter side is less are enlarged to it before they are looked at (the authors' code: 224)."""
+    """Images whose shorter side is less are enlarged to it before they are looked at (the authors' code: 224)."""
     d_width: int = 64
     """Channels of the finest projection; the coarsest has four times as many, D eight times (the authors' code)."""
     policy: tuple[str, ...] = ("colour", "translation", "cutout")
@@ -94,12 +94,12 @@ class ProjectedGAN(GAN):
         self.D.projection.opened(device)
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Latents (N, z_dim) to pictures (N, C, H, W) in [-1, 1]; a latent's length does not matter."""
-        pictures: Tensor = self.G(normed(z))
-        return pictures
+        """Latents (N, z_dim) to images (N, C, H, W) in [-1, 1]; a latent's length does not matter."""
+        images: Tensor = self.G(normed(z))
+        return images
 
     def judged(self, x: Tensor) -> Tensor:
-        """D's logits of augmented pictures, (N, patches of all scales)."""
+        """D's logits of augmented images, (N, patches of all scales)."""
         logits: Tensor = self.D(diff_augment(x, self.cfg.policy), patches=True)
         return logits
 

@@ -10,7 +10,7 @@ ResNeXt blocks, see networks/r3gan.py (sec. 3).
 About: A GAN without tricks: a relativistic loss, which compares each fake with a real one, and two zero-centred gradient
 penalties, on reals and on fakes, with which it provably converges near the optimum. So the networks may be modern and plain,
 without norms, styles, noise, minibatch deviation or path lengths. Use it where training must not collapse, with many classes
-or varied pictures, and where you want a base to change. Watch gamma, which belongs to the data set and the size (0.05 at 32
+or varied images, and where you want a base to change. Watch gamma, which belongs to the data set and the size (0.05 at 32
 px, 2 at 64, 150 at 256), and the batch, which in the paper is large. It is of 2024 and beats StyleGAN2 on the paper's sets
 at equal size.
 
@@ -70,7 +70,7 @@ class Config:
     decay_kimg: float = 20000.0
     """Thousands of images over which rate, gamma, second decay and half-life go their way (200000 for ImageNet)."""
     tanh: bool = False
-    """Pictures pass through tanh in training too, as in earlier GANs: for pictures with flat black or white grounds, which
+    """Images pass through tanh in training too, as in earlier GANs: for images with flat black or white grounds, which
     an unbounded G can only meet by exact sums, and D sees at once where it does not."""
     dense_base: bool = False
     """Each place of G's base grid has weights of its own on z, as in DCGAN (the paper: z only scales the channels of a learned
@@ -78,7 +78,7 @@ class Config:
     lazy: int = 1
     """Steps between two penalties, each with as many times the weight (the paper: 1; StyleGAN2: 16)."""
     augment: Literal["none", "ada"] = "none"
-    """What D sees: pictures as they are, or augmented (the authors': ada)."""
+    """What D sees: images as they are, or augmented (the authors': ada)."""
     augment_p: float = 0.55
     """Strength of the augmentation at the end, from 0 (0.3 for FFHQ, 0.5 for ImageNet-32, 0.4 for ImageNet-64)."""
     batch_size: int = 512
@@ -108,7 +108,7 @@ class Config:
 
 
 def gamma_of(pixels: int) -> float:
-    """The authors' gamma for pictures of so many pixels, a power of them between 32, 64 and 256 px."""
+    """The authors' gamma for images of so many pixels, a power of them between 32, 64 and 256 px."""
     (p0, g0), (p1, g1) = ((1024, 0.05), (4096, 2.0)) if pixels < 4096 else ((4096, 2.0), (65536, 150.0))
     return float(g0 * (pixels / p0) ** (math.log(g1 / g0) / math.log(p1 / p0)))
 
@@ -191,7 +191,7 @@ class R3GAN(Augmented):
         return terms
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Latents (N, z_dim) and labels (N,) to pictures (N, C, H, W) in [-1, 1]."""
+        """Latents (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
         return super().sample(z, c).clamp(-1, 1)
 
 

@@ -2,17 +2,17 @@
 
 ``pairing="average"`` (RaSGAN): each side is compared with the mean of the other                      (eq. 11 to 13)
   D minimises E[softplus(-(D(x) - E D(G(z))))] + E[softplus(D(G(z)) - E D(x))], G the same with real and fake exchanged
-``pairing="paired"`` (RSGAN, also RpGAN): one real picture with one fake                                (sec. 4.1)
+``pairing="paired"`` (RSGAN, also RpGAN): one real image with one fake                                (sec. 4.1)
   D minimises E[softplus(-(D(x) - D(G(z))))], G minimises E[softplus(-(D(G(z)) - D(x)))]
-G's loss also pushes real logits down relative to the fakes', so it is given real pictures too.
+G's loss also pushes real logits down relative to the fakes', so it is given real images too.
 
 ``gamma`` > 0 adds R1 + R2 each step, gamma / 2 (E|grad D(x)|^2 + E|grad D(G(z))|^2), and takes BatchNorm out of D: with
 "paired" that is the loss of R3GAN (Huang et al. 2024, arXiv:2501.05441), which does not converge without both.
 
-About: D no longer says how real a picture is but how much more real than a picture of the other kind. Both losses then
+About: D no longer says how real an image is but how much more real than an image of the other kind. Both losses then
 see real and fake, and G's also pushes the real ones down, as a drop in the share of real among all samples would ask.
 Use it as a drop-in loss; with ``pairing="paired"`` and ``gamma`` it becomes the loss of R3GAN. Watch that G's step
-needs real pictures too, and that "paired" without the penalties need not converge. It is of 2018, was taken up by
+needs real images too, and that "paired" without the penalties need not converge. It is of 2018, was taken up by
 ESRGAN at once, and came back in 2024 as the base of R3GAN.
 
 Departures from the paper: DCGAN's networks without the spectral norm of its CIFAR-10 runs.
@@ -48,7 +48,7 @@ class Config:
     z_dim: int = 128
     """Numbers in a latent."""
     width: int = 64
-    """Channels of the layer next to the picture."""
+    """Channels of the layer next to the image."""
     batch_size: int = 32
     """Real images a batch (sec. 5.1)."""
     ema_kimg: float = 5.0

@@ -6,13 +6,13 @@ D minimises E[max(0, 1 - D(x, c))] + E[max(0, 1 + D(G(z, c), c))], G minimises -
 Spectral norm in G and in D (sec. 4.1); one step of D for one of G, at learning rates 4e-4 and 1e-4 (TTUR, sec. 4.2). With
 labels: conditional BatchNorm in G, projection in D. The networks are SNGAN's of ImageNet, with wide blocks in D.
 
-About: Attention lets each place of the picture look at all others, where convolutions see neighbours only. To sngan's
+About: Attention lets each place of the image look at all others, where convolutions see neighbours only. To sngan's
 networks it adds one attention layer in G and in D, spectral norm in G too, and a faster rate for D in place of more
-updates. Use it for pictures with parts that must agree far apart; at 28 px there is little for attention to do. Watch
+updates. Use it for images with parts that must agree far apart; at 28 px there is little for attention to do. Watch
 ``gamma``, which begins at 0: the layer is switched on by training, and memory grows with the square of the grid. It is
 of 2018, raised the best Inception score on ImageNet from 37 to 53, and is where BigGAN starts from.
 
-Departures from the paper: in pictures whose shorter side is 32 or less attention stands on the next coarser grid; the
+Departures from the paper: in images whose shorter side is 32 or less attention stands on the next coarser grid; the
 class tables of the conditional norms have no spectral norm (as in the authors' code); 256 images a batch on one device.
 """
 
@@ -43,7 +43,7 @@ class Config:
     z_dim: int = 128
     """Numbers in a latent (the authors' code)."""
     width: int = 64
-    """Channels next to the picture in both networks; doubled at each halving, at most 16 times (the authors' code)."""
+    """Channels next to the image in both networks; doubled at each halving, at most 16 times (the authors' code)."""
     flat: bool = False
     """The same channels on every grid, as in SNGAN's networks of CIFAR-10."""
     d_width: int | None = None

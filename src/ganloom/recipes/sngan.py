@@ -48,7 +48,7 @@ class Config:
     pyramid: bool = False
     """Channels double at each halving, at most 16 times (ImageNet), in place of one width throughout (CIFAR-10)."""
     width: int = 256
-    """Channels of G; with pyramid those next to the picture, and the paper has 64 (table 4)."""
+    """Channels of G; with pyramid those next to the image, and the paper has 64 (table 4)."""
     d_width: int | None = None
     """Channels of D; none: half of G's, with pyramid as many as G's (table 4)."""
     d_wide: bool = False

@@ -56,7 +56,7 @@ class Config:
     width: int = 512
     """Channels up to 32 px, halved with each doubling beyond."""
     tanh: bool = False
-    """Pictures pass through tanh in training too, as in earlier GANs: for pictures with flat black or white grounds, which
+    """Images pass through tanh in training too, as in earlier GANs: for images with flat black or white grounds, which
     an unbounded G can only meet by exact sums, and D sees at once where it does not."""
     centre: Literal["class", "all"] = "class"
     """What truncation pulls w towards: the mean of each label's own, or of all (the authors' code, and imported models)."""
@@ -140,7 +140,7 @@ class StyleGAN(Growing, Styled):
         return {"adv": self.loss.g(None, self.critic(fake, c))}
 
     def synthesis(self, ws: Tensor, noise: str = "const") -> Tensor:
-        """ws (N, layers, w_dim) to pictures (N, C, H, W), about [-1, 1] but not clipped."""
+        """ws (N, layers, w_dim) to images (N, C, H, W), about [-1, 1] but not clipped."""
         self.check_noise(noise)
         x: Tensor = self.G.synthesis(ws, noise, self.level)
         return x

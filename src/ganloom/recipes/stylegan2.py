@@ -6,15 +6,15 @@ with gain 4 on half a batch; a is the running mean of |J_w^T y|                 
 
 w = mapping(z), one w a layer; with probability 0.9 another latent's w from a random layer on (style mixing). Samples come
 from G's average; ``truncation`` pulls w towards its mean (that of the label), ``cutoff`` in the first layers only, ``noise`` is
-const, random or none. ``preset`` fills what is not given: auto is the rule of StyleGAN2-ADA's code by the picture's size, cifar
-its configuration for small labelled pictures (arXiv:2006.06676, app. D).
+const, random or none. ``preset`` fills what is not given: auto is the rule of StyleGAN2-ADA's code by the image's size, cifar
+its configuration for small labelled images (arXiv:2006.06676, app. D).
 
-About: The standard generator for one kind of picture: a mapping network makes styles of the latent, which scale the maps of
+About: The standard generator for one kind of image: a mapping network makes styles of the latent, which scale the maps of
 each convolution, and noise adds what is random. A skip generator and a residual discriminator do without growing, R1 keeps D
-smooth, and path length regularisation makes equal steps of w equal steps of the picture. Use it for faces, things and scenes
+smooth, and path length regularisation makes equal steps of w equal steps of the image. Use it for faces, things and scenes
 of one kind when a GPU and days are there, and for everything that the latent space is good for: truncation, mixing,
 projection, directions. Watch gamma, to which results are most sensitive (try four times more and less), and D that is sure
-of the reals long before it is of the fakes, which with few pictures means overfitting: augment then. It is of 2019 and is
+of the reals long before it is of the fakes, which with few images means overfitting: augment then. It is of 2019 and is
 still the measure for models of one domain, since it is fast to sample and smooth inside.
 
 Departures from the paper: the layer at which styles mix is drawn for each sample and not once a batch; D moves before G in a
@@ -99,7 +99,7 @@ class Config:
     clamp: float | None = None
     """Bound of what convolutions give (256 in the authors' code, whose numbers are of 16 bits); none: unbounded."""
     tanh: bool = False
-    """Pictures pass through tanh in training too, as in earlier GANs: for pictures with flat black or white grounds, which
+    """Images pass through tanh in training too, as in earlier GANs: for images with flat black or white grounds, which
     an unbounded G can only meet by exact sums, and D sees at once where it does not."""
     dense_base: bool = False
     """w also moves each place of G's base grid, as in a G with a traditional input (the paper: w only scales the channels of a
@@ -117,7 +117,7 @@ class Config:
     lazy_g: int = 4
     """Steps between two penalties of G."""
     augment: Literal["none", "ada"] = "none"
-    """What D sees: pictures as they are, or augmented as much as it takes to keep it from overfitting (arXiv:2006.06676)."""
+    """What D sees: images as they are, or augmented as much as it takes to keep it from overfitting (arXiv:2006.06676)."""
     ada_parts: tuple[str, ...] = BGC
     """Of ADA's pipeline: blit (flip, quarter, shift), geometry (scale, rotate, stretch, slide), colour (brightness, contrast,
     invert, hue, saturation), filter, noise, cutout; parts, or single ones of their transformations."""

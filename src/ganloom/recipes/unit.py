@@ -1,6 +1,6 @@
 """UNIT. "Unsupervised Image-to-Image Translation Networks", Liu, Breuel & Kautz 2017, arXiv:1703.00848.
 
-y is a picture of domain A, x one of B. Two autoencoders, E_a and G_a, E_b and G_b, have one latent space: the last residual
+y is an image of domain A, x one of B. Two autoencoders, E_a and G_a, E_b and G_b, have one latent space: the last residual
 block of the encoders is one layer, and so is the first of the decoders. z = E(.) + N(0, 1), so that q(z | x) = N(E(x), I).
 G: l0 (softplus(-D_b(G_b(z_y))) + softplus(-D_a(G_a(z_x))))                                        (eq. 4, 5)
    + l1 (E_a(y)^2 + E_b(x)^2) + l2 (|G_a(z_y) - y|_1 + |G_b(z_x) - x|_1)                           (eq. 2, 3)
@@ -12,7 +12,7 @@ InstanceNorm on a quarter of the size, LeakyReLU, one D a domain. ``translate`` 
 throughout and layer norm on the way up, reflected borders, nearest-neighbour doubling; least squares on three scales;
 l0 = 1, l1 = l3 = 0.01, l2 = l4 = 10.
 
-About: Two domains without pairs, as with CycleGAN, by another thought: corresponding pictures have one latent, which either
+About: Two domains without pairs, as with CycleGAN, by another thought: corresponding images have one latent, which either
 decoder can show. New is that the cycle follows from shared layers and from a latent that noise has blurred, so that nothing
 can be hidden in faint patterns. Use it in CycleGAN's place where the domains have their high-level structure in common, or
 where the latent itself is wanted. Watch the reconstruction: where it is blurred, translations are too. Of 2017, it led to
@@ -20,7 +20,7 @@ MUNIT, which parts the latent into content and style, and so to translators with
 
 Departures from the paper: blocks have 4 * width channels as in the authors' code, where the paper's table says 512; squares
 of the latent are means without the 1/2 of a divergence, and D has halvings and a 1x1 layer, as in that code; fewer halvings
-where the picture is too small; pictures are enlarged by 1.2 and cut as there, mirroring is the data's own flag (``--flip``);
+where the image is too small; images are enlarged by 1.2 and cut as there, mirroring is the data's own flag (``--flip``);
 the released code's perceptual term is ``--perceptual``, off by default and over any net in place of its VGG; its rate,
 halved each 100 kimg, is ``--g-opt.schedule``'s to give.
 """
@@ -83,7 +83,7 @@ class Config(TranslatorConfig):
     cycle_kl: float | None = None
     """Weight of the square of a translation's latent (l3); None: as ``kl``'s."""
     jitter: float = 1.2
-    """How much larger pictures are before a part is cut out at random; 1: not."""
+    """How much larger images are before a part is cut out at random; 1: not."""
     g_opt: Adam = Adam(1e-4, betas=(0.5, 0.999), weight_decay=1e-4)
     """Optimizer of encoders and decoders."""
     d_opt: Adam = Adam(1e-4, betas=(0.5, 0.999), weight_decay=1e-4)
@@ -142,13 +142,13 @@ class UNIT(Translator):
         return Part(encode[here], encode["shared"], decode["shared"], decode[there])
 
     def encode(self, x: Tensor, side: str) -> Tensor:
-        """Pictures of domain ``side`` to the latent's mean, (N, 4 * width, H / 4, W / 4)."""
+        """Images of domain ``side`` to the latent's mean, (N, 4 * width, H / 4, W / 4)."""
         net = self.G["encode"]
         mean: Tensor = net["shared"](net[side](grown(x, Part.multiple)))
         return mean
 
     def decode(self, z: Tensor, side: str) -> Tensor:
-        """Latents to pictures of domain ``side``, of the size of training."""
+        """Latents to images of domain ``side``, of the size of training."""
         net = self.G["decode"]
         return crop(net[side](net["shared"](z)), *self.cfg.shape[1:])
 

@@ -15,7 +15,7 @@ it on small data to study mode collapse; each step costs 2 K more passes of D an
 ``inner_lr``: at 0 it is a GAN, and too large the inner D is nonsense. It is of 2016 and is cited more than used:
 penalties cure the same sickness (docs/known-truth.md) for less.
 
-Departures from the paper: G minimises the non-saturating -E[log D^K(G(z))], because f saturates on pictures (fashion-10k,
+Departures from the paper: G minimises the non-saturating -E[log D^K(G(z))], because f saturates on images (fashion-10k,
 width 8, K = 3: the norm of G's gradient fell from 3.1 to 0.07 within 20 kimg); ``g_loss="minimax"`` is the paper's f.
 ``inner="adam"`` starts its moments afresh in each G step (the authors' program goes on from D's own), and its first steps
 are then near to a sign, which passes little of the second order, so that the default is plain gradient ascent, as eq. 7
@@ -65,7 +65,7 @@ class Config:
     z_dim: int = 256
     """Numbers in a latent (sec. 3.1)."""
     width: int = 64
-    """Channels of the layer next to the picture, body conv."""
+    """Channels of the layer next to the image, body conv."""
     g_widths: tuple[int, ...] = (128, 128)
     """Hidden layers of G, body dense (sec. 3.1)."""
     d_widths: tuple[int, ...] = (128, 128)
@@ -115,7 +115,7 @@ class Unrolled(Adversarial):
             return {"adv": -minimax.d(self._with(weights, batch.x), fake_logits)}
 
     def unroll(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """D's weights after K steps on these pictures, by name (eq. 7); with ``second_order`` functions of the fakes."""
+        """D's weights after K steps on these images, by name (eq. 7); with ``second_order`` functions of the fakes."""
         cfg = self.cfg
         fake = fake if cfg.second_order else fake.detach()
         weights = {name: p.detach().requires_grad_(True) for name, p in self.D.named_parameters()}

@@ -21,7 +21,7 @@ about the loss, and its own authors called clipping a terrible way to get there.
 Departures from the paper: the extra updates keep running squares of their own in RMSprop, one set for the start and one
 for each 500th step, for an optimizer belongs to its phase; the first of the extra updates sees the step's first batch
 again (99 fresh batches of 100). Weights are clipped after each update, as in algorithm 1 (the program clips before).
-The picture of "mlp" goes through tanh.
+The image of "mlp" goes through tanh.
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Config:
     z_dim: int = 100
     """Numbers in a latent."""
     width: int = 64
-    """Channels of the layer next to the picture, body dcgan."""
+    """Channels of the layer next to the image, body dcgan."""
     d_norm: bool = True
     """BatchNorm in the critic, body dcgan (sec. 4.3 has both)."""
     clip: float = 0.01

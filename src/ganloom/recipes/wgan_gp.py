@@ -7,7 +7,7 @@ D has no BatchNorm, because the penalty is on each sample's own gradient        
 ``body="resnet"`` is the CIFAR-10 model of appendix F, "dcgan" the DCGAN architecture without BatchNorm in D (table 1),
 "dense" the fully connected one.
 
-About: The critic's slope is held near 1 by a penalty between real and fake pictures, in place of clipped weights.
+About: The critic's slope is held near 1 by a penalty between real and fake images, in place of clipped weights.
 Against wgan Adam comes back, BatchNorm leaves the critic, and almost any network trains with the same numbers. Use it
 when training must not fail and time matters less: five critic updates a step and second derivatives make it several
 times as slow as dcgan. Watch ``distance`` and not the adversarial loss of G, and do not put BatchNorm into D. It is of
@@ -44,7 +44,7 @@ class Config:
     z_dim: int = 128
     """Numbers in a latent."""
     width: int = 128
-    """Channels: of every layer (resnet), of the layer next to the picture (dcgan)."""
+    """Channels: of every layer (resnet), of the layer next to the image (dcgan)."""
     n_critic: int = 5
     """Updates of D for one of G (algorithm 1)."""
     gp_weight: float = 10.0

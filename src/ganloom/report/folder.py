@@ -135,10 +135,10 @@ def _bad_files(path: Path) -> tuple[list[tuple[str, str]], int]:
 def _numbered(samples: Path) -> list[tuple[int, Path]]:
     """The sample grids by number: files whose name is one, in the order of those numbers."""
     try:
-        pictures = [p for p in samples.iterdir() if p.suffix == ".png" and p.stem.isascii() and p.stem.isdigit()]
+        images = [p for p in samples.iterdir() if p.suffix == ".png" and p.stem.isascii() and p.stem.isdigit()]
     except OSError:
         return []
-    return sorted((int(p.stem), p) for p in pictures)
+    return sorted((int(p.stem), p) for p in images)
 
 
 def _within(files: Sequence[tuple[int, Path]], limit: int) -> list[tuple[int, Path]]:

@@ -93,13 +93,13 @@
   const slider = document.getElementById("slider");
   if (slider) {
     const grids = read(document.getElementById("grids"));
-    const picture = document.getElementById("grid"), caption = document.getElementById("grid-caption");
+    const image = document.getElementById("grid"), caption = document.getElementById("grid-caption");
     const play = document.getElementById("play");
     let timer = null;
     const turn = () => {
       const grid = grids[Number(slider.value)];
-      picture.src = grid.src;
-      picture.alt = "Samples of the generator at " + grid.caption;
+      image.src = grid.src;
+      image.alt = "Samples of the generator at " + grid.caption;
       caption.textContent = grid.caption;
       slider.setAttribute("aria-valuetext", grid.caption);
       show(grid.kimg);

@@ -61,7 +61,7 @@ def _evaluated(result: dict[str, Any]) -> str:
         lists = (
             (text(name), ", ".join(map(text, c)) if isinstance(c, list) else text(c)) for name, c in counts.items()
         )
-        body += table(("Pictures by class", "counts"), lists)
+        body += table(("Images by class", "counts"), lists)
     return "<h3>Evaluation</h3>" + body + "".join(f'<p class="note">{note}</p>' for note in notes)
 
 

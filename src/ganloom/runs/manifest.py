@@ -125,7 +125,7 @@ def reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
     if opened.fingerprint != kept["fingerprint"]:
         raise BadInput(
             f"the data {kept['name']} changed since this run began (fingerprint {opened.fingerprint[:12]} instead of "
-            f"{kept['fingerprint'][:12]}): put the old pictures back, or train anew"
+            f"{kept['fingerprint'][:12]}): put the old images back, or train anew"
         )
     return opened
 

@@ -16,7 +16,7 @@ from ganloom.core.errors import GanloomError
 from ganloom.runs import checkpoint
 from ganloom.runs.folder import Folder, file_error, versions
 from ganloom.training.nan_guard import NonFinite, bad_state
-from ganloom.training.trainer import Observer, Trainer
+from ganloom.training.trainer import Callback, Trainer
 
 STOPPED = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 0}
 """Exit code by the signal that stopped a run."""
@@ -26,7 +26,7 @@ class Session:
     """Runs a Trainer in its folder: ``fit`` saves, keeps the best, and leaves the folder ready for ``resume``."""
 
     def __init__(
-        self, folder: Folder, trainer: Trainer, judged: Callable[[], tuple[str, float] | None], report: Observer
+        self, folder: Folder, trainer: Trainer, judged: Callable[[], tuple[str, float] | None], report: Callback
     ) -> None:
         self.folder, self.trainer, self.report = folder, trainer, report
         self.judged = judged
@@ -131,7 +131,7 @@ def write_model(folder: Folder, trainer: Trainer) -> None:
         "data": config.get("data", {}).get("name"),
         "classes": config.get("classes"),
     }
-    card = _card(described, trainer.gan.conditions_on == "pictures")
+    card = _card(described, trainer.gan.conditions_on == "images")
     checkpoint.replace_file(folder.model / "G.safetensors", safetensors.torch.save(averaged))
     checkpoint.replace_file(folder.model / "README.md", card.encode())
     Folder(folder.model).write("config.json", described)

@@ -45,7 +45,7 @@ def make(recipe: Any, data: Any, options: dict[str, Any], source: warm_start.Sou
     asked, options = options.get("augment"), {name: v for name, v in options.items() if name != "augment"}
     if asked is not None and (twice := {"diff_augment", "adaptive"} & options.keys()):
         raise BadInput(
-            f"--augment {asked} and --{min(twice).replace('_', '-')} both say how D sees pictures: leave one out"
+            f"--augment {asked} and --{min(twice).replace('_', '-')} both say how D sees images: leave one out"
         )
     small, said = options.pop("small", False), options.keys()
     options = options if source is None else warm_start.inherited(source, recipe) | options
@@ -100,7 +100,7 @@ def _augment(
     return policy.choose(
         asked, {f.name: getattr(settings, f.name) for f in fields} | options, data,
         kimg=cfg.total_kimg or float(getattr(module, "KIMG", 200.0)), critic=critic,
-        pictures_in=getattr(module.MODEL if module is not None else gan, "conditions_on", "labels") == "pictures",
+        images_in=getattr(module.MODEL if module is not None else gan, "conditions_on", "labels") == "images",
         tuned=source is not None, told=said,
     )  # fmt: skip
 
@@ -170,8 +170,8 @@ def _sort_options(options: dict[str, Any], kind: type | None) -> tuple[dict[str,
 
 
 def _inputs_wanted(model: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """What ``data.open`` is told for a model that makes pictures from pictures."""
-    if getattr(model, "conditions_on", "labels") != "pictures":
+    """What ``data.open`` is told for a model that makes images from images."""
+    if getattr(model, "conditions_on", "labels") != "images":
         return {}
     return {"inputs": "pairs" if model.paired else "domains", "in_channels": options.get("in_channels")}
 
@@ -207,7 +207,7 @@ def _fit_to_data(given: Any, data: Any, options: dict[str, Any]) -> Any:
         and len(given.shape) == 3
         and "..." not in str(type(given).__annotations__["shape"])
     ):
-        raise BadInput(f"{data.name} is a set of points, and this recipe makes pictures: use the recipe gan")
+        raise BadInput(f"{data.name} is a set of points, and this recipe makes images: use the recipe gan")
     changes: dict[str, Any] = {}
     if "shape" in names and "shape" not in options:
         changes["shape"] = tuple(data.shape)

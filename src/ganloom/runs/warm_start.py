@@ -198,7 +198,7 @@ def _said(
 def frozen_layers(gan: GAN, data: Any, n: int) -> list[list[str]]:
     """The names of the parameters of D's first n layers, a list a layer."""
     if n < 0:
-        raise BadInput(f"--freeze-d counts layers of D from its picture on and must not be negative, got {n}")
+        raise BadInput(f"--freeze-d counts layers of D from its image on and must not be negative, got {n}")
     if n == 0:
         return []
     layers = d_layers(gan, data)
@@ -208,7 +208,7 @@ def frozen_layers(gan: GAN, data: Any, n: int) -> list[list[str]]:
 
 
 def d_layers(gan: GAN, data: Any) -> list[list[str]]:
-    """D's parameters by layer, in the order in which a picture meets them.
+    """D's parameters by layer, in the order in which an image meets them.
 
     A layer begins with a weight of two dimensions or more (a convolution, a linear map); norms and gains belong to the
     layer before them.

@@ -144,7 +144,7 @@ class Composed(GAN):
             call, head, fake = seen.call_of(heard.fake).alone(), seen.head, seen.features
             if head is None or fake is None or batch.x.shape[1:] != call.x.shape[1:]:
                 raise BadInput(
-                    "--feature-matching needs a D that sees the pictures at the data's own size and has a last layer with "
+                    "--feature-matching needs a D that sees the images at the data's own size and has a last layer with "
                     "weights: leave it out"
                 )
             args = tuple(batch.c if isinstance(a, Tensor) else a for a in call.args)  # the reals' own labels
@@ -154,12 +154,12 @@ class Composed(GAN):
         return terms
 
     def _again(self, like: Call, x: Tensor) -> Tensor:
-        """D's logits of other pictures, called as it was for ``like``."""
+        """D's logits of other images, called as it was for ``like``."""
         return logits_of(self.D(x, *like.args, **like.kwargs))
 
     def _moved(self, call: Call) -> Tensor:
         if call.x.dim() != 4:
-            raise BadInput("--cr and --bcr compare moved pictures, and these data are no pictures: use --zcr")
+            raise BadInput("--cr and --bcr compare moved images, and these data are no images: use --zcr")
         return diff_augment(call.x.detach(), CONSISTENT)
 
     def _near(self, seen: Seen, fake: Call) -> Tensor:
@@ -197,7 +197,7 @@ class Composed(GAN):
 
     def _enter(self, seen: Seen, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not args:
-            raise BadInput("stabilisers need D to be called with the pictures as its first argument, not by keyword")
+            raise BadInput("stabilisers need D to be called with the images as its first argument, not by keyword")
         x, parts = args[0], self.parts
         seen.inputs.append((x, args[1:], kwargs))
         sd = parts.noise(self.kimg)
@@ -208,10 +208,10 @@ class Composed(GAN):
         unread = len(told) == len(call.args) and hasattr(self.cfg, "n_classes")  # a label, for a D built without labels
         if parts.pack > 1 and told and not unread:
             raise BadInput(
-                "--pack joins several pictures to one, and D of this recipe is told something of each: leave it out"
+                "--pack joins several images to one, and D of this recipe is told something of each: leave it out"
             )
         if parts.adaptive and x.dim() != 4:
-            raise BadInput("--adaptive moves and tints pictures, and these data are none: leave it out")
+            raise BadInput("--adaptive moves and tints images, and these data are none: leave it out")
         x = diff_augment(self.adaptive(x) if parts.adaptive else x, parts.diff_augment)
         x = x + sd * randomness.randn(*x.shape, device=x.device).to(x.dtype) if sd else x
         return (packed(x, parts.pack) if parts.pack > 1 else x, *args[1:]), kwargs
@@ -219,7 +219,7 @@ class Composed(GAN):
     def _leave(self, seen: Seen, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         if self.parts.pack > 1 and not isinstance(output, Tensor):
             raise BadInput(
-                "--pack joins several pictures to one, and D of this recipe says more of each picture than a logit: "
+                "--pack joins several images to one, and D of this recipe says more of each image than a logit: "
                 "leave it out"
             )
         seen.calls.append(Call(*seen.inputs.pop(), logits_of(output)))
@@ -239,7 +239,7 @@ def compose(gan: GAN, parts: Stabilise, seed: int = 0) -> GAN:
     if not parts.on() or isinstance(gan, Composed):
         return gan
     if parts.adaptive and getattr(gan, "ada", None) is not None:
-        raise BadInput("--adaptive beside the recipe's own ada would move pictures twice: leave one of them out")
+        raise BadInput("--adaptive beside the recipe's own ada would move images twice: leave one of them out")
     for name in ("G", "D"):
         if not isinstance(getattr(gan, name, None), nn.Module):
             raise BadInput(f"stabilisers ({parts.on()[0]}) need a model with a network {name}")

@@ -1,4 +1,4 @@
-"""What D and G were called with inside one loss, for terms that need the logits or the pictures of those calls."""
+"""What D and G were called with inside one loss, for terms that need the logits or the images of those calls."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ganloom.core.errors import BadInput
 
 TWO = (
-    "--instance-noise, --diff-augment, --adaptive, --pack, --bcr, --zcr and --feature-matching change the picture that D sees, "
+    "--instance-noise, --diff-augment, --adaptive, --pack, --bcr, --zcr and --feature-matching change the image that D sees, "
     "and D of this recipe sees a second one beside it: leave them out"
 )
 
@@ -24,13 +24,13 @@ class Call:
     kwargs: dict[str, Any]
     logits: Tensor
 
-    def second_picture(self) -> bool:
-        """Whether D sees another picture beside x, which a change of x alone would leave behind."""
+    def second_image(self) -> bool:
+        """Whether D sees another image beside x, which a change of x alone would leave behind."""
         return any(isinstance(v, Tensor) and v.dim() == self.x.dim() for v in (*self.args, *self.kwargs.values()))
 
     def alone(self) -> "Call":
-        """Itself, where x is the only picture that D sees."""
-        if self.second_picture():
+        """Itself, where x is the only image that D sees."""
+        if self.second_image():
             raise BadInput(TWO)
         return self
 

@@ -34,7 +34,7 @@ class Stabilise:
     diff_augment: tuple[str, ...] = ()
     """D sees T(x) and T(G(z)), in G's step too: colour, translation, cutout, flip (Zhao et al. 2020, arXiv:2006.10738)."""
     adaptive: float = 0.0
-    """D sees pictures moved and tinted (blit, geometry and colour of ``ada``) with a chance p that keeps the mean sign of its
+    """D sees images moved and tinted (blit, geometry and colour of ``ada``) with a chance p that keeps the mean sign of its
     logits on reals here (Karras et al. 2020, arXiv:2006.06676, sec. 3.1; there 0.6); `--augment ada`."""
     adaptive_kimg: float = 500.0
     """With ``adaptive``: thousands of images in which p can cross 0..1."""
@@ -43,7 +43,7 @@ class Stabilise:
     fakes stays (Salimans et al. 2016, arXiv:1606.03498, sec. 3.4)."""
     pack: int = 1
     """D judges so many samples of a batch as one, D(x_1, ..., x_m), its first layer having m times the channels: it sees
-    how varied they are (Lin et al. 2017, arXiv:1712.04086, PacGAN). A gradient penalty still holds each picture's own
+    how varied they are (Lin et al. 2017, arXiv:1712.04086, PacGAN). A gradient penalty still holds each image's own
     gradient."""
     discrimination: int = 0
     """Kernels of minibatch discrimination before D's last layer: o(x_i)_b = sum over j of exp(-|M_ib - M_jb|_1), M = T f(x)

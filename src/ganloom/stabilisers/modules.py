@@ -95,9 +95,9 @@ def _is_spectral(layer: nn.Module) -> bool:
 
 
 def packed_d(gan: GAN, pack: int) -> nn.Module:
-    """D of the same recipe for pictures of ``pack`` times the channels."""
+    """D of the same recipe for images of ``pack`` times the channels."""
     if getattr(gan.cfg, "n_classes", 0):
-        raise BadInput("--pack joins several pictures to one, and a label is of one picture: add --n-classes 0")
+        raise BadInput("--pack joins several images to one, and a label is of one image: add --n-classes 0")
     shape = getattr(gan.cfg, "shape", None)
     if not dataclasses.is_dataclass(gan.cfg) or not shape:
         raise BadInput("--pack makes a D with more channels, for which the model's config must have a shape")

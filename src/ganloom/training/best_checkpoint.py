@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from ganloom import metrics
-from ganloom.training.callbacks import Observer
+from ganloom.training.callbacks import Callback
 
 SECONDS = 20.0
 """About how long one judgement may take; fewer samples are drawn from a slow generator."""
 FEWEST = 100
 
 
-class Judge(Observer):
+class Judge(Callback):
     """Adds Frechet distance, kernel distance, precision and coverage to a checkpoint's row.
 
     The features are the bundled Fashion-MNIST classifier's for Fashion-MNIST, the coordinates for points, and otherwise

@@ -1,6 +1,6 @@
 """What looks on while a model trains: console, grids, metrics.jsonl, report.html, trackers.
 
-An observer may look at everything and change nothing. It knows the Trainer by what it offers (``nimg``, ``total_nimg``,
+A callback may look at everything and change nothing. It knows the Trainer by what it offers (``nimg``, ``total_nimg``,
 ``ema``, ``data``, ``run_dir``, ``event`` ...), never a recipe.
 """
 
@@ -30,7 +30,7 @@ from ganloom.report.figures import headline, kimg, number, short
 Row = dict[str, Any]
 
 
-class Observer:
+class Callback:
     """Does nothing; override what you need."""
 
     def on_start(self, trainer: Any) -> None:
@@ -46,12 +46,12 @@ class Observer:
         """Once, however the run ended."""
 
 
-class Guarded(Observer):
-    """Keeps training alive when ``observer`` fails: one warning event, and it is switched off. Ctrl-C passes."""
+class Guarded(Callback):
+    """Keeps training alive when ``callback`` fails: one warning event, and it is switched off. Ctrl-C passes."""
 
-    def __init__(self, observer: Observer) -> None:
-        self.observer: Observer | None = observer
-        self.name = type(observer).__name__
+    def __init__(self, callback: Callback) -> None:
+        self.callback: Callback | None = callback
+        self.name = type(callback).__name__
 
     def on_start(self, trainer: Any) -> None:
         self._try(trainer, "on_start")
@@ -66,12 +66,12 @@ class Guarded(Observer):
         self._try(trainer, "on_end", reason)
 
     def _try(self, trainer: Any, method: str, *args: Any) -> None:
-        if self.observer is None:
+        if self.callback is None:
             return
         try:
-            getattr(self.observer, method)(trainer, *args)
+            getattr(self.callback, method)(trainer, *args)
         except Exception as error:
-            self.observer = None
+            self.callback = None
             detail = " ".join(str(error).split())[:300]
             text = f"{self.name} switched off: {type(error).__name__}{': ' if detail else ''}{detail}"
             try:
@@ -83,7 +83,7 @@ class Guarded(Observer):
 # ------------------------------------------------------------------------------------------------------------- console
 
 
-class Console(Observer):
+class Console(Callback):
     """Progress for people: a live table on a terminal, a line a tick elsewhere, JSON lines on stdout on request."""
 
     def __init__(self, stream: TextIO | None = None, json: bool = False) -> None:
@@ -199,7 +199,7 @@ def _plain(row: Row) -> Row:
     return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in row.items()}
 
 
-class Jsonl(Observer):
+class Jsonl(Callback):
     """RUN/metrics.jsonl, a row a tick. A resumed run writes on as if it had never stopped."""
 
     _path: Path | None = None
@@ -235,7 +235,7 @@ class Jsonl(Observer):
         os.replace(temporary, self._path)
 
 
-class Report(Observer):
+class Report(Callback):
     """RUN/report.html, written anew at ticks, at most every ``every_seconds``, and at the end."""
 
     def __init__(self, every_seconds: float = 20.0, write: Callable[[Path], object] = report.write) -> None:
@@ -254,10 +254,10 @@ class Report(Observer):
 # ---------------------------------------------------------------------------------------------------------------- grids
 
 
-class Grids(Observer):
+class Grids(Callback):
     """RUN/samples/: reals.png once, and at ticks the same latents through the averaged model.
 
-    2-D points are drawn as scatter plots; data that are neither pictures nor points leave no file.
+    2-D points are drawn as scatter plots; data that are neither images nor points leave no file.
     """
 
     POINTS = 1024
@@ -282,7 +282,7 @@ class Grids(Observer):
             self._c = torch.tensor(rows).repeat_interleave(self._columns)
         self._count = self.POINTS if self._points else self.n if self._c is None else len(self._c)
         self._beside: list[Tensor] = []
-        real = self._translations(trainer) if getattr(trainer.ema, "conditions_on", "") == "pictures" else None
+        real = self._translations(trainer) if getattr(trainer.ema, "conditions_on", "") == "images" else None
         real = self._reals(trainer.data) if real is None else real
         self._extent = grid.reach(real) if self._points else None
         self._modes = getattr(trainer.data, "modes", None)
@@ -309,7 +309,7 @@ class Grids(Observer):
         self._saved = trainer.nimg
 
     def _translations(self, trainer: Any) -> Tensor:
-        """Of pictures made from pictures: the inputs to show, from what training does not see where there is such."""
+        """Of images made from images: the inputs to show, from what training does not see where there is such."""
         data = trainer.data.held or trainer.data
         count = max(1, min(self.n // 2, len(data)))
         rows = torch.tensor([i * len(data) // count for i in range(count)])
@@ -353,7 +353,7 @@ def _members(labels: Tensor, wanted: Sequence[int]) -> list[int]:
 # ------------------------------------------------------------------------------------------------------------- trackers
 
 
-class TensorBoard(Observer):
+class TensorBoard(Callback):
     """Rows as TensorBoard scalars over nimg; ``log_dir`` None: RUN/tensorboard."""
 
     def __init__(self, log_dir: str | Path | None = None) -> None:
@@ -377,7 +377,7 @@ class TensorBoard(Observer):
             self._writer.close()
 
 
-class Wandb(Observer):
+class Wandb(Callback):
     """Rows to Weights & Biases, with the training and recipe settings; nothing leaves the machine without it."""
 
     def __init__(self, project: str) -> None:

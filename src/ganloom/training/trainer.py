@@ -58,7 +58,7 @@ class TrainConfig:
     keep: int = 3
     """Checkpoints kept, beside the best."""
     grid: int = 64
-    """Samples in each picture grid."""
+    """Samples in each image grid."""
     judge: int = 1000
     """Samples on which each checkpoint is judged, to keep the best; 0: not judged."""
     doctor: bool = True
@@ -95,8 +95,8 @@ def _one_of(flag: str, value: str, allowed: Sequence[str]) -> None:
         raise BadInput(f'--{flag} must be one of {", ".join(allowed)}, got "{value}"')
 
 
-class Observer(Protocol):
-    """What the Trainer tells others; an observer may look at everything and change nothing."""
+class Callback(Protocol):
+    """What the Trainer tells others; a callback may look at everything and change nothing."""
 
     def on_start(self, trainer: "Trainer") -> None: ...
     def on_step(self, trainer: "Trainer") -> None: ...
@@ -117,7 +117,7 @@ class Trainer:
     """Everything that changes during a run; ``state`` and ``load_state`` are the whole of it.
 
     ``data`` offers ``draw(n, rng)`` (through ``gan.draw``). Only ``train_step`` moves the run; ``fit`` adds ticks,
-    observers and stopping.
+    callbacks and stopping.
     """
 
     def __init__(
@@ -125,14 +125,14 @@ class Trainer:
         gan: GAN,
         data: Any,
         cfg: TrainConfig = TrainConfig(),
-        observers: Sequence[Observer] = (),
+        callbacks: Sequence[Callback] = (),
         *,
         device: str = "cpu",
         bf16: bool = False,
         ema_kimg: float = 10.0,
         ema_ramp: float | None = 0.05,
     ) -> None:
-        self.gan, self.data, self.cfg, self.observers = gan.to(device), data, cfg, list(observers)
+        self.gan, self.data, self.cfg, self.callbacks = gan.to(device), data, cfg, list(callbacks)
         self.device = torch.device(device)
         self.processes = Processes()
         self.ema_kimg, self.ema_ramp = ema_kimg, ema_ramp
@@ -355,7 +355,7 @@ class Trainer:
 
     @property
     def elapsed(self) -> float:
-        """Seconds of training so far, the running tick's included; what observers take is none."""
+        """Seconds of training so far, the running tick's included; what callbacks take is none."""
         return self.seconds + time.perf_counter() - self._tick_time
 
     def fit(self) -> str:
@@ -370,7 +370,7 @@ class Trainer:
         self._tick_nimg = self.nimg
         on_boundary = True
         self._notify("on_start")
-        self._tick_time = time.perf_counter()  # what observers took before the first step is no training time either
+        self._tick_time = time.perf_counter()  # what callbacks took before the first step is no training time either
         try:
             while self.nimg < self.total_nimg and not self.stop_requested:
                 before = self.nimg
@@ -392,12 +392,12 @@ class Trainer:
             reason = "nan"
             raise
         finally:
-            for observer in self.observers:
-                observer.on_end(self, reason)
+            for callback in self.callbacks:
+                callback.on_end(self, reason)
         return reason
 
     def tick(self, partial: bool = False) -> None:
-        """Read the statistics and tell the observers; a partial tick leaves the sums for the full one to come."""
+        """Read the statistics and tell the callbacks; a partial tick leaves the sums for the full one to come."""
         if self._refused():
             return
         now = time.perf_counter()
@@ -413,7 +413,7 @@ class Trainer:
             **({"partial": True} if partial else {}),
         }
         self._notify("on_tick", row)
-        # What observers took (grids, metrics) is not training time.
+        # What callbacks took (grids, metrics) is not training time.
         self._tick_time, self._tick_nimg = time.perf_counter(), self.nimg
 
     def event(self, kind: str, text: str, more: dict[str, Any] | None = None) -> None:
@@ -427,8 +427,8 @@ class Trainer:
         return before // (kimg * 1000) != self.nimg // (kimg * 1000)
 
     def _notify(self, method: str, *args: Any) -> None:
-        for observer in self.observers:
-            getattr(observer, method)(self, *args)
+        for callback in self.callbacks:
+            getattr(callback, method)(self, *args)
 
     # ------------------------------------------------------------------------------------------------------------ NaN
     def _refused(self) -> bool:

@@ -25,7 +25,7 @@ from ganloom.weights.pickle_reader import is_pickle
 from ganloom.weights.reading import Found, as_network
 
 MOST_PIXELS = 16384
-"""Of a side of the pictures that a file's network makes."""
+"""Of a side of the images that a file's network makes."""
 MOST_NEW = 1 << 28
 """Numbers of a network that the file does not hold and that is made new beside it."""
 
@@ -101,7 +101,7 @@ def build(found: Found) -> GAN:
         fields["width"] = fields["d_width"]
     cfg = config.replace(module.Config(), fields)
     if any(side > MOST_PIXELS for side in cfg.shape):
-        raise BadInput(f"pictures of {list(cfg.shape)}: ganloom reads networks of up to {MOST_PIXELS} px")
+        raise BadInput(f"images of {list(cfg.shape)}: ganloom reads networks of up to {MOST_PIXELS} px")
     _check_sizes(module.MODEL, cfg, found)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)

@@ -173,7 +173,7 @@ def _discriminator(state: dict[str, Tensor]) -> Found:
 
 
 def discriminator_plan(outs: Sequence[int]) -> tuple[int, int, int]:
-    """(side of the pictures, our width, blocks that halve) of a BigGAN discriminator with these channels in a row."""
+    """(side of the images, our width, blocks that halve) of a BigGAN discriminator with these channels in a row."""
     small = len(set(outs)) == 1 and len(outs) == 4
     doublings = 3 if small else len(outs) - 1
     known = (4,) * 4 if small else (1, 2, 4, 8, 16) if doublings == 4 else multiples(doublings)[::-1]

@@ -15,7 +15,7 @@ from ganloom.weights.reading import Found, Reading, Shapes
 KNOWN = "UNIT as trained by the code of MUNIT (gen_00500000.pt, dis_00500000.pt)"
 SIDES = ("a", "b")
 SIZE = 256
-"""The side of its training pictures, which D's depth has to do with."""
+"""The side of its training images, which D's depth has to do with."""
 
 
 def matches(shapes: Shapes) -> bool:

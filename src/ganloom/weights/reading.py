@@ -161,7 +161,7 @@ def shape_of(state: dict[str, Tensor], layer: str) -> tuple[int, ...]:
 
 
 def plan(channels: Sequence[int], known: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
-    """(width, multiples) of a generator's channels from the base to the picture; () where they are the ``known`` ones."""
+    """(width, multiples) of a generator's channels from the base to the image; () where they are the ``known`` ones."""
     width = channels[0] // known[0] if len(known) == len(channels) else 0
     if [width * m for m in known] == list(channels):
         return width, ()
@@ -187,9 +187,7 @@ def one_attention(grids: Sequence[int], size: int) -> int:
     base, _, _ = plan_sizes(size, size)
     level = attention_level(size, size, grid)
     if grid and (not level or base << level != grid):
-        raise BadInput(
-            f"attention on a {grid} x {grid} grid of {size} px: ganloom has it between base and picture only"
-        )
+        raise BadInput(f"attention on a {grid} x {grid} grid of {size} px: ganloom has it between base and image only")
     return grid
 
 

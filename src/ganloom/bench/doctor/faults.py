@@ -181,8 +181,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("data scaled", "batches in [0, 1], [0, 255] or [-0.1, 0.1]", ("data range",), patch=_scaled),
     Fault("labels shuffled", "each batch's labels in another order", ("labels shuffled",), patch=_shuffled),
     Fault(
-        "few pictures",
-        f"{FEW} pictures, no augmentation",
+        "few images",
+        f"{FEW} images, no augmentation",
         ("D memorises",),
         data=lambda data, seed: data.split(FEW, seed)[0],
         heals=True,
@@ -208,10 +208,10 @@ def find(name: str) -> Fault:
 
 
 def open_data(fault: Fault | None, side: int, seed: int, gan: GAN) -> Any:
-    """fashion-10k at side x side, with the fault's change; for a translator those pictures and recoloured ones."""
+    """fashion-10k at side x side, with the fault's change; for a translator those images and recoloured ones."""
     data = datasets.open("fashion-10k", shape=(1, side, side))
-    if gan.conditions_on == "pictures":
+    if gan.conditions_on == "images":
         assert isinstance(data, Images)
-        pictures = np.repeat(data.rows, 3, axis=3), recoloured(data.rows[..., 0])
-        data = datasets.open(pictures, inputs="pairs" if gan.paired else "domains", shape=(3, side, side))
+        images = np.repeat(data.rows, 3, axis=3), recoloured(data.rows[..., 0])
+        data = datasets.open(images, inputs="pairs" if gan.paired else "domains", shape=(3, side, side))
     return data if fault is None else fault.data(data, seed)

@@ -19,7 +19,7 @@ from ganloom.core.errors import BadInput, GanloomError
 from ganloom.doctor import RED
 from ganloom.recipes import RECIPES, find
 from ganloom.recipes.presets import PLANS
-from ganloom.training.callbacks import Observer
+from ganloom.training.callbacks import Callback
 
 SIDE = 16
 """Pixels: a run takes some seconds on one core."""
@@ -101,7 +101,7 @@ def one(
     inside = fault.inside(module, seed) if fault else contextlib.nullcontext()
     length = kimg or (HEAL_KIMG if heal else KIMG)
     with inside, contextlib.suppress(GanloomError), contextlib.redirect_stderr(_Nowhere()):
-        train(recipe, data, path, console=Observer(), total_kimg=length, seed=seed, heal=heal, **TRAIN, **own)
+        train(recipe, data, path, console=Callback(), total_kimg=length, seed=seed, heal=heal, **TRAIN, **own)
     kept = json.loads((path / "doctor.json").read_text())
     found = kept["findings"]
     names = tuple(f["name"] for f in found)

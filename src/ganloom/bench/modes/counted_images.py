@@ -1,6 +1,6 @@
-"""Pictures whose modes can be counted: a recipe is trained on them, a reader that is measured first says what it made.
+"""Images whose modes can be counted: a recipe is trained on them, a reader that is measured first says what it made.
 
-The reader is measured on real pictures whose truth is known: how many it reads rightly, and what samples of a perfect
+The reader is measured on real images whose truth is known: how many it reads rightly, and what samples of a perfect
 generator would get from it, which is the floor of the divergence and the ceiling of the modes.
 """
 
@@ -27,7 +27,7 @@ class Reader(Protocol):
     """What a sample shows."""
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures (N, C, H, W) in [-1, 1] to (mode (N,) int64, how clearly it is seen (N,), more is clearer)."""
+        """Images (N, C, H, W) in [-1, 1] to (mode (N,) int64, how clearly it is seen (N,), more is clearer)."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Task:
     setups: dict[str, Setup]
     reader: Callable[[], Reader]
     known: Callable[[int], tuple[Tensor, Tensor, bool]]
-    """n real pictures, their modes, and whether the reader never saw them."""
+    """n real images, their modes, and whether the reader never saw them."""
     published: tuple[tuple[str, float, float, str], ...] = ()
     """Name, modes, KL, source."""
     published_on: str = ""
@@ -69,13 +69,13 @@ class Counter:
     """The reader, measured."""
 
     accuracy: float
-    """Share of real pictures whose whole mode it reads rightly."""
+    """Share of real images whose whole mode it reads rightly."""
     held_out: bool
     modes: int
     kl: float
-    """The floor: KL(shares among as many real pictures || uniform)."""
+    """The floor: KL(shares among as many real images || uniform)."""
     clear: float
-    """The 1 % quantile of how clearly real pictures are seen."""
+    """The 1 % quantile of how clearly real images are seen."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def count(read: Tensor, modes: int) -> tuple[int, float]:
 
 
 def measure_counter(task: Task, reader: Reader) -> Counter:
-    """The reader on real pictures."""
+    """The reader on real images."""
     x, truth, held_out = task.known(task.samples)
     read, clear = reader(x)
     accuracy = float((read == truth).float().mean())
@@ -159,7 +159,7 @@ def table(task: Task, counter: Counter, rows: Sequence[Row]) -> list[str]:
     """What was measured, as Markdown, and below it what papers report."""
     seen = "never saw" if counter.held_out else "was made from"
     out = [
-        f"The reader names {counter.accuracy:.1%} of real pictures wholly right, of those that it {seen}; {task.samples:,} "
+        f"The reader names {counter.accuracy:.1%} of real images wholly right, of those that it {seen}; {task.samples:,} "
         f"real ones: {counter.modes} modes, KL {counter.kl:.3f} (the floor).",
         "",
         f"| setup | seed | kimg | modes of {task.modes:,} | KL to uniform | above the floor | clear | s |",
@@ -176,6 +176,6 @@ def table(task: Task, counter: Counter, rows: Sequence[Row]) -> list[str]:
     return out
 
 
-def rows_of(pictures: Tensor) -> Tensor:
+def rows_of(images: Tensor) -> Tensor:
     """uint8 (N, H, W, C) to (N, C, H, W) float32 in [-1, 1]."""
-    return pictures.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1
+    return images.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1

@@ -1,4 +1,4 @@
-"""Counted pictures in docs/known-truth.md: samples, rows and table."""
+"""Counted images in docs/known-truth.md: samples, rows and table."""
 
 import json
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from ganloom.imaging.grid import grid, save_png
 
 def save(folder: Path, row: Row, samples: Tensor) -> Path:
     """Samples (N, C, H, W) in [-1, 1] of one setup and seed as a grid."""
-    return save_png(grid(samples), folder / picture(row))
+    return save_png(grid(samples), folder / image(row))
 
 
-def picture(row: Row) -> str:
+def image(row: Row) -> str:
     """Where they lie."""
     return f"images/{row.data}-{row.setup}-{row.seed}.png"
 
@@ -32,7 +32,7 @@ def write(folder: Path, task: Task, counter: Counter, rows: Sequence[Row]) -> li
     path.write_text(json.dumps([row.to_dict() for row in every], indent=1) + "\n", encoding="utf-8")
     lines = [f"`ganloom bench modes --data {task.data} --out docs`", "", *table(task, counter, every)]
     for name in order:
-        for row in [row for row in every if row.setup == name and (folder / picture(row)).exists()][:1]:
-            lines += ["", f"`{task.setups[name].command(task.data)}`", "", f"![samples of {name}]({picture(row)})"]
+        for row in [row for row in every if row.setup == name and (folder / image(row)).exists()][:1]:
+            lines += ["", f"`{task.setups[name].command(task.data)}`", "", f"![samples of {name}]({image(row)})"]
     put(folder, task.title, "\n".join(lines))
     return every

@@ -1,4 +1,4 @@
-"""What `ganloom bench modes --out DIR` writes: rows kept as JSON, tables in a page, one picture a cure."""
+"""What `ganloom bench modes --out DIR` writes: rows kept as JSON, tables in a page, one image a cure."""
 
 import json
 import re
@@ -68,7 +68,7 @@ def _cell(figure: tuple[float, ...], digits: int) -> str:
     return f"{figure[0]:.{digits}f} [{figure[1]:.{digits}f}, {figure[2]:.{digits}f}]"
 
 
-def section(rows: Sequence[Row], pictures: Sequence[str] = ()) -> str:
+def section(rows: Sequence[Row], images: Sequence[str] = ()) -> str:
     """A table with its command and what its columns mean."""
     first = rows[0]
     names, what = " ".join(row.cure for row in rows), DATA[first.data].what
@@ -84,8 +84,8 @@ def section(rows: Sequence[Row], pictures: Sequence[str] = ()) -> str:
         "",
         *table(rows),
     ]
-    if pictures:
-        shown = [f"![{Path(one).stem}]({one})" for one in pictures]
+    if images:
+        shown = [f"![{Path(one).stem}]({one})" for one in images]
         out += [
             "",
             f"Seed {first.seed}: 2,500 samples with the modes ringed, and D's logits (orange: real).",
@@ -95,8 +95,8 @@ def section(rows: Sequence[Row], pictures: Sequence[str] = ()) -> str:
     return "\n".join(out)
 
 
-def dirac_section(runs: Sequence[tuple[dirac.Row, dirac.Path]], picture: str) -> str:
-    """The Dirac-GAN's table and picture."""
+def dirac_section(runs: Sequence[tuple[dirac.Row, dirac.Path]], image: str) -> str:
+    """The Dirac-GAN's table and image."""
     out = [
         "`ganloom bench modes --data dirac`",
         "",
@@ -111,7 +111,7 @@ def dirac_section(runs: Sequence[tuple[dirac.Row, dirac.Path]], picture: str) ->
         said = "none: a kink" if row.modulus is None else f"{row.modulus:.4f}"
         far = " | ".join(f"{value:.2g}" for value in (row.at_100, row.at_500, row.at_2000))
         out.append(f"| `{row.setting}` | {order} | {said} | {row.rate:.4f} | {far} | {row.verdict} |")
-    return "\n".join([*out, "", f"![trajectories beside the theory]({picture})"])
+    return "\n".join([*out, "", f"![trajectories beside the theory]({image})"])
 
 
 def put(folder: Path, name: str, text: str) -> Path:
@@ -137,10 +137,10 @@ def write_rows(folder: Path, rows: Sequence[Row], latest: Row) -> Path:
 
 
 def write_dirac(folder: Path, runs: Sequence[tuple[dirac.Row, dirac.Path]]) -> Path:
-    """The picture of the trajectories and their table."""
-    picture = folder / "images" / "dirac.svg"
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    picture.write_text(draw(runs), encoding="utf-8")
+    """The image of the trajectories and their table."""
+    image = folder / "images" / "dirac.svg"
+    image.parent.mkdir(parents=True, exist_ok=True)
+    image.write_text(draw(runs), encoding="utf-8")
     return put(folder, "Dirac-GAN", dirac_section(runs, "images/dirac.svg"))
 
 

@@ -38,14 +38,14 @@ class Renderings:
         made: dict[str, NDArray[np.generic]] = {name: every[:, i].astype(np.int64) for i, name in enumerate(names)}
         made |= {"dx": every[:, 4], "dy": every[:, 5]}
         self.modes = torch.from_numpy(mode_of(made))
-        self.pictures = rows_of(torch.from_numpy(shapes.render(made))).flatten(1)
-        self.norms = self.pictures.square().sum(1)
+        self.images = rows_of(torch.from_numpy(shapes.render(made))).flatten(1)
+        self.norms = self.images.square().sum(1)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures (N, 3, 32, 32) in [-1, 1] to (mode (N,), minus the mean squared distance to its rendering (N,))."""
+        """Images (N, 3, 32, 32) in [-1, 1] to (mode (N,), minus the mean squared distance to its rendering (N,))."""
         read, clear = [], []
         for rows in x.flatten(1).split(PART):
-            distance = self.norms - 2 * rows @ self.pictures.T  # the samples' own norms change no order
+            distance = self.norms - 2 * rows @ self.images.T  # the samples' own norms change no order
             near, which = distance.min(1)
             read.append(self.modes[which])
             clear.append(-(near + rows.square().sum(1)) / rows.shape[1])
@@ -53,7 +53,7 @@ class Renderings:
 
 
 def known(n: int) -> tuple[Tensor, Tensor, bool]:
-    """n fresh pictures and their modes."""
+    """n fresh images and their modes."""
     made = shapes.factors(n, seed=1)
     return rows_of(torch.from_numpy(shapes.render(made))), torch.from_numpy(mode_of(made)), True
 

@@ -1,6 +1,6 @@
-"""Stacked pictures, 1,000 modes, read by a classifier.
+"""Stacked images, 1,000 modes, read by a classifier.
 
-Metz et al. 2016 (arXiv:1611.02163, app. D) stack three grey pictures in the channels of one; a classifier of each channel
+Metz et al. 2016 (arXiv:1611.02163, app. D) stack three grey images in the channels of one; a classifier of each channel
 counts the 10 x 10 x 10 combinations among 26,000 samples and the divergence of their shares from the data's
 (Srivastava et al. 2017, arXiv:1705.07761, sec. 4.2).
 """
@@ -25,14 +25,14 @@ class Classifier:
         self.net = metrics.get("fashion")
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures (N, 3, 28, 28) in [-1, 1] to (mode (N,) in [0, 1000), the least sure channel's probability (N,))."""
+        """Images (N, 3, 28, 28) in [-1, 1] to (mode (N,) in [0, 1000), the least sure channel's probability (N,))."""
         chances = self.net.logits(x.flatten(0, 1).unsqueeze(1)).softmax(1).view(len(x), len(CHANNELS), CLASSES)
         sure, classes = chances.max(2)
         return classes @ torch.tensor([CLASSES**2, CLASSES, 1]), sure.min(1).values
 
 
 def known(n: int) -> tuple[Tensor, Tensor, bool]:
-    """n stacks of Fashion-MNIST's test pictures where they are installed, else of fashion-10k's, and their modes."""
+    """n stacks of Fashion-MNIST's test images where they are installed, else of fashion-10k's, and their modes."""
     try:
         grey, held_out = datasets.open("fashion-mnist-test"), True
     except BadInput:
@@ -47,7 +47,7 @@ _FALLING = ((120.0, 1.0), (400.0, 0.0))
 """Knots of the learning rates: full until 120 kimg, then in a line to 0, which evens out the modes' shares."""
 
 TASK = Task(
-    "stacked", "Stacked pictures", MODES, 26_000,
+    "stacked", "Stacked images", MODES, 26_000,
     {
         "recommended": Setup(
             "non-saturating, R1, minibatch standard deviation; rates falling to 0", "default", 400.0,

@@ -207,7 +207,7 @@ class Loop:
             part = round((1 - (1 - cure.top) * done) * len(logits) / seeds)
             logits = logits.view(seeds, -1).topk(part, dim=1).values.flatten()
         g = self.loss.g(others, logits)
-        if cure.latent[1]:  # of data of mean square 1, as pictures about are
+        if cure.latent[1]:  # of data of mean square 1, as images about are
             g = g - cure.latent[1] * ((fake - self._beside(z)) / self.rms).square().mean()
         return g
 

@@ -1,6 +1,6 @@
 """`ganloom bench recipes`: every recipe trained in minutes, its samples seen and measured, its speed.
 
-On fashion-10k; those that make pictures from pictures on two domains made of it, or on pairs (see `plans`).
+On fashion-10k; those that make images from images on two domains made of it, or on pairs (see `plans`).
 """
 
 import dataclasses
@@ -33,9 +33,9 @@ from ganloom.recipes.presets import DATA, command, keywords, plan
 from ganloom.runs.checkpoint import replace_file
 from ganloom.runs.folder import Folder
 
-ROWS, PICTURES = Path("results") / "recipes.json", Path("images") / "recipes"
+ROWS, IMAGES = Path("results") / "recipes.json", Path("images") / "recipes"
 N = 2000
-"""Samples that are measured, against as many real pictures."""
+"""Samples that are measured, against as many real images."""
 FIGURES = ("coverage", "precision", "recall", "density", "fd", "kd")
 OF_TRANSLATION = ("l1", "psnr", "ssim", "called_b", "cycle_l1")
 
@@ -44,7 +44,7 @@ Interval = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Speed:
-    """Images that training draws a second, at the end of the run, on ready pictures; a median over turns."""
+    """Images that training draws a second, at the end of the run, on ready images; a median over turns."""
 
     img_per_s: float
     machine: str
@@ -73,9 +73,9 @@ class Row:
     figures: dict[str, Interval]
     """Value and 95 % interval of the last weights' average."""
     floor: dict[str, Interval]
-    """The same of real pictures: what a perfect model would reach."""
+    """The same of real images: what a perfect model would reach."""
     protocol: dict[str, Any]
-    picture: str
+    image: str
     """What its rows are."""
     speed: Speed | None = None
     trivial: dict[str, dict[str, Interval]] = dataclasses.field(default_factory=dict)
@@ -140,7 +140,7 @@ def measure(
     anew: bool = False,
     each: Callable[[Row], None] = lambda row: None,
 ) -> list[Row]:
-    """Train, sample, measure and time each recipe; rows and pictures go to ``folder``, run folders to ``runs``.
+    """Train, sample, measure and time each recipe; rows and images go to ``folder``, run folders to ``runs``.
 
     A recipe whose row is there for the same command is left as it is, unless ``anew``; a run that was stopped goes on.
     ``kimg`` replaces the length of every run. ``each`` hears of a row once it is kept. Raises BadInput.
@@ -164,7 +164,7 @@ def measure(
             told.begin(name, line)
             path = runs / f"{name}-{zlib.crc32(line.encode()):08x}"
             run = finished(name, plan(name).data, path, seed=seed, **keywords(find(name), options))
-            row = _row(name, line, run, folder / PICTURES / f"{name}.png")
+            row = _row(name, line, run, folder / IMAGES / f"{name}.png")
             row = dataclasses.replace(row, speed=speed(name, options))
             keep(folder, row)
         rows.append(row)
@@ -190,10 +190,10 @@ def time_again(names: Sequence[str], folder: Path, each: Callable[[Row], None] =
     return rows
 
 
-def _row(name: str, line: str, run: Run, picture: Path) -> Row:
+def _row(name: str, line: str, run: Run, image: Path) -> Row:
     gan = load(run.path)
     sheet, rows = translated(gan, plan(name).data) if isinstance(gan, Translator) else draw(gan)
-    grid.save_png(sheet, picture)
+    grid.save_png(sheet, image)
     found = evaluate(run.path, n=N, write=False)
     described, last = Folder(run.path).read("run.json"), run.metrics[-1]
     generated, real = (_intervals(found["rows"][key]) for key in ("generated", "real (other half)"))
@@ -202,7 +202,7 @@ def _row(name: str, line: str, run: Run, picture: Path) -> Row:
         recipe=name, command=line, seed=Folder(run.path).read("config.json")["train"]["seed"], kimg=last["kimg"],
         seconds=last["seconds"], threads=int(described["versions"]["threads"]), precision=described["precision"],
         torch=described["versions"]["torch"], parameters=_parameters(name, run), figures=generated, floor=real,
-        protocol=found["protocol"], picture=rows, trivial=trivial,
+        protocol=found["protocol"], image=rows, trivial=trivial,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The pictures of the doc pages: a model's first samples, or its first translations beside what they were made from."""
+"""The images of the doc pages: a model's first samples, or its first translations beside what they were made from."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from ganloom.imaging import grid
 from ganloom.recipes.base.translator import Translator
 
 SHOWN = 64
-"""Samples in a picture, about."""
+"""Samples in an image, about."""
 
 
 def draw(gan: GAN) -> tuple[Any, str]:
@@ -34,7 +34,7 @@ def draw(gan: GAN) -> tuple[Any, str]:
 
 
 def translated(gan: Translator, name: str) -> tuple[Any, str]:
-    """The first pictures that training did not see: input, translation, and the target where it is known."""
+    """The first images that training did not see: input, translation, and the target where it is known."""
     data, _, _ = data_of(None, name, gan)
     data = data.held or data
     rows = torch.arange(SHOWN // 2)

@@ -38,7 +38,7 @@ class Peer:
     batch: int = BATCH
     n_critic: int = 1
     samples: int = 64
-    """Pictures of one call of sampling, or of translating."""
+    """Images of one call of sampling, or of translating."""
 
 
 STYLED: dict[str, Peer] = {
@@ -72,7 +72,7 @@ class StyledRun:
 
     @torch.no_grad()
     def sample(self) -> Tensor:
-        """Pictures from the network as it stands, with its fixed noise."""
+        """Images from the network as it stands, with its fixed noise."""
         z = torch.randn(self.peer.samples, self.gan.cfg.z_dim, device=self.device)
         return (
             self.generated(z)
@@ -108,7 +108,7 @@ class StyledRun:
         return d_loss, g_loss
 
     def _fakes(self, n: int, grad: bool = True) -> tuple[Tensor, Tensor]:
-        """Pictures and their ws; styles mix from one layer on for the whole batch."""
+        """Images and their ws; styles mix from one layer on for the whole batch."""
         g, cfg = self.gan.G, self.gan.cfg
         with torch.set_grad_enabled(grad):
             ws = mapped(g, torch.randn(n, cfg.z_dim, device=self.device), track=True)
@@ -132,7 +132,7 @@ class StyledRun:
 
     # ----------------------------------------------------------------------------------------------------------- R3GAN
     def generated(self, z: Tensor) -> Tensor:
-        """R3GAN's pictures of latents."""
+        """R3GAN's images of latents."""
         g = self.gan.G
         return plain(g.out, plain(g.body, g.const * g.project(z)[:, :, None, None]))
 
@@ -259,8 +259,8 @@ def modulated(layer: stylegan2_nets.Modulated, x: Tensor, s: Tensor, demodulate:
 
 
 def synthesised(g: Any, ws: Tensor, noise: str) -> Tensor:
-    """ws (N, layers, w_dim) to pictures (N, C, H, W)."""
-    net, picture = g.synthesis, None
+    """ws (N, layers, w_dim) to images (N, C, H, W)."""
+    net, image = g.synthesis, None
     x = net.const[None].repeat(len(ws), 1, 1, 1)
     for i, level in enumerate(net.levels):
         assert isinstance(level, stylegan2_nets.Level)
@@ -270,12 +270,12 @@ def synthesised(g: Any, ws: Tensor, noise: str) -> Tensor:
                 x = modulated(layer, x, dense(layer.affine, w), True)
                 field = torch.randn(len(x), 1, *x.shape[2:], device=x.device) if noise == "random" else layer.noise
                 x = activated(x + field * layer.strength, layer.bias)
-        last = level.picture
+        last = level.image
         y = modulated(last, x, dense(last.affine, own[:, -1]) / math.sqrt(last.weight.shape[1]), False)
         y = activated(y, last.bias, active=False)
-        picture = y if picture is None else doubled(picture, net.fir) + y
-    assert picture is not None
-    return picture
+        image = y if image is None else doubled(image, net.fir) + y
+    assert image is not None
+    return image
 
 
 def conv(layer: Conv, x: Tensor, gain: float = 1.0) -> Tensor:
@@ -292,7 +292,7 @@ def conv(layer: Conv, x: Tensor, gain: float = 1.0) -> Tensor:
 
 
 def judged(d: stylegan2_nets.Discriminator, x: Tensor) -> Tensor:
-    """StyleGAN2's logits (N,) of pictures."""
+    """StyleGAN2's logits (N,) of images."""
     x = conv(d.start, x)
     for level in d.levels:
         if isinstance(level, stylegan2_nets.Halving):

@@ -120,7 +120,7 @@ def measure(recipes: Sequence[str], peers: Sequence[str], options: Options) -> R
 
 
 def trainer_of(gan: GAN, data: Any, device: str, precision: str) -> Trainer:
-    """The Trainer that ``train`` would make, without observers."""
+    """The Trainer that ``train`` would make, without callbacks."""
     half_life = float(getattr(gan.cfg, "ema_kimg", 10.0))
     cfg = TrainConfig(device=device, precision=precision)
     return Trainer(gan, data, cfg, device=device, bf16=precision == "bf16", ema_kimg=half_life)
@@ -192,7 +192,7 @@ def _steps(name: str, shipped: Shipped, here: Machine, options: Options, progres
 
 
 def _samples(name: str, shipped: Shipped, here: Machine, options: Options, progress: Progress) -> list[Row]:
-    """64 pictures or so: the peer's G in eval mode on one call's noise, and our ``generate``, each seed's latent its own."""
+    """64 images or so: the peer's G in eval mode on one call's noise, and our ``generate``, each seed's latent its own."""
     peer, gan, wait = run_of(name, here.device), ours(name), _wait(here.device)
     trainer_of(gan, None, here.device, "float32")  # lays the networks out
     calls = {at: sampling(name, gan, here.device, at) for at in _precisions(name, options, here.device)}

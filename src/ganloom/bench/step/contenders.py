@@ -45,7 +45,7 @@ def data(name: str, device: str) -> Any:
 
 
 def sampling(name: str, gan: GAN, device: str, precision: str = "float32") -> tuple[int, Callable[[], Tensor]]:
-    """How many pictures our sampling makes in one call, and the call."""
+    """How many images our sampling makes in one call, and the call."""
     if name in TRANSLATING:
         x = peer_translators.given(TRANSLATING[name], device)
         return len(x), lambda: gan.generate(len(x), c=x, precision=precision)

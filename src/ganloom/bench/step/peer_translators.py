@@ -42,7 +42,7 @@ def ours(name: str, seed: int = 0) -> GAN:
 
 
 class Sides:
-    """Data that costs nothing, with an input or a picture of the other domain beside each picture."""
+    """Data that costs nothing, with an input or an image of the other domain beside each image."""
 
     def __init__(self, name: str, device: str) -> None:
         peer = TRANSLATING[name]

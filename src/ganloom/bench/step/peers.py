@@ -28,7 +28,7 @@ EPS = 0.8
 
 @dataclass(frozen=True)
 class Peer:
-    """One script: its picture, its layers (kind, sizes) and how many critic updates go with one of G."""
+    """One script: its image, its layers (kind, sizes) and how many critic updates go with one of G."""
 
     script: str
     shape: tuple[int, int, int]
@@ -151,7 +151,7 @@ class PeerRun:
         return self._critic_step() if self.peer.critic else self._step()
 
     def sample(self) -> Tensor:
-        """A batch of pictures from the network as it stands, in eval mode."""
+        """A batch of images from the network as it stands, in eval mode."""
         self.G.eval()
         with torch.no_grad():
             out: Tensor = self.G(self._noise())

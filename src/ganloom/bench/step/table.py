@@ -8,7 +8,7 @@ _HEADS = {
     "recipe": "Recipes: a step of `ganloom train`, at the shape of the data",
     "peer": "Peers' networks, layers and batch: PyTorch-GAN's scripts, StyleGAN2 and R3GAN by their authors' reference "
     "operations (ready batches: loaders and printing are left out)",
-    "sample": "Sampling: 64 pictures by one call, those networks, eval mode",
+    "sample": "Sampling: 64 images by one call, those networks, eval mode",
 }
 _COLUMNS = ("", "precision", "img/s", "ms", "GFLOP", "GFLOP/s", "of peak")
 _MORE = {
@@ -54,7 +54,7 @@ def _aligned(table: list[tuple[str, ...]]) -> Iterable[str]:
 
 def _legend(kinds: set[str]) -> list[str]:
     out = [
-        "img/s: real images drawn by D a second (sampling: pictures made); medians of turns taken in alternation;",
+        "img/s: real images drawn by D a second (sampling: images made); medians of turns taken in alternation;",
         "GFLOP: products of matrices and convolutions as run, 2 a multiply-add; of peak: of the matrix product above.",
     ]
     if "recipe" in kinds:

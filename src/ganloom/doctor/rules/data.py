@@ -15,12 +15,12 @@ def data_range(case: Case) -> Iterator[Finding]:
         return
     span = {"batch_low": low, "batch_high": high}
     advice = "bring x to [-1, 1] in draw(): x / 127.5 - 1 of bytes, 2 x - 1 of numbers in [0, 1]"
-    if low < -1.05 or high > 1.05:  # augmented pictures keep their range; 0.05 is for resampling that overshoots
+    if low < -1.05 or high > 1.05:  # augmented images keep their range; 0.05 is for resampling that overshoots
         yield Finding("data range", RED, f"batches run from {low:.3g} to {high:.3g}, G makes [-1, 1]", advice, span)
     elif abs(low - own_low) > 0.3 or abs(high - own_high) > 0.3:
         text = f"batches run from {low:.3g} to {high:.3g}, the data from {own_low:.3g} to {own_high:.3g}"
         yield Finding("data range", RED, text, advice, span)
-    elif high - low < 0.5:  # a quarter of the range: no 8-bit picture set that is exposed is so flat
+    elif high - low < 0.5:  # a quarter of the range: no 8-bit image set that is exposed is so flat
         text = f"batches run from {low:.3g} to {high:.3g} only, a small part of [-1, 1]"
         yield Finding("data range", RED, text, "check how the files were scaled: `ganloom data check DATA`", span)
     elif low >= -0.05:
@@ -29,10 +29,10 @@ def data_range(case: Case) -> Iterator[Finding]:
 
 
 def constant_channel(case: Case) -> Iterator[Finding]:
-    """A channel that holds one number in all pictures."""
+    """A channel that holds one number in all images."""
     n = max(case.now("data/constant"), case.now("batch_constant"))
     if n > 0:
-        text = f"{n:g} of the data's channels hold one number in every picture"
+        text = f"{n:g} of the data's channels hold one number in every image"
         yield Finding("constant channel", YELLOW, text, "drop it: --shape with fewer channels", {"channels": n})
 
 
@@ -46,12 +46,12 @@ def repeated_batch(case: Case) -> Iterator[Finding]:
 
 
 def repeated_data(case: Case) -> Iterator[Finding]:
-    """Pictures that the data hold more than once."""
+    """Images that the data hold more than once."""
     share = case.now("data/repeated")
     if share > 0.2:
-        text = f"{share:.0%} of the pictures are exact copies of another"
+        text = f"{share:.0%} of the images are exact copies of another"
         yield Finding(
-            "repeated pictures", YELLOW, text, "`ganloom data check DATA` lists them; remove them", {"repeated": share}
+            "repeated images", YELLOW, text, "`ganloom data check DATA` lists them; remove them", {"repeated": share}
         )
 
 
@@ -68,7 +68,7 @@ def labels_fit(case: Case) -> Iterator[Finding]:
         text = f"labels of the batches agree with their neighbours' in {drawn:.0%}, those of the data in {own:.0%}"
         yield Finding("labels shuffled", RED, text, "draw() must take x and c by the same indices", figures)
     elif own < chance + 0.03:
-        text = f"neighbouring pictures share a label in {own:.0%} of cases, and guessing gives {chance:.0%}"
+        text = f"neighbouring images share a label in {own:.0%} of cases, and guessing gives {chance:.0%}"
         severity = RED if case.facts.conditional else YELLOW
         yield Finding(
             "labels shuffled", severity, text, "check the order of the labels: `ganloom data check DATA`", figures
@@ -76,11 +76,11 @@ def labels_fit(case: Case) -> Iterator[Finding]:
 
 
 def class_not_drawn(case: Case) -> Iterator[Finding]:
-    """A class of the data that batches never hold, that has no picture, or that c() never asks for."""
+    """A class of the data that batches never hold, that has no image, or that c() never asks for."""
     for name, what in (
         ("batch_empty", "never come up in the batches"),
         ("c_empty", "are never asked for by c()"),
-        ("data/empty", "have no picture"),
+        ("data/empty", "have no image"),
     ):
         n = case.now(name)
         if n > 0 and (name != "c_empty" or case.facts.conditional):

@@ -1,4 +1,4 @@
-"""Rules on settings: rates, penalties, a loss without slope, too few pictures."""
+"""Rules on settings: rates, penalties, a loss without slope, too few images."""
 
 import math
 from collections.abc import Iterator
@@ -138,18 +138,18 @@ def vanishing(case: Case) -> Iterator[Finding]:
 
 def memorising(case: Case) -> Iterator[Finding]:
     """D takes unseen reals for fakes: half-way or more (Karras et al. 2020, arXiv:2006.06676, eq. 1), or it sees a small set
-    so often that it must (the same paper, sec. 2: below some thousand pictures each run overfits)."""
+    so often that it must (the same paper, sec. 2: below some thousand images each run overfits)."""
     share, size = case.now("memorised"), case.facts.size
     epochs = case.kimg * 1000 / size if size else 0.0
     change = {"diff_augment": ("translation", "cutout")}
-    advice = f"augment what D sees: {case.advise(change)}; or train on more pictures"
+    advice = f"augment what D sees: {case.advise(change)}; or train on more images"
     series = case.series("doctor/memorised", "doctor/D_held", "doctor/D_real")
     figures = finite({"memorised": share, "epochs": epochs, "pictures": float(size)})
     if share > 0.5 and case.now("D_accuracy") > 0.7:
-        text = f"held-out pictures lie {share:.0%} of the way from D's training pictures to its fakes"
+        text = f"held-out images lie {share:.0%} of the way from D's training images to its fakes"
         yield Finding("D memorises", RED, text, advice, figures, series, change)
     elif 0 < size < 2000 and epochs > 10 and not case.facts.augmented and ("D" in case.facts.lr or not case.facts.lr):
-        text = f"D has seen each of {size} pictures {epochs:.0f} times, without augmentation"
+        text = f"D has seen each of {size} images {epochs:.0f} times, without augmentation"
         yield Finding("D memorises", YELLOW, text, advice, figures, series, change)
 
 

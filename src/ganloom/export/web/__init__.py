@@ -80,8 +80,8 @@ def to_web(
     it); None: ganloom's cache, filled by `npm pack` where it is empty. Raises Differs as ``to_onnx`` does.
     """
     folder = check_empty(out)
-    if gan.conditions_on == "pictures" or len(getattr(gan.cfg, "shape", ())) != 3:
-        raise BadInput(f"a page draws pictures from seeds, and {type(gan).__name__} does not: use --format onnx")
+    if gan.conditions_on == "images" or len(getattr(gan.cfg, "shape", ())) != 3:
+        raise BadInput(f"a page draws images from seeds, and {type(gan).__name__} does not: use --format onnx")
     parts = runtime_files(runtime)
     with tempfile.TemporaryDirectory() as made:
         model = to_onnx(gan, Path(made) / "model.onnx")

@@ -1,4 +1,4 @@
-// The page's own part: latents of seeds to pictures through the ONNX model, all in this browser, nothing sent or fetched.
+// The page's own part: latents of seeds to images through the ONNX model, all in this browser, nothing sent or fetched.
 "use strict";
 
 const at = (id) => document.getElementById(id);
@@ -41,7 +41,7 @@ function coded(row) {
   return row;
 }
 
-// (rows of z and code, labels) to pictures, (n, C, H, W) in [-1, 1].
+// (rows of z and code, labels) to images, (n, C, H, W) in [-1, 1].
 async function sample(rows, labels, truncation) {
   const n = rows.length;
   const feed = { z: new ort.Tensor("float32", Float32Array.from(rows.flatMap((r) => r.slice(0, S.z))), [n, S.z]) };
@@ -62,7 +62,7 @@ async function generate(n, seed, truncation, c) {
 function paint(x, names) {
   const [n, channels, height, width] = x.dims;
   const scale = Math.max(1, Math.round(128 / width));
-  const host = at("pictures");
+  const host = at("images");
   while (host.children.length > n) host.lastChild.remove();
   for (let i = 0; i < n; i++) {
     let canvas = host.children[i];
@@ -108,7 +108,7 @@ function draw() {
     const start = performance.now();
     const x = await generate(n, seed, truncation, c);
     paint(x, Array.from({ length: n }, (_, i) => `seed ${(seed + i) % S.seeds}`));
-    at("said").textContent = `${n} pictures in ${Math.round(performance.now() - start)} ms`;
+    at("said").textContent = `${n} images in ${Math.round(performance.now() - start)} ms`;
   });
   return busy.catch((error) => { at("said").textContent = `fault: ${error.message}`; });
 }

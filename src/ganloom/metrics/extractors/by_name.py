@@ -13,7 +13,7 @@ from ganloom.core.errors import BadInput, did_you_mean, need
 from ganloom.metrics.extractors.exported import is_file_spec, open_exported
 from ganloom.metrics.extractors.extractor import Extractor, digest_of
 from ganloom.metrics.extractors.inception_weights import inception
-from ganloom.metrics.extractors.inputs import Pictures
+from ganloom.metrics.extractors.inputs import Images
 from ganloom.metrics.extractors.nets import RandomNet, SmallNet
 from ganloom.metrics.extractors.task import TASK_SAMPLES, train_task_net
 
@@ -24,7 +24,7 @@ NAMES = ("fashion", "task", "random", "effnet", "inception")
 def get(
     name: str | Extractor | nn.Module | Callable[[Tensor], Any],
     *,
-    images: Pictures | None = None,
+    images: Images | None = None,
     labels: object = None,
     size: int | None = None,
     seed: int = 0,
@@ -52,7 +52,7 @@ def get(
         return _fashion(device)
     if name == "task":
         if images is None or labels is None:
-            raise BadInput("features 'task': needs labelled pictures; give images and labels, or use 'random'")
+            raise BadInput("features 'task': needs labelled images; give images and labels, or use 'random'")
         return _task(images, labels, seed, device)
     if name == "random":
         side = size or 64
@@ -78,7 +78,7 @@ def _fashion(device: str | torch.device) -> Extractor:
     return Extractor(net, name="fashion", size=28, channels=1, batch=256, device=device, note=note)
 
 
-def _task(images: Pictures, labels: object, seed: int, device: str | torch.device) -> Extractor:
+def _task(images: Images, labels: object, seed: int, device: str | torch.device) -> Extractor:
     task = train_task_net(images, labels, seed=seed, samples=TASK_SAMPLES)
     sha8 = digest_of(task.net)[:8]
     note = f"64 features of a small CNN trained on the given labels, {task.accuracy:.1%} right on a held-out tenth"

@@ -33,8 +33,8 @@ def is_file_spec(text: str) -> bool:
 def open_exported(spec: str, *, device: str | torch.device = "cpu") -> Extractor:
     """An `Extractor` of ``FILE:size=224:norm=imagenet:name=dinov2``.
 
-    ``size``: pictures are brought to it (antialiased bilinear); it must be said. ``norm``: imagenet or clip; or
-    ``range=LOW..HIGH``, the values that the net expects (default 0..1). ``channels``: 1 or 3. ``batch``: pictures at once,
+    ``size``: images are brought to it (antialiased bilinear); it must be said. ``norm``: imagenet or clip; or
+    ``range=LOW..HIGH``, the values that the net expects (default 0..1). ``channels``: 1 or 3. ``batch``: images at once,
     for programs of fixed batch. The net returns (n, d), maps (n, d, h, w), a pair (features, logits), or tokens (n, t, d)
     of which the first is taken. TorchScript and exported programs run code from the file: use files that you trust.
     """

@@ -11,20 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from ganloom.core.errors import BadInput
-from ganloom.metrics.extractors.inputs import Pictures, check_pictures, to_channels, to_size
+from ganloom.metrics.extractors.inputs import Images, check_images, to_channels, to_size
 
 Progress = Callable[[str, int, int], None] | None
 """Called with (what, done, total) while long work goes on."""
 
 
 class Extractor:
-    """Turns pictures into features, the same way each time.
+    """Turns images into features, the same way each time.
 
     ``net``: an `nn.Module` or a function from (N, ``channels``, ``size``, ``size``) float32 in ``value_range`` to
     features (N, d), to maps (N, d, h, w) (averaged), or to a pair (features, logits (N, classes)).
-    ``size`` None: the pictures' own size. ``name`` goes into metric names. ``note``: a sentence for reports.
-    ``accuracy``: of its classifier on held-out pictures, where known. ``sha8``: a digest of the weights. ``resizer``:
-    how pictures get to the net's size, for the protocol. ``standard``: these are FID's own features (see `inception`).
+    ``size`` None: the images' own size. ``name`` goes into metric names. ``note``: a sentence for reports.
+    ``accuracy``: of its classifier on held-out images, where known. ``sha8``: a digest of the weights. ``resizer``:
+    how images get to the net's size, for the protocol. ``standard``: these are FID's own features (see `inception`).
 
     While it runs the net is in eval mode, without gradients and without autocast; the training flags of each submodule
     are put back afterwards. (A batch norm left in train mode normalises away what is to be measured: it would call x
@@ -63,20 +63,20 @@ class Extractor:
         self.sha8 = self.digest[:8]
         self._shape: tuple[int, int] | None = None
 
-    def __call__(self, images: Pictures) -> Tensor:
+    def __call__(self, images: Images) -> Tensor:
         """Features (N, d) float32 on the CPU of ``images`` (N, 1..4, H, W), float in [-1, 1]; else `BadInput`."""
         return self.run(images)[0]
 
-    def logits(self, images: Pictures) -> Tensor:
+    def logits(self, images: Images) -> Tensor:
         """Class logits (N, classes) float32 on the CPU; `BadInput` when the net has no classifier."""
         logits = self.run(images)[1]
         if logits is None:
             raise BadInput(f"extractor {self.name}: it has no logits; use a classifier such as 'fashion' or 'task'")
         return logits
 
-    def run(self, images: Pictures) -> tuple[Tensor, Tensor | None]:
+    def run(self, images: Images) -> tuple[Tensor, Tensor | None]:
         """Features and logits (None without a classifier) in one pass."""
-        x = check_pictures(images, "images")
+        x = check_images(images, "images")
         low, high = self.value_range
         features, logits = [], []
         with _measuring(self.net, self.device):
@@ -92,9 +92,9 @@ class Extractor:
         return result
 
     def stream(
-        self, parts: Iterable[Pictures], *, total: int = 0, what: str = "pictures", progress: Progress = None
+        self, parts: Iterable[Images], *, total: int = 0, what: str = "images", progress: Progress = None
     ) -> tuple[Tensor, Tensor | None]:
-        """`run` over pictures that come in parts; only features stay in memory. ``progress``: see `Progress`."""
+        """`run` over images that come in parts; only features stay in memory. ``progress``: see `Progress`."""
         features, logits, done = [], [], 0
         for part in parts:
             f, scores = self.run(part)
@@ -104,13 +104,13 @@ class Extractor:
             if progress:
                 progress(f"{self.name}: {what}", done, max(done, total))
         if not features:
-            raise BadInput(f"{what}: no pictures")
+            raise BadInput(f"{what}: no images")
         have = [scores for scores in logits if scores is not None]
         return torch.cat(features), torch.cat(have) if have else None
 
     @property
     def n_features(self) -> int:
-        """Length d of a feature vector (runs the net once on a blank picture the first time)."""
+        """Length d of a feature vector (runs the net once on a blank image the first time)."""
         return self._probe()[0]
 
     @property
@@ -131,7 +131,7 @@ class Extractor:
             features = features.mean((2, 3))
         if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != n:
             got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
-            raise BadInput(f"extractor {self.name}: the net returned {got} for {n} pictures; it must return ({n}, d)")
+            raise BadInput(f"extractor {self.name}: the net returned {got} for {n} images; it must return ({n}, d)")
         return features.float().cpu(), None if logits is None else logits.float().cpu()
 
 

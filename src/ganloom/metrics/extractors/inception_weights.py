@@ -51,7 +51,7 @@ def inception(
     ``weights``: a file in pytorch-fid's layout (.pth) or NVIDIA's TorchScript (.pt), of which only the tensors are
     read; None: ``$GANLOOM_INCEPTION``, then the usual folders (`folders`). A file of unknown SHA-256 is used, but its
     numbers are named ``fd_inception_<digest>``, not ``fid``. ``resizer``: "legacy" (TensorFlow 1's, the published
-    figures), "clean" (Clean-FID) or "halfpixel" (pytorch-fid). Pictures are rounded to 8 bits first, as if they had been
+    figures), "clean" (Clean-FID) or "halfpixel" (pytorch-fid). Images are rounded to 8 bits first, as if they had been
     saved. Raises `BadInput`, one line, when there is no such file or it is not this network.
     """
     if resizer not in RESIZERS:

@@ -1,4 +1,4 @@
-"""Pictures on their way into a feature net: checked, brought to the net's channels and size."""
+"""Images on their way into a feature net: checked, brought to the net's channels and size."""
 
 import numpy as np
 import torch
@@ -8,10 +8,10 @@ from torch.nn import functional as F
 
 from ganloom.core.errors import BadInput
 
-Pictures = Tensor | NDArray[np.floating] | NDArray[np.uint8]
+Images = Tensor | NDArray[np.floating] | NDArray[np.uint8]
 
 
-def check_pictures(x: Pictures, name: str, *, allow_uint8: bool = False) -> Tensor:
+def check_images(x: Images, name: str, *, allow_uint8: bool = False) -> Tensor:
     """``x`` as a float32 CPU tensor (N, C, H, W) in [-1, 1] with 1 to 4 channels, or one clear `BadInput`.
 
     With ``allow_uint8``, uint8 in 0..255 is taken too, channels first or last. A float that leaves [-1, 1] by less than
@@ -25,12 +25,12 @@ def check_pictures(x: Pictures, name: str, *, allow_uint8: bool = False) -> Tens
     if t.ndim != 4 or not 1 <= t.shape[1] <= 4:
         raise BadInput(f"{name}: shape {tuple(t.shape)} is not (N, C, H, W) with 1 to 4 channels")
     if not t.is_floating_point():
-        raise BadInput(f"{name}: pictures are {t.dtype}; give floats in [-1, 1] (uint8 x: x / 127.5 - 1)")
+        raise BadInput(f"{name}: images are {t.dtype}; give floats in [-1, 1] (uint8 x: x / 127.5 - 1)")
     if t.numel() == 0:
-        raise BadInput(f"{name}: no pictures (shape {tuple(t.shape)})")
+        raise BadInput(f"{name}: no images (shape {tuple(t.shape)})")
     low, high = t.amin().item(), t.amax().item()
     if not (low >= -1.01 and high <= 1.01):  # NaN fails too
-        raise BadInput(f"{name}: values from {low:.4g} to {high:.4g}; pictures must be finite and in [-1, 1]")
+        raise BadInput(f"{name}: values from {low:.4g} to {high:.4g}; images must be finite and in [-1, 1]")
     return t.float().clamp(-1, 1)
 
 

@@ -1,4 +1,4 @@
-"""The small networks that turn pictures into features: a trained classifier and a seeded random one."""
+"""The small networks that turn images into features: a trained classifier and a seeded random one."""
 
 from itertools import pairwise
 
@@ -36,10 +36,10 @@ class SmallNet(nn.Module):
 
 
 class RandomNet(nn.Module):
-    """256 random features at four scales: nothing is trained, so nothing is known about the pictures' meaning.
+    """256 random features at four scales: nothing is trained, so nothing is known about the images' meaning.
 
-    At each scale (the picture, then its halves) two random convolutions are averaged over a 2 x 2 grid: 16 x 4 numbers.
-    Naeem et al. (2020, arXiv:2002.09797, section 4) find random embeddings fairer than ImageNet ones on pictures far
+    At each scale (the image, then its halves) two random convolutions are averaged over a 2 x 2 grid: 16 x 4 numbers.
+    Naeem et al. (2020, arXiv:2002.09797, section 4) find random embeddings fairer than ImageNet ones on images far
     from ImageNet. Half of the first filters have zero mean (edges), half do not (brightness, colour). Weights are
     uniform, drawn by ``torch.rand`` from a generator keyed by ``seed`` on the CPU: the same bits on each machine.
 
@@ -65,7 +65,7 @@ class RandomNet(nn.Module):
         return weights
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """The features before they are averaged, (N, 16, h, w) of each scale, the picture's own first."""
+        """The features before they are averaged, (N, 16, h, w) of each scale, the image's own first."""
         found = []
         for i in range(self.scales):
             h = F.leaky_relu(F.conv2d(x, self.get_buffer(f"first{i}"), padding=1), 0.2)

@@ -1,4 +1,4 @@
-"""The ways in which pictures get to a feature net's size. A distance is comparable only under one of them.
+"""The ways in which images get to a feature net's size. A distance is comparable only under one of them.
 
 Parmar et al. 2022, "On Aliased Resizing and Surprising Subtleties in GAN Evaluation" (arXiv:2104.11222): the resizer alone
 moves FID by more than most papers' gains. All take (N, C, H, W) float32 in 0..255 and return (N, C, side, side).

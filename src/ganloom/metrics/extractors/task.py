@@ -1,4 +1,4 @@
-"""A small classifier trained on the user's own labelled pictures: features that know what the pictures mean."""
+"""A small classifier trained on the user's own labelled images: features that know what the images mean."""
 
 import hashlib
 import math
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ganloom.core.errors import BadInput
-from ganloom.metrics.extractors.inputs import Pictures, check_pictures, to_channels, to_size
+from ganloom.metrics.extractors.inputs import Images, check_images, to_channels, to_size
 from ganloom.metrics.extractors.nets import SmallNet
 
 TASK_SIZE = 32
@@ -25,7 +25,7 @@ _FORMAT = "1"
 
 @dataclass(frozen=True)
 class TaskNet:
-    """A trained net, its accuracy on the tenth of the pictures that training never saw, and the data's fingerprint."""
+    """A trained net, its accuracy on the tenth of the images that training never saw, and the data's fingerprint."""
 
     net: SmallNet
     accuracy: float
@@ -36,7 +36,7 @@ class TaskNet:
 def fit(net: SmallNet, x: Tensor, y: Tensor, *, samples: int, seed: int = 0, batch: int = 128) -> SmallNet:
     """Train ``net`` in place on ``x`` (N, C, S, S) float32 in [-1, 1] and ``y`` (N,) int64; return it in eval mode.
 
-    ``samples`` is the number of pictures shown. AdamW, cosine decay after a short warm-up, cross-entropy; each batch is
+    ``samples`` is the number of images shown. AdamW, cosine decay after a short warm-up, cross-entropy; each batch is
     shifted by up to two pixels. No mirroring: features that cannot tell left from right would not see a mirrored fake.
     The global random state is neither read nor changed.
     """
@@ -68,17 +68,17 @@ def cache_folder() -> Path:
 
 
 def train_task_net(
-    x: Pictures, labels: object, *, seed: int = 0, samples: int = TASK_SAMPLES, cache: bool = True
+    x: Images, labels: object, *, seed: int = 0, samples: int = TASK_SAMPLES, cache: bool = True
 ) -> TaskNet:
-    """Train (or fetch from the cache) a `SmallNet` on labelled pictures: 36 s on one busy core for 10,000 of them.
+    """Train (or fetch from the cache) a `SmallNet` on labelled images: 36 s on one busy core for 10,000 of them.
 
     ``x``: (N, C, H, W) float in [-1, 1] or uint8, also (N, H, W, C) when uint8, C from 1 to 4. ``labels``: N integers.
-    Raises `BadInput` when the lengths differ, there is one class only, or a class has fewer than two pictures.
+    Raises `BadInput` when the lengths differ, there is one class only, or a class has fewer than two images.
     """
-    pictures = check_pictures(x, "x", allow_uint8=True)
-    classes, y = _labels(labels, len(pictures))
-    channels = 1 if pictures.shape[1] <= 2 else 3
-    small = to_size(to_channels(pictures, channels), TASK_SIZE)
+    images = check_images(x, "x", allow_uint8=True)
+    classes, y = _labels(labels, len(images))
+    channels = 1 if images.shape[1] <= 2 else 3
+    small = to_size(to_channels(images, channels), TASK_SIZE)
     fingerprint = _fingerprint(small, y, seed, samples)
     path = cache_folder() / f"{fingerprint}.safetensors"
     net = _fresh(channels, len(classes), seed)
@@ -103,15 +103,15 @@ def _fresh(channels: int, classes: int, seed: int) -> SmallNet:
 
 
 def _labels(labels: object, n: int) -> tuple[Tensor, Tensor]:
-    """The sorted class values and each picture's class index."""
+    """The sorted class values and each image's class index."""
     values = torch.as_tensor(np.asarray(labels)).reshape(-1)
     if len(values) != n:
-        raise BadInput(f"labels: {len(values)} labels for {n} pictures; give one label a picture")
+        raise BadInput(f"labels: {len(values)} labels for {n} images; give one label an image")
     classes, y, counts = values.unique(return_inverse=True, return_counts=True)
     if len(classes) < 2 or int(counts.min()) < 2:
         raise BadInput(
-            f"labels: {len(classes)} classes, the smallest with {int(counts.min())} pictures; a task net needs two"
-            " classes of two pictures or more, use features='random' instead"
+            f"labels: {len(classes)} classes, the smallest with {int(counts.min())} images; a task net needs two"
+            " classes of two images or more, use features='random' instead"
         )
     return classes, y
 
@@ -130,7 +130,7 @@ def _split(y: Tensor, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def _fingerprint(x: Tensor, y: Tensor, seed: int, samples: int) -> str:
-    """A name for what the net would learn from: pictures rounded to 8 bits at the net's size, labels, seed, length."""
+    """A name for what the net would learn from: images rounded to 8 bits at the net's size, labels, seed, length."""
     digest = hashlib.sha256(f"{_FORMAT} {tuple(x.shape)} {seed} {samples}".encode())
     digest.update(((x + 1) * 127.5).round().to(torch.uint8).numpy().tobytes())
     digest.update(y.numpy().tobytes())

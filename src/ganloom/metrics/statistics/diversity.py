@@ -13,7 +13,7 @@ def vendi_score(x: Features) -> float:
     """Effective number of different rows of (N, d): exp of the entropy of the eigenvalues of their similarity over N.
 
     Friedman and Dieng 2022 (arXiv:2210.02410), cosine similarity: 1 when all rows are alike, at most min(N, d). It
-    looks at one set only: noise scores high, so read it beside the real pictures' own. It grows with N: compare equal
+    looks at one set only: noise scores high, so read it beside the real images' own. It grows with N: compare equal
     counts. Raises `BadInput` on NaN, Inf or a row of zeros.
     """
     rows = as_rows(x, "features")
@@ -43,7 +43,7 @@ def pair_distance(x: Features, *, pairs: int = 10_000, seed: int = 0) -> float:
     """Mean distance between two different rows of (N, d), each scaled by the root of d.
 
     The diversity that LPIPS is used for (Zhu et al. 2017, arXiv:1711.11586), over whichever feature net: divide by the
-    real pictures' own. ``pairs`` random pairs, keyed by ``seed``; all pairs where there are fewer.
+    real images' own. ``pairs`` random pairs, keyed by ``seed``; all pairs where there are fewer.
     """
     rows = as_rows(x, "features")
     n = len(rows)

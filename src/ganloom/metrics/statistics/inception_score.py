@@ -14,7 +14,7 @@ def inception_score(logits: Features, splits: int = 10) -> tuple[float, float]:
     """Mean and standard deviation over ``splits`` consecutive parts of (N, K) ``logits``; between 1 and K.
 
     As published the parts are taken in order: shuffle first if the samples are sorted by class. It never looks at real
-    data and cannot see a model that repeats one picture a class. Raises `BadInput` on NaN, Inf, or fewer rows than
+    data and cannot see a model that repeats one image a class. Raises `BadInput` on NaN, Inf, or fewer rows than
     splits.
     """
     rows = as_rows(logits, "logits", least=1)

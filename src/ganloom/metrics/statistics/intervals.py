@@ -37,7 +37,7 @@ def bootstrap(
     the interval is statistic(real, fake) +- t(0.975, n - 1) * sd, clipped to ``bounds``. It answers "what would another
     draw of as many samples have given?", not "what would infinitely many give?". Where it errs it is too wide: between
     equal distributions a Frechet or kernel distance is purely quadratic in the errors, a factor sqrt(3); for precision
-    and recall of few samples (300) up to a half. Against 40 fresh draws of 1,000 Fashion-MNIST pictures (equal, and one
+    and recall of few samples (300) up to a half. Against 40 fresh draws of 1,000 Fashion-MNIST images (equal, and one
     side blurred), the mean deviation of 4 trials was off by less than a third, but for that factor (measured 1.6, 1.8).
     The randomness of training is not in it: for that, train with several seeds.
 

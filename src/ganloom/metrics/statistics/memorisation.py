@@ -1,4 +1,4 @@
-"""Has a model learnt its training pictures by heart? Nearest neighbours, near duplicates, authenticity, and a test.
+"""Has a model learnt its training images by heart? Nearest neighbours, near duplicates, authenticity, and a test.
 
 Every figure is computed for a held-out set too, which cannot have been copied: that is what the model is read against,
 not an absolute number. Authenticity: Alaa et al. 2022 (arXiv:2102.08921). C_T: Meehan, Chaudhuri and Dasgupta 2020
@@ -40,7 +40,7 @@ class Copies:
 
 @dataclass(frozen=True)
 class Memorisation:
-    """``generated`` and, where pictures were held out, ``held_out`` to compare with, and ``c_t`` between them.
+    """``generated`` and, where images were held out, ``held_out`` to compare with, and ``c_t`` between them.
 
     ``threshold``: the distance below which a sample counts as a near duplicate. ``c_t``: z-score of the Mann-Whitney
     test of the generated samples' distances against the held-out ones': below -3 is copying, above 3 is staying away
@@ -73,7 +73,7 @@ class Memorisation:
         for name, copies in (("generated", self.generated), ("held out", self.held_out)):
             if copies is not None:
                 found.append(
-                    f"{name:<10} near duplicates of training pictures {copies.duplicates}, authentic {copies.authentic},"
+                    f"{name:<10} near duplicates of training images {copies.duplicates}, authentic {copies.authentic},"
                     f" median distance {copies.median:.3g}"
                 )
         return [*found, self.verdict]
@@ -94,7 +94,7 @@ def memorisation(train: Features, fake: Features, held_out: Features | None = No
     generated, ratio = _copies(t, x, threshold)
     suspects = ratio.argsort().tolist()
     if held_out is None:
-        verdict = "nothing was held out: give pictures that training never saw, else there is no saying what is normal"
+        verdict = "nothing was held out: give images that training never saw, else there is no saying what is normal"
         return Memorisation(generated, None, threshold, None, verdict, suspects)
     _, other = as_pair(train, held_out, least=3)
     kept, _ = _copies(t, other.double() - centre, threshold)
@@ -150,14 +150,16 @@ def _copies(t: Tensor, x: Tensor, threshold: float) -> tuple[Copies, Tensor]:
 def _verdict(generated: Copies, kept: Copies, z: float) -> str:
     fewer, more = _above(kept.authentic, generated.authentic), _above(generated.duplicates, kept.duplicates)
     if z < -3 and (fewer or more):
-        return f"it copies: generated samples lie nearer to training pictures than held-out ones do (C_T {z:.1f})"
+        return f"it copies: generated samples lie nearer to training images than held-out ones do (C_T {z:.1f})"
     if more:
-        return "it repeats some training pictures: near duplicates are more frequent than among held-out ones"
+        return "it repeats some training images: near duplicates are more frequent than among held-out ones"
     if z < -3:
-        return f"nearer to the training pictures than held-out ones are (C_T {z:.1f}), without near duplicates: look at them"
+        return (
+            f"nearer to the training images than held-out ones are (C_T {z:.1f}), without near duplicates: look at them"
+        )
     if z > 3:
-        return f"no copying: generated samples lie farther from training pictures than held-out ones do (C_T {z:.1f})"
-    return f"no copying found: as far from the training pictures as held-out ones (C_T {z:.1f})"
+        return f"no copying: generated samples lie farther from training images than held-out ones do (C_T {z:.1f})"
+    return f"no copying found: as far from the training images as held-out ones (C_T {z:.1f})"
 
 
 def _above(x: Value, y: Value) -> bool:
@@ -168,4 +170,4 @@ def _above(x: Value, y: Value) -> bool:
 def check_enough(n: int, what: str) -> None:
     """`BadInput` where a share of ``n`` could not be told from 0."""
     if n < 50:
-        raise BadInput(f"{what}: {n} pictures are too few to speak of copying; give 50 or more")
+        raise BadInput(f"{what}: {n} images are too few to speak of copying; give 50 or more")

@@ -1,4 +1,4 @@
-"""Perceptual path length: how far the picture moves when the latent moves a little.
+"""Perceptual path length: how far the image moves when the latent moves a little.
 
 Karras et al. 2019, "A Style-Based Generator Architecture" (arXiv:1812.04948), section 4.1: E[d(G(a), G(b)) / eps^2] for
 latents a, b that lie eps apart on the path between two random ones. The paper's d is a learned distance over VGG; here it
@@ -15,7 +15,7 @@ from ganloom.core.errors import BadInput
 from ganloom.metrics.extractors.extractor import Extractor
 
 Make = Callable[[Tensor, int], Tensor]
-"""Latents (n, z) and the index of the first -> pictures (n, C, H, W) in [-1, 1]; other noise equal for equal index."""
+"""Latents (n, z) and the index of the first -> images (n, C, H, W) in [-1, 1]; other noise equal for equal index."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,7 @@ def path_length(
     if not 0 < epsilon < 0.5 or not 0 <= trim < 0.5:
         raise BadInput(f"epsilon {epsilon}, trim {trim}: both must lie between 0 and 0.5")
     if extractor.standard:
-        raise BadInput(
-            "path length: Inception's pictures are rounded to 8 bits, which hides small steps; choose effnet"
-        )
+        raise BadInput("path length: Inception's images are rounded to 8 bits, which hides small steps; choose effnet")
     rng = torch.Generator().manual_seed(seed)
     place = torch.rand(len(start), 1, generator=rng, dtype=torch.float64) * (1 - epsilon) * whole
     between = _great_circle if spherical else torch.lerp

@@ -22,7 +22,7 @@ def as_rows(x: Features, name: str, *, least: int = 2) -> Tensor:
         raise BadInput(f"{name}: {len(t)} rows, needs at least {least}; give more samples")
     t = t if t.is_floating_point() else t.double()
     if not all(bool(part.isfinite().all()) for part in chunks(t)):
-        raise BadInput(f"{name}: features contain NaN or Inf; check the pictures and the feature net")
+        raise BadInput(f"{name}: features contain NaN or Inf; check the images and the feature net")
     return t
 
 

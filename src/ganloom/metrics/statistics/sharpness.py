@@ -1,4 +1,4 @@
-"""How sharp pictures are, by the variance of their Laplacian: blur lowers it, and so noise raises it."""
+"""How sharp images are, by the variance of their Laplacian: blur lowers it, and so noise raises it."""
 
 import torch
 import torch.nn.functional as F
@@ -6,9 +6,9 @@ from torch import Tensor
 
 
 def laplacian_variance(x: Tensor) -> Tensor:
-    """Variance over a picture of what each pixel lacks to four times its neighbours' mean: (N, C, H, W) -> (N,).
+    """Variance over an image of what each pixel lacks to four times its neighbours' mean: (N, C, H, W) -> (N,).
 
-    The mean over channels. Compare it with real pictures of the same data: softer ones have less, noisy ones more.
+    The mean over channels. Compare it with real images of the same data: softer ones have less, noisy ones more.
     """
     kernel = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]], device=x.device, dtype=x.dtype)
     flat = F.conv2d(x.flatten(0, 1)[:, None], kernel[None, None])

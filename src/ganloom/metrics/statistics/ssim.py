@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ganloom.core.errors import BadInput
-from ganloom.metrics.extractors.inputs import Pictures, check_pictures
+from ganloom.metrics.extractors.inputs import Images, check_images
 from ganloom.metrics.measurement import Value
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -18,26 +18,26 @@ _C1, _C2 = 0.01**2, 0.03**2  # for values in [0, 1]: around 0 the luminance term
 
 
 def scales(height: int, width: int) -> int:
-    """How many of the five scales fit: each halves the picture and must leave the 11-pixel window room."""
+    """How many of the five scales fit: each halves the image and must leave the 11-pixel window room."""
     side, count = min(height, width), 0
     while side >= _WINDOW and count < len(WEIGHTS):
         count, side = count + 1, side // 2
     return count
 
 
-def ms_ssim(x: Pictures, y: Pictures) -> Tensor:
-    """MS-SSIM (N,) float64 of pictures (N, C, H, W) in [-1, 1] pairwise: 1 for equal ones.
+def ms_ssim(x: Images, y: Images) -> Tensor:
+    """MS-SSIM (N,) float64 of images (N, C, H, W) in [-1, 1] pairwise: 1 for equal ones.
 
-    The published five scales need 176 pixels; smaller pictures use those that fit, with weights scaled to the same
+    The published five scales need 176 pixels; smaller images use those that fit, with weights scaled to the same
     sum (`scales` says how many), and numbers of different scale counts cannot be compared. Negative contrast terms count
     as 0. Raises `BadInput` below 11 pixels or for different shapes.
     """
-    a, b = check_pictures(x, "x"), check_pictures(y, "y")
+    a, b = check_images(x, "x"), check_images(y, "y")
     if a.shape != b.shape:
-        raise BadInput(f"pictures of shapes {tuple(a.shape)} and {tuple(b.shape)}; MS-SSIM compares equal ones")
+        raise BadInput(f"images of shapes {tuple(a.shape)} and {tuple(b.shape)}; MS-SSIM compares equal ones")
     count = scales(*a.shape[2:])
     if not count:
-        raise BadInput(f"pictures of {a.shape[2]} x {a.shape[3]}: MS-SSIM needs 11 pixels a side")
+        raise BadInput(f"images of {a.shape[2]} x {a.shape[3]}: MS-SSIM needs 11 pixels a side")
     weights = torch.tensor(WEIGHTS[:count]) * (sum(WEIGHTS) / sum(WEIGHTS[:count]))
     a, b = (a.double() + 1) / 2, (b.double() + 1) / 2
     result = torch.ones(len(a), a.shape[1], dtype=torch.float64)
@@ -49,7 +49,7 @@ def ms_ssim(x: Pictures, y: Pictures) -> Tensor:
 
 
 def _ssim(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Luminance and contrast-structure maps under a Gaussian window, inside the picture only."""
+    """Luminance and contrast-structure maps under a Gaussian window, inside the image only."""
     at = torch.arange(_WINDOW) - _WINDOW // 2
     line = torch.exp(-at.double().square() / (2 * _SIGMA**2))
     line = line / line.sum()
@@ -67,21 +67,21 @@ def _ssim(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return luminance, (2 * both + _C2) / (var_a + var_b + _C2)
 
 
-def ms_ssim_diversity(x: Pictures, labels: Tensor | None = None, *, pairs: int = 1000, seed: int = 0) -> Value:
-    """Mean MS-SSIM over ``pairs`` random pairs of different pictures, of one class where ``labels`` (N,) are given.
+def ms_ssim_diversity(x: Images, labels: Tensor | None = None, *, pairs: int = 1000, seed: int = 0) -> Value:
+    """Mean MS-SSIM over ``pairs`` random pairs of different images, of one class where ``labels`` (N,) are given.
 
-    Lower is more varied; read it beside the real pictures' own. Keyed by ``seed``. The 95 % interval counts that pairs
-    share pictures: its variance is that of a pair times 1 / pairs + 2 / N, an upper bound (Hoeffding 1948). Raises
-    `BadInput` as `ms_ssim`, and when no class has two pictures.
+    Lower is more varied; read it beside the real images' own. Keyed by ``seed``. The 95 % interval counts that pairs
+    share images: its variance is that of a pair times 1 / pairs + 2 / N, an upper bound (Hoeffding 1948). Raises
+    `BadInput` as `ms_ssim`, and when no class has two images.
     """
-    pictures = check_pictures(x, "x")
+    images = check_images(x, "x")
     rng = torch.Generator().manual_seed(seed)
-    labels = torch.zeros(len(pictures), dtype=torch.long) if labels is None else labels
-    if len(labels) != len(pictures):
-        raise BadInput(f"labels: {len(labels)} labels for {len(pictures)} pictures; give one a picture")
+    labels = torch.zeros(len(images), dtype=torch.long) if labels is None else labels
+    if len(labels) != len(images):
+        raise BadInput(f"labels: {len(labels)} labels for {len(images)} images; give one an image")
     groups = [rows for v in labels.unique() if len(rows := (labels == v).nonzero()[:, 0]) >= 2]
     if not groups or pairs < 1:
-        raise BadInput(f"{len(pictures)} pictures, {pairs} pairs: similarity needs a pair of one class")
+        raise BadInput(f"{len(images)} images, {pairs} pairs: similarity needs a pair of one class")
     sizes = torch.tensor([len(rows) for rows in groups], dtype=torch.float64)
     chosen = torch.multinomial(sizes, pairs, replacement=True, generator=rng).tolist()
     first, second = [], []
@@ -90,7 +90,7 @@ def ms_ssim_diversity(x: Pictures, labels: Tensor | None = None, *, pairs: int =
         i = int(torch.randint(len(rows), (1,), generator=rng))
         first.append(int(rows[i]))
         second.append(int(rows[(i + int(torch.randint(1, len(rows), (1,), generator=rng))) % len(rows)]))
-    values = [ms_ssim(pictures[first[s : s + 64]], pictures[second[s : s + 64]]).double() for s in range(0, pairs, 64)]
+    values = [ms_ssim(images[first[s : s + 64]], images[second[s : s + 64]]).double() for s in range(0, pairs, 64)]
     found = torch.cat(values)
-    reach = 1.96 * float(found.std()) * (1 / pairs + 2 / len(pictures)) ** 0.5 if pairs > 1 else 0.0
+    reach = 1.96 * float(found.std()) * (1 / pairs + 2 / len(images)) ** 0.5 if pairs > 1 else 0.0
     return Value(float(found.mean()), float(found.mean()) - reach, float(found.mean()) + reach)

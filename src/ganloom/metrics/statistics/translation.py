@@ -1,24 +1,24 @@
-"""How far pictures are from the ones they should be, and what trivial translators reach: functions of tensors."""
+"""How far images are from the ones they should be, and what trivial translators reach: functions of tensors."""
 
 import torch
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
-from ganloom.metrics.extractors.inputs import Pictures, check_pictures
+from ganloom.metrics.extractors.inputs import Images, check_images
 from ganloom.metrics.measurement import Value
 from ganloom.metrics.statistics.ssim import _ssim
 
 _QUANTILES = 256
 
 
-def paired_errors(made: Pictures, truth: Pictures) -> dict[str, Value]:
-    """``l1`` and ``psnr`` (dB, of each picture, then the mean) on values in [0, 1], ``ssim`` from 11 pixels a side on.
+def paired_errors(made: Images, truth: Images) -> dict[str, Value]:
+    """``l1`` and ``psnr`` (dB, of each image, then the mean) on values in [0, 1], ``ssim`` from 11 pixels a side on.
 
-    Pictures (N, C, H, W) in [-1, 1]; row i of both belongs together. Equal pictures count as 60 dB.
+    Images (N, C, H, W) in [-1, 1]; row i of both belongs together. Equal images count as 60 dB.
     """
-    a, b = check_pictures(made, "made"), check_pictures(truth, "truth")
+    a, b = check_images(made, "made"), check_images(truth, "truth")
     if a.shape != b.shape:
-        raise BadInput(f"pictures of shapes {tuple(a.shape)} and {tuple(b.shape)}: pairs have one shape")
+        raise BadInput(f"images of shapes {tuple(a.shape)} and {tuple(b.shape)}: pairs have one shape")
     apart = (a.float() - b.float()).flatten(1) / 2
     found = {
         "l1": Value.mean_of(apart.abs().mean(1)),

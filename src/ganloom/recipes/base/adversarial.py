@@ -24,7 +24,7 @@ class Adversarial(GAN):
         return [Phase("D", self.d_loss, repeat=getattr(self.cfg, "n_critic", 1)), Phase("G", self.g_loss)]
 
     def seen(self, x: Tensor) -> Tensor:
-        """What D sees of pictures, real and fake alike; override to augment."""
+        """What D sees of images, real and fake alike; override to augment."""
         return x
 
     def note_reals(self, logits: Tensor) -> None:

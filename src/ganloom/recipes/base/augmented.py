@@ -10,7 +10,7 @@ from ganloom.recipes.base.adversarial import Adversarial
 
 
 class Augmented(Adversarial):
-    """An adversarial game whose D sees pictures through ``ada``; None: as they are."""
+    """An adversarial game whose D sees images through ``ada``; None: as they are."""
 
     ada: Ada | None
 
@@ -19,7 +19,7 @@ class Augmented(Adversarial):
         self.ada = None
 
     def seen(self, x: Tensor) -> Tensor:
-        """What D sees of pictures (N, C, H, W)."""
+        """What D sees of images (N, C, H, W)."""
         return x if self.ada is None else self.ada(x)
 
     def note_reals(self, logits: Tensor) -> None:

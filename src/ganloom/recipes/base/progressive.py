@@ -42,7 +42,7 @@ class Growing(GAN):
         return self.first + level + max(into - stage, 0.0) / stage
 
     def windows(self) -> list[tuple[Window, list[int], int]]:
-        """(window, the levels whose pictures are seen in it, the newest level): each stands, then the next fades in."""
+        """(window, the levels whose images are seen in it, the newest level): each stands, then the next fades in."""
         stage, found = self.cfg.stage_kimg, []
         for level in range(self.first, self.top):
             start = 2 * stage * (level - self.first)

@@ -40,7 +40,7 @@ class Styled(Augmented):
         return ws
 
     def synthesis(self, ws: Tensor, noise: str = "const") -> Tensor:
-        """ws (N, layers, w_dim) to pictures (N, C, H, W), about [-1, 1] but not clipped."""
+        """ws (N, layers, w_dim) to images (N, C, H, W), about [-1, 1] but not clipped."""
         self.check_noise(noise)
         x: Tensor = self.G.synthesis(ws, noise)
         return x
@@ -59,5 +59,5 @@ class Styled(Augmented):
         noise: str = "const",
         cutoff: int | None = None,
     ) -> Tensor:
-        """Latents (N, z_dim) and labels (N,) to pictures (N, C, H, W) in [-1, 1]."""
+        """Latents (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
         return self.synthesis(self.mapping(z, c, truncation, cutoff), noise).clamp(-1, 1)

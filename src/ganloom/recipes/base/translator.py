@@ -1,4 +1,4 @@
-"""The base of every recipe that makes pictures from pictures: where its inputs come from, and ``translate``."""
+"""The base of every recipe that makes images from images: where its inputs come from, and ``translate``."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from ganloom.nn.perceptual import Perceptual
 
 @dataclass(frozen=True)
 class TranslatorConfig:
-    """The fields that every recipe of pictures from pictures has."""
+    """The fields that every recipe of images from images has."""
 
     shape: tuple[int, int, int] = (3, 256, 256)
     """Channels, height, width of a target (domain B)."""
@@ -34,9 +34,9 @@ class TranslatorConfig:
     layers: int = 3
     """Halvings of D: 3 judges patches of 70 x 70, 0 each pixel."""
     jitter: float = 286 / 256
-    """How much larger pictures are before a part is cut out at random; 1: not."""
+    """How much larger images are before a part is cut out at random; 1: not."""
     batch_size: int = 1
-    """Pairs, or pictures of each domain, a batch."""
+    """Pairs, or images of each domain, a batch."""
     ema_kimg: float = 0.5
     """Half-life of G's average, thousands of images (not in the papers)."""
     perceptual: float = 0.0
@@ -67,13 +67,13 @@ class _Kept:
 
 
 class Translator(GAN):
-    """A model whose c is a picture (N, C, H, W) in [-1, 1]: there is no latent, and ``generate`` asks for c.
+    """A model whose c is an image (N, C, H, W) in [-1, 1]: there is no latent, and ``generate`` asks for c.
 
     A subclass says in ``paired`` whether it learns from pairs (batch.c belongs to batch.x) or from two domains (batch.y is
     of domain A, batch.x of B), and in ``way`` which network leads where.
     """
 
-    conditions_on = "pictures"
+    conditions_on = "images"
     paired = False
     both_ways = False
     """Whether ``back`` leads from targets to inputs."""
@@ -95,11 +95,11 @@ class Translator(GAN):
         return through(self.way(), x)
 
     def whole(self, batch: Any) -> Any:
-        """What both phases want of one pass through G over a batch: a tuple, its first the pictures that D is to see."""
+        """What both phases want of one pass through G over a batch: a tuple, its first the images that D is to see."""
         raise NotImplementedError(f"{type(self).__name__} does not share a pass between its phases")
 
     def for_d(self, batch: Any) -> Tensor:
-        """The pictures of ``whole`` in D's phase, without a graph; kept with it, so that G's phase need not compute them again.
+        """The images of ``whole`` in D's phase, without a graph; kept with it, so that G's phase need not compute them again.
 
         As in the papers' code, where one batch of fakes serves both updates of a step.
         """
@@ -113,8 +113,8 @@ class Translator(GAN):
             for parameter in parameters:
                 parameter.requires_grad_(False)
         self._kept.hold(batch, made, self._versions())
-        pictures: Tensor = made[0]
-        return pictures.detach()
+        images: Tensor = made[0]
+        return images.detach()
 
     def for_g(self, batch: Any) -> Any:
         """``whole`` in G's phase: what D's phase made of the same batch, unless G has moved since; once."""
@@ -135,10 +135,10 @@ class Translator(GAN):
     def check_data(cls, data: Any) -> None:
         """Raises BadInput where the data hold no inputs, or no pairs though the recipe needs them."""
         if getattr(data, "inputs", None) is None:
-            where = "folders A/ and B/ of equal names, pictures A|B side by side, or edges-to-emoji"
+            where = "folders A/ and B/ of equal names, images A|B side by side, or edges-to-emoji"
             apart = "trainA/ and trainB/, two folders A,B, or unpaired-fashion"
             raise BadInput(
-                f"{data.name} has no inputs beside its pictures: this recipe makes pictures from pictures; give "
+                f"{data.name} has no inputs beside its images: this recipe makes images from images; give "
                 f"{where if cls.paired else apart}"
             )
         if cls.paired and not data.paired:
@@ -159,7 +159,7 @@ class Translator(GAN):
         return found
 
     def draw(self, data: Any, rng: Rng) -> NamedTuple:
-        """A batch, its pictures enlarged by ``cfg.jitter`` and cut at a random place; pairs at the same one."""
+        """A batch, its images enlarged by ``cfg.jitter`` and cut at a random place; pairs at the same one."""
         self.check_data(data)
         source = data if self.paired else data.unpaired()
         batch: NamedTuple = self._jittered(source.draw(self.cfg.batch_size, rng), rng)
@@ -192,7 +192,7 @@ class Translator(GAN):
 
     def c(self, n: int) -> Tensor | None:
         """Inputs cannot be drawn from nothing."""
-        raise BadInput("this model makes pictures from pictures: give them as c=, or call translate(x)")
+        raise BadInput("this model makes images from images: give them as c=, or call translate(x)")
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Inputs c (N, C, H, W) to the target domain, the size kept."""
@@ -203,9 +203,9 @@ class Translator(GAN):
         x = torch.as_tensor(c, device=self.device).float()
         channels = int(self.cfg.in_channels)
         if x.dim() != 4 or x.shape[1] != channels or not len(x):
-            raise BadInput(f"inputs are pictures (N, {channels}, H, W) in [-1, 1], got shape {tuple(x.shape)}")
+            raise BadInput(f"inputs are images (N, {channels}, H, W) in [-1, 1], got shape {tuple(x.shape)}")
         if len(x) != n:
-            raise BadInput(f"c has {len(x)} pictures for {n} samples: give one a sample")
+            raise BadInput(f"c has {len(x)} images for {n} samples: give one a sample")
         return x
 
     @staticmethod
@@ -244,17 +244,17 @@ class Translator(GAN):
         batch: int = 8,
         memory: float | None = None,
     ) -> Tensor:
-        """Pictures (N, C, H, W) in [-1, 1], of any height and width, to the other domain; float32, the same size.
+        """Images (N, C, H, W) in [-1, 1], of any height and width, to the other domain; float32, the same size.
 
         Deterministic: eval mode, averaged statistics, no dropout. ``stochastic``: as the paper of pix2pix draws its
-        figures, with dropout on (by ``seed``) and BatchNorm on the statistics of each picture by itself. ``reverse``: from
-        the target domain to the inputs'. ``memory``: MiB of features beyond which a picture goes through in bands of rows,
+        figures, with dropout on (by ``seed``) and BatchNorm on the statistics of each image by itself. ``reverse``: from
+        the target domain to the inputs'. ``memory``: MiB of features beyond which an image goes through in bands of rows,
         which gives what the whole gives but for rounding (with ``stochastic`` another draw); None: always whole. Modes,
         buffers and random state are left as they were found.
         """
         channels = int(self.cfg.shape[0] if reverse else self.cfg.in_channels)
         if x.dim() != 4 or x.shape[1] != channels or not x.numel():
-            raise BadInput(f"translate takes pictures (N, {channels}, H, W) in [-1, 1], got shape {tuple(x.shape)}")
+            raise BadInput(f"translate takes images (N, {channels}, H, W) in [-1, 1], got shape {tuple(x.shape)}")
         with self._as_found(), full_precision():
             if stochastic:
                 for module in self.modules():
@@ -269,7 +269,7 @@ class Translator(GAN):
         return torch.cat(parts)
 
     def _within(self, x: Tensor, reverse: bool, memory: float | None) -> Tensor:
-        """Whole where the features fit into ``memory`` MiB, else each picture in bands of rows that do."""
+        """Whole where the features fit into ``memory`` MiB, else each image in bands of rows that do."""
         net = self.way(reverse)
         whole = grown(x, int(getattr(net, "multiple", 1)))
         needed = whole[:, 0].numel() * int(getattr(net, "bytes_per_pixel", 0)) / 2**20

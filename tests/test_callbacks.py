@@ -1,4 +1,4 @@
-"""Observers: what they write, and that none of them can stop or change a run."""
+"""Callbacks: what they write, and that none of them can stop or change a run."""
 
 import io
 import json
@@ -16,9 +16,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+import ganloom
 from ganloom.core.errors import MissingExtra
 from ganloom.training import callbacks
-from ganloom.training.callbacks import Console, Grids, Guarded, Jsonl, Observer, Report, TensorBoard, Wandb
+from ganloom.training.callbacks import Callback, Console, Grids, Guarded, Jsonl, Report, TensorBoard, Wandb
 
 
 class FakeData:
@@ -58,10 +59,10 @@ class FakeTrainer:
     def event(self, kind: str, text: str) -> None:
         self.events.append((kind, text))
 
-    def tick(self, observer: Observer, nimg: int, **more: Any) -> None:
+    def tick(self, callback: Callback, nimg: int, **more: Any) -> None:
         self.nimg, self.step = nimg, nimg // 64
-        observer.on_step(self)
-        observer.on_tick(self, row(nimg, **more))
+        callback.on_step(self)
+        callback.on_tick(self, row(nimg, **more))
 
 
 def row(nimg: int, **more: Any) -> dict[str, Any]:
@@ -72,9 +73,9 @@ def row(nimg: int, **more: Any) -> dict[str, Any]:
 
 
 def test_the_base_does_nothing() -> None:
-    observer, trainer = Observer(), object()
-    observer.on_start(trainer), observer.on_step(trainer), observer.on_tick(trainer, {}), observer.on_end(trainer, "x")
-    assert [name for name in vars(Observer) if not name.startswith("__")] == [
+    callback, trainer = Callback(), object()
+    callback.on_start(trainer), callback.on_step(trainer), callback.on_tick(trainer, {}), callback.on_end(trainer, "x")
+    assert [name for name in vars(Callback) if not name.startswith("__")] == [
         "on_start",
         "on_step",
         "on_tick",
@@ -236,12 +237,12 @@ def test_jsonl_follows_a_rollback(tmp_path: Path) -> None:
 
 def test_report_is_written_now_and_then_and_at_the_end(tmp_path: Path) -> None:
     written: list[Path] = []
-    observer, trainer = Report(every_seconds=3600, write=written.append), FakeTrainer(tmp_path)
-    observer.on_start(trainer)
+    callback, trainer = Report(every_seconds=3600, write=written.append), FakeTrainer(tmp_path)
+    callback.on_start(trainer)
     for nimg in (500, 1000, 1500):
-        trainer.tick(observer, nimg)
+        trainer.tick(callback, nimg)
     assert len(written) == 1
-    observer.on_end(trainer, "finished")
+    callback.on_end(trainer, "finished")
     assert written == [tmp_path, tmp_path]
     Report().on_end(trainer, "finished")
     assert (tmp_path / "report.html").exists()
@@ -250,10 +251,10 @@ def test_report_is_written_now_and_then_and_at_the_end(tmp_path: Path) -> None:
 def test_without_a_run_folder_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     trainer = FakeTrainer(None)
-    for observer in (Jsonl(), Report(), Grids()):
-        observer.on_start(trainer)
-        trainer.tick(observer, 500)
-        observer.on_end(trainer, "finished")
+    for callback in (Jsonl(), Report(), Grids()):
+        callback.on_start(trainer)
+        trainer.tick(callback, 500)
+        callback.on_end(trainer, "finished")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -318,7 +319,7 @@ def test_grids_of_points_are_scatter_plots_and_tables_are_left_alone(tmp_path: P
 # --------------------------------------------------------------------------------------------------- guard and trackers
 
 
-class Failing(Observer):
+class Failing(Callback):
     def __init__(self, error: BaseException) -> None:
         self.error, self.calls = error, 0
 
@@ -374,11 +375,11 @@ def test_trackers_receive_the_finite_numbers(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "tensorboard", types.ModuleType("tensorboard"))
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=Writer))  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "wandb", wandb)  # type: ignore[arg-type]
-    for observer in (TensorBoard(), Wandb("cats")):
+    for callback in (TensorBoard(), Wandb("cats")):
         trainer = FakeTrainer(tmp_path)
-        observer.on_start(trainer)
-        trainer.tick(observer, 500, **{"G/adv": math.nan, "partial": True})
-        observer.on_end(trainer, "failed")
+        callback.on_start(trainer)
+        trainer.tick(callback, 500, **{"G/adv": math.nan, "partial": True})
+        callback.on_end(trainer, "failed")
     assert log[0] == ("open", str(tmp_path / "tensorboard")) and ("open", "cats") in log
     assert ("add_scalar", "D/adv", 0.61, 500) in log and ("close",) in log and ("finish", 1) in log
     assert not any("G/adv" in entry or "partial" in entry for entry in log)
@@ -388,3 +389,19 @@ def test_trackers_receive_the_finite_numbers(tmp_path: Path, monkeypatch: pytest
 
 def test_duration_is_offered_here() -> None:
     assert callbacks.duration(4560) == "1 h 16 m"
+
+
+def test_the_old_keyword_is_accepted(tmp_path: Path) -> None:
+    class Counter(callbacks.Callback):
+        ended = 0
+
+        def on_end(self, trainer: Any, reason: str) -> None:
+            self.ended += 1
+
+    counter = Counter()
+    small = {"g_widths": (8,), "d_widths": (8,), "judge": 0, "doctor": False}
+    with pytest.warns(DeprecationWarning, match="callbacks="):
+        run = ganloom.train("gan", "ring", tmp_path / "run", total_kimg=0.2, observers=[counter], **small)
+    with pytest.warns(DeprecationWarning, match="callbacks="):
+        ganloom.resume(run, total_kimg=0.4, observers=[counter])
+    assert counter.ended == 2
