@@ -18,6 +18,7 @@ from torch import Tensor
 
 import ganloom
 from ganloom.core.errors import MissingExtra
+from ganloom.report.figures import duration
 from ganloom.training import callbacks
 from ganloom.training.callbacks import Callback, Console, Grids, Guarded, Jsonl, Report, TensorBoard, Wandb
 
@@ -388,7 +389,7 @@ def test_trackers_receive_the_finite_numbers(tmp_path: Path, monkeypatch: pytest
 
 
 def test_duration_is_offered_here() -> None:
-    assert callbacks.duration(4560) == "1 h 16 m"
+    assert duration(4560) == "1 h 16 m"
 
 
 def test_the_old_keyword_is_accepted(tmp_path: Path) -> None:

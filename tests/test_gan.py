@@ -15,7 +15,9 @@ from ganloom.core.precision import autocast_networks, full_precision
 from ganloom.core.running_stats import Stats
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms
 from ganloom.training import optimizers
-from ganloom.training.trainer import AVERAGE_STEPS, TrainConfig, Trainer
+from ganloom.training.config import TrainConfig
+from ganloom.training.ema import HALF_LIFE, MOST_STEPS, RAMP, with_pending
+from ganloom.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -117,9 +119,9 @@ def test_lazy_gain_and_pace() -> None:
     ratio = 1 / (1 + 1 / 16 + 1 / 4)
     group = next(o for key, o in trainer.optimizers.items() if key[0] == "D").param_groups[0]
     assert group["lr"] == pytest.approx(0.1 * ratio) and group["betas"] == pytest.approx((0.0, 0.9**ratio))
-    assert [trainer._gains[i] for i in range(4)] == [1, 16, 4, 1]
+    assert [trainer.windows.gains[i] for i in range(4)] == [1, 16, 4, 1]
     alone = run(Toy(lambda g: [Phase("D", g.d_loss, lazy=5), Phase("G", g.g_loss)]), 11)
-    assert alone._gains[0] == 1 and alone.gan.updates.count("D") == 3
+    assert alone.windows.gains[0] == 1 and alone.gan.updates.count("D") == 3
     assert next(o for k, o in alone.optimizers.items() if k[0] == "D").param_groups[0]["lr"] == 0.1
 
 
@@ -167,21 +169,58 @@ def test_clip_limits_the_step_of_sgd() -> None:
     assert (after - before).norm().item() == pytest.approx(0.01, rel=1e-3)
 
 
-def test_average_is_a_half_life_in_images() -> None:
+def test_the_half_life_counts_images() -> None:
     gan = Toy(lambda g: [Phase("D", g.d_loss, repeat=5), Phase("G", g.g_loss)])
     trainer = run(gan, 1)
     weight = 1 - 0.5 ** (20 / 20)  # half-life 20 images; 5 batches of 4 a step
     torch.testing.assert_close(trainer.ema.G.weight.detach(), torch.lerp(Toy().G.weight, gan.G.weight, weight).detach())
-    for _ in range(AVERAGE_STEPS - 1):
-        trainer.train_step()
     start = trainer.ema.G.weight.detach().clone()
-    for _ in range(AVERAGE_STEPS - 1):
-        trainer.train_step()
-    assert torch.equal(trainer.ema.G.weight, start), "after the first steps it moves each 16th"
     trainer.train_step()
-    expected = torch.lerp(start, gan.G.weight.detach(), 1 - 0.5 ** (AVERAGE_STEPS * 20 / 20))
-    torch.testing.assert_close(trainer.ema.G.weight.detach(), expected)
+    torch.testing.assert_close(trainer.ema.G.weight.detach(), torch.lerp(start, gan.G.weight.detach(), 0.5))
     assert trainer.ema.D is gan.D, "what is not averaged is shared"
+
+
+def test_a_long_half_life_is_updated_every_16_steps() -> None:
+    gan = Toy(lambda g: [Phase("D", g.d_loss), Phase("G", g.g_loss)])
+    trainer = Trainer(gan, Data(), TrainConfig(), ema_kimg=64.0, ema_ramp=None)
+    start = trainer.ema.G.weight.detach().clone()
+    for _ in range(MOST_STEPS - 1):
+        trainer.train_step()
+    assert torch.equal(trainer.ema.G.weight, start)
+    trainer.train_step()
+    expected = torch.lerp(start, gan.G.weight.detach(), 1 - 0.5 ** (MOST_STEPS * 4 / 64000))
+    torch.testing.assert_close(trainer.ema.G.weight.detach(), expected)
+
+
+def test_no_update_of_the_average_has_a_large_weight() -> None:
+    """Wherever the half-life comes from, an update counts at most a few per cent."""
+    gan = Toy(lambda g: [Phase("D", g.d_loss), Phase("G", g.g_loss)])
+    for kimg in (0.2, 1.0, 64.0):
+        trainer = Trainer(gan, Data(), TrainConfig(), ema_kimg=kimg, ema_ramp=None)
+        steps = next(n for n in range(1, 100) if trainer.averages.due(n, 4 * n))
+        assert 1 - 0.5 ** (4 * steps / (kimg * 1000)) < 0.03
+
+
+@pytest.mark.parametrize("repeat", [1, 5])
+def test_without_a_half_life_of_its_own_it_counts_updates_of_g(repeat: int) -> None:
+    gan = Toy(lambda g: [Phase("D", g.d_loss, repeat=repeat), Phase("G", g.g_loss)])
+    trainer = Trainer(gan, Data(), ema_ramp=None)
+    assert trainer.averages.half_life == HALF_LIFE * repeat * gan.cfg.batch_size
+    short = Trainer(gan, Data())
+    assert short.averages.half_life_at(1000) == RAMP * 1000, "a short run averages over its last part only"
+
+
+def test_what_is_saved_includes_the_last_steps_and_resume_stays_exact() -> None:
+    made = lambda: Toy(lambda g: [Phase("D", g.d_loss), Phase("G", g.g_loss)])
+    trainer = Trainer(made(), Data(), TrainConfig(), ema_kimg=64.0, ema_ramp=None)
+    for _ in range(MOST_STEPS + 3):
+        trainer.train_step()
+    raw = trainer.average()["G.weight"].clone()
+    expected = torch.lerp(raw, trainer.gan.G.weight.detach(), 1 - 0.5 ** (3 * 4 / 64000))
+    torch.testing.assert_close(with_pending(trainer.tensors(), trainer.state())["G.weight"], expected)
+    with trainer.averages.current(trainer.nimg):
+        torch.testing.assert_close(trainer.ema.G.weight.detach(), expected)
+    assert torch.equal(trainer.ema.G.weight, raw)
 
 
 def test_micro_batches_weigh_ragged_ends() -> None:

@@ -19,7 +19,7 @@ from ganloom.lint import rules
 from ganloom.nn.layers import MinibatchStddev
 from ganloom.stabilisers.apply import compose
 from ganloom.stabilisers.config import Stabilise
-from ganloom.training.trainer import TrainConfig
+from ganloom.training.config import TrainConfig
 
 
 @dataclasses.dataclass(frozen=True)

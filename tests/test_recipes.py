@@ -13,7 +13,7 @@ from ganloom import testing
 from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Adam, Phase
 from ganloom.losses import LOSSES
-from ganloom.training import trainer
+from ganloom.training import optimizers
 
 
 @pytest.mark.parametrize("check", list(testing.CHECKS))
@@ -54,7 +54,7 @@ def test_each_class_has_its_own_logit() -> None:
 @pytest.mark.parametrize("recipe", ["default", "gan", "wgan-gp", "dragan"])
 def test_gradients_lie_as_their_weights_do(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fused Adam on a CPU reads a gradient in the weight's own order of memory, whatever its strides say."""
-    step, seen = trainer._step, 0
+    step, seen = optimizers.step, 0
 
     def looking(optimizer: torch.optim.Optimizer, refuse: torch.Tensor | None) -> None:
         nonlocal seen
@@ -64,7 +64,7 @@ def test_gradients_lie_as_their_weights_do(recipe: str, monkeypatch: pytest.Monk
             seen += p.grad is not None
         step(optimizer, refuse)
 
-    monkeypatch.setattr(trainer, "_step", looking)
+    monkeypatch.setattr(optimizers, "step", looking)
     run = testing.trainer(recipe)
     for _ in range(2):
         run.train_step()

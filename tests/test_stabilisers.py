@@ -21,7 +21,7 @@ from ganloom.recipes import RECIPES
 from ganloom.stabilisers.apply import compose
 from ganloom.stabilisers.config import Stabilise, matched
 from ganloom.stabilisers.modules import Widened
-from ganloom.training.trainer import TrainConfig
+from ganloom.training.config import TrainConfig
 
 
 @dataclasses.dataclass(frozen=True)

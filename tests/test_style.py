@@ -221,7 +221,7 @@ def test_lazy_phases_are_paced_as_in_the_paper() -> None:
     run = Trainer(gan, testing.make_data(), TrainConfig())
     rates = {keyed[0]: o.param_groups[0]["lr"] for keyed, o in run.optimizers.items()}
     assert rates == pytest.approx({"D": 2.5e-3 * 16 / 17, "G": 2.5e-3 * 4 / 5})
-    gains = [run._gains[i] for i, _ in run.active]
+    gains = [run.windows.gains[i] for i, _ in run.active]
     assert gains == [1, 16, 1, 4]
     assert all(isinstance(optimizers.resolve(gan, p), ganloom.gan.Adam) for p in gan.phases())
 

@@ -94,7 +94,7 @@ def test_the_critics_updates_follow_the_authors_program() -> None:
     assert draws == [c - (c > 3) for c in counts]  # the departure that the file names
     for optimizer in run.optimizers.values():  # no gain and no shortened steps for the rare phase
         assert all(group["lr"] == 5e-5 for group in optimizer.param_groups)
-    assert all(gain == 1.0 for gain in run._gains.values())
+    assert all(gain == 1.0 for gain in run.windows.gains.values())
 
 
 def test_wgans_default_is_the_papers() -> None:

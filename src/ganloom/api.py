@@ -23,11 +23,16 @@ from ganloom.runs.folder import Folder, next_name
 from ganloom.runs.healing import Build, heal, own_class
 from ganloom.runs.session import STOPPED, Session
 from ganloom.runs.setup import begin, make
+from ganloom.runs.storage import RunStorage
 from ganloom.stabilisers.config import Stabilise
 from ganloom.training.best_checkpoint import Judge
 from ganloom.training.callbacks import Callback, Console, Grids, Guarded, Jsonl, Report
+from ganloom.training.config import TrainConfig
+from ganloom.training.ema import with_pending
+from ganloom.training.memory_format import channels_last
 from ganloom.training.nan_guard import NonFinite
-from ganloom.training.trainer import TrainConfig, Trainer, channels_last, load_strict
+from ganloom.training.state import load_strict
+from ganloom.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -223,13 +228,16 @@ def _train(
         if doctor is not None:
             watching.insert(1, Guarded(doctor))  # before the rows are written: its figures go into them
         watching += [Guarded(callback) for callback in callbacks] + [report]
-        half_life = float(getattr(gan.cfg, "ema_kimg", 10.0))
-        trainer = Trainer(gan, data, cfg, watching, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=half_life)
+        storage = RunStorage(folder, judge.take)
+        trainer = Trainer(
+            gan, data, cfg, watching, device=cfg.device, bf16=cfg.precision == "bf16",
+            ema_kimg=getattr(gan.cfg, "ema_kimg", None), storage=storage,
+        )  # fmt: skip
         if begun is not None:
             trainer.ema.load_state_dict(begun.averages, strict=False)
-        session = Session(folder, trainer, judge.take, report)
+        session = Session(folder, trainer, report)
         if resume:
-            loaded = session.load()
+            loaded = storage.load(trainer)
             trainer.event("resume", f"resumed from {loaded.path.name}")
             if trainer.nimg >= trainer.total_nimg:
                 raise BadInput(
@@ -284,7 +292,7 @@ def load(path: str | Path | Run, *, checkpoint: str = "latest", gan: GAN | None 
     gan = manifest.composed(gan or manifest.gan_of(described, seed, folder.path), described, seed)
     if folder.checkpoints.is_dir():
         found = _load_checkpoint(folder, checkpoint)
-        load_strict(gan, found.tensors["gan"] | found.tensors["ema"], "the model")
+        load_strict(gan, found.tensors["gan"] | with_pending(found.tensors, found.state), "the model")
         gan.kimg = found.state["nimg"] / 1000
     else:
         values = _read_weights(folder.path / "G.safetensors")

@@ -23,7 +23,8 @@ from ganloom.core import config, randomness
 from ganloom.gan import GAN
 from ganloom.runs import checkpoint
 from ganloom.training import optimizers
-from ganloom.training.trainer import TrainConfig, Trainer
+from ganloom.training.config import TrainConfig
+from ganloom.training.trainer import Trainer
 
 Recipe = str | ModuleType | Callable[[tuple[int, ...], int], GAN]
 """A recipe's name or module, or a function (shape, number of classes) -> GAN of your own."""
@@ -182,7 +183,7 @@ def check_splits(recipe: Recipe, tmp: Path) -> None:
 
 def _gradient(run: Trainer, index: int, batch: Any, size: int) -> Tensor:
     """The gradient of one phase by parts of ``size``; sample i sees the same random numbers whatever the size is."""
-    phase, parameters = run.phases[index], run._parameters[index]
+    phase, parameters = run.phases[index], run.windows.parameters[index]
     n = len(batch[0])
     run.cfg = dataclasses.replace(run.cfg, micro_batch=size)
     buffers = [(b, b.clone()) for b in run.gan.buffers()]

@@ -16,6 +16,7 @@ from ganloom.report.figures import kimg as said
 from ganloom.report.figures import short
 from ganloom.runs import checkpoint, manifest
 from ganloom.runs.folder import Folder
+from ganloom.training.storage import NoStorage
 from ganloom.training.trainer import Trainer
 
 SAMPLES = 512
@@ -162,8 +163,7 @@ def _look(folder: Folder) -> tuple[Facts, list[dict[str, Any]], dict[str, str]]:
 def open_trainer(folder: Folder, described: dict[str, Any]) -> Trainer:
     """The trainer of a run, where its newest whole checkpoint left it."""
     gan, data, cfg = manifest.reopen(folder, described)
-    trainer = Trainer(gan, data, dataclasses.replace(cfg, device="cpu"), device="cpu")
+    trainer = Trainer(gan, data, dataclasses.replace(cfg, device="cpu"), device="cpu", storage=NoStorage(folder.path))
     found = checkpoint.load(folder.checkpoints)
     trainer.load_state(found.tensors, found.state)
-    trainer.run_dir = folder.path
     return trainer

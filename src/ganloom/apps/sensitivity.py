@@ -22,9 +22,9 @@ from ganloom.core.errors import BadInput, GanloomError
 from ganloom.doctor import RED
 from ganloom.doctor.callback import FILE, read_rows
 from ganloom.doctor.run_facts import PENALTIES
+from ganloom.report.figures import duration
 from ganloom.runs.checkpoint import replace_file
 from ganloom.runs.folder import Folder
-from ganloom.training.callbacks import duration
 
 RATES = (0.2, 1.0, 5.0)
 """Factors on each network's learning rate, in all pairs."""

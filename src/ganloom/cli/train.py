@@ -18,7 +18,7 @@ from ganloom.recipes import presets
 from ganloom.runs.folder import Folder
 from ganloom.stabilisers.config import Stabilise
 from ganloom.training.callbacks import Console
-from ganloom.training.trainer import TrainConfig
+from ganloom.training.config import TrainConfig
 
 SWITCHES = ("--flip", "--json", "--small", "--doctor", "--no-doctor")
 """Flags without a value, after which a recipe's name may stand."""

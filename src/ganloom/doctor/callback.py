@@ -18,7 +18,6 @@ from ganloom.doctor.run_facts import facts_of as facts_of
 from ganloom.doctor.run_facts import nets_trained
 from ganloom.doctor.run_facts import sizes as sizes_of
 from ganloom.report.figures import kimg as said_kimg
-from ganloom.runs import checkpoint
 from ganloom.training.callbacks import Callback, Row
 
 FILE = "doctor.json"
@@ -26,8 +25,6 @@ FILE = "doctor.json"
 SHARE = 0.015
 """Of the training's cost that probes may take by the model. At 2 % it came to 2.1 % (default) and 3.1 % (gan, whose steps are
 far quicker than the model has them); 3 % is promised."""
-HEALTHY = "healthy"
-"""The file in checkpoints/ that names the last one at which nothing was found; it is kept."""
 HEAL, PLATEAU = "heal", "plateau"
 """Why the doctor asks a trainer to stop."""
 
@@ -90,8 +87,7 @@ class Doctor(Callback):
                 break
         self.heals_left = trainer.cfg.heal - len(_read(trainer, FILE).get("heals", []))
         if self.heals_left > 0 and trainer.run_dir is not None:
-            folder = Path(trainer.run_dir) / "checkpoints"
-            if checkpoint.pointer(folder, HEALTHY) is None:  # the state before the first step has nothing wrong yet
+            if trainer.storage.healthy_checkpoint() is None:  # the state before the first step has nothing wrong yet
                 self.on_healthy(trainer)
         self.left_out = dict(_read(trainer, FILE).get("left_out", {}))
         self.rows = _rows(trainer)
@@ -153,9 +149,7 @@ class Doctor(Callback):
     def on_healthy(self, trainer: Any) -> None:
         """The checkpoint that follows this tick is healthy: remember its name."""
         if self.heals_left > 0 and trainer.run_dir is not None:
-            checkpoint.replace_file(
-                Path(trainer.run_dir) / "checkpoints" / HEALTHY, checkpoint.name_of(trainer.nimg).encode()
-            )
+            trainer.storage.mark_healthy(trainer.nimg)
 
     def on_end(self, trainer: Any, reason: str) -> None:
         if reason == "nan":

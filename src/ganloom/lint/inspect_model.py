@@ -14,7 +14,7 @@ from ganloom.stabilisers.apply import Composed, parts_of
 from ganloom.stabilisers.config import Stabilise
 from ganloom.stabilisers.trace import Heard, listen
 from ganloom.training import optimizers
-from ganloom.training.trainer import TrainConfig
+from ganloom.training.config import TrainConfig
 
 BOUNDED = ("Sigmoid", "Tanh", "Softmax", "Hardtanh", "Hardsigmoid")
 VIEWS = (

@@ -16,7 +16,7 @@ from ganloom.lint.inspect_model import Case, look
 from ganloom.losses import LOSSES
 from ganloom.nn.layers import MinibatchDiscrimination, MinibatchStddev
 from ganloom.training import optimizers
-from ganloom.training.trainer import TrainConfig
+from ganloom.training.config import TrainConfig
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 ONE_CENTRED = {"wgan_gp", "wgan_lp", "dragan"}

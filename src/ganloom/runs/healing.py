@@ -16,11 +16,12 @@ from ganloom.core import config
 from ganloom.core.errors import BadInput
 from ganloom.core.randomness import key
 from ganloom.doctor import Finding
-from ganloom.doctor.callback import FILE, HEALTHY
+from ganloom.doctor.callback import FILE
 from ganloom.doctor.queries import REFUSALS
 from ganloom.gan import GAN
 from ganloom.runs import checkpoint
 from ganloom.runs.folder import Folder
+from ganloom.runs.storage import HEALTHY
 from ganloom.stabilisers.apply import Composed
 from ganloom.stabilisers.config import Stabilise
 

@@ -18,7 +18,7 @@ from ganloom.runs.healing import Build, own_class
 from ganloom.runs.setup import Made, build
 from ganloom.stabilisers.apply import compose
 from ganloom.stabilisers.config import Stabilise
-from ganloom.training.trainer import TrainConfig
+from ganloom.training.config import TrainConfig
 
 FORMAT = 1
 

@@ -20,7 +20,7 @@ from ganloom.recipes import presets
 from ganloom.runs import warm_start
 from ganloom.stabilisers.apply import compose, parts_of
 from ganloom.stabilisers.config import Stabilise
-from ganloom.training.trainer import TrainConfig
+from ganloom.training.config import TrainConfig
 
 DATA_OPTIONS = ("fit", "flip", "labels", "held_out", "direction", "label_maps")
 

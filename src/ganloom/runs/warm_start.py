@@ -19,7 +19,8 @@ from ganloom.gan import GAN
 from ganloom.lint.inspect_model import Case, look
 from ganloom.runs import checkpoint
 from ganloom.runs.folder import Folder
-from ganloom.training.trainer import TrainConfig
+from ganloom.training.config import TrainConfig
+from ganloom.training.ema import with_pending
 
 Tensors = Mapping[str, Tensor]
 OWN = ("n_classes",)
@@ -64,7 +65,14 @@ def read(path: str | Path, which: str = "latest") -> Source:
     if folder.checkpoints.is_dir():
         found = checkpoint.load(folder.checkpoints, which, only=lambda part: part != "optim")
         kimg = found.state["nimg"] / 1000
-        return Source(folder.path, described, found.tensors["gan"], found.tensors["ema"], kimg, found.path.name)
+        return Source(
+            folder.path,
+            described,
+            found.tensors["gan"],
+            with_pending(found.tensors, found.state),
+            kimg,
+            found.path.name,
+        )
     file = folder.path / "G.safetensors"
     try:
         tensors = safetensors.torch.load_file(file)

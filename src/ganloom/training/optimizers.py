@@ -170,3 +170,19 @@ def load_state_tensors(optimizer: torch.optim.Optimizer, flat: dict[str, Tensor]
         like = torch.empty_like(parameter) if value.shape == parameter.shape and value.dim() else None
         state.setdefault(int(index), {})[field] = value.clone() if like is None else like.detach().copy_(value)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def step(optimizer: torch.optim.Optimizer, refuse: Tensor | None) -> None:
+    """Take one optimizer step, unless the flag on the device refuses it; a fused optimizer reads the flag itself.
+
+    Args:
+        optimizer: A torch optimizer.
+        refuse: 0-d float tensor, 1.0 to refuse the step. None: take it.
+    """
+    if isinstance(optimizer, FusedAdam):
+        optimizer.update(refuse)
+    elif optimizer.defaults.get("fused"):
+        optimizer.grad_scale, optimizer.found_inf = None, refuse  # type: ignore[attr-defined]
+        optimizer.step()
+    elif refuse is None or not bool(refuse):
+        optimizer.step()

@@ -18,7 +18,7 @@ from ganloom import recipes
 from ganloom.core import config
 from ganloom.core.errors import BadInput
 from ganloom.gan import GAN
-from ganloom.training.trainer import load_strict
+from ganloom.training.state import load_strict
 from ganloom.weights import cyclegan, nvlabs, rosinality
 from ganloom.weights.files import looks_like, open_file, open_value, table
 from ganloom.weights.pickle_reader import is_pickle

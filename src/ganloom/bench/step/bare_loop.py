@@ -15,7 +15,7 @@ import torch
 from ganloom.core.precision import autocast_networks
 from ganloom.gan import GAN
 from ganloom.training import optimizers
-from ganloom.training.trainer import channels_last
+from ganloom.training.memory_format import channels_last
 
 
 class Bare:

@@ -121,7 +121,7 @@ def measure(recipes: Sequence[str], peers: Sequence[str], options: Options) -> R
 
 def trainer_of(gan: GAN, data: Any, device: str, precision: str) -> Trainer:
     """The Trainer that ``train`` would make, without callbacks."""
-    half_life = float(getattr(gan.cfg, "ema_kimg", 10.0))
+    half_life = getattr(gan.cfg, "ema_kimg", None)
     cfg = TrainConfig(device=device, precision=precision)
     return Trainer(gan, data, cfg, device=device, bf16=precision == "bf16", ema_kimg=half_life)
 

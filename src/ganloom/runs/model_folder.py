@@ -1,0 +1,50 @@
+"""The model/ folder of a run: averaged weights, config and a model card, ready to be shared."""
+
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from ganloom.runs import checkpoint
+from ganloom.runs.folder import Folder
+from ganloom.training.trainer import Trainer
+
+
+def write_model(folder: Folder, trainer: Trainer) -> None:
+    """Write model/: the averaged networks and the config, which is all that ``load`` needs. Each file is replaced whole."""
+    folder.model.mkdir(exist_ok=True)
+    with trainer.averages.current(trainer.nimg):
+        weights = trainer.average() or trainer.gan.state_dict()
+        averaged = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in weights.items()}
+    config = folder.read("config.json")
+    described: dict[str, Any] = {
+        name: config[name] for name in ("format", "recipe", "config", "stabilise", "init") if name in config
+    }
+    described |= {
+        "kimg": trainer.nimg / 1000,
+        "data": config.get("data", {}).get("name"),
+        "classes": config.get("classes"),
+    }
+    card = _card(described, trainer.gan.conditions_on == "images")
+    checkpoint.replace_file(folder.model / "G.safetensors", safetensors.torch.save(averaged))
+    checkpoint.replace_file(folder.model / "README.md", card.encode())
+    Folder(folder.model).write("config.json", described)
+
+
+def _card(described: dict[str, Any], translates: bool) -> str:
+    use = (
+        "y = gan.translate(x)  # (N, C, H, W) float32 in [-1, 1], any height and width"
+        if translates
+        else "x = gan.generate(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]"
+    )
+    recipe, data, kimg = described.get("recipe"), described.get("data"), described["kimg"]
+    return (
+        f"# {recipe} trained on {data}\n\n"
+        f"A generator trained with ganloom ({recipe}) on {kimg:g} thousand images of {data}. The weights are the average "
+        "over training (EMA).\n\n"
+        "```python\nimport ganloom\n\n"
+        'gan = ganloom.load("path/to/this/folder")\n'
+        f"{use}\n```\n\n"
+        "What it makes is synthetic. It follows its training data, gaps and biases included; the licence of the data "
+        "applies to what may be done with it.\n"
+    )

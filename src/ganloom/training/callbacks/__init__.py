@@ -1,0 +1,15 @@
+"""Callbacks: what is shown, written and measured while a model trains.
+
+A callback may read everything of the Trainer (``nimg``, ``total_nimg``, ``ema``, ``data``, ``run_dir``, ``event`` ...) and
+changes nothing. It knows no recipe by name.
+"""
+
+from ganloom.training.callbacks.base import Callback, Row
+from ganloom.training.callbacks.console import Console
+from ganloom.training.callbacks.grids import Grids
+from ganloom.training.callbacks.guarded import Guarded
+from ganloom.training.callbacks.jsonl import Jsonl
+from ganloom.training.callbacks.report import Report
+from ganloom.training.callbacks.trackers import TensorBoard, Wandb
+
+__all__ = ["Callback", "Console", "Grids", "Guarded", "Jsonl", "Report", "Row", "TensorBoard", "Wandb"]

@@ -1,0 +1,123 @@
+"""Progress of a training on the terminal, as lines, or as JSON."""
+
+import atexit
+import json
+import math
+import os
+import sys
+import time
+from collections import deque
+from typing import Any, TextIO
+
+from ganloom.core.errors import need
+from ganloom.report.figures import duration, headline, kimg, number, short
+from ganloom.training.callbacks.base import Callback, Row
+from ganloom.training.callbacks.jsonl import plain_json
+
+
+class Console(Callback):
+    """Progress for people: a live table on a terminal, a line a tick elsewhere, JSON lines on stdout on request."""
+
+    def __init__(self, stream: TextIO | None = None, json: bool = False) -> None:
+        """``stream`` None: stderr as it is when training starts. ``json``: rows go to stdout and nothing else does."""
+        self._stream, self._json = stream, json
+        self._live: Any = None
+        self._speeds: deque[float] = deque(maxlen=5)
+        self._row: Row = {}
+        self._drawn = self._started = 0.0
+        self.title = ""
+        """One line said at the start: what is trained on what."""
+
+    def on_start(self, trainer: Any) -> None:
+        self._out = sys.stdout if self._json else self._stream or sys.stderr
+        self._started = time.monotonic()
+        if self.title and not self._json:
+            print(self.title, file=self._out, flush=True)
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not self._out.isatty()
+        if self._json or plain:
+            return
+        rich_console, rich_live = need("rich.console", "rich"), need("rich.live", "rich")
+        # No thread draws: between two steps the terminal is never in the middle of something.
+        console = rich_console.Console(file=self._out)
+        self._live = rich_live.Live(
+            self._table(trainer), console=console, auto_refresh=False, redirect_stdout=sys.stdout.isatty()
+        )
+        atexit.register(self._close)
+        self._live.start(refresh=True)
+
+    def on_step(self, trainer: Any) -> None:
+        if self._live and time.monotonic() - self._drawn > 0.5:
+            self._draw(trainer)
+
+    def on_tick(self, trainer: Any, row: Row) -> None:
+        self._row = row
+        if (speed := number(row.get("img_per_s"))) > 0:
+            self._speeds.append(speed)
+        if self._live:
+            self._draw(trainer)
+        elif self._json:
+            print(json.dumps(plain_json(row)), file=self._out, flush=True)
+        else:
+            print(self._line(trainer, row), file=self._out, flush=True)
+
+    def on_end(self, trainer: Any, reason: str) -> None:
+        if self._live and reason == "finished":
+            self._draw(trainer)
+        self._close()
+
+    def _close(self) -> None:
+        """Give the terminal back: cursor shown, streams restored. May be called twice."""
+        live, self._live = self._live, None
+        if live:
+            live.stop()
+            atexit.unregister(self._close)
+
+    def _draw(self, trainer: Any) -> None:
+        self._drawn = time.monotonic()
+        try:
+            self._live.update(self._table(trainer), refresh=True)
+        except BaseException:
+            self._close()
+            raise
+
+    def _left(self, trainer: Any) -> float:
+        """Seconds to the end at the speed of the last ticks; infinite where unknown."""
+        ahead = max(0.0, trainer.total_nimg - trainer.nimg)
+        return ahead * sum(1 / v for v in self._speeds) / len(self._speeds) if self._speeds else math.inf
+
+    def _speed(self) -> str:
+        last = self._speeds[-1] if self._speeds else math.nan
+        return f"{last:.0f}" if last >= 10 else short(last)
+
+    def _clock(self, trainer: Any) -> str:
+        return f"{trainer.nimg / 1000:.1f}" + (
+            f"/{kimg(trainer.total_nimg / 1000)}" if math.isfinite(trainer.total_nimg) else ""
+        )
+
+    def _line(self, trainer: Any, row: Row) -> str:
+        shown = [f"kimg {self._clock(trainer)}", *(f"{name} {value}" for name, value in headline(row))]
+        if self._speeds:
+            shown.append(f"{self._speed()} img/s")
+        if math.isfinite(left := self._left(trainer)):
+            shown.append(f"left {duration(left)}")
+        if row.get("doctor"):
+            shown.append(str(row["light"] if row["light"] == "green" else row["doctor"]))
+        return "  ".join(shown)
+
+    def _table(self, trainer: Any) -> Any:
+        table = need("rich.table", "rich").Table.grid(padding=(0, 2))
+        bar = need("rich.progress_bar", "rich").ProgressBar
+        text = need("rich.text", "rich").Text  # names from a run are no markup
+        known = math.isfinite(trainer.total_nimg) and trainer.total_nimg > 0
+        left = self._left(trainer)
+        times = f"elapsed {duration(time.monotonic() - self._started)}"
+        times += f"   left {duration(left)}" if math.isfinite(left) else ""
+        table.add_row("kimg", text(self._clock(trainer), style="bold"))
+        if known:
+            table.add_row("", bar(total=trainer.total_nimg, completed=min(trainer.nimg, trainer.total_nimg), width=40))
+        table.add_row("", text(f"{self._speed()} img/s   {times}"))
+        for name, value in headline(self._row):
+            table.add_row(text(name, style="dim"), text(value))
+        if self._row.get("doctor"):
+            table.add_row(text("doctor", style="dim"), text(str(self._row["doctor"]), style=str(self._row["light"])))
+        return table

@@ -1,0 +1,107 @@
+"""Image grids in a run folder: real data once, and samples of the EMA at ticks."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganloom.imaging import grid
+from ganloom.training.callbacks.base import Callback, Row
+
+
+class Grids(Callback):
+    """RUN/samples/: reals.png once, and at ticks the same latents through the averaged model.
+
+    2-D points are drawn as scatter plots; data that are neither images nor points leave no file.
+    """
+
+    POINTS = 1024
+
+    def __init__(self, every_tick: int = 1, n: int = 64) -> None:
+        self.every_tick, self.n = every_tick, n
+        self._ticks = 0
+        self._saved = -1
+
+    def on_start(self, trainer: Any) -> None:
+        shape = tuple(trainer.data.shape)
+        drawable = len(shape) == 3 or shape == (2,)
+        self._folder = Path(trainer.run_dir) / "samples" if trainer.run_dir is not None and drawable else None
+        if self._folder is None:
+            return
+        classes = int(getattr(getattr(trainer.ema, "cfg", None), "n_classes", 0) or 0)
+        self._points = shape == (2,)
+        self._columns: int | None = None
+        self._c: Tensor | None = None
+        if classes and not self._points:
+            self._columns, rows = grid.class_rows(self.n, classes)
+            self._c = torch.tensor(rows).repeat_interleave(self._columns)
+        self._count = self.POINTS if self._points else self.n if self._c is None else len(self._c)
+        self._beside: list[Tensor] = []
+        real = self._translations(trainer) if getattr(trainer.ema, "conditions_on", "") == "images" else None
+        real = self._reals(trainer.data) if real is None else real
+        self._extent = grid.reach(real) if self._points else None
+        self._modes = getattr(trainer.data, "modes", None)
+        grid.save_png(self._draw(real), self._folder / "reals.png")
+        if trainer.start_nimg == 0:
+            self._save(trainer)
+
+    def on_tick(self, trainer: Any, row: Row) -> None:
+        self._ticks += 1
+        if self._ticks % self.every_tick == 0:
+            self._save(trainer)
+
+    def on_end(self, trainer: Any, reason: str) -> None:
+        if reason == "finished" and trainer.nimg != self._saved:
+            self._save(trainer)
+
+    def _save(self, trainer: Any) -> None:
+        if self._folder is None:
+            return
+        samples = trainer.ema.generate(self._count, seed=trainer.cfg.seed, c=self._c)
+        if self._beside:  # input, what is made of it, and the truth where it is known
+            samples = grid.side_by_side(self._beside[0], samples.cpu(), *self._beside[1:])
+        grid.save_png(self._draw(samples), self._folder / f"{trainer.nimg:08d}.png")
+        self._saved = trainer.nimg
+
+    def _translations(self, trainer: Any) -> Tensor:
+        """Of images made from images: the inputs to show, from what training does not see where there is such."""
+        data = trainer.data.held or trainer.data
+        count = max(1, min(self.n // 2, len(data)))
+        rows = torch.tensor([i * len(data) // count for i in range(count)])
+        self._c, self._count = trainer.ema.inputs(data, rows), count
+        self._beside = [self._c.cpu(), *([data.get(rows).cpu()] if data.paired else [])]
+        width = 2 + data.paired
+        self._columns = width * max(1, round((width * count) ** 0.5 / width))
+        real: Tensor = data.get(rows)
+        return real
+
+    def _draw(self, x: Tensor) -> Any:
+        return grid.scatter(x, self._modes, self._extent) if self._points else grid.grid(x, self._columns)
+
+    def _reals(self, data: Any) -> Tensor:
+        """Real data laid out like the samples: by class where the grid is, else evenly over the classes or the set."""
+        count, labels = self._count, getattr(data, "labels", None)
+        labels = None if labels is None else torch.as_tensor(labels)
+        if labels is None or labels.dim() != 1 or labels.is_floating_point():
+            total = len(data)
+            chosen = [i * total // count for i in range(min(count, total))]
+        else:
+            wanted = self._c if self._c is not None else torch.unique(labels).repeat(count)[:count]
+            chosen = _members(labels, wanted.tolist())
+        found = data.get(torch.tensor(chosen))
+        x: Tensor = getattr(found, "x", found)
+        return x
+
+
+def _members(labels: Tensor, wanted: Sequence[int]) -> list[int]:
+    """For each wanted class the place of its next member in ``labels``, from the start again when they run out."""
+    places = {c: torch.nonzero(labels == c).flatten().tolist() for c in set(wanted)}
+    taken = dict.fromkeys(places, 0)
+    chosen = []
+    for c in wanted:
+        if places[c]:
+            chosen.append(places[c][taken[c] % len(places[c])])
+            taken[c] += 1
+    return chosen

@@ -1,0 +1,51 @@
+"""metrics.jsonl of a run folder: one row of statistics per tick."""
+
+import contextlib
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from ganloom.training.callbacks.base import Callback, Row
+
+
+def plain_json(row: Row) -> Row:
+    """A row in standard JSON, which has no NaN or infinity: those become null."""
+    return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in row.items()}
+
+
+class Jsonl(Callback):
+    """RUN/metrics.jsonl, a row a tick. A resumed run writes on as if it had never stopped."""
+
+    _path: Path | None = None
+    _last = -1
+
+    def on_start(self, trainer: Any) -> None:
+        self._path = None if trainer.run_dir is None else Path(trainer.run_dir) / "metrics.jsonl"
+        self._cut(trainer.start_nimg)
+
+    def on_tick(self, trainer: Any, row: Row) -> None:
+        if self._path is None:
+            return
+        if row["nimg"] <= self._last:  # the run went back to a checkpoint
+            self._cut(row["nimg"] - 1)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(plain_json(row)) + "\n")
+        self._last = row["nimg"]
+
+    def _cut(self, nimg: int) -> None:
+        """Keep whole rows up to ``nimg``, but for partial ones, which an uninterrupted run does not write."""
+        self._last = -1
+        if self._path is None or not self._path.exists():
+            return
+        kept = []
+        for line in self._path.read_text(encoding="utf-8", errors="replace").split("\n"):
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                row = json.loads(line)
+                if row["nimg"] <= nimg and not row.get("partial"):
+                    kept.append(line + "\n")
+                    self._last = row["nimg"]
+        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
+        temporary.write_text("".join(kept), encoding="utf-8")
+        os.replace(temporary, self._path)

@@ -1,0 +1,26 @@
+"""report.html of a run folder, written while the model trains."""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ganloom import report
+from ganloom.training.callbacks.base import Callback, Row
+
+
+class Report(Callback):
+    """RUN/report.html, written anew at ticks, at most every ``every_seconds``, and at the end."""
+
+    def __init__(self, every_seconds: float = 20.0, write: Callable[[Path], object] = report.write) -> None:
+        self._every, self._write, self._written = every_seconds, write, -math.inf
+
+    def on_tick(self, trainer: Any, row: Row) -> None:
+        if trainer.run_dir is not None and time.monotonic() - self._written >= self._every:
+            self._write(Path(trainer.run_dir))
+            self._written = time.monotonic()
+
+    def on_end(self, trainer: Any, reason: str) -> None:
+        if trainer.run_dir is not None:
+            self._write(Path(trainer.run_dir))
