@@ -183,7 +183,7 @@ def test_small_is_the_recipes_cut_down_form(tmp_path: Path, capsys: pytest.Captu
 def test_small_keeps_channels_for_the_details_of_larger_images(side: int) -> None:
     images = np.zeros((4, side, side, 3), np.uint8)
     style, _ = prepare("stylegan2", images, small=True)
-    assert style.G.synthesis.const.shape[0] == 64 and style.G.synthesis.levels[-1].image.weight.shape[1] == 16
+    assert style.G.synthesis.const.shape[0] == 64 and style.G.synthesis.levels[-1].picture.weight.shape[1] == 16
     plain, _ = prepare("r3gan", images, small=True)
     assert plain.G.project.out_features == 64 * np.prod(plain.G.base[:2]) and plain.G.out.weight.shape[1] == 16
     points, _ = prepare("gan", "ring", small=True)  # data of no height and width have a small form too

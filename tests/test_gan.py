@@ -281,6 +281,8 @@ def test_generate_arguments() -> None:
         gan.generate(0)
 
     class Labelled(Toy):
+        sample_options = contract.SampleOptions(noise=True)
+
         def sample(self, z: Tensor, c: Tensor | None = None, noise: str = "") -> Tensor:
             assert c is not None and noise == "random"
             return c.float()

@@ -15,14 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = Path(ganloom.__file__).parent
 
 ORDER = (
-    "core", "report", "imaging", "losses", "penalties", "gan", "data", "metrics", "nn", "augment", "networks", "training",
+    "core", "report", "imaging", "optim", "losses", "scoring", "penalties", "sampling", "gan", "data", "metrics", "nn", "augment", "networks", "training",
     "stabilisers", "baselines", "recipes", "lint", "doctor", "weights", "runs", "api", "export", "apps", "testing", "bench",
     "cli", "__main__",
 )  # fmt: skip
-TO_BE_CUT = {
-    ("api", "apps.evaluate"), ("doctor.callback", "runs.checkpoint"), ("losses", "stabilisers.trace"),
-    ("penalties", "stabilisers.trace"),
-}  # fmt: skip
+TO_BE_CUT = {("api", "apps.evaluate")}
 """The whole import rule: a package (or a file of the root) imports itself and what stands before it."""
 
 

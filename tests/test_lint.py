@@ -49,23 +49,27 @@ class Own(GAN):
         return [Phase("D", self.d_loss), *lazy, Phase("G", self.g_loss)]
 
     def d_loss(self, batch: Batch) -> Terms:
-        fake = self.G(self.z(len(batch.x))).detach()
-        terms = {"adv": self.loss.d(self.D(batch.x), self.D(fake))}
+        with torch.no_grad():
+            fake = self.generated(self.z(len(batch.x)))
+        terms = self.d_adversarial(self.loss, self.discriminate(batch.x), self.discriminate(fake))
         if self.penalty:
-            terms["gp"] = penalties.PENALTIES[self.penalty](self.D, batch.x, fake)
+            terms["gp"] = penalties.PENALTIES[self.penalty](self.critic(), batch.x, fake.x)
         if self.by_hand:
             x = batch.x.clone().requires_grad_(True)
-            terms["gp"] = torch.autograd.grad(self.D(x).sum(), x, create_graph=True)[0].square().sum()
+            logits = self.discriminate(x).flat
+            terms["gp"] = torch.autograd.grad(logits.sum(), x, create_graph=True)[0].square().sum()
         return terms
 
     def reg(self, batch: Batch) -> Terms:
-        return {"r1": penalties.r1(self.D, batch.x)}
+        return {"r1": penalties.r1(self.critic(), batch.x)}
 
     def g_loss(self, batch: Batch) -> Terms:
-        return {"adv": self.loss.g(None, self.D(self.G(self.z(len(batch.x)))))}
+        return self.g_adversarial(self.loss, self.discriminate(self.generated(self.z(len(batch.x)))), reals=(batch.x,))
 
 
 class Clipped(Own):
+    clips_weights = True
+
     def after_update(self, phase: Phase) -> None:
         if phase.net == "D":
             penalties.clip_weights_(self.D, 0.01)
@@ -87,6 +91,15 @@ class Energy(Own):
 
     def g_loss(self, batch: Batch) -> Terms:
         return {"energy": self.D(self.G(self.z(len(batch.x)))).mean()}
+
+
+class Failing(Own):
+    """A loss that cannot do with a few samples."""
+
+    def d_loss(self, batch: Batch) -> Terms:
+        if len(batch.x) < 8:
+            raise IndexError("needs 8 samples")
+        return super().d_loss(batch)
 
 
 class Staged(Own):
@@ -156,6 +169,7 @@ FIRES: list[tuple[str, str, Any, dict[str, Any], dict[str, Any]]] = [
     ("parts_without_a_place", "error", Energy, {"lecam": 0.3}, {}),
     ("parts_without_a_place", "error", Energy, {"top_k": 0.5}, {}),
     ("parts_without_a_place", "error", lambda: Own(loss="hinge"), {"label_smoothing": 0.1}, {}),
+    ("losses_not_run", "warning", Failing, {}, {}),
 ]  # fmt: skip
 SILENT: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("bounded_logits", lambda: Own(nn.Sigmoid(), *head(), loss="hinge"), {}, {}),
@@ -180,6 +194,7 @@ SILENT: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("idle_settings", Own, {"zcr": 1.0, "zcr_sd": 0.1}, {}),
     ("parts_without_a_place", Energy, {"historical": 0.1, "weight_clip": 0.01, "orthogonal": 1e-4}, {}),
     ("parts_without_a_place", Own, {"lecam": 0.3, "top_k": 0.5, "label_smoothing": 0.1}, {}),
+    ("losses_not_run", Own, {}, {}),
 ]  # fmt: skip
 
 

@@ -111,7 +111,7 @@ def test_no_part_is_forgotten() -> None:
 def loss_of(gan: GAN, at: int) -> Any:
     torch.manual_seed(5)
     gan.kimg = 0.0
-    return gan.phases()[at].loss(data().draw(8, torch.Generator().manual_seed(0)))
+    return gan.loss_terms(gan.phases()[at], data().draw(8, torch.Generator().manual_seed(0)))
 
 
 def test_a_part_never_takes_the_place_of_a_recipes_own_term() -> None:
@@ -174,8 +174,8 @@ def test_reals_and_fakes_come_in_groups_of_one_label(recipe: str) -> None:
     batch = gan.draw(data(), Rng(0, 0, 0))
     told: list[Tensor] = []
     gan.D.register_forward_pre_hook(lambda module, args: told.append(args[1]))
-    gan.phases()[0].loss(batch)
-    gan.phases()[-1].loss(batch)
+    gan.loss_terms(gan.phases()[0], batch)
+    gan.loss_terms(gan.phases()[-1], batch)
     assert len(told) >= 3 and gan.cfg.batch_size % 4 == 0
     for c in (batch.c, *told):
         assert torch.equal(c, c[: len(c) // 4].repeat(4))

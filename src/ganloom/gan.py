@@ -1,128 +1,44 @@
 """The contract that lets one training loop hold every GAN.
 
-A recipe subclasses ``GAN``: it owns its networks, says in ``phases`` which losses update which network and how often,
-and keeps every running quantity as a buffer. The Trainer does the rest and knows no recipe by name.
+A recipe subclasses ``GAN``: it owns its networks, says in ``phases`` which losses update which network and how often, and
+keeps every running quantity as a buffer. The Trainer does the rest and knows no recipe by name.
+
+A loss calls the discriminator through ``self.discriminate(x)``, its adversarial terms are ``self.d_adversarial(loss, real,
+fake)`` and ``self.g_adversarial(loss, fake)``, and penalties get ``self.critic()``. Stabilisers (``ganloom.stabilisers``) work
+in these methods; a model without any computes the plain terms.
 """
 
-import contextlib
-import inspect
+import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from ganloom import sampling
 from ganloom.core import randomness
 from ganloom.core.batch import Batch as Batch
 from ganloom.core.errors import BadInput
-from ganloom.core.precision import full_precision
 from ganloom.core.randomness import Rng as Rng
 from ganloom.core.randomness import key as key
+from ganloom.core.schedules import Knots as Knots
+from ganloom.core.schedules import at as at
+from ganloom.core.schedules import constant as constant
+from ganloom.core.schedules import cosine as cosine
+from ganloom.core.schedules import inverse as inverse
+from ganloom.core.schedules import linear as linear
+from ganloom.losses import Loss
+from ganloom.optim import SGD as SGD
+from ganloom.optim import Adam as Adam
+from ganloom.optim import Opt as Opt
+from ganloom.optim import RMSprop as RMSprop
+from ganloom.sampling import SampleOptions as SampleOptions
+from ganloom.scoring import Critic, Generated, Logits, Scores, Stabilising, Trace, joined
 
 Terms = dict[str, Tensor]
-"""Named scalars: those with a gradient are summed and backpropagated, detached ones are only logged."""
-
-Knots = tuple[tuple[float, float], ...]
-
-
-# --------------------------------------------------------------------------------------------- optimizers and phases
-
-
-def constant() -> Knots:
-    """Learning rate factor 1 throughout."""
-    return ()
-
-
-def linear(start: float, end: float, to: float = 0.0) -> Knots:
-    """Factor 1 until ``start`` kimg, then straight to ``to`` at ``end`` kimg."""
-    return ((start, 1.0), (end, to))
-
-
-def cosine(start: float, end: float, to: float = 0.0, pieces: int = 32) -> Knots:
-    """Factor 1 until ``start`` kimg, then half a cosine to ``to`` at ``end`` kimg, in straight pieces."""
-    steps = [i / pieces for i in range(pieces + 1)]
-    return tuple((start + (end - start) * t, to + (1 - to) * 0.5 * (1 + math.cos(math.pi * t))) for t in steps)
-
-
-def inverse(start: float, pieces: int = 32) -> Knots:
-    """Factor 1 until ``start`` kimg, then start / kimg, in pieces that grow: a schedule that needs no end."""
-    return tuple((start * 1.25**i, 1 / 1.25**i) for i in range(pieces))
-
-
-def at(knots: Knots, kimg: float) -> float:
-    """The value of knots at a time: linear between two, held before the first and after the last."""
-    if kimg <= knots[0][0]:
-        return knots[0][1]
-    for (t0, f0), (t1, f1) in zip(knots, knots[1:], strict=False):
-        if kimg < t1:
-            return f0 + (f1 - f0) * (kimg - t0) / (t1 - t0)
-    return knots[-1][1]
-
-
-@dataclass(frozen=True)
-class _Optimizer:
-    lr: float = 2e-4
-    """Learning rate."""
-    weight_decay: float = 0.0
-    """L2 penalty on the weights (decoupled from the gradient in AdamW is not meant)."""
-    clip: float | None = None
-    """Largest gradient norm, over the whole phase and after the gain of lazy regularisation."""
-    groups: tuple[tuple[str, float], ...] = ()
-    """Learning rate factor by prefix of the parameter's name, such as (("mapping", 0.01),)."""
-    schedule: Knots = ()
-    """Knots (kimg since the phase's window began, learning rate factor), linear in between; empty = constant."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.lr < math.inf:
-            raise BadInput(f"lr must be finite and not negative, got {self.lr}")
-        if self.clip is not None and self.clip <= 0:
-            raise BadInput(f"clip must be positive or none, got {self.clip}")
-
-    def factor(self, kimg: float) -> float:
-        """The schedule's learning rate factor at ``kimg`` since the window began."""
-        return at(self.schedule, kimg) if self.schedule else 1.0
-
-
-@dataclass(frozen=True)
-class Adam(_Optimizer):
-    """Adam (Kingma & Ba 2014, arXiv:1412.6980)."""
-
-    betas: tuple[float, float] = (0.5, 0.999)
-    """Decay of the first and second moments; must be floats."""
-    beta2: Knots = ()
-    """Knots (kimg since the phase's window began, decay of the second moment), linear in between; empty = as in betas."""
-    eps: float = 1e-8
-    """Added to the root of the second moment."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not all(0.0 <= beta < 1.0 for beta in self.betas):
-            raise BadInput(f"betas must lie in [0, 1), got {self.betas}")
-
-
-@dataclass(frozen=True)
-class RMSprop(_Optimizer):
-    """RMSprop (Hinton 2012), as WGAN uses it."""
-
-    alpha: float = 0.99
-    """Decay of the squared gradient."""
-    eps: float = 1e-8
-    """Added to the root."""
-    momentum: float = 0.0
-    """Momentum of the step."""
-
-
-@dataclass(frozen=True)
-class SGD(_Optimizer):
-    """Stochastic gradient descent."""
-
-    momentum: float = 0.0
-    """Momentum of the step."""
-
-
-Opt = Adam | RMSprop | SGD
+"""Named scalars. Those with a gradient are summed and backpropagated, detached ones are only logged."""
 
 
 @dataclass(frozen=True)
@@ -150,33 +66,48 @@ class Phase:
 
 
 def net_names(phase: Phase) -> list[str]:
-    """The dotted names that a phase updates."""
+    """The dotted names of the networks that a phase updates."""
     return phase.net.split()
-
-
-# ---------------------------------------------------------------------------------------------------------- the model
 
 
 class GAN(nn.Module):
     """Networks, losses and running quantities of one model; a VAE or a diffusion baseline is one too.
 
     Every parameter exists from the start. A subclass sets ``self.cfg``, its networks as children (a layer that two
-    networks share is one child), and overrides what differs. The clock ``kimg`` is written by the Trainer and by
-    ``load``; a model without one is a finished one.
+    networks share is one child), and overrides what differs. The Trainer and ``load`` write the clock ``kimg``; a model
+    without a clock is a finished one.
     """
 
     averaged: tuple[str, ...] = ("G",)
-    """Children kept as an exponential moving average."""
+    """Children that are kept as an exponential moving average."""
     splits_by: int | None = 1
-    """The losses keep their meaning on multiples of so many samples; None: on the whole batch only."""
+    """The losses keep their meaning on micro-batches of a multiple of this size; None: on the whole batch only."""
     conditions_on: str = "labels"
-    """What c is: "labels" (or nothing), or "images", which a data set's ``inputs`` are and which cannot be drawn."""
+    """What c is: "labels" (or nothing), or "images", which are a data set's ``inputs`` and cannot be drawn."""
     paired: bool = False
     """Whether each input must have its own target."""
+    supports_points: bool = False
+    """Whether the model can learn points (n, d) as well as images."""
+    clips_weights: bool = False
+    """Whether ``after_update`` clips the discriminator's weights."""
+    labels_to_d: bool = True
+    """Whether the discriminator of a model with labels takes them: D(x, c)."""
+    sample_options: SampleOptions = SampleOptions()
+    """Which options ``sample`` takes itself."""
     frozen: frozenset[str] = frozenset()
     """Names of parameters that no phase trains (FreezeD)."""
+    label_group: int = 1
+    """Size of the groups of equal labels in a batch of real data (``--stddev-alike``)."""
+    fake_label_group: int = 1
+    """Size of the groups of equal labels that ``c`` draws; stabilisers set it while a loss runs."""
     kimg: float = math.inf
     """Thousands of real images drawn so far."""
+    stabilisers: Stabilising | None = None
+    """What ``stabilisers.apply.compose`` has put on the model."""
+    trace: Trace | None = None
+    """Where the calls of a loss are noted while the lint runs it."""
+    parts: Any
+    """The settings of the stabilisers, where there are some."""
     cfg: Any
     G: Any
     D: Any
@@ -186,47 +117,193 @@ class GAN(nn.Module):
         self.cfg = cfg
         self._draw_on: str | None = None
 
-    # ---- what a recipe says
+    # ---- what a recipe defines
     def phases(self) -> list[Phase]:
         """The updates of one step, in order."""
-        raise NotImplementedError(f"{type(self).__name__} must say its phases()")
+        raise NotImplementedError(f"{type(self).__name__} must define phases()")
 
     def draw(self, data: Any, rng: Rng) -> NamedTuple:
-        """One batch, shared by a step's phases; override for class balance, conditions or a batch size by clock."""
-        batch: NamedTuple = data.draw(self.cfg.batch_size, rng)
+        """Draw one batch, shared by the phases of a step; override for class balance or a batch size by clock."""
+        alike = {"alike": self.label_group} if self.label_group > 1 else {}
+        batch: NamedTuple = data.draw(self.cfg.batch_size, rng, **alike)
         return batch
 
     def after_update(self, phase: Phase) -> None:
-        """Called once per optimizer step under no_grad: weight clip, augmentation strength, running means."""
+        """Called once per optimizer step under no_grad: weight clipping, augmentation strength, running means."""
 
     def average_kimg(self) -> float | None:
-        """Half-life of the averages now, by the clock; None: ``ema_kimg``, reached as the run grows."""
+        """Present half-life of the EMA in kimg, if it follows the clock. None: the config's ``ema_kimg``."""
         return None
 
     def z(self, n: int) -> Tensor:
-        """Latents (n, z_dim), standard normal."""
+        """Draw latents (n, z_dim), standard normal."""
         return self.randn(n, self.cfg.z_dim)
 
     def c(self, n: int) -> Tensor | None:
-        """Conditions for n samples, drawn evenly over the classes; None for a model without conditions."""
+        """Draw n labels, uniform over the classes; None for a model without labels."""
         classes = int(getattr(self.cfg, "n_classes", 0) or 0)
-        return randomness.randint(classes, n, self.draw_device).to(self.device) if classes else None
+        if not classes:
+            return None
+        labels = randomness.randint(classes, n, self.draw_device).to(self.device)
+        group = math.gcd(n, self.fake_label_group)
+        return labels if group == 1 else labels[: n // group].repeat(group)
 
     @classmethod
     def check_data(cls, data: Any) -> None:
-        """Raises BadInput where this model cannot learn from ``data``."""
+        """Raise BadInput if this model cannot learn from ``data``."""
 
     def make_ready(self, device: torch.device) -> None:
-        """Called before a run has a folder: raises BadInput where something that training needs is not there."""
+        """Called before a run has a folder: raise BadInput if something that training needs is missing."""
 
     def inputs(self, data: Any, rows: Any) -> Tensor | None:
-        """The images that rows of a data set are to be made from; None for a model that starts from latents."""
+        """The input images of rows of a data set; None for a model that starts from latents."""
         return None
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Latents and conditions to data; (N, C, H, W) in [-1, 1] for images."""
+        """Latents and conditions to data; images are (N, C, H, W) in [-1, 1]."""
         out: Tensor = self.G(z) if c is None else self.G(z, c)
         return out
+
+    def logits_of(self, output: Any) -> Logits:
+        """The logits in what the discriminator returns; override if it returns more than logits."""
+        logits: Logits = output
+        return logits
+
+    # ---- what a loss calls
+    def generated(self, z: Tensor, *inputs: Any, net: str = "G", **options: Any) -> Generated:
+        """Call G and keep how it was called.
+
+        Args:
+            z: Latents (N, z_dim).
+            inputs: Further inputs of G, such as labels.
+            net: The generator's name.
+            options: Keywords of G.
+        """
+        call = functools.partial(_call, self.get_submodule(net), inputs, options)
+        return Generated(call(z), z, call)
+
+    def discriminate(
+        self,
+        x: Tensor | Generated,
+        *inputs: Any,
+        net: str = "D",
+        call: Callable[..., Any] | None = None,
+        **options: Any,
+    ) -> Scores:
+        """Call the discriminator. All losses do it here, so that stabilisers can change what it receives.
+
+        Args:
+            x: A batch (N, ...), or what ``generated`` returned.
+            inputs: Further inputs, such as labels.
+            net: The discriminator's name, such as "D" or "D.b".
+            call: Called instead of the network, for a discriminator with other weights.
+            options: Keywords of the discriminator.
+
+        Returns:
+            The logits and how they came about.
+        """
+        source = x if isinstance(x, Generated) else None
+        batch = source.x if source is not None else x
+        assert isinstance(batch, Tensor)
+        network = self.get_submodule(net)
+        called = network if call is None else call
+
+        def output_for(images: Tensor) -> Any:
+            received = images
+            if self.stabilisers is not None:
+                received = self.stabilisers.receive(self, images, inputs, options)
+            return called(received, *inputs, **options)
+
+        if self.trace is not None:
+            self.trace.differentiated |= batch.requires_grad and batch.is_leaf
+        if self.stabilisers is None:
+            output, features = output_for(batch), None
+        else:
+            output, features = self.stabilisers.call(network, lambda: output_for(batch))
+        again = Critic(lambda images: joined(self.logits_of(output_for(images))))
+        return Scores(batch, self.logits_of(output), output, again, net, (*inputs, *options.values()), source, features)
+
+    def critic(self, *inputs: Any, net: str = "D", **options: Any) -> Critic:
+        """The discriminator as a function of the batch alone, for penalties.
+
+        Args:
+            inputs: Further inputs, such as labels.
+            net: The discriminator's name.
+            options: Keywords of the discriminator.
+        """
+        return Critic(lambda x: self.discriminate(x, *inputs, net=net, **options).flat, self.trace)
+
+    def objective(self, loss: Loss) -> Loss:
+        """The adversarial loss as the stabilisers change it (label smoothing, top-k)."""
+        return loss if self.stabilisers is None else self.stabilisers.wrap(self, loss)
+
+    def d_adversarial(self, loss: Loss, real: Scores, fake: Scores, *, weight: float = 1.0, side: str = "") -> Terms:
+        """D's adversarial terms.
+
+        Args:
+            loss: The adversarial loss.
+            real: The discriminator's scores of real data.
+            fake: Its scores of fakes.
+            weight: Factor on the adversarial loss.
+            side: Suffix of the terms' names, for a model with several discriminators.
+
+        Returns:
+            "adv" and the mean logits "logits_real" and "logits_fake". Stabilisers add their terms in ``loss_terms``.
+        """
+        if self.trace is not None:
+            self.trace.losses.append(("d", loss, real.logits))
+        end = side and f"_{side}"
+        adv = _over_scales(self.objective(loss).d, real.logits, fake.logits)
+        terms = {
+            f"adv{end}": adv if weight == 1.0 else weight * adv,
+            f"logits_real{end}": real.first.detach().mean(),
+            f"logits_fake{end}": fake.first.detach().mean(),
+        }
+        if self.stabilisers is not None:
+            self.stabilisers.add_d_terms(self, loss, real, fake, end)
+        return terms
+
+    def g_adversarial(
+        self,
+        loss: Loss,
+        fake: Scores,
+        real: Scores | None = None,
+        *,
+        reals: tuple[Any, ...] | None = None,
+        weight: float = 1.0,
+        side: str = "",
+    ) -> Terms:
+        """G's adversarial terms.
+
+        Args:
+            loss: The adversarial loss.
+            fake: The discriminator's scores of fakes.
+            real: Its scores of real data, for losses that compare the two.
+            reals: Real data (N, ...) and their further inputs, as this discriminator sees them.
+            weight: Factor on the adversarial loss.
+            side: Suffix of the terms' names, for a model with several discriminators.
+
+        Returns:
+            "adv". Stabilisers add their terms in ``loss_terms``.
+        """
+        if self.trace is not None:
+            self.trace.losses.append(("g", loss, None))
+        end = side and f"_{side}"
+        adv = _over_scales(self.objective(loss).g, None if real is None else real.logits, fake.logits)
+        if self.stabilisers is not None:
+            self.stabilisers.add_g_terms(self, fake, reals, end)
+        return {f"adv{end}": adv if weight == 1.0 else weight * adv}
+
+    # ---- what the Trainer calls
+    def loss_terms(self, phase: Phase, batch: Any) -> Terms:
+        """The terms of a phase's loss, with those that stabilisers add."""
+        return phase.loss(batch) if self.stabilisers is None else self.stabilisers.loss_terms(self, phase, batch)
+
+    def finish_update(self, phase: Phase) -> None:
+        """Call ``after_update``, and let stabilisers do what follows an update."""
+        self.after_update(phase)
+        if self.stabilisers is not None:
+            self.stabilisers.after_update(self, phase)
 
     # ---- what a recipe uses
     @property
@@ -262,75 +339,45 @@ class GAN(nn.Module):
         precision: str = "float32",
         **kwargs: Any,
     ) -> Tensor:
-        """n samples, (n, C, H, W) float32 in [-1, 1] for images; points (n, d) for 2-D data.
+        """Draw samples.
 
-        Pure: eval mode, float32, random state forked, modes and buffers put back. The latent (and a drawn label) of
-        sample i comes from ``seed + i`` alone, whatever n and the device are; images of equal seeds agree to rounding.
-        ``z`` (n, z_dim) given: its rows are used and seed is not. ``c``: a label for all, or one a sample.
-        A model that makes images from images takes those as ``c`` (n, C, H, W). ``truncation`` below 1 pulls latents
-        towards their mean: truer and less varied samples. Further keywords go to the recipe's ``sample``.
+        The call has no side effects: eval mode, random state, modes and buffers are restored. The latent (and a drawn label)
+        of sample i depends on ``seed + i`` alone, whatever n and the device are; images of equal seeds agree to rounding.
+
+        Args:
+            n: Number of samples.
+            seed: Seed of the first sample's latent.
+            c: A label for all samples, or one per sample. A model that makes images from images takes those, (n, C, H, W).
+            z: Latents (n, z_dim) to use; then ``seed`` is not used for them.
+            truncation: Below 1, latents are pulled towards their mean: more typical and less varied samples.
+            noise: For models with noise inputs: "const", "random" or "none".
+            batch: Samples computed at once.
+            precision: "float32" or "bf16".
+            kwargs: Further keywords of the recipe's ``sample``.
+
+        Returns:
+            (n, C, H, W) float32 in [-1, 1] for images; points (n, d) for 2-D data.
+
+        Raises:
+            BadInput: If an argument does not fit the model.
         """
-        n = len(z) if z is not None else n
-        n = len(c) if self.conditions_on == "images" and isinstance(c, Tensor) else n
-        if n < 1:
-            raise BadInput(f"the number of samples must be at least 1, got {n}")
-        kwargs |= {"noise": noise} if "noise" in inspect.signature(self.sample).parameters else {}
-        if "truncation" in inspect.signature(self.sample).parameters:
-            kwargs["truncation"], truncation = truncation, 1.0
-        if precision not in ("float32", "bf16"):
-            raise BadInput(f'precision must be float32 or bf16, got "{precision}"')
-        half = torch.autocast(self.device.type, torch.bfloat16)  # around it all: there is no loss here to spoil
-        with self._as_found(), half if precision == "bf16" else full_precision():
-            zs, cs = self._latents(n, seed, z, c)
-            parts = []
-            for start in range(0, n, batch):
-                rows = slice(start, start + batch)
-                randomness.seed_all(key(seed, "noise", start))
-                parts.append(self.sample(zs[rows] * truncation, None if cs is None else cs[rows], **kwargs).float())
-        return torch.cat(parts)
+        if self.sample_options.noise:
+            kwargs["noise"] = noise
+        return sampling.generate(self, n, seed, c, z, truncation, batch, precision, kwargs)
 
-    def _latents(self, n: int, seed: int, z: Tensor | None, c: Any) -> tuple[Tensor, Tensor | None]:
-        zs, cs = [], []
-        if z is None or c is None:
-            for i in range(n):
-                torch.default_generator.manual_seed(int(seed) + i)
-                zs.append(self.z(1) if z is None else z[i : i + 1])
-                cs.append(self.c(1) if c is None else None)
-        latents = torch.cat(zs).to(self.device) if z is None else z.to(self.device, torch.float32)
-        if c is None:
-            return latents, None if cs[0] is None else torch.cat([x for x in cs if x is not None])
-        return latents, self._conditions(n, c)
+    def conditions(self, n: int, c: Any) -> Tensor:
+        """Check conditions given by the user and return them as a tensor with n rows; see ``generate``."""
+        return sampling.labels(self, n, c)
 
-    def _conditions(self, n: int, c: Any) -> Tensor:
-        classes = int(getattr(self.cfg, "n_classes", 0) or 0)
-        labels = torch.as_tensor(c, device=self.device)
-        labels = labels.expand(n) if labels.dim() == 0 else labels
-        if len(labels) != n:
-            raise BadInput(f"c has {len(labels)} entries for {n} samples: give one label, or one a sample")
-        if not labels.is_floating_point():
-            if not classes:
-                raise BadInput("c was given, but this model was trained without labels: leave it out")
-            if bool((labels < 0).any()) or bool((labels >= classes).any()):
-                raise BadInput(f"c must lie in 0..{classes - 1}, got {int(labels.min())}..{int(labels.max())}")
-        return labels
 
-    @contextlib.contextmanager
-    def _as_found(self) -> Iterator[None]:
-        """Eval mode inside; afterwards modes, buffers, gradients' freedom and the random state are as they were."""
-        modes = [(m, m.training) for m in self.modules()]
-        buffers = [(b, b.clone()) for b in self.buffers()]
-        cuda = [self.device.index or 0] if self.device.type == "cuda" else []
-        was, self._draw_on = self._draw_on, "cpu"
-        shard = randomness.shard()
-        randomness.set_shard(0, 1)
-        with torch.random.fork_rng(devices=cuda):
-            try:
-                self.eval()
-                yield
-            finally:
-                self._draw_on = was
-                randomness.set_shard(*shard)
-                for module, mode in modes:
-                    module.training = mode
-                for buffer, kept in buffers:
-                    buffer.copy_(kept)
+def _call(network: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any], z: Tensor) -> Tensor:
+    out: Tensor = network(z, *inputs, **options)
+    return out
+
+
+def _over_scales(formula: Callable[..., Tensor], real: Logits | None, fake: Logits) -> Tensor:
+    """A loss of logits; of several scales, the sum."""
+    if isinstance(fake, Tensor):
+        return formula(real, fake)
+    reals = [None] * len(fake) if real is None else list(real)
+    return torch.stack([formula(*pair) for pair in zip(reals, fake, strict=True)]).sum()

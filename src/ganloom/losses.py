@@ -5,23 +5,31 @@ losses need them; the others ignore them, and then they may be None. D never end
 side can improve stands beside each loss as ``equilibrium`` (d, g).
 """
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
-from ganloom.stabilisers.trace import tell
 
 Pair = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Loss:
-    """A pair of losses with the values they have when D cannot tell real from fake."""
+    """A pair of losses, with the values they have when D cannot tell real from fake.
+
+    Args:
+        d_formula: (real logits, fake logits) to D's loss.
+        g_formula: (real logits or None, fake logits) to G's loss.
+        equilibrium: Values (d, g) at which neither side can improve.
+        paper: Authors, year and arXiv id.
+        needs_real_in_g: Whether G's loss uses the logits of real samples.
+        smoothed: D's loss with the target for reals lowered by a share; None if D aims at no target.
+        signed: Whether D's best logits are above 0 for reals and below 0 for fakes.
+    """
 
     d_formula: Pair
     g_formula: Callable[[Tensor | None, Tensor], Tensor]
@@ -29,42 +37,56 @@ class Loss:
     paper: str
     needs_real_in_g: bool = False
     smoothed: Callable[[Tensor, Tensor, float], Tensor] | None = None
-    """D's loss whose target for reals is lowered by a share; None where D aims at no target."""
+    signed: bool = False
 
     def d(self, real: Tensor, fake: Tensor) -> Tensor:
-        """D's loss, a scalar, of the logits of reals and of fakes."""
-        tell("d", self, real, fake)
-        if not _smoothing:
-            return self.d_formula(real, fake)
-        if self.smoothed is None:
-            raise BadInput(
-                "--label-smoothing needs a loss whose D aims at a target for reals (minimax, nonsaturating, "
-                "least_squares): hinge, Wasserstein and relativistic losses only compare, so leave it out"
-            )
-        return self.smoothed(real, fake, _smoothing)
+        """D's loss, a scalar.
+
+        Args:
+            real: Logits of real samples, of any shape.
+            fake: Logits of fakes, of the same shape.
+        """
+        return self.d_formula(real, fake)
 
     def g(self, real: Tensor | None, fake: Tensor) -> Tensor:
-        """G's loss, a scalar; ``real`` may be None unless ``needs_real_in_g``."""
-        tell("g", self, real, fake)
-        if _share < 1:
-            rows = top_k(fake, _share)
-            fake, real = fake[rows], real[rows] if self.needs_real_in_g and real is not None else real
+        """G's loss, a scalar.
+
+        Args:
+            real: Logits of real samples; may be None unless ``needs_real_in_g``.
+            fake: Logits of fakes.
+        """
         return self.g_formula(real, fake)
 
+    def with_label_smoothing(self, share: float) -> "Loss":
+        """This loss with D's target for reals lowered by ``share`` (Salimans et al. 2016, arXiv:1606.03498, sec. 3.4).
 
-_smoothing, _share = 0.0, 1.0
+        Raises:
+            BadInput: If D aims at no target (hinge, Wasserstein, relativistic).
+        """
+        if not share:
+            return self
+        smoothed = self.smoothed
+        if smoothed is None:
+            raise BadInput(
+                "--label-smoothing needs a loss whose D aims at a target for reals (minimax, nonsaturating, "
+                "least_squares). Hinge, Wasserstein and relativistic losses have no target: leave it out"
+            )
+        return replace(self, d_formula=lambda real, fake: smoothed(real, fake, share))
 
+    def with_top_k(self, share: float) -> "Loss":
+        """This loss with G's mean over its best ``share`` of the fakes only (Sinha et al. 2020, arXiv:2002.06224).
 
-@contextlib.contextmanager
-def altered(smoothing: float = 0.0, share: float = 1.0) -> Iterator[None]:
-    """Inside, each loss's D is label-smoothed, and G's mean is over its best ``share`` of fakes; see stabilisers.py."""
-    global _smoothing, _share
-    kept = _smoothing, _share
-    _smoothing, _share = smoothing, share
-    try:
-        yield
-    finally:
-        _smoothing, _share = kept
+        Args:
+            share: In (0, 1]; at least one fake is kept.
+        """
+        if share >= 1:
+            return self
+
+        def g(real: Tensor | None, fake: Tensor) -> Tensor:
+            rows = top_k(fake, share)
+            return self.g_formula(real[rows] if self.needs_real_in_g and real is not None else real, fake[rows])
+
+        return replace(self, g_formula=g)
 
 
 def top_k(logits: Tensor, share: float) -> Tensor:
@@ -171,8 +193,8 @@ def _relativistic_average_g(real: Tensor | None, fake: Tensor) -> Tensor:
 _LN2 = math.log(2.0)
 
 _PAPER = "Goodfellow et al. 2014, arXiv:1406.2661"
-minimax = Loss(_minimax_d, _minimax_g, (2 * _LN2, -_LN2), _PAPER, smoothed=_minimax_smoothed)
-nonsaturating = Loss(_minimax_d, _nonsaturating_g, (2 * _LN2, _LN2), _PAPER, smoothed=_minimax_smoothed)
+minimax = Loss(_minimax_d, _minimax_g, (2 * _LN2, -_LN2), _PAPER, smoothed=_minimax_smoothed, signed=True)
+nonsaturating = Loss(_minimax_d, _nonsaturating_g, (2 * _LN2, _LN2), _PAPER, smoothed=_minimax_smoothed, signed=True)
 least_squares = Loss(
     _least_squares_d,
     _least_squares_g,
@@ -180,7 +202,7 @@ least_squares = Loss(
     "Mao et al. 2016, arXiv:1611.04076",
     smoothed=_least_squares_smoothed,
 )
-hinge = Loss(_hinge_d, _minus_fake, (2.0, 0.0), "Lim & Ye 2017, arXiv:1705.02894")
+hinge = Loss(_hinge_d, _minus_fake, (2.0, 0.0), "Lim & Ye 2017, arXiv:1705.02894", signed=True)
 wasserstein = Loss(_wasserstein_d, _minus_fake, (0.0, 0.0), "Arjovsky et al. 2017, arXiv:1701.07875")
 relativistic = Loss(
     _relativistic_d, _relativistic_g, (_LN2, _LN2), "Jolicoeur-Martineau 2018, arXiv:1807.00734 (RpGAN)", True

@@ -13,9 +13,16 @@ from torch import Tensor, nn
 
 from ganloom.core import randomness
 from ganloom.core.precision import full_precision
-from ganloom.stabilisers.trace import tell
+from ganloom.scoring import Critic as RecordingCritic
 
 Critic = Callable[[Tensor], Tensor]
+"""From samples (N, ...) to logits whose first axis is N: a network, or ``GAN.critic()``."""
+
+
+def _note(D: Critic, name: str) -> None:
+    """Tell a model's own critic which penalty uses it, for the lint."""
+    if isinstance(D, RecordingCritic) and D.trace is not None:
+        D.trace.penalties.append(name)
 
 
 def grad_norm(f: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
@@ -38,38 +45,37 @@ def between(real: Tensor, fake: Tensor) -> Tensor:
 
 def wgan_gp(D: Critic, real: Tensor, fake: Tensor) -> Tensor:
     """E[(|grad D| - 1)^2] between real and fake (Gulrajani et al. 2017, arXiv:1704.00028, eq. 3)."""
-    tell("penalty", "wgan_gp")
+    _note(D, "wgan_gp")
     return (grad_norm(D, between(real, fake)) - 1).square().mean()
 
 
 def wgan_lp(D: Critic, real: Tensor, fake: Tensor) -> Tensor:
     """E[max(0, |grad D| - 1)^2] between real and fake (Petzka et al. 2017, arXiv:1709.08894)."""
-    tell("penalty", "wgan_lp")
+    _note(D, "wgan_lp")
     return F.relu(grad_norm(D, between(real, fake)) - 1).square().mean()
 
 
 def dragan(D: Critic, real: Tensor, fake: Tensor | None = None, scale: float = 0.5) -> Tensor:
     """E[(|grad D| - 1)^2] around the data (Kodali et al. 2017, arXiv:1705.07215); noise U(0, 1) x scale x sd(data)."""
-    tell("penalty", "dragan")
+    _note(D, "dragan")
     near = real + scale * real.std() * randomness.rand(*real.shape, device=real.device)
     return (grad_norm(D, between(real, near)) - 1).square().mean()
 
 
 def r1(D: Critic, real: Tensor, fake: Tensor | None = None) -> Tensor:
     """E[|grad D(x)|^2] / 2 at real samples (Mescheder et al. 2018, arXiv:1801.04406, eq. 9)."""
-    tell("penalty", "r1")
+    _note(D, "r1")
     return grad_norm(D, real).square().mean() / 2
 
 
 def r2(D: Critic, real: Tensor | None, fake: Tensor) -> Tensor:
     """E[|grad D(G(z))|^2] / 2 at fake samples (Mescheder et al. 2018, arXiv:1801.04406)."""
-    tell("penalty", "r2")
+    _note(D, "r2")
     return grad_norm(D, fake).square().mean() / 2
 
 
 def of_pass(name: str, logits: Tensor, x: Tensor) -> Tensor:
     """``r1`` or ``r2`` without a pass of its own: ``logits`` are D's of ``x``, a leaf that asks for a gradient, in float32."""
-    tell("penalty", name)
     (slopes,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
     penalty: Tensor = slopes.flatten(1).norm(dim=1).square().mean() / 2
     return penalty
@@ -77,7 +83,7 @@ def of_pass(name: str, logits: Tensor, x: Tensor) -> Tensor:
 
 def zero_centred(D: Critic, real: Tensor, fake: Tensor) -> Tensor:
     """E[|grad D|^2] / 2 between real and fake (Thanh-Tung et al. 2019, arXiv:1902.03984)."""
-    tell("penalty", "zero_centred")
+    _note(D, "zero_centred")
     return grad_norm(D, between(real, fake)).square().mean() / 2
 
 

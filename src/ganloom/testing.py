@@ -191,7 +191,7 @@ def _gradient(run: Trainer, index: int, batch: Any, size: int) -> Tensor:
         parameter.requires_grad_(True)
     for start, (part, share) in zip(range(0, n, size), run._parts(batch), strict=True):
         with _same_numbers(n, start, len(part[0])):
-            terms = phase.loss(part)
+            terms = run.gan.loss_terms(phase, part)
         (torch.stack([t for t in terms.values() if t.requires_grad]).sum() * share).backward()
     gradient = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
     with torch.no_grad():

@@ -14,6 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from ganloom import sampling
 from ganloom.apps.latent import Drawn, drawn, latents, layers_of, styled, styles
 from ganloom.core.errors import BadInput
 from ganloom.gan import GAN
@@ -46,7 +47,7 @@ class Directions:
 @torch.no_grad()
 def many_w(gan: GAN, n: int = SAMPLES, seed: int = 0) -> Tensor:
     """w (n, w_dim) of random latents, and of random labels where there are some."""
-    with gan._as_found():
+    with sampling.unchanged(gan):
         torch.default_generator.manual_seed(seed)
         ws: Tensor = styled(gan).mapping(gan.z(n), gan.c(n))
     return ws[:, 0]

@@ -16,6 +16,7 @@ import torch
 from PIL import Image, features
 from torch import Tensor
 
+from ganloom import sampling
 from ganloom.core.errors import BadInput, GanloomError
 from ganloom.gan import GAN
 from ganloom.imaging import grid
@@ -47,8 +48,8 @@ def styled(gan: GAN) -> Any:
 @torch.no_grad()
 def latents(gan: GAN, seeds: Sequence[int], c: int | None = None) -> tuple[Tensor, Tensor | None]:
     """(z, labels) that ``generate`` draws for these seeds, (n, z_dim) and (n,) or None."""
-    with gan._as_found():
-        made = [gan._latents(1, seed, None, c) for seed in seeds]
+    with sampling.unchanged(gan):
+        made = [sampling.latents(gan, 1, seed, None, c) for seed in seeds]
     labels = [label for _, label in made if label is not None]
     return torch.cat([z for z, _ in made]), torch.cat(labels) if labels else None
 

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from ganloom import sampling
 from ganloom.apps.directions import many_w
 from ganloom.apps.latent import drawn, psnr, styled
 from ganloom.core.errors import BadInput
@@ -66,7 +67,7 @@ def project(
     if tuple(target.shape[1:]) != tuple(gan.cfg.shape):
         raise BadInput(f"the image has shape {tuple(target.shape[1:])}, and this model makes {tuple(gan.cfg.shape)}")
     begun = time.perf_counter()
-    with gan._as_found():
+    with sampling.unchanged(gan):
         gan.requires_grad_(False)
         torch.default_generator.manual_seed(seed)
         target = target.to(gan.device)
@@ -105,7 +106,7 @@ def _start(gan: GAN, target: Tensor, c: int | None) -> tuple[Tensor, Tensor]:
     if c is None:
         w = many_w(gan, CANDIDATES, 1)
     else:
-        labels = gan._conditions(CANDIDATES, c)
+        labels = gan.conditions(CANDIDATES, c)
         w = styled(gan).mapping(gan.z(CANDIDATES), labels)[:, 0]
     layers = styled(gan).G.synthesis.n_layers
     x = drawn(gan, w[:, None].expand(-1, layers, -1))

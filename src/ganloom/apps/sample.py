@@ -1,6 +1,5 @@
 """Samples of a trained model as files: single images, a grid, and per class."""
 
-import inspect
 import math
 import sys
 from dataclasses import dataclass
@@ -62,20 +61,22 @@ def write_samples(
     path = Path(run)
     gan = load(path, checkpoint=checkpoint, device=choose_device(device))
     more: dict[str, Any] = {"standing": standing} if standing else {}
-    if standing and "standing" not in inspect.signature(gan.generate).parameters:
+    takes = gan.sample_options
+    if standing and not takes.standing:
         raise BadInput(
             "--standing was given, but this run's recipe has no standing statistics (biggan has): leave it out"
         )
-    takes = inspect.signature(gan.sample).parameters
-    for flag, given, name in (("--cutoff", cutoff is not None, "cutoff"), ("--noise-mode", noise != "const", "noise")):
-        if given and name not in takes:
+    for flag, given, taken in (
+        ("--cutoff", cutoff is not None, takes.cutoff), ("--noise-mode", noise != "const", takes.noise)
+    ):  # fmt: skip
+        if given and not taken:
             raise BadInput(f"{flag} was given, but this run's recipe has no such thing (stylegan2 has): leave it out")
     more |= ({} if cutoff is None else {"cutoff": cutoff}) | ({"noise": noise} if noise != "const" else {})
     names = Folder(path).read("config.json").get("classes")
     labels, words = _labels(gan, names, c, n)
     labels = _inputs(path, gan, n, seed) if gan.conditions_on == "images" else labels
     count = n if labels is None else len(labels)
-    if "progress" in takes:  # one that makes images in many steps
+    if takes.progress:  # one that makes images in many steps
         more["progress"] = _Steps(math.ceil(count / BATCH))
     x = gan.generate(count, seed=seed, c=labels, truncation=truncation, batch=BATCH, precision=precision, **more).cpu()
     named = {

@@ -71,7 +71,7 @@ class Ada(nn.Module):
         for name, rate in rates.items():
             self.rates |= dict.fromkeys(PARTS.get(name, (name,)), float(rate))
         self.register_buffer("p", torch.tensor(float(p)))
-        self.register_buffer("signs", torch.zeros(2))  # the sum of D's signs on reals, and of how many
+        self.register_buffer("signs", torch.zeros(2))  # the sum of D's signs on reals, and the number of images
         self.register_buffer("updates", torch.zeros(()))
         self.register_buffer("fresh", torch.zeros(()))  # 1 where logits were noted since the last move
         self.register_buffer("bank", torch.from_numpy(_bank()), persistent=False)
@@ -79,8 +79,13 @@ class Ada(nn.Module):
     # -------------------------------------------------------------------------------------------------- its strength
     @torch.no_grad()
     def note(self, logits: Tensor) -> None:
-        """Add D's logits on reals to the sums."""
-        self.signs.add_(torch.stack([logits.detach().float().sign().sum(), torch.full_like(self.p, logits.numel())]))
+        """Add D's logits on reals to the sums.
+
+        Args:
+            logits: (N, ...). Several logits of one image count as one image, with their mean sign.
+        """
+        signs = logits.detach().float().sign().reshape(len(logits), -1).mean(1)
+        self.signs.add_(torch.stack([signs.sum(), torch.full_like(self.p, len(logits))]))
         self.fresh.fill_(1.0)
 
     def move(self, target: float = 0.6, kimg: float = 500.0, every: int = 4) -> None:

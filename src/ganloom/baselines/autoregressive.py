@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from ganloom.baselines.likelihood import LEAST_LOG_SCALE, bits, check_levels, discretised_logistic, quantise
 from ganloom.core.config import check_classes
 from ganloom.core.errors import BadInput
-from ganloom.gan import GAN, Adam, Batch, Phase, Terms, inverse
+from ganloom.gan import GAN, Adam, Batch, Phase, SampleOptions, Terms, inverse
 from ganloom.nn.layers import one_hot
 
 TITLE = "Autoregressive: gated PixelCNN"
@@ -174,6 +174,7 @@ def _spread(mixtures: int) -> tuple[Tensor, Tensor]:
 class Autoregressive(GAN):
     """Gated PixelCNN; G is the network."""
 
+    sample_options = SampleOptions(progress=True)
     likelihood = "exactly"
 
     def __init__(self, cfg: Config) -> None:

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from ganloom.core.config import check_classes
 from ganloom.core.errors import BadInput
-from ganloom.gan import GAN, Adam, Batch, Phase, Terms, inverse
+from ganloom.gan import GAN, Adam, Batch, Phase, SampleOptions, Terms, inverse
 from ganloom.nn.layers import one_hot
 
 TITLE = "Diffusion: EDM, Heun sampler"
@@ -195,6 +195,8 @@ def _norm(channels: int) -> nn.GroupNorm:
 
 class EDM(GAN):
     """Diffusion model; G is the network F."""
+
+    sample_options = SampleOptions(progress=True)
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)

@@ -290,7 +290,7 @@ def _step(trainer: Any, refused: queries.Refused) -> float:
     gan, phase = trainer.gan, trainer.phases[0]
     drawn = gan.draw(trainer.data, randomness.Rng(0, 0, 0))
     few = type(drawn)(*(None if v is None else v[:4] for v in drawn))
-    found = refused.unless("what its loss costs", lambda: _operations(lambda: phase.loss(few)))
+    found = refused.unless("what its loss costs", lambda: _operations(lambda: gan.loss_terms(phase, few)))
     return (found or 0.0) / len(few.x)
 
 

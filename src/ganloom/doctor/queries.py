@@ -5,7 +5,6 @@ A model need not allow each of them: its z may be no tensor, its D may ask for m
 """
 
 import contextlib
-import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ganloom.doctor import statistics as st
-from ganloom.stabilisers.calls import logits_of
+from ganloom.scoring import joined
 
 T = TypeVar("T")
 REFUSALS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, AssertionError, RuntimeError)
@@ -83,7 +82,7 @@ def logits(gan: Any, x: Tensor, c: Tensor | None, batch: int, refused: Refused) 
     """D's logits (N,) as float64 on the CPU, in its training mode; None of a D that answers otherwise."""
     found = []
     x = x.to(gan.device)
-    told = c is not None and _takes(gan.D, x, c)
+    told = c is not None and gan.labels_to_d
     for start in range(0, len(x) // batch * batch or len(x), batch):  # whole batches, as D is used to
         rows = slice(start, start + batch)
         args = (c[rows].to(gan.device),) if told and c is not None else ()
@@ -97,17 +96,8 @@ def logits(gan: Any, x: Tensor, c: Tensor | None, batch: int, refused: Refused) 
     return torch.cat(found)
 
 
-def _judged(gan: Any, x: Tensor, args: tuple[Tensor, ...]) -> Tensor:
-    return logits_of(gan.D(x, *args))
-
-
-def _takes(net: nn.Module, *args: Any) -> bool:
-    """Whether a network can be called with so many arguments; one without a readable signature is not asked."""
-    try:
-        inspect.signature(net.forward).bind(*args)
-    except (TypeError, ValueError):
-        return False
-    return True
+def _judged(gan: Any, x: Tensor, args: tuple[Tensor, ...]) -> Any:
+    return joined(gan.logits_of(gan.D(x, *args)))
 
 
 def _said(answer: Any) -> str:

@@ -7,7 +7,6 @@ as one-hot numbers, then the continuous ones in [-1, 1]. A model that makes imag
 """
 
 import contextlib
-import inspect
 import io
 import os
 import warnings
@@ -202,7 +201,7 @@ def _codes(gan: GAN) -> int:
 
 def _truncation(gan: GAN) -> str:
     """Where truncation enters: in "sample", or as a factor of "z"."""
-    return "sample" if "truncation" in inspect.signature(gan.sample).parameters else "z"
+    return "sample" if gan.sample_options.truncation else "z"
 
 
 def split(gan: GAN, z: Tensor) -> dict[str, Tensor]:

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ganloom.core import randomness
-from ganloom.core.errors import BadInput
+from ganloom.core.errors import BadInput, MissingExtra
 from ganloom.gan import GAN, Phase, net_names
-from ganloom.stabilisers.apply import Composed, parts_of
+from ganloom.scoring import Logits, Trace
+from ganloom.stabilisers.apply import Stabilisers, parts_of
 from ganloom.stabilisers.config import Stabilise
-from ganloom.stabilisers.trace import Heard, listen
 from ganloom.training import optimizers
 from ganloom.training.config import TrainConfig
 
@@ -43,14 +43,18 @@ class Case:
     flipped: bool = False
     flat: float = 0.0
     """Share of the images' values that are exactly black or white."""
-    heard: list[Heard] = field(default_factory=list)
-    looked: bool = False
-    """Whether the losses were heard at all."""
+    losses: list[tuple[str, Any]] = field(default_factory=list)
+    """(side "d" or "g", ``Loss``) of each adversarial loss."""
+    penalties: list[str] = field(default_factory=list)
+    """Names of the gradient penalties."""
     fault: str | None = None
-    """What a loss said against its settings."""
+    """Why a loss refuses its settings."""
+    failure: str | None = None
+    """Why the losses could not be run on a few samples."""
     bounded: set[str] = field(default_factory=set)
-    leaf: bool = False
-    """D was called on inputs that ask for a gradient: a penalty of the recipe's own making."""
+    """Bounded functions that D's logits come from, such as "sigmoid"."""
+    differentiated: bool = False
+    """Whether D's loss calls D on samples that require a gradient: a penalty of the recipe's own."""
 
     @property
     def parts(self) -> Stabilise:
@@ -67,11 +71,6 @@ class Case:
         """Samples that go through the networks at once."""
         return min(self.batch, self.cfg.micro_batch or self.batch)
 
-    @property
-    def penalties(self) -> list[str]:
-        """Gradient penalties that were heard."""
-        return [h.what for h in self.heard if h.kind == "penalty"]
-
     def has(self, net: str, *kinds: type[nn.Module]) -> bool:
         """Whether a network holds a module of these kinds."""
         return any(isinstance(m, kinds) for m in getattr(self.gan, net, nn.Identity()).modules())
@@ -84,24 +83,18 @@ class Case:
 
     @property
     def clips(self) -> bool:
-        """Whether ``after_update`` clips weights."""
-        if self.parts.weight_clip:
-            return True
-        for kind in type(self.gan).__mro__:
-            code = getattr(kind.__dict__.get("after_update"), "__code__", None)
-            names = set(code.co_names) if code and kind not in (GAN, Composed) else set()
-            if "clip_weights_" in names or ({"parameters"} & names and {"clamp_", "clip_", "clamp"} & names):
-                return True
-        return False
+        """Whether D's weights are clipped after updates."""
+        return bool(self.parts.weight_clip) or self.gan.clips_weights
 
 
 def look(case: Case, data: Any) -> None:
-    """Call the loss of each phase that is active at the start, on a few samples; everything is put back afterwards."""
+    """Run the loss of each phase that is active at the start on a few samples; the model is restored afterwards."""
     gan, few = case.gan, 4 * case.parts.pack
     kept = (gan.kimg, [(m, m.training) for m in gan.modules()], [(b, b.clone()) for b in gan.buffers()])
-    asked = [(p, p.requires_grad) for p in gan.parameters()]
+    requires = [(p, p.requires_grad) for p in gan.parameters()]
+    phase: Phase | None = None
     try:
-        with torch.random.fork_rng(devices=[]), listen() as case.heard:
+        with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(randomness.key("lint"))
             gan.kimg = 0.0
             gan.train().requires_grad_(False)
@@ -111,49 +104,51 @@ def look(case: Case, data: Any) -> None:
             batch = type(batch)(*parts)
             for phase in case.phases:
                 if phase.kimg[0] <= 0:
-                    _hear(case, phase, batch)
-        case.looked = True
+                    _run(case, phase, batch)
+        if isinstance(gan.stabilisers, Stabilisers):
+            gan.stabilisers.check_used()
     except BadInput as error:
         case.fault = str(error)
-    except Exception:  # a loss that cannot do with few samples, or a fault that training will show with its place
-        case.heard = []
+    except MissingExtra:
+        pass  # ``make_ready`` says what to install
+    except Exception as error:  # a loss that cannot do with few samples, or a fault that training shows with its place
+        where = "drawing a batch" if phase is None else f'the loss of phase "{phase.net}"'
+        detail = " ".join(str(error).split())[:120]
+        case.failure = f"{where} failed on {few} samples ({type(error).__name__}{': ' if detail else ''}{detail})"
     finally:
-        gan.kimg = kept[0]
+        gan.kimg, gan.trace = kept[0], None
         for module, mode in kept[1]:
             module.training = mode
         with torch.no_grad():
             for buffer, value in kept[2]:
                 buffer.copy_(value)
-        for parameter, asks in asked:
-            parameter.requires_grad_(asks)
+        for parameter, required in requires:
+            parameter.requires_grad_(required)
 
 
-def _hear(case: Case, phase: Phase, batch: Any) -> None:
+def _run(case: Case, phase: Phase, batch: Any) -> None:
+    """Run one phase's loss and note which losses and penalties it calls."""
     own = [p for name in net_names(phase) for p in optimizers.find(case.gan, name).parameters()]
-    of_d = phase.net.startswith("D") and isinstance(getattr(case.gan, "D", None), nn.Module)
-
-    def watch(module: nn.Module, args: Any) -> None:
-        case.leaf |= bool(args and isinstance(args[0], Tensor) and args[0].requires_grad and args[0].is_leaf)
-
-    handle = case.gan.D.register_forward_pre_hook(watch) if of_d else None
-    before = len(case.heard)
+    trace = case.gan.trace = Trace()
     for parameter in own:
         parameter.requires_grad_(True)
     try:
-        phase.loss(batch)
+        case.gan.loss_terms(phase, batch)
     finally:
         for parameter in own:
             parameter.requires_grad_(False)
-        if handle is not None:
-            handle.remove()
-    if of_d:
-        case.bounded |= {name for h in case.heard[before:] if h.kind == "d" for name in _ends_in(h.real)}
+    case.losses += [(side, loss) for side, loss, _ in trace.losses]
+    case.penalties += trace.penalties
+    if phase.net.startswith("D"):
+        case.differentiated |= trace.differentiated
+        case.bounded |= {name for side, _, real in trace.losses if side == "d" for name in _ends_in(real)}
 
 
-def _ends_in(logits: Any) -> Iterator[str]:
-    """The bounded function that made these logits, if the last one that computes is one."""
-    step = getattr(logits, "grad_fn", None)
-    while step is not None and step.name().startswith(VIEWS):
-        step = step.next_functions[0][0]
-    if step is not None:
-        yield from (name.lower() for name in BOUNDED if step.name().startswith(name))
+def _ends_in(logits: Logits | None) -> Iterator[str]:
+    """The bounded function that these logits come from, if the last operation that computes is one."""
+    for one in logits if isinstance(logits, tuple) else (logits,):
+        step = getattr(one, "grad_fn", None)
+        while step is not None and step.name().startswith(VIEWS):
+            step = step.next_functions[0][0]
+        if step is not None:
+            yield from (name.lower() for name in BOUNDED if step.name().startswith(name))

@@ -42,14 +42,14 @@ Rule = Callable[[Case], Iterator[tuple[str, str]]]
 def bounded_logits(case: Case) -> Iterator[tuple[str, str]]:
     """D ends in a sigmoid, tanh or softmax, but the losses take logits: hinge never passes its margin, logs saturate."""
     sure = [loss for name, loss in LOSSES.items() if name != "least_squares"]
-    level = "error" if any(h.what in sure for h in case.heard if h.kind == "d") else "warning"
+    level = "error" if any(loss in sure for side, loss in case.losses if side == "d") else "warning"
     for name in sorted(case.bounded):
         yield level, f"D ends in a {name}, and its loss takes logits without bounds: take the {name} out of D"
 
 
 def normed_critic(case: Case) -> Iterator[tuple[str, str]]:
     """BatchNorm in D under a gradient penalty: a sample's gradient then runs through its neighbours too."""
-    if (case.penalties or case.leaf) and case.has("D", *BATCH_NORMS):
+    if (case.penalties or case.differentiated) and case.has("D", *BATCH_NORMS):
         name = case.penalties[0] if case.penalties else "a gradient penalty"
         yield (
             "warning",
@@ -90,7 +90,7 @@ def statistics_of_parts(case: Case) -> Iterator[tuple[str, str]]:
 
 def clipped_and_penalised(case: Case) -> Iterator[tuple[str, str]]:
     """Weight clipping together with a gradient penalty: two bounds on one slope, and small weights cannot reach a slope of 1."""
-    if case.clips and (case.penalties or case.leaf):
+    if case.clips and (case.penalties or case.differentiated):
         yield (
             "warning",
             "weights are clipped and the gradient is penalised too, two bounds that fight: keep one of them",
@@ -261,30 +261,25 @@ def idle_settings(case: Case) -> Iterator[tuple[str, str]]:
 
 
 def parts_without_a_place(case: Case) -> Iterator[tuple[str, str]]:
-    """A stabiliser of D's or G's adversarial loss on a recipe whose loss is none of ganloom.losses, such as an energy."""
+    """A stabiliser that the recipe's losses refuse or give no chance to act, such as LeCam on an energy."""
     if case.fault:
         yield "error", case.fault
-    if not case.looked or case.fault:
-        return
-    kinds = {h.kind for h in case.heard}
-    free = ("historical", "diff_augment", "spectral_norm", "weight_clip", "orthogonal")
-    for name in case.parts.on():
-        net, kind = ("G", "g") if name in ("top_k", "feature_matching") else ("D", "d")
-        if name not in free and kind not in kinds:
-            yield (
-                "error",
-                (
-                    f"--{name.replace('_', '-')} works on logits, and {net}'s loss here is none of ganloom.losses (an energy, or "
-                    "of its own making): leave it out"
-                ),
-            )
-            return
+
+
+def losses_not_run(case: Case) -> Iterator[tuple[str, str]]:
+    """The losses could not be run on a few samples, so that the rules on losses and penalties know nothing."""
+    if case.failure:
+        yield (
+            "warning",
+            f"{case.failure}: settings of the losses are not checked, and training may fail in the same way",
+        )
 
 
 RULES: tuple[Rule, ...] = (
     bounded_logits, normed_critic, statistics_of_parts, clipped_and_penalised, clipped_and_normed, spectral_and_one_centred,
     penalised_twice, momentum_and_clipping, never_begins, schedule_outlasts, loud_noise, rare_penalty, batch_beyond_data,
     fast_optimizer, one_sided_flip, flat_grounds, few_for_top_k, idle_settings, parts_without_a_place,
+    losses_not_run,
 )  # fmt: skip
 
 

@@ -116,6 +116,7 @@ class Discriminator(nn.Module):
             soft = [Blur()] if blurred else []
             levels.append(nn.Sequential(*_conv(b, b), act, *soft, equalised(DownsampleConv(b, a)), act))
         self.levels = nn.ModuleList(levels)
+        self.head = f"levels.0.{len(levels[0]) - 1}"  # the layer that gives the logits
         self.rgb = nn.ModuleList([nn.Sequential(equalised(nn.Conv2d(shape[0], a, 1)), act) for a in channels])
 
     def forward(self, x: Tensor, c: Tensor | None = None, level: float = math.inf) -> Tensor:

@@ -112,14 +112,15 @@ class Level(nn.Module):
         super().__init__()
         self.conv0 = StyledConv(channels, out_channels, w_dim, size, True, clamp) if channels else None
         self.conv1 = StyledConv(out_channels, out_channels, w_dim, size, False, clamp)
-        self.image = ToImage(out_channels, images, w_dim, clamp)
+        # The name is part of the weights' names in checkpoints.
+        self.picture = ToImage(out_channels, images, w_dim, clamp)
 
     def forward(self, x: Tensor, ws: list[Tensor], noise: str) -> tuple[Tensor, Tensor]:
         """Maps of the grid below and a w for each layer to this grid's maps and its image."""
         if self.conv0 is not None:
             x = self.conv0(x, ws[0], noise)
         x = self.conv1(x, ws[-2], noise)
-        return x, self.image(x, ws[-1])
+        return x, self.picture(x, ws[-1])
 
 
 class Synthesis(nn.Module):

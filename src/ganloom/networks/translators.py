@@ -170,6 +170,7 @@ class PatchGAN(nn.Module):
                 inputs = outputs
             body.append(nn.Conv2d(inputs, 1, 4, 1, 1))
         self.body = nn.Sequential(*body)
+        self.head = f"body.{len(body) - 1}"  # the layer that gives the logits
         normal_init(self)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:

@@ -63,16 +63,12 @@ class Template(GAN):
 
     def d_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():
-            fake = self.G(self.z(len(batch.x)))
-        real_logits, fake_logits = self.D(batch.x), self.D(fake)
-        return {
-            "adv": hinge.d(real_logits, fake_logits),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
+            fake = self.generated(self.z(len(batch.x)))
+        return self.d_adversarial(hinge, self.discriminate(batch.x), self.discriminate(fake))
 
     def g_loss(self, batch: Batch) -> Terms:
-        return {"adv": hinge.g(None, self.D(self.G(self.z(len(batch.x)))))}
+        fake = self.discriminate(self.generated(self.z(len(batch.x))))
+        return self.g_adversarial(hinge, fake, reals=(batch.x,))
 
 
 MODEL = Template

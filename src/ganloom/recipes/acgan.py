@@ -21,6 +21,7 @@ D's activations (the paper searches over 0, 0.1 and 0.2); the learning rate is t
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -121,6 +122,7 @@ class Discriminator(nn.Module):
             inputs, h, w = outputs, -(-h // stride), -(-w // stride)
         self.features = nn.Sequential(*layers, nn.Flatten())
         self.source = nn.Linear(inputs * h * w, 1)
+        self.head = "source"  # the layer that gives the logits
         self.classes = nn.Linear(inputs * h * w, n_classes)
         normal_init(self)
 
@@ -135,6 +137,7 @@ class ACGAN(GAN):
     """Auxiliary classifier GAN."""
 
     splits_by = None  # BatchNorm in both networks
+    labels_to_d = False  # D guesses them
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
@@ -144,19 +147,21 @@ class ACGAN(GAN):
     def phases(self) -> list[Phase]:
         return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
 
+    def logits_of(self, output: Any) -> Tensor:
+        """D's logits, also where it returns logits of classes too."""
+        logits: Tensor = output if isinstance(output, Tensor) else output[0]
+        return logits
+
     def d_loss(self, batch: Batch) -> Terms:
         c = self.c(len(batch.x))
         assert c is not None and batch.c is not None
         with torch.no_grad():
-            fake = self.G(self.z(len(batch.x)), c)
-        real_logits, real_classes = self.D(batch.x, classes=True)
-        fake_logits, fake_classes = self.D(fake, classes=True)
+            fake = self.generated(self.z(len(batch.x)), c)
+        real_scores, fake_scores = self.discriminate(batch.x, classes=True), self.discriminate(fake, classes=True)
+        (_, real_classes), (_, fake_classes) = real_scores.output, fake_scores.output
         of_real, of_fake = F.cross_entropy(real_classes, batch.c), F.cross_entropy(fake_classes, c)
-        return {
-            "adv": nonsaturating.d(real_logits, fake_logits),
+        return self.d_adversarial(nonsaturating, real_scores, fake_scores) | {
             "class": self.cfg.class_weight * (of_real + of_fake),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
             "accuracy_real": (real_classes.argmax(1) == batch.c).float().mean(),
             "accuracy_fake": (fake_classes.argmax(1) == c).float().mean(),
         }
@@ -164,11 +169,10 @@ class ACGAN(GAN):
     def g_loss(self, batch: Batch) -> Terms:
         c = self.c(len(batch.x))
         assert c is not None
-        logits, classes = self.D(self.G(self.z(len(batch.x)), c), classes=True)
-        return {
-            "adv": nonsaturating.g(None, logits),
-            "class": self.cfg.class_weight * F.cross_entropy(classes, c),
-        }
+        scores = self.discriminate(self.generated(self.z(len(batch.x)), c), classes=True)
+        _, classes = scores.output
+        terms = self.g_adversarial(nonsaturating, scores, reals=(batch.x,))
+        return terms | {"class": self.cfg.class_weight * F.cross_entropy(classes, c)}
 
 
 MODEL = ACGAN

@@ -103,12 +103,12 @@ class BEGAN(GAN):
     def d_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():
             fake = self.G(self.z(len(batch.x)))
-        real, fakes = -self.D(batch.x), -self.D(fake)
+        real, fakes = -self.discriminate(batch.x).first, -self.discriminate(fake).first
         self._add(0, real)
         return {"real": real.mean(), "fake": -self.k * fakes.mean(), "k": self.k}
 
     def g_loss(self, batch: Batch) -> Terms:
-        fakes = -self.D(self.G(self.z(len(batch.x))))
+        fakes = -self.discriminate(self.G(self.z(len(batch.x)))).first
         self._add(2, fakes)
         real, fake = self.sums[0] / self.sums[1].clamp_min(1), fakes.detach().mean()
         return {"fake": fakes.mean(), "measure": real + (self.cfg.gamma * real - fake).abs()}

@@ -30,11 +30,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganloom import penalties
+from ganloom import penalties, sampling
 from ganloom.core import randomness
 from ganloom.core.config import check_classes
 from ganloom.core.errors import BadInput
-from ganloom.gan import Adam, Batch, Terms
+from ganloom.gan import Adam, Batch, SampleOptions, Terms
 from ganloom.losses import hinge
 from ganloom.networks import biggan
 from ganloom.nn.layers import plan_sizes
@@ -116,6 +116,7 @@ class BigGAN(Adversarial):
     """BigGAN."""
 
     splits_by = None  # BatchNorm in G
+    sample_options = SampleOptions(truncation=True, standing=True)
     loss = hinge
 
     def __init__(self, cfg: Config) -> None:
@@ -175,7 +176,7 @@ class BigGAN(Adversarial):
         """As in the base; ``standing`` batches of 64 samples first give BatchNorm statistics at this truncation."""
         if standing < 0:
             raise BadInput(f"standing counts batches and must not be negative, got {standing}")
-        with self._as_found():
+        with sampling.unchanged(self):
             with standing_statistics(self.G) if standing else contextlib.nullcontext():
                 for i in range(standing):
                     randomness.seed_all(randomness.key("standing", i))

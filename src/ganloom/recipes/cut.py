@@ -104,7 +104,7 @@ class CUT(Translator):
         return [Phase("D", self.d_loss), Phase("G heads", self.g_loss)]
 
     def d_loss(self, batch: Batch) -> Terms:
-        return self.judged(least_squares, self.D(batch.x), self.D(self.for_d(batch)))
+        return self.judged(least_squares, self.discriminate(batch.x), self.discriminate(self.for_d(batch)))
 
     def g_loss(self, batch: Batch) -> Terms:
         y, cfg = batch.y, self.cfg
@@ -112,7 +112,8 @@ class CUT(Translator):
         fake, made, before, flips = self.for_g(batch)
         given = y if flips is None else torch.where(flips, y.flip(3), y)
         nce = self.contrast(before, made, flips, sides=1 if cfg.fast else 2)
-        terms = {"adv": least_squares.g(None, self.D(fake)), "nce": cfg.nce * nce[: len(y)].mean()}
+        terms = self.g_adversarial(least_squares, self.discriminate(fake), reals=(batch.x,))
+        terms["nce"] = cfg.nce * nce[: len(y)].mean()
         if not cfg.fast:
             terms["nce"] = terms["nce"] / 2
             terms["nce_same"] = cfg.nce * nce[len(y) :].mean() / 2

@@ -108,9 +108,11 @@ class CycleGAN(Translator):
         (fake_b, same_b), (fake_a, same_a) = self._translated(a, b), self._translated(b, a, back=True)
         self.pool_a.push(fake_a)
         self.pool_b.push(fake_b)
-        adv = least_squares.g(None, self.D["b"](fake_b)) + least_squares.g(None, self.D["a"](fake_a))
+        to_b = self.g_adversarial(least_squares, self.discriminate(fake_b, net="D.b"), reals=(b,))
+        to_a = self.g_adversarial(least_squares, self.discriminate(fake_a, net="D.a"), reals=(a,))
+        terms = {name: to_b[name] + to_a[name] for name in to_b}
         cycle = (self.back(fake_b) - a).abs().mean() + (self.direct(fake_a) - b).abs().mean()
-        terms = {"adv": adv, "cycle": cfg.cycle * cycle}
+        terms["cycle"] = cfg.cycle * cycle
         if cfg.identity:
             same = (same_b - b).abs().mean() + (same_a - a).abs().mean()
             terms["identity"] = cfg.cycle * cfg.identity * same
@@ -136,7 +138,9 @@ class CycleGAN(Translator):
                 with torch.no_grad():
                     fake = self.back(other) if name == "a" else self.direct(other)
             fake = pool.mix(fake, self.rand(n, 2))
-            terms |= self.judged(least_squares, self.D[name](real), self.D[name](fake), name)
+            net = f"D.{name}"
+            scores = self.discriminate(real, net=net), self.discriminate(fake, net=net)
+            terms |= self.judged(least_squares, *scores, name)
         return terms
 
 

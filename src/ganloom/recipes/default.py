@@ -168,7 +168,7 @@ class Default(Adversarial):
         return batch.c
 
     def d_reg(self, batch: Batch) -> Terms:
-        return {"r1": self.gamma * penalties.r1(lambda x: self.D(x, batch.c), batch.x)}
+        return {"r1": self.gamma * penalties.r1(self.critic(batch.c), batch.x)}
 
 
 MODEL = Default

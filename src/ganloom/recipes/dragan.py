@@ -74,7 +74,7 @@ class DRAGAN(Adversarial):
 
     def d_loss(self, batch: Batch) -> Terms:
         terms = super().d_loss(batch)
-        terms["gp"] = self.cfg.gp_weight * penalties.dragan(self.D, batch.x, scale=self.cfg.scale)
+        terms["gp"] = self.cfg.gp_weight * penalties.dragan(self.critic(), batch.x, scale=self.cfg.scale)
         return terms
 
 

@@ -19,9 +19,11 @@ shapes, because the energy is a Euclidean length; LeakyReLU 0.2 in D.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from ganloom import penalties
 from ganloom.core.errors import BadInput
@@ -82,10 +84,15 @@ class EBGAN(GAN):
     def phases(self) -> list[Phase]:
         return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
 
+    def logits_of(self, output: Any) -> Tensor:
+        """Minus the energies, also where D returns codes too."""
+        logits: Tensor = output if isinstance(output, Tensor) else output[0]
+        return logits
+
     def d_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():
             fake = self.G(self.z(len(batch.x)))
-        real_energy, fake_energy = -self.D(batch.x), -self.D(fake)
+        real_energy, fake_energy = -self.discriminate(batch.x).first, -self.discriminate(fake).first
         return {
             "real": real_energy.mean(),
             "fake": F.relu(self.margin - fake_energy).mean(),
@@ -93,7 +100,7 @@ class EBGAN(GAN):
         }
 
     def g_loss(self, batch: Batch) -> Terms:
-        logits, codes = self.D(self.G(self.z(len(batch.x))), codes=True)
+        logits, codes = self.discriminate(self.G(self.z(len(batch.x))), codes=True).output
         terms = {"energy": -logits.mean()}
         if self.cfg.pt_weight:
             terms["pulling_away"] = self.cfg.pt_weight * penalties.pulling_away(codes)

@@ -19,6 +19,7 @@ perceptual network, which would have to be downloaded; margins of the hinge are 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -78,6 +79,11 @@ class FastGAN(GAN):
     def phases(self) -> list[Phase]:
         return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
 
+    def logits_of(self, output: Any) -> Tensor:
+        """The logits of ``Judged``."""
+        logits: Tensor = output if isinstance(output, Tensor) else output.logits
+        return logits
+
     def augmented(self, n: int) -> fastgan.Pair:
         """T G(z) at both sizes, each with a T of its own."""
         fake = self.G(self.z(n), both=True)
@@ -88,19 +94,16 @@ class FastGAN(GAN):
         part = (self.rand(n) * 4).long()
         with torch.no_grad():
             fake = self.augmented(n)
-        real, false = self.D(x, part=part, full=True), self.D(fake.x, small=fake.small, full=True)
+        real_scores = self.discriminate(x, part=part, full=True)
+        fake_scores = self.discriminate(fake.x, small=fake.small, full=True)
+        real = real_scores.output
         repainted = [(real.whole, x), (real.small, x), (real.part, fastgan.quarter(x, part))]
         recon = torch.stack([_distance(seen, true) for seen, true in repainted]).sum()
-        return {
-            "adv": hinge.d(real.logits, false.logits),
-            "recon": self.cfg.recon * recon,
-            "logits_real": real.logits.detach().mean(),
-            "logits_fake": false.logits.detach().mean(),
-        }
+        return self.d_adversarial(hinge, real_scores, fake_scores) | {"recon": self.cfg.recon * recon}
 
     def g_loss(self, batch: Batch) -> Terms:
         fake = self.augmented(len(batch.x))
-        return {"adv": hinge.g(None, self.D(fake.x, small=fake.small, full=True).logits)}
+        return self.g_adversarial(hinge, self.discriminate(fake.x, small=fake.small, full=True))
 
 
 def _distance(seen: Tensor, true: Tensor) -> Tensor:

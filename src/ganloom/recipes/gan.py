@@ -66,6 +66,7 @@ class VanillaGAN(Adversarial):
     """The GAN of 2014."""
 
     splits_by = None  # BatchNorm in G
+    supports_points = True
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)

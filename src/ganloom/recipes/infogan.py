@@ -22,6 +22,7 @@ program, where the paper lets Q say it.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +30,7 @@ from torch import Tensor, nn
 
 from ganloom.core import randomness
 from ganloom.core.errors import BadInput
-from ganloom.gan import GAN, Adam, Batch, Phase, Terms
+from ganloom.gan import GAN, Adam, Batch, Phase, SampleOptions, Terms
 from ganloom.losses import nonsaturating
 from ganloom.nn.layers import crop, normal_init, plan_sizes
 
@@ -145,6 +146,7 @@ class InfoGAN(GAN):
     """GAN whose codes can be read back from the image."""
 
     splits_by = None  # BatchNorm in both networks
+    sample_options = SampleOptions(truncation=True)
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
@@ -160,6 +162,11 @@ class InfoGAN(GAN):
         drawn = [randomness.randint(values, n, self.draw_device).to(self.device) for values in cfg.categories]
         hot = [F.one_hot(c, values).float() for c, values in zip(drawn, cfg.categories, strict=True)]
         return torch.cat([self.rand(n, cfg.z_dim) * 2 - 1, *hot, self.rand(n, cfg.continuous) * 2 - 1], 1)
+
+    def logits_of(self, output: Any) -> Tensor:
+        """D's logits, also where it returns Q's numbers too."""
+        logits: Tensor = output if isinstance(output, Tensor) else output[0]
+        return logits
 
     def coded(self, z: Tensor, category: int | None = None, continuous: tuple[float, ...] = ()) -> Tensor:
         """Latents ``z`` with the first categorical code, or the first continuous codes, set: to see what they do."""
@@ -195,19 +202,16 @@ class InfoGAN(GAN):
     def d_loss(self, batch: Batch) -> Terms:
         z = self.z(len(batch.x))
         with torch.no_grad():
-            fake = self.G(z)
-        real_logits, (fake_logits, q) = self.D(batch.x), self.D(fake, codes=True)
-        return {
-            "adv": nonsaturating.d(real_logits, fake_logits),
-            **self._information(z, q),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
+            fake = self.generated(z)
+        real_scores, fake_scores = self.discriminate(batch.x), self.discriminate(fake, codes=True)
+        _, q = fake_scores.output
+        return self.d_adversarial(nonsaturating, real_scores, fake_scores) | self._information(z, q)
 
     def g_loss(self, batch: Batch) -> Terms:
         z = self.z(len(batch.x))
-        logits, q = self.D(self.G(z), codes=True)
-        return {"adv": nonsaturating.g(None, logits), **self._information(z, q)}
+        scores = self.discriminate(self.generated(z), codes=True)
+        _, q = scores.output
+        return self.g_adversarial(nonsaturating, scores, reals=(batch.x,)) | self._information(z, q)
 
 
 MODEL = InfoGAN

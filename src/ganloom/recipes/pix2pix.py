@@ -101,13 +101,13 @@ class Pix2Pix(Translator):
     def d_loss(self, batch: Batch) -> Terms:
         assert batch.c is not None
         fake = self.for_d(batch)
-        return self.judged(nonsaturating, self.D(batch.x, batch.c), self.D(fake, batch.c))
+        return self.judged(nonsaturating, self.discriminate(batch.x, batch.c), self.discriminate(fake, batch.c))
 
     def g_loss(self, batch: Batch) -> Terms:
         assert batch.c is not None
         (fake,) = self.for_g(batch)
-        return {
-            "adv": nonsaturating.g(None, self.D(fake, batch.c)),
+        terms = self.g_adversarial(nonsaturating, self.discriminate(fake, batch.c), reals=(batch.x, batch.c))
+        return terms | {
             "l1": self.cfg.l1 * (fake - batch.x).abs().mean(),
             **self.perceived((fake, batch.x)),
         }

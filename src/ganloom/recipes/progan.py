@@ -93,27 +93,22 @@ class ProGAN(Growing):
         out: Tensor = self.G(z, c, self.level)
         return out.clamp(-1, 1)
 
-    def critic(self, x: Tensor) -> Tensor:
-        """D as it has grown so far."""
-        out: Tensor = self.D(x, None, self.level)
-        return out
-
     def d_loss(self, batch: Batch) -> Terms:
         real = progressive.at_level(batch.x, self.level)
         with torch.no_grad():
-            fake = self.G(self.z(len(real)), None, self.level)
-        real_logits, fake_logits = self.critic(real), self.critic(fake)
-        return {
-            "adv": wasserstein.d(real_logits, fake_logits),
-            "gp": self.cfg.gp_weight * penalties.wgan_gp(self.critic, real, fake),
-            "drift": self.cfg.drift * real_logits.square().mean(),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
+            fake = self.generated(self.z(len(real)), None, self.level)
+        grown = None, self.level  # D's further inputs: no labels, and the level it has grown to
+        real_scores, fake_scores = self.discriminate(real, *grown), self.discriminate(fake, *grown)
+        return self.d_adversarial(wasserstein, real_scores, fake_scores) | {
+            "gp": self.cfg.gp_weight * penalties.wgan_gp(self.critic(*grown), real, fake.x),
+            "drift": self.cfg.drift * real_scores.first.square().mean(),
             "level": torch.full((), self.level, device=real.device),
         }
 
     def g_loss(self, batch: Batch) -> Terms:
-        return {"adv": wasserstein.g(None, self.critic(self.G(self.z(len(batch.x)), None, self.level)))}
+        grown = None, self.level
+        scores = self.discriminate(self.generated(self.z(len(batch.x)), None, self.level), *grown)
+        return self.g_adversarial(wasserstein, scores, reals=(progressive.at_level(batch.x, self.level), *grown))
 
 
 MODEL = ProGAN

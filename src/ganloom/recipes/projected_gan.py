@@ -29,6 +29,7 @@ from ganloom.losses import hinge
 from ganloom.networks import fastgan, projected
 from ganloom.networks.mapping import normed
 from ganloom.nn.perceptual import Perceptual
+from ganloom.scoring import Scores
 
 TITLE = "Projected GAN: D over frozen features"
 PAPER = "Sauer et al. 2021, arXiv:2111.01007"
@@ -98,23 +99,17 @@ class ProjectedGAN(GAN):
         images: Tensor = self.G(normed(z))
         return images
 
-    def judged(self, x: Tensor) -> Tensor:
-        """D's logits of augmented images, (N, patches of all scales)."""
-        logits: Tensor = self.D(diff_augment(x, self.cfg.policy), patches=True)
-        return logits
+    def judged(self, x: Tensor) -> Scores:
+        """D's scores of augmented images, a logit per patch of all scales."""
+        return self.discriminate(diff_augment(x, self.cfg.policy), patches=True)
 
     def d_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():
             fake = self.sample(self.z(len(batch.x)))
-        real_logits, fake_logits = self.judged(batch.x), self.judged(fake)
-        return {
-            "adv": hinge.d(real_logits, fake_logits),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
+        return self.d_adversarial(hinge, self.judged(batch.x), self.judged(fake))
 
     def g_loss(self, batch: Batch) -> Terms:
-        return {"adv": hinge.g(None, self.judged(self.sample(self.z(len(batch.x)))))}
+        return self.g_adversarial(hinge, self.judged(self.sample(self.z(len(batch.x)))))
 
 
 MODEL = ProjectedGAN

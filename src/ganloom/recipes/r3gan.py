@@ -20,7 +20,7 @@ the paper's, and change nothing as they come.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -33,8 +33,8 @@ from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms, at, cosine
 from ganloom.losses import relativistic
 from ganloom.networks import r3gan
-from ganloom.recipes.base.adversarial import given
 from ganloom.recipes.base.augmented import Augmented
+from ganloom.scoring import Generated
 
 TITLE = "R3GAN"
 PAPER = "Huang et al. 2024, arXiv:2501.05441"
@@ -158,36 +158,36 @@ class R3GAN(Augmented):
         with torch.no_grad():
             fake, c = self.fakes(len(batch.x), batch)
         gamma = self.gamma
-        now = {"gamma": torch.full((), gamma, device=fake.device)}
+        now = {"gamma": torch.full((), gamma, device=batch.x.device)}
         if gamma and self.cfg.lazy == 1 and not getattr(self.D, "autocasts", False):
             return self._in_one_pass(batch, fake, c) | now
         terms = self.judged(batch, fake, c)
-        return terms | now | (self._penalties(batch, fake, c) if gamma and self.cfg.lazy == 1 else {})
+        return terms | now | (self._penalties(batch, fake.x, c) if gamma and self.cfg.lazy == 1 else {})
 
     def d_reg(self, batch: Batch) -> Terms:
         """Both penalties by themselves, where they are not taken each step."""
         with torch.no_grad():
             fake, c = self.fakes(len(batch.x), batch)
-        return self._penalties(batch, fake, c)
+        return self._penalties(batch, fake.x, c)
 
     def _penalties(self, batch: Batch, fake: Tensor, c: Tensor | None) -> Terms:
-        def seen(x: Tensor) -> Tensor:
-            logits: Tensor = self.D(self.seen(x), *given(c))
-            return logits
-
+        critic = self.augmented_critic(c)
         return {
-            "r1": self.gamma * penalties.r1(seen, batch.x),
-            "r2": self.gamma * penalties.r2(seen, None, fake),
+            "r1": self.gamma * penalties.r1(critic, batch.x),
+            "r2": self.gamma * penalties.r2(critic, None, fake),
         }
 
-    def _in_one_pass(self, batch: Batch, fake: Tensor, c: Tensor | None) -> Terms:
+    def _in_one_pass(self, batch: Batch, fake: Generated, c: Tensor | None) -> Terms:
         """The penalties of the very passes whose logits are compared, as the authors have it: a third fewer products."""
-        real, fake = (x.detach().requires_grad_(True) for x in (batch.x, fake))
-        terms, logits = self.judged_with_logits(batch._replace(x=real), fake, c)
-        terms["r1"], terms["r2"] = (
-            self.gamma * penalties.of_pass(name, one, x)
-            for name, one, x in zip(("r1", "r2"), logits, (real, fake), strict=True)
-        )
+        real, fake = batch.x.detach().requires_grad_(True), replace(fake, x=fake.x.detach().requires_grad_(True))
+        real_scores = self.scores(real, batch.c if c is not None else None)
+        fake_scores = self.scores(fake, c)
+        self.note_reals(real_scores.first)
+        terms = self.d_adversarial(self.loss, real_scores, fake_scores)
+        if self.trace is not None:
+            self.trace.penalties += ["r1", "r2"]
+        terms["r1"] = self.gamma * penalties.of_pass("r1", real_scores.first, real)
+        terms["r2"] = self.gamma * penalties.of_pass("r2", fake_scores.first, fake.x)
         return terms
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:

@@ -79,8 +79,8 @@ class Relativistic(Adversarial):
             fake, _ = self.fakes(len(batch.x), batch)
         terms = self.judged(batch, fake, None)
         if self.cfg.gamma:
-            terms["r1"] = self.cfg.gamma * penalties.r1(self.D, batch.x)
-            terms["r2"] = self.cfg.gamma * penalties.r2(self.D, None, fake)
+            terms["r1"] = self.cfg.gamma * penalties.r1(self.critic(), batch.x)
+            terms["r2"] = self.cfg.gamma * penalties.r2(self.critic(), None, fake.x)
         return terms
 
 

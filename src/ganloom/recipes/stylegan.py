@@ -32,6 +32,7 @@ from ganloom.networks import progressive, stylegan
 from ganloom.recipes.base.adversarial import given
 from ganloom.recipes.base.progressive import Growing, check_stages
 from ganloom.recipes.base.style_based import Styled
+from ganloom.scoring import Generated, Scores
 
 TITLE = "StyleGAN"
 PAPER = "Karras et al. 2018, arXiv:1812.04948"
@@ -111,33 +112,28 @@ class StyleGAN(Growing, Styled):
             phases += [Phase(d, self.d_loss, kimg=window), Phase(g, self.g_loss, kimg=window)]
         return phases
 
-    def critic(self, x: Tensor, c: Tensor | None) -> Tensor:
-        """D as it has grown so far."""
-        out: Tensor = self.D(x, c, self.level)
-        return out
+    def scores(self, x: Tensor | Generated, c: Tensor | None) -> Scores:
+        """The scores of D as it has grown so far."""
+        return self.discriminate(x, c, self.level)
 
-    def fakes(self, n: int, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    def fakes(self, n: int, batch: Batch) -> tuple[Generated, Tensor | None]:
         c, (newest, _) = self.labels(n, batch), progressive.newest_of(self.level, self.top)
         mixed = self.mixed(n, 2 * newest + 2)
-        return self.G(self.z(n), *given(c), noise="random", mixed=mixed, level=self.level), c
+        return self.generated(self.z(n), *given(c), noise="random", mixed=mixed, level=self.level), c
 
     def d_loss(self, batch: Batch) -> Terms:
         real = progressive.at_level(batch.x, self.level)
         with torch.no_grad():
             fake, c = self.fakes(len(real), batch)
-        real_logits, fake_logits = self.critic(real, c), self.critic(fake, c)
-        terms = {"adv": self.loss.d(real_logits, fake_logits)}
+        terms = self.d_adversarial(self.loss, self.scores(real, c), self.scores(fake, c))
         if self.cfg.gamma:
-            terms["r1"] = self.cfg.gamma * penalties.r1(lambda x: self.critic(x, c), real)
-        return terms | {
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-            "level": torch.full((), self.level, device=real.device),
-        }
+            terms["r1"] = self.cfg.gamma * penalties.r1(self.critic(c, self.level), real)
+        return terms | {"level": torch.full((), self.level, device=real.device)}
 
     def g_loss(self, batch: Batch) -> Terms:
         fake, c = self.fakes(len(batch.x), batch)
-        return {"adv": self.loss.g(None, self.critic(fake, c))}
+        reals = progressive.at_level(batch.x, self.level), *(() if c is None else (batch.c,)), self.level
+        return self.g_adversarial(self.loss, self.scores(fake, c), reals=reals)
 
     def synthesis(self, ws: Tensor, noise: str = "const") -> Tensor:
         """ws (N, layers, w_dim) to images (N, C, H, W), about [-1, 1] but not clipped."""

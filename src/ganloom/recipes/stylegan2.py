@@ -41,6 +41,7 @@ from ganloom.losses import nonsaturating
 from ganloom.networks import stylegan2
 from ganloom.recipes.base.adversarial import given
 from ganloom.recipes.base.style_based import Styled
+from ganloom.scoring import Generated
 
 TITLE = "StyleGAN2"
 PAPER = "Karras et al. 2019, arXiv:1912.04958"
@@ -216,21 +217,21 @@ class StyleGAN2(Styled):
         """One batch; with ``alike`` the samples of a group of D's share a label."""
         if not (self.cfg.alike and self.cfg.n_classes):  # else fakes would be without the reals' likeness, and D see it
             return super().draw(data, rng)
-        group = self.cfg.group or self.cfg.batch_size
+        group = math.lcm(self.cfg.group or self.cfg.batch_size, self.label_group)
         batch: NamedTuple = data.draw(self.cfg.batch_size, rng, alike=group)
         return batch
 
-    def fakes(self, n: int, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    def fakes(self, n: int, batch: Batch) -> tuple[Generated, Tensor | None]:
         c = self.labels(n, batch)
-        return self.G(self.z(n), *given(c), mixed=self.mixed(n, self.G.synthesis.n_layers)), c
+        return self.generated(self.z(n), *given(c), mixed=self.mixed(n, self.G.synthesis.n_layers)), c
 
-    def judged(self, batch: Batch, fake: Tensor, c: Tensor | None) -> Terms:
+    def judged(self, batch: Batch, fake: Generated, c: Tensor | None) -> Terms:
         terms = super().judged(batch, fake, c)
         return terms if self.ada is None else terms | {"ada_p": self.ada.p.clone()}
 
     def d_reg(self, batch: Batch) -> Terms:
         c = self.labels(len(batch.x), batch)
-        return {"r1": self.cfg.gamma * penalties.r1(lambda x: self.D(self.seen(x), *given(c)), batch.x)}
+        return {"r1": self.cfg.gamma * penalties.r1(self.augmented_critic(c), batch.x)}
 
     def g_reg(self, batch: Batch) -> Terms:
         n = max(len(batch.x) // 2, 1)

@@ -164,11 +164,8 @@ class UNIT(Translator):
             fake_a = self.decode(self.drawn(self.encode(b, "b")), "a")
         terms = Terms()
         for side, real, fake in (("a", a, fake_a), ("b", b, fake_b)):
-            reals, fakes = self.D[side](real), self.D[side](fake)
-            adv = [self.loss.d(*logits) for logits in zip(reals, fakes, strict=True)]
-            terms[f"adv_{side}"] = self.cfg.weights.adv * torch.stack(adv).sum()
-            terms[f"logits_real_{side}"] = reals[0].detach().mean()
-            terms[f"logits_fake_{side}"] = fakes[0].detach().mean()
+            scores = self.discriminate(real, net=f"D.{side}"), self.discriminate(fake, net=f"D.{side}")
+            terms |= self.d_adversarial(self.loss, *scores, weight=self.cfg.weights.adv, side=side)
         return terms
 
     def g_loss(self, batch: Batch) -> Terms:
@@ -182,15 +179,15 @@ class UNIT(Translator):
             fake = self.decode(z, there)
             mean_again = self.encode(fake, there)
             again = self.decode(self.drawn(mean_again), here)
-            logits: tuple[Tensor, ...] = self.D[there](fake)
+            scores, reals = self.discriminate(fake, net=f"D.{there}"), (b if there == "b" else a,)
+            terms["adv"] = terms["adv"] + self.g_adversarial(self.loss, scores, reals=reals, weight=weights.adv)["adv"]
             found = {
-                "adv": torch.stack([self.loss.g(None, at) for at in logits]).sum(),
                 "recon": (self.decode(z, here) - x).abs().mean(),
                 "kl": mean.square().mean(),
                 "cycle": (again - x).abs().mean(),
                 "cycle_kl": mean_again.square().mean(),
             }
-            terms = {name: terms[name] + getattr(weights, name) * value for name, value in found.items()}
+            terms |= {name: terms[name] + getattr(weights, name) * value for name, value in found.items()}
             pairs.append((fake, x))
         return terms | self.perceived(*pairs)
 

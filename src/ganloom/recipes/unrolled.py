@@ -25,7 +25,7 @@ as ``body="dense" g_loss="minimax"`` does here. The networks are DCGAN's. A G st
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -37,6 +37,7 @@ from ganloom.gan import Adam, Batch, Terms
 from ganloom.losses import minimax, nonsaturating
 from ganloom.networks import dcgan, dense
 from ganloom.recipes.base.adversarial import Adversarial
+from ganloom.scoring import Generated, Scores
 
 TITLE = "Unrolled GAN"
 PAPER = "Metz et al. 2016, arXiv:1611.02163"
@@ -90,6 +91,7 @@ class Unrolled(Adversarial):
     """GAN whose generator looks K steps of its discriminator ahead."""
 
     splits_by = None  # BatchNorm; the inner steps are on the whole batch
+    supports_points = True
     loss = minimax
 
     def __init__(self, cfg: Config) -> None:
@@ -103,16 +105,16 @@ class Unrolled(Adversarial):
             self.D = dcgan.Discriminator(shape, cfg.width)
 
     def g_loss(self, batch: Batch) -> Terms:
-        fake = self.G(self.z(len(batch.x)))
+        fake = self.generated(self.z(len(batch.x)))
         with full_precision():  # second derivatives, like a penalty's
-            weights = self.unroll(batch.x, fake)
-            fake_logits = self._with(weights, fake)
+            weights = self.unroll(batch.x, fake.x)
+            fake_scores = self._with(weights, fake)
             if self.cfg.g_loss == "nonsaturating":
-                return {"adv": nonsaturating.g(None, fake_logits)}
+                return self.g_adversarial(nonsaturating, fake_scores)
             if not (self.cfg.steps and self.cfg.second_order):
-                return {"adv": minimax.g(None, fake_logits)}
+                return self.g_adversarial(minimax, fake_scores)
             # The reals' term of f moves with G too, through the weights that the fakes have led D to.
-            return {"adv": -minimax.d(self._with(weights, batch.x), fake_logits)}
+            return {"adv": -self.objective(minimax).d(self._with(weights, batch.x).first, fake_scores.first)}
 
     def unroll(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """D's weights after K steps on these images, by name (eq. 7); with ``second_order`` functions of the fakes."""
@@ -122,7 +124,7 @@ class Unrolled(Adversarial):
         first = {name: torch.zeros_like(w) for name, w in weights.items()}
         second = {name: torch.zeros_like(w) for name, w in weights.items()}
         for step in range(1, cfg.steps + 1):
-            loss = minimax.d(self._with(weights, real), self._with(weights, fake))
+            loss = self.objective(minimax).d(self._with(weights, real).first, self._with(weights, fake).first)
             grads = torch.autograd.grad(loss, list(weights.values()), create_graph=cfg.second_order)
             for (name, weight), grad in zip(list(weights.items()), grads, strict=True):
                 move = grad
@@ -137,11 +139,14 @@ class Unrolled(Adversarial):
                     weights[name] = weights[name].detach().requires_grad_(True)
         return weights
 
-    def _with(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
-        """D's logits (N,) under other weights; its buffers are lent as copies, so running statistics stay."""
+    def _with(self, weights: dict[str, Tensor], x: Tensor | Generated) -> Scores:
+        """D's scores under other weights; its buffers are copies, so that running statistics stay."""
         buffers = {name: buffer.clone() for name, buffer in self.D.named_buffers()}
-        logits: Tensor = functional_call(self.D, {**weights, **buffers}, (x,))
-        return logits
+
+        def d(images: Tensor) -> Any:
+            return functional_call(self.D, {**weights, **buffers}, (images,))
+
+        return self.discriminate(x, call=d)
 
 
 MODEL = Unrolled

@@ -90,6 +90,7 @@ class WGAN(GAN):
     """Wasserstein GAN with weight clipping."""
 
     splits_by = None  # BatchNorm
+    clips_weights = True
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
@@ -119,18 +120,13 @@ class WGAN(GAN):
 
     def d_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():
-            fake = self.G(self.z(len(batch.x)))
-        real_logits, fake_logits = self.D(batch.x), self.D(fake)
-        loss = wasserstein.d(real_logits, fake_logits)
-        return {
-            "adv": loss,
-            "distance": -loss.detach(),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
+            fake = self.generated(self.z(len(batch.x)))
+        terms = self.d_adversarial(wasserstein, self.discriminate(batch.x), self.discriminate(fake))
+        return terms | {"distance": -terms["adv"].detach()}
 
     def g_loss(self, batch: Batch) -> Terms:
-        return {"adv": wasserstein.g(None, self.D(self.G(self.z(len(batch.x)))))}
+        fake = self.generated(self.z(len(batch.x)))
+        return self.g_adversarial(wasserstein, self.discriminate(fake), reals=(batch.x,))
 
 
 MODEL = WGAN

@@ -83,17 +83,14 @@ class WGANGP(GAN):
 
     def d_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():
-            fake = self.G(self.z(len(batch.x)))
-        real_logits, fake_logits = self.D(batch.x), self.D(fake)
-        return {
-            "adv": wasserstein.d(real_logits, fake_logits),
-            "gp": self.cfg.gp_weight * penalties.wgan_gp(self.D, batch.x, fake),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
+            fake = self.generated(self.z(len(batch.x)))
+        terms = self.d_adversarial(wasserstein, self.discriminate(batch.x), self.discriminate(fake))
+        terms["gp"] = self.cfg.gp_weight * penalties.wgan_gp(self.critic(), batch.x, fake.x)
+        return terms
 
     def g_loss(self, batch: Batch) -> Terms:
-        return {"adv": wasserstein.g(None, self.D(self.G(self.z(len(batch.x) * self.cfg.g_batch))))}
+        fake = self.generated(self.z(len(batch.x) * self.cfg.g_batch))
+        return self.g_adversarial(wasserstein, self.discriminate(fake), reals=(batch.x,))
 
 
 MODEL = WGANGP

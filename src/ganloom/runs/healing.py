@@ -22,7 +22,7 @@ from ganloom.gan import GAN
 from ganloom.runs import checkpoint
 from ganloom.runs.folder import Folder
 from ganloom.runs.storage import HEALTHY
-from ganloom.stabilisers.apply import Composed
+from ganloom.stabilisers.apply import parts_of
 from ganloom.stabilisers.config import Stabilise
 
 LOWER = 0.5
@@ -62,7 +62,7 @@ def own_class(gan: GAN, seed: int) -> Build:
 
     Raises BadInput in one line where its settings are no dataclass, or Class(Config) does not give this model again.
     """
-    kind = type(gan).__mro__[2] if isinstance(gan, Composed) else type(gan)
+    kind = type(gan)
     if not dataclasses.is_dataclass(gan.cfg) or isinstance(gan.cfg, type):
         raise BadInput(f"--heal changes settings in cfg, and cfg of {kind.__name__} is no dataclass: leave it out")
     settings = type(gan.cfg)
@@ -81,7 +81,7 @@ def own_class(gan: GAN, seed: int) -> Build:
         raise BadInput(
             f"--heal makes the model anew as {kind.__name__}(cfg), which fails ({why}): leave it out"
         ) from error
-    if not isinstance(gan, Composed) and _shapes(again) != _shapes(gan):
+    if not parts_of(gan).on() and _shapes(again) != _shapes(gan):
         raise BadInput(f"--heal makes the model anew, and {kind.__name__}(cfg) has other weights than it: leave it out")
     return make
 

@@ -71,7 +71,7 @@ def make(recipe: Any, data: Any, options: dict[str, Any], source: warm_start.Sou
         compose(gan, parts, cfg.seed)
         return Made(_name_of(recipe, module, gan), module, gan, opened, cfg, parts_of(gan), chosen.text)
     if isinstance(recipe, str):
-        given = _fit_to_data(given, opened, config_options)
+        given = _fit_to_data(given, model, opened, config_options)
     given = config.replace(given, config_options, "config")
     if small:
         larger = presets.grown(_name_of(recipe, module, None), given)
@@ -198,15 +198,10 @@ def _open_data(
     return kept
 
 
-def _fit_to_data(given: Any, data: Any, options: dict[str, Any]) -> Any:
+def _fit_to_data(given: Any, model: Any, data: Any, options: dict[str, Any]) -> Any:
     """The config with what the data decide: shape and number of classes, unless the user said them."""
     names = {field.name for field in dataclasses.fields(given)}
-    if (
-        data.kind == "points"
-        and "shape" in names
-        and len(given.shape) == 3
-        and "..." not in str(type(given).__annotations__["shape"])
-    ):
+    if data.kind == "points" and "shape" in names and not model.supports_points:
         raise BadInput(f"{data.name} is a set of points, and this recipe makes images: use the recipe gan")
     changes: dict[str, Any] = {}
     if "shape" in names and "shape" not in options:

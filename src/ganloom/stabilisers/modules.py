@@ -1,8 +1,7 @@
 """What stabilisers put into a model: inputs of D's last layer, spectral norms, a D for packs, means of past weights."""
 
 import dataclasses
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -26,17 +25,6 @@ class Spread(nn.Module):
         """(N, F) -> (N, maps)."""
         joined: Tensor = self.stddev(h[:, :, None, None])
         return joined[:, -self.stddev.maps :, 0, 0]
-
-
-class Grouped:
-    """Data whose batches come in groups of one label, whichever recipe draws them; see ``data.order.Alike``."""
-
-    def __init__(self, data: Any, group: int) -> None:
-        self.data, self.group = data, group
-
-    def draw(self, n: int, rng: torch.Generator, alike: int = 1) -> Any:
-        """A batch of the data."""
-        return self.data.draw(n, rng, alike=math.lcm(alike, self.group))
 
 
 class Widened(nn.Module):
@@ -68,6 +56,37 @@ def last_linear(gan: GAN, flag: str) -> tuple[str, nn.Linear]:
     return last[0]
 
 
+def head_input(network: nn.Module, call: Callable[[], Any]) -> tuple[Any, Tensor]:
+    """Call a discriminator and keep the input (N, ...) of its last layer.
+
+    The network names its last layer in the attribute ``head``; without one it is called "out".
+
+    Args:
+        network: The discriminator.
+        call: Calls the discriminator once.
+
+    Returns:
+        What the call returned, and the input of the last layer.
+
+    Raises:
+        BadInput: If the network has no such layer.
+    """
+    name = str(getattr(network, "head", "out"))
+    try:
+        head = network.get_submodule(name)
+    except AttributeError:
+        raise BadInput(
+            f"--feature-matching needs D's last layer, and {type(network).__name__} has no layer {name}: leave it out"
+        ) from None
+    inputs: list[Tensor] = []
+    handle = head.register_forward_pre_hook(lambda module, args: inputs.append(args[0]))
+    try:
+        output = call()
+    finally:
+        handle.remove()
+    return output, inputs[0]
+
+
 def widen(gan: GAN, place: str, wide: Widened) -> None:
     """Put the widened layer where the last one was."""
     where, _, name = place.rpartition(".")
@@ -75,19 +94,25 @@ def widen(gan: GAN, place: str, wide: Widened) -> None:
 
 
 def normalise(gan: GAN, nets: str) -> None:
-    """Spectral norm on every weighted layer of D, of G or of both that has none yet."""
+    """Put spectral norm on every weighted layer of D, of G or of both that has none yet."""
     for net in ("G", "D") if nets == "both" else (nets,):
         bare = list(_bare(getattr(gan, net)))
         if not bare:
             raise BadInput(f"--spectral-norm {nets}: no layer of {net} is left to normalise, so leave it out")
-        for layer in bare:
+        for name, layer in bare:
+            if not bool(layer.weight.any()):
+                raise BadInput(
+                    f"--spectral-norm {nets} divides each weight by its norm, and the weights of {net}.{name} start at 0: "
+                    "leave it out"
+                )
+        for _, layer in bare:
             spectral_norm(layer)
 
 
-def _bare(network: nn.Module) -> Iterator[nn.Module]:
-    for m in network.modules():
+def _bare(network: nn.Module) -> Iterator[tuple[str, Any]]:
+    for name, m in network.named_modules():
         if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding) and not _is_spectral(m):
-            yield m
+            yield name, m
 
 
 def _is_spectral(layer: nn.Module) -> bool:
@@ -96,6 +121,10 @@ def _is_spectral(layer: nn.Module) -> bool:
 
 def packed_d(gan: GAN, pack: int) -> nn.Module:
     """D of the same recipe for images of ``pack`` times the channels."""
+    if gan.conditions_on == "images":
+        raise BadInput(
+            "--pack joins several images to one, and D of an image-to-image recipe judges single ones: leave it out"
+        )
     if getattr(gan.cfg, "n_classes", 0):
         raise BadInput("--pack joins several images to one, and a label is of one image: add --n-classes 0")
     shape = getattr(gan.cfg, "shape", None)

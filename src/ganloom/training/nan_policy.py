@@ -71,7 +71,7 @@ def _cause(trainer: Any, place: tuple[int, int, int], draw: int, position: int) 
         parameter.requires_grad_(True)
     randomness.seed_all(randomness.key(trainer.cfg.seed, step, index, repeat))
     try:
-        return autopsy(trainer.gan, phase.loss, batch)
+        return autopsy(trainer.gan, lambda part: trainer.gan.loss_terms(phase, part), batch)
     finally:
         for parameter in trainer.windows.parameters[index]:
             parameter.requires_grad_(False)

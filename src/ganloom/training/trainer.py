@@ -151,7 +151,7 @@ class Trainer:
         for parameter in parameters:
             parameter.requires_grad_(True)
         for part, share in self._parts(batch):
-            total = self._log(phase, phase.loss(part), share)
+            total = self._log(phase, self.gan.loss_terms(phase, part), share)
             weight = self.windows.gains[index] * share
             (total if weight == 1.0 else total * weight).backward()
         grads = self.processes.reduce(parameters, self.gan)
@@ -166,7 +166,7 @@ class Trainer:
             parameter.grad = None
             parameter.requires_grad_(False)
         with torch.no_grad():
-            self.gan.after_update(phase)
+            self.gan.finish_update(phase)
         if saved is not None and flag is not None and bool(flag):
             with torch.no_grad():
                 for buffer, value in saved:

@@ -204,8 +204,8 @@ def _generator(state: dict[str, Tensor], facts: Facts) -> Found:
             read.layer(f"{at}.{conv}", f"{to}.{conv}")
             read.copy(f"{at}.{conv}.noise_const", f"{to}.{conv}.noise")
             read.copy(f"{at}.{conv}.noise_strength", f"{to}.{conv}.strength", lambda x: x.reshape(()))
-        read.layer(f"{at}.torgb.affine", f"{to}.image.affine")
-        read.layer(f"{at}.torgb", f"{to}.image")
+        read.layer(f"{at}.torgb.affine", f"{to}.picture.affine")
+        read.layer(f"{at}.torgb", f"{to}.picture")
     check_filters(read, ".resample_filter")
     return Found("stylegan2", config, read.done("StyleGAN2"))
 

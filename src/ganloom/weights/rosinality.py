@@ -75,7 +75,7 @@ def _generator(state: dict[str, Tensor], mean: Tensor | None) -> Found:
         read.copy(f"{name}.noise.weight", f"{to}.strength", lambda x: x.reshape(()))
         read.copy(f"noises.noise_{i}", f"{to}.noise", lambda x: x[0, 0])
     for i in range(doublings + 1):
-        name, to = f"to_rgbs.{i - 1}" if i else "to_rgb1", f"G.synthesis.levels.{i}.image"
+        name, to = f"to_rgbs.{i - 1}" if i else "to_rgb1", f"G.synthesis.levels.{i}.picture"
         read.layer(f"{name}.conv.modulation", f"{to}.affine")
         read.copy(f"{name}.conv.weight", f"{to}.weight", lambda x: x[0])
         read.copy(f"{name}.bias", f"{to}.bias", torch.flatten)

@@ -22,6 +22,7 @@ from ganloom.data.images import Images
 from ganloom.data.translation_sets import recoloured
 from ganloom.gan import GAN
 from ganloom.recipes.base.adversarial import Adversarial
+from ganloom.scoring import Generated
 
 Kind = type[GAN]
 Patch = Callable[[Kind, int], dict[str, Any]]
@@ -128,9 +129,9 @@ def _perfect(kind: Kind, seed: int) -> dict[str, Any]:
         x[..., 0, :] = value
         return x
 
-    def fakes(self: Any, n: int, batch: Any) -> tuple[Tensor, Tensor | None]:
-        x, c = Adversarial.fakes(self, n, batch)
-        return marked(x, -1.0), c
+    def fakes(self: Any, n: int, batch: Any) -> tuple[Generated, Tensor | None]:
+        fake, c = Adversarial.fakes(self, n, batch)
+        return dataclasses.replace(fake, x=marked(fake.x, -1.0)), c
 
     def drawn(self: GAN, data: Any, rng: Any) -> Any:
         batch: Any = draw(self, data, rng)

@@ -270,7 +270,7 @@ def synthesised(g: Any, ws: Tensor, noise: str) -> Tensor:
                 x = modulated(layer, x, dense(layer.affine, w), True)
                 field = torch.randn(len(x), 1, *x.shape[2:], device=x.device) if noise == "random" else layer.noise
                 x = activated(x + field * layer.strength, layer.bias)
-        last = level.image
+        last = level.picture
         y = modulated(last, x, dense(last.affine, own[:, -1]) / math.sqrt(last.weight.shape[1]), False)
         y = activated(y, last.bias, active=False)
         image = y if image is None else doubled(image, net.fir) + y

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganloom import sampling
 from ganloom.core.errors import BadInput, GanloomError
 from ganloom.data import cache
 from ganloom.export.onnx import Exported, split, to_onnx
@@ -106,8 +107,8 @@ def to_web(
 
 def settings(gan: GAN, title: str, about: str, classes: list[str] | None) -> dict[str, Any]:
     """What the page knows of the model: sizes, names, and the latents and labels of its seeds."""
-    with torch.no_grad(), gan._as_found():
-        z, c = gan._latents(SEEDS, 0, None, None)
+    with torch.no_grad(), sampling.unchanged(gan):
+        z, c = sampling.latents(gan, SEEDS, 0, None, None)
     count = int(getattr(gan.cfg, "n_classes", 0) or 0)
     inputs = split(gan, z)
     codes = inputs["code"].shape[1] if "code" in inputs else 0

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from ganloom.gan import GAN, Batch, Phase, Terms
 from ganloom.losses import Loss
+from ganloom.scoring import Generated, Scores
 
 
 class Adversarial(GAN):
@@ -34,26 +35,27 @@ class Adversarial(GAN):
         """Conditions for n fakes: drawn evenly over the classes; override to take the batch's own."""
         return self.c(n)
 
-    def fakes(self, n: int, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """G(z, c) of n samples, and c; G(z) and None of a model without conditions."""
+    def fakes(self, n: int, batch: Batch) -> tuple[Generated, Tensor | None]:
+        """G(z, c) of n samples, and c; G(z) and None of a model without labels."""
         c = self.labels(n, batch)
-        return self.G(self.z(n), *given(c)), c
+        return self.generated(self.z(n), *given(c)), c
 
-    def judged(self, batch: Batch, fake: Tensor, c: Tensor | None) -> Terms:
-        """D's loss of the batch against these fakes, and D's mean logits of both."""
-        return self.judged_with_logits(batch, fake, c)[0]
+    def scores(self, x: Tensor | Generated, c: Tensor | None) -> Scores:
+        """D's scores of a batch with labels c, augmented as the recipe does; override for a D with other inputs."""
+        return self.discriminate(self.augmented(x), *given(c))
 
-    def judged_with_logits(self, batch: Batch, fake: Tensor, c: Tensor | None) -> tuple[Terms, tuple[Tensor, Tensor]]:
-        """``judged``, and D's logits of reals and of fakes."""
-        real_logits = self.D(self.seen(batch.x), *given(batch.c if c is not None else None))
-        fake_logits = self.D(self.seen(fake), *given(c))  # two passes: BatchNorm sees reals and fakes apart
-        self.note_reals(real_logits)
-        terms = {
-            "adv": self.loss.d(real_logits, fake_logits),
-            "logits_real": real_logits.detach().mean(),
-            "logits_fake": fake_logits.detach().mean(),
-        }
-        return terms, (real_logits, fake_logits)
+    def augmented(self, x: Tensor | Generated) -> Tensor | Generated:
+        """``seen`` of a batch; fakes that it does not change keep how they were generated."""
+        batch = x.x if isinstance(x, Generated) else x
+        changed = self.seen(batch)
+        return x if changed is batch else changed
+
+    def judged(self, batch: Batch, fake: Generated, c: Tensor | None) -> Terms:
+        """D's adversarial terms of the batch against these fakes."""
+        real_scores = self.scores(batch.x, batch.c if c is not None else None)
+        fake_scores = self.scores(fake, c)  # two passes: BatchNorm computes statistics of reals and fakes separately
+        self.note_reals(real_scores.first)
+        return self.d_adversarial(self.loss, real_scores, fake_scores)
 
     def d_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():
@@ -62,11 +64,12 @@ class Adversarial(GAN):
 
     def g_loss(self, batch: Batch) -> Terms:
         fake, c = self.fakes(len(batch.x) * getattr(self.cfg, "g_batch", 1), batch)
-        real_logits = None
+        labels = batch.c if c is not None else None
+        real = None
         if self.loss.needs_real_in_g:
             with torch.no_grad():  # D is held, so the reals' logits carry no gradient to G
-                real_logits = self.D(self.seen(batch.x), *given(batch.c if c is not None else None))
-        return {"adv": self.loss.g(real_logits, self.D(self.seen(fake), *given(c)))}
+                real = self.scores(batch.x, labels)
+        return self.g_adversarial(self.loss, self.scores(fake, c), real, reals=(batch.x, *given(labels)))
 
 
 def given(c: Tensor | None) -> tuple[Tensor, ...]:

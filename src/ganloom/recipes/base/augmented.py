@@ -6,7 +6,8 @@ from torch import Tensor
 
 from ganloom.augment.ada import Ada
 from ganloom.gan import Phase
-from ganloom.recipes.base.adversarial import Adversarial
+from ganloom.recipes.base.adversarial import Adversarial, given
+from ganloom.scoring import Critic
 
 
 class Augmented(Adversarial):
@@ -21,6 +22,11 @@ class Augmented(Adversarial):
     def seen(self, x: Tensor) -> Tensor:
         """What D sees of images (N, C, H, W)."""
         return x if self.ada is None else self.ada(x)
+
+    def augmented_critic(self, c: Tensor | None) -> Critic:
+        """D as a function of the batch, augmented as in its loss, for penalties."""
+        plain = self.critic(*given(c))
+        return Critic(lambda x: plain(self.seen(x)), self.trace)
 
     def note_reals(self, logits: Tensor) -> None:
         if self.ada is not None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
-from ganloom.gan import Batch, Phase
+from ganloom.gan import Batch, Phase, SampleOptions
 from ganloom.recipes.base.augmented import Augmented
 
 NOISES = ("const", "random", "none")
@@ -15,6 +15,8 @@ NOISES = ("const", "random", "none")
 
 class Styled(Augmented):
     """``G`` is a ``networks.style_generator.StyleGenerator``; the config has ``mixing``, the probability of style mixing."""
+
+    sample_options = SampleOptions(truncation=True, noise=True, cutoff=True)
 
     def labels(self, n: int, batch: Batch) -> Tensor | None:
         """The batch's own."""

@@ -7,16 +7,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganloom import sampling
 from ganloom.core import randomness
 from ganloom.core.errors import BadInput
 from ganloom.core.precision import full_precision
 from ganloom.core.randomness import key
-from ganloom.gan import GAN, Rng, Terms
+from ganloom.gan import GAN, Phase, Rng, Terms, net_names
 from ganloom.losses import Loss
 from ganloom.networks import tiling
 from ganloom.networks.translators import grown, through
 from ganloom.nn.layers import crop
 from ganloom.nn.perceptual import Perceptual
+from ganloom.scoring import Scores
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,13 @@ class TranslatorConfig:
 
 
 class _Kept:
-    """A batch, G's weights as they stood, and what G made of it, with its graph; empty in a copy."""
+    """A batch and what G made of it, with its graph; dropped when G is updated, and empty in a copy."""
 
     def __init__(self) -> None:
-        self.hold(None, None, [])
+        self.hold(None, None)
 
-    def hold(self, batch: Any, made: Any, versions: list[int]) -> None:
-        self.batch, self.made, self.versions = batch, made, versions
+    def hold(self, batch: Any, made: Any) -> None:
+        self.batch, self.made = batch, made
 
     def __reduce__(self) -> tuple[type["_Kept"], tuple[()]]:
         return _Kept, ()
@@ -112,19 +114,22 @@ class Translator(GAN):
         finally:
             for parameter in parameters:
                 parameter.requires_grad_(False)
-        self._kept.hold(batch, made, self._versions())
+        self._kept.hold(batch, made)
         images: Tensor = made[0]
         return images.detach()
 
     def for_g(self, batch: Any) -> Any:
-        """``whole`` in G's phase: what D's phase made of the same batch, unless G has moved since; once."""
+        """``whole`` in G's phase: what D's phase made of the same batch, unless G was updated since; once."""
         kept = self._kept
-        found = kept.made if kept.batch is batch and kept.versions == self._versions() else None
-        kept.hold(None, None, [])
+        found = kept.made if kept.batch is batch else None
+        kept.hold(None, None)
         return self.whole(batch) if found is None else found
 
-    def _versions(self) -> list[int]:
-        return [p._version for p in self.way().parameters()]
+    def after_update(self, phase: Phase) -> None:
+        """Drop the output kept for G's phase when G was updated: it came from the weights before."""
+        super().after_update(phase)
+        if any(name.split(".")[0] == "G" for name in net_names(phase)):
+            self._kept.hold(None, None)
 
     def back(self, x: Tensor) -> Tensor:
         """Targets to the input domain, for models that learn both ways."""
@@ -199,7 +204,7 @@ class Translator(GAN):
         assert c is not None
         return self.direct(c)
 
-    def _conditions(self, n: int, c: Any) -> Tensor:
+    def conditions(self, n: int, c: Any) -> Tensor:
         x = torch.as_tensor(c, device=self.device).float()
         channels = int(self.cfg.in_channels)
         if x.dim() != 4 or x.shape[1] != channels or not len(x):
@@ -208,15 +213,9 @@ class Translator(GAN):
             raise BadInput(f"c has {len(x)} images for {n} samples: give one a sample")
         return x
 
-    @staticmethod
-    def judged(loss: Loss, real_logits: Tensor, fake_logits: Tensor, side: str = "") -> Terms:
+    def judged(self, loss: Loss, real: Scores, fake: Scores, side: str = "") -> Terms:
         """D's terms, its loss halved so that it learns more slowly than G; ``side``: the domain whose D it is."""
-        end = side and f"_{side}"
-        return {
-            f"adv{end}": loss.d(real_logits, fake_logits) / 2,
-            f"logits_real{end}": real_logits.detach().mean(),
-            f"logits_fake{end}": fake_logits.detach().mean(),
-        }
+        return self.d_adversarial(loss, real, fake, weight=0.5, side=side)
 
     def perceived(self, *pairs: tuple[Tensor, Tensor]) -> Terms:
         """The perceptual term, where ``cfg.perceptual`` asks for one: of (made, its target), without pairs (made, its input)."""
@@ -255,7 +254,7 @@ class Translator(GAN):
         channels = int(self.cfg.shape[0] if reverse else self.cfg.in_channels)
         if x.dim() != 4 or x.shape[1] != channels or not x.numel():
             raise BadInput(f"translate takes images (N, {channels}, H, W) in [-1, 1], got shape {tuple(x.shape)}")
-        with self._as_found(), full_precision():
+        with sampling.unchanged(self), full_precision():
             if stochastic:
                 for module in self.modules():
                     if isinstance(module, nn.Dropout | nn.BatchNorm2d):
