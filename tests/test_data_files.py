@@ -19,7 +19,7 @@ from PIL import Image
 
 from ganloom import data
 from ganloom.core.errors import BadInput
-from ganloom.data import cache, files
+from ganloom.data import cache, image_folders
 
 
 def pixels(seed: int, size: int = 12) -> np.ndarray:
@@ -246,8 +246,8 @@ class Decoder:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls = 0
-        self.real = files.decode
-        monkeypatch.setattr(files, "decode", self)
+        self.real = image_folders.decode
+        monkeypatch.setattr(image_folders, "decode", self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.calls += 1

@@ -5,10 +5,10 @@ Images are decoded once into a uint8 store of one shape; batches are float32 NCH
 
 from ganloom.data.builtin import BUILTIN
 from ganloom.data.dataset import Data, Facts
+from ganloom.data.dataset_check import Report, check
 from ganloom.data.images import Images
-from ganloom.data.inspection import Report, check
-from ganloom.data.paired import Domains
 from ganloom.data.points import Points
 from ganloom.data.sources import open, other_half, reopen
+from ganloom.data.translation_dataset import Domains
 
 __all__ = ["BUILTIN", "Data", "Domains", "Facts", "Images", "Points", "Report", "check", "open", "other_half", "reopen"]

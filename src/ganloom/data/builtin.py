@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from ganloom.core.errors import BadInput
 from ganloom.data import cache, points, shapes, stacked, store
 from ganloom.data.dataset import Facts
-from ganloom.data.paired import Domains
 from ganloom.data.points import Points
 from ganloom.data.resize import Shape
+from ganloom.data.translation_dataset import Domains
 
 BUILTIN: dict[str, str] = {
     "fashion-10k": "10,000 images of clothes, 10 classes, 28 x 28 grey; comes with ganloom",

@@ -16,9 +16,9 @@ from ganloom.data import cache, store
 from ganloom.data.dataset import Facts
 from ganloom.data.decode import VERSION, BadImage, decode, header, to_array
 from ganloom.data.file_index import Listing, list_folder
-from ganloom.data.files import choose, open_files
-from ganloom.data.paired import Domains, chosen
+from ganloom.data.image_folders import choose, open_files
 from ganloom.data.resize import _crop_box, fit_image
+from ganloom.data.translation_dataset import Domains, chosen
 
 INPUTS = ("pairs", "domains")
 DIRECTIONS = ("AtoB", "BtoA")

@@ -12,12 +12,12 @@ from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.data import arrays, builtin, store
 from ganloom.data.dataset import Data, Facts
 from ganloom.data.decode import from_array
-from ganloom.data.files import choose, open_files
+from ganloom.data.image_folders import choose, open_files
 from ganloom.data.images import Images
-from ganloom.data.paired import Domains, chosen
 from ganloom.data.paired_folders import DIRECTIONS, INPUTS, open_folders
 from ganloom.data.points import Points
 from ganloom.data.resize import FITS, Shape, fit_image
+from ganloom.data.translation_dataset import Domains, chosen
 
 Source = str | os.PathLike[str] | NDArray[Any] | Tensor | Data | tuple[Any, Any]
 

@@ -20,7 +20,7 @@ from ganloom.core.errors import BadInput
 from ganloom.data import cache, store
 from ganloom.data.dataset import Facts
 from ganloom.data.font_glyphs import bitmaps
-from ganloom.data.paired import Domains, chosen
+from ganloom.data.translation_dataset import Domains, chosen
 
 Rows = NDArray[np.uint8]
 
