@@ -10,7 +10,7 @@ from PIL import Image
 from ganloom import data
 from ganloom.core.errors import BadInput
 from ganloom.core.randomness import Rng
-from ganloom.data import paired_folders, translation_sets
+from ganloom.data import label_maps, translation_sets
 
 
 def image(path: Path, value: int, size: tuple[int, int] = (20, 16), mode: str = "RGB") -> None:
@@ -111,13 +111,13 @@ def test_faults_are_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
     d = data.open(labels, inputs="pairs", label_maps=True, cache=False)
     colours = {tuple(c) for c in d.inputs.rows.reshape(-1, 3)}
-    assert d.inputs.shape == (3, 16, 20) and colours == {tuple(c) for c in paired_folders.colours()[:12]}
+    assert d.inputs.shape == (3, 16, 20) and colours == {tuple(c) for c in label_maps.colours()[:12]}
     with pytest.raises(BadInput, match="AtoB or BtoA"):
         data.open(labels, inputs="pairs", direction="up")
 
 
 def test_colours_of_labels_differ() -> None:
-    assert len({tuple(c) for c in paired_folders.colours()}) == 256
+    assert len({tuple(c) for c in label_maps.colours()}) == 256
 
 
 def test_unpaired_fashion_hides_its_pairs() -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from ganloom import data
 from ganloom.core.errors import BadInput
-from ganloom.data import cache, image_folders
+from ganloom.data import cache, file_index
 
 
 def pixels(seed: int, size: int = 12) -> np.ndarray:
@@ -219,7 +219,7 @@ def test_nothing_there(tmp_path: Path) -> None:
             call(tmp_path / "nowhere")
         assert "nowhere" in one_line(fault)
     (tmp_path / "a.csv").write_text("1,2")
-    with pytest.raises(BadInput, match="is no data set"):
+    with pytest.raises(BadInput, match="is not a data set"):
         data.open(tmp_path / "a.csv")
 
 
@@ -246,8 +246,8 @@ class Decoder:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls = 0
-        self.real = image_folders.decode
-        monkeypatch.setattr(image_folders, "decode", self)
+        self.real = file_index.decode
+        monkeypatch.setattr(file_index, "decode", self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.calls += 1

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ganloom import data
 from ganloom.data.decode import BadImage, convert, decode, from_array, header, quiet, to_array
-from ganloom.data.resize import _crop_box, fit_image, kept, padding
+from ganloom.data.resize import crop_box, fit_image, kept_share, padded_share
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> io.BytesIO:
@@ -204,8 +204,8 @@ def stripes() -> Image.Image:
 
 def test_crop_cuts_the_centre() -> None:
     assert (fit_image(stripes(), (3, 20, 20), "crop") == (0, 255, 0)).all()
-    assert kept((40, 20), (3, 20, 20), "crop") == 0.5
-    assert kept((40, 20), (3, 20, 20), "pad") == 1.0
+    assert kept_share((40, 20), (3, 20, 20), "crop") == 0.5
+    assert kept_share((40, 20), (3, 20, 20), "pad") == 1.0
     exact = ramp(3, 21, 34)
     assert np.array_equal(fit_image(from_array(exact), (3, 21, 20), "crop"), exact[:, 7:27])
 
@@ -213,7 +213,7 @@ def test_crop_cuts_the_centre() -> None:
 def test_crop_takes_every_aspect() -> None:
     rng = np.random.default_rng(0)
     for side, other, height, width in rng.integers(1, 130, (3000, 4)).tolist():
-        left, top, right, bottom = _crop_box((side, other), width, height)
+        left, top, right, bottom = crop_box((side, other), width, height)
         assert 0 <= left < right <= side and 0 <= top < bottom <= other, (side, other, height, width)
 
 
@@ -223,8 +223,8 @@ def test_pad_keeps_all_and_fills_with_the_border() -> None:
     made = fit_image(Image.fromarray(pixels), (3, 40, 40), "pad")
     assert np.array_equal(made[10:30], pixels)
     assert (made[:10] == 240).all() and (made[30:] == 240).all()
-    assert padding((40, 20), (3, 40, 40), "pad") == 0.5
-    assert padding((40, 20), (3, 40, 40), "crop") == 0.0
+    assert padded_share((40, 20), (3, 40, 40), "pad") == 0.5
+    assert padded_share((40, 20), (3, 40, 40), "crop") == 0.0
 
 
 def test_squash_scales_each_side() -> None:
@@ -240,7 +240,7 @@ def test_any_size_reaches_any_shape(fit: str, target: tuple[int, int, int], size
     assert made.shape == (target[1], target[2], target[0]) and made.dtype == np.uint8
     if target[0] >= 3:
         assert np.abs(made[..., :3].astype(int) - (50, 100, 150)).max() <= 1  # one colour stays it, border included
-    assert 0 < kept(size, target, fit) <= 1 and 0 <= padding(size, target, fit) < 1
+    assert 0 < kept_share(size, target, fit) <= 1 and 0 <= padded_share(size, target, fit) < 1
 
 
 def test_geometry_of_non_square_targets() -> None:

@@ -1,8 +1,7 @@
-"""A folder or an archive of image files as a data set: from the cache, or decoded once."""
+"""Open a folder or an archive of image files: decode the images once, or take them from the cache."""
 
 import hashlib
 import os
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -11,89 +10,71 @@ from numpy.typing import NDArray
 from ganloom.core.errors import BadInput
 from ganloom.data import cache, store
 from ganloom.data.dataset import Facts
-from ganloom.data.decode import VERSION, BadImage, decode, header
-from ganloom.data.file_index import Listing, list_folder, list_zip
+from ganloom.data.decode import VERSION
+from ganloom.data.default_shape import shape_of_files
+from ganloom.data.file_index import Listing, list_files
 from ganloom.data.images import Images
+from ganloom.data.open_options import Options, image_shape
 from ganloom.data.resize import Shape, fit_image
 
-NATIVE_LIMIT = 128
-"""Images that all have one size keep it up to this many pixels a side; others become ``default_size`` square."""
 
+def open_files(root: str, options: Options, use_cache: bool, progress: store.Progress) -> Images:
+    """Open a folder or an archive of images.
 
-def survey(listing: Listing, shape: Shape | None, default_size: int) -> Shape:
-    """The shape (C, H, W) to bring a listing's images to; reads headers only, and only where ``shape`` is None."""
-    if shape is not None:
-        return shape
-    kinds: Counter[int] = Counter()
-    sizes: Counter[tuple[int, int]] = Counter()
+    Args:
+        root: the folder, or a zip archive.
+        options: the options of ``open``; "source" is set to the absolute path.
+        use_cache: load the decoded images from the cache if no file has changed, and keep them there.
+        progress: called with (done, total) while images are decoded.
 
-    def look(index: int) -> tuple[int, tuple[int, int]]:
-        with listing.open(index) as file:
-            found = header(file, listing.entries[index].name)
-        return found.channels, found.size
-
-    for _, result in store.each(look, len(listing.entries)):
-        if not isinstance(result, BadImage):
-            kinds[result[0]] += 1
-            sizes[result[1]] += 1
-    return choose(kinds, sizes, default_size)
-
-
-def choose(kinds: Counter[int], sizes: Counter[tuple[int, int]], default_size: int) -> Shape:
-    """(C, H, W) from how many images have each number of channels and each size (w, h)."""
-    channels = max(kinds, key=lambda c: (kinds[c], c), default=3)
-    if len(sizes) == 1 and max(width_height := next(iter(sizes))) <= NATIVE_LIMIT:
-        return channels, width_height[1], width_height[0]
-    return channels, default_size, default_size
-
-
-def open_files(root: str, asked: dict[str, Any], keep: bool, progress: store.Progress) -> Images:
-    """A folder or archive, from the cache where its files have not changed."""
-    listing = list_folder(root) if os.path.isdir(root) else list_zip(root)
-    asked["source"] = os.path.abspath(root)
-    shape = None if asked["shape"] is None else (asked["shape"][0], asked["shape"][1], asked["shape"][2])
+    Raises:
+        BadInput: no image can be read, or `file_index.list_files` refuses the source.
+    """
+    listing = list_files(root)
+    options["source"] = os.path.abspath(root)
     try:
-        if asked.get("labels") is False:
+        if options.get("labels") is False:
             listing.labels = listing.classes = None
-        found = _stored(listing, shape, asked, keep, progress)
+        stored = _load_or_decode(listing, image_shape(options), options, use_cache, progress)
     finally:
         listing.close()
-    notes = found.notes
+    notes = stored.notes
     facts = Facts(
         os.path.basename(os.path.abspath(root)),
-        source=asked,
+        source=options,
         labels=None if notes["labels"] is None else np.array(notes["labels"], np.int64),
         classes=notes["classes"],
         bad_files=[(listing.path(name), reason) for name, reason in notes["bad"]],
-        flip=bool(asked["flip"]),
-        fit=asked["fit"],
+        flip=bool(options["flip"]),
+        fit=options["fit"],
     )
-    return Images(found.rows, facts, found.sha256)
+    return Images(stored.rows, facts, stored.sha256)
 
 
-def _stored(
-    listing: Listing, wanted: Shape | None, asked: dict[str, Any], keep: bool, progress: store.Progress
+def _load_or_decode(
+    listing: Listing, wanted: Shape | None, options: Options, use_cache: bool, progress: store.Progress
 ) -> cache.Store:
-    parts = listing.key(), wanted, asked["default_size"], asked["fit"], VERSION
+    """The decoded images, from the cache if they are there."""
+    parts = listing.key(), wanted, options["default_size"], options["fit"], VERSION
     key = hashlib.sha256(repr(parts).encode()).hexdigest()[:40]
-    found = cache.load(key) if keep else None
-    if found is not None:
-        return found
-    shape = survey(listing, wanted, asked["default_size"])
+    stored = cache.load(key) if use_cache else None
+    if stored is not None:
+        return stored
+    shape = shape_of_files(listing, options["default_size"]) if wanted is None else wanted
 
-    def work(index: int) -> NDArray[np.uint8]:
-        with listing.open(index) as file:
-            image = decode(file, listing.entries[index].name, at_least=2 * max(shape[1:]))
-        return fit_image(image, shape, asked["fit"])
+    def decode_row(index: int) -> NDArray[np.uint8]:
+        return fit_image(listing.decode(index, at_least=2 * max(shape[1:])), shape, options["fit"])
 
     def notes(good: list[int], bad: list[tuple[int, str]]) -> dict[str, Any]:
-        left_out = listing.bad + [(listing.entries[i].name, reason) for i, reason in bad]
+        bad_files = listing.bad + [(listing.entries[i].name, reason) for i, reason in bad]
         labels = None if listing.labels is None else listing.labels[good].tolist()
-        return {"labels": labels, "classes": listing.classes, "bad": sorted(left_out)}
+        return {"labels": labels, "classes": listing.classes, "bad": sorted(bad_files)}
 
-    filled = store.fill(work, len(listing.entries), shape, key if keep else None, notes, progress)
+    filled = store.fill(decode_row, len(listing.entries), shape, key if use_cache else None, notes, progress)
     if not filled.good:
-        name, reason = filled.store.notes["bad"][0]
-        count = len(filled.store.notes["bad"])
-        raise BadInput(f"none of the {count} image files in {listing.root} can be read; the first: {name} ({reason})")
+        bad_files = filled.store.notes["bad"]
+        name, reason = bad_files[0]
+        raise BadInput(
+            f"none of the {len(bad_files)} image files in {listing.root} can be read; the first: {name} ({reason})"
+        )
     return filled.store

@@ -1,4 +1,4 @@
-"""Images that are made from images: targets with inputs beside them, each with its partner or the two drawn apart."""
+"""Data sets for image-to-image translation: pairs (input, target), or two domains that are drawn independently."""
 
 import os
 from collections.abc import Callable
@@ -10,19 +10,31 @@ from numpy.typing import NDArray
 
 from ganloom.core.batch import Batch
 from ganloom.core.errors import BadInput
+from ganloom.data.apply_options import resize_rows
 from ganloom.data.dataset import Facts
-from ganloom.data.images import Images, write_npz
-from ganloom.data.sampler import Order
+from ganloom.data.images import Images
+from ganloom.data.npz_writer import write_npz
+from ganloom.data.resize import Shape
+from ganloom.data.sampler import EpochSampler
 
 Rows = NDArray[np.uint8]
 
 
 class Domains(Images):
-    """Targets (the rows, domain B) and ``inputs`` (domain A), of one height and width.
+    """Targets (the rows, domain B) and ``inputs`` (domain A), of equal height and width.
 
-    ``paired``: row i of the inputs belongs to row i of the targets, and a batch holds x = targets, c = their inputs.
-    Otherwise x = targets and y = inputs, each from its own order, and there may be more of one than of the other.
-    ``held``: pairs, or two domains, that training never sees; None where there are none.
+    If ``paired``, row i of the inputs belongs to row i of the targets, and a batch holds x = targets and c = their
+    inputs. Otherwise a batch holds x = targets and y = inputs, drawn independently, and their numbers may differ.
+
+    Args:
+        targets: uint8 (N, H, W, C).
+        inputs: uint8 (M, H, W, C'); M = N for pairs.
+        facts: what is known about the targets.
+        paired: whether the rows are pairs.
+        held: opens the hold-out set that training never draws; None if there is none.
+
+    Raises:
+        BadInput: pairs of different numbers, or inputs and targets of different sizes.
     """
 
     inputs: Images
@@ -37,46 +49,69 @@ class Domains(Images):
         held: Callable[[], "Domains | None"] | None = None,
     ) -> None:
         if paired and len(targets) != len(inputs):
-            raise BadInput(f"{facts.name}: {len(inputs)} inputs and {len(targets)} targets; pairs need as many of both")
+            raise BadInput(
+                f"{facts.name}: {len(inputs)} inputs and {len(targets)} targets; pairs need equal numbers of both"
+            )
         if targets.shape[1:3] != inputs.shape[1:3]:
             sizes = " and ".join(f"{w} x {h}" for h, w in (inputs.shape[1:3], targets.shape[1:3]))
-            raise BadInput(f"{facts.name}: inputs and targets are {sizes}; give both one size")
+            raise BadInput(f"{facts.name}: inputs and targets are {sizes}; give both the same size")
         super().__init__(targets, facts)
         self.inputs, self.paired = Images(inputs, Facts(f"inputs of {facts.name}")), paired
-        self._held, self._apart = held, Order(len(inputs), "inputs")
+        self._open_held, self._input_sampler = held, EpochSampler(len(inputs), "inputs")
         self._unpaired: Domains | None = None
 
     @property
     def held(self) -> "Domains | None":
-        """What was kept from training, opened when it is asked for."""
-        return self._held() if self._held is not None else None
+        """The hold-out set that training never draws, or None. It is opened on each access."""
+        return self._open_held() if self._open_held is not None else None
 
     def draw(self, n: int, rng: torch.Generator, alike: int = 1) -> Batch:
-        """The next global batch of ``n``, or this process's rows of it; see ``Data.draw``. Pairs are mirrored together."""
-        picks, flips = self._next(n, rng)
+        """Draw the next global batch of ``n``, or this process's rows of it, see ``Data.draw``.
+
+        The two images of a pair are mirrored together. ``alike`` is ignored: there are no labels.
+        """
+        picks, flips = self._next_rows(n, rng)
         x = self._gather(picks, flips)
         if self.paired:
             return Batch(x, c=self.inputs._gather(picks, flips))
-        others, flips = self._next(n, rng, self._apart)
-        return Batch(x, y=self.inputs._gather(others, flips))
+        picks, flips = self._next_rows(n, rng, self._input_sampler)
+        return Batch(x, y=self.inputs._gather(picks, flips))
 
     def unpaired(self) -> "Domains":
-        """The same images drawn apart: what a recipe that needs no pairs trains on."""
+        """The same images as two domains that are drawn independently, for recipes that need no pairs."""
         if not self.paired:
             return self
         if self._unpaired is None:
-            found = Domains(self.rows, self.inputs.rows, self.facts, paired=False, held=self._held)
-            self._unpaired = found.to(self.device)
+            data = Domains(self.rows, self.inputs.rows, self.facts, paired=False, held=self._open_held)
+            self._unpaired = data.to(self.device)
         return self._unpaired
 
+    def resized(self, shape: Shape | None, in_channels: int | None, fit: str) -> "Domains":
+        """Bring targets and inputs to another shape.
+
+        Args:
+            shape: (C, H, W) of the targets; None: unchanged.
+            in_channels: channels of the inputs; None: unchanged.
+            fit: "crop", "pad" or "squash", see `resize.FITS`.
+
+        Returns:
+            Another data set, or this one if its shapes are right already.
+        """
+        target, channels = shape or self.shape, in_channels or self.inputs.shape[0]
+        if target == self.shape and channels == self.inputs.shape[0]:
+            return self
+        rows = resize_rows(self.rows, target, fit)
+        inputs = resize_rows(self.inputs.rows, (channels, *target[1:]), fit)
+        return Domains(rows, inputs, self.facts, paired=self.paired, held=self._open_held)
+
     def to(self, device: torch.device | str) -> Self:
-        """Deliver both on ``device``; see ``Images.to``."""
+        """Deliver inputs and targets on ``device``, see ``Images.to``."""
         super().to(device)
         self.inputs.to(device)
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write an .npz with ``images`` (targets) and ``inputs``, uint8 NHWC; ``open(path)`` reads it back."""
+        """Write an .npz file with ``images`` (the targets) and ``inputs``, uint8 NHWC; ``open(path)`` reads it back."""
         meta = {"version": 1, "kind": "domains", "name": self.name, "paired": self.paired, "flip": self.flip}
         write_npz(path, meta, {"images": self.rows, "inputs": self.inputs.rows})
 
@@ -84,14 +119,32 @@ class Domains(Images):
         return f"{super()._rows_sha256()} {self.inputs._rows_sha256()} {self.inputs.shape} {self.paired}"
 
     def _take(self, rows: NDArray[np.int64], facts: Facts) -> Self:
-        """Some targets: with their own inputs, or with all of them where the two are apart."""
+        """Some targets, with their own inputs, or with all inputs if they are not paired."""
         inputs = self.inputs.rows[rows] if self.paired else self.inputs.rows
-        return type(self)(self.rows[rows], inputs, facts, paired=self.paired, held=self._held)
+        return type(self)(self.rows[rows], inputs, facts, paired=self.paired, held=self._open_held)
 
 
-def chosen(inputs: Rows, targets: Rows, facts: Facts, asked: dict[str, Any], paired: bool, held: Any = None) -> Domains:
-    """A data set in the direction that was asked for: BtoA makes inputs of the targets."""
-    if asked.get("direction") == "BtoA":
-        inputs, targets = targets, inputs
-    facts.source, facts.fit, facts.flip = asked, asked["fit"], bool(asked["flip"])
+def make_domains(
+    a: Rows,
+    b: Rows,
+    facts: Facts,
+    options: dict[str, Any],
+    paired: bool,
+    held: Callable[[], Domains | None] | None = None,
+) -> Domains:
+    """Build the data set of domains A and B in the requested direction.
+
+    Args:
+        a: domain A, uint8 (M, H, W, C): the inputs, or the targets if the direction is "BtoA".
+        b: domain B, uint8 (N, H, W, C').
+        facts: what is known about the targets; ``source``, ``fit`` and ``flip`` are set here.
+        options: the options of ``open``.
+        paired: whether row i of A belongs to row i of B.
+        held: opens the hold-out set.
+
+    Raises:
+        BadInput: see `Domains`.
+    """
+    inputs, targets = (b, a) if options.get("direction") == "BtoA" else (a, b)
+    facts.source, facts.fit, facts.flip = options, options["fit"], bool(options["flip"])
     return Domains(targets, inputs, facts, paired=paired, held=held)
