@@ -75,12 +75,13 @@ class Data:
 
     Attributes:
         kind: "images" or "points".
+        facts: what is known about the rows.
         shape: shape of one row, (C, H, W) or (d,).
         name, source, labels, classes, captions, factors, bad_files, flip, fit: see ``Facts``.
         device: where ``get`` and ``draw`` deliver.
         inputs: the input images of image-to-image data, else None.
         paired: whether input i belongs to row i, see ``Domains``.
-        split_off: rows that were split off and are never drawn in training; set by whoever splits.
+        split_off: rows that were split off and are never drawn in training; the code that splits sets it.
 
     Raises:
         BadInput: there are no rows.
@@ -135,7 +136,7 @@ class Data:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the rows, labels, shape and flip, 64 hex digits: data of equal fingerprint train equally. Computed once."""
+        """SHA-256 of rows, labels, shape and flip, 64 hex digits: with equal fingerprints, training is equal. Computed once."""
         if self._fingerprint is None:
             digest = hashlib.sha256(f"ganloom data 1 {self.kind} {self.shape} {len(self)} {self.flip}".encode())
             digest.update(self._rows_sha256().encode())

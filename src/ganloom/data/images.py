@@ -42,7 +42,7 @@ class Images(Data):
         return self.rows[self.picks(indices)]
 
     def to(self, device: torch.device | str) -> Self:
-        """Deliver on ``device``. The rows move to a GPU too if they take at most half of its free memory. Returns itself."""
+        """Deliver on ``device``, and keep the rows there if they take at most half of a GPU's free memory. Returns itself."""
         super().to(device)
         kind, fits = self.device.type, False
         if kind == "cuda":
@@ -91,7 +91,10 @@ class Images(Data):
 
 
 def rows_sha256(rows: NDArray[Any]) -> str:
-    """Return the SHA-256 of an array's bytes, 64 hex digits. It reads 64 MiB at a time, so a mapped file need not fit in RAM."""
+    """Return the SHA-256 of an array's bytes, 64 hex digits.
+
+    The array is read in parts of 64 MiB, so a mapped file need not fit in RAM.
+    """
     digest = hashlib.sha256()
     step = max(1, 2**26 // max(1, rows[:1].nbytes))
     for start in range(0, len(rows), step):

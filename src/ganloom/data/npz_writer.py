@@ -12,7 +12,9 @@ from ganloom.core.errors import BadInput
 
 
 def write_npz(path: str | os.PathLike[str], meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-    """Write a compressed .npz file. A temporary file is renamed at the end, so an interrupted save leaves no half file.
+    """Write a compressed .npz file.
+
+    It is written under a temporary name and then renamed, so an interrupted save leaves no partial file.
 
     Args:
         path: the file, ending in .npz.

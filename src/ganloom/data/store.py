@@ -109,7 +109,7 @@ def fill(
         store = cache.Store(rows[: len(good)], "", notes(good, bad) if notes else {})
         if good:
             store = store._replace(sha256=rows_sha256(store.rows))
-            store = _keep(store, folder, key if cached else None, mapped)
+            store = _move_to_cache(store, folder, key if cached else None, mapped)
         else:
             cache.discard(folder)
     except BaseException:
@@ -123,9 +123,8 @@ def _allocate(shape: tuple[int, ...], folder: Path | None) -> NDArray[np.uint8]:
     try:
         if folder is None:
             return np.empty(shape, np.uint8)
-        if shutil.disk_usage(folder).free < np.prod(
-            shape
-        ):  # writing to a mapped file on a full disk would kill the process
+        # Check first: writing to a mapped file on a full disk would kill the process.
+        if shutil.disk_usage(folder).free < np.prod(shape):
             raise OSError(f"disk of {folder.parent} is full")
         return np.lib.format.open_memmap(folder / "rows.npy", mode="w+", dtype=np.uint8, shape=shape)
     except (OSError, MemoryError) as error:
@@ -135,21 +134,21 @@ def _allocate(shape: tuple[int, ...], folder: Path | None) -> NDArray[np.uint8]:
         ) from None
 
 
-def _keep(store: cache.Store, folder: Path | None, key: str | None, mapped: bool) -> cache.Store:
-    """Move a filled store into the cache, if it has a key. If the disk is full, the store is only not cached."""
+def _move_to_cache(store: cache.Store, folder: Path | None, key: str | None, mapped: bool) -> cache.Store:
+    """Move a filled store into the cache, if it has a key. A full disk is no error: the store is just not cached."""
     if folder is None:
         return store
-    place = folder
+    target = folder
     try:
         cache.write(folder, None if mapped else store.rows, len(store.rows), store.sha256, store.notes)
         if key is not None:
-            place = cache.commit(folder, key)
+            target = cache.commit(folder, key)
     except OSError:
         if not mapped:
             cache.discard(folder)
     if not mapped:
         return store
-    mapped_store = cache.read(place) or store
-    if place == folder:  # not in the cache: remove the file together with the array
+    mapped_store = cache.read(target) or store
+    if target == folder:  # not in the cache: remove the file together with the array
         weakref.finalize(mapped_store.rows, shutil.rmtree, folder, ignore_errors=True)
     return mapped_store
