@@ -1,4 +1,4 @@
-"""``data.check``: every fact it reports, on sets made to have it."""
+"""``data.check``: every fact in the report, on data sets built to show it."""
 
 import json
 import zipfile
@@ -18,14 +18,14 @@ def save(path: Path, pixels: np.ndarray, **options: object) -> None:
 
 
 def scene(seed: int, height: int = 40, width: int = 40) -> np.ndarray:
-    """Large patches, as photographs have: noise would average to grey."""
+    """An image of large patches, like a photograph; the thumbnail of noise would be plain grey."""
     small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
 
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """12 good images in two classes and 7 files that are none."""
+    """12 images in two classes, and 7 files that are not images."""
     root = tmp_path_factory.mktemp("mixed")
     for i in range(6):
         save(root / f"cat/{i}.png", scene(i))
@@ -62,31 +62,31 @@ def test_every_fact_of_a_folder(mixed: Path) -> None:
     assert report.cropped == pytest.approx(0.5 / 12) and report.padded is None and report.enlarged == 12
 
 
-def test_lines_one_a_fact(mixed: Path) -> None:
+def test_lines_one_per_fact(mixed: Path) -> None:
     lines = data.check(mixed).lines()
     assert lines[0] == f"{mixed.name}: 12 images"
     assert all("\n" not in line and line.isprintable() for line in lines)
     for label in ("widths", "heights", "sizes", "channels", "modes", "formats", "bits a channel", "classes"):
         assert sum(line.strip().startswith(label) for line in lines) == 1
     text = "\n".join(lines)
-    for words in (
+    for part in (
         "min 40 median 40 max 80", "40 x 40 (11), 80 x 40 (1)", "RGB (11), I;16 (1)", "8 (11), 16 (1)", "cat 7, dog 5",
         "2, such as cat/same.png = cat/0.png; 1 with another label", "dog/near.png ~ cat/1.png", "approximate",
         "such as dog/flat.png", "bad0.png (empty file)", "and 2 more", "3 x 64 x 64", "4.2% of the pixels",
     ):  # fmt: skip
-        assert words in text, words
+        assert part in text, part
     starts = {len(line) - len(line[2:].split("  ", 1)[-1].lstrip()) for line in lines[1:] if line[2] != " "}
-    assert len(starts) == 1, "aligned"
+    assert len(starts) == 1, "the values are aligned"
 
 
 def test_to_dict_is_json(mixed: Path) -> None:
     for source in (mixed, "ring:20", "shapes:9", np.zeros((4, 9, 9), np.uint8)):
-        told = json.loads(json.dumps(data.check(source).to_dict(), allow_nan=False))
-        assert told["count"] and "data" not in told and isinstance(told["shape"], list)
+        fields = json.loads(json.dumps(data.check(source).to_dict(), allow_nan=False))
+        assert fields["count"] and "data" not in fields and isinstance(fields["shape"], list)
     assert data.check(mixed).to_dict()["duplicates"]["count"] == 2
 
 
-def test_what_each_fit_costs(mixed: Path) -> None:
+def test_what_each_fit_crops_or_pads(mixed: Path) -> None:
     padded = data.check(mixed, fit="pad", shape=(1, 20, 20))
     assert padded.padded == pytest.approx(0.5 / 12) and padded.cropped is None and padded.enlarged == 0
     assert any(line.strip().startswith("padding") for line in padded.lines())
@@ -118,7 +118,7 @@ def test_points_have_a_short_report() -> None:
     assert report.lines()[0] == "grid: 1,000 points" and len(report.lines()) == 5
 
 
-def test_arrays_and_saved_files_tell_their_own_size(tmp_path: Path) -> None:
+def test_arrays_and_saved_files_report_their_original_size(tmp_path: Path) -> None:
     rows = np.stack([scene(i, 150, 200) for i in range(3)])
     np.savez(tmp_path / "a.npz", x=rows, y=[0, 1, 1])
     for source in (rows, tmp_path / "a.npz", data.open(rows, shape=(3, 150, 200))):
@@ -143,7 +143,7 @@ def test_an_archive_and_a_name_that_would_break_the_line(tmp_path: Path) -> None
     assert any("z\\x1b[31m.png = x\\ny.png" in line for line in report.lines())
 
 
-def test_many_images_of_one_hash_stay_cheap() -> None:
+def test_many_images_of_one_hash_are_compared_quickly() -> None:
     rows = np.zeros((3000, 16, 16), np.uint8)
     rows[:, :8] = np.random.default_rng(0).integers(60, 250, (3000, 1, 1))
     rows[:, 15, 15] = np.arange(3000) % 40
@@ -152,13 +152,13 @@ def test_many_images_of_one_hash_stay_cheap() -> None:
     assert report.duplicates.count + report.near_duplicates.count > 2000
 
 
-def test_faults_are_those_of_open(tmp_path: Path) -> None:
+def test_check_refuses_what_open_refuses(tmp_path: Path) -> None:
     for source in (tmp_path / "nowhere", "shaeps", tmp_path):
-        with pytest.raises(BadInput) as told:
+        with pytest.raises(BadInput) as error:
             data.check(source)
-        with pytest.raises(BadInput) as want:
+        with pytest.raises(BadInput) as expected:
             data.open(source)
-        assert str(told.value) == str(want.value) and "\n" not in str(told.value)
+        assert str(error.value) == str(expected.value) and "\n" not in str(error.value)
     with pytest.raises(BadInput, match="fit="):
         data.check("shapes:5", fit="corp")
     with pytest.raises(BadInput, match="leave it out"):

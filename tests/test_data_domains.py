@@ -1,4 +1,4 @@
-"""Images made from images: pairs, two domains, their folders, and what is wrong with them in one line."""
+"""Image-to-image data: pairs, two domains, their folders, and one-line errors for wrong ones."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from PIL import Image
 from ganloom import data
 from ganloom.core.errors import BadInput
 from ganloom.core.randomness import Rng
-from ganloom.data import paired_folders, translation_sets
+from ganloom.data import label_maps, translation_sets
 
 
 def image(path: Path, value: int, size: tuple[int, int] = (20, 16), mode: str = "RGB") -> None:
@@ -54,7 +54,7 @@ def test_images_side_by_side(tmp_path: Path) -> None:
         data.open(tmp_path, inputs="pairs", cache=False)
 
 
-def test_two_domains_are_drawn_apart(tmp_path: Path) -> None:
+def test_two_domains_are_drawn_independently(tmp_path: Path) -> None:
     two_folders(tmp_path, "trainA", "trainB")
     image(tmp_path / "trainA" / "more.png", 120)
     two_folders(tmp_path, "testA", "testB", n=2)
@@ -72,23 +72,23 @@ def test_two_domains_are_drawn_apart(tmp_path: Path) -> None:
 def test_two_paths_and_two_arrays(tmp_path: Path) -> None:
     two_folders(tmp_path, "cats", "dogs")
     (tmp_path / "dogs" / "0.png").unlink()
-    told = f"{tmp_path / 'cats'},{tmp_path / 'dogs'}"
-    d = data.open(told, inputs="domains", cache=False)
+    paths = f"{tmp_path / 'cats'},{tmp_path / 'dogs'}"
+    d = data.open(paths, inputs="domains", cache=False)
     assert len(d.inputs) == 6 and len(d) == 5 and data.reopen(d.source, cache=False).fingerprint == d.fingerprint
     rng = np.random.default_rng(0)
     a, b = (rng.integers(0, 255, (9, 8, 8, c), dtype=np.uint8) for c in (1, 3))
     e = data.open((a, b), inputs="pairs")
     assert e.paired and e.shape == (3, 8, 8) and e.inputs.shape == (1, 8, 8)
-    e.save(tmp_path / "kept.npz")
-    kept = data.open(tmp_path / "kept.npz")
-    assert kept.fingerprint == e.fingerprint and np.array_equal(kept.inputs.rows, a)
+    e.save(tmp_path / "saved.npz")
+    saved = data.open(tmp_path / "saved.npz")
+    assert saved.fingerprint == e.fingerprint and np.array_equal(saved.inputs.rows, a)
     half, rest = e.split(4)
     assert half.paired and len(half) == len(half.inputs) == 4 and len(rest.inputs) == 5
-    apart = e.unpaired()
-    assert not apart.paired and apart.draw(3, Rng(0)).y.shape == (3, 1, 8, 8)
+    unpaired = e.unpaired()
+    assert not unpaired.paired and unpaired.draw(3, Rng(0)).y.shape == (3, 1, 8, 8)
 
 
-def test_faults_are_one_line(tmp_path: Path) -> None:
+def test_errors_are_one_line(tmp_path: Path) -> None:
     two_folders(tmp_path / "missing")
     (tmp_path / "missing" / "B" / "3.png").unlink()
     two_folders(tmp_path / "sizes")
@@ -111,13 +111,13 @@ def test_faults_are_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
     d = data.open(labels, inputs="pairs", label_maps=True, cache=False)
     colours = {tuple(c) for c in d.inputs.rows.reshape(-1, 3)}
-    assert d.inputs.shape == (3, 16, 20) and colours == {tuple(c) for c in paired_folders.colours()[:12]}
+    assert d.inputs.shape == (3, 16, 20) and colours == {tuple(c) for c in label_maps.colours()[:12]}
     with pytest.raises(BadInput, match="AtoB or BtoA"):
         data.open(labels, inputs="pairs", direction="up")
 
 
 def test_colours_of_labels_differ() -> None:
-    assert len({tuple(c) for c in paired_folders.colours()}) == 256
+    assert len({tuple(c) for c in label_maps.colours()}) == 256
 
 
 def test_unpaired_fashion_hides_its_pairs() -> None:
@@ -126,10 +126,10 @@ def test_unpaired_fashion_hides_its_pairs() -> None:
     held = d.held
     assert held is not None and held.paired and len(held) == 1000
     assert np.array_equal(translation_sets.recoloured(held.inputs.rows[..., 0]), held.rows)
-    seen = {row.tobytes() for row in translation_sets.recoloured(d.inputs.rows[..., 0])}
+    recoloured = {row.tobytes() for row in translation_sets.recoloured(d.inputs.rows[..., 0])}
     shown = {row.tobytes() for row in d.rows}
     hidden = {row.tobytes() for row in held.rows}
-    assert len(seen & shown) < 5 and len(hidden & (seen | shown)) < 5  # fashion-10k holds a few twins of its own
+    assert len(recoloured & shown) < 5 and len(hidden & (recoloured | shown)) < 5  # fashion-10k has a few duplicates
 
 
 def test_glyphs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -145,9 +145,9 @@ def test_glyphs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_edges_are_where_colours_change() -> None:
     x = np.full((16, 16, 3), 255, np.uint8)
     x[4:12, 4:12] = (200, 30, 30)
-    found = translation_sets.edges(x)[..., 0]
-    assert (found[6:10, 6:10] == 255).all() and (found[0] == 255).all()
-    assert (found[8] == 0).sum() in (2, 4) and (found[:, 8] == 0).sum() in (2, 4)
+    drawing = translation_sets.edges(x)[..., 0]
+    assert (drawing[6:10, 6:10] == 255).all() and (drawing[0] == 255).all()
+    assert (drawing[8] == 0).sum() in (2, 4) and (drawing[:, 8] == 0).sum() in (2, 4)
 
 
 @pytest.mark.skipif(not translation_sets.bold_families(), reason="no font family with a bold face")
@@ -157,3 +157,10 @@ def test_regular_to_bold(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert d.paired and d.shape == d.inputs.shape == (1, 32, 32)
     assert d.rows.mean() < d.inputs.rows.mean(), "bold letters have more ink"
     assert d.held is not None and d.held.paired and 20 < len(d.held) < len(d) / 5
+
+
+@pytest.mark.parametrize("name", ["regular-to-bold", "unpaired-fashion"])
+def test_a_shape_of_two_numbers_is_refused(name: str) -> None:
+    for source in (name, data.open("unpaired-fashion")):
+        with pytest.raises(BadInput, match="images have"):
+            data.open(source, shape=(3, 32))  # type: ignore[arg-type]

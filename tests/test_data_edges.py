@@ -1,4 +1,4 @@
-"""Data sets at their edges: classes that a part of the rows misses, and indices, fractions and sizes of a wrong type."""
+"""Edge cases of data sets: classes without rows, and indices, fractions and sizes of a wrong type."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from ganloom.core.errors import BadInput
 IMAGES = np.random.default_rng(0).integers(0, 255, (10, 16, 16, 3), dtype=np.uint8)
 
 
-def test_a_half_keeps_the_classes_that_it_misses() -> None:
+def test_a_half_keeps_classes_that_have_no_rows_in_it() -> None:
     whole = data.open(IMAGES, labels=[0] * 8 + [1, 2])
     for half in whole.split(3):
         assert half.n_classes == 3 and half.class_names == whole.class_names == ["0", "1", "2"]
@@ -20,7 +20,7 @@ def test_a_half_keeps_the_classes_that_it_misses() -> None:
     assert quarter.n_classes == 3
 
 
-def test_points_have_a_class_for_each_mode_however_few_they_are() -> None:
+def test_points_have_a_class_for_each_mode_even_without_points() -> None:
     few = data.open("ring:3")
     assert few.n_classes == 8 and len(few.class_names) == 8
     assert [half.n_classes for half in few.split(1)] == [8, 8]
@@ -33,11 +33,11 @@ def test_a_split_leaves_rows_on_both_sides(part: Any) -> None:
         data.open(IMAGES).split(part)
 
 
-def test_a_fraction_and_its_number_split_alike_and_reopen() -> None:
-    found = data.open("ring:50")
-    halves = found.split(0.2, seed=3)
+def test_a_fraction_and_its_number_give_the_same_split() -> None:
+    dataset = data.open("ring:50")
+    halves = dataset.split(0.2, seed=3)
     assert [len(half) for half in halves] == [10, 40]
-    for half, same in zip(halves, found.split(10, seed=3), strict=True):
+    for half, same in zip(halves, dataset.split(10, seed=3), strict=True):
         again = data.reopen(json.loads(json.dumps(half.source)))
         assert half.fingerprint == same.fingerprint == again.fingerprint
 

@@ -1,4 +1,4 @@
-"""Folders and archives of image files: what is found, what is left out, what is refused, what is cached."""
+"""Folders and archives of image files: what is listed, left out, refused and cached."""
 
 import io
 import json
@@ -19,7 +19,7 @@ from PIL import Image
 
 from ganloom import data
 from ganloom.core.errors import BadInput
-from ganloom.data import cache, files
+from ganloom.data import cache, file_index
 
 
 def pixels(seed: int, size: int = 12) -> np.ndarray:
@@ -48,7 +48,7 @@ def archive(path: Path, members: dict[str, bytes]) -> Path:
 
 
 def bomb() -> bytes:
-    """A PNG whose header claims 40,000 x 40,000 pixels."""
+    """A PNG whose header has a size of 40,000 x 40,000 pixels."""
     head = b"IHDR" + struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)) + png()[33:]
 
@@ -64,30 +64,30 @@ def test_a_folder_in_order_of_names(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "._a.png").write_bytes(b"macOS")
     put(tmp_path / ".hidden", "d.png")
-    found = data.open(tmp_path)
-    assert isinstance(found, data.Images)
-    assert (len(found), found.shape, found.name) == (3, (3, 12, 12), tmp_path.name)
-    assert [np.array_equal(found.uint8(i)[0], pixels(s)) for i, s in enumerate((1, 0, 2))] == [True] * 3
-    assert found.labels is None and found.n_classes == 0 and found.class_names == [] and not found.bad_files
-    assert np.allclose(found.get(0)[0].numpy(), pixels(1).transpose(2, 0, 1) / 127.5 - 1, atol=1e-6)
+    dataset = data.open(tmp_path)
+    assert isinstance(dataset, data.Images)
+    assert (len(dataset), dataset.shape, dataset.name) == (3, (3, 12, 12), tmp_path.name)
+    assert [np.array_equal(dataset.uint8(i)[0], pixels(s)) for i, s in enumerate((1, 0, 2))] == [True] * 3
+    assert dataset.labels is None and dataset.n_classes == 0 and dataset.class_names == [] and not dataset.bad_files
+    assert np.allclose(dataset.get(0)[0].numpy(), pixels(1).transpose(2, 0, 1) / 127.5 - 1, atol=1e-6)
 
 
 def test_class_folders(tmp_path: Path) -> None:
     put(tmp_path, "dog/1.png", "cat/1.png", "cat/2.png", "bee/deep/er/1.png")
-    found = data.open(tmp_path)
-    assert found.classes == ["bee", "cat", "dog"] and found.n_classes == 3
-    assert found.labels is not None and found.labels.tolist() == [0, 1, 1, 2]
+    dataset = data.open(tmp_path)
+    assert dataset.classes == ["bee", "cat", "dog"] and dataset.n_classes == 3
+    assert dataset.labels is not None and dataset.labels.tolist() == [0, 1, 1, 2]
     assert data.open(tmp_path, labels=False).labels is None
-    put(tmp_path, "loose.png")  # beside the folders: they are no classes then
+    put(tmp_path, "loose.png")  # an image outside the folders: they are not classes any more
     assert data.open(tmp_path).labels is None
 
 
 def test_a_bad_file_does_not_shift_the_labels(tmp_path: Path) -> None:
     put(tmp_path, "a/1.png", "a/2.png", "b/1.png")
     (tmp_path / "a/1.png").write_bytes(b"oops")
-    found = data.open(tmp_path)
-    assert found.labels is not None and found.labels.tolist() == [0, 1]
-    assert found.bad_files == [(str(tmp_path / "a/1.png"), "not an image")]
+    dataset = data.open(tmp_path)
+    assert dataset.labels is not None and dataset.labels.tolist() == [0, 1]
+    assert dataset.bad_files == [(str(tmp_path / "a/1.png"), "not an image")]
 
 
 def test_sizes_and_default_size(tmp_path: Path) -> None:
@@ -120,8 +120,8 @@ def test_nvlabs_dataset_json(tmp_path: Path, form: str, zipped: bool) -> None:
         for name, content in members.items():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes(content)
-    found = data.open(source)
-    assert found.labels is not None and found.labels.tolist() == [2, 7] and found.n_classes == 8
+    dataset = data.open(source)
+    assert dataset.labels is not None and dataset.labels.tolist() == [2, 7] and dataset.n_classes == 8
 
 
 def test_nvlabs_without_labels_and_with_gaps(tmp_path: Path) -> None:
@@ -147,18 +147,18 @@ def test_five_hundred_files_a_tenth_of_them_bad(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(faults[i // 10 % len(faults)] if i % 10 == 3 else png(i, 8))
         (bad if i % 10 == 3 else good).add(str(tmp_path / name))
     done: list[tuple[int, int]] = []
-    found = data.open(tmp_path, progress=lambda a, b: done.append((a, b)))
-    assert len(found) == 450 and done == [(i + 1, 500) for i in range(500)]
-    assert {path for path, _ in found.bad_files} == bad
-    reasons = dict(found.bad_files)
+    dataset = data.open(tmp_path, progress=lambda a, b: done.append((a, b)))
+    assert len(dataset) == 450 and done == [(i + 1, 500) for i in range(500)]
+    assert {path for path, _ in dataset.bad_files} == bad
+    reasons = dict(dataset.bad_files)
     assert reasons[str(tmp_path / "013.png")] == "empty file"
     assert reasons[str(tmp_path / "023.png")] == "not an image"
     assert reasons[str(tmp_path / "033.png")].startswith("too many pixels")
     assert all("\n" not in reason and len(reason) < 150 for reason in reasons.values())
-    assert isinstance(found, data.Images) and np.array_equal(found.rows[3], pixels(4, 8))
+    assert isinstance(dataset, data.Images) and np.array_equal(dataset.rows[3], pixels(4, 8))
 
 
-def test_all_bad_says_so(tmp_path: Path) -> None:
+def test_a_folder_without_readable_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("text")
     with pytest.raises(BadInput) as fault:
         data.open(tmp_path)
@@ -183,7 +183,7 @@ def test_a_link_in_an_archive_is_refused(tmp_path: Path) -> None:
     one_line(fault)
 
 
-def test_archives_that_are_none_or_damaged(tmp_path: Path) -> None:
+def test_files_that_are_not_archives_and_damaged_archives(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"no archive")
     with pytest.raises(BadInput, match="cannot read") as fault:
         data.open(tmp_path / "a.zip")
@@ -194,21 +194,21 @@ def test_archives_that_are_none_or_damaged(tmp_path: Path) -> None:
     content = bytearray(whole.read_bytes())
     content[200:220] = b"\0" * 20
     whole.write_bytes(bytes(content))
-    found = data.open(whole)
-    assert len(found) == 1 and [Path(path).name for path, _ in found.bad_files] == ["a.png"]
+    dataset = data.open(whole)
+    assert len(dataset) == 1 and [Path(path).name for path, _ in dataset.bad_files] == ["a.png"]
 
 
-def test_a_link_circle_and_a_dead_link_in_a_folder(tmp_path: Path) -> None:
+def test_a_cycle_of_links_and_a_dead_link_in_a_folder(tmp_path: Path) -> None:
     put(tmp_path, "a.png")
     (tmp_path / "loop").symlink_to(tmp_path)
     (tmp_path / "dead.png").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "pipe.png")
-    found = data.open(tmp_path)
-    assert len(found) == 1
-    assert [Path(path).name for path, _ in found.bad_files] == ["dead.png", "pipe.png"]
+    dataset = data.open(tmp_path)
+    assert len(dataset) == 1
+    assert [Path(path).name for path, _ in dataset.bad_files] == ["dead.png", "pipe.png"]
 
 
-def test_nothing_there(tmp_path: Path) -> None:
+def test_sources_without_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no images in the folder"):
         data.open(tmp_path)
     for call in (data.open, data.check):
@@ -219,7 +219,7 @@ def test_nothing_there(tmp_path: Path) -> None:
             call(tmp_path / "nowhere")
         assert "nowhere" in one_line(fault)
     (tmp_path / "a.csv").write_text("1,2")
-    with pytest.raises(BadInput, match="is no data set"):
+    with pytest.raises(BadInput, match="is not a data set"):
         data.open(tmp_path / "a.csv")
 
 
@@ -235,19 +235,19 @@ def test_nothing_there(tmp_path: Path) -> None:
         {"labels": [0]},
     ],
 )
-def test_options_that_cannot_be(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_invalid_options_are_refused(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(BadInput) as fault:
         data.open(put(tmp_path, "a.png"), **options)
     one_line(fault)
 
 
 class Decoder:
-    """Counts what the real decoder is asked."""
+    """Counts the calls of the real decoder."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls = 0
-        self.real = files.decode
-        monkeypatch.setattr(files, "decode", self)
+        self.real = file_index.decode
+        monkeypatch.setattr(file_index, "decode", self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.calls += 1
@@ -265,7 +265,7 @@ def test_the_second_open_does_not_decode(tmp_path: Path, monkeypatch: pytest.Mon
     assert second.fingerprint == first.fingerprint and second.bad_files == first.bad_files
     assert second.classes == first.classes and np.array_equal(second.labels, first.labels)
     data.open(source, flip=True)
-    assert decoder.calls == 4, "flips are made when drawn"
+    assert decoder.calls == 4, "images are flipped when they are drawn"
     data.open(source, fit="pad", shape=(3, 8, 8))
     assert decoder.calls == 8
     data.open(source, cache=False)
@@ -288,10 +288,10 @@ def test_a_changed_file_is_decoded_again(tmp_path: Path, monkeypatch: pytest.Mon
     "damage",
     ["flip a byte", "cut", "no notes", "notes are no JSON", "rows are no array", "rows are a zip", "wrong count"],
 )
-def test_a_damaged_cache_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+def test_a_damaged_cache_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
     monkeypatch.setenv("GANLOOM_CACHE", str(tmp_path / "cache"))
     source = put(tmp_path / "set", "1.png", "2.png")
-    want = data.open(source).fingerprint
+    expected = data.open(source).fingerprint
     (folder,) = (tmp_path / "cache" / "stores").iterdir()
     rows, notes = folder / "rows.npy", folder / "meta.json"
     content = rows.read_bytes()
@@ -310,9 +310,9 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path, monkeypatch: pytest.Monke
     else:
         notes.write_text(notes.read_text().replace('"count": 2', '"count": 3'))
     decoder = Decoder(monkeypatch)
-    assert data.open(source).fingerprint == want and decoder.calls == 2
-    assert data.open(source).fingerprint == want and decoder.calls == 2, "and it was kept again"
-    assert [p.name for p in folder.parent.iterdir()] == [folder.name], "nothing half made is left"
+    assert data.open(source).fingerprint == expected and decoder.calls == 2
+    assert data.open(source).fingerprint == expected and decoder.calls == 2, "the cache was written again"
+    assert [p.name for p in folder.parent.iterdir()] == [folder.name], "no temporary folder is left"
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,20 +321,20 @@ def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path: Path, monkeypa
     assert len(data.open(put(tmp_path / "set", "1.png"))) == 1
 
 
-@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("use_cache", [True, False])
 def test_a_store_larger_than_memory_allows_is_mapped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use_cache: bool
 ) -> None:
     source = put(tmp_path / "set", *(f"{i}.png" for i in range(5)))
     (source / "2.png").write_bytes(b"")
     monkeypatch.setenv("GANLOOM_CACHE", str(tmp_path / "cache"))
-    want = data.open(source, cache=False).fingerprint
+    expected = data.open(source, cache=False).fingerprint
     monkeypatch.setattr(cache, "MEMORY_LIMIT", 1000)
-    found = data.open(source, cache=keep)
-    assert isinstance(found, data.Images) and isinstance(found.rows, np.memmap)
-    assert found.fingerprint == want and len(found) == 4
-    assert np.array_equal(found.uint8(2)[0], pixels(3))
-    assert data.open(source, cache=keep).fingerprint == want
+    dataset = data.open(source, cache=use_cache)
+    assert isinstance(dataset, data.Images) and isinstance(dataset.rows, np.memmap)
+    assert dataset.fingerprint == expected and len(dataset) == 4
+    assert np.array_equal(dataset.uint8(2)[0], pixels(3))
+    assert data.open(source, cache=use_cache).fingerprint == expected
 
 
 def test_reopen_from_another_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,25 +344,25 @@ def test_reopen_from_another_working_directory(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "elsewhere").mkdir()
     for name in ("set", "set.zip", "set.npy"):
         monkeypatch.chdir(tmp_path)
-        found = data.open(name, shape=(3, 9, 7), fit="pad", flip=True)
-        notes = json.loads(json.dumps(found.source))
+        dataset = data.open(name, shape=(3, 9, 7), fit="pad", flip=True)
+        notes = json.loads(json.dumps(dataset.source))
         monkeypatch.chdir(tmp_path / "elsewhere")
         again = data.reopen(notes)
-        assert again.fingerprint == found.fingerprint and again.flip and again.fit == "pad"
-        half = found.split(1, seed=3)[1]
+        assert again.fingerprint == dataset.fingerprint and again.flip and again.fit == "pad"
+        half = dataset.split(1, seed=3)[1]
         assert data.reopen(json.loads(json.dumps(half.source))).fingerprint == half.fingerprint
 
 
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=4), st.booleans(), st.integers(0, 60))
 @settings(max_examples=50, deadline=None)
-def test_arbitrary_bytes_never_raise(contents: list[bytes], disguised: bool, keep: int) -> None:
+def test_arbitrary_bytes_never_raise(contents: list[bytes], disguised: bool, length: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "good.png").write_bytes(png())
         for i, content in enumerate(contents):
-            Path(folder, f"bad{i}.png").write_bytes((png()[:keep] if disguised else b"") + content)
-        found = data.open(folder, cache=False)
-        assert len(found) == 1
-        assert [Path(path).name for path, _ in found.bad_files] == [f"bad{i}.png" for i in range(len(contents))]
+            Path(folder, f"bad{i}.png").write_bytes((png()[:length] if disguised else b"") + content)
+        dataset = data.open(folder, cache=False)
+        assert len(dataset) == 1
+        assert [Path(path).name for path, _ in dataset.bad_files] == [f"bad{i}.png" for i in range(len(contents))]
         assert data.check(folder).unreadable == len(contents)
 
 
@@ -374,5 +374,5 @@ def test_a_damaged_byte_never_raises(place: int, value: int, end: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "good.png").write_bytes(png())
         Path(folder, "odd" + end).write_bytes(bytes(content))
-        found = data.open(folder, cache=False)
-        assert len(found) + len(found.bad_files) == 2
+        dataset = data.open(folder, cache=False)
+        assert len(dataset) + len(dataset.bad_files) == 2

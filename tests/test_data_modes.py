@@ -1,4 +1,4 @@
-"""Images of every kind that files come in: modes, depth, orientation, animation; channels and geometry."""
+"""Image files of every kind: modes, bit depth, orientation, animation; conversion of channels and resizing."""
 
 import io
 from pathlib import Path
@@ -11,7 +11,7 @@ from PIL import Image
 
 from ganloom import data
 from ganloom.data.decode import BadImage, convert, decode, from_array, header, quiet, to_array
-from ganloom.data.resize import _crop_box, fit_image, kept, padding
+from ganloom.data.resize import crop_box, fit_image, kept_share, padded_share
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> io.BytesIO:
@@ -34,8 +34,8 @@ def ramp(channels: int, height: int = 6, width: int = 9) -> np.ndarray:
 def test_plain_modes_come_back_exactly(channels: int) -> None:
     pixels = ramp(channels)
     assert np.array_equal(read(from_array(pixels)), pixels)
-    found = header(saved(from_array(pixels)), "a.png")
-    assert (found.size, found.channels, found.bits) == ((9, 6), channels, 8)
+    head = header(saved(from_array(pixels)), "a.png")
+    assert (head.size, head.channels, head.bits) == ((9, 6), channels, 8)
 
 
 def test_one_bit_is_black_and_white() -> None:
@@ -111,7 +111,7 @@ def test_exif_orientation_is_applied(orientation: int, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
-def test_of_an_animation_the_first_frame(kind: str) -> None:
+def test_an_animation_gives_its_first_frame(kind: str) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ((255, 0, 0), (0, 255, 0), (0, 0, 255))]
     options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}
     pixels = read(frames[0], kind, "a." + kind.lower(), save_all=True, append_images=frames[1:], duration=50, **options)
@@ -120,7 +120,7 @@ def test_of_an_animation_the_first_frame(kind: str) -> None:
 
 
 def interlaced_png(pixels: np.ndarray) -> bytes:
-    """Adam7 by hand: Pillow does not write it."""
+    """An Adam7 interlaced PNG; Pillow cannot write one."""
     import struct
     import zlib
 
@@ -174,7 +174,7 @@ def test_a_jpeg_decoded_small_looks_like_the_whole() -> None:
         ((100,), 2, (100, 255)),
         ((100,), 3, (100, 100, 100)),
         ((100,), 4, (100, 100, 100, 255)),
-        ((0, 0), 1, (255,)),  # transparent shows white
+        ((0, 0), 1, (255,)),  # transparent becomes white
         ((100, 255), 1, (100,)),
         ((100, 60), 2, (100, 60)),
         ((0, 0), 3, (255, 255, 255)),
@@ -190,9 +190,9 @@ def test_a_jpeg_decoded_small_looks_like_the_whole() -> None:
     ],
 )
 def test_channel_conversions(pixel: tuple[int, ...], channels: int, expected: tuple[int, ...]) -> None:
-    made = to_array(convert(from_array(np.array([[pixel]], np.uint8)), channels))
-    assert made.shape == (1, 1, channels)
-    assert tuple(made[0, 0].tolist()) == expected
+    output = to_array(convert(from_array(np.array([[pixel]], np.uint8)), channels))
+    assert output.shape == (1, 1, channels)
+    assert tuple(output[0, 0].tolist()) == expected
 
 
 def stripes() -> Image.Image:
@@ -204,8 +204,8 @@ def stripes() -> Image.Image:
 
 def test_crop_cuts_the_centre() -> None:
     assert (fit_image(stripes(), (3, 20, 20), "crop") == (0, 255, 0)).all()
-    assert kept((40, 20), (3, 20, 20), "crop") == 0.5
-    assert kept((40, 20), (3, 20, 20), "pad") == 1.0
+    assert kept_share((40, 20), (3, 20, 20), "crop") == 0.5
+    assert kept_share((40, 20), (3, 20, 20), "pad") == 1.0
     exact = ramp(3, 21, 34)
     assert np.array_equal(fit_image(from_array(exact), (3, 21, 20), "crop"), exact[:, 7:27])
 
@@ -213,34 +213,38 @@ def test_crop_cuts_the_centre() -> None:
 def test_crop_takes_every_aspect() -> None:
     rng = np.random.default_rng(0)
     for side, other, height, width in rng.integers(1, 130, (3000, 4)).tolist():
-        left, top, right, bottom = _crop_box((side, other), width, height)
+        left, top, right, bottom = crop_box((side, other), width, height)
         assert 0 <= left < right <= side and 0 <= top < bottom <= other, (side, other, height, width)
 
 
 def test_pad_keeps_all_and_fills_with_the_border() -> None:
     pixels = np.full((20, 40, 3), 240, np.uint8)
     pixels[5:15, 10:30] = 0
-    made = fit_image(Image.fromarray(pixels), (3, 40, 40), "pad")
-    assert np.array_equal(made[10:30], pixels)
-    assert (made[:10] == 240).all() and (made[30:] == 240).all()
-    assert padding((40, 20), (3, 40, 40), "pad") == 0.5
-    assert padding((40, 20), (3, 40, 40), "crop") == 0.0
+    output = fit_image(Image.fromarray(pixels), (3, 40, 40), "pad")
+    assert np.array_equal(output[10:30], pixels)
+    assert (output[:10] == 240).all() and (output[30:] == 240).all()
+    assert padded_share((40, 20), (3, 40, 40), "pad") == 0.5
+    assert padded_share((40, 20), (3, 40, 40), "crop") == 0.0
 
 
 def test_squash_scales_each_side() -> None:
-    made = fit_image(stripes(), (3, 20, 20), "squash")
-    assert (made[:, 1] == (255, 0, 0)).all() and (made[:, 10] == (0, 255, 0)).all() and (made[:, 18, 2] > 250).all()
+    output = fit_image(stripes(), (3, 20, 20), "squash")
+    assert (
+        (output[:, 1] == (255, 0, 0)).all() and (output[:, 10] == (0, 255, 0)).all() and (output[:, 18, 2] > 250).all()
+    )
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
 @pytest.mark.parametrize("target", [(3, 16, 48), (3, 48, 16), (1, 7, 5), (4, 64, 64), (2, 1, 1)])
 @pytest.mark.parametrize("size", [(40, 20), (1, 200), (64, 64)])
 def test_any_size_reaches_any_shape(fit: str, target: tuple[int, int, int], size: tuple[int, int]) -> None:
-    made = fit_image(Image.new("RGB", size, (50, 100, 150)), target, fit)
-    assert made.shape == (target[1], target[2], target[0]) and made.dtype == np.uint8
+    output = fit_image(Image.new("RGB", size, (50, 100, 150)), target, fit)
+    assert output.shape == (target[1], target[2], target[0]) and output.dtype == np.uint8
     if target[0] >= 3:
-        assert np.abs(made[..., :3].astype(int) - (50, 100, 150)).max() <= 1  # one colour stays it, border included
-    assert 0 < kept(size, target, fit) <= 1 and 0 <= padding(size, target, fit) < 1
+        assert (
+            np.abs(output[..., :3].astype(int) - (50, 100, 150)).max() <= 1
+        )  # a plain image stays plain, border included
+    assert 0 < kept_share(size, target, fit) <= 1 and 0 <= padded_share(size, target, fit) < 1
 
 
 def test_geometry_of_non_square_targets() -> None:
@@ -254,9 +258,9 @@ def test_modes_mixed_in_one_folder(tmp_path: Path) -> None:
     for i, mode in enumerate(["1", "L", "LA", "P", "RGB", "RGBA", "RGB"]):
         Image.new(mode, (8, 8)).save(tmp_path / f"{i}.png")
     Image.new("CMYK", (8, 8)).save(tmp_path / "7.jpg")
-    found = data.open(tmp_path, cache=False)
-    assert len(found) == 8 and found.shape == (3, 8, 8)
-    x = found.get(slice(None))
+    dataset = data.open(tmp_path, cache=False)
+    assert len(dataset) == 8 and dataset.shape == (3, 8, 8)
+    x = dataset.get(slice(None))
     assert x.dtype == torch.float32 and x.min() >= -1 and x.max() <= 1
     for channels in (1, 2, 3, 4):
         assert data.open(tmp_path, shape=(channels, 8, 8), cache=False).get(0).shape == (1, channels, 8, 8)

@@ -17,7 +17,7 @@ from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
 from ganloom.data.decode import BadImage, decode, quiet, to_array
 from ganloom.data.file_index import is_image
-from ganloom.data.paired_folders import colours
+from ganloom.data.label_maps import colours
 from ganloom.imaging import grid
 from ganloom.imaging.png16 import read16, write16
 from ganloom.runs.folder import Folder, check_empty

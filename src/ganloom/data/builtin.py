@@ -1,147 +1,142 @@
-"""The data sets that come with ganloom or with the system, each under a name."""
+"""The built-in data sets: the table of their names, and how each is opened."""
 
-import gzip
 import math
 import os
-import zlib
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput
-from ganloom.data import cache, points, shapes, stacked, store
-from ganloom.data.dataset import Facts
-from ganloom.data.paired import Domains
+from ganloom.data import cache, fashion_mnist, points, shapes, stacked, store, translation_sets
+from ganloom.data.apply_options import images_with_options, points_with_options
+from ganloom.data.dataset import Data, Facts
+from ganloom.data.open_options import Options, image_shape
 from ganloom.data.points import Points
 from ganloom.data.resize import Shape
+from ganloom.data.translation_dataset import Domains
 
 BUILTIN: dict[str, str] = {
     "fashion-10k": "10,000 images of clothes, 10 classes, 28 x 28 grey; comes with ganloom",
     "fashion-mnist": "all 60,000 training images of Fashion-MNIST; fashion-mnist:DIR reads them from DIR",
-    "fashion-mnist-test": "the 10,000 test images of Fashion-MNIST, held out from both sets above",
-    "shapes": "rendered coloured shapes with known factors and captions, 32 x 32 RGB; shapes:N for N of them",
-    "stacked": "three images of fashion-10k in one's channels, 1,000 combinations of classes; stacked:N for N of them",
+    "fashion-mnist-test": "the 10,000 test images of Fashion-MNIST, in neither of the sets above",
+    "shapes": "rendered coloured shapes with known factors and captions, 32 x 32 RGB; shapes:N for N images",
+    "stacked": "three images of fashion-10k as the channels of one, 1,000 combinations of classes; stacked:N for N images",
     "ring": "points: 8 Gaussian modes on a circle; ring:N for N points",
     "grid": "points: 25 Gaussian modes on a grid; grid:N for N points",
-    "unpaired-fashion": "two domains: fashion-10k as it is, and other images of it inverted and coloured, 28 x 28 RGB",
+    "unpaired-fashion": "two domains: images of fashion-10k, and others of them inverted and coloured, 28 x 28 RGB",
     "edges-to-emoji": "pairs: edges of colour emoji and the emoji, 64 px; needs the Noto emoji font (edges-to-emoji:FILE)",
     "regular-to-bold": "pairs: letters of the installed fonts, regular and bold, 64 px grey",
 }
-"""Name -> one line on what it is; each opens with ``ganloom.data.open(name)``."""
-
-FASHION_CLASSES = [
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-]  # fmt: skip
-FASHION_FOLDER = "/usr/share/datasets/fashion-mnist"
-"""Where Debian's package dataset-fashion-mnist puts the originals."""
-
+"""Name -> a one-line description; ``ganloom.data.open(name)`` opens the set."""
 
 TRANSLATIONS = ("unpaired-fashion", "edges-to-emoji", "regular-to-bold")
-"""Built-in sets in which images are made from images."""
+"""The built-in sets for image-to-image translation."""
 
 
 def is_builtin(source: str) -> bool:
-    """Whether this is a built-in set's name, with or without ``:argument``."""
+    """Whether this is the name of a built-in set, with or without ``:argument``."""
     return source.split(":", 1)[0] in BUILTIN
 
 
-def images(source: str) -> tuple[NDArray[np.uint8], Facts]:
-    """The rows (uint8 NHWC) and facts of ``fashion-10k``, ``fashion-mnist[:DIR]`` or ``fashion-mnist-test[:DIR]``."""
+def open_builtin(source: str, options: Options, progress: store.Progress) -> Data:
+    """Open a built-in set.
+
+    Args:
+        source: ``name`` or ``name:argument``; the name is a key of `BUILTIN`.
+        options: the options of ``open``; "source" is set.
+        progress: called with (done, total) while images are made or resized.
+
+    Raises:
+        BadInput: the argument or the shape is wrong, or files or fonts are missing.
+    """
     name, _, argument = source.partition(":")
-    if name == "fashion-10k":
-        if argument:
-            raise BadInput(f"{source}: fashion-10k takes nothing after the colon; fashion-mnist:DIR is the whole set")
-        with files("ganloom.data").joinpath("fashion_10k.npz").open("rb") as file, np.load(file) as archive:
-            rows, labels = archive["images"], archive["labels"]
-    else:
-        folder = _fashion_folder(name, argument)
-        part = "t10k" if name.endswith("-test") else "train"
-        rows = _idx(folder / f"{part}-images-idx3-ubyte", 3)
-        labels = _idx(folder / f"{part}-labels-idx1-ubyte", 1)
-        if len(rows) != len(labels) or labels.max(initial=0) > 9:
-            raise BadInput(f"{folder}: images and labels do not belong together; fetch the four files anew")
-    return rows[..., None], Facts(name, labels=labels.astype(np.int64), classes=list(FASHION_CLASSES))
-
-
-def stack(source: str) -> tuple[NDArray[np.uint8], Facts]:
-    """The rows (uint8 NHWC) and facts of ``stacked[:N]``."""
-    return stacked.images(number(source, stacked.SIZE))
-
-
-def translation(source: str, asked: dict[str, Any], progress: store.Progress) -> Domains:
-    """One of ``TRANSLATIONS``, drawn at the size that ``asked["shape"]`` says, else at 64 pixels (clothes: 28)."""
-    from ganloom.data import translation_sets
-
-    name, _, argument = source.partition(":")
-    if argument and name != "edges-to-emoji":
-        raise BadInput(f"{source}: {name} takes nothing after the colon")
-    if name == "unpaired-fashion":
-        return translation_sets.unpaired_fashion(asked)
-    shape = asked["shape"] or (0, 64, 64)
-    if shape[1] != shape[2] or not 16 <= shape[1] <= 512:
-        raise BadInput(f"--shape {' '.join(map(str, shape))}: {name} draws squares of 16 to 512 pixels")
-    if name == "edges-to-emoji":
-        return translation_sets.edges_to_emoji(source, int(shape[1]), asked, progress)
-    return translation_sets.regular_to_bold(int(shape[1]), asked, progress)
+    options["source"] = source
+    if name in ("ring", "grid"):
+        return points_with_options(toy(source), options)
+    if name == "shapes":
+        rows, facts = render_shapes(source, image_shape(options))
+        facts.native = True
+        return images_with_options(rows, facts, options, progress)
+    if name == "stacked":
+        return images_with_options(*stack(source), options, progress)
+    if name in TRANSLATIONS:
+        data = translation(source, {"direction": "AtoB", **options}, progress)
+        return data.resized(image_shape(options), options.get("in_channels"), options["fit"])
+    if argument:
+        options["source"] = f"{name}:{os.path.abspath(os.path.expanduser(argument))}"
+    return images_with_options(*fashion_mnist.images(source), options, progress)
 
 
 def toy(source: str) -> Points:
-    """``ring[:N]`` or ``grid[:N]``."""
+    """Sample the points of ``ring[:N]`` or ``grid[:N]``. Raises BadInput for a wrong N."""
     name, _, _ = source.partition(":")
     return (points.ring if name == "ring" else points.grid)(number(source, points.SIZE))
 
 
+def render_shapes(source: str, shape: Shape | None) -> tuple[NDArray[np.uint8], Facts]:
+    """Render ``shapes[:N]``.
+
+    Args:
+        source: ``shapes`` or ``shapes:N``.
+        shape: (C, H, W) that the images are rendered at, not resized to; None: 3 x 32 x 32.
+
+    Returns:
+        uint8 (N, H, W, C), and facts with labels, captions and factors.
+
+    Raises:
+        BadInput: N is not a number from 1 to 10,000,000.
+    """
+    facts = shapes.describe(number(source, shapes.SIZE))
+    factors, target = facts.factors or {}, shape or shapes.SHAPE
+    size = len(factors["shape"])
+    if size * math.prod(target) <= cache.MEMORY_LIMIT:
+        return shapes.render(factors, target), facts
+
+    def render_row(index: int) -> NDArray[np.uint8]:
+        image: NDArray[np.uint8] = shapes.render({k: v[index : index + 1] for k, v in factors.items()}, target)[0]
+        return image
+
+    return store.fill(render_row, size, target).store.rows, facts
+
+
+def stack(source: str) -> tuple[NDArray[np.uint8], Facts]:
+    """Build ``stacked[:N]``: uint8 (N, 28, 28, 3) and facts, see `stacked.images`. Raises BadInput for a wrong N."""
+    return stacked.images(number(source, stacked.SIZE))
+
+
+def translation(source: str, options: dict[str, Any], progress: store.Progress) -> Domains:
+    """Open one of `TRANSLATIONS`.
+
+    Args:
+        source: ``name``, or ``edges-to-emoji:FILE``.
+        options: the options of ``open``. Glyphs are drawn at the requested size, 16 to 512 pixels square, by default
+            64; unpaired-fashion is always 28 x 28.
+        progress: called with (done, total) while glyphs are drawn.
+
+    Raises:
+        BadInput: the argument or the size is wrong, or a font is missing.
+    """
+    name, _, argument = source.partition(":")
+    if argument and name != "edges-to-emoji":
+        raise BadInput(f"{source}: {name} takes no argument after the colon")
+    if name == "unpaired-fashion":
+        return translation_sets.unpaired_fashion(options)
+    _, height, width = image_shape(options) or (0, 64, 64)
+    if height != width or not 16 <= height <= 512:
+        shape = " ".join(map(str, options["shape"]))
+        raise BadInput(f"--shape {shape}: {name} draws squares of 16 to 512 pixels")
+    if name == "edges-to-emoji":
+        return translation_sets.edges_to_emoji(source, height, options, progress)
+    return translation_sets.regular_to_bold(height, options, progress)
+
+
 def number(source: str, default: int) -> int:
-    """The N of ``name:N``."""
+    """Read the N of ``name:N``; ``default`` without a colon. Raises BadInput unless N is in 1..10,000,000."""
     name, colon, argument = source.partition(":")
     if not colon:
         return default
     digits = argument.replace("_", "").replace(",", "")
     if not (digits.isascii() and digits.isdigit() and 0 < int(digits[:12]) <= 10_000_000):
-        raise BadInput(f"{source}: after the colon comes a number from 1 to 10000000, such as {name}:{default}")
+        raise BadInput(f"{source}: after the colon give a number from 1 to 10000000, such as {name}:{default}")
     return int(digits)
-
-
-def _fashion_folder(name: str, argument: str) -> Path:
-    told = argument or os.environ.get("GANLOOM_FASHION_MNIST", "")
-    folder = Path(told or FASHION_FOLDER).expanduser()
-    part = "t10k" if name.endswith("-test") else "train"
-    if not any((folder / f"{part}-images-idx3-ubyte{end}").is_file() for end in (".gz", "")):
-        raise BadInput(
-            f"{name}: no {part}-images-idx3-ubyte.gz in {folder}; apt install dataset-fashion-mnist, "
-            f"or say {name}:DIR or GANLOOM_FASHION_MNIST=DIR"
-        )
-    return folder
-
-
-def _idx(plain: Path, dimensions: int) -> NDArray[np.uint8]:
-    """An array in LeCun's IDX format, gzipped or not: magic 0 0 8 d, d big-endian sizes, the bytes."""
-    packed = plain.with_name(plain.name + ".gz")
-    path = packed if packed.is_file() else plain
-    try:
-        content = gzip.decompress(path.read_bytes()) if path == packed else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadInput(f"cannot read {path} ({error}); fetch it anew") from None
-    start = 4 + 4 * dimensions
-    sizes = [int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4)]
-    if content[:4] != bytes((0, 0, 8, dimensions)) or len(content) - start != math.prod(sizes):
-        raise BadInput(f"{path} is no whole IDX file of {dimensions} dimensions; fetch it anew")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(sizes).copy()
-
-
-def render_shapes(source: str, shape: Shape | None) -> tuple[NDArray[np.uint8], Facts]:
-    """``shapes[:N]`` rendered at ``shape`` (C, H, W), by default 3 x 32 x 32: drawn at that size, not resized."""
-    facts = shapes.describe(number(source, shapes.SIZE))
-    made, target = facts.factors or {}, shape or shapes.SHAPE
-    size = len(made["shape"])
-    if size * math.prod(target) <= cache.MEMORY_LIMIT:
-        return shapes.render(made, target), facts
-
-    def one(index: int) -> NDArray[np.uint8]:
-        image: NDArray[np.uint8] = shapes.render({k: v[index : index + 1] for k, v in made.items()}, target)[0]
-        return image
-
-    return store.fill(one, size, target).store.rows, facts

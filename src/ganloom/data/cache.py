@@ -1,8 +1,8 @@
-"""Decoded stores kept on disk, so that a second run on the same files starts at once.
+"""A cache of decoded images on disk, so that a second run on the same files starts at once.
 
-One folder a store, ``$GANLOOM_CACHE/stores/<key>/`` or ``~/.cache/ganloom/stores/<key>/``: ``rows.npy`` and
-``meta.json``. It may be deleted at any time. A store that cannot be read is made again; a place that cannot be written
-means no cache, never an error.
+Each store of images has one folder, ``$GANLOOM_CACHE/stores/<key>/`` or ``~/.cache/ganloom/stores/<key>/``, with
+``rows.npy`` and ``meta.json``. The cache may be deleted at any time. A store that cannot be read is built again; if the
+cache cannot be written, there is no cache, but no error either.
 """
 
 import json
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from ganloom.data.images import rows_sha256
 
 MEMORY_LIMIT = 2**30
-"""A store of more bytes is a mapped file instead of memory."""
+"""A larger store, in bytes, is a memory-mapped file and not in RAM."""
 
 VERIFY_LIMIT = 2**28
-"""A store of at most this many bytes is checked against its SHA-256 when read: it costs less than a second."""
+"""A store of at most this many bytes is checked against its SHA-256 when read, which takes less than a second."""
 
 
 class Store(NamedTuple):
-    """uint8 (N, H, W, C), its SHA-256, and the JSON notes kept with it."""
+    """Decoded images uint8 (N, H, W, C), their SHA-256, and JSON notes about them."""
 
     rows: NDArray[np.uint8]
     sha256: str
@@ -33,7 +33,7 @@ class Store(NamedTuple):
 
 
 def root() -> Path | None:
-    """The folder of stores, or None where there is no home."""
+    """Return the folder of all stores, or None if there is no home folder."""
     try:
         top = os.environ.get("GANLOOM_CACHE")
         return (Path(top) if top else Path.home() / ".cache" / "ganloom") / "stores"
@@ -42,17 +42,17 @@ def root() -> Path | None:
 
 
 def load(key: str) -> Store | None:
-    """A store kept under ``key``, or None when there is none or it does not prove whole."""
+    """Return the store of a key, or None if it is missing or damaged."""
     folder = root()
     return None if folder is None else read(folder / key)
 
 
 def read(folder: Path) -> Store | None:
-    """The store in ``folder``, or None."""
+    """Return the store in a folder, or None if it is missing or damaged."""
     try:
         meta = json.loads((folder / "meta.json").read_text("utf-8"))
         count, sha256 = int(meta["count"]), str(meta["sha256"])
-        # Copy on write: torch wants writable memory, and nothing ever writes to the file.
+        # Copy on write: torch needs writable memory, and nothing writes to the file.
         rows: NDArray[np.uint8] = np.lib.format.open_memmap(folder / "rows.npy", mode="c")
         if rows.dtype != np.uint8 or rows.ndim != 4 or not 0 < count <= len(rows):
             return None
@@ -67,7 +67,7 @@ def read(folder: Path) -> Store | None:
 
 
 def begin(key: str) -> Path | None:
-    """A fresh folder beside the store's place, to be filled and passed to ``commit``; None where none can be made."""
+    """Create a temporary folder for a new store; fill it and pass it to ``commit``. None if it cannot be created."""
     folder = root()
     if folder is None:
         return None
@@ -79,7 +79,18 @@ def begin(key: str) -> Path | None:
 
 
 def write(folder: Path, rows: NDArray[np.uint8] | None, count: int, sha256: str, notes: dict[str, Any]) -> None:
-    """Write the notes, and the rows unless they are there already (``rows`` None). Raises OSError."""
+    """Write a store into a folder.
+
+    Args:
+        folder: the folder from ``begin``.
+        rows: uint8 (N, H, W, C); None if ``rows.npy`` is written already.
+        count: number of rows that are used.
+        sha256: SHA-256 of those rows.
+        notes: JSON values.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     if rows is not None:
         np.save(folder / "rows.npy", rows[:count], allow_pickle=False)
     meta = {"count": count, "sha256": sha256, "notes": notes}
@@ -87,9 +98,16 @@ def write(folder: Path, rows: NDArray[np.uint8] | None, count: int, sha256: str,
 
 
 def commit(folder: Path, key: str) -> Path:
-    """Move a filled folder to its place in one step; the folder where the store now is. Raises OSError."""
+    """Move a filled folder into the cache in one step.
+
+    Returns:
+        The folder in which the store is now.
+
+    Raises:
+        OSError: the folder cannot be moved.
+    """
     target = folder.parent / key
-    if target.exists():  # unreadable, or another process was faster: ours is as good
+    if target.exists():  # it is damaged, or another process was faster: replace it
         old = folder.with_name(folder.name + ".old")
         target.rename(old)
         shutil.rmtree(old, ignore_errors=True)
@@ -98,6 +116,6 @@ def commit(folder: Path, key: str) -> Path:
 
 
 def discard(folder: Path | None) -> None:
-    """Remove what ``begin`` made."""
+    """Remove a folder from ``begin``."""
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What every data set offers, whatever it holds: ``draw`` for training, ``get`` for looking, a name and a fingerprint."""
+"""The base class of all data sets, ``Data``: draw batches, get rows, split, fingerprint; and its ``Facts``."""
 
 import hashlib
 import math
@@ -13,17 +13,28 @@ from torch import Tensor
 
 from ganloom.core.batch import Batch
 from ganloom.core.errors import BadInput
-from ganloom.data.sampler import Alike, Order
+from ganloom.data.sampler import EpochSampler, SameLabelSampler
 
 Indices = int | slice | Sequence[int] | NDArray[Any] | Tensor
+"""Which rows: a number, a slice, numbers or a boolean mask; negative numbers count from the end."""
 
 
 @dataclass
 class Facts:
-    """What is known of a data set beside its rows; the lists and arrays have one entry a row.
+    """What is known about the rows of a data set. Lists and arrays have one entry per row.
 
-    ``factors``: name -> array (N,), what a rendered image was made from. ``source``: JSON-able, see ``reopen``.
-    ``native``: the rows were saved at the shape they are to have. ``beside``: (inputs, whether row by row) of a file.
+    Args:
+        name: a short name for messages and logs.
+        source: JSON values from which ``reopen`` opens the data again.
+        labels: int64 (N,) class numbers from 0.
+        classes: names of the classes.
+        captions: a text per row.
+        factors: name -> array (N,): the values from which an image was rendered.
+        bad_files: (path, reason) of each file left out.
+        flip: ``draw`` mirrors images at random.
+        fit: how images were resized, see `resize.FITS`.
+        native: the rows are already at the shape in which they are used.
+        beside: (inputs uint8 (M, H, W, C), whether row i of them belongs to row i) of a file of image-to-image data.
     """
 
     name: str
@@ -39,7 +50,10 @@ class Facts:
     beside: tuple[NDArray[np.uint8], bool] | None = None
 
     def take(self, rows: NDArray[np.int64]) -> "Facts":
-        """The facts of some rows. Classes without names get their numbers as names: the rows may miss the last ones."""
+        """Return the facts of some rows, int64 (n,).
+
+        Classes without names are named by their numbers, so that their count stays the same if a class has no rows.
+        """
         classes = self.classes
         if self.labels is not None and classes is None:
             classes = [str(i) for i in range(int(self.labels.max()) + 1)]
@@ -55,28 +69,38 @@ class Facts:
 class Data:
     """A data set of N rows: images (``Images``) or points (``Points``).
 
-    Attributes: ``kind`` "images" or "points"; ``shape`` of one row, (C, H, W) or (d,); ``labels`` int64 (N,) or None;
-    ``classes`` their names or None; ``captions`` or None; ``factors`` or None; ``name``; ``source``, from which
-    ``reopen`` opens the same data; ``bad_files``, (path, reason) of each file left out; ``flip`` and ``fit`` as opened;
-    ``device``, where ``get`` and ``draw`` deliver. ``inputs``: the images that rows are made from, or None; ``paired``
-    says whether each row has its own (see ``Domains``).
+    Args:
+        size: N, the number of rows.
+        facts: what is known about the rows.
+
+    Attributes:
+        kind: "images" or "points".
+        facts: what is known about the rows.
+        shape: shape of one row, (C, H, W) or (d,).
+        name, source, labels, classes, captions, factors, bad_files, flip, fit: see ``Facts``.
+        device: where ``get`` and ``draw`` deliver.
+        inputs: the input images of image-to-image data, else None.
+        paired: whether input i belongs to row i, see ``Domains``.
+        split_off: rows that were split off and are never drawn in training; the code that splits sets it.
+
+    Raises:
+        BadInput: there are no rows.
     """
 
     kind: str
     shape: tuple[int, ...]
     split_off: "Data | None" = None
-    """Rows that were split off and that training never draws, where somebody keeps them here."""
     inputs: "Data | None" = None
     paired: bool = False
 
     @property
     def held(self) -> "Data | None":
-        """Rows that were kept from training, or None."""
+        """A hold-out set that belongs to the data and is never drawn in training, or None."""
         return None
 
     def __init__(self, size: int, facts: Facts) -> None:
         if size < 1:
-            raise BadInput(f"{facts.name} holds no data: give at least one row")
+            raise BadInput(f"{facts.name} holds no rows: give at least one")
         self.facts = facts
         self.name, self.source, self.bad_files = facts.name, facts.source, facts.bad_files
         self.labels, self.classes, self.captions, self.factors = (
@@ -85,8 +109,8 @@ class Data:
         self.flip, self.fit = facts.flip, facts.fit
         self.device = torch.device("cpu")
         self._size = size
-        self._order = Order(size)
-        self._alike: dict[int, Order] = {}
+        self._sampler = EpochSampler(size)
+        self._label_samplers: dict[int, EpochSampler] = {}
         self._fingerprint: str | None = None
         self._labels = None if self.labels is None else torch.from_numpy(np.array(self.labels, np.int64))
 
@@ -105,14 +129,14 @@ class Data:
 
     @property
     def class_names(self) -> list[str]:
-        """One name a class: ``classes``, else "0", "1", ...; empty without labels."""
+        """Names of the classes: ``classes``, or else "0", "1", ...; empty without labels."""
         if self.labels is None:
             return []
         return list(self.classes) if self.classes is not None else [str(i) for i in range(self.n_classes)]
 
     @property
     def fingerprint(self) -> str:
-        """64 hex digits over the rows, labels, shape and flip: equal data trains equally. Computed once."""
+        """SHA-256 of rows, labels, shape and flip, 64 hex digits: with equal fingerprints, training is equal. Computed once."""
         if self._fingerprint is None:
             digest = hashlib.sha256(f"ganloom data 1 {self.kind} {self.shape} {len(self)} {self.flip}".encode())
             digest.update(self._rows_sha256().encode())
@@ -122,47 +146,71 @@ class Data:
         return self._fingerprint
 
     def draw(self, n: int, rng: torch.Generator, alike: int = 1) -> Batch:
-        """The next global batch of ``n``, or of it this process's rows ``[rng.rank::rng.world]``.
+        """Draw the next global batch of ``n``, or this process's rows ``[rng.rank::rng.world]`` of it.
 
-        Which rows is a function of ``rng.run_seed`` and ``rng.position`` alone (see ``Order``); a plain generator draws
-        them at random. ``rng`` itself decides the flips, one number an image of the global batch. ``x`` float32 on
-        ``device``; ``c`` the labels, int64 (n,), or None. ``alike``: of labelled data so many samples, strided in the
-        batch, share a label (their greatest common divisor with n, where n is no multiple).
+        Args:
+            n: size of the global batch.
+            rng: ``rng.run_seed`` and ``rng.position`` alone decide the rows (see `sampler.EpochSampler`); a plain
+                generator draws them at random. The flips are drawn from ``rng``, one number per image of the global
+                batch.
+            alike: how many samples of labelled data share a label: groups of gcd(n, alike), strided in the batch.
+
+        Returns:
+            A batch on ``device``: ``x`` float32 (n, *shape), images in [-1, 1]; ``c`` labels int64 (n,), or None.
+
+        Raises:
+            BadInput: ``n`` is below 1.
         """
-        picks, flips = self._next(n, rng, self._order_of(math.gcd(n, alike)))
+        picks, flips = self._next_rows(n, rng, self._sampler_of(math.gcd(n, alike)))
         return Batch(self._gather(picks, flips), self._labels_of(picks))
 
     def get(self, indices: Indices) -> Tensor:
-        """Rows as float32 (n, *shape) on ``device``, images in [-1, 1], never flipped. BadInput beyond the end."""
+        """Return rows as float32 (n, *shape) on ``device``, images in [-1, 1], never flipped.
+
+        Raises:
+            BadInput: see ``picks``.
+        """
         return self._gather(torch.from_numpy(self.picks(indices)), None)
 
     def picks(self, indices: Indices) -> NDArray[np.int64]:
-        """Any form of indices (an int, a slice, a list, a mask, negative ones) as int64 (n,) in [0, N)."""
+        """Convert indices of any form to int64 (n,) in [0, N).
+
+        Raises:
+            BadInput: an index is out of range or not a whole number, or a mask has another length than the data.
+        """
         if isinstance(indices, slice):
             return np.arange(len(self))[indices]
-        given = np.atleast_1d(np.asarray(indices.cpu() if isinstance(indices, Tensor) else indices))
-        if given.dtype == bool:
-            if given.shape != (len(self),):
-                raise BadInput(f"a mask over {self.name} needs {len(self)} entries, got {given.shape}")
-            return np.flatnonzero(given)
-        if given.size and given.dtype.kind not in "iu":
-            raise BadInput(f"indices into {self.name} are of type {given.dtype}; give whole numbers, a slice or a mask")
-        chosen = given.astype(np.int64).ravel()
-        if len(chosen) and not (-len(self) <= chosen.min() and chosen.max() < len(self)):
-            raise BadInput(
-                f"{self.name} has {len(self)} rows: indices from {chosen.min()} to {chosen.max()} are beyond"
-            )
-        return np.where(chosen < 0, chosen + len(self), chosen)
+        array = np.atleast_1d(np.asarray(indices.cpu() if isinstance(indices, Tensor) else indices))
+        if array.dtype == bool:
+            if array.shape != (len(self),):
+                raise BadInput(f"a mask over {self.name} needs {len(self)} entries, got {array.shape}")
+            return np.flatnonzero(array)
+        if array.size and array.dtype.kind not in "iu":
+            raise BadInput(f"indices into {self.name} are of type {array.dtype}; give whole numbers, a slice or a mask")
+        rows = array.astype(np.int64).ravel()
+        if len(rows) and not (-len(self) <= rows.min() and rows.max() < len(self)):
+            raise BadInput(f"{self.name} has {len(self)} rows: indices {rows.min()} to {rows.max()} are out of range")
+        return np.where(rows < 0, rows + len(self), rows)
 
     def split(self, part: float | int, seed: int = 0) -> tuple[Self, Self]:
-        """Two disjoint data sets, the first of ``part`` of the rows (a fraction below 1, or a number), drawn by ``seed``.
+        """Split the rows at random into two disjoint data sets.
 
-        Rows keep their order. Each half's ``source`` opens that half again.
+        Args:
+            part: size of the first: a fraction of the rows (a float in (0, 1)) or their number (an int).
+            seed: decides which rows are in the first.
+
+        Returns:
+            Both halves, with the rows in their original order. ``reopen`` opens each half from its ``source``.
+
+        Raises:
+            BadInput: one half would be empty.
         """
         fraction = isinstance(part, float)
         count = round(part * len(self)) if fraction and 0 < part < 1 else 0 if fraction else int(part)
         if not 0 < count < len(self):
-            raise BadInput(f"cannot split {part} of {self.name}, which has {len(self)} rows: leave some on both sides")
+            raise BadInput(
+                f"cannot split {part} of {self.name}, which has {len(self)} rows: both halves need at least one"
+            )
         shuffled = np.random.default_rng(seed).permutation(len(self)).astype(np.int64)
         halves = []
         for which, rows in enumerate((np.sort(shuffled[:count]), np.sort(shuffled[count:]))):
@@ -173,21 +221,23 @@ class Data:
         return halves[0], halves[1]
 
     def to(self, device: torch.device | str) -> Self:
-        """Deliver on ``device`` from now on, keeping the rows there too where they fit. Returns itself."""
+        """Deliver on ``device`` from now on, and keep the rows there if they fit. Returns the data set itself."""
         self.device = torch.device(device)
         if self._labels is not None:
             self._labels = self._labels.to(self.device)
         return self
 
     def save(self, path: str) -> None:
-        """Write one .npz from which ``open(path)`` gives equal data."""
+        """Write an .npz file from which ``open(path)`` reads equal data. Raises BadInput if it cannot be written."""
         raise NotImplementedError
 
-    def _next(self, n: int, rng: torch.Generator, order: Order | None = None) -> tuple[Tensor, Tensor | None]:
+    def _next_rows(
+        self, n: int, rng: torch.Generator, sampler: EpochSampler | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """This process's rows of the next global batch of ``n``, and which of them are mirrored."""
         if n < 1:
             raise BadInput(f"the batch size must be at least 1, got {n}")
-        picks = (order or self._order).batch(n, rng)
+        picks = (sampler or self._sampler).batch(n, rng)
         flips = torch.rand(n, generator=rng) < 0.5 if self.flip else None
         world: int = getattr(rng, "world", 1)
         if world > 1:
@@ -196,20 +246,24 @@ class Data:
             flips = None if flips is None else flips[rank::world]
         return picks, flips
 
-    def _order_of(self, group: int) -> Order:
+    def _sampler_of(self, group: int) -> EpochSampler:
+        """The sampler whose groups of ``group`` rows share a label."""
         if group <= 1 or self._labels is None:
-            return self._order
-        if group not in self._alike:
-            self._alike[group] = Alike(self._labels.cpu(), group)
-        return self._alike[group]
+            return self._sampler
+        if group not in self._label_samplers:
+            self._label_samplers[group] = SameLabelSampler(self._labels.cpu(), group)
+        return self._label_samplers[group]
 
     def _rows_sha256(self) -> str:
+        """SHA-256 of the rows."""
         raise NotImplementedError
 
     def _gather(self, picks: Tensor, flips: Tensor | None) -> Tensor:
+        """Rows as float32 on ``device``, mirrored where ``flips`` is true."""
         raise NotImplementedError
 
     def _take(self, rows: NDArray[np.int64], facts: Facts) -> Self:
+        """A data set of some rows."""
         raise NotImplementedError
 
     def _labels_of(self, picks: Tensor) -> Tensor | None:

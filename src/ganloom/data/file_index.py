@@ -1,28 +1,29 @@
-"""What a folder or a zip archive holds: the images, by name and in a fixed order, and their classes."""
+"""The image files of a folder or a zip archive, sorted by name, with their labels."""
 
 import builtins
 import hashlib
 import io
-import json
 import os
 import stat
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ganloom.core.errors import BadInput
-from ganloom.data.arrays import to_labels
-from ganloom.data.decode import EXTENSIONS, MAX_BYTES, BadImage
-
-_LABEL_FILE = "dataset.json"
+from ganloom.data.class_folders import LABEL_FILE, labels_of_files
+from ganloom.data.decode import EXTENSIONS, MAX_BYTES, BadImage, Header, decode, header
 
 
 class Entry(NamedTuple):
-    """One file: its name under the source with "/", its bytes, and a stamp that changes when the file does."""
+    """One file: its name under the source with "/", its size in bytes, and a stamp that changes when the file does.
+
+    The stamp is the modification time in nanoseconds, or the CRC of an archive's member.
+    """
 
     name: str
     size: int
@@ -31,7 +32,16 @@ class Entry(NamedTuple):
 
 @dataclass
 class Listing:
-    """The images of a source, sorted by name. ``bad`` names what could not even be listed: (name, reason)."""
+    """The images of a folder or an archive, sorted by name.
+
+    Args:
+        root: the folder or the archive.
+        entries: the N files.
+        labels: int64 (N,), or None.
+        classes: names of the classes, or None.
+        bad: (name, reason) of each file that could not be listed.
+        archive: the open archive; None for a folder.
+    """
 
     root: str
     entries: list[Entry]
@@ -41,7 +51,7 @@ class Listing:
     archive: zipfile.ZipFile | None = None
 
     def open(self, index: int) -> BinaryIO:
-        """The bytes of an image; raises ``BadImage`` or OSError."""
+        """Open the file of an image. Raises `BadImage` if it is too large or cannot be read."""
         entry = self.entries[index]
         if entry.size > MAX_BYTES:
             raise BadImage(f"{entry.size / 2**20:.0f} MiB, the limit is {MAX_BYTES // 2**20}")
@@ -53,17 +63,27 @@ class Listing:
             except OSError as error:
                 raise BadImage(f"cannot be read: {error.strerror}") from None
         try:
-            # Whole and in memory: decoders seek, and a zip member seeks backwards by starting again.
+            # Read it whole: decoders seek, and a zip member seeks backwards by reading again from its start.
             return io.BytesIO(self.archive.read(entry.name))
         except Exception as error:  # zlib.error, BadZipFile, NotImplementedError (method), RuntimeError (password) ...
             raise BadImage(f"damaged in the archive: {' '.join(str(error).split())[:80]}") from None
 
+    def header(self, index: int) -> Header:
+        """Read the size, mode and depth of an image without decoding it. Raises `BadImage`."""
+        with self.open(index) as file:
+            return header(file, self.entries[index].name)
+
+    def decode(self, index: int, at_least: int | None = None) -> Image.Image:
+        """Decode an image, see `decode.decode`. Raises `BadImage`."""
+        with self.open(index) as file:
+            return decode(file, self.entries[index].name, at_least=at_least)
+
     def path(self, name: str) -> str:
-        """A name as the user would write it."""
+        """The path of a file as the user would write it: source and name."""
         return os.path.join(self.root, name)
 
     def key(self) -> str:
-        """A digest that changes when a file is added, removed, renamed or written, or when classes change."""
+        """A digest that changes when a file is added, removed, renamed or written, or when the classes change."""
         digest = hashlib.sha256(os.path.abspath(self.root).encode("utf-8", "surrogateescape"))
         digest.update(repr((self.entries, self.classes, self.bad)).encode("utf-8", "surrogateescape"))
         if self.labels is not None:
@@ -71,144 +91,119 @@ class Listing:
         return digest.hexdigest()
 
     def close(self) -> None:
-        """Let go of the archive."""
+        """Close the archive, if there is one."""
         if self.archive is not None:
             self.archive.close()
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name is an image's; macOS's "._" companions of real images are not."""
+    """Whether a file's name ends like an image's. The "._" files that macOS writes for each image do not count."""
     base = name.rsplit("/", 1)[-1]
     return not base.startswith("._") and os.path.splitext(base)[1].lower() in EXTENSIONS
 
 
-def list_folder(root: str) -> Listing:
-    """All images under a folder, links followed, folders whose name begins with a dot left out.
+def list_files(root: str) -> Listing:
+    """List the images of a folder (`list_folder`) or of a zip archive (`list_zip`)."""
+    return list_folder(root) if os.path.isdir(root) else list_zip(root)
 
-    Classes are the immediate sub-folders when all images lie in two or more of them, or what NVlabs' dataset.json
-    says. BadInput when there are no images.
+
+def list_folder(root: str) -> Listing:
+    """List all images under a folder. Links are followed; folders whose name begins with a dot are skipped.
+
+    Labels come from class folders or from NVlabs' dataset.json, see `class_folders`.
+
+    Raises:
+        BadInput: the folder cannot be read or holds no images, or dataset.json is malformed.
     """
     entries: list[Entry] = []
     bad: list[tuple[str, str]] = []
-    seen: set[tuple[int, int]] = set()  # links may make a circle
+    visited: set[tuple[int, int]] = set()  # links may form a cycle
 
-    def unreadable(error: OSError) -> None:
+    def report_unreadable(error: OSError) -> None:
         if error.filename == root:
             raise BadInput(f"cannot read the folder {root}: {error.strerror}; check its permissions")
         bad.append((os.path.relpath(error.filename, root), f"folder cannot be read: {error.strerror}"))
 
-    for folder, folders, files in os.walk(root, onerror=unreadable, followlinks=True):
-        here = os.stat(folder)
-        if (here.st_dev, here.st_ino) in seen:
+    for folder, folders, files in os.walk(root, onerror=report_unreadable, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in visited:
             folders.clear()
             continue
-        seen.add((here.st_dev, here.st_ino))
+        visited.add((status.st_dev, status.st_ino))
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
         for file in filter(is_image, files):
             path = os.path.join(folder, file)
             name = os.path.relpath(path, root).replace(os.sep, "/")
             try:
-                facts = os.stat(path)
+                status = os.stat(path)
             except OSError as error:
                 bad.append((name, f"cannot be read: {error.strerror}"))
                 continue
-            if stat.S_ISREG(facts.st_mode):  # a pipe would wait for ever
-                entries.append(Entry(name, facts.st_size, facts.st_mtime_ns))
+            if stat.S_ISREG(status.st_mode):  # reading a pipe would block for ever
+                entries.append(Entry(name, status.st_size, status.st_mtime_ns))
             else:
                 bad.append((name, "not a regular file"))
     listing = Listing(root, sorted(entries), bad=sorted(bad))
-    _check_any(listing, "folder")
-    label_file = Path(root, _LABEL_FILE)
-    _classify(listing, label_file.read_bytes() if label_file.is_file() else None)
+    _check_not_empty(listing, "folder")
+    label_file = Path(root, LABEL_FILE)
+    _add_labels(listing, label_file.read_bytes() if label_file.is_file() else None)
     return listing
 
 
 def list_zip(root: str) -> Listing:
-    """All images in a zip archive; nothing is unpacked to disk.
+    """List all images in a zip archive. Nothing is unpacked to disk.
 
-    The archive is refused, in one line, when it is damaged or locked, or when a member's name leaves it or is a link:
-    no honest tool makes such a file.
+    Labels come from class folders or from NVlabs' dataset.json, see `class_folders`.
+
+    Raises:
+        BadInput: the archive is damaged, has a password or holds no images; a member is a link or its path points
+            outside the archive; or dataset.json is malformed.
     """
     try:
         archive = zipfile.ZipFile(root)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise BadInput(f"cannot read {root} ({error}); make the archive anew") from None
-    entries: dict[str, Entry] = {}  # of members of equal name the last counts, as for every unpacker
+        raise BadInput(f"cannot read {root} ({error}); create the archive again") from None
+    entries: dict[str, Entry] = {}  # the last of several members of one name counts, as for every unpacker
     for member in archive.infolist():
+        _check_member(member, root)
         parts = member.filename.replace("\\", "/").split("/")
-        if ".." in parts or parts[0] == "" or ":" in parts[0]:
-            raise BadInput(
-                f"{root} is refused: its member {member.filename!r} points outside it; make the archive anew"
-            )
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise BadInput(f"{root} is refused: its member {member.filename!r} is a link; zip the images themselves")
-        if member.flag_bits & 1:
-            raise BadInput(f"{root} is locked with a password; make the archive without one")
         hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts[:-1])
         if not member.is_dir() and not hidden and is_image(member.filename):
             entries[member.filename] = Entry(member.filename, member.file_size, member.CRC)
     listing = Listing(root, sorted(entries.values()), archive=archive)
-    _check_any(listing, "archive")
-    _classify(listing, _label_member(archive))
+    _check_not_empty(listing, "archive")
+    _add_labels(listing, _read_label_member(archive))
     return listing
 
 
-def _label_member(archive: zipfile.ZipFile) -> bytes | None:
-    if _LABEL_FILE not in archive.namelist() or archive.getinfo(_LABEL_FILE).file_size > MAX_BYTES:
+def _check_member(member: zipfile.ZipInfo, root: str) -> None:
+    """Refuse what no ordinary tool writes: paths that leave the archive, links, passwords."""
+    parts = member.filename.replace("\\", "/").split("/")
+    if ".." in parts or parts[0] == "" or ":" in parts[0]:
+        raise BadInput(
+            f"{root} is refused: its member {member.filename!r} points outside the archive; create the archive again"
+        )
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise BadInput(f"{root} is refused: its member {member.filename!r} is a link; zip the images themselves")
+    if member.flag_bits & 1:
+        raise BadInput(f"{root} needs a password; create the archive without one")
+
+
+def _read_label_member(archive: zipfile.ZipFile) -> bytes | None:
+    if LABEL_FILE not in archive.namelist() or archive.getinfo(LABEL_FILE).file_size > MAX_BYTES:
         return None
     try:
-        return archive.read(_LABEL_FILE)
-    except Exception:  # a damaged member: the images are still there
+        return archive.read(LABEL_FILE)
+    except Exception:  # the member is damaged; the images are still usable
         return None
 
 
-def _check_any(listing: Listing, what: str) -> None:
+def _check_not_empty(listing: Listing, kind: str) -> None:
     if not listing.entries and not listing.bad:
-        raise BadInput(f"no images in the {what} {listing.root}; put .png, .jpg or .webp files there")
+        raise BadInput(f"no images in the {kind} {listing.root}; put .png, .jpg or .webp files there")
 
 
-def _classify(listing: Listing, label_file: bytes | None) -> None:
-    """Labels from dataset.json if there is one of NVlabs' form, else from the sub-folders."""
-    pairs = _nvlabs(label_file)
-    if pairs is not None:
-        if pairs:
-            _label_by_name(listing, pairs)
-        return
-    names = [entry.name.split("/") for entry in listing.entries]
-    if listing.archive is not None:  # archives often hold one folder that holds everything
-        while names and all(len(parts) > 1 and parts[0] == names[0][0] for parts in names):
-            names = [parts[1:] for parts in names]
-    folders = sorted({parts[0] for parts in names if len(parts) > 1})
-    if len(folders) < 2 or any(len(parts) == 1 for parts in names):
-        return
-    number = {folder: i for i, folder in enumerate(folders)}
-    listing.labels = np.array([number[parts[0]] for parts in names], np.int64)
-    listing.classes = folders
-
-
-def _nvlabs(label_file: bytes | None) -> list[Any] | None:
-    """The pairs of {"labels": [[name, label], ...]}: [] for null, None for any other file."""
-    try:
-        content = json.loads(label_file or b"")
-    except ValueError:
-        return None
-    if not isinstance(content, dict) or "labels" not in content:
-        return None
-    pairs = content["labels"]
-    if pairs is None:
-        return []
-    pairs = list(pairs.items()) if isinstance(pairs, dict) else pairs
-    return pairs if isinstance(pairs, list) else None
-
-
-def _label_by_name(listing: Listing, pairs: list[Any]) -> None:
-    where = f"{_LABEL_FILE} in {listing.root}"
-    try:
-        known = {str(name).replace("\\", "/"): label for name, label in pairs}
-    except (TypeError, ValueError):
-        raise BadInput(f"{where}: labels must be a list of [name, label]; mend or remove the file") from None
-    missing = [entry.name for entry in listing.entries if entry.name not in known]
-    if missing:
-        raise BadInput(f"{where} has no label for {len(missing)} images, such as {missing[0]}; add or remove them")
-    values = [known[entry.name] for entry in listing.entries]
-    listing.labels, listing.classes = to_labels(values, len(values), where)
+def _add_labels(listing: Listing, label_file: bytes | None) -> None:
+    names = [entry.name for entry in listing.entries]
+    zipped = listing.archive is not None
+    listing.labels, listing.classes = labels_of_files(names, label_file, listing.root, skip_top=zipped)

@@ -1,9 +1,7 @@
-"""Images: a uint8 store of equal rows, gathered and converted a batch at a time."""
+"""A data set of images: uint8 rows of one shape, converted to float32 batch by batch."""
 
 import hashlib
-import json
 import os
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -11,16 +9,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganloom.core.errors import BadInput
 from ganloom.data.dataset import Data, Facts, Indices
+from ganloom.data.npz_writer import write_npz
 from ganloom.data.resize import Shape
 
 DEVICE_SHARE = 0.5
-"""The store moves to a GPU when it takes at most this share of the memory free there."""
+"""The rows are kept on a GPU if they take at most this share of its free memory."""
 
 
 class Images(Data):
-    """N images of one shape (C, H, W), kept as uint8 (N, H, W, C) in memory or in a mapped file."""
+    """N images of one shape (C, H, W), kept as uint8 (N, H, W, C) in memory or in a memory-mapped file.
+
+    Args:
+        rows: uint8 (N, H, W, C), not copied.
+        facts: what is known about the rows.
+        sha256: SHA-256 of the rows, if it is known.
+    """
 
     kind = "images"
     shape: Shape
@@ -30,16 +34,15 @@ class Images(Data):
         self.rows = rows
         height, width, channels = rows.shape[1:]
         self.shape = (channels, height, width)
-        # One row of bytes an image, so that a batch is one index_select.
         self._bytes = torch.from_numpy(rows).reshape(len(rows), height, width, channels)
         self._sha256 = sha256
 
     def uint8(self, indices: Indices) -> NDArray[np.uint8]:
-        """Images as stored: uint8 (n, H, W, C)."""
+        """Return images as stored, uint8 (n, H, W, C). Raises BadInput for indices out of range."""
         return self.rows[self.picks(indices)]
 
     def to(self, device: torch.device | str) -> Self:
-        """Deliver on ``device``; the bytes move to a GPU too if they take at most half of its free memory."""
+        """Deliver on ``device``, and keep the rows there if they take at most half of a GPU's free memory. Returns itself."""
         super().to(device)
         kind, fits = self.device.type, False
         if kind == "cuda":
@@ -52,28 +55,30 @@ class Images(Data):
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write an .npz with ``images`` (uint8 NHWC), labels, classes, captions, factors; ``open(path)`` reads it back.
+        """Write an .npz file with ``images`` (uint8 NHWC), labels, classes, captions and factors.
 
-        The fingerprint is the same afterwards. Written beside and renamed, so a stopped save leaves no half file.
+        ``open(path)`` reads it back, with the same fingerprint.
+
+        Raises:
+            BadInput: the name does not end in .npz, or the file cannot be written.
         """
         meta = {"version": 1, "kind": "images", "name": self.name, "flip": self.flip, "fit": self.fit}
-        parts: dict[str, NDArray[Any]] = {"images": self.rows}
+        arrays: dict[str, NDArray[Any]] = {"images": self.rows}
         if self.labels is not None:
-            parts["labels"] = self.labels
-        for key, words in (("classes", self.classes), ("captions", self.captions)):
-            if words is not None:
-                parts[key] = np.array(words, dtype=np.str_)
-        parts.update({f"factor_{name}": values for name, values in (self.factors or {}).items()})
-        write_npz(path, meta, parts)
+            arrays["labels"] = self.labels
+        for key, texts in (("classes", self.classes), ("captions", self.captions)):
+            if texts is not None:
+                arrays[key] = np.array(texts, dtype=np.str_)
+        arrays.update({f"factor_{name}": values for name, values in (self.factors or {}).items()})
+        write_npz(path, meta, arrays)
 
     def _gather(self, picks: Tensor, flips: Tensor | None) -> Tensor:
-        store = self._bytes
-        rows = store.index_select(0, picks.to(store.device))
+        rows = self._bytes.index_select(0, picks.to(self._bytes.device))
         if rows.device != self.device:
             rows = (rows.pin_memory() if self.device.type == "cuda" else rows).to(self.device, non_blocking=True)
         if flips is not None:
             rows = torch.where(flips.to(self.device)[:, None, None, None], rows.flip(2), rows)
-        # The permuted view keeps its strides through the conversion: channels_last without a copy.
+        # The conversion keeps the strides of the permuted view: channels_last without a copy.
         return rows.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
 
     def _rows_sha256(self) -> str:
@@ -86,25 +91,12 @@ class Images(Data):
 
 
 def rows_sha256(rows: NDArray[Any]) -> str:
-    """SHA-256 of an array's bytes, 64 MiB at a time, so a mapped file need not fit in memory."""
+    """Return the SHA-256 of an array's bytes, 64 hex digits.
+
+    The array is read in parts of 64 MiB, so a mapped file need not fit in RAM.
+    """
     digest = hashlib.sha256()
     step = max(1, 2**26 // max(1, rows[:1].nbytes))
     for start in range(0, len(rows), step):
         digest.update(np.ascontiguousarray(rows[start : start + step]).data)
     return digest.hexdigest()
-
-
-def write_npz(path: str | os.PathLike[str], meta: dict[str, Any], parts: dict[str, NDArray[Any]]) -> None:
-    """Write a compressed .npz with ``meta`` as JSON under "ganloom". BadInput when the place cannot be written."""
-    target = Path(path)
-    if target.suffix != ".npz":
-        raise BadInput(f"{target}: the name must end in .npz")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            # mypy takes **parts for the keyword allow_pickle
-            np.savez_compressed(file, ganloom=np.array(json.dumps(meta)), **parts)  # type: ignore[arg-type]
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise BadInput(f"cannot write {target}: {error.strerror or error}") from None

@@ -1,4 +1,4 @@
-"""Which images a batch holds: a function of (seed, position), so a run that is resumed carries no sampler state."""
+"""Which rows a batch holds: a function of (seed, position), so that a resumed run needs no sampler state."""
 
 import hashlib
 
@@ -6,35 +6,48 @@ import torch
 from torch import Tensor
 
 
-class Order:
-    """Epochs of ``size`` items, each in an order of its own.
+class EpochSampler:
+    """Visit ``size`` rows once per epoch, each epoch in another random order.
 
-    The batch of ``n`` at position ``p`` (items drawn before it) is ``perm(seed, epoch)[p:p + n]``, running on into the
-    next epoch's order where it ends, as often as need be.
+    The batch of ``n`` at position ``p`` (the number of rows drawn before it) is ``perm(seed, epoch)[p:p + n]``. It
+    continues with the orders of the next epochs if this one ends.
+
+    Args:
+        size: number of rows.
+        name: part of the seed: samplers of different names draw independently.
     """
 
-    def __init__(self, size: int, what: str = "perm") -> None:
-        self.size, self.what = size, what  # two sets of other names are drawn apart
-        self._recent: dict[tuple[int, int], Tensor] = {}  # two epochs: a batch on the border needs both
+    def __init__(self, size: int, name: str = "perm") -> None:
+        self.size, self.name = size, name
+        self._recent: dict[tuple[int, int], Tensor] = {}  # two epochs: a batch may span both
 
     def epoch(self, seed: int, epoch: int) -> Tensor:
-        """The order of one epoch: a permutation (size,) int64."""
-        found = self._recent.get((seed, epoch))
-        if found is None:
-            digest = hashlib.blake2b(repr((seed, self.what, epoch)).encode(), digest_size=8).digest()
+        """Return the order of one epoch: a permutation, int64 (size,)."""
+        order = self._recent.get((seed, epoch))
+        if order is None:
+            digest = hashlib.blake2b(repr((seed, self.name, epoch)).encode(), digest_size=8).digest()
             generator = torch.Generator()
             generator.manual_seed(int.from_bytes(digest, "little") >> 1)
-            found = self._shuffled(generator)
+            order = self._shuffled(generator)
             while len(self._recent) >= 2:
                 del self._recent[next(iter(self._recent))]
-            self._recent[seed, epoch] = found
-        return found
+            self._recent[seed, epoch] = order
+        return order
 
     def _shuffled(self, generator: torch.Generator) -> Tensor:
         return torch.randperm(self.size, generator=generator)
 
     def batch(self, n: int, rng: torch.Generator) -> Tensor:
-        """Indices (n,) int64 of the global batch; a plain generator, which knows no position, draws them at random."""
+        """Return the indices of the global batch.
+
+        Args:
+            n: batch size.
+            rng: its ``run_seed`` and ``position`` decide the batch. A plain generator has no position; with it, rows
+                are drawn at random with replacement.
+
+        Returns:
+            int64 (n,) in [0, size).
+        """
         position: int | None = getattr(rng, "position", None)
         if position is None:
             return torch.randint(self.size, (n,), generator=rng)
@@ -50,10 +63,15 @@ class Order:
         return torch.cat(parts)
 
 
-class Alike(Order):
-    """Epochs in which ``group`` items in a row share a label: a class that is no multiple of it repeats a few of its items.
+class SameLabelSampler(EpochSampler):
+    """Form groups of ``group`` rows that share a label. A class whose size is not a multiple repeats a few rows.
 
-    A batch of n is n / group such groups, strided (rows [i::n / group]) as ``layers.MinibatchStddev`` forms its own.
+    A batch of n holds n / group groups, strided: group i is rows [i::n / group], as ``layers.MinibatchStddev`` forms
+    its groups.
+
+    Args:
+        labels: int64 (N,).
+        group: rows per group.
     """
 
     def __init__(self, labels: Tensor, group: int) -> None:
@@ -67,14 +85,14 @@ class Alike(Order):
         for rows in self.classes:
             order = rows[torch.randperm(len(rows), generator=generator)]
             groups.append(torch.cat([order, order[: -len(rows) % self.group]]).view(-1, self.group))
-        every = torch.cat(groups)
-        return every[torch.randperm(len(every), generator=generator)].flatten()
+        all_groups = torch.cat(groups)
+        return all_groups[torch.randperm(len(all_groups), generator=generator)].flatten()
 
     def batch(self, n: int, rng: torch.Generator) -> Tensor:
-        """Indices (n,) int64; n must be a multiple of ``group``."""
+        """Return the indices of the global batch, int64 (n,), see `EpochSampler.batch`; ``n`` is a multiple of ``group``."""
         if getattr(rng, "position", None) is None:
-            every = self._shuffled(rng).view(-1, self.group)
-            picks = every[torch.randint(len(every), (n // self.group,), generator=rng)].flatten()
+            groups = self._shuffled(rng).view(-1, self.group)
+            picks = groups[torch.randint(len(groups), (n // self.group,), generator=rng)].flatten()
         else:
             picks = super().batch(n, rng)
         return picks.view(-1, self.group).t().flatten()

@@ -1,7 +1,7 @@
-"""Rendered images of one coloured shape each, made from known factors: ground truth for conditions and latents.
+"""The built-in set ``shapes``: rendered images of one coloured shape each, with known factors and captions.
 
 8 colours x 6 shapes x 3 sizes x 9 places, and a small jitter of the place so that no two images are equal. Edges are
-antialiased from the signed distance to the outline, so any resolution is sharp and no image library is needed.
+antialiased from the signed distance to the outline, so images are sharp at any resolution.
 """
 
 import math
@@ -14,7 +14,9 @@ from ganloom.data.resize import Shape
 
 VERSION = 1
 SIZE = 10_000
+"""Images by default."""
 SHAPE: Shape = (3, 32, 32)
+"""(C, H, W) by default."""
 
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (220, 40, 40),
@@ -28,7 +30,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 }
 KINDS = ("circle", "square", "triangle", "star", "cross", "diamond")
 SIZES = {"small": 0.09, "medium": 0.125, "large": 0.16}
-"""Radius of the circle around the shape, as a share of the shorter side."""
+"""Radius of the circle around the shape, as a fraction of the shorter side of the image."""
 PLACES = (
     "at the top left", "at the top", "at the top right", "on the left", "in the centre", "on the right",
     "at the bottom left", "at the bottom", "at the bottom right",
@@ -41,46 +43,55 @@ Floats = NDArray[np.float32]
 
 
 def factors(size: int, seed: int = 0) -> dict[str, NDArray[np.generic]]:
-    """What the images are made from: int64 (N,) ``colour``, ``shape``, ``size``, ``place`` (row by row from the top
-    left), and float64 ``dx``, ``dy``, the jitter as a share of the sides. The first n of a larger set are the same.
+    """Draw the factors of ``size`` images. The first n images of a larger set are the same.
+
+    Returns:
+        int64 (N,) ``colour``, ``shape``, ``size`` and ``place`` (row by row from the top left); float64 (N,) ``dx`` and
+        ``dy``, the jitter as a fraction of the sides of the image.
     """
     u = np.random.default_rng(seed).random((size, 6))
     counts = {"colour": len(COLOURS), "shape": len(KINDS), "size": len(SIZES), "place": len(PLACES)}
-    made: dict[str, NDArray[np.generic]] = {
+    values: dict[str, NDArray[np.generic]] = {
         k: (u[:, i] * n).astype(np.int64) for i, (k, n) in enumerate(counts.items())
     }
-    made["dx"], made["dy"] = (u[:, 4] * 2 - 1) * _JITTER, (u[:, 5] * 2 - 1) * _JITTER
-    return made
+    values["dx"], values["dy"] = (u[:, 4] * 2 - 1) * _JITTER, (u[:, 5] * 2 - 1) * _JITTER
+    return values
 
 
 def caption(colour: int, shape: int, size: int, place: int) -> str:
-    """Such as "a small red circle at the top left"."""
+    """Return a caption such as "a small red circle at the top left"."""
     return f"a {list(SIZES)[size]} {list(COLOURS)[colour]} {KINDS[shape]} {PLACES[place]}"
 
 
 def describe(size: int, seed: int = 0) -> Facts:
-    """The facts of a rendered set: labels are the kind of shape."""
-    made = factors(size, seed)
-    columns = zip(*(made[k].tolist() for k in ("colour", "shape", "size", "place")), strict=True)
-    labels = made["shape"].astype(np.int64)
-    return Facts(
-        "shapes", labels=labels, classes=list(KINDS), captions=[caption(*row) for row in columns], factors=made
-    )
+    """Return the facts of a set of ``size`` images: factors, captions, and the kind of shape as label."""
+    values = factors(size, seed)
+    rows = zip(*(values[k].tolist() for k in ("colour", "shape", "size", "place")), strict=True)
+    labels = values["shape"].astype(np.int64)
+    return Facts("shapes", labels=labels, classes=list(KINDS), captions=[caption(*row) for row in rows], factors=values)
 
 
-def render(made: dict[str, NDArray[np.generic]], shape: Shape = SHAPE) -> NDArray[np.uint8]:
-    """Images of these factors: uint8 (N, H, W, C). Grey is the colour's luma; alpha, where asked for, is opaque."""
+def render(values: dict[str, NDArray[np.generic]], shape: Shape = SHAPE) -> NDArray[np.uint8]:
+    """Render images.
+
+    Args:
+        values: the factors, as `factors` returns them.
+        shape: (C, H, W). Grey is the luma of the colour; alpha is opaque.
+
+    Returns:
+        uint8 (N, H, W, C).
+    """
     channels, height, width = shape
     palette = _palette(channels)
-    images = np.empty((len(made["shape"]), height, width, channels), np.uint8)
+    images = np.empty((len(values["shape"]), height, width, channels), np.uint8)
     ground, paints = palette[0], palette[1:]
     for kind in range(len(KINDS)):
-        members = np.flatnonzero(made["shape"] == kind)
+        members = np.flatnonzero(values["shape"] == kind)
         step = max(1, 2**20 // (height * width))
         for start in range(0, len(members), step):
             rows = members[start : start + step]
-            cover = _cover(kind, {k: v[rows] for k, v in made.items()}, height, width)[..., None]
-            paint = paints[made["colour"][rows].astype(np.int64)][:, None, None, :]
+            cover = _cover(kind, {k: v[rows] for k, v in values.items()}, height, width)[..., None]
+            paint = paints[values["colour"][rows].astype(np.int64)][:, None, None, :]
             images[rows] = np.rint(ground + cover * (paint - ground)).astype(np.uint8)
     return images
 
@@ -93,13 +104,13 @@ def _palette(channels: int) -> Floats:
     return np.concatenate([base, opaque], 1) if channels in (2, 4) else base
 
 
-def _cover(kind: int, made: dict[str, NDArray[np.generic]], height: int, width: int) -> Floats:
-    """How much of each pixel the shape covers: float32 (n, H, W) in [0, 1]."""
+def _cover(kind: int, values: dict[str, NDArray[np.generic]], height: int, width: int) -> Floats:
+    """The fraction of each pixel that the shape covers: float32 (n, H, W) in [0, 1]."""
     short = min(height, width)
-    place = made["place"].astype(np.int64)
-    centre_x = np.take(_CENTRES, place % 3) + made["dx"].astype(np.float64)
-    centre_y = np.take(_CENTRES, place // 3) + made["dy"].astype(np.float64)
-    radius = np.take(list(SIZES.values()), made["size"].astype(np.int64))
+    place = values["place"].astype(np.int64)
+    centre_x = np.take(_CENTRES, place % 3) + values["dx"].astype(np.float64)
+    centre_y = np.take(_CENTRES, place // 3) + values["dy"].astype(np.float64)
+    radius = np.take(list(SIZES.values()), values["size"].astype(np.int64))
     x = (np.arange(width) + 0.5 - centre_x[:, None] * width) / (radius[:, None] * short)
     y = (np.arange(height) + 0.5 - centre_y[:, None] * height) / (radius[:, None] * short)
     grid_x, grid_y = np.broadcast_arrays(x[:, None, :].astype(np.float32), y[:, :, None].astype(np.float32))
@@ -110,7 +121,7 @@ def _cover(kind: int, made: dict[str, NDArray[np.generic]], height: int, width: 
 
 
 def _outline(kind: int) -> list[tuple[float, float]]:
-    """Corners of a shape inside the unit circle, y pointing down."""
+    """Corners of a shape inside the unit circle; y points down."""
 
     def star(points: int, inner: float, turn: float) -> list[tuple[float, float]]:
         radii = [1.0, inner] if inner else [1.0]
@@ -136,7 +147,7 @@ def _outline(kind: int) -> list[tuple[float, float]]:
 
 
 def _distance(x: Floats, y: Floats, corners: list[tuple[float, float]]) -> Floats:
-    """Signed distance of points to a polygon, negative inside: nearest edge, sign by the crossing rule."""
+    """Signed distance of points to a polygon, negative inside: distance to the nearest edge, sign by the even-odd rule."""
     nearest = np.full(x.shape, np.inf, np.float32)
     inside = np.zeros(x.shape, bool)
     for (ax, ay), (bx, by) in zip(corners, corners[1:] + corners[:1], strict=True):

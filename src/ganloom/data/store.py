@@ -1,4 +1,4 @@
-"""Filling a store: images decoded in parallel, in order, into memory or a mapped file."""
+"""Decode images in parallel and in order, into RAM or a memory-mapped file."""
 
 import os
 import shutil
@@ -21,11 +21,11 @@ from ganloom.data.resize import Shape
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None] | None
-"""Called with (images done, images in all)."""
+"""Called with (images done, total)."""
 
 
 class Filled(NamedTuple):
-    """A store, the indices of the sources that became its rows, and (index, reason) of the others."""
+    """A store, the indices of the images that became its rows, and (index, reason) of those left out."""
 
     store: cache.Store
     good: list[int]
@@ -33,9 +33,15 @@ class Filled(NamedTuple):
 
 
 def each(work: Callable[[int], T], count: int, progress: Progress = None) -> Iterator[tuple[int, T | BadImage]]:
-    """(index, result or the ``BadImage`` it raised) for 0 .. count-1, in order, computed on all cores.
+    """Compute ``work(index)`` for index 0 .. count - 1 on all cores. Memory does not grow with ``count``.
 
-    Only a few results wait at a time, so memory does not grow with ``count``.
+    Args:
+        work: computes one result; a ``BadImage`` that it raises counts as its result.
+        count: number of results.
+        progress: called with (done, total).
+
+    Yields:
+        (index, result), in order.
     """
     workers = os.cpu_count() or 1
     waiting: deque[Future[T]] = deque()
@@ -50,13 +56,13 @@ def each(work: Callable[[int], T], count: int, progress: Progress = None) -> Ite
                 result: T | BadImage
                 try:
                     result = waiting.popleft().result()
-                except BadImage as fault:
-                    result = fault
+                except BadImage as error:
+                    result = error
                 yield done, result
                 if progress is not None:
                     progress(done + 1, count)
         finally:
-            for future in waiting:  # stopped half-way: do not finish the rest first
+            for future in waiting:  # if the caller stops early, do not compute the rest
                 future.cancel()
 
 
@@ -68,15 +74,26 @@ def fill(
     notes: Callable[[list[int], list[tuple[int, str]]], dict[str, Any]] | None = None,
     progress: Progress = None,
 ) -> Filled:
-    """Make the store of what ``work(index)`` returns, uint8 (H, W, C), leaving out what raises ``BadImage``.
+    """Build a store from the images that ``work`` returns.
 
-    ``key``: keep it in the cache under this name; ``notes(good, bad)`` is kept with it. A store beyond
-    ``cache.MEMORY_LIMIT`` is a mapped file, in the cache or else in a temporary folder that goes when the data does.
+    A store larger than ``cache.MEMORY_LIMIT`` is a memory-mapped file, in the cache or else in a temporary folder that
+    is removed together with the array.
+
+    Args:
+        work: index -> uint8 (H, W, C); images that raise ``BadImage`` are left out.
+        count: number of images.
+        shape: (C, H, W) of every image.
+        key: keep the store in the cache under this key; None: do not.
+        notes: (good indices, (index, reason) of those left out) -> JSON notes that are kept with the store.
+        progress: called with (done, total).
+
+    Raises:
+        BadInput: there is not enough memory or disk space.
     """
     channels, height, width = shape
     mapped = count * channels * height * width > cache.MEMORY_LIMIT
     folder = cache.begin(key) if key is not None else None
-    kept = folder is not None
+    cached = folder is not None
     if mapped and folder is None:
         folder = Path(tempfile.mkdtemp(prefix="ganloom-"))
     try:
@@ -92,7 +109,7 @@ def fill(
         store = cache.Store(rows[: len(good)], "", notes(good, bad) if notes else {})
         if good:
             store = store._replace(sha256=rows_sha256(store.rows))
-            store = _keep(store, folder, key if kept else None, mapped)
+            store = _move_to_cache(store, folder, key if cached else None, mapped)
         else:
             cache.discard(folder)
     except BaseException:
@@ -102,32 +119,36 @@ def fill(
 
 
 def _allocate(shape: tuple[int, ...], folder: Path | None) -> NDArray[np.uint8]:
+    """An empty array in RAM, or mapped to ``rows.npy`` in a folder."""
     try:
         if folder is None:
             return np.empty(shape, np.uint8)
-        if shutil.disk_usage(folder).free < np.prod(shape):  # a mapped write on a full disk would kill the process
+        # Check first: writing to a mapped file on a full disk would kill the process.
+        if shutil.disk_usage(folder).free < np.prod(shape):
             raise OSError(f"disk of {folder.parent} is full")
         return np.lib.format.open_memmap(folder / "rows.npy", mode="w+", dtype=np.uint8, shape=shape)
     except (OSError, MemoryError) as error:
         size = np.prod(shape) / 2**30
-        raise BadInput(f"no room for {size:.1f} GiB of images ({error}); set GANLOOM_CACHE to a larger disk") from None
+        raise BadInput(
+            f"no space for {size:.1f} GiB of images ({error}); set GANLOOM_CACHE to a folder on a larger disk"
+        ) from None
 
 
-def _keep(store: cache.Store, folder: Path | None, key: str | None, mapped: bool) -> cache.Store:
-    """Put a filled store in its place in the cache, if it has one; a full disk only costs the cache."""
+def _move_to_cache(store: cache.Store, folder: Path | None, key: str | None, mapped: bool) -> cache.Store:
+    """Move a filled store into the cache, if it has a key. A full disk is no error: the store is just not cached."""
     if folder is None:
         return store
-    place = folder
+    target = folder
     try:
         cache.write(folder, None if mapped else store.rows, len(store.rows), store.sha256, store.notes)
         if key is not None:
-            place = cache.commit(folder, key)
+            target = cache.commit(folder, key)
     except OSError:
         if not mapped:
             cache.discard(folder)
     if not mapped:
         return store
-    again = cache.read(place) or store
-    if place == folder:  # not in the cache: the file lives as long as the array
-        weakref.finalize(again.rows, shutil.rmtree, folder, ignore_errors=True)
-    return again
+    mapped_store = cache.read(target) or store
+    if target == folder:  # not in the cache: remove the file together with the array
+        weakref.finalize(mapped_store.rows, shutil.rmtree, folder, ignore_errors=True)
+    return mapped_store

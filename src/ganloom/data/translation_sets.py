@@ -1,6 +1,6 @@
-"""Built-in sets in which images are made from images: unpaired-fashion, edges-to-emoji, regular-to-bold.
+"""The built-in sets for image-to-image translation: unpaired-fashion, edges-to-emoji, regular-to-bold.
 
-The two of glyphs are drawn by Pillow from fonts on the machine. Each keeps pairs from training: ``Data.held``.
+Pillow draws the glyphs of the last two from fonts on this machine. Each set has a hold-out set of pairs, ``Data.held``.
 """
 
 import hashlib
@@ -8,7 +8,6 @@ import io
 import os
 import unicodedata
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,50 +16,54 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ganloom.core.errors import BadInput
-from ganloom.data import cache, store
+from ganloom.data import cache, fashion_mnist, store
 from ganloom.data.dataset import Facts
 from ganloom.data.font_glyphs import bitmaps
-from ganloom.data.paired import Domains, chosen
+from ganloom.data.open_options import Options
+from ganloom.data.translation_dataset import Domains, make_domains
 
 Rows = NDArray[np.uint8]
 
 EMOJI_FONT = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
-"""Where Debian's package fonts-noto-color-emoji puts it."""
+"""Where Debian's package fonts-noto-color-emoji installs it."""
 FONTS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "/Library/Fonts", "C:/Windows/Fonts")
+"""Folders that are searched for fonts."""
 HELD_GLYPHS = 150
+"""Emoji in the hold-out set."""
 HELD_FASHION = 1000
-_BITMAP = 109  # the one size in which the emoji font has its images
-_EDGE = 0.12
+"""Pairs of clothes in the hold-out set."""
+_BITMAP_SIZE = 109  # the only size of the images in the emoji font, in pixels
+_EDGE_STRENGTH = 0.12
 _LETTERS = (*range(0x21, 0x7F), *range(0xA1, 0x180), *range(0x370, 0x400), *range(0x400, 0x482))
 LIGHT, DARK = (1.0, 0.93, 0.78), (0.10, 0.16, 0.42)
-"""What black and what white of a Fashion-MNIST image become in the other domain: paper and ink."""
+"""The colours, in [0, 1], that black and white of a Fashion-MNIST image become in the other domain."""
 
 
-# ----------------------------------------------------------------------------------------------------------- clothes
+def unpaired_fashion(options: Options) -> Domains:
+    """Open unpaired-fashion, 28 x 28 RGB: images of fashion-10k (domain A), and others inverted and coloured (B).
 
+    The partner of each image is known (``recoloured``) but never shown: an unpaired model should find it. The hold-out
+    set has 1,000 pairs.
 
-def unpaired_fashion(asked: dict[str, Any]) -> Domains:
-    """fashion-10k as it is (domain A) and inverted and coloured (B), of different images; 1,000 pairs are held back.
-
-    28 x 28 RGB. An image's partner is known (``recoloured``) and never shown: what an unpaired model should find.
+    Args:
+        options: the options of ``open``.
     """
-    with files("ganloom.data").joinpath("fashion_10k.npz").open("rb") as file, np.load(file) as archive:
-        grey = archive["images"]
+    grey, _ = fashion_mnist.fashion_10k()
     order = np.random.default_rng(0).permutation(len(grey))
     held, a, b = np.split(order, [HELD_FASHION, (len(grey) + HELD_FASHION) // 2])
 
-    def hidden() -> Domains:
-        return chosen(
-            _rgb(grey[held]), recoloured(grey[held]), Facts("unpaired-fashion, held back"), asked, paired=True
-        )
+    def hold_out() -> Domains:
+        facts = Facts("unpaired-fashion, held back")
+        return make_domains(_rgb(grey[held]), recoloured(grey[held]), facts, options, paired=True)
 
-    return chosen(_rgb(grey[a]), recoloured(grey[b]), Facts("unpaired-fashion"), asked, paired=False, held=hidden)
+    facts = Facts("unpaired-fashion")
+    return make_domains(_rgb(grey[a]), recoloured(grey[b]), facts, options, paired=False, held=hold_out)
 
 
 def recoloured(grey: Rows) -> Rows:
-    """(N, H, W) to (N, H, W, 3): white clothes on black as dark blue ones on cream."""
-    share = grey[..., None].astype(np.float32) / 255
-    mixed = np.array(LIGHT, np.float32) * (1 - share) + np.array(DARK, np.float32) * share
+    """Colour white clothes on black as dark blue clothes on cream: uint8 (N, H, W) to uint8 (N, H, W, 3)."""
+    brightness = grey[..., None].astype(np.float32) / 255
+    mixed = np.array(LIGHT, np.float32) * (1 - brightness) + np.array(DARK, np.float32) * brightness
     return np.asarray(np.rint(mixed * 255), np.uint8)
 
 
@@ -68,12 +71,14 @@ def _rgb(grey: Rows) -> Rows:
     return np.repeat(grey[..., None], 3, axis=3)
 
 
-# ------------------------------------------------------------------------------------------------------------- glyphs
+class _GlyphSet(NamedTuple):
+    """A set of glyph pairs that are not drawn yet.
 
+    ``draw(item, size)`` returns (input, target), uint8 (size, size, C), with ``channels`` of each. ``key`` identifies
+    the fonts in the cache.
+    """
 
-class _Drawing(NamedTuple):
-    """What is drawn and how: ``draw(item, size)`` gives (input, target), uint8 (size, size, C)."""
-
+    name: str
     items: Sequence[Any]
     held: Sequence[Any]
     draw: Callable[[Any, int], tuple[Rows, Rows]]
@@ -81,10 +86,20 @@ class _Drawing(NamedTuple):
     key: str
 
 
-def edges_to_emoji(text: str, size: int, asked: dict[str, Any], progress: store.Progress) -> Domains:
-    """The colour glyphs of the Noto emoji font (targets) and their edges, black on white, one channel (inputs).
+def edges_to_emoji(text: str, size: int, options: Options, progress: store.Progress) -> Domains:
+    """Open edges-to-emoji: colour glyphs of the Noto emoji font (targets) and their edges, black on white (inputs).
 
-    150 of about 3,900 glyphs are held back, drawn at random: of a person held back, other skins may be in training.
+    The hold-out set has 150 random glyphs of about 3,900. Other skin tones of a person in it may be in the training
+    set.
+
+    Args:
+        text: ``edges-to-emoji`` or ``edges-to-emoji:FILE``.
+        size: side of the images in pixels.
+        options: the options of ``open``.
+        progress: called with (done, total) while glyphs are drawn.
+
+    Raises:
+        BadInput: the font is missing, cannot be read, or has too few colour glyphs.
     """
     path = _emoji_font(text)
     glyphs = emoji_glyphs(path)
@@ -97,19 +112,20 @@ def edges_to_emoji(text: str, size: int, asked: dict[str, Any], progress: store.
         image = emoji(path, glyph, size)
         return edges(image), image
 
-    kept, held = _parted(glyphs)
-    stamp = os.stat(path)
-    return _drawn(
-        "edges-to-emoji", _Drawing(kept, held, draw, (1, 3), f"{path} {stamp.st_size}"), size, asked, progress
-    )
+    order = np.random.default_rng(0).permutation(len(glyphs))
+    held = set(order[:HELD_GLYPHS].tolist())
+    parts = [g for i, g in enumerate(glyphs) if i not in held], [g for i, g in enumerate(glyphs) if i in held]
+    glyph_set = _GlyphSet("edges-to-emoji", *parts, draw, (1, 3), f"{path} {os.stat(path).st_size}")
+    return _open_glyphs(glyph_set, size, options, progress)
 
 
 def _emoji_font(text: str) -> str:
-    told = text.partition(":")[2] or os.environ.get("GANLOOM_EMOJI_FONT", "")
-    path = os.path.abspath(os.path.expanduser(told or EMOJI_FONT))
+    """The font file: the argument, ``$GANLOOM_EMOJI_FONT``, or Debian's."""
+    file = text.partition(":")[2] or os.environ.get("GANLOOM_EMOJI_FONT", "") or EMOJI_FONT
+    path = os.path.abspath(os.path.expanduser(file))
     if not os.path.isfile(path):
         raise BadInput(
-            f"edges-to-emoji: no font {path}; apt install fonts-noto-color-emoji, or say edges-to-emoji:FILE.ttf or "
+            f"edges-to-emoji: no font {path}; apt install fonts-noto-color-emoji, or give edges-to-emoji:FILE.ttf or "
             "GANLOOM_EMOJI_FONT=FILE.ttf"
         )
     return path
@@ -123,39 +139,55 @@ def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
 
 
 def emoji_glyphs(path: str) -> Sequence[bytes | int]:
-    """Every colour glyph of the font as a PNG file; of a font that keeps no images, code points that it draws in colour."""
-    found = bitmaps(path)
-    if found:
-        return found
-    font = _font(path, _BITMAP)
+    """List the colour glyphs of a font.
+
+    Returns:
+        Each glyph as a PNG file. For a font without PNG images, the code points that it draws.
+
+    Raises:
+        BadInput: the file is not a usable font.
+    """
+    images = bitmaps(path)
+    if images:
+        return images
+    font = _font(path, _BITMAP_SIZE)
     points = (*range(0x203C, 0x3300), *range(0x1F000, 0x1FB00))
     symbols = (p for p in points if unicodedata.category(chr(p)) in ("So", "Sm", "Po", "Sk"))
     return [p for p in symbols if font.getmask(chr(p), "RGBA").getbbox()]
 
 
 def emoji(path: str, glyph: bytes | int, size: int) -> Rows:
-    """One glyph (a PNG file, or a code point of the font) on white, uint8 (size, size, 3), with a border of a sixteenth."""
+    """Draw one glyph on white, with a border of a sixteenth of the size.
+
+    Args:
+        path: the font.
+        glyph: a PNG file, or a code point of the font.
+        size: side in pixels.
+
+    Returns:
+        uint8 (size, size, 3).
+    """
     if isinstance(glyph, bytes):
         layer = Image.open(io.BytesIO(glyph)).convert("RGBA")
     else:
-        font = _font(path, _BITMAP)
+        font = _font(path, _BITMAP_SIZE)
         box = font.getbbox(chr(glyph))
         layer = Image.new("RGBA", (int(box[2]), int(box[3])), (255, 255, 255, 0))
         ImageDraw.Draw(layer).text((0, 0), chr(glyph), font=font, embedded_color=True)
     page = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-    drawn = Image.alpha_composite(page, layer).convert("RGB").crop(layer.getchannel("A").getbbox())
+    cropped = Image.alpha_composite(page, layer).convert("RGB").crop(layer.getchannel("A").getbbox())
     inner = size - 2 * max(1, size // 16)
-    scale = inner / max(drawn.size)
-    w, h = max(1, round(drawn.width * scale)), max(1, round(drawn.height * scale))
-    whole = Image.new("RGB", (size, size), (255, 255, 255))
-    whole.paste(drawn.resize((w, h), Image.Resampling.LANCZOS), ((size - w) // 2, (size - h) // 2))
-    return np.asarray(whole, np.uint8)
+    scale = inner / max(cropped.size)
+    w, h = max(1, round(cropped.width * scale)), max(1, round(cropped.height * scale))
+    output = Image.new("RGB", (size, size), (255, 255, 255))
+    output.paste(cropped.resize((w, h), Image.Resampling.LANCZOS), ((size - w) // 2, (size - h) // 2))
+    return np.asarray(output, np.uint8)
 
 
 def edges(image: Rows) -> Rows:
-    """Where colours change, black on white: (H, W, C) to (H, W, 1).
+    """Draw the edges of an image, black on white: uint8 (H, W, C) to uint8 (H, W, 1).
 
-    Sobel's gradient of each channel, the largest of them, thinned to its ridges across the steeper direction.
+    Take the Sobel gradient of each channel, keep the largest, and thin it to its ridges along the steeper axis.
     """
     x = np.pad(image.astype(np.float32) / 255, ((1, 1), (1, 1), (0, 0)), mode="edge")
     rows = x[:-2] + 2 * x[1:-1] + x[2:]
@@ -165,36 +197,45 @@ def edges(image: Rows) -> Rows:
     gx, gy = (np.take_along_axis(g, best, 2)[..., 0] / 4 for g in (across, down))
     strength = np.hypot(gx, gy)
     wide = np.pad(strength, 1)
-    beside = np.where(np.abs(gx) >= np.abs(gy), np.maximum(wide[1:-1, :-2], wide[1:-1, 2:]),
-                      np.maximum(wide[:-2, 1:-1], wide[2:, 1:-1]))  # fmt: skip
-    line = (strength > _EDGE) & (strength >= beside)
+    neighbours = np.where(np.abs(gx) >= np.abs(gy), np.maximum(wide[1:-1, :-2], wide[1:-1, 2:]),
+                          np.maximum(wide[:-2, 1:-1], wide[2:, 1:-1]))  # fmt: skip
+    line = (strength > _EDGE_STRENGTH) & (strength >= neighbours)
     return np.where(line, 0, 255).astype(np.uint8)[..., None]
 
 
-def regular_to_bold(size: int, asked: dict[str, Any], progress: store.Progress) -> Domains:
-    """Letters of installed fonts, regular (inputs) and bold (targets) of one family, grey, black on white.
+def regular_to_bold(size: int, options: Options, progress: store.Progress) -> Domains:
+    """Open regular-to-bold: letters of the installed fonts, regular (inputs) and bold (targets), grey, black on white.
 
-    Of each family the same tenth of the letters is held back.
+    The hold-out set has a tenth of the letters, the same in each family.
+
+    Args:
+        size: side of the images in pixels.
+        options: the options of ``open``.
+        progress: called with (done, total) while letters are drawn.
+
+    Raises:
+        BadInput: no font family has a regular and a bold face.
     """
     families = bold_families()
     if not families:
         raise BadInput(
-            "regular-to-bold: no font family here has a regular and a bold face; apt install fonts-dejavu-core"
+            "regular-to-bold: no installed font has a regular and a bold face; apt install fonts-dejavu-core"
         )
     items = [(pair, point) for pair in families for point in _LETTERS if _both_have(*pair, point)]
     points = sorted({point for _, point in items})
-    out = set(np.random.default_rng(0).permutation(points)[: len(points) // 10].tolist())
+    held = set(np.random.default_rng(0).permutation(points)[: len(points) // 10].tolist())
 
     def draw(item: tuple[tuple[str, str], int], size: int) -> tuple[Rows, Rows]:
         return tuple(letter(path, item[1], size) for path in item[0])  # type: ignore[return-value]
 
-    parted = [i for i in items if i[1] not in out], [i for i in items if i[1] in out]
-    return _drawn("regular-to-bold", _Drawing(*parted, draw, (1, 1), repr(families)), size, asked, progress)
+    parts = [i for i in items if i[1] not in held], [i for i in items if i[1] in held]
+    glyph_set = _GlyphSet("regular-to-bold", *parts, draw, (1, 1), repr(families))
+    return _open_glyphs(glyph_set, size, options, progress)
 
 
 def bold_families() -> list[tuple[str, str]]:
-    """(regular file, bold file) of each family of the system's fonts that has both."""
-    found: dict[str, dict[str, str]] = {}
+    """Return (regular file, bold file) of each installed font family that has both."""
+    families: dict[str, dict[str, str]] = {}
     for folder in FONTS:
         for path in sorted(Path(folder).expanduser().rglob("*.[to]tf")):
             try:
@@ -203,11 +244,12 @@ def bold_families() -> list[tuple[str, str]]:
                 continue
             kind = "bold" if style == "Bold" else "regular" if style in ("Regular", "Book", "Roman") else ""
             if family and kind:
-                found.setdefault(family, {}).setdefault(kind, str(path))
-    return [(faces["regular"], faces["bold"]) for _, faces in sorted(found.items()) if len(faces) == 2]
+                families.setdefault(family, {}).setdefault(kind, str(path))
+    return [(faces["regular"], faces["bold"]) for _, faces in sorted(families.items()) if len(faces) == 2]
 
 
 def _both_have(regular: str, bold: str, point: int) -> bool:
+    """Whether both fonts have a glyph for a code point: not empty, and not the one for missing characters."""
     for path in (regular, bold):
         font = _font(path, 32)
         mask = font.getmask(chr(point))
@@ -218,33 +260,40 @@ def _both_have(regular: str, bold: str, point: int) -> bool:
 
 
 def letter(path: str, point: int, size: int) -> Rows:
-    """One letter, uint8 (size, size, 1), on the base line that all letters share, its advance in the middle."""
+    """Draw one letter, black on white, centred horizontally, on a baseline that all letters share.
+
+    Args:
+        path: the font.
+        point: the letter's code point.
+        size: side in pixels.
+
+    Returns:
+        uint8 (size, size, 1).
+    """
     font = _font(path, round(size * 0.62))
     page = Image.new("L", (size, size), 255)
-    at = (size / 2, size * 0.72)
-    ImageDraw.Draw(page).text(at, chr(point), font=font, fill=0, anchor="ms")
+    origin = (size / 2, size * 0.72)
+    ImageDraw.Draw(page).text(origin, chr(point), font=font, fill=0, anchor="ms")
     return np.asarray(page, np.uint8)[..., None]
 
 
-def _parted(items: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    order = np.random.default_rng(0).permutation(len(items))
-    held = set(order[:HELD_GLYPHS].tolist())
-    return [p for i, p in enumerate(items) if i not in held], [p for i, p in enumerate(items) if i in held]
+def _open_glyphs(glyphs: _GlyphSet, size: int, options: Options, progress: store.Progress) -> Domains:
+    """Draw the glyphs, or take them from the cache."""
+    first, second = glyphs.channels
 
+    def load_or_draw(items: Sequence[Any], part: str, progress: store.Progress = None) -> tuple[Rows, Rows]:
+        def draw_row(index: int) -> Rows:
+            return np.concatenate(glyphs.draw(items[index], size), axis=2)
 
-def _drawn(name: str, drawing: _Drawing, size: int, asked: dict[str, Any], progress: store.Progress) -> Domains:
-    first, second = drawing.channels
-
-    def filled(items: Sequence[Any], part: str, told: store.Progress = None) -> tuple[Rows, Rows]:
-        def work(index: int) -> Rows:
-            return np.concatenate(drawing.draw(items[index], size), axis=2)
-
-        text = repr((name, drawing.key, size, part, len(items), 1))
+        text = repr((glyphs.name, glyphs.key, size, part, len(items), 1))
         key = hashlib.sha256(text.encode()).hexdigest()[:40]
-        found = cache.load(key) or store.fill(work, len(items), (first + second, size, size), key, None, told).store
-        return found.rows[..., :first], found.rows[..., first:]
+        shape = (first + second, size, size)
+        stored = cache.load(key) or store.fill(draw_row, len(items), shape, key, progress=progress).store
+        return stored.rows[..., :first], stored.rows[..., first:]
 
-    def held() -> Domains:
-        return chosen(*filled(drawing.held, "held"), Facts(f"{name}, held back"), {**asked, "flip": False}, paired=True)
+    def hold_out() -> Domains:
+        facts, unflipped = Facts(f"{glyphs.name}, held back"), {**options, "flip": False}
+        return make_domains(*load_or_draw(glyphs.held, "held"), facts, unflipped, paired=True)
 
-    return chosen(*filled(drawing.items, "train", progress), Facts(name), asked, paired=True, held=held)
+    inputs, targets = load_or_draw(glyphs.items, "train", progress)
+    return make_domains(inputs, targets, Facts(glyphs.name), options, paired=True, held=hold_out)

@@ -1,0 +1,155 @@
+"""``check`` a data set before training: sizes, channels, classes, duplicates, unreadable files."""
+
+import os
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+
+from ganloom.core.errors import BadInput
+from ganloom.data import arrays, npz_reader, sources, store
+from ganloom.data.check_report import Report, Sizes
+from ganloom.data.dataset import Data
+from ganloom.data.decode import BadImage, Header
+from ganloom.data.duplicates import EXAMPLES, Copies, exact_copies, near_copies, single_colour
+from ganloom.data.file_index import list_files
+from ganloom.data.images import Images
+from ganloom.data.points import Points
+from ganloom.data.resize import kept_share, padded_share
+
+
+class _Files(NamedTuple):
+    """Headers and names of the image files that can be read."""
+
+    headers: list[Header]
+    names: list[str]
+
+
+def check(
+    source: sources.Source, *, shape: tuple[int, int, int] | None = None, fit: str = "crop", default_size: int = 64
+) -> Report:
+    """Open a data set, examine all of it, and report.
+
+    Folders and archives are decoded as by ``open`` and kept in the cache, so training starts at once afterwards.
+
+    Args:
+        source: see ``open``, also for the other arguments.
+        shape: (C, H, W) that images are brought to, or None.
+        fit: "crop", "pad" or "squash".
+        default_size: side in pixels if no shape is given and the images have different sizes.
+
+    Raises:
+        BadInput: ``open`` refuses the source, or the files change during the check.
+    """
+    data = sources.open(source, shape=shape, fit=fit, default_size=default_size)
+    if isinstance(data, Points):
+        return _check_points(data, fit)
+    assert isinstance(data, Images)
+    files = _read_headers(os.fspath(source), data) if sources.holds_files(source) else None
+    headers = files.headers if files else None
+    names = files.names if files else [f"#{i}" for i in range(len(data))]
+    sizes = [header.size for header in headers] if headers else [_original_size(source, data)] * len(data)
+    exact = exact_copies(data.rows, data.labels, names)
+    constant = single_colour(data.rows)
+    target = data.shape
+    return Report(
+        name=data.name,
+        kind="images",
+        count=len(data),
+        shape=target,
+        fit=data.fit,
+        sizes=_sizes(sizes),
+        channels=_count([str(h.channels) for h in headers]) if headers else {str(target[0]): len(data)},
+        modes=_count([h.mode for h in headers]) if headers else None,
+        formats=_count([h.format for h in headers]) if headers else None,
+        bits=_count([str(h.bits) for h in headers]) if headers else None,
+        classes=_count_classes(data),
+        duplicates=exact.copies,
+        conflicting=exact.conflicting,
+        near_duplicates=near_copies(data.rows, names, exact.first & ~constant),
+        constant=Copies(int(constant.sum()), [(names[i], "") for i in np.flatnonzero(constant)[:EXAMPLES]]),
+        unreadable=len(data.bad_files) if headers else None,
+        bad_files=list(data.bad_files[:EXAMPLES]),
+        cropped=_mean([1 - kept_share(size, target, data.fit) for size in sizes]) if data.fit == "crop" else None,
+        padded=_mean([padded_share(size, target, data.fit) for size in sizes]) if data.fit == "pad" else None,
+        enlarged=sum(size[0] < target[2] or size[1] < target[1] for size in sizes),
+        data=data,
+    )
+
+
+def _check_points(data: Points, fit: str) -> Report:
+    low, high = data.rows.min(0), data.rows.max(0)
+    return Report(
+        name=data.name,
+        kind="points",
+        count=len(data),
+        shape=data.shape,
+        fit=fit,
+        classes=_count_classes(data),
+        modes_of_points=None if data.modes is None else len(data.modes),
+        sd=data.sd,
+        extent=[(float(a), float(b)) for a, b in zip(low, high, strict=True)],
+        data=data,
+    )
+
+
+def _read_headers(root: str, data: Images) -> _Files:
+    """The headers of the files that became the rows of ``data``, in their order."""
+    listing = list_files(root)
+    bad = {path for path, _ in data.bad_files}
+    good = [i for i, entry in enumerate(listing.entries) if listing.path(entry.name) not in bad]
+    try:
+        results = [result for _, result in store.each(lambda i: listing.header(good[i]), len(good))]
+    finally:
+        listing.close()
+    headers = [result for result in results if not isinstance(result, BadImage)]
+    if len(headers) != len(data):
+        raise BadInput(f"{root} changed during the check; run the check again")
+    return _Files(headers, [listing.entries[i].name for i in good])
+
+
+def _original_size(source: sources.Source, data: Images) -> tuple[int, int]:
+    """(width, height) of the images of an array or a built-in set before they are resized."""
+    height, width = data.shape[1:]
+    if isinstance(source, Data):
+        return source.shape[2], source.shape[1]
+    if isinstance(source, (str, os.PathLike)):
+        text = os.fspath(source)
+        if sources.is_named(source):
+            # Shapes are rendered at the requested size; the other built-in sets are small enough to open again.
+            original = data if text.startswith("shapes") else sources.open(text)
+            return original.shape[2], original.shape[1]
+        content = npz_reader.read(text, data.shape[0])
+        assert not isinstance(content, Points)
+        return content[0].shape[2], content[0].shape[1]
+    images = arrays.channels_last(arrays.to_numpy(source, "the array"), "the array", data.shape[0])
+    return (images.shape[2], images.shape[1]) if images.size else (width, height)
+
+
+def _sizes(sizes: list[tuple[int, int]]) -> Sizes:
+    counts = Counter(sizes)
+    table = np.array(sizes)
+    low, middle, high = table.min(0), np.median(table, axis=0), table.max(0)
+    width, height = ((int(low[i]), int(middle[i]), int(high[i])) for i in (0, 1))
+    common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:EXAMPLES]
+    return Sizes(width, height, [(w, h, count) for (w, h), count in common], len(counts))
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values))
+
+
+def _count(values: list[str]) -> dict[str, int]:
+    """Value -> how often it occurs, the most common first."""
+    return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
+
+
+def _count_classes(data: Data) -> dict[str, int] | None:
+    """Class name -> number of rows; None without labels. Classes of equal names are added up."""
+    if data.labels is None:
+        return None
+    counts: dict[str, int] = {}
+    rows = np.bincount(data.labels, minlength=data.n_classes).tolist()
+    for name, count in zip(data.class_names, rows, strict=True):
+        counts[name] = counts.get(name, 0) + count
+    return counts

@@ -1,0 +1,38 @@
+"""Write the .npz files in which data sets are saved; `npz_reader` reads them."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganloom.core.errors import BadInput
+
+
+def write_npz(path: str | os.PathLike[str], meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+    """Write a compressed .npz file.
+
+    It is written under a temporary name and then renamed, so an interrupted save leaves no partial file.
+
+    Args:
+        path: the file, ending in .npz.
+        meta: metadata, stored as JSON under the key "ganloom".
+        arrays: the arrays by key.
+
+    Raises:
+        BadInput: the name does not end in .npz, or the file cannot be written.
+    """
+    target = Path(path)
+    if target.suffix != ".npz":
+        raise BadInput(f"{target}: the name must end in .npz")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            # mypy takes **arrays for the keyword allow_pickle
+            np.savez_compressed(file, ganloom=np.array(json.dumps(meta)), **arrays)  # type: ignore[arg-type]
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise BadInput(f"cannot write {target}: {error.strerror or error}") from None
