@@ -1,7 +1,8 @@
-# make demo   set-up and the main job: train the default GAN, draw samples, measure them (about five minutes)
-# make test   set-up and the tests
-# make check  what continuous integration runs: format, lint, types, tests, the wheel and its conformance tests
-# make docs   write docs/ anew from the docstrings
+# make demo   set up, then train the default GAN, draw samples and measure them (about five minutes)
+# make test   set up, then run the tests
+# make slow   set up, then run the tests that train longer
+# make check  run what continuous integration runs: format, lint, types, tests, the wheel and its conformance tests
+# make docs   write the generated pages of docs/ from the docstrings
 
 PYTHON ?= python3
 VENV ?= .venv

@@ -1,4 +1,4 @@
-"""Writes docs/overview.md, recipes.md and recipes/, stabilisers.md, api.md, commands.md from the docstrings; --check compares."""
+"""Write the generated pages of docs/ (overview, recipes, stabilisers, api, commands) from docstrings; --check only compares."""
 
 import ast
 import json
@@ -31,10 +31,10 @@ PUBLIC = (
 
 
 def overview() -> str:
-    """A line a file."""
+    """One line per source file."""
     lines = [
-        "# The house, a line a file\n",
-        "How the parts hang together stands in [architecture.md](architecture.md).\n",
+        "# Overview: one line per file\n",
+        "[architecture.md](architecture.md) describes how the parts work together.\n",
     ]
     for folder in sorted({path.parent for path in SOURCE.rglob("*.py")}):
         lines.append(f"## {folder.relative_to(ROOT)}/\n")
@@ -46,12 +46,12 @@ def overview() -> str:
 
 
 def first_paragraph(text: str) -> str:
-    """The first paragraph, on one line."""
+    """The first paragraph of a docstring, on one line."""
     return " ".join(text.split("\n\n")[0].split())
 
 
 def api() -> str:
-    """Public functions and classes with their signatures and docstrings."""
+    """All public functions and classes, with signatures and docstrings."""
     lines = ["# The Python API\n"]
     files = [
         p
@@ -68,7 +68,7 @@ def api() -> str:
 
 
 def entry(node: ast.stmt) -> str:
-    """One function or class, or nothing for what is private."""
+    """The entry of one function or class; empty if it is private."""
     if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
         return ""
     text = ast.get_docstring(node) or ""
@@ -87,7 +87,7 @@ def entry(node: ast.stmt) -> str:
 
 
 def commands() -> str:
-    """Every command's --help."""
+    """The --help page of every command."""
     from ganloom.cli import COMMANDS
 
     several = {
@@ -96,7 +96,7 @@ def commands() -> str:
         "bench": [["bench", word] for word in ("step", "modes", "recipes", "doctor")],
     }
     pages = [words for name in COMMANDS for words in several.get(name, [[name]])]
-    first, *texts = said([[], *pages])
+    first, *texts = help_pages([[], *pages])
     lines = ["# The commands\n", "```text", first, "```\n"]
     for words, text in zip(pages, texts, strict=True):
         lines += [f"## ganloom {' '.join(words)}\n", "```text", text, "```\n"]
@@ -117,8 +117,8 @@ print(json.dumps(texts))
 """
 
 
-def said(commands: list[list[str]]) -> list[str]:
-    """What ``ganloom WORDS --help`` prints for each, 100 columns wide and without colours; one process for all."""
+def help_pages(commands: list[list[str]]) -> list[str]:
+    """The output of ``ganloom WORDS --help`` for each command, 100 columns wide, without colours; runs one process for all."""
     env = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
     done = subprocess.run(
         [sys.executable, "-c", HELP, json.dumps(commands)], capture_output=True, text=True, env=env, check=True
@@ -127,18 +127,18 @@ def said(commands: list[list[str]]) -> list[str]:
 
 
 def pages() -> dict[Path, str]:
-    """Every file that is written, with its text."""
+    """The text of every generated file, by path."""
     from ganloom.recipes import RECIPES
 
-    made = {"overview.md": overview(), "recipes.md": recipes(), "api.md": api(), "commands.md": commands()}
-    made["stabilisers.md"] = stabilisers()
-    made |= {f"recipes/{name}.md": recipe(name) for name in RECIPES}
-    found = {DOCS / name: NOTE + text.rstrip() + "\n" for name, text in made.items()}
-    return found | {SOURCE / "recipes" / "measured.json": measured()}
+    texts = {"overview.md": overview(), "recipes.md": recipes(), "api.md": api(), "commands.md": commands()}
+    texts["stabilisers.md"] = stabilisers()
+    texts |= {f"recipes/{name}.md": recipe(name) for name in RECIPES}
+    files = {DOCS / name: NOTE + text.rstrip() + "\n" for name, text in texts.items()}
+    return files | {SOURCE / "recipes" / "measured.json": measured()}
 
 
 def main() -> int:
-    """Write the pages, or with --check say which are not what they would be."""
+    """Write the pages. With --check, print which pages are out of date instead."""
     stale = []
     for path, text in pages().items():
         if "--check" not in sys.argv:

@@ -1,4 +1,4 @@
-"""Puts what `ganloom compare --budget` wrote into docs/compare.md and docs/images: python tools/compare_page.py FOLDER"""
+"""Copy the table and the image of `ganloom compare --budget` into docs/: python tools/compare_page.py FOLDER"""
 
 import shutil
 import sys
@@ -9,7 +9,7 @@ BEGIN, END = "<!-- table: written by tools/compare_page.py -->\n", "<!-- end of 
 
 
 def main(folder: Path) -> None:
-    """Replace the page's table and image by the folder's."""
+    """Replace the table in docs/compare.md and its image with those of ``folder``."""
     page = DOCS / "compare.md"
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)

@@ -1,10 +1,10 @@
-"""Make src/ganloom/data/fashion_10k.npz: the first 1,000 images of each class of Fashion-MNIST's training split.
+"""Write src/ganloom/data/fashion_10k.npz: the first 1,000 images of each class of the Fashion-MNIST training split.
 
-    python tools/make_fashion_10k.py [FOLDER of the four idx .gz files]
+    python tools/make_fashion_10k.py [FOLDER with the four idx .gz files]
 
-The order of the training split is kept, and its test split is left out, so that stays held out. The file holds
-``images`` uint8 (10000, 28, 28) and ``labels`` uint8 (10000,); running this again gives the same bytes with the same
-zlib. On Debian and Ubuntu the originals come with: apt install dataset-fashion-mnist
+The images keep the order of the training split. The test split is not used, so it stays held out. The file holds
+``images`` uint8 (10000, 28, 28) and ``labels`` uint8 (10000,). A second run gives the same bytes if zlib is the same.
+On Debian and Ubuntu, install the original files with: apt install dataset-fashion-mnist
 """
 
 import gzip
@@ -18,7 +18,7 @@ TARGET = Path(__file__).parent.parent / "src" / "ganloom" / "data" / "fashion_10
 
 
 def main() -> None:
-    """Read the originals, keep the first of each class, write the bundle."""
+    """Read the original files, keep the first images of each class, write the npz file."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "/usr/share/datasets/fashion-mnist")
     images = np.frombuffer(gzip.decompress((folder / "train-images-idx3-ubyte.gz").read_bytes()), np.uint8, offset=16)
     labels = np.frombuffer(gzip.decompress((folder / "train-labels-idx1-ubyte.gz").read_bytes()), np.uint8, offset=8)

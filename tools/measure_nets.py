@@ -1,8 +1,10 @@
-"""What each feature net sees: known damage to real images, measured; prints the table of docs/metrics.md.
+"""Measure how feature networks react to known damage to real images; print the table of docs/metrics.md.
 
-``python tools/measure_nets.py [--n 500] [--sets fashion-10k shapes letters]``: the Frechet distance of each damaged set
-to real images of the same count, through the task net and EfficientNet-Lite1 (the extra effnet), and in the third line
-their geometric mean, each over its own value for undamaged images.
+    python tools/measure_nets.py [--n 500] [--sets fashion-10k shapes letters]
+
+For each data set, the first two lines are the Frechet distances of each damaged set to the same number of real images,
+by the task network and by EfficientNet-Lite1 (the extra effnet). The third line is their geometric mean, after each is
+divided by its value for undamaged images.
 """
 
 import argparse
@@ -24,7 +26,7 @@ SETS = ("fashion-10k", "shapes", "letters")
 
 
 def letters(n: int = 4000, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Rendered letters A to J, 28 x 28 grey, of random size, place, slant and brightness; and which letter."""
+    """Return rendered letters A to J, 28 x 28 grey, with random size, position, slant and brightness, and their labels."""
     rng = np.random.default_rng(seed)
     rows, labels = np.zeros((n, 28, 28, 1), np.uint8), rng.integers(0, 10, n)
     for i in range(n):
@@ -39,7 +41,7 @@ def letters(n: int = 4000, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np
 
 
 def open_set(name: str) -> datasets.Data:
-    """One of `SETS`, or any data set with labels."""
+    """Open one of `SETS`, or any data set with labels."""
     if name == "letters":
         rows, labels = letters()
         return datasets.open(rows, labels=labels)
@@ -47,46 +49,48 @@ def open_set(name: str) -> datasets.Data:
 
 
 def blurred(x: Tensor, sigma: float = 0.5) -> Tensor:
-    """Gaussian blur with a standard deviation in pixels."""
-    at = torch.arange(-3, 4)
-    line = torch.exp(-at.square() / (2 * sigma**2))
+    """Blur images with a Gaussian; ``sigma`` is in pixels."""
+    offsets = torch.arange(-3, 4)
+    line = torch.exp(-offsets.square() / (2 * sigma**2))
     line, c = line / line.sum(), x.shape[1]
     x = F.conv2d(F.pad(x, (3, 3, 3, 3), mode="replicate"), line[None, None, :, None].repeat(c, 1, 1, 1), groups=c)
     return F.conv2d(x, line[None, None, None].repeat(c, 1, 1, 1), groups=c)
 
 
 def damaged(data: datasets.Data, n: int, seed: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
-    """``n`` real images, and ``n`` others under each of `DAMAGES`; few images of a class are repeated."""
+    """Return ``n`` real images, and ``n`` other images with each of `DAMAGES`. A class with few images repeats them."""
     rng = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(data), generator=rng)
     x = data.get(order[n:].numpy()).cpu()
     y = torch.from_numpy(np.asarray(data.labels))[order[n:]]
     lower, one = x[y < (data.n_classes + 1) // 2], x[y == 1]
-    made = {
+    sets = {
         "real": x[:n],
         "blurred": blurred(x[:n]),
         "half of the classes": lower[torch.arange(n) % len(lower)],
         "one class": one[torch.arange(n) % len(one)],
         "noise": torch.rand((n, *x.shape[1:]), generator=rng) * 2 - 1,
     }
-    return data.get(order[:n].numpy()).cpu(), made
+    return data.get(order[:n].numpy()).cpu(), sets
 
 
 def measure(data: datasets.Data, n: int) -> dict[str, dict[str, float]]:
-    """Net -> damage -> Frechet distance to real images."""
+    """Return the Frechet distance to real images by network and damage."""
     nets = [choose_features("auto", data)] + ([metrics.get("effnet")] if effnet_installed() else [])
-    real, made = damaged(data, n)
-    found = {}
+    real, sets = damaged(data, n)
+    distances = {}
     for extractor in nets:
         reference = extractor(real)
-        found[extractor.name] = {k: metrics.frechet_distance(reference, extractor(x)) for k, x in made.items()}
-    return found
+        distances[extractor.name] = {k: metrics.frechet_distance(reference, extractor(x)) for k, x in sets.items()}
+    return distances
 
 
-def together(found: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Geometric mean over the nets of the distance over its floor."""
+def together(distances: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Return the geometric mean over the networks of each distance divided by its value for undamaged images."""
     return {
-        damage: math.exp(sum(math.log(values[damage] / values["real"]) for values in found.values()) / len(found))
+        damage: math.exp(
+            sum(math.log(values[damage] / values["real"]) for values in distances.values()) / len(distances)
+        )
         for damage in DAMAGES
     }
 
@@ -99,11 +103,11 @@ def main() -> None:
     args = parser.parse_args()
     print(f"| data, features | {' | '.join(DAMAGES)} |\n|---|{'---:|' * len(DAMAGES)}")
     for name in args.sets:
-        found = measure(open_set(name), args.n)
-        for net, values in found.items():
+        distances = measure(open_set(name), args.n)
+        for net, values in distances.items():
             label = "task" if net.startswith("task_") else net
             print(f"| {name}, {label} | {' | '.join(f'{values[d]:.4g}' for d in DAMAGES)} |")
-        print(f"| {name}, together | {' | '.join(f'{v:.3g}' for v in together(found).values())} |", flush=True)
+        print(f"| {name}, together | {' | '.join(f'{v:.3g}' for v in together(distances).values())} |", flush=True)
 
 
 if __name__ == "__main__":

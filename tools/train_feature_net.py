@@ -1,9 +1,9 @@
-"""Train the bundled Fashion-MNIST feature net on the training split and write its weights.
+"""Train the bundled Fashion-MNIST feature network on the training split and write its weights.
 
     python tools/train_feature_net.py [--data /usr/share/datasets/fashion-mnist] [--epochs 8] [--check]
 
-Prints the accuracy on the test split, which training never sees, of the float16 weights as they are written. The seed
-is fixed: on one machine with one number of threads the file comes out the same. ``--check`` only measures the file.
+Prints the accuracy of the written float16 weights on the test split, which is not used for training. The seed is fixed:
+on the same machine with the same number of threads, the file is the same. ``--check`` only measures the existing file.
 """
 
 import argparse
@@ -24,24 +24,25 @@ SEED = 0
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """An IDX file of unsigned bytes: two zero bytes, type, number of dimensions, big-endian sizes, data."""
+    """Read an IDX file of unsigned bytes: two zero bytes, type, number of dimensions, big-endian sizes, data."""
     raw = gzip.decompress(path.read_bytes())
     shape = np.frombuffer(raw, ">i4", raw[3], 4)
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
 
 
 def split(folder: Path, name: str) -> tuple[Tensor, Tensor]:
-    """Images (N, 1, 28, 28) float32 in [-1, 1] and labels (N,) int64 of ``train`` or ``t10k``."""
+    """Return images (N, 1, 28, 28) float32 in [-1, 1] and labels (N,) int64 of the split ``train`` or ``t10k``."""
     images = torch.from_numpy(read_idx(folder / f"{name}-images-idx3-ubyte.gz").copy())
     labels = torch.from_numpy(read_idx(folder / f"{name}-labels-idx1-ubyte.gz").copy())
     return images[:, None].float() / 127.5 - 1, labels.long()
 
 
 def main() -> None:
+    """Train and write the weights, then print the test accuracy."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
     parser.add_argument("--epochs", type=float, default=8)
-    parser.add_argument("--check", action="store_true", help="measure the bundled weights, train nothing")
+    parser.add_argument("--check", action="store_true", help="measure the bundled weights without training")
     args = parser.parse_args()
     if not args.check:
         x, y = split(args.data, "train")
