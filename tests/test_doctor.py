@@ -653,13 +653,13 @@ def test_heal_a_user_class(tmp_path: Path) -> None:
 
 def test_a_class_that_cannot_heal_is_refused_on_one_line(tmp_path: Path) -> None:
     with pytest.raises(
-        BadInput, match=r"cannot heal from \w.*: the config of Fixed has no field d_opt\.lr; "
+        BadInput, match=r"cannot heal from \w.*: the config of Fixed has no field d_opt\.lr\. "
     ) as caught:
         own(Fixed, BareConfig(), tmp_path / "a")
     assert "\n" not in str(caught.value) and (tmp_path / "a" / "checkpoints").is_dir()  # it trained until the finding
-    with pytest.raises(BadInput, match=r"anew as Asking\(cfg\), which fails"):
+    with pytest.raises(BadInput, match=r"rebuild the model as Asking\(cfg\), which fails"):
         own(Asking, StubbornConfig(), tmp_path / "b", 3)
-    with pytest.raises(BadInput, match="cfg of Fixed is no dataclass"):
+    with pytest.raises(BadInput, match="cfg of Fixed is not a dataclass"):
         own(Fixed, type("Settings", (), {"batch_size": 8, "shape": (1, 16, 16)})(), tmp_path / "c")
     assert not (tmp_path / "b").exists() and not (tmp_path / "c").exists()
 
