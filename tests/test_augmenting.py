@@ -200,7 +200,7 @@ def test_preview(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert np.array_equal(cells[0], cells[1]) and all(not np.array_equal(cells[0], cell) for cell in cells[2:])
     assert leak.shape[1] == sheet.shape[1]
     code, text, err = call("preview", few, "--out", out)
-    assert code == 2 and "there already" in err
+    assert code == 2 and "already exists" in err
     code, text, _ = call("preview", few, "--out", str(tmp_path / "b.png"), "--json", "--p", "0.1")
     assert not code and 0 < json.loads(text)["untouched"]["0.1"] < 0.6
     faults = (

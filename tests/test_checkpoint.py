@@ -110,7 +110,7 @@ def test_missing_files_and_no_checkpoint(two: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint"):
         checkpoint.load(tmp_path)
     (tmp_path / "kimg-000001").mkdir()
-    with pytest.raises(CheckpointError, match="is whole"):
+    with pytest.raises(CheckpointError, match="are incomplete or damaged"):
         checkpoint.load(tmp_path)
 
 

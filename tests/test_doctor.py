@@ -1,4 +1,4 @@
-"""The doctor: figures against what they must be, each finding on made rows and on tiny runs, heal, cost, command line."""
+"""The doctor: statistics with known values, each finding on synthetic rows and in tiny runs, healing, cost, command line."""
 
 import contextlib
 import dataclasses
@@ -47,7 +47,7 @@ from ganloom.training.trainer import TrainConfig, Trainer
 
 
 def images(n: int = 120, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Images whose class shows: each has its own pattern, and noise."""
+    """Images with a pattern for each class, plus noise."""
     rng = np.random.default_rng(0)
     patterns = rng.integers(0, 256, (classes, 16, 16, 1))
     labels = np.arange(n) % classes
@@ -93,15 +93,15 @@ def test_diversity_and_copies() -> None:
     assert st.diversity(OTHER[:1].expand(50, 8), REAL) == pytest.approx(0.0, abs=1e-6)
     twenty = OTHER[torch.arange(200) % 20]
     share, support = st.duplicates(twenty, REAL)
-    assert share == 1.0 and support == pytest.approx(20, rel=0.15)  # the birthday test finds the twenty
+    assert share == 1.0 and support == pytest.approx(20, rel=0.15)  # the birthday test estimates the 20 modes
     share, support = st.duplicates(OTHER, REAL)
     assert share < 0.05 and support > 2000
 
 
-def test_coverage_is_that_of_the_metrics() -> None:
+def test_coverage_equals_the_metric() -> None:
     for fake in (OTHER, 0.5 * OTHER, OTHER + 1):
-        found, known = st.coverage(fake, REAL), metrics.prdc(REAL, fake, k=5)
-        assert found == pytest.approx((known["precision"], known["coverage"]), abs=0.011)
+        values, known = st.coverage(fake, REAL), metrics.prdc(REAL, fake, k=5)
+        assert values == pytest.approx((known["precision"], known["coverage"]), abs=0.011)
 
 
 def test_classes_by_neighbours() -> None:
@@ -116,12 +116,12 @@ def test_classes_by_neighbours() -> None:
 def test_logits() -> None:
     real, fake = REAL[:, 0] + 3, REAL[:, 1] - 3
     assert st.accuracy(real, fake) > 0.98 and st.overlap(real, fake) < 0.05
-    assert st.accuracy(fake, real) > 0.98  # which side is which does not matter: energies are low for reals
+    assert st.accuracy(fake, real) > 0.98  # either side may be the real one: energies are low for reals
     assert st.accuracy(REAL[:, 0], REAL[:, 1]) == pytest.approx(0.5, abs=0.1) and st.overlap(
         real, real
     ) == pytest.approx(1.0)
     assert st.memorised(real, real, fake) == pytest.approx(0.0) and st.memorised(real, fake, fake) == pytest.approx(1.0)
-    assert math.isnan(st.memorised(real, fake, real))  # D tells nothing apart: there is no way to go
+    assert math.isnan(st.memorised(real, fake, real))  # D does not separate training images from fakes
 
 
 def test_images() -> None:
@@ -137,7 +137,7 @@ def test_images() -> None:
 
 
 @pytest.mark.parametrize("opt", [Adam(0.01), RMSprop(0.01), SGD(0.01)], ids=["adam", "rmsprop", "sgd"])
-def test_stride_is_the_step_that_was_taken(opt: Any) -> None:
+def test_stride_is_the_size_of_the_last_step(opt: Any) -> None:
     from ganloom.training import optimizers
 
     layer = torch.nn.Linear(64, 64, bias=False)
@@ -151,12 +151,12 @@ def test_stride_is_the_step_that_was_taken(opt: Any) -> None:
         norm = float(layer.weight.grad.norm())
         optimizer.step()
         optimizer.zero_grad()
-    taken = float((layer.weight.detach() - before).norm() / layer.weight.detach().norm())
-    found = st.stride(optimizer, {id(layer.weight)}, norm)
-    assert found == pytest.approx(taken, rel=1.0 if isinstance(opt, RMSprop) else 0.02)
+    expected = float((layer.weight.detach() - before).norm() / layer.weight.detach().norm())
+    step = st.stride(optimizer, {id(layer.weight)}, norm)
+    assert step == pytest.approx(expected, rel=1.0 if isinstance(opt, RMSprop) else 0.02)
 
 
-# -------------------------------------------------------------------------------------------------- findings on made rows
+# ---------------------------------------------------------------------------------------------- findings on synthetic rows
 
 FACTS = Facts(
     recipe="dcgan", data="photos", total_kimg=100.0, size=10_000, classes=10, conditional=True, rates={"G": 2e-4, "D": 2e-4},
@@ -174,8 +174,8 @@ LOOK: dict[str, float] = {
 }  # fmt: skip
 
 
-def made(n: int = 6, trained: dict[str, float] | None = None, **changes: Any) -> list[dict[str, Any]]:
-    """Rows of a run of n ticks of 10 kimg; a change that is a function is called with the tick."""
+def make_rows(n: int = 6, trained: dict[str, float] | None = None, **changes: Any) -> list[dict[str, Any]]:
+    """Rows of a run with n ticks of 10 kimg. A change that is a function is called with the tick."""
     rows = []
     for i in range(1, n + 1):
         look = {k: v(i) if callable(v) else v for k, v in (LOOK | changes).items()}
@@ -184,7 +184,7 @@ def made(n: int = 6, trained: dict[str, float] | None = None, **changes: Any) ->
     return rows
 
 
-SICK: dict[str, tuple[str, str, dict[str, Any]]] = {
+SYMPTOMS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "bytes": ("data range", RED, {"batch_low": 0.0, "batch_high": 255.0}),
     "unit": ("data range", RED, {"batch_low": 0.0}),
     "flat": ("data range", RED, {"batch_low": -0.1, "batch_high": 0.1}),
@@ -217,108 +217,110 @@ SICK: dict[str, tuple[str, str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", SICK)
+@pytest.mark.parametrize("case", SYMPTOMS)
 def test_each_symptom_is_found_first(case: str) -> None:
-    name, severity, changes = SICK[case]
-    found = examine(made(**changes), FACTS)
-    assert found, "nothing found"
-    assert (found[0].name, found[0].severity) == (name, severity), [str(f) for f in found]
-    assert found[0].text and found[0].advice and json.loads(json.dumps(found[0].to_dict()))["name"] == name
+    name, severity, changes = SYMPTOMS[case]
+    findings = examine(make_rows(**changes), FACTS)
+    assert findings, "no findings"
+    assert (findings[0].name, findings[0].severity) == (name, severity), [str(f) for f in findings]
+    assert findings[0].text and findings[0].advice and json.loads(json.dumps(findings[0].to_dict()))["name"] == name
 
 
 def test_a_healthy_row_is_green() -> None:
-    assert examine(made(), FACTS) == [] and examine([], FACTS) == [] and examine(made(1), FACTS) == []
-    assert examine(made(G_weights=lambda i: 0.08), FACTS) == [], (
-        "at the recipe's own rate weights may grow, as CUT's do"
+    assert examine(make_rows(), FACTS) == [] and examine([], FACTS) == [] and examine(make_rows(1), FACTS) == []
+    assert examine(make_rows(G_weights=lambda i: 0.08), FACTS) == [], (
+        "at the recipe's own learning rate the weights may grow, as CUT's do"
     )
     assert sentence([]) == "green: nothing found" and light([]) == GREEN
 
 
-def test_facts_that_are_faults() -> None:
+def test_findings_from_facts() -> None:
     off = dataclasses.replace(FACTS, penalty_now=0.0)
-    found = examine(made(), off)
-    assert found[0].name == "penalty off" and found[0].severity == YELLOW and found[0].change == {"gamma": 0.1}
-    assert "ganloom train dcgan photos --gamma 0.1" in found[0].advice
-    worse = examine(made(trained={"D/adv": 0.001}, D_accuracy=1.0, D_overlap=0.0), off)
-    assert [f.name for f in worse] == ["penalty off", "D too strong"] and worse[0].severity == RED  # its cause
-    assert examine(made(), dataclasses.replace(FACTS, penalty_now=100.0))[0].name == "penalty too strong"
+    findings = examine(make_rows(), off)
+    assert findings[0].name == "penalty off" and findings[0].severity == YELLOW and findings[0].change == {"gamma": 0.1}
+    assert "ganloom train dcgan photos --gamma 0.1" in findings[0].advice
+    worse = examine(make_rows(trained={"D/adv": 0.001}, D_accuracy=1.0, D_overlap=0.0), off)
+    assert [f.name for f in worse] == ["penalty off", "D too strong"] and worse[
+        0
+    ].severity == RED  # as severe as its effect
+    assert examine(make_rows(), dataclasses.replace(FACTS, penalty_now=100.0))[0].name == "penalty too strong"
     few = dataclasses.replace(FACTS, size=300)
-    assert examine(made(), few)[0].name == "D memorises"
-    assert examine(made(), dataclasses.replace(few, augmented=True)) == []
-    assert examine(made(), dataclasses.replace(few, lr={"G": 1e-3})) == []  # no D that could
+    assert examine(make_rows(), few)[0].name == "D memorises"
+    assert examine(make_rows(), dataclasses.replace(few, augmented=True)) == []
+    assert examine(make_rows(), dataclasses.replace(few, lr={"G": 1e-3})) == []  # no D that could memorise
 
 
-def test_d_too_strong_says_the_equilibrium() -> None:
-    found = examine(made(trained={"D/adv": 0.001}, D_accuracy=1.0, D_overlap=0.0), FACTS)
-    assert found[0].name == "D too strong" and "1.39" in found[0].text
+def test_d_too_strong_names_the_equilibrium() -> None:
+    findings = examine(make_rows(trained={"D/adv": 0.001}, D_accuracy=1.0, D_overlap=0.0), FACTS)
+    assert findings[0].name == "D too strong" and "1.39" in findings[0].text
     no_level = dataclasses.replace(FACTS, equilibrium=(0.0, 0.0))  # Wasserstein: a loss near 0 says nothing
-    assert examine(made(trained={"D/adv": 0.001}, D_accuracy=1.0, D_overlap=0.0), no_level) == []
+    assert examine(make_rows(trained={"D/adv": 0.001}, D_accuracy=1.0, D_overlap=0.0), no_level) == []
 
 
 def test_weak_d_needs_poor_samples_too() -> None:
-    assert examine(made(10, D_accuracy=0.5), FACTS) == []
-    found = examine(made(10, D_accuracy=0.5, coverage=0.03), FACTS)
-    assert [f.name for f in found] == ["D too weak"] and found[0].change == {"d_opt.lr": 4e-4}
+    assert examine(make_rows(10, D_accuracy=0.5), FACTS) == []
+    findings = examine(make_rows(10, D_accuracy=0.5, coverage=0.03), FACTS)
+    assert [f.name for f in findings] == ["D too weak"] and findings[0].change == {"d_opt.lr": 4e-4}
 
 
 def test_oscillation_that_grows() -> None:
-    rows = made(40)
+    rows = make_rows(40)
     for i, row in enumerate(rows):
         row["D/adv"] = 1.2 + 0.1 * i * math.sin(2 * math.pi * i / 8)
-    found = examine(rows, FACTS)
-    assert [f.name for f in found] == ["not converging"] and found[0].figures["period_kimg"] == pytest.approx(
+    findings = examine(rows, FACTS)
+    assert [f.name for f in findings] == ["not converging"] and findings[0].figures["period_kimg"] == pytest.approx(
         80, rel=0.3
     )
     for i, row in enumerate(rows):
-        row["D/adv"] = 1.2 + 0.3 * math.sin(2 * math.pi * i / 8)  # swings, but no wider
+        row["D/adv"] = 1.2 + 0.3 * math.sin(2 * math.pi * i / 8)  # oscillates, but with constant amplitude
     assert examine(rows, FACTS) == []
 
 
-def test_the_best_is_behind() -> None:
-    rows = made(8)
+def test_best_is_behind() -> None:
+    rows = make_rows(8)
     for row, value in zip(rows, (50, 30, 20, 21, 25, 40, 45, 50), strict=True):
         row["fd_fashion1k"] = float(value)
-    found = examine(rows, FACTS)
-    assert found[0].name == "best is behind" and "30 kimg" in found[0].text
+    findings = examine(rows, FACTS)
+    assert findings[0].name == "best is behind" and "30 kimg" in findings[0].text
     rows[-1]["fd_fashion1k"] = 21.0
     assert examine(rows, FACTS) == []
 
 
-def test_one_look_is_not_enough_for_what_may_pass() -> None:
-    rows = made(6, c_agrees=lambda i: 0.1 if i == 6 else 0.8)
+def test_one_probe_is_not_enough_for_what_may_be_chance() -> None:
+    rows = make_rows(6, c_agrees=lambda i: 0.1 if i == 6 else 0.8)
     assert examine(rows, FACTS) == [] and examine(rows, FACTS, once=True)[0].name == "c ignored"
-    assert examine(made(6, batch_repeated=lambda i: 0.75 if i == 6 else 0), FACTS)[0].name == "repeated batch"
+    assert examine(make_rows(6, batch_repeated=lambda i: 0.75 if i == 6 else 0), FACTS)[0].name == "repeated batch"
 
 
-def test_nan_comes_first_and_slows_down() -> None:
-    found = examine(made(), FACTS, ended="nan")
-    assert found[0].name == "diverged" and found[0].change == {"d_opt.lr": 2e-5, "g_opt.lr": 2e-5}
+def test_nan_comes_first_and_lowers_the_rates() -> None:
+    findings = examine(make_rows(), FACTS, ended="nan")
+    assert findings[0].name == "diverged" and findings[0].change == {"d_opt.lr": 2e-5, "g_opt.lr": 2e-5}
     assert examine([], FACTS, ended="nan")[0].name == "diverged"
 
 
 def test_long_runs_stay_cheap() -> None:
-    rows = made(3000)
+    rows = make_rows(3000)
     start = time.perf_counter()
     assert examine(rows, dataclasses.replace(FACTS, total_kimg=40_000.0)) == []
     assert time.perf_counter() - start < 1.0
-    assert examine(made(3000, batch_repeated=0.9), FACTS)[0].name == "repeated batch"
+    assert examine(make_rows(3000, batch_repeated=0.9), FACTS)[0].name == "repeated batch"
 
 
-def test_large_images_do_not_fill_the_memory() -> None:
+def test_large_images_use_fewer_samples() -> None:
     assert probe._fitting((3, 1024, 1024)) == 32 and probe._fitting((1, 28, 28)) > 1000
 
 
-def test_the_console_says_it() -> None:
+def test_the_console_shows_the_light_and_the_finding() -> None:
     row = {"kimg": 1.0, "nimg": 1000, "step": 10, "img_per_s": 9.0, "light": "red", "doctor": "red: mode collapse, why"}
 
-    class Ran:
+    class Running:
         nimg, total_nimg = 1000, math.inf
 
     out = io.StringIO()
     console = Console(stream=out)
-    console.on_start(Ran())
-    console.on_tick(Ran(), row)
-    console.on_tick(Ran(), row | {"light": "green", "doctor": "green: nothing found"})
+    console.on_start(Running())
+    console.on_tick(Running(), row)
+    console.on_tick(Running(), row | {"light": "green", "doctor": "green: nothing found"})
     first, second = out.getvalue().splitlines()
     assert first.endswith("red: mode collapse, why") and second.endswith("  green")
 
@@ -332,7 +334,7 @@ def test_old_facts_are_read() -> None:
 
 
 @pytest.mark.parametrize("recipe", SMALL)
-def test_looking_changes_nothing_and_resume_is_exact(recipe: str, tmp_path: Path) -> None:
+def test_the_doctor_changes_nothing_and_resume_is_exact(recipe: str, tmp_path: Path) -> None:
     train(recipe, tmp_path / "watched")
     train(recipe, tmp_path / "alone", doctor=False)
     train(recipe, tmp_path / "cut", total_kimg=0.25)
@@ -372,41 +374,41 @@ def test_a_healthy_toy_stays_green(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("recipe", ["default", "dragan"])
-def test_faults_in_tiny_runs(recipe: str, name: str, tmp_path: Path) -> None:
+def test_injected_faults_in_tiny_runs(recipe: str, name: str, tmp_path: Path) -> None:
     fault, module = faults.find(name), recipes.find(recipe)
     own = fault.settings(dataclasses.replace(module.Config(), **SMALL[recipe]))
     with fault.inside(module, 1), contextlib.suppress(NonFinite):
         train(recipe, tmp_path / "a", total_kimg=0.8, **own)
     kept = json.loads((tmp_path / "a" / "doctor.json").read_text())
-    assert kept["findings"], "nothing found"
+    assert kept["findings"], "no findings"
     assert kept["findings"][0]["name"] in fault.named, [f["name"] for f in kept["findings"]]
     assert kept["findings"][0]["severity"] == RED
-    told = events_of(tmp_path / "a", "finding")
-    assert told[0]["severity"] == RED and "figures" in told[0]
+    events = events_of(tmp_path / "a", "finding")
+    assert events[0]["severity"] == RED and "figures" in events[0]
     page = (tmp_path / "a" / "report.html").read_text()
     assert kept["findings"][0]["name"] in page
 
 
 @pytest.mark.slow
-def test_a_d_that_learns_by_heart_is_named(tmp_path: Path) -> None:
-    """64 images and 64 that are held out: D learns the first. 3,600, and as long a training: it does not."""
+def test_a_d_that_memorises_is_found(tmp_path: Path) -> None:
+    """D memorises 64 images (64 more are held out). In a training of the same length it does not memorise 3,600."""
     data = datasets.open("fashion-10k", shape=(1, 16, 16))
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
     nets: dict[str, Any] = {"g_widths": (128,), "d_widths": (256, 256), "g_opt": Adam(1e-3), "d_opt": Adam(5e-4)}
     options = (
         QUICK | nets | {"batch_size": 16, "kimg_per_tick": 2.0, "kimg_per_checkpoint": 8.0, "precision": "float32"}
     )
-    told = {}
+    findings = {}
     for name, n, held in (("few", 128, 0.5), ("many", 4000, 0.1)):
         rows = ((data.get(order[:n]) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
         run = ganloom.train("gan", rows, tmp_path / name, held_out=held, total_kimg=12.0, console=Callback(), **options)
-        told[name] = [e for e in events_of(run.path, "finding") if e["name"] == "D memorises"]
+        findings[name] = [e for e in events_of(run.path, "finding") if e["name"] == "D memorises"]
         shares = [row["doctor/memorised"] for row in run.metrics if "doctor/memorised" in row]
         assert len(shares) >= 3 and (max(shares) > 0.5) == (name == "few"), shares
-    red = [e for e in told["few"] if e["severity"] == RED]
-    assert red and "held-out images lie" in red[0]["text"] and red[0]["figures"]["memorised"] > 0.5
+    red = [e for e in findings["few"] if e["severity"] == RED]
+    assert red and "memorises the training images" in red[0]["text"] and red[0]["figures"]["memorised"] > 0.5
     assert red[0]["change"] == {"diff_augment": ["translation", "cutout"]}
-    assert not told["many"]
+    assert not findings["many"]
 
 
 def test_faults_leave_the_recipe_as_it_was() -> None:
@@ -418,8 +420,8 @@ def test_faults_leave_the_recipe_as_it_was() -> None:
     assert dict(module.MODEL.__dict__) == before
 
 
-def test_a_finding_that_ends_is_said(tmp_path: Path) -> None:
-    class Told:
+def test_a_finding_that_ends_is_reported(tmp_path: Path) -> None:
+    class Stub:
         run_dir = None
         events: list[tuple[str, str]] = []
 
@@ -427,23 +429,23 @@ def test_a_finding_that_ends_is_said(tmp_path: Path) -> None:
             self.events.append((kind, text))
 
     one = Finding("mode collapse", RED, "text", "advice")
-    callback._tell(Told(), [], [one])
-    callback._tell(Told(), [one], [one])
-    callback._tell(Told(), [one], [])
-    assert [kind for kind, _ in Told.events] == ["finding", "cured"]
+    callback._tell(Stub(), [], [one])
+    callback._tell(Stub(), [one], [one])
+    callback._tell(Stub(), [one], [])
+    assert [kind for kind, _ in Stub.events] == ["finding", "cured"]
 
 
 # ------------------------------------------------------------------------------------------------------------------ cost
 
 
-def test_how_often_it_looks() -> None:
+def test_ticks_of_the_probes() -> None:
     ticks = [t for t in range(100) if due(t, 20)]
     assert ticks == [0, 1, 2, 3, 5, 8, 13, 20, 40, 60, 80] and all(due(t, 1) for t in range(50))
     assert [t for t in range(50) if due(t, 20, early=False)] == [0, 20, 40]
 
 
 def test_the_cost_stays_within_its_share() -> None:
-    """By the model of the cost, of which every probe's place is a function."""
+    """By the cost model that sets the interval between probes."""
     data = datasets.open("fashion-10k", shape=(1, 16, 16))
     for width, recipe in ((8, "default"), (32, "default"), (16, "dragan")):
         gan, _ = prepare(recipe, data, width=width)
@@ -461,7 +463,7 @@ def test_too_few_images_are_not_probed(tmp_path: Path) -> None:
     assert all("doctor/diversity" not in row for row in rows_of(run.path)) and rows_of(run.path)[-1]["light"] == GREEN
 
 
-# -------------------------------------------------------------------------------------------- looks that are not allowed
+# ---------------------------------------------------------------------------------------------- checks not supported
 
 
 @dataclasses.dataclass(frozen=True)
@@ -473,7 +475,7 @@ class StubbornConfig:
 
 
 class Stubborn(GAN):
-    """Its latents are pairs and its D must be told a number: it trains, and answers none of the doctor's questions."""
+    """Its latents are pairs and its D needs a second argument: it trains, but supports no query of the doctor."""
 
     def __init__(self, cfg: StubbornConfig) -> None:
         super().__init__(cfg)
@@ -499,22 +501,22 @@ class Stubborn(GAN):
         return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
 
 
-def test_looks_that_a_model_refuses_are_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unsupported_checks_are_reported_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gan = Stubborn(StubbornConfig())
     run = ganloom.train(gan, X, tmp_path / "a", console=Callback(), total_kimg=0.5, **QUICK)
-    told = events_of(run.path, "left out")
-    assert len(told) == 1 and set(told[0]["looks"]) == {"z()", "samples", "D's logits"}
-    assert "z(): it answers with tuple" in told[0]["text"] and "TypeError" in told[0]["looks"]["D's logits"]
+    events = events_of(run.path, "left out")
+    assert len(events) == 1 and set(events[0]["looks"]) == {"z()", "samples", "D's logits"}
+    assert "z(): returned tuple, expected" in events[0]["text"] and "TypeError" in events[0]["looks"]["D's logits"]
     looked = [row for row in rows_of(run.path) if "doctor/D_weights" in row]
     assert len(looked) >= 3 and not any("doctor/D_real" in row or "doctor/z_sd" in row for row in looked)
-    assert not [e for e in events_of(run.path, "warning") if "Doctor" in e["text"]]  # the other looks go on
+    assert not [e for e in events_of(run.path, "warning") if "Doctor" in e["text"]]  # the other checks go on
     ganloom.resume(run.path, total_kimg=0.8, gan=Stubborn(StubbornConfig()), console=Callback())
     assert len(events_of(run.path, "left out")) == 1
     code, out, _ = called("doctor", str(run.path), capsys=capsys)
     assert code == 0 and "not looked at: D's logits (TypeError" in out
 
 
-def test_what_is_no_refusal_goes_on_its_way() -> None:
+def test_out_of_memory_propagates() -> None:
     def full() -> None:
         raise torch.OutOfMemoryError("no memory")
 
@@ -526,13 +528,13 @@ def test_what_is_no_refusal_goes_on_its_way() -> None:
     assert "c" not in refused
 
 
-def test_a_batch_of_one_costs_no_look(tmp_path: Path) -> None:
-    """98 images are judged in halves of 49, six batches of 8 and a rest of 1, of which BatchNorm has no statistics."""
+def test_no_batch_of_one(tmp_path: Path) -> None:
+    """98 images give 49 logits: six batches of 8 and one image left, for which BatchNorm has no statistics."""
     run = train("gan", tmp_path / "a", data=X[:98], labels=Y[:98], total_kimg=0.2)
     assert any("doctor/D_real" in row for row in rows_of(run.path)) and not events_of(run.path, "left out")
 
 
-def test_images_from_images_are_looked_at(tmp_path: Path) -> None:
+def test_image_to_image_models_are_probed(tmp_path: Path) -> None:
     cfg = {"width": 4, "d_width": 4, "batch_size": 4} | QUICK
     run = ganloom.train("pix2pix", (X, 255 - X), tmp_path / "a", console=Callback(), total_kimg=0.3, **cfg)
     assert any("doctor/diversity" in row for row in rows_of(run.path)) and not events_of(run.path, "warning")
@@ -542,7 +544,7 @@ def test_images_from_images_are_looked_at(tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------------------- held out, heal and plateau
 
 
-def test_held_out_images_are_said_and_never_drawn(tmp_path: Path) -> None:
+def test_held_out_images_are_reported_and_never_drawn(tmp_path: Path) -> None:
     run = train("gan", tmp_path / "a", held_out=0.3)
     assert "36 of the data are held out" in events_of(run.path, "held out")[0]["text"]
     assert any("doctor/D_held" in row for row in rows_of(run.path))
@@ -566,7 +568,7 @@ def test_heal_goes_back_and_changes_one_setting(tmp_path: Path) -> None:
     ]
     nimg = [row["nimg"] for row in rows_of(run.path)]
     assert nimg == sorted(set(nimg)) and nimg[-1] >= 1000
-    done = ganloom.resume(run.path, total_kimg=1.2, console=Callback())  # the folder alone knows the change
+    done = ganloom.resume(run.path, total_kimg=1.2, console=Callback())  # the change is in the run folder
     assert done.reason == "finished" and len(events_of(run.path, "heal")) == 1
     assert manifest.gan_of(json.loads((run.path / "config.json").read_text()), 0, run.path).cfg.d_opt.lr == 0.0015
 
@@ -581,7 +583,7 @@ def test_heal_after_a_nan(tmp_path: Path) -> None:
 
 
 def test_heal_is_bounded(tmp_path: Path) -> None:
-    with faults.find("repeated batch").inside(recipes.find("default"), 0):  # no setting mends it
+    with faults.find("repeated batch").inside(recipes.find("default"), 0):  # no setting fixes it
         run = train("default", tmp_path / "a", heal=2)
     assert run.reason == "finished" and not events_of(run.path, "heal")
     with pytest.raises(BadInput, match="--heal needs the doctor"):
@@ -595,7 +597,7 @@ class BareConfig:
 
 
 class Plain(Stubborn):
-    """A class of a user's own, like a recipe's: latents are latents, and D takes images."""
+    """A user's class like a recipe's: its latents are tensors, and its D takes images."""
 
     def __init__(self, cfg: StubbornConfig) -> None:
         super().__init__(cfg)
@@ -612,14 +614,14 @@ class Plain(Stubborn):
 
 
 class Fixed(Plain):
-    """The rates stand in the code."""
+    """The learning rates are constants in the code."""
 
     def phases(self) -> list[Phase]:
         return [Phase("D", self.d_loss, Adam(1e4)), Phase("G", self.g_loss, Adam(1e-3))]
 
 
 class Asking(Plain):
-    """Not made from its config alone."""
+    """Its constructor needs more than the config."""
 
     def __init__(self, cfg: StubbornConfig, more: int) -> None:
         super().__init__(cfg)
@@ -630,40 +632,40 @@ def own(kind: Any, cfg: Any, out: Path, *more: Any, **options: Any) -> ganloom.R
     return ganloom.train(kind(cfg, *more), X, out, console=Callback(), **options)
 
 
-def test_heal_of_a_class_of_ones_own(tmp_path: Path) -> None:
-    """The field that the remedy changes is in its config: the class is made anew with it, and resume keeps it."""
+def test_heal_a_user_class(tmp_path: Path) -> None:
+    """The changed field is in its config: the model is built again with it, and resume keeps it."""
     run = own(Plain, StubbornConfig(d_opt=Adam(1.0)), tmp_path / "a")
     healed = events_of(run.path, "heal")
     assert len(healed) == 1 and "d_opt.lr 1.0 -> 0.001" in healed[0]["text"] and run.reason == "finished"
     assert json.loads((run.path / "config.json").read_text())["config"]["d_opt"]["lr"] == 0.001
     rates = [row["doctor/D_lr"] for row in run.metrics if "doctor/D_lr" in row]
     assert rates and set(rates) == {0.001} and run.metrics[-1]["light"] != RED
-    old = Plain(StubbornConfig(d_opt=Adam(1.0)))  # what a user's script makes: the run knows better
+    old = Plain(StubbornConfig(d_opt=Adam(1.0)))  # as a user's script builds it; the run's config wins
     ganloom.resume(run.path, total_kimg=1.4, gan=old, console=Callback())
     assert checkpoint.load(run.path / "checkpoints").state["nimg"] >= 1400 and len(events_of(run.path, "heal")) == 1
     assert {row["doctor/D_lr"] for row in run.metrics if "doctor/D_lr" in row} == {0.001}
-    base = recipes.find("gan").Config(**SMALL["gan"])  # a recipe's class, and a recipe's Config, are classes too
+    base = recipes.find("gan").Config(**SMALL["gan"])  # a recipe's model and a recipe's Config
     fast = dataclasses.replace(base, shape=(1, 16, 16), d_opt=dataclasses.replace(base.d_opt, lr=1.0))
     for place, what in (("b", recipes.find("gan").MODEL(fast)), ("c", fast)):
         done = ganloom.train(what, X, tmp_path / place, console=Callback(), **QUICK, total_kimg=0.5, heal=2)
         assert "d_opt.lr 1.0 -> 0.0002" in events_of(done.path, "heal")[0]["text"]
 
 
-def test_a_class_that_cannot_heal_says_why_in_a_line(tmp_path: Path) -> None:
+def test_a_class_that_cannot_heal_is_refused_on_one_line(tmp_path: Path) -> None:
     with pytest.raises(
-        BadInput, match=r"cannot heal from \w.*: the config of Fixed has no field d_opt\.lr; "
+        BadInput, match=r"cannot heal from \w.*: the config of Fixed has no field d_opt\.lr\. "
     ) as caught:
         own(Fixed, BareConfig(), tmp_path / "a")
-    assert "\n" not in str(caught.value) and (tmp_path / "a" / "checkpoints").is_dir()  # it trained up to there
-    with pytest.raises(BadInput, match=r"anew as Asking\(cfg\), which fails"):
+    assert "\n" not in str(caught.value) and (tmp_path / "a" / "checkpoints").is_dir()  # it trained until the finding
+    with pytest.raises(BadInput, match=r"rebuild the model as Asking\(cfg\), which fails"):
         own(Asking, StubbornConfig(), tmp_path / "b", 3)
-    with pytest.raises(BadInput, match="cfg of Fixed is no dataclass"):
+    with pytest.raises(BadInput, match="cfg of Fixed is not a dataclass"):
         own(Fixed, type("Settings", (), {"batch_size": 8, "shape": (1, 16, 16)})(), tmp_path / "c")
     assert not (tmp_path / "b").exists() and not (tmp_path / "c").exists()
 
 
-def test_heal_takes_what_fits(tmp_path: Path) -> None:
-    """A stabiliser that the recipe cannot carry, or a change that was made already, gives way to lower rates."""
+def test_heal_falls_back_to_lower_rates(tmp_path: Path) -> None:
+    """If a stabiliser does not fit the recipe, or a change was made before, the learning rates are halved."""
     run = train("gan", tmp_path / "a")
     seen: list[dict[str, Any]] = []
 
@@ -689,7 +691,7 @@ def test_heal_takes_what_fits(tmp_path: Path) -> None:
         heal(Folder(run.path), finding, never)
 
 
-def test_points_are_watched_too(tmp_path: Path) -> None:
+def test_points_are_probed_too(tmp_path: Path) -> None:
     cfg = {"z_dim": 2, "g_widths": (32,), "d_widths": (32,), "total_kimg": 2.0}
     run = ganloom.train("gan", "ring", tmp_path / "a", console=Callback(), **(QUICK | cfg))
     looked = [row for row in rows_of(run.path) if "doctor/diversity" in row]
@@ -726,8 +728,8 @@ def test_doctor_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     with faults.find("repeated batch").inside(recipes.find("default"), 0):
         bad = train("default", tmp_path / "bad")
     code, out, _ = called("doctor", str(bad.path), "--json", capsys=capsys)
-    found = json.loads(out)
-    assert code == 1 and found["light"] == RED and found["findings"][0]["name"] == "repeated batch"
+    result = json.loads(out)
+    assert code == 1 and result["light"] == RED and result["findings"][0]["name"] == "repeated batch"
     code, out, _ = called("doctor", str(bad.path), capsys=capsys)
     assert code == 1 and out.splitlines()[0].startswith("red:") and "next: ganloom" in out
 
@@ -736,7 +738,7 @@ def test_a_run_without_a_doctor_is_probed(tmp_path: Path, capsys: pytest.Capture
     run = train("gan", tmp_path / "a", doctor=False)
     code, out, _ = called("doctor", str(run.path), "--json", capsys=capsys)
     assert code == 0 and json.loads(out)["looked"] == "checkpoint" and "diversity" in json.loads(out)["figures"]
-    assert not (run.path / "doctor.json").exists()  # looking writes nothing
+    assert not (run.path / "doctor.json").exists()  # the command writes nothing
 
 
 def test_check_up(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -763,7 +765,7 @@ def test_check_up(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
         (["train", "gan", "--stop-on-plateau", "0"], "--stop-on-plateau must be above 0"),
     ],
 )
-def test_faults_of_the_command_line(
+def test_wrong_arguments(
     argv: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -776,7 +778,7 @@ def test_a_broken_doctor_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (run.path / "doctor.json").write_text("{")
     code, _, err = called("doctor", str(run.path), capsys=capsys)
     assert code == 2 and "doctor.json" in err
-    write(run.path)  # the report leaves out what it cannot read
+    write(run.path)  # the report skips what it cannot read
 
 
 def test_sensitivity_is_resumable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -789,25 +791,25 @@ def test_sensitivity_is_resumable(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for name in ("RATES", "MOMENTA", "BATCHES"):
         monkeypatch.setattr(sensitivity, name, {"RATES": (1.0, 1e6)}.get(name, ()))
     np.savez(tmp_path / "toy.npz", images=X, labels=Y)
-    said: list[str] = []
+    printed: list[str] = []
     options: dict[str, Any] = {"width": 4, "batch_size": 8}
 
     def measure() -> list[sensitivity.Result]:
         return sensitivity.measure(
-            str(tmp_path / "toy.npz"), "default", tmp_path / "s", 0.2, options=options, say=said.append
+            str(tmp_path / "toy.npz"), "default", tmp_path / "s", 0.2, options=options, say=printed.append
         )
 
-    found = measure()
-    assert len(found) == 7 and found[0].verdict != "dies" and found[2].verdict == found[3].verdict == "dies"
-    assert (tmp_path / "s" / "sensitivity.png").stat().st_size > 1000 and len(said) >= 7
-    said.clear()
+    results = measure()
+    assert len(results) == 7 and results[0].verdict != "dies" and results[2].verdict == results[3].verdict == "dies"
+    assert (tmp_path / "s" / "sensitivity.png").stat().st_size > 1000 and len(printed) >= 7
+    printed.clear()
     again = measure()
-    assert not said and [r.verdict for r in again] == [r.verdict for r in found]
-    assert "of 7 settings" in sensitivity.table(found)[-1]
+    assert not printed and [r.verdict for r in again] == [r.verdict for r in results]
+    assert "of 7 settings" in sensitivity.table(results)[-1]
 
 
 def test_the_benchmark_has_images_for_every_kind_of_recipe() -> None:
-    """Translators get pairs or two domains of the same clothes; the others the clothes with their classes."""
+    """Translators get pairs or two domains of the same images, the others images with their classes."""
     plain, pairs, domains = (
         faults.open_data(None, 16, 0, recipes.RECIPES[name].MODEL) for name in ("default", "pix2pix", "unit")
     )
@@ -815,20 +817,22 @@ def test_the_benchmark_has_images_for_every_kind_of_recipe() -> None:
     assert pairs.shape == domains.shape == (3, 16, 16) and pairs.paired and not domains.paired
 
 
-def test_a_layer_that_is_not_told_of_samples_has_no_dead_channels() -> None:
+def test_a_layer_with_equal_inputs_has_no_dead_channels() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(3, 16), torch.nn.ReLU(), torch.nn.Linear(16, 16))
     with queries.watched(net) as dead:
         net(torch.ones(32, 3))
         net(torch.randn(32, 3))
-    assert len(dead) == 3 and max(dead) < 1, "the second batch differs, and is the one that is measured"
+    assert len(dead) == 3 and max(dead) < 1, (
+        "only the second batch differs between samples, so it is the one that is measured"
+    )
     with queries.watched(net) as dead:
         net(torch.ones(32, 3))
     assert dead == []
 
 
 @pytest.mark.parametrize("name", ["ddpm", "vae"])
-def test_what_a_look_at_a_baseline_costs(name: str) -> None:
-    """By the loss that it trains by: a diffusion model's sample is dozens of passes, and would make a step look dear too."""
+def test_cost_of_a_probe_of_a_baseline(name: str) -> None:
+    """The cost of a step comes from the loss: a diffusion model's sample takes dozens of passes, its step does not."""
     trainer = testing.trainer(recipes.LISTED[name], (1, 16, 16))
     look = probe.Probe(trainer, 32)
     sampled = probe._operations(lambda: look._generated(trainer, 4, 0, None)) / 4

@@ -286,7 +286,7 @@ def test_faults_are_one_line(
 def test_nothing_is_overwritten_and_a_model_without_styles_says_so(tmp_path: Path) -> None:
     gan = build("dcgan")
     latent.walk(gan, tmp_path / "w.gif", frames=5)
-    with pytest.raises(BadInput, match="there already"):
+    with pytest.raises(BadInput, match="already exists"):
         latent.walk(gan, tmp_path / "w.gif", frames=5)
     for act in (
         lambda: latent.mixed(gan, (0,), (1,), "0"),

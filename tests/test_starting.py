@@ -119,7 +119,7 @@ def test_the_order_is_that_in_which_a_image_meets_the_layers() -> None:
 
 def test_a_model_folder_has_no_d(runs: dict[str, Path], tmp_path: Path) -> None:
     model = runs["dcgan"] / "model"
-    with pytest.raises(BadInput, match="holds no D: .*--fresh D"):
+    with pytest.raises(BadInput, match="contains no D. .*--fresh D"):
         train("dcgan", tmp_path / "b", init=model)
     assert not (tmp_path / "b").exists()
     start, average = Start(), last_tensors(runs["dcgan"])
@@ -150,7 +150,7 @@ def test_what_does_not_fit_is_named(runs: dict[str, Path], tmp_path: Path) -> No
     for options, said in (
         (
             {"init": run, "width": 8},
-            r"does not fit this DCGAN: G\.\S+ \(\S+ there, \S+ here\).* more; give the settings",
+            r"does not fit this DCGAN: G\.\S+ \(\S+ there, \S+ here\).* more\. Use the settings",
         ),
         ({"init": run, "fresh": ("D.nothing",)}, "--fresh D.nothing: no weight of this model"),
         ({"init": run, "freeze_d": 99}, "--freeze-d 99: D of this recipe has"),
@@ -158,7 +158,7 @@ def test_what_does_not_fit_is_named(runs: dict[str, Path], tmp_path: Path) -> No
         ({"init": run, "init_checkpoint": "kimg-7"}, 'no checkpoint "kimg-7"'),
         ({"freeze_d": 2}, "name that run with --init"),
         ({"fresh": ("D",)}, "name that run with --init"),
-        ({"init": tmp_path}, "is no run and no model/ folder"),
+        ({"init": tmp_path}, "is neither a run nor a model/ folder"),
     ):
         with pytest.raises(BadInput, match=said) as error:
             train("dcgan", tmp_path / "b", **options)
@@ -167,7 +167,7 @@ def test_what_does_not_fit_is_named(runs: dict[str, Path], tmp_path: Path) -> No
         train("gan", tmp_path / "b", init=run)
     other = testing.build("dcgan", (1, 16, 16), width=4, z_dim=100)
     made = warm_start.begin(other, warm_start.read(run), testing.make_data(), fresh=("D",))
-    assert "tensors begin anew" in made.text and all(n.startswith("D.") for n in made.record["fresh"])
+    assert "tensors are re-initialized" in made.text and all(n.startswith("D.") for n in made.record["fresh"])
 
 
 def test_a_growing_recipe_says_that_it_grows_anew(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_growing_recipe_says_that_it_grows_anew(tmp_path: Path) -> None:
     run = train("progan", tmp_path / "a", total_kimg=0.1, **small)
     gan = testing.build("progan", (1, 16, 16), n_classes=3)
     begun = warm_start.begin(gan, warm_start.read(run.path), testing.make_data())
-    assert "a small --stage-kimg begins at full size" in begun.text
+    assert "a small --stage-kimg starts at full size" in begun.text
     end = ganloom.load(train("progan", tmp_path / "b", init=run, total_kimg=0.1, stage_kimg=0.001).path)
     assert end.level == end.top
 
@@ -191,7 +191,10 @@ def test_the_command(runs: dict[str, Path], tmp_path: Path, capsys: pytest.Captu
     assert described["recipe"] == "stylegan2" and described["config"]["z_dim"] == 6
     assert described["config"]["shape"] == [1, 16, 16], "images are brought to the model's size"
     assert described["config"]["n_classes"] == 0 and described["config"]["ada_kimg"] == 100
-    assert "as 3 classes became 0" in said.err and "the first layer of D (start) does not train" in said.err
+    assert (
+        "because the number of classes changed from 3 to 0" in said.err
+        and "the first layer of D (start) does not train" in said.err
+    )
     with pytest.raises(SystemExit) as left:
         main(["train", "--freeze-d", "3"])
     assert left.value.code == 2 and "--init RUN" in capsys.readouterr().err

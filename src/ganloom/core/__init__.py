@@ -1,1 +1,1 @@
-"""What everything stands on: errors, settings, randomness, precision, devices."""
+"""Foundations of all other packages: errors, config, random numbers, precision, device, processes, statistics."""

@@ -1,4 +1,4 @@
-"""What a recipe's losses receive: one batch of data, every field of equal length."""
+"""The batch that a recipe's losses receive."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,15 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """One batch.
+    """One batch of N samples.
 
-    ``x`` is the real data: images (N, C, H, W) float32 in [-1, 1], or points (N, d). ``c`` is the condition: int64
-    labels (N,), a caption, a mask or a low resolution image. ``y`` is a second domain or a target. A recipe may
-    return a NamedTuple of its own from ``GAN.draw``; it must have ``x``, and all fields share their length.
+    A recipe may return another NamedTuple from ``GAN.draw``. It must have a field ``x``, and all fields must have the
+    same length.
+
+    Attributes:
+        x: Real data: images (N, C, H, W) float32 in [-1, 1], or points (N, d).
+        c: Condition: labels (N,) int64, a caption, a mask or a low-resolution image. None without a condition.
+        y: Second domain or target, None if there is none.
     """
 
     x: Tensor

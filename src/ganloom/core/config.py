@@ -1,4 +1,4 @@
-"""Frozen dataclasses to plain JSON and back, strictly: an unknown key or a wrong type is an error that names the field."""
+"""Convert frozen dataclasses to JSON and back. An unknown key or a wrong type is an error that names the field."""
 
 import dataclasses
 import math
@@ -12,7 +12,15 @@ T = TypeVar("T")
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A dataclass as JSON-able values, nested ones included; a field of several classes keeps its class's name."""
+    """Convert a dataclass to JSON-serializable values.
+
+    Args:
+        config: A dataclass instance. Nested dataclasses become dicts with their class name under "type", and tuples
+            become lists.
+
+    Returns:
+        Field name -> value.
+    """
     return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
 
 
@@ -25,7 +33,19 @@ def _plain(value: Any) -> Any:
 
 
 def from_dict(kind: type[T], values: dict[str, Any], where: str = "config") -> T:
-    """The inverse of ``to_dict``."""
+    """Create a dataclass from the values that ``to_dict`` returned.
+
+    Args:
+        kind: The dataclass.
+        values: Field name -> value. Missing fields keep their default.
+        where: Name of ``values`` in error messages.
+
+    Returns:
+        An instance of ``kind``.
+
+    Raises:
+        BadInput: If a key is unknown or a value has the wrong type.
+    """
     if not isinstance(values, dict):
         raise BadInput(f"{where} must be a table of fields, got {values!r}")
     hints = typing.get_type_hints(kind)
@@ -38,7 +58,19 @@ def from_dict(kind: type[T], values: dict[str, Any], where: str = "config") -> T
 
 
 def replace(config: T, changes: dict[str, Any], where: str = "config") -> T:
-    """A copy with some fields changed, checked like ``from_dict``."""
+    """Copy a dataclass with some fields changed.
+
+    Args:
+        config: A dataclass instance.
+        changes: Field name -> new value.
+        where: Name of ``config`` in error messages.
+
+    Returns:
+        A new instance of the same class.
+
+    Raises:
+        BadInput: If a key is unknown or a value has the wrong type.
+    """
     hints = typing.get_type_hints(type(config))
     known = [field.name for field in dataclasses.fields(config)]  # type: ignore[arg-type]
     for name in changes:
@@ -49,7 +81,11 @@ def replace(config: T, changes: dict[str, Any], where: str = "config") -> T:
 
 
 def check_classes(config: Any) -> None:
-    """For ``__post_init__`` of a recipe that may have labels: no negative ``n_classes``, and one class says nothing."""
+    """Check ``n_classes`` in the ``__post_init__`` of a recipe; one class is the same as no labels and becomes 0.
+
+    Raises:
+        BadInput: If ``n_classes`` is negative.
+    """
     if config.n_classes < 0:
         raise BadInput(f"--n-classes must not be negative, got {config.n_classes}")
     if config.n_classes == 1:
@@ -57,6 +93,7 @@ def check_classes(config: Any) -> None:
 
 
 def _typed(hint: Any, value: Any, where: str) -> Any:
+    """Check a value against its type hint; convert lists to tuples, dicts to dataclasses and ints to floats."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         return _of_union(args, value, where)
@@ -80,6 +117,7 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
 
 
 def _of_union(args: tuple[Any, ...], value: Any, where: str) -> Any:
+    """Convert a value to the first member of a union that accepts it; a dict with "type" chooses its class."""
     if value is None and type(None) in args:
         return None
     kinds = [arg for arg in args if arg is not type(None)]
@@ -92,7 +130,7 @@ def _of_union(args: tuple[Any, ...], value: Any, where: str) -> Any:
             return _typed(kind, value, where)
         except BadInput as failed:
             error = failed
-    raise error or BadInput(f"{where} cannot be {value!r}")
+    raise error or BadInput(f"{where} has no valid type for {value!r}")
 
 
 def _of_tuple(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
@@ -106,11 +144,15 @@ def _of_tuple(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
 
 
 SIZES = ("z_dim", "c_dim", "batch_size", "most_batch", "g_batch", "n_critic", "lazy")
-"""Fields of any recipe that count something there must be one of; so do those named for a width."""
+"""Config fields that must be at least 1, as must every field with "width" in its name."""
 
 
 def check_counts(config: Any) -> None:
-    """What holds in every recipe: a size is at least 1, a duration not negative, no number NaN or infinite."""
+    """Check the numbers of a recipe's config.
+
+    Raises:
+        BadInput: If a number is NaN or infinite, a size is below 1, or a duration (``..._kimg``) is negative.
+    """
     for field in dataclasses.fields(config):
         value, flag = getattr(config, field.name), "--" + field.name.replace("_", "-")
         sized = field.name in SIZES or "width" in field.name

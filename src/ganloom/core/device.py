@@ -1,4 +1,4 @@
-"""Which device and which precision a run uses."""
+"""Choose the device and the precision of a run."""
 
 import functools
 import time
@@ -10,28 +10,47 @@ from ganloom.core.errors import BadInput
 from ganloom.core.precision import called_networks
 
 _GAIN = 1.3
-"""bf16 must be this much faster than float32 on the probe before ``auto`` takes it."""
+"""Speed-up over float32 in the probe from which ``auto`` chooses bf16."""
 
 
 def choose_device(name: str) -> str:
-    """``auto`` is cuda, mps or cpu, whichever comes first; a device that is not there is an error."""
+    """Return the device to use.
+
+    Args:
+        name: "auto", "cpu", "cuda", "cuda:N" or "mps". "auto" is the first available of cuda, mps and cpu.
+
+    Returns:
+        The device's name.
+
+    Raises:
+        BadInput: If the name is unknown or the device is not available.
+    """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     kind = name.split(":")[0]
     if kind not in ("cpu", "cuda", "mps"):
         raise BadInput(f'--device must be auto, cpu, cuda, cuda:N or mps, got "{name}"')
     if kind == "cuda" and not torch.cuda.is_available():
-        raise BadInput(f'--device {name}: this torch sees no CUDA device; use "--device cpu"')
+        raise BadInput(f'--device {name}: PyTorch finds no CUDA device; use "--device cpu"')
     if kind == "cuda" and ":" in name and int(name.split(":")[1]) >= torch.cuda.device_count():
-        raise BadInput(f"--device {name}: there are {torch.cuda.device_count()} CUDA devices, counted from 0")
+        raise BadInput(f"--device {name}: N must be below the number of CUDA devices, {torch.cuda.device_count()}")
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise BadInput('--device mps: this machine has no Metal device; use "--device cpu"')
+        raise BadInput('--device mps: PyTorch finds no Metal device; use "--device cpu"')
     return name
 
 
 @functools.cache
 def bf16_gain(device_type: str) -> float:
-    """How many times faster a convolution runs in bf16 than in float32 here; about 0.1 s, once a process."""
+    """Measure how many times faster a convolution runs in bf16 than in float32.
+
+    It takes about 0.1 s and runs once per process.
+
+    Args:
+        device_type: "cpu", "cuda" or "mps".
+
+    Returns:
+        The speed-up; 0.0 if the device does not support bf16.
+    """
     device = torch.device(device_type)
     x = torch.randn(32, 64, 14, 14, device=device).to(memory_format=torch.channels_last)
     conv = nn.Conv2d(64, 64, 3, padding=1).to(device)
@@ -51,10 +70,20 @@ def bf16_gain(device_type: str) -> float:
     return best[torch.float32] / best[torch.bfloat16]
 
 
-def choose_precision(asked: str, device: str, gan: nn.Module) -> str:
-    """float32 or bf16. ``auto``: bf16 where the probe finds it clearly faster and the networks say it pays for them."""
-    if asked != "auto":
-        return asked
+def choose_precision(precision: str, device: str, gan: nn.Module) -> str:
+    """Return the precision to train in.
+
+    Args:
+        precision: "float32", "bf16" or "auto". "auto" is bf16 if the probe finds it clearly faster and a network of the
+            model declares that it gains from it (``bf16 = True``).
+        device: Device of the run.
+        gan: The model.
+
+    Returns:
+        "float32" or "bf16".
+    """
+    if precision != "auto":
+        return precision
     if not any(getattr(network, "bf16", False) for network in called_networks(gan)):
         return "float32"
     return "bf16" if bf16_gain(device.split(":")[0]) >= _GAIN else "float32"

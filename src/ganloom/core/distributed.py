@@ -1,6 +1,6 @@
-"""Several processes as one: each takes a slice of the global batch, and one flat sum a phase joins their gradients.
+"""Data-parallel training: each process takes a slice of the global batch, and one all-reduce per phase averages the gradients.
 
-Nothing here is used by a recipe. In one process (no ``torchrun``) every call returns at once.
+Recipes do not use this module. In a single process (without ``torchrun``) every call returns at once.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,14 @@ from ganloom.core import randomness
 
 
 class Processes:
-    """This process among ``world``; torch.distributed must be initialised by the caller when there are several."""
+    """The processes of a run.
+
+    With several processes, the caller must initialize torch.distributed first.
+
+    Attributes:
+        rank: Index of this process.
+        world: Number of processes.
+    """
 
     def __init__(self) -> None:
         several = dist.is_available() and dist.is_initialized()
@@ -22,13 +29,21 @@ class Processes:
         randomness.set_shard(self.rank, self.world)
 
     def broadcast(self, module: nn.Module) -> None:
-        """Give every process the first one's parameters and buffers: without it ranks differ and nothing complains."""
+        """Copy the parameters and buffers of the first process to all others. Without this they would differ silently."""
         if self.world > 1:
             for tensor in module.state_dict().values():
                 dist.broadcast(tensor, 0)
 
     def reduce(self, parameters: Sequence[nn.Parameter], gan: nn.Module) -> list[Tensor]:
-        """The gradients that exist, averaged over the processes together with the model's float buffers."""
+        """Average gradients over the processes, in place, together with the model's float buffers.
+
+        Args:
+            parameters: Parameters whose gradients to average.
+            gan: Model whose buffers to average.
+
+        Returns:
+            The gradients of the parameters that have one.
+        """
         grads = [grad for p in parameters if (grad := p.grad) is not None]
         if self.world > 1:
             together = grads + [b for b in gan.buffers() if b.is_floating_point()]
@@ -40,9 +55,9 @@ class Processes:
         return grads
 
     def any(self, flag: bool) -> bool:
-        """Whether any process says so."""
+        """Return whether ``flag`` is true in any process."""
         if self.world == 1:
             return flag
-        told = torch.tensor(float(flag))
-        dist.all_reduce(told)
-        return bool(told > 0)
+        count = torch.tensor(float(flag))
+        dist.all_reduce(count)
+        return bool(count > 0)

@@ -1,4 +1,4 @@
-"""Errors that a user can mend: one line that says what, where and how, and the exit code that goes with it."""
+"""Errors that a user can fix: a one-line message (what is wrong, where, how to fix it) and an exit code."""
 
 import difflib
 import importlib
@@ -7,33 +7,52 @@ from types import ModuleType
 
 
 class GanloomError(Exception):
-    """A fault of the input or the surroundings. Its message is one line; the command line prints it without traceback."""
+    """An error in the input or the environment. Its message is one line; the command line prints it without a traceback."""
 
     exit_code = 2
 
 
 class BadInput(GanloomError, ValueError):
-    """The user's input cannot be used as it is (exit code 2)."""
+    """The user's input cannot be used (exit code 2)."""
 
 
 class CheckFailed(GanloomError):
-    """A check ran and its answer is no (exit code 1)."""
+    """A check ran and failed (exit code 1)."""
 
     exit_code = 1
 
 
 class MissingExtra(GanloomError, ImportError):
-    """An optional dependency is not installed; the message names the ``pip install`` that mends it."""
+    """An optional dependency is not installed; the message names the ``pip install`` command (exit code 2)."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`` (did you mean "x"?)`` for the nearest of ``known``, or an empty string."""
+    """Return `` (did you mean "x"?)`` for the name most similar to ``word``.
+
+    Args:
+        word: What the user wrote.
+        known: Valid names.
+
+    Returns:
+        The hint, with a leading space; an empty string if no name is similar.
+    """
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f' (did you mean "{near[0]}"?)' if near else ""
 
 
 def need(module: str, extra: str) -> ModuleType:
-    """Import ``module``, or say which extra of ganloom brings it."""
+    """Import an optional dependency.
+
+    Args:
+        module: Dotted name of the module.
+        extra: Extra of ganloom that installs it.
+
+    Returns:
+        The module.
+
+    Raises:
+        MissingExtra: If the module is not installed.
+    """
     try:
         return importlib.import_module(module)
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""The yardstick: how fast this machine multiplies matrices, float32 and bf16."""
+"""Measure how fast this machine multiplies matrices in float32 and bf16, as a reference for benchmarks."""
 
 import os
 import time
@@ -8,12 +8,20 @@ import torch
 
 SIZES = {"cpu": (512, 1024, 2048), "cuda": (2048, 4096, 8192), "mps": (1024, 2048)}
 SECONDS = 0.15
-"""Time for each size and precision."""
+"""Time per matrix size and precision."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What the figures were taken on; ``peaks``: precision -> GFLOP/s of the fastest matrix product found."""
+    """The machine that a benchmark ran on.
+
+    Attributes:
+        device: Name of the device, such as "cpu" or "cuda:0".
+        name: Name of the processor or GPU.
+        threads: Threads that torch uses.
+        load: Load average before the measurement, -1 if unknown.
+        peaks: Precision -> GFLOP/s of the fastest matrix product.
+    """
 
     device: str
     name: str
@@ -22,14 +30,21 @@ class Machine:
     peaks: dict[str, float]
 
     def lines(self) -> list[str]:
-        """The machine in words."""
+        """Describe the machine as lines of text."""
         peaks = ", ".join(f"{name} {value:.0f}" for name, value in self.peaks.items())
-        busy = f"; load {self.load:.1f} as it began" if self.load >= 0 else ""
+        busy = f"; load average {self.load:.1f} at the start" if self.load >= 0 else ""
         return [f"{self.name}, {self.threads} threads; matrix products, GFLOP/s: {peaks}{busy}"]
 
 
 def measure(device: str) -> Machine:
-    """Multiply for about a second."""
+    """Measure the matrix products of a device, for about a second.
+
+    Args:
+        device: "cpu", "cuda", "cuda:N" or "mps".
+
+    Returns:
+        The machine and its peaks.
+    """
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else -1.0
     dtypes = {"float32": torch.float32, "bf16": torch.bfloat16}
     kind = torch.device(device).type
@@ -38,13 +53,13 @@ def measure(device: str) -> Machine:
 
 
 def name(device: str) -> str:
-    """The device in words."""
+    """Return the name of the device's processor or GPU."""
     kind = torch.device(device).type
     return torch.cuda.get_device_name(device) if kind == "cuda" else f"{kind}: {_processor()}"
 
 
 def wait(device: str) -> None:
-    """Until the device has done what was asked."""
+    """Wait until the device has finished all queued work."""
     kind = torch.device(device).type
     if kind == "cuda":
         torch.cuda.synchronize(device)
@@ -53,7 +68,7 @@ def wait(device: str) -> None:
 
 
 def _gemm(n: int, dtype: torch.dtype, device: str) -> float:
-    """GFLOP/s of the fastest of the n x n products that fit into the time."""
+    """Return the GFLOP/s of the fastest n x n product within ``SECONDS``."""
     a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
     out = torch.empty_like(a)
     best, start = float("inf"), time.perf_counter()

@@ -1,8 +1,8 @@
-"""bfloat16 inside the networks' calls only: losses, penalties, ``backward`` and ``step`` stay in float32.
+"""Use bfloat16 inside network calls only; losses, penalties, ``backward`` and ``step`` stay in float32.
 
-Autocast that reaches around ``autograd.grad`` or ``backward`` quietly spoils a penalty's gradient (about 2e-3 relative,
-measured), so it is opened when a network is called and closed before its output leaves, and ``full_precision`` turns it
-off for the networks that a penalty calls.
+Autocast around ``autograd.grad`` or ``backward`` makes the gradient of a penalty inaccurate without a warning (relative error
+about 2e-3, measured). So autocast is on only during a network's forward call, and ``full_precision`` turns it off for the
+networks that a penalty calls.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ _full_precision_depth = 0
 
 @contextlib.contextmanager
 def full_precision() -> Iterator[None]:
-    """Networks called inside compute in float32, whatever ``autocast_networks`` asked for."""
+    """Turn autocast off for all networks called inside this context, including those of ``autocast_networks``."""
     global _full_precision_depth
     _full_precision_depth += 1
     try:
@@ -28,20 +28,36 @@ def full_precision() -> Iterator[None]:
 
 
 def called_networks(gan: nn.Module) -> list[nn.Module]:
-    """The modules that a recipe calls: the model's children, or the entries of a ModuleDict or ModuleList."""
-    found: list[nn.Module] = []
+    """Return the networks that a recipe calls.
+
+    Args:
+        gan: The model.
+
+    Returns:
+        Its children that have parameters; a ModuleDict or ModuleList is replaced by its entries.
+    """
+    networks: list[nn.Module] = []
     for child in gan.children():
         if isinstance(child, nn.ModuleDict | nn.ModuleList):
-            found.extend(called_networks(child))
+            networks.extend(called_networks(child))
         elif any(True for _ in child.parameters()):
-            found.append(child)
-    return found
+            networks.append(child)
+    return networks
 
 
 def autocast_networks(gan: nn.Module, device_type: str, dtype: torch.dtype) -> list[RemovableHandle]:
-    """Make each network of ``gan`` compute in ``dtype`` and return float32; remove the handles to undo it.
+    """Make each network of a model compute in a lower precision and return float32.
 
-    A network so made has the attribute ``autocasts``, by which a loss knows that its logits are no place for a penalty.
+    Each network gets the attribute ``autocasts = True``. Losses read it, because logits computed with autocast are not
+    accurate enough for a penalty.
+
+    Args:
+        gan: The model.
+        device_type: "cpu", "cuda" or "mps".
+        dtype: Precision inside the networks, such as ``torch.bfloat16``.
+
+    Returns:
+        Hook handles; remove them to undo the change.
     """
     handles = []
     for network in called_networks(gan):

@@ -1,7 +1,7 @@
-"""Keyed randomness: every random number is a function of (seed, place), so a run carries no random state.
+"""Keyed random numbers: each is a function of the seed and its place in the run, so a run has no random state to save.
 
-A phase seeds torch's default generator from ``key(seed, step, phase, repeat)``; noise is drawn for the global batch and
-each process keeps its slice, so several processes see what one would.
+Each phase seeds torch's default generator with ``key(seed, step, phase, repeat)``. Noise is drawn for the global batch, and
+each process keeps its slice, so several processes use the same numbers as one.
 """
 
 import functools
@@ -15,12 +15,12 @@ _rank, _world = 0, 1
 
 
 def key(*parts: object) -> int:
-    """A 63-bit seed from anything printable."""
+    """Return a 63-bit seed from the ``repr`` of any values."""
     return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest(), "little") >> 1
 
 
 def seed_all(seed: int) -> None:
-    """Seed the CPU's generator and, where one is in use, the accelerator's; far cheaper than ``torch.manual_seed``."""
+    """Seed the generators of the CPU and of the accelerator in use. Much faster than ``torch.manual_seed``."""
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed(seed)
@@ -34,41 +34,54 @@ def _mps() -> bool:
 
 
 def set_shard(rank: int, world: int) -> None:
-    """This process keeps rows [rank::world] of what ``rand`` and ``randn`` draw."""
+    """Set the rows that this process keeps of what ``rand``, ``randn`` and ``randint`` draw: [rank::world].
+
+    Args:
+        rank: Index of this process.
+        world: Number of processes.
+    """
     global _rank, _world
     _rank, _world = rank, world
 
 
 def shard() -> tuple[int, int]:
-    """(rank, world) of this process."""
+    """Return (rank, world) of this process."""
     return _rank, _world
 
 
 def mine(rows: Tensor) -> Tensor:
-    """This process's slice of a global batch."""
+    """Return this process's rows of a global batch."""
     return rows if _world == 1 else rows[_rank::_world]
 
 
 def randn(n: int, *shape: int, device: torch.device | str = "cpu") -> Tensor:
-    """Standard normal numbers (n, *shape), float32."""
+    """Draw standard normal numbers (n, *shape), float32; n is the number of rows of this process."""
     return mine(torch.randn(n * _world, *shape, device=device))
 
 
 def rand(n: int, *shape: int, device: torch.device | str = "cpu") -> Tensor:
-    """Uniform numbers in [0, 1), (n, *shape), float32."""
+    """Draw uniform numbers in [0, 1), (n, *shape), float32; n is the number of rows of this process."""
     return mine(torch.rand(n * _world, *shape, device=device))
 
 
 def randint(high: int, n: int, device: torch.device | str = "cpu") -> Tensor:
-    """Integers in [0, high), (n,) int64."""
+    """Draw integers in [0, high), (n,) int64; n is the number of rows of this process."""
     return mine(torch.randint(high, (n * _world,), device=device))
 
 
 class Rng(torch.Generator):
-    """The random numbers of one draw: a CPU generator keyed by (seed, draw) that also knows where the run stands.
+    """CPU generator for one batch, seeded with (seed, draw), that also holds the position in the run.
 
-    ``position`` is the number of real images drawn so far: a data set's order is a function of it, so the sampler has
-    no other state. ``rank`` and ``world`` say which slice ``[rank::world]`` of the global batch this process takes.
+    Args:
+        seed: Seed of the run.
+        draw: Number of the batch.
+        position: Real images drawn so far. The order of the data is a function of the seed and the position, so the
+            sampler has no other state.
+        rank: Index of this process; it takes the rows [rank::world] of the global batch.
+        world: Number of processes.
+
+    Attributes:
+        run_seed: The argument ``seed``.
     """
 
     run_seed: int

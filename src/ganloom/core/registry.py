@@ -1,4 +1,4 @@
-"""Modules by name, imported when they are asked for: a list of names costs no import of torch."""
+"""Modules by name, imported on first use, so that listing the names does not import torch."""
 
 import importlib
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,11 @@ from types import ModuleType
 
 
 class Listing(Mapping[str, ModuleType]):
-    """``paths``: name -> the module's full dotted path."""
+    """Read-only mapping from names to modules; ``listing[name]`` imports the module.
+
+    Args:
+        paths: Name -> dotted path of the module.
+    """
 
     def __init__(self, paths: Mapping[str, str]) -> None:
         self.paths = dict(paths)

@@ -1,18 +1,18 @@
-"""Statistics that stay on the device: kept each step, summed and read once a tick."""
+"""Running means of training statistics: stored on the device each step, summed and read once per tick."""
 
 import torch
 from torch import Tensor
 
 MOST = 4096
-"""Values kept of one name before they are summed: a bound on memory, far more than the steps of a tick."""
+"""Most values stored per name before they are summed; it limits memory and is far above the steps of a tick."""
 
 
 class Stats:
-    """Running means of named scalars between two ticks.
+    """Weighted means of named scalars between two ticks.
 
-    ``add`` computes nothing and never waits for the device; ``collect`` copies once, returns the means and starts anew.
-    Sums are taken in double precision in the order of the steps, and are part of a checkpoint: a resumed run writes the
-    rows that the uninterrupted run writes.
+    ``add`` stores a scalar and never waits for the device. ``collect`` copies all scalars at once, returns the means and
+    resets them. Sums are in double precision and in the order of the steps, and they are saved in a checkpoint, so a
+    resumed run writes the same rows as an uninterrupted one.
     """
 
     def __init__(self) -> None:
@@ -21,14 +21,27 @@ class Stats:
         self._new: dict[str, list[tuple[Tensor, float]]] = {}
 
     def add(self, name: str, value: Tensor, weight: float = 1.0) -> None:
-        """Add one scalar (0-d tensor, any float dtype); ``weight`` below 1 for a part of a batch."""
-        kept = self._new.setdefault(name, [])
-        kept.append((value.detach().clone(), weight))  # a copy: the term may be a buffer that moves on
-        if len(kept) == MOST:
+        """Add one scalar.
+
+        Args:
+            name: Name of the statistic.
+            value: Scalar (0-d tensor, any float dtype).
+            weight: Its weight in the mean; below 1 for a part of a batch.
+        """
+        values = self._new.setdefault(name, [])
+        values.append((value.detach().clone(), weight))  # a copy: the value may be a buffer that changes later
+        if len(values) == MOST:
             self._sum()
 
     def collect(self, keep: bool = False) -> dict[str, float]:
-        """Means since the last call, by name; the one place where the device is waited for. ``keep``: go on summing."""
+        """Return the means since the last call. This waits for the device.
+
+        Args:
+            keep: Do not reset the sums.
+
+        Returns:
+            Name -> mean.
+        """
         self._sum()
         means = {name: total / self._weights[name] for name, total in self._sums.items()}
         if not keep:
@@ -36,19 +49,19 @@ class Stats:
         return means
 
     def state(self) -> dict[str, tuple[float, float]]:
-        """Sums and weights, for a checkpoint."""
+        """Return name -> (sum, weight), for a checkpoint."""
         self._sum()
         return {name: (total, self._weights[name]) for name, total in self._sums.items()}
 
     def restore(self, state: dict[str, tuple[float, float]]) -> None:
-        """Go on from a checkpoint's sums."""
+        """Continue from the sums of a checkpoint, as returned by ``state``."""
         self._new = {}
         self._sums = {name: total for name, (total, _) in state.items()}
         self._weights = {name: weight for name, (_, weight) in state.items()}
 
     def _sum(self) -> None:
-        """Take in what is new, one after the other: the sum is the same wherever the run was cut."""
-        new = [(name, value, weight) for name, kept in self._new.items() for value, weight in kept]
+        """Add the new values one by one, so that the sum does not depend on where the run was interrupted."""
+        new = [(name, value, weight) for name, values in self._new.items() for value, weight in values]
         self._new = {}
         if not new:
             return

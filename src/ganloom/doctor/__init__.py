@@ -1,4 +1,4 @@
-"""The doctor: from statistics of a training to findings with a cause, a cure and a light. Pure functions; it trains nothing."""
+"""Diagnose a training: from its statistics to findings with a cause, a fix and a severity. Pure functions; nothing is trained."""
 
 from ganloom.doctor.finding import GREEN, RED, YELLOW, Facts, Finding, command, light, sentence
 from ganloom.doctor.rules.engine import RULES, examine

@@ -1,7 +1,7 @@
-"""The doctor at a training: probes it at ticks, writes figures into the row, and says findings when they come and go.
+"""The doctor as a training callback: probe at ticks, add figures to the row, report findings when they appear or end.
 
-It looks and changes nothing. How often it probes is a function of the model alone, so a resumed run writes the rows that
-the uninterrupted one writes; findings are a function of the rows.
+It never changes the training. The interval between probes depends on the model alone and the findings on the rows alone, so a
+resumed run writes the same rows as an uninterrupted one.
 """
 
 import dataclasses
@@ -21,22 +21,28 @@ from ganloom.report.figures import kimg as said_kimg
 from ganloom.training.callbacks import Callback, Row
 
 FILE = "doctor.json"
-"""What the doctor knows of a run: its facts, how often it probes, the findings at its end."""
+"""File in the run folder: facts, interval between probes, newest findings."""
 SHARE = 0.015
-"""Of the training's cost that probes may take by the model. At 2 % it came to 2.1 % (default) and 3.1 % (gan, whose steps are
-far quicker than the model has them); 3 % is promised."""
+"""Largest share of the training time for probes, by the cost model. A share of 2 % came to 2.1 % (default) and 3.1 % (gan, whose
+steps are far faster than the model estimates); the documented limit is 3 %."""
 HEAL, PLATEAU = "heal", "plateau"
-"""Why the doctor asks a trainer to stop."""
+"""Reasons for which the doctor stops a training."""
 
 CHEAP = 1.0
-"""Seconds of a look by the model that are never too many for the few early ones."""
+"""A probe of up to this many seconds, by the cost model, is cheap enough for the early ticks."""
 FEWEST, OFTEN = 32, 3
-"""No figure says anything of fewer samples; ticks between probes up to which all samples are drawn."""
+"""Fewest samples of a probe. Ticks between probes up to which the number of samples is not reduced."""
 
 
 def due(tick: int, every: int, early: bool = True) -> bool:
-    """Whether a probe falls on a tick: on each ``every``-th, and, if ``early``, before the first of these on 1, 2, 3, 5, 8 ...:
-    a fault shows early, and so few cost little. A function of the clock alone."""
+    """Return whether to probe at a tick.
+
+    Args:
+        tick: Number of the tick.
+        every: Ticks between probes.
+        early: Whether to probe at ticks 1, 2, 3, 5, 8 ... before the first multiple of ``every`` too. Most faults show
+            early, and these probes are few.
+    """
     if tick % every == 0 or not early:
         return tick % every == 0
     a, b = 1, 2
@@ -46,10 +52,16 @@ def due(tick: int, every: int, early: bool = True) -> bool:
 
 
 class Doctor(Callback):
-    """``doctor/...`` figures, ``light`` and ``doctor`` (a sentence) in each row; events "finding" and "cured".
+    """Adds ``doctor/...`` figures, ``light`` and ``doctor`` (a sentence) to each row; writes events "finding" and "cured".
 
-    ``share``: the most that probes may cost, as a part of training; ``n``: samples of a probe; ``held``: data that
-    training never draws. ``findings`` are the newest.
+    Args:
+        share: Largest share of the training time for probes.
+        n: Samples per probe.
+        held: Held-out data, or None.
+        seed: Seed of the probes.
+
+    Attributes:
+        findings: The newest findings.
     """
 
     def __init__(self, share: float = SHARE, n: int = 256, held: Any = None, seed: int = 0) -> None:
@@ -58,16 +70,16 @@ class Doctor(Callback):
         self.facts = Facts()
         self.rows: list[Row] = []
         self.every = 1
-        """Ticks from probe to probe."""
+        """Ticks between probes."""
         self.early = True
-        """Whether there are probes before that, which a slow sampler would pay dearly."""
+        """Whether to probe before tick ``every`` too; off if sampling is slow."""
         self._probe: probe.Probe | None = None
         self.seconds = self.prepared = 0.0
-        """What the looks have cost so far, and what was made ready for them."""
+        """Seconds spent on probes so far, and on their preparation."""
         self.left_out: dict[str, str] = {}
-        """Looks that this model does not allow, and why: each is said once in a run."""
+        """Checks that this model does not support, with the reason; each is reported once per run."""
         self.heals_left = 0
-        """How many times a finding may still ask for the run to stop and heal."""
+        """How many more times a finding may stop the run to heal it."""
 
     def on_start(self, trainer: Any) -> None:
         start = time.perf_counter()
@@ -75,7 +87,7 @@ class Doctor(Callback):
         known = _read(trainer, FILE).get("facts", {}).get("sizes", {})
         sizes = sizes_of(trainer.gan, nets_trained(trainer)) if trainer.nimg == 0 else known
         self.facts = dataclasses.replace(facts_of(trainer, described), sizes=sizes)
-        for n in (self.n, self.n // 2, self.n // 4):  # fewer samples where a probe would otherwise be rare
+        for n in (self.n, self.n // 2, self.n // 4):  # fewer samples if probes would otherwise be rare
             n = min(n, len(trainer.data))
             if n < FEWEST:
                 break
@@ -87,7 +99,7 @@ class Doctor(Callback):
                 break
         self.heals_left = trainer.cfg.heal - len(_read(trainer, FILE).get("heals", []))
         if self.heals_left > 0 and trainer.run_dir is not None:
-            if trainer.storage.healthy_checkpoint() is None:  # the state before the first step has nothing wrong yet
+            if trainer.storage.healthy_checkpoint() is None:  # the state before the first step is healthy
                 self.on_healthy(trainer)
         self.left_out = dict(_read(trainer, FILE).get("left_out", {}))
         self.rows = _rows(trainer)
@@ -123,16 +135,18 @@ class Doctor(Callback):
         self._plateau(trainer)
 
     def _say_left_out(self, trainer: Any, refused: dict[str, str]) -> None:
-        """One event for the looks that were refused for the first time, which a row without their figures would hide."""
+        """Write one event for the checks that turned out to be unsupported."""
         new = {look: why for look, why in refused.items() if look not in self.left_out}
         if new:
             self.left_out |= new
             said = "; ".join(f"{look}: {why}" for look, why in new.items())
-            trainer.event("left out", f"the doctor does without what this model does not allow: {said}", {"looks": new})
+            trainer.event(
+                "left out", f"the doctor skips checks that this model does not support: {said}", {"looks": new}
+            )
             self._write(trainer)
 
     def _plateau(self, trainer: Any) -> None:
-        """Ask for the end where the best judgement is too long ago."""
+        """Stop the training if the best distance is too old."""
         patience = trainer.cfg.stop_on_plateau
         judged = [
             (v, r["kimg"]) for r in self.rows for n, v in r.items() if n.startswith("fd") and isinstance(v, float)
@@ -142,12 +156,13 @@ class Doctor(Callback):
         best, at = min(judged)
         if judged[-1][1] == self.rows[-1]["kimg"] and judged[-1][1] - at >= patience:
             trainer.event(
-                "plateau", f"the best distance, {best:.4g}, was at {said_kimg(at)} kimg, {patience:g} kimg ago"
+                "plateau",
+                f"no improvement for {patience:g} kimg: the best distance, {best:.4g}, was at {said_kimg(at)} kimg",
             )
             trainer.stop_requested = PLATEAU
 
     def on_healthy(self, trainer: Any) -> None:
-        """The checkpoint that follows this tick is healthy: remember its name."""
+        """Record the checkpoint that follows this tick as healthy."""
         if self.heals_left > 0 and trainer.run_dir is not None:
             trainer.storage.mark_healthy(trainer.nimg)
 
@@ -172,17 +187,17 @@ class Doctor(Callback):
 
 
 WORTH_HEALING = ("penalty off", "penalty too strong", "D memorises")
-"""Findings that are acted on already when they are yellow: causes whose harm comes later."""
+"""Findings that are healed even if yellow: causes whose effects come later."""
 
 
 def curable(findings: list[Finding]) -> Finding | None:
-    """The first finding that a setting may mend, a red one before others."""
+    """Return the first finding that a change of settings may fix (red, or one of ``WORTH_HEALING``), or None."""
     some = [f for f in findings if f.change and (f.severity == RED or f.name in WORTH_HEALING)]
     return next(iter(some), None)
 
 
 def _tell(trainer: Any, before: list[Finding], now: list[Finding]) -> None:
-    """An event for each finding that came, went or grew worse."""
+    """Write an event for each finding that appeared, ended or changed its severity."""
     was = {f.name: f.severity for f in before}
     for finding in now:
         if was.get(finding.name) != finding.severity:
@@ -190,7 +205,7 @@ def _tell(trainer: Any, before: list[Finding], now: list[Finding]) -> None:
             more = {"name": finding.name, "severity": finding.severity, "figures": figures, "change": finding.change}
             trainer.event("finding", f"{finding.severity}: {finding}", more)
     for name in was.keys() - {f.name for f in now}:
-        trainer.event("cured", f"{name} is over", {"name": name})
+        trainer.event("cured", f"{name} is no longer found", {"name": name})
 
 
 def _read(trainer: Any, name: str) -> dict[str, Any]:
@@ -202,14 +217,14 @@ def _read(trainer: Any, name: str) -> dict[str, Any]:
 
 
 def _rows(trainer: Any) -> list[Row]:
-    """The rows that were written before a resumed run goes on."""
+    """Return the rows written before the run was resumed."""
     if trainer.run_dir is None or trainer.start_nimg == 0:
         return []
     return [row for row in read_rows(Path(trainer.run_dir)) if row["nimg"] <= trainer.start_nimg]
 
 
 def read_rows(run: Path) -> list[Row]:
-    """Whole rows of metrics.jsonl; a torn line is left out."""
+    """Read the rows of metrics.jsonl; incomplete lines and partial rows are skipped."""
     path, rows = run / "metrics.jsonl", []
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else ():
         try:
@@ -222,15 +237,15 @@ def read_rows(run: Path) -> list[Row]:
 
 
 def worst_of(run: Path) -> str:
-    """The worst finding at a run's end, such as "red: mode collapse"; empty where nothing was found, or nobody looked."""
+    """Return the worst finding at the end of a run, such as "red: mode collapse"; empty if there is none or no doctor.json."""
     path = run / FILE
     found = json.loads(path.read_text(encoding="utf-8")).get("findings", []) if path.exists() else []
-    first = max(found, key=lambda f: LIGHTS.index(f["severity"]), default=None)  # of equal ones the first: the cause
+    first = max(found, key=lambda f: LIGHTS.index(f["severity"]), default=None)  # the first of equals: the cause
     return "" if first is None else f"{first['severity']}: {first['name']}"
 
 
 def summary(findings: list[Finding], kimg: float) -> str:
-    """Findings in a line each, for people."""
+    """Return the findings as text, one per line."""
     if not findings:
         return f"green at {said_kimg(kimg)} kimg: nothing found"
     return "\n".join(f"{f.severity}: {f}" for f in findings)

@@ -1,4 +1,4 @@
-"""What the doctor says: a finding, its evidence, its advice, and the light over all of them."""
+"""The result of a diagnosis: a finding with its figures and advice, the facts of a run, and the overall light."""
 
 import dataclasses
 import shlex
@@ -13,92 +13,101 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Facts:
-    """What does not change in a run, as far as it is known."""
+    """What is known about a run and does not change while it trains. Unknown facts keep their default."""
 
     recipe: str = ""
     data: str = ""
     total_kimg: float | None = None
     size: int = 0
-    """Images that training draws from."""
+    """Number of training images."""
     classes: int = 0
     conditional: bool = False
     augmented: bool = False
     bounded: bool = False
-    """Whether G's samples lie in [-1, 1] by its construction, as images do."""
+    """Whether G's output is limited to [-1, 1], as it is for images."""
     rates: Mapping[str, float] = field(default_factory=dict)
-    """The recipe's own learning rates, by network."""
+    """Default learning rates of the recipe, by network."""
     lr: Mapping[str, float] = field(default_factory=dict)
-    """The learning rates as the run began, by network."""
+    """Learning rates at the start of the run, by network."""
     sizes: Mapping[str, float] = field(default_factory=dict)
-    """Root mean square of each network's matrices before the first step."""
+    """Root mean square of each network's weight matrices before the first step."""
     updates: Mapping[str, int] = field(default_factory=dict)
-    """Updates of each network in a step."""
+    """Updates of each network per training step."""
     penalty: str = ""
-    """The config's field that weighs a penalty on D's gradient."""
+    """Config field that holds the weight of a penalty on D's gradient; empty if the recipe has none."""
     penalty_now: float | None = None
     penalty_usual: float | None = None
     equilibrium: tuple[float, float] | None = None
-    """Values of D's and G's loss at which neither can improve."""
+    """Values of D's and G's loss at the equilibrium, where neither network can improve."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """Return the facts as JSON-serializable values."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Facts":
-        """What ``to_dict`` gave; what an older version wrote or left out keeps its default."""
+        """Read what ``to_dict`` returned. Ignore unknown keys; missing ones keep their default."""
         known = {f.name for f in dataclasses.fields(cls)}
-        made = {name: value for name, value in values.items() if name in known}
-        if made.get("equilibrium") is not None:
-            made["equilibrium"] = tuple(made["equilibrium"])
-        return cls(**made)
+        fields = {name: value for name, value in values.items() if name in known}
+        if fields.get("equilibrium") is not None:
+            fields["equilibrium"] = tuple(fields["equilibrium"])
+        return cls(**fields)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One symptom or its cause."""
+    """A symptom, or the cause of one."""
 
     name: str
     severity: str
-    """"yellow": watch it; "red": training does not do what it should."""
+    """"yellow": watch it. "red": the training does not work as it should."""
     text: str
-    """What was seen, in a sentence with its figures."""
+    """One sentence that says what is wrong, then one with the figures."""
     advice: str
-    """What to do: a command or a change of a field."""
+    """What to change: a command, a flag with its value, or a place in the code."""
     figures: dict[str, float] = field(default_factory=dict)
     series: dict[str, list[Point]] = field(default_factory=dict)
-    """Curves (kimg, value) for a small chart."""
+    """Curves of (kimg, value) for a small chart."""
     change: dict[str, Any] = field(default_factory=dict)
-    """The advice for a machine: settings by dotted name, such as {"d_opt.lr": 0.0002}; empty where no setting mends it."""
+    """The advice as settings by dotted name, such as {"d_opt.lr": 0.0002}. Empty if no setting fixes the problem."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """Return the finding as JSON-serializable values."""
         return dataclasses.asdict(self)
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.text}; {self.advice}"
+        return f"{self.name}: {self.text} {self.advice}"
 
 
 def light(findings: Sequence[Finding]) -> str:
-    """The worst severity."""
+    """Return the worst severity of the findings: "green" (none), "yellow" or "red"."""
     return max((f.severity for f in findings), key=LIGHTS.index, default=GREEN)
 
 
 def sentence(findings: Sequence[Finding], looked: bool = True) -> str:
-    """One line for a tick: the light, and the first finding."""
+    """Return the light and the first finding on one line.
+
+    Args:
+        findings: Findings, the most important first.
+        looked: Whether the run has been probed yet.
+    """
     if not findings:
         return "green: nothing found" if looked else "green: too early to say"
     more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-    return f"{light(findings)}: {findings[0].name}, {findings[0].text}{more}"
+    return f"{light(findings)}: {findings[0].name}. {findings[0].text}{more}"
 
 
 def command(facts: Facts, change: Mapping[str, Any], verb: str = "train") -> str:
-    """The command line that trains with a change."""
+    """Return the command line that runs ``verb`` with ``change`` applied.
+
+    Args:
+        facts: Facts of the run: its recipe and data.
+        change: Settings by dotted name; a tuple or list becomes several words.
+        verb: Subcommand of ``ganloom``.
+    """
     words = ["ganloom", verb, facts.recipe or "RECIPE", facts.data or "DATA"]
     for name, value in change.items():
         words.append("--" + name.replace("_", "-"))
-        words += [
-            f"{one:g}" if isinstance(one, float) else str(one)
-            for one in (value if isinstance(value, tuple | list) else (value,))
-        ]
+        items = value if isinstance(value, tuple | list) else (value,)
+        words += [f"{item:g}" if isinstance(item, float) else str(item) for item in items]
     return shlex.join(words)

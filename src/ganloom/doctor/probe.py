@@ -1,8 +1,8 @@
-"""One look at a model that trains: a few hundred samples, D's logits, weights and batches, as a row of plain figures.
+"""Measure a model in training: a few hundred samples, D's logits, weights and batches, as a row of numbers.
 
-A probe is a function of the model, its data and the seed: it draws no random number of the run's, and puts modes and
-buffers back. What a model does not have (a D, labels, held-out data) is left out of the row; what it has and refuses is left
-out too, and ``refused`` says why.
+A probe is a function of the model, its data and the seed. It does not touch the run's random state, and it restores modes and
+buffers. Figures that need what the model does not have (a D, labels, held-out data) are left out. So are figures that the
+model does not support; ``refused`` keeps the reason.
 """
 
 import math
@@ -18,25 +18,32 @@ from ganloom.doctor import statistics as st
 from ganloom.training import optimizers
 
 REALS = 1000
-"""Reals whose features are kept."""
+"""Real samples whose features are stored."""
 RATE, FIXED, LAYER = 3e10, 0.04, 6e-4
-"""Operations a second of one core, and beside them seconds of a probe, and of a step for each layer: a model of what a probe
-costs, which must be the same on every machine, so that a resumed run probes where the uninterrupted one does."""
+"""Cost model: operations per second of one core, fixed seconds per probe, seconds per layer of a training step. It is the same
+on every machine, so that a resumed run probes at the same ticks as an uninterrupted one."""
 FEW = 96
-"""Rows of batches whose labels are compared with their neighbours'."""
+"""Rows of the batches whose labels are compared with those of their neighbours."""
 SMALL = 64
-"""Images up to so many pixels a side are seen by the random net at half its usual size, which is four times faster."""
+"""For images up to this side, the random network runs at half its usual size, which is four times faster."""
 Figures = dict[str, float]
 
 
 class Probe:
-    """What stays the same from look to look: the feature net, the reals' features and classes, the held-out reals."""
+    """Measures a model; holds what stays the same: the feature network, features and classes of real samples.
+
+    Args:
+        trainer: The trainer of the run.
+        n: Number of samples.
+        held: Held-out data, or None.
+        seed: Seed of the probe.
+    """
 
     def __init__(self, trainer: Any, n: int = 256, held: Any = None, seed: int = 0) -> None:
         data = trainer.data
         self.n, self.seed, self.held = min(n, _fitting(data.shape)), seed, held
         self.refused = queries.Refused()
-        """Looks that the model does not allow, and why."""
+        """Queries that the model does not support, with the reason."""
         self.extractor = self._extractor(data)
         rng = torch.Generator().manual_seed(randomness.key(seed, "doctor"))
         picks = torch.randperm(len(data), generator=rng)[:REALS]
@@ -62,13 +69,13 @@ class Probe:
         return metrics.get("random", size=32) if max(data.shape[1:]) <= SMALL else metrics.get("random")
 
     def features(self, x: Tensor) -> Tensor:
-        """Features (N, d) of samples."""
+        """Compute features (N, d) of samples (N, ...) in [-1, 1]."""
         x = x.float().cpu()
         found: Tensor = self.extractor(x.clamp(-1, 1)) if self.extractor else x.flatten(1)
         return found
 
     def _data(self, data: Any, x: Tensor) -> Figures:
-        """What the data themselves say, ``x`` being some of their rows: once is enough."""
+        """Measure the data once; ``x`` holds some of their rows."""
         found: Figures = {}
         if self.images:
             found["data/low"], found["data/high"] = float(x.min()), float(x.max())
@@ -81,7 +88,7 @@ class Probe:
             found["data/empty"] = float((counts == 0).sum())
         if self.labels is not None:
             said = st.vote(self.real, self.real, self.labels, self.classes, itself=True)
-            self.fair = st.shares(said, self.classes)  # as the same vote finds them among the reals
+            self.fair = st.shares(said, self.classes)  # shares among the reals by the same vote
             found["data/labels_fit"] = st.agreement(said, self.labels)
             largest = st.shares(self.labels, self.classes).max().item()
             found["data/labels_chance"] = largest
@@ -89,7 +96,7 @@ class Probe:
 
     # ------------------------------------------------------------------------------------------------------ the look
     def look(self, trainer: Any, row: dict[str, Any]) -> Figures:
-        """All figures of this moment, finite or left out."""
+        """Return all figures at this step by name; those that are not finite are left out."""
         found: Figures = dict(self.of_data)
         for part in (self._latents, self._batches, self._samples, self._judgements, self._weights):
             with torch.no_grad(), queries.apart(trainer.gan, trainer.ema):
@@ -98,7 +105,7 @@ class Probe:
         return {name: value for name, value in found.items() if math.isfinite(value)}
 
     def _latents(self, trainer: Any, row: dict[str, Any]) -> Figures:
-        """Spread and size of what z() draws, and which classes c() draws."""
+        """Measure the spread and size of the latents, and the classes that c() draws."""
         found: Figures = {}
         z = queries.latents(trainer.gan, 64, self.refused)
         if z is not None:
@@ -109,7 +116,7 @@ class Probe:
         return found
 
     def _batches(self, trainer: Any, row: dict[str, Any]) -> Figures:
-        """The range, labels and freshness of what training draws: two of its batches far from each other."""
+        """Measure range, labels and repetition in four batches from different places of an epoch."""
         data, gan, found = trainer.data, trainer.gan, Figures()
         size = len(data)
         drawn = [gan.draw(data, randomness.Rng(self.seed, i, i * max(1, size // 8))) for i in range(4)]
@@ -142,7 +149,7 @@ class Probe:
         return found
 
     def _samples(self, trainer: Any, row: dict[str, Any]) -> Figures:
-        """The average's samples against the reals: variety, copies, classes, spectrum."""
+        """Compare samples of the EMA with the reals: diversity, copies, classes, spectrum."""
         n, found = self.n, Figures()
         conditional = int(getattr(getattr(trainer.ema, "cfg", None), "n_classes", 0) or 0)
         c = torch.arange(n) % conditional if conditional else None
@@ -178,26 +185,26 @@ class Probe:
         return found
 
     def _generated(self, trainer: Any, n: int, seed: int, c: Tensor | None) -> Tensor | None:
-        """The average's samples (n, ...), of classes c or, where it makes images from images, from inputs of the data."""
+        """Generate samples (n, ...) with the EMA, of classes ``c``; an image-to-image model gets inputs from the data."""
         inputs = trainer.ema.inputs(trainer.data, self.train_picks[:n])
         c = c if inputs is None else inputs
         fake = self.refused.unless("samples", lambda: trainer.ema.generate(n, seed=seed, c=c))
         return None if fake is None else fake.cpu()
 
     def _judgements(self, trainer: Any, row: dict[str, Any]) -> Figures:
-        """D's logits, as it trains, on train reals, held-out reals and G's own fakes."""
+        """Compare D's logits, in training mode, on training images, held-out images and fakes."""
         gan, found = trainer.gan, Figures()
         if not isinstance(getattr(gan, "D", None), nn.Module):
             return found
         if gan.conditions_on == "images":
-            self.refused.note("D's logits", "this model makes images from images, and its D may see them too")
+            self.refused.note("D's logits", "image-to-image model: its D may also need the input image")
             return found
         half = min(self.n // 2, len(self.train_picks))
         conditional = int(getattr(getattr(gan, "cfg", None), "n_classes", 0) or 0)
         if conditional and trainer.data.labels is None:
             return found
         batch = int(getattr(getattr(gan, "cfg", None), "batch_size", 64) or 64)
-        # As training draws them, whatever a recipe's draw() does to them.
+        # Drawn as in training, with whatever the recipe's draw() does to them.
         drawn = [gan.draw(trainer.data, randomness.Rng(self.seed, i, i * batch)) for i in range(-(-half // batch))]
         x = torch.cat([b.x for b in drawn])[:half]
         labels = torch.cat([b.c for b in drawn])[:half].long() if conditional and drawn[0].c is not None else None
@@ -222,12 +229,12 @@ class Probe:
         return found
 
     def _plain_logits(self, trainer: Any, data: Any, picks: Tensor, conditional: int, batch: int) -> Tensor | None:
-        """D's logits of rows as they are stored."""
+        """Return D's logits of stored rows, without the recipe's draw()."""
         c = torch.as_tensor(data.labels)[picks].long() if conditional else None
         return queries.logits(trainer.gan, data.get(picks).to(trainer.device), c, batch, self.refused)
 
     def _weights(self, trainer: Any, row: dict[str, Any]) -> Figures:
-        """Size of each network's matrices, and how far a step moves them."""
+        """Measure the size of each network's weight matrices, and of one step relative to it."""
         found: Figures = {}
         for (net, _, _), optimizer in trainer.optimizers.items():
             letter = net.split()[0].split(".")[0]
@@ -246,24 +253,28 @@ class Probe:
 
 
 CHUNK = 64
-"""Rows that are turned into features at once."""
+"""Batch size of the feature network."""
 VALUES = 2**26
-"""Numbers that the images of a look may hold in all: 256 MB."""
+"""Most values that the images of a probe may have in total: 256 MB of float32."""
 
 
 def _digests(x: Tensor) -> set[int]:
-    """What tells rows apart, value by value."""
+    """Return a hash of each row's values."""
     return {hash(row.tobytes()) for row in x.contiguous().numpy()}
 
 
 def _fitting(shape: Any) -> int:
-    """How many rows of a shape are not too many at once."""
+    """Return how many samples of a shape fit into ``VALUES``, at least 32."""
     numbers: int = math.prod(shape)
     return max(32, VALUES // max(1, numbers))
 
 
 def cost(trainer: Any, probe: Probe) -> tuple[float, float]:
-    """(a probe, a thousand images of training) in seconds of the model that ``RATE`` stands for."""
+    """Estimate the cost of a probe and of training with the model of ``RATE``, ``FIXED`` and ``LAYER``.
+
+    Returns:
+        (seconds of a probe, seconds of training on 1,000 images).
+    """
     gan = trainer.gan
     batch = int(getattr(getattr(gan, "cfg", None), "batch_size", 64) or 64)
     with torch.no_grad(), queries.apart(trainer.gan, trainer.ema):
@@ -279,14 +290,16 @@ def cost(trainer: Any, probe: Probe) -> tuple[float, float]:
     f = _operations(lambda: probe.features(x)) / len(x)
     n, layers = probe.n, sum(not list(m.children()) for m in gan.modules())
     look = n * (1.5 * g + 1.5 * d + 1.4 * f) / RATE + FIXED
-    # Of a step: fakes, then D forward and backward on both; G's own update is left out, for it may come rarely.
+    # A step: generate fakes, then D forward and backward on both. G's update is left out because it may be rare.
     train = 1000 * (g + 6 * d if d else 3 * (own or g)) / RATE + 1000 / batch * LAYER * layers
     return look, train
 
 
 def _step(trainer: Any, refused: queries.Refused) -> float:
-    """Operations an image of the first phase's loss: what a model without D trains by, whose samples may cost many passes.
-    0 where it cannot be taken by itself."""
+    """Count operations per image of the first phase's loss, for a model without D: its samples may cost many passes.
+
+    Returns 0 if the loss cannot be computed on its own.
+    """
     gan, phase = trainer.gan, trainer.phases[0]
     drawn = gan.draw(trainer.data, randomness.Rng(0, 0, 0))
     few = type(drawn)(*(None if v is None else v[:4] for v in drawn))
@@ -295,7 +308,7 @@ def _step(trainer: Any, refused: queries.Refused) -> float:
 
 
 def _operations(call: Any) -> float:
-    """Floating-point operations of a forward pass."""
+    """Count the floating-point operations of a call."""
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)

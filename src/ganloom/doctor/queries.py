@@ -1,7 +1,7 @@
-"""Questions to a model that trains: what it draws, its fakes as D sees them, D's logits, dead channels.
+"""Read latents, samples, logits and dead channels from a model in training.
 
-A model need not allow each of them: its z may be no tensor, its D may ask for more than images. Then the answer is None and
-``Refused`` keeps why. Nothing of the model is changed by an answer: see ``apart``.
+A model may not support every query: its z may not be a tensor, its D may need more than images. The result is then None, and
+``Refused`` keeps the reason. Queries leave the model unchanged; see ``apart``.
 """
 
 import contextlib
@@ -17,18 +17,18 @@ from ganloom.scoring import joined
 
 T = TypeVar("T")
 REFUSALS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, AssertionError, RuntimeError)
-"""How code says that it was not made for a question (BadInput is a ValueError). All else is a fault and goes on its way."""
+"""Exceptions that mean "not supported" (BadInput is a ValueError). All others are errors and propagate."""
 
 
 class Refused(dict[str, str]):
-    """Looks that a model does not allow, and why; the first reason stays."""
+    """Queries that a model does not support, with the reason. The first reason is kept."""
 
     def note(self, look: str, why: str) -> None:
-        """Keep a reason, in one line."""
+        """Record a reason, shortened to one line of 200 characters."""
         self.setdefault(look, " ".join(why.split())[:200])
 
     def unless(self, look: str, ask: Callable[[], T]) -> T | None:
-        """The answer of ``ask``, or None where the model refuses it. Memory that runs out is no refusal."""
+        """Return ``ask()``, or None and record the reason if the model does not support it. Out of memory propagates."""
         try:
             return ask()
         except torch.OutOfMemoryError:
@@ -39,18 +39,18 @@ class Refused(dict[str, str]):
 
 
 def latents(gan: Any, n: int, refused: Refused) -> Tensor | None:
-    """n latents as float64 (n, d) on the CPU; None of a model that has none, or whose latents are no numbers."""
+    """Draw n latents as float64 (n, d) on the CPU. None if the model has none, or if z() returns no float tensor."""
     z = refused.unless("z()", lambda: gan.z(n))
     if z is None:
         return None
     if not isinstance(z, Tensor) or not z.is_floating_point() or len(z) != n:
-        refused.note("z()", f"it answers with {_said(z)} where {n} latents were asked for")
+        refused.note("z()", f"returned {_said(z)}, expected a float tensor with {n} rows")
         return None
     return z.flatten(1).cpu().double() if z.numel() else None
 
 
 def classes(gan: Any, n: int, refused: Refused) -> Tensor | None:
-    """n drawn classes (n,); None of a model that draws conditions of another kind, or none."""
+    """Draw n class labels (n,), int64. None if the model has no conditions or conditions of another kind."""
     if gan.conditions_on == "images":
         return None
     c = refused.unless("c()", lambda: gan.c(n))
@@ -59,7 +59,7 @@ def classes(gan: Any, n: int, refused: Refused) -> Tensor | None:
 
 
 def fakes(gan: Any, n: int, c: Tensor | None, batch: int, refused: Refused) -> Tensor | None:
-    """What D is trained on: G in the mode in which it trains, in whole batches, for a batch of one has no statistics."""
+    """Generate fakes as in training: G in training mode, whole batches (a batch of one has no batch statistics)."""
     found = []
     for start in range(0, n // batch * batch or n, batch):
         rows = slice(start, min(n, start + batch))
@@ -67,7 +67,7 @@ def fakes(gan: Any, n: int, c: Tensor | None, batch: int, refused: Refused) -> T
         if made is None:
             return None
         if not isinstance(made, Tensor):
-            refused.note("fakes as D sees them", f"sample() answers with {_said(made)}")
+            refused.note("fakes as D sees them", f"sample() returned {_said(made)}, expected a tensor")
             return None
         found.append(made)
     x = torch.cat(found).float()
@@ -79,18 +79,21 @@ def _fake(gan: Any, rows: slice, c: Tensor | None) -> Any:
 
 
 def logits(gan: Any, x: Tensor, c: Tensor | None, batch: int, refused: Refused) -> Tensor | None:
-    """D's logits (N,) as float64 on the CPU, in its training mode; None of a D that answers otherwise."""
+    """Return D's logits in training mode, (N,) float64 on the CPU. None if D returns anything else."""
     found = []
     x = x.to(gan.device)
     told = c is not None and gan.labels_to_d
-    for start in range(0, len(x) // batch * batch or len(x), batch):  # whole batches, as D is used to
+    for start in range(0, len(x) // batch * batch or len(x), batch):  # whole batches, as in training
         rows = slice(start, start + batch)
         args = (c[rows].to(gan.device),) if told and c is not None else ()
         one = refused.unless("D's logits", partial(_judged, gan, x[rows], args))
         if one is None:
             return None
         if not isinstance(one, Tensor) or len(one) != len(x[rows]) or (one.dim() > 2 and one.numel() > 4096):
-            refused.note("D's logits", f"D answers with {_said(one)} to {len(x[rows])} samples")
+            refused.note(
+                "D's logits",
+                f"D returned {_said(one)} for {len(x[rows])} samples, expected one row of logits per sample",
+            )
             return None
         found.append(one.reshape(len(one), -1).float().mean(1).cpu().double())
     return torch.cat(found)
@@ -105,7 +108,7 @@ def _said(answer: Any) -> str:
 
 
 def pull(loss: Any, real: Tensor, fake: Tensor) -> float:
-    """Mean size of the loss's slope at a fake's logit: what is left of G's gradient (Arjovsky & Bottou 2017, theorem 2.4)."""
+    """Return the mean absolute gradient of G's loss at the logits of fakes (Arjovsky & Bottou 2017, theorem 2.4)."""
     n = min(len(real), len(fake))
     with torch.enable_grad():
         logits = fake[:n].clone().requires_grad_(True)
@@ -114,13 +117,16 @@ def pull(loss: Any, real: Tensor, fake: Tensor) -> float:
 
 
 LAYERS = (nn.ReLU, nn.LeakyReLU, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
-"""Layers whose channels may be dead."""
+"""Layers that are checked for dead channels."""
 
 
 @contextlib.contextmanager
 def watched(net: Any) -> Iterator[list[float]]:
-    """The share of dead channels of each layer in here, by the first batch that passes; a layer that is given the same for all
-    samples (the noise level of a diffusion step, the blank page of a PixelCNN) says nothing of its channels."""
+    """Collect each layer's share of dead channels, from the first batch whose samples differ at the layer's input.
+
+    An input that is the same for all samples (the noise level of a diffusion step, the empty image of a PixelCNN) says
+    nothing about dead channels.
+    """
     found: dict[nn.Module, float] = {}
     shares: list[float] = []
 
@@ -142,7 +148,7 @@ def watched(net: Any) -> Iterator[list[float]]:
 
 @contextlib.contextmanager
 def apart(*models: nn.Module) -> Iterator[None]:
-    """Modes, buffers and random states are afterwards what they were."""
+    """Restore train/eval modes, buffers and random states on exit."""
     modes = [(m, m.training) for model in models for m in model.modules()]
     buffers = [(b, b.clone()) for model in models for b in model.buffers()]
     device = next((p.device for p in models[0].parameters()), torch.device("cpu"))

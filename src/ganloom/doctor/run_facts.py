@@ -1,4 +1,4 @@
-"""What can be known of a run before it begins: rates, sizes of weights, updates a step, the penalty and its usual weight."""
+"""Facts of a run before its first step: learning rates, sizes of weights, updates per step, the penalty and its usual weight."""
 
 import dataclasses
 from typing import Any
@@ -15,12 +15,20 @@ from ganloom.stabilisers.apply import parts_of
 from ganloom.training import optimizers
 
 PENALTIES = ("gamma", "gp_weight")
-"""Fields of a config that weigh a penalty on D's gradient."""
+"""Config fields that hold the weight of a penalty on D's gradient."""
 Figures = dict[str, float]
 
 
 def facts_of(trainer: Any, described: dict[str, Any]) -> Facts:
-    """What can be known of a run before it begins."""
+    """Collect the facts of a run.
+
+    Args:
+        trainer: The trainer, with its model and data.
+        described: The run's config.json.
+
+    Returns:
+        The facts; ``sizes`` is left to the caller.
+    """
     gan, data = trainer.gan, trainer.data
     cfg, parts = getattr(gan, "cfg", None), parts_of(gan)
     loss = getattr(gan, "loss", None)
@@ -54,19 +62,19 @@ def _weight(gan: Any, field: str) -> float | None:
 
 
 def _usual_weight(gan: Any, field: str) -> float | None:
-    """The weight that the recipe would have at its default; one that hangs on the shape is asked of a model without memory."""
+    """Return the penalty weight of the recipe's defaults. If it depends on the shape, read it from a model on the meta device."""
     usual = next((f.default for f in dataclasses.fields(gan.cfg) if f.name == field), None)
     if usual is None:
         try:
             with torch.device("meta"), torch.random.fork_rng(devices=[]):
                 usual = getattr(type(gan)(replace(gan.cfg, {field: None})), field, None)
-        except REFUSALS:  # a class that is not made from its config, or not without memory
+        except REFUSALS:  # not constructed from its config alone, or not on the meta device
             return None
     return None if usual is None or usual is dataclasses.MISSING else float(usual)
 
 
 def sizes(gan: Any, trained: set[str]) -> Figures:
-    """Root mean square of each trained network's matrices."""
+    """Return the root mean square of each trained network's weight matrices."""
     found = {}
     for net in sorted(trained):
         matrices = [p.detach() for p in optimizers.find(gan, net).parameters() if p.dim() > 1]
@@ -76,7 +84,7 @@ def sizes(gan: Any, trained: set[str]) -> Figures:
 
 
 def updates(phases: list[Any]) -> dict[str, int]:
-    """Updates a step of each network, by its first phase that comes each step."""
+    """Return each network's updates per step, from its first phase that runs every step."""
     found: dict[str, int] = {}
     for phase in phases:
         if phase.lazy == 1:
@@ -85,7 +93,7 @@ def updates(phases: list[Any]) -> dict[str, int]:
 
 
 def rates(trainer: Any) -> Figures:
-    """The learning rate of each network before schedules."""
+    """Return each network's learning rate without schedules."""
     found: Figures = {}
     for (net, _, _), optimizer in trainer.optimizers.items():
         letter = net.split()[0].split(".")[0]
@@ -94,7 +102,7 @@ def rates(trainer: Any) -> Figures:
 
 
 def usual_rates(gan: Any) -> Figures:
-    """The recipe's own learning rates by network, where it has a config with defaults."""
+    """Return the recipe's default learning rates by network; empty if its config has no defaults."""
     try:
         usual = type(gan.cfg)()
     except (AttributeError, TypeError, BadInput):
@@ -108,5 +116,5 @@ def usual_rates(gan: Any) -> Figures:
 
 
 def nets_trained(trainer: Any) -> set[str]:
-    """The networks that some phase trains."""
+    """Return the names of the networks that some phase trains."""
     return {name.split(".")[0] for phase in trainer.phases for name in net_names(phase)}

@@ -1,9 +1,9 @@
-"""Checkpoints that are whole or absent, verified when read, and never pickled.
+"""Write and read checkpoints: atomic, verified, without pickle.
 
-A checkpoint is a folder ``kimg-000200`` of safetensors files, ``state.json`` and a ``MANIFEST.json`` with the size and
-sha256 of each. It is written in a sibling temporary folder, flushed to disk, renamed, and only then does the text file
-``latest`` name it; so a kill at any moment leaves the previous one. Reading verifies every byte and falls back to the
-newest checkpoint that is whole.
+A checkpoint is a folder such as ``kimg-000200`` with safetensors files, ``state.json`` and a ``MANIFEST.json`` that holds the
+size and sha256 of each file. It is written to a temporary folder next to it, flushed to disk and renamed; then the text file
+``latest`` is updated. So if the process is killed at any moment, the previous checkpoint is still valid. Reading verifies every
+byte and falls back to the newest complete checkpoint.
 """
 
 import hashlib
@@ -30,7 +30,14 @@ class CheckpointError(GanloomError):
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a checkpoint held: tensors by file and name, the JSON state, and where it lay."""
+    """The content of a checkpoint.
+
+    Attributes:
+        path: Its folder.
+        tensors: Part ("gan", "ema", "optim") -> name -> tensor.
+        state: The content of state.json.
+        skipped: One line for each damaged checkpoint that was skipped.
+    """
 
     path: Path
     tensors: dict[str, dict[str, Tensor]]
@@ -39,7 +46,14 @@ class Loaded:
 
 
 def name_of(nimg: int) -> str:
-    """The folder's name for a clock reading: kimg-000020, or kimg-000020.480 between whole thousands."""
+    """Return the folder name of a checkpoint.
+
+    Args:
+        nimg: Real images shown to D.
+
+    Returns:
+        A name such as kimg-000020, or kimg-000020.480 for 20,480 images.
+    """
     whole, rest = divmod(nimg, 1000)
     return f"kimg-{whole:06d}" + (f".{rest:03d}" if rest else "")
 
@@ -48,7 +62,7 @@ def name_of(nimg: int) -> str:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write and flush to the disk."""
+    """Write a file and flush it to disk."""
     with open(path, "wb") as file:
         file.write(data)
         file.flush()
@@ -56,7 +70,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Replace a file so that a reader sees the old or the new content, never a part."""
+    """Replace a file atomically: a reader sees the old or the new content, never a part of it."""
     temporary = path.with_name(f"{_TEMPORARY}{path.name}-{os.getpid()}")
     try:
         write_bytes(temporary, data)
@@ -77,7 +91,20 @@ def _sync_folder(folder: Path) -> None:
 
 
 def save(folder: Path, name: str, tensors: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> Path:
-    """Write checkpoint ``name`` under ``folder`` and point ``latest`` at it; returns its path."""
+    """Write a checkpoint and point ``latest`` to it.
+
+    Args:
+        folder: The folder of the checkpoints; it is created if necessary.
+        name: Name of the checkpoint, see ``name_of``. An existing one of this name is replaced.
+        tensors: Part -> name -> tensor; each part becomes one safetensors file.
+        state: JSON-serializable state.
+
+    Returns:
+        The path of the checkpoint.
+
+    Raises:
+        CheckpointError: If it cannot be written; earlier checkpoints are untouched.
+    """
     final, temporary = folder / name, folder / f"{_TEMPORARY}{name}-{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +117,7 @@ def save(folder: Path, name: str, tensors: dict[str, dict[str, Tensor]], state: 
             manifest["files"][file] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         write_bytes(temporary / "MANIFEST.json", _json(manifest))
         _sync_folder(temporary)
-        if final.exists():  # written before at the same moment of the same run: the new one replaces it
+        if final.exists():  # from the same moment of the same run: replace it
             _remove(final)
         os.rename(temporary, final)
         _sync_folder(folder)
@@ -113,14 +140,14 @@ def _json(value: Any) -> bytes:
 
 
 def _remove(path: Path) -> None:
-    """Remove a checkpoint: first its name, so that a kill in between leaves an orphan and not half a checkpoint."""
+    """Remove a checkpoint: rename it first, so that a kill leaves a temporary folder and not half a checkpoint."""
     doomed = path.with_name(f"{_TEMPORARY}del-{path.name}-{os.getpid()}")
     os.rename(path, doomed)
     shutil.rmtree(doomed, ignore_errors=True)
 
 
 def sweep(folder: Path) -> list[str]:
-    """Remove what a killed writer left behind; returns the names."""
+    """Remove the temporary files of a killed process; return their names."""
     gone = []
     for path in folder.glob(f"{_TEMPORARY}*"):
         gone.append(path.name)
@@ -132,12 +159,17 @@ def sweep(folder: Path) -> list[str]:
 
 
 def mark_best(folder: Path, name: str) -> None:
-    """Point ``best`` at a checkpoint."""
+    """Point ``best`` to a checkpoint."""
     replace_file(folder / "best", name.encode())
 
 
 def prune(folder: Path, keep: int) -> None:
-    """Keep the newest ``keep`` checkpoints, and those that ``latest``, ``best`` and ``healthy`` name."""
+    """Remove old checkpoints.
+
+    Args:
+        folder: The folder of the checkpoints.
+        keep: Number of newest checkpoints to keep, 0 for all. Those that ``latest``, ``best`` and ``healthy`` name are kept too.
+    """
     named = {pointer(folder, which) for which in ("latest", "best", "healthy")}
     for name in names(folder)[:-keep] if keep else []:
         if name not in named:
@@ -155,12 +187,20 @@ def drop_after(folder: Path, name: str) -> None:
 
 
 def names(folder: Path) -> list[str]:
-    """All checkpoints, oldest first by clock."""
+    """Return the names of all checkpoints, oldest first."""
     return sorted((p.name for p in folder.glob("kimg-*") if p.is_dir()), key=lambda name: float(name[5:]))
 
 
 def pointer(folder: Path, which: str) -> str | None:
-    """The checkpoint that ``latest`` or ``best`` names, if it is there."""
+    """Return the name of the checkpoint that a pointer file names.
+
+    Args:
+        folder: The folder of the checkpoints.
+        which: Name of the pointer file: "latest", "best" or "healthy".
+
+    Returns:
+        The name, None if the file or the checkpoint does not exist.
+    """
     try:
         name = (folder / which).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
@@ -169,12 +209,23 @@ def pointer(folder: Path, which: str) -> str | None:
 
 
 def read(path: Path, only: Callable[[str], bool] = lambda part: True) -> Loaded:
-    """Read one checkpoint after verifying size and sha256 of all its files; raises CheckpointError."""
+    """Read one checkpoint and verify the size and sha256 of all its files.
+
+    Args:
+        path: Folder of the checkpoint.
+        only: Which parts to load, as a function of their name. All files are verified.
+
+    Returns:
+        The content.
+
+    Raises:
+        CheckpointError: If a file is missing or damaged, or the format is newer than this version of ganloom.
+    """
     try:
         manifest = json.loads((path / "MANIFEST.json").read_bytes())
         files = dict(manifest["files"])
         if manifest["format"] > FORMAT:
-            raise CheckpointError(f"{path} has format {manifest['format']}: it needs a newer ganloom")
+            raise CheckpointError(f"{path} has format {manifest['format']}, which needs a newer ganloom")
         content = {}
         for name, expected in files.items():
             data = (path / name).read_bytes()
@@ -192,28 +243,40 @@ def read(path: Path, only: Callable[[str], bool] = lambda part: True) -> Loaded:
     except CheckpointError:
         raise
     except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is not whole: {Path(str(error.filename)).name} is missing") from error
+        raise CheckpointError(f"{path} is incomplete: {Path(str(error.filename)).name} is missing") from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # a damaged manifest can make any reader fail in any way
+    except Exception as error:  # a damaged manifest can raise any exception
         raise CheckpointError(f"{path} is damaged ({type(error).__name__} while reading it)") from error
     return Loaded(path, tensors, state)
 
 
 def load(folder: Path, which: str = "latest", only: Callable[[str], bool] = lambda part: True) -> Loaded:
-    """Read ``latest``, ``best`` or a checkpoint by name; a damaged one is passed over for the newest that is whole.
+    """Read a checkpoint; if it is damaged, read the newest complete one instead.
 
-    ``skipped`` of the result has a line for each checkpoint that was passed over.
+    Args:
+        folder: The folder of the checkpoints.
+        which: "latest", "best" or the name of a checkpoint. "best" falls back to "latest" if there is no best one.
+        only: Which parts to load, as a function of their name.
+
+    Returns:
+        The content; ``skipped`` has a line for each damaged checkpoint.
+
+    Raises:
+        CheckpointError: If there is no complete checkpoint.
+        BadInput: If there is no checkpoint of this name.
     """
     known = names(folder)
     if not known:
-        raise CheckpointError(f"{folder} holds no checkpoint: the run ended before its first one; train it again")
+        raise CheckpointError(
+            f"{folder} contains no checkpoint: the run ended before the first one was saved. Train again"
+        )
     if which not in ("latest", "best") and which not in known:
-        raise BadInput(f'{folder} has no checkpoint "{which}"; it has {", ".join(known)}')
+        raise BadInput(f'{folder} has no checkpoint "{which}". Choose one of {", ".join(known)}')
     first = pointer(folder, which) if which in ("latest", "best") else which
     if which == "best" and first is None:
         first = pointer(folder, "latest")
-    # After the one asked for come the others, newest first; a rename may have come through without its pointer.
+    # Then the others, newest first: a kill may have hit between the rename and the update of the pointer.
     order = ([first] if first else []) + [name for name in reversed(known) if name != first]
     skipped = []
     for name in order:
@@ -223,4 +286,4 @@ def load(folder: Path, which: str = "latest", only: Callable[[str], bool] = lamb
             skipped.append(str(error))
             continue
         return Loaded(found.path, found.tensors, found.state, tuple(skipped))
-    raise CheckpointError(f"no checkpoint in {folder} is whole: {skipped[0]}")
+    raise CheckpointError(f"all checkpoints in {folder} are incomplete or damaged: {skipped[0]}")

@@ -1,4 +1,4 @@
-"""A run's folder: its files, its lock, and the events that are written to it."""
+"""The folder of a run: its files, its lock and its event log."""
 
 import contextlib
 import json
@@ -18,25 +18,55 @@ from ganloom.runs import checkpoint
 
 
 def check_empty(path: str | Path, flag: str = "--out ") -> Path:
-    """A folder that is to be made, or is there and holds nothing; ``flag`` stands before it where it is refused."""
+    """Check that a folder does not exist or is empty.
+
+    Args:
+        path: The folder.
+        flag: Text before the path in the error message.
+
+    Returns:
+        The path.
+
+    Raises:
+        BadInput: If the path is a file or a folder with content.
+    """
     folder = Path(path)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BadInput(f"{flag}{folder} is not an empty folder: choose another, nothing is overwritten")
+        raise BadInput(f"{flag}{folder} is not an empty folder. Choose another; nothing is overwritten")
     return folder
 
 
 def check_new(path: str | Path, endings: Sequence[str]) -> Path:
-    """A file that does not exist yet, of one of these kinds."""
+    """Check that a file does not exist and has one of the endings.
+
+    Args:
+        path: The file.
+        endings: Allowed suffixes in lower case, such as ".png".
+
+    Returns:
+        The path.
+
+    Raises:
+        BadInput: If the suffix is not allowed or the file exists.
+    """
     file = Path(path)
     if file.suffix.lower() not in endings:
         raise BadInput(f"--out {file} must end in {' or '.join(endings)}")
     if file.exists():
-        raise BadInput(f"--out {file} is there already: choose another, nothing is overwritten")
+        raise BadInput(f"--out {file} already exists. Choose another; nothing is overwritten")
     return file
 
 
 class Folder:
-    """Paths and small files of one run."""
+    """Paths and small files of one run.
+
+    Args:
+        path: The run folder.
+
+    Attributes:
+        checkpoints: The folder of the checkpoints.
+        model: The folder of the exported model.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,52 +74,73 @@ class Folder:
         self.model = path / "model"
 
     def create(self) -> None:
-        """Make the folder; one that already holds something is left alone and refused."""
+        """Create the folder.
+
+        Raises:
+            BadInput: If it is a file, is not empty, already holds a run, or cannot be created.
+        """
         if self.path.exists() and not self.path.is_dir():
-            raise BadInput(f"--out {self.path} is a file: name a folder that does not exist yet")
+            raise BadInput(f"--out {self.path} is a file. Choose a folder that does not exist yet")
         if (self.path / "config.json").exists():
             raise BadInput(
-                f"{self.path} already holds a run: `ganloom resume {self.path}` goes on with it, "
-                "or choose another --out for a new one"
+                f"{self.path} already holds a run. Continue it with `ganloom resume {self.path}`, "
+                "or choose another --out"
             )
         foreign = [p.name for p in self.path.iterdir() if p.name != "lock"] if self.path.exists() else []
         if foreign:
-            raise BadInput(f"{self.path} is not empty (it has {foreign[0]}): choose another --out")
+            raise BadInput(f"{self.path} is not empty (it contains {foreign[0]}). Choose another --out")
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise BadInput(f"cannot make the run folder {self.path}: {error.strerror}") from error
+            raise BadInput(f"cannot create the run folder {self.path}: {error.strerror}") from error
 
     def require(self) -> None:
-        """Check that this is a run."""
+        """Check that the folder is a run; raise BadInput otherwise."""
         if not self.path.is_dir():
-            raise BadInput(f"no run at {self.path}: give the folder that `ganloom train` named when it began")
+            raise BadInput(f"no run at {self.path}. Give the run folder that `ganloom train` printed at its start")
         if not (self.path / "config.json").is_file():
             raise BadInput(f"{self.path} is not a run folder (it has no config.json)")
 
     def read(self, name: str) -> dict[str, Any]:
-        """A JSON file of the run; {} when it is not there."""
+        """Read a JSON file of the run.
+
+        Args:
+            name: File name, such as "config.json".
+
+        Returns:
+            The JSON object; {} if the file does not exist.
+
+        Raises:
+            BadInput: If the file cannot be read or is not a JSON object.
+        """
         path = self.path / name
         if not path.exists():
             return {}
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise BadInput(f"{path} cannot be read as JSON ({error}): restore it, or train anew") from error
+            raise BadInput(f"{path} cannot be read as JSON ({error}). Restore it, or train again") from error
         if not isinstance(value, dict):
             raise BadInput(f"{path} does not hold a JSON object")
         return value
 
     def write(self, name: str, value: dict[str, Any]) -> None:
-        """Replace a JSON file of the run, whole or not at all."""
+        """Replace a JSON file of the run atomically."""
         checkpoint.replace_file(self.path / name, json.dumps(value, indent=1).encode())
 
     def update(self, name: str, **changes: Any) -> None:
-        """Change some keys of a JSON file."""
+        """Change some keys of a JSON file of the run."""
         self.write(name, self.read(name) | changes)
 
     def event(self, kind: str, text: str, kimg: float, more: dict[str, Any] | None = None) -> None:
-        """Append a line to events.jsonl; ``more``: further keys, such as the figures of a finding."""
+        """Append a line to events.jsonl.
+
+        Args:
+            kind: Kind of event, such as "resume".
+            text: One line for people.
+            kimg: Real images shown to D so far, in thousands.
+            more: Further keys, such as the figures of a finding.
+        """
         said = {"time": round(time.time(), 1), "kimg": kimg, "kind": kind, "text": text} | (more or {})
         line = json.dumps(said)
         with open(self.path / "events.jsonl", "a", encoding="utf-8") as file:
@@ -97,7 +148,13 @@ class Folder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Only one training in a folder; a lock whose process is gone counts for nothing."""
+        """Hold the lock of the folder, so that only one training runs in it.
+
+        The system releases the lock when its process ends.
+
+        Raises:
+            BadInput: If another process holds the lock.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         with open(self.path / "lock", "a+", encoding="utf-8") as file:
             try:
@@ -106,7 +163,7 @@ class Folder:
                 file.seek(0)
                 holder = file.read().strip() or "unknown"
                 raise BadInput(
-                    f"another training (process {holder}) is at work in {self.path}: wait for it, or stop it with Ctrl-C there"
+                    f"another training (process {holder}) is running in {self.path}. Wait for it, or stop it with Ctrl-C"
                 ) from error
             file.seek(0)
             file.truncate()
@@ -116,7 +173,7 @@ class Folder:
 
 
 def _lock_file(handle: int) -> None:
-    """Take the file's lock or raise OSError; the system frees it when the process ends, however it ends."""
+    """Lock the file or raise OSError. The system releases the lock when the process ends, for whatever reason."""
     if sys.platform == "win32":
         import msvcrt
 
@@ -128,7 +185,7 @@ def _lock_file(handle: int) -> None:
 
 
 def next_name(parent: Path, recipe: str, data: str) -> Path:
-    """runs/RECIPE-DATA-01, the first number that is free."""
+    """Return PARENT/RECIPE-DATA-NN with the first free number from 01."""
     stem = "".join(ch if ch.isalnum() or ch in "-_." else "-" for ch in f"{recipe}-{data}").strip("-.") or recipe
     number = 1
     while (parent / f"{stem}-{number:02d}").exists():
@@ -137,7 +194,7 @@ def next_name(parent: Path, recipe: str, data: str) -> Path:
 
 
 def versions() -> dict[str, str]:
-    """What the run ran on."""
+    """Return the versions of ganloom, torch, Python and the platform, and the number of threads."""
     return {
         "ganloom": __version__,
         "torch": torch.__version__,
@@ -148,5 +205,5 @@ def versions() -> dict[str, str]:
 
 
 def file_error(error: OSError) -> GanloomError:
-    """A full disk or a folder that cannot be written, as one line."""
+    """Convert an OSError (full disk, no permission) to a one-line error."""
     return GanloomError(f"cannot write {error.filename or 'the run folder'}: {error.strerror or error}")

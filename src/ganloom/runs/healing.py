@@ -1,7 +1,7 @@
-"""A run that fell ill goes back to its last healthy checkpoint with one setting changed, a bounded number of times.
+"""Heal a run: go back to the last healthy checkpoint and change the setting that the doctor's finding names.
 
-The change is written to the run's config.json, so that ``resume`` has it from the folder alone. The model is then made anew:
-a recipe's by its module, one of a user's class as Class(Config).
+The change is written to config.json, so that ``resume`` needs only the run folder. Then the model is built again: a recipe by its
+module, a user's model as Class(config).
 """
 
 import copy
@@ -26,13 +26,25 @@ from ganloom.stabilisers.apply import parts_of
 from ganloom.stabilisers.config import Stabilise
 
 LOWER = 0.5
-"""Both learning rates by this, where the finding's own change has been made already or does not fit the recipe."""
+"""Factor on both learning rates if the finding's change was made before or does not fit the recipe."""
 Build = Callable[[dict[str, Any]], Any]
-"""From config.json to a fresh model; BadInput where its settings do not go together."""
+"""Builds an untrained model from the content of config.json; raises BadInput if the settings do not fit together."""
 
 
 def heal(folder: Folder, finding: Finding, build: Build) -> tuple[str, Any]:
-    """Change the run's config, remove the checkpoints after the last healthy one; (what was done, the model made anew)."""
+    """Change the run's config and remove the checkpoints after the last healthy one.
+
+    Args:
+        folder: The run folder.
+        finding: The finding to fix; its ``change`` names the settings.
+        build: Builds the model from config.json.
+
+    Returns:
+        (what was done, in one line; the new model).
+
+    Raises:
+        BadInput: If no change fits the model.
+    """
     before = folder.read("config.json")
     tried: list[dict[str, Any]] = [dict(finding.change), _slower(before)]
     for change in tried:
@@ -41,7 +53,7 @@ def heal(folder: Folder, finding: Finding, build: Build) -> tuple[str, Any]:
             continue
         try:
             gan = build(described)
-        except BadInput:  # a stabiliser that this recipe cannot carry
+        except BadInput:  # a stabiliser that does not fit this recipe
             continue
         said = ", ".join(f"{name} {_value(before, name)} -> {_value(described, name)}" for name in change)
         back = _go_back(folder.checkpoints)
@@ -49,22 +61,34 @@ def heal(folder: Folder, finding: Finding, build: Build) -> tuple[str, Any]:
         doctor = folder.read(FILE)
         done = {"finding": finding.name, "change": {n: _plain(v) for n, v in change.items()}, "back_to": back}
         folder.write(FILE, doctor | {"heals": [*doctor.get("heals", []), done], "findings": [], "ended": None})
-        return f"{finding.name}: back to {back}, {said}", gan
+        return f"{finding.name}: went back to {back} and changed {said}", gan
     missing = [name for name in finding.change if not _has(before, name)]
-    why = "no setting of this recipe mends it"
+    why = "no setting of this recipe fixes it"
     if missing:
         why = f"the config of {before.get('recipe', 'this model')} has no field {', '.join(missing)}"
-    raise BadInput(f"{folder.path} cannot heal from {finding.name}: {why}; {finding.advice}")
+    raise BadInput(f"{folder.path} cannot heal from {finding.name}: {why}. {finding.advice}")
 
 
 def own_class(gan: GAN, seed: int) -> Build:
-    """How a model of a user's class is made anew from config.json, without stabilisers; tried at once.
+    """Return the function that rebuilds a model of a user's class from config.json, without stabilisers.
 
-    Raises BadInput in one line where its settings are no dataclass, or Class(Config) does not give this model again.
+    The function is tried once.
+
+    Args:
+        gan: The model.
+        seed: Seed of the run.
+
+    Returns:
+        Function of the content of config.json that returns an untrained model.
+
+    Raises:
+        BadInput: If ``gan.cfg`` is not a dataclass, or Class(cfg) fails or gives a model with other weights.
     """
     kind = type(gan)
     if not dataclasses.is_dataclass(gan.cfg) or isinstance(gan.cfg, type):
-        raise BadInput(f"--heal changes settings in cfg, and cfg of {kind.__name__} is no dataclass: leave it out")
+        raise BadInput(
+            f"--heal needs a dataclass of settings, but cfg of {kind.__name__} is not a dataclass. Make it one, or omit --heal"
+        )
     settings = type(gan.cfg)
 
     def make(described: dict[str, Any]) -> GAN:
@@ -79,10 +103,10 @@ def own_class(gan: GAN, seed: int) -> Build:
     except (*REFUSALS, NameError) as error:
         why = " ".join(str(error).split())[:200]
         raise BadInput(
-            f"--heal makes the model anew as {kind.__name__}(cfg), which fails ({why}): leave it out"
+            f"--heal must rebuild the model as {kind.__name__}(cfg), which fails ({why}). Omit --heal"
         ) from error
     if not parts_of(gan).on() and _shapes(again) != _shapes(gan):
-        raise BadInput(f"--heal makes the model anew, and {kind.__name__}(cfg) has other weights than it: leave it out")
+        raise BadInput(f"--heal must rebuild the model, but {kind.__name__}(cfg) has other weights. Omit --heal")
     return make
 
 
@@ -96,7 +120,7 @@ def _slower(described: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _apply(described: dict[str, Any], change: Mapping[str, Any]) -> bool:
-    """Write a change; False when it has no place there, or is there already."""
+    """Apply a change to config.json; return False if a field is missing or all values are set already."""
     if not change or not all(_has(described, name) for name in change):
         return False
     if all(_value(described, name) == _plain(value) for name, value in change.items()):
@@ -108,7 +132,7 @@ def _apply(described: dict[str, Any], change: Mapping[str, Any]) -> bool:
 
 
 def _go_back(checkpoints: Path) -> str:
-    """Make the last healthy checkpoint the newest."""
+    """Remove all checkpoints after the last healthy one; return its name."""
     known = checkpoint.names(checkpoints)
     name = checkpoint.pointer(checkpoints, HEALTHY) or known[0]
     checkpoint.replace_file(checkpoints / "latest", name.encode())
@@ -123,7 +147,7 @@ def _plain(value: Any) -> Any:
 
 
 def _has(described: Mapping[str, Any], name: str) -> bool:
-    """Whether a setting has a place: in the config, or as a stabiliser."""
+    """Return whether a setting exists, in the config or as a stabiliser."""
     first, _, rest = name.partition(".")
     if rest:
         table = described["config"].get(first)
@@ -132,7 +156,7 @@ def _has(described: Mapping[str, Any], name: str) -> bool:
 
 
 def _place(described: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
-    """The table of config.json that holds a setting, and its key there."""
+    """Return the dict of config.json that holds a setting, and its key."""
     first, _, rest = name.partition(".")
     if rest:
         return described["config"][first], rest

@@ -1,4 +1,4 @@
-"""What a run writes of its beginning, config.json and run.json, and its model and data made again of that."""
+"""Write config.json and run.json at the start of a run, and rebuild its model and data from them."""
 
 import dataclasses
 import sys
@@ -24,10 +24,19 @@ FORMAT = 1
 
 
 def describe(folder: Folder, made: Made, cfg: TrainConfig, begun: warm_start.Begun | None = None) -> None:
-    """Write config.json and run.json: all that ``resume`` and the report need."""
+    """Write config.json and run.json, which hold all that ``resume`` and the report need.
+
+    Arrays without a file are saved in the run folder. Files that could not be read are listed in bad_files.csv.
+
+    Args:
+        folder: The run folder.
+        made: The model, its recipe and its data.
+        cfg: Settings of the training.
+        begun: Record of a warm start (``--init``), or None.
+    """
     name, module, gan, data = made.name, made.module, made.gan, made.data
     source = data.source
-    if source.get("source") is None:  # arrays of this process: the run keeps its own copy
+    if source.get("source") is None:  # arrays in memory: save a copy in the run folder
         data.save(folder.path / "data.npz")
         if data.split_off is not None:
             data.split_off.save(folder.path / "held.npz")
@@ -63,7 +72,7 @@ def describe(folder: Folder, made: Made, cfg: TrainConfig, begun: warm_start.Beg
         lines = "".join(f"{_csv(path)},{_csv(reason)}\n" for path, reason in data.bad_files)
         (folder.path / "bad_files.csv").write_text("path,reason\n" + lines, encoding="utf-8")
         print(
-            f"{len(data.bad_files)} files could not be read and are left out: {folder.path / 'bad_files.csv'}",
+            f"{len(data.bad_files)} files could not be read and are skipped; see {folder.path / 'bad_files.csv'}",
             file=sys.stderr,
         )
 
@@ -73,29 +82,59 @@ def _csv(text: str) -> str:
 
 
 def reopen(folder: Folder, described: dict[str, Any]) -> tuple[GAN, Any, TrainConfig]:
-    """A fresh model, the open data and the settings of a run."""
+    """Rebuild a run from its config.json.
+
+    Args:
+        folder: The run folder.
+        described: The content of config.json.
+
+    Returns:
+        (untrained model, data, settings of the training).
+    """
     cfg = config.from_dict(TrainConfig, described["train"], "train")
     gan = composed(gan_of(described, cfg.seed, folder.path), described, cfg.seed)
     return gan, reopen_data(described, None, folder.path), cfg
 
 
 def gan_of(described: dict[str, Any], seed: int, path: Path) -> GAN:
+    """Build the untrained model of a run, without stabilisers.
+
+    Args:
+        described: The content of config.json.
+        seed: Seed of the run.
+        path: The run folder, for the error message.
+
+    Raises:
+        BadInput: If the model is a user's class and not a recipe of ganloom.
+    """
     name = described.get("recipe", "")
     if name not in recipes.LISTED:
-        raise BadInput(f'{path} was made by "{name}", a class of your own: pass gan= with a fresh model of it')
+        raise BadInput(f'{path} was trained with your class "{name}". Pass a new model of this class as gan=')
     module = recipes.LISTED[name]
     return build(module, config.from_dict(module.Config, described["config"]), seed)
 
 
 def composed(gan: GAN, described: dict[str, Any], seed: int) -> GAN:
-    """The model with the stabilisers and the frozen layers that its run was begun with."""
+    """Add the stabilisers and frozen layers that config.json lists to a model."""
     gan = compose(gan, config.from_dict(Stabilise, described.get("stabilise", {}), "stabilise"), seed)
     gan.frozen = frozenset(described.get("init", {}).get("frozen", ()))
     return gan
 
 
 def anew(module: ModuleType | None, gan: GAN, cfg: TrainConfig) -> Build | None:
-    """How a run that heals makes its model again from config.json: by its module, or by the user's own class."""
+    """Return the function that rebuilds the model from a changed config.json when a run heals.
+
+    Args:
+        module: The recipe's module; None for a user's class.
+        gan: The model.
+        cfg: Settings of the training.
+
+    Returns:
+        The function, or None without ``--heal``.
+
+    Raises:
+        BadInput: If the model of a user's class cannot be rebuilt from its config.
+    """
     if not cfg.heal:
         return None
     if module is None:
@@ -106,6 +145,16 @@ def anew(module: ModuleType | None, gan: GAN, cfg: TrainConfig) -> Build | None:
 
 
 def reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
+    """Open the data of a run again.
+
+    Args:
+        described: The content of config.json.
+        data: The data at a new place, or None to open the source that config.json names.
+        run: The run folder.
+
+    Raises:
+        BadInput: If the data changed since the run began.
+    """
     kept = described["data"]
     if data is not None:
         source = kept["source"]
@@ -125,13 +174,14 @@ def reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
     if opened.fingerprint != kept["fingerprint"]:
         raise BadInput(
             f"the data {kept['name']} changed since this run began (fingerprint {opened.fingerprint[:12]} instead of "
-            f"{kept['fingerprint'][:12]}): put the old images back, or train anew"
+            f"{kept['fingerprint'][:12]}). Restore the original data, or start a new run"
         )
     return opened
 
 
 def held_out(data: Any, run: Path) -> Any:
-    """What training never draws: a held-out share, or the other half of data that were split; None where there is none."""
+    """Return the held-out data of a run: the share that was split off, or the other half of a split data set. None if there are
+    none."""
     if data.split_off is not None:
         return data.split_off
     kept = run / "held.npz"

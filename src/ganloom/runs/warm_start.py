@@ -1,8 +1,8 @@
-"""Training that starts from another run's weights: fine-tuning, and FreezeD (Mo et al. 2020, arXiv:2002.10964).
+"""Start a training from the weights of another run: fine-tuning, and FreezeD (Mo et al. 2020, arXiv:2002.10964).
 
-The networks, the average of G and their own running statistics come from the other run; optimizers, clock, and what the
-model keeps beside its networks (the strength of an augmentation, the mean of path lengths) begin anew. Every tensor must
-fit. Those whose shape the number of classes decides begin anew where that number changed, and so does what ``fresh`` names.
+The networks, the EMA of G and their running statistics are loaded from the other run. The optimizers, the clock and the model's
+other state (strength of an augmentation, mean path length) start from zero. Every tensor must fit. Tensors whose shape depends on
+the number of classes are re-initialized if that number changed, and so are those that ``fresh`` names.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,12 +24,21 @@ from ganloom.training.ema import with_pending
 
 Tensors = Mapping[str, Tensor]
 OWN = ("n_classes",)
-"""Settings that the data decide, also where another run's weights are the start."""
+"""Settings that come from the data, not from the other run."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Another run's networks, or those of a model/ folder."""
+    """The networks of another run or of a model/ folder.
+
+    Attributes:
+        path: The folder.
+        described: The content of its config.json.
+        tensors: Weights by name.
+        averages: EMA weights by name; for a model/ folder the same as ``tensors``.
+        kimg: Its training length, None if unknown.
+        checkpoint: Name of the checkpoint, None for a model/ folder.
+    """
 
     path: Path
     described: dict[str, Any]
@@ -40,14 +49,20 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The run, its checkpoint and its clock, in words."""
+        """The folder and its training length, as text."""
         at = "" if self.kimg is None else f" at {self.kimg:g} kimg"
         return f"{self.path}{at}"
 
 
 @dataclass(frozen=True)
 class Begun:
-    """What ``begin`` did: the record for config.json, the averages to begin with, and one line for people."""
+    """The result of ``begin``.
+
+    Attributes:
+        record: Entry for config.json.
+        averages: EMA weights to start with, by name.
+        text: One line for people.
+    """
 
     record: dict[str, Any]
     averages: dict[str, Tensor]
@@ -55,11 +70,22 @@ class Begun:
 
 
 def read(path: str | Path, which: str = "latest") -> Source:
-    """The weights of a run's checkpoint, or of a model/ folder (trained or imported), which has averages alone."""
+    """Read the weights of a run, or of a model/ folder (trained or imported), which holds only EMA weights.
+
+    Args:
+        path: The folder.
+        which: Checkpoint of a run: "latest", "best" or a name.
+
+    Returns:
+        The weights.
+
+    Raises:
+        BadInput: If the folder is neither, or cannot be read.
+    """
     folder = Folder(Path(path))
     if not folder.path.is_dir() or not (folder.path / "config.json").is_file():
         raise BadInput(
-            f"--init {path} is no run and no model/ folder: give one, or the folder that `ganloom import` wrote"
+            f"--init {path} is neither a run nor a model/ folder. Give one of them, or a folder that `ganloom import` wrote"
         )
     described = folder.read("config.json")
     if folder.checkpoints.is_dir():
@@ -83,7 +109,15 @@ def read(path: str | Path, which: str = "latest") -> Source:
 
 
 def inherited(source: Source, recipe: Any) -> dict[str, Any]:
-    """The settings that the other run had, where it is of the same recipe: what nobody says is as it was there."""
+    """Return the settings of the other run as defaults.
+
+    Args:
+        source: The other run.
+        recipe: The recipe to train.
+
+    Returns:
+        Its config and stabilisers, without those that come from the data. Empty if the recipe differs.
+    """
     if not isinstance(recipe, str) or recipe.lower().replace("_", "-") != source.described.get("recipe"):
         return {}
     settings = {**source.described.get("stabilise", {}), **source.described.get("config", {})}
@@ -99,17 +133,29 @@ def begin(
     fresh: Sequence[str] = (),
     build: Callable[[int], GAN] | None = None,
 ) -> Begun:
-    """Put the other run's weights into ``gan``, and freeze the first ``freeze_d`` layers of D.
+    """Load the weights of another run into a model.
 
-    ``fresh``: beginnings of names of what keeps its new weights. ``build``: the same model for so many classes, by which
-    what labels decide is found.
+    Args:
+        gan: The new model.
+        source: The other run.
+        data: The new data; needed to freeze layers.
+        freeze_d: Number of first layers of D to freeze.
+        fresh: Prefixes of parameter names that keep their new weights.
+        build: Builds the same model for a number of classes. It is used to find the tensors that depend on that number;
+            without it, they must fit too.
+
+    Returns:
+        What was loaded, re-initialized and frozen.
+
+    Raises:
+        BadInput: If a tensor does not fit, a prefix matches nothing, or the layers cannot be frozen.
     """
     wanted = _networks(gan, gan.state_dict())
     anew = {name for name in wanted if name.startswith(tuple(fresh))} if fresh else set()
     for beginning in fresh:
         if not any(name.startswith(beginning) for name in wanted):
             raise BadInput(
-                f"--fresh {beginning}: no weight of this model is named so; names are such as {next(iter(wanted))}"
+                f"--fresh {beginning}: no weight of this model starts with this name. An example is {next(iter(wanted))}"
             )
     given = {n: t for n, t in _networks(gan, source.tensors).items() if not n.startswith(tuple(fresh) or ("\0",))}
     needed = {name: t for name, t in wanted.items() if name not in anew}
@@ -133,12 +179,12 @@ def begin(
     }  # fmt: skip
     text = _said(source, given, began, before, now, labelled, layers)
     if hasattr(gan.cfg, "stage_kimg"):
-        text += "; it grows anew from the first level: a small --stage-kimg begins at full size"
+        text += "; it grows from the first level again (a small --stage-kimg starts at full size)"
     return Begun(record, averages, text)
 
 
 def _networks(gan: GAN, tensors: Tensors) -> dict[str, Tensor]:
-    """The tensors of the children that have weights: the rest counts and begins anew."""
+    """Return the tensors of the children that have parameters; the rest is state that starts from zero."""
     nets = tuple(f"{name}." for name, child in gan.named_children() if any(True for _ in child.parameters()))
     return {name: t for name, t in tensors.items() if name.startswith(nets)}
 
@@ -148,20 +194,20 @@ def _classes(settings: Mapping[str, Any]) -> int:
 
 
 def _misfits(wanted: Tensors, given: Tensors) -> list[str]:
-    """Names that only one side has, or that have two shapes."""
+    """Return the names that only one side has, or whose shapes differ."""
     wrong = [n for n, t in wanted.items() if n not in given or given[n].shape != t.shape]
     return wrong + [n for n in given if n not in wanted]
 
 
 def _refuse(source: Source, wanted: Tensors, given: Tensors, gan: GAN) -> None:
-    """BadInput that names what does not fit."""
+    """Raise BadInput with the names of the tensors that do not fit."""
     wrong = _misfits(wanted, given)
     if not wrong:
         return
     for net in dict.fromkeys(name.split(".")[0] for name in wanted):
         if not any(name.startswith(f"{net}.") for name in given):
             raise BadInput(
-                f"--init {source.path} holds no {net}: give a run with its checkpoints, or --fresh {net} for a new one"
+                f"--init {source.path} contains no {net}. Give a run with checkpoints, or --fresh {net} for new weights"
             )
     told = []
     for name in wrong[:3]:
@@ -169,13 +215,13 @@ def _refuse(source: Source, wanted: Tensors, given: Tensors, gan: GAN) -> None:
         told.append(f"{name} ({there} there, {here} here)")
     more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
     raise BadInput(
-        f"--init {source.path} does not fit this {type(gan).__name__}: {', '.join(told)}{more}; give the settings of that run, "
-        f"or --fresh with the beginnings of the names that shall begin anew"
+        f"--init {source.path} does not fit this {type(gan).__name__}: {', '.join(told)}{more}. Use the settings of that run, "
+        f"or --fresh with prefixes of the names to re-initialize"
     )
 
 
 def _size(tensor: Tensor | None) -> str:
-    return "none" if tensor is None else "x".join(map(str, tensor.shape)) or "a number"
+    return "missing" if tensor is None else "x".join(map(str, tensor.shape)) or "scalar"
 
 
 @torch.no_grad()
@@ -191,8 +237,10 @@ def _said(
     nets = list(dict.fromkeys(name.split(".")[0] for name in given))
     text = f"weights of {source.name} ({', '.join(nets)})"
     if began:
-        why = f", as {before} classes became {now}" if labelled else ""
-        text += f"; {len(began)} tensors begin anew{why}: {', '.join(began[:4])}{' ...' if len(began) > 4 else ''}"
+        why = f" because the number of classes changed from {before} to {now}" if labelled else ""
+        text += (
+            f"; {len(began)} tensors are re-initialized{why}: {', '.join(began[:4])}{' ...' if len(began) > 4 else ''}"
+        )
     if layers:
         first, last = (_owner(layer[0]).removeprefix("D.") for layer in (layers[0], layers[-1]))
         some = f"first {len(layers)} layers of D ({first} to {last}) do not"
@@ -204,26 +252,50 @@ def _said(
 
 
 def frozen_layers(gan: GAN, data: Any, n: int) -> list[list[str]]:
-    """The names of the parameters of D's first n layers, a list a layer."""
+    """Return the parameters of D's first layers.
+
+    Args:
+        gan: The model.
+        data: Data to run D on.
+        n: Number of layers.
+
+    Returns:
+        One list of parameter names per layer.
+
+    Raises:
+        BadInput: If n is negative or not below the number of layers, or the layers cannot be determined.
+    """
     if n < 0:
-        raise BadInput(f"--freeze-d counts layers of D from its image on and must not be negative, got {n}")
+        raise BadInput(f"--freeze-d is a number of layers of D and must not be negative, got {n}")
     if n == 0:
         return []
     layers = d_layers(gan, data)
     if n >= len(layers):
-        raise BadInput(f"--freeze-d {n}: D of this recipe has {len(layers)} layers, and at least one must train")
+        raise BadInput(
+            f"--freeze-d {n}: D of this recipe has {len(layers)} layers, and one must train. Use at most {len(layers) - 1}"
+        )
     return layers[:n]
 
 
 def d_layers(gan: GAN, data: Any) -> list[list[str]]:
-    """D's parameters by layer, in the order in which an image meets them.
+    """Return D's parameters by layer, in the order of the forward pass.
 
-    A layer begins with a weight of two dimensions or more (a convolution, a linear map); norms and gains belong to the
+    A layer starts with a weight of two or more dimensions (a convolution or a linear map). Norms and gains belong to the
     layer before them.
+
+    Args:
+        gan: The model.
+        data: Data to run D on.
+
+    Returns:
+        One list of parameter names per layer.
+
+    Raises:
+        BadInput: If the model has no D, or its layers cannot be determined.
     """
     critic = getattr(gan, "D", None)
     if not isinstance(critic, nn.Module):
-        raise BadInput("--freeze-d needs a model with a network D: leave it out")
+        raise BadInput("--freeze-d needs a model with a network D. Omit it")
     owned: dict[str, list[str]] = {}
     for name, _ in critic.named_parameters():
         owned.setdefault(_owner(name), []).append(name)
@@ -241,10 +313,10 @@ def d_layers(gan: GAN, data: Any) -> list[list[str]]:
             layers.append([])
         layers[-1] += [f"D.{name}" for name in owned[owner]]
     if not layers:
-        raise BadInput("--freeze-d: D of this model could not be watched at work: leave it out")
+        raise BadInput("--freeze-d: the layers of this model's D cannot be determined. Omit it")
     return layers
 
 
 def _owner(name: str) -> str:
-    """The module that a parameter belongs to; a parametrised weight to the layer that it is the weight of."""
+    """Return the module of a parameter; for a parametrized weight, the layer whose weight it is."""
     return name.split(".parametrizations.")[0] if ".parametrizations." in name else name.rpartition(".")[0]

@@ -1,7 +1,7 @@
-"""Judges the averaged generator at each checkpoint, cheaply, so that the best one is kept and the last not trusted blindly.
+"""Measure the EMA of G at each checkpoint with a few samples, to keep the best checkpoint as well as the last.
 
-Published GAN figures are best-checkpoint figures and late collapse is common; a run keeps both. The judge never touches
-the training: samples come from ``ema.generate``, which is pure.
+Published GAN figures are those of the best checkpoint, and late collapse is common. The measurement does not change the training:
+``ema.generate`` has no side effects.
 """
 
 import time
@@ -14,15 +14,20 @@ from ganloom import metrics
 from ganloom.training.callbacks import Callback
 
 SECONDS = 20.0
-"""About how long one judgement may take; fewer samples are drawn from a slow generator."""
+"""Approximate time limit of one measurement; a slow generator makes fewer samples."""
 FEWEST = 100
+"""No measurement with fewer samples."""
 
 
 class Judge(Callback):
-    """Adds Frechet distance, kernel distance, precision and coverage to a checkpoint's row.
+    """Adds Frechet distance, kernel distance, precision and coverage to the row of each checkpoint.
 
-    The features are the bundled Fashion-MNIST classifier's for Fashion-MNIST, the coordinates for points, and otherwise
-    those of a net of random weights: good enough to rank one run's checkpoints, and named so in the metric.
+    Features come from the bundled classifier for Fashion-MNIST, from a network with random weights for other images; points are
+    their own features. This is good enough to rank the checkpoints of one run, and the names of the metrics say so.
+
+    Args:
+        n: Number of samples, 0 for no measurement.
+        seed: Seed of the samples.
     """
 
     def __init__(self, n: int = 1000, seed: int = 0) -> None:
@@ -47,12 +52,12 @@ class Judge(Callback):
         self._found = next(iter(named.items()))
 
     def take(self) -> tuple[str, float] | None:
-        """The last judgement, (name of the distance, value), once; None when there is none."""
+        """Return the last measurement as (name of the distance, value) and forget it; None if there is none."""
         found, self._found = self._found, None
         return found
 
     def _prepare(self, trainer: Any) -> None:
-        """Once: the features of the real data, as many as the generator can match in the time allowed."""
+        """Compute features of real samples once, as many as the generator can make within ``SECONDS``."""
         if self._real is not None:
             return
         data = trainer.data

@@ -1,9 +1,8 @@
-"""Not-a-number and infinity: refused in the step in which they appear, and named afterwards.
+"""Stop NaN and infinity: skip the update in which they appear, then find their origin.
 
-``Guard.check`` folds the gradients' norms into one flag on the device; a fused optimizer reads the flag itself, so
-nothing is waited for. Once set, the flag refuses every later update too, and the state stays that of the last good step.
-On a CPU there is nothing to wait for, and the answer is read at once.
-``autopsy`` replays the phase and says which tensor was bad first.
+``Guard.check`` combines the gradient norms into one flag on the device. A fused optimizer reads the flag there, so the host does
+not wait. Once set, the flag also blocks all later updates, and the state stays that of the last good step. On a CPU the flag is
+read at once. ``autopsy`` repeats the phase and names the first tensor that was not finite.
 """
 
 import math
@@ -19,13 +18,18 @@ _PHASES, _REPEATS = 1 << 8, 1 << 12
 
 
 class NonFinite(GanloomError):
-    """Training met a NaN or an infinity and the policy was to stop."""
+    """A NaN or an infinity occurred in training, and the NaN policy is to stop (exit code 1)."""
 
     exit_code = 1
 
 
 class Guard:
-    """A flag on the device: were all gradient norms finite so far? ``sticky`` keeps it set until ``clear``."""
+    """A flag on the device that is set when a gradient norm is not finite.
+
+    Args:
+        device: Device of the model.
+        sticky: Keep the flag set until ``clear``; otherwise it applies to one update.
+    """
 
     def __init__(self, device: torch.device, sticky: bool = True) -> None:
         self.sticky = sticky
@@ -34,32 +38,42 @@ class Guard:
         self.where = torch.full((), -1, dtype=torch.int64, device=device)
 
     def check(self, norm: Tensor, step: int, phase: int, repeat: int) -> Tensor | None:
-        """Take in one update's gradient norm (0-d); returns the flag (1.0 = refuse) for the optimizer, None = go on."""
+        """Check the gradient norm of one update.
+
+        Args:
+            norm: Gradient norm (0-d).
+            step: Training step.
+            phase: Index of the phase.
+            repeat: Index of the update within the phase.
+
+        Returns:
+            The flag for the optimizer (0-d, 1.0: skip the update), or None if the update is known to be good.
+        """
         if norm.is_cpu and math.isfinite(norm.item()):
             return None
         now = (~norm.isfinite()).float()
         first = (self.bad == 0) & (now > 0)
-        # One integer, passed as a kernel argument: nothing is copied from the host.
+        # One integer is passed as a kernel argument, so nothing is copied from the host.
         self.where = torch.where(first, (step * _PHASES + phase) * _REPEATS + repeat, self.where)
         self.bad = torch.maximum(self.bad, now)
         self.found_inf = self.bad if self.sticky else now
         return self.found_inf
 
     def read(self) -> tuple[int, int, int] | None:
-        """(step, phase, repeat) of the first refused update since ``clear``, or None; waits for the device."""
+        """Return (step, phase, repeat) of the first skipped update since ``clear``, or None. Waits for the device."""
         if not bool(self.bad):
             return None
         place, repeat = divmod(int(self.where), _REPEATS)
         return *divmod(place, _PHASES), repeat
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Reset the flag."""
         self.bad.zero_()
         self.found_inf = torch.zeros_like(self.bad)
 
 
 def finite(tensor: Tensor) -> bool:
-    """Whether a tensor has neither NaN nor infinity (integers have none)."""
+    """Return whether a tensor contains neither NaN nor infinity; True for integers."""
     return not tensor.is_floating_point() or bool(tensor.isfinite().all())
 
 
@@ -68,7 +82,11 @@ def _fault(tensor: Tensor) -> str:
 
 
 def bad_state(gan: nn.Module) -> str | None:
-    """The first parameter or buffer that is not finite, in words; None when all are."""
+    """Find the first parameter or buffer that is not finite.
+
+    Returns:
+        A description such as "NaN in weight D.out.weight"; None if all are finite.
+    """
     for kind, named in (("weight", gan.named_parameters()), ("buffer", gan.named_buffers())):
         for name, tensor in named:
             if not finite(tensor):
@@ -77,9 +95,18 @@ def bad_state(gan: nn.Module) -> str | None:
 
 
 def autopsy(gan: nn.Module, loss: Callable[[Any], dict[str, Tensor]], batch: Any) -> str:
-    """What was bad first: the batch, a weight, a layer's output, a loss term, or a gradient.
+    """Find the origin of a NaN or an infinity by computing a loss again.
 
-    Runs ``loss`` again (the caller has set the random state), with hooks on every layer, and puts buffers back.
+    The batch, the weights, the inputs and outputs of each layer, the loss terms and the gradients are checked in this
+    order. Buffers are restored.
+
+    Args:
+        gan: The model.
+        loss: Loss of the phase. The caller must have restored the random state.
+        batch: The batch of the failed update.
+
+    Returns:
+        A description of the first tensor that was not finite.
     """
     for name, value in _fields(batch):
         if isinstance(value, Tensor) and not finite(value):
@@ -119,9 +146,9 @@ def _watch(found: list[str], name: str) -> Callable[[nn.Module, Any, Any], None]
         if found:
             return
         if any(not finite(t) for t in _tensors(args)):
-            found.append(f"not finite: the input of {name}")
+            found.append(f"NaN or infinity in the input of {name}")
         elif any(not finite(t) for t in _tensors(output)):
-            found.append(f"not finite: the output of {name}")
+            found.append(f"NaN or infinity in the output of {name}")
 
     return hook
 

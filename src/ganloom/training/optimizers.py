@@ -1,4 +1,4 @@
-"""From a phase's optimizer description to a torch optimizer, and its pace under lazy regularisation."""
+"""Build torch optimizers from the descriptions in phases, and scale their rates for lazy regularisation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,18 +14,26 @@ OptKey = tuple[str, Opt, tuple[float, float]]
 
 
 def resolve(gan: GAN, phase: Phase) -> Opt:
-    """The phase's optimizer, or the config's for its first network."""
+    """Return the optimizer description of a phase: its own, or the config's ``d_opt`` or ``g_opt``.
+
+    Raises:
+        BadInput: If neither exists.
+    """
     if phase.opt is not None:
         return phase.opt
     name = "d_opt" if phase.net.startswith("D") else "g_opt"
     opt = getattr(gan.cfg, name, None)
     if not isinstance(opt, Adam | RMSprop | SGD):
-        raise BadInput(f'phase "{phase.net}" names no optimizer and the config has no {name}: give one of them')
+        raise BadInput(f'phase "{phase.net}" names no optimizer, and the config has no {name}. Add one of them')
     return opt
 
 
 def find(gan: GAN, dotted: str) -> nn.Module:
-    """The child of ``gan`` that a phase names."""
+    """Return the network of ``gan`` with this dotted name.
+
+    Raises:
+        BadInput: If there is no such network.
+    """
     try:
         return gan.get_submodule(dotted)
     except AttributeError:
@@ -33,7 +41,10 @@ def find(gan: GAN, dotted: str) -> nn.Module:
 
 
 def named_parameters(gan: GAN, phase: Phase) -> list[tuple[str, nn.Parameter]]:
-    """All parameters that a phase updates, by their full name, each once; frozen ones are left out."""
+    """Return (full name, parameter) for all parameters that a phase updates.
+
+    Each parameter is listed once. Frozen ones are left out.
+    """
     found: dict[int, tuple[str, nn.Parameter]] = {}
     for net in net_names(phase):
         for name, parameter in find(gan, net).named_parameters():
@@ -42,10 +53,16 @@ def named_parameters(gan: GAN, phase: Phase) -> list[tuple[str, nn.Parameter]]:
 
 
 def pace(phases: Sequence[Phase]) -> float:
-    """Factor on the learning rate (and power of the betas) of an optimizer that also takes lazy steps.
+    """Compute the factor on the learning rate (and the exponent of the betas) of an optimizer with lazy phases.
 
-    The optimizer steps oftener than once a step, so each of its steps is shortened by main / (main + sum 1 / lazy)
-    (Karras et al. 2019, arXiv:1912.04958, appendix B, for any number of lazy phases). 1 without an every-step phase.
+    Lazy phases add optimizer steps, so each step is scaled by main / (main + sum 1 / lazy) (Karras et al. 2019,
+    arXiv:1912.04958, appendix B, for any number of lazy phases).
+
+    Args:
+        phases: All phases that share the optimizer.
+
+    Returns:
+        The factor in (0, 1]; 1 if no phase runs every step.
     """
     main = sum(phase.repeat for phase in phases if phase.lazy == 1)
     lazy = sum(phase.repeat / phase.lazy for phase in phases if phase.lazy > 1)
@@ -53,19 +70,26 @@ def pace(phases: Sequence[Phase]) -> float:
 
 
 def norm(grads: Sequence[Tensor]) -> Tensor:
-    """The norm of all gradients as one vector (0-d); on a CPU by dot products, in half the time of torch's reduction."""
+    """Return the L2 norm (0-d) of all gradients as one vector.
+
+    On a CPU it is computed by dot products, which takes half the time of torch's function.
+    """
     if all(g.is_cpu and g.dtype == torch.float32 and g.is_contiguous() for g in grads):
         return torch.stack([torch.dot(v, v) for v in (g.view(-1) for g in grads)]).sum().sqrt()
     return torch.nn.utils.get_total_norm(grads)
 
 
 def gain(phase: Phase, phases: Sequence[Phase]) -> float:
-    """Factor on a lazy phase's loss, so that its mean strength is that of a phase run each step."""
+    """Return the factor on the loss of a lazy phase.
+
+    With it, the phase has the same mean strength as if it ran every step. 1 if none of ``phases``, which share the
+    optimizer, runs every step.
+    """
     return float(phase.lazy) if any(other.lazy == 1 for other in phases) else 1.0
 
 
 def base_lr(opt: Opt, name: str) -> float:
-    """The learning rate of one parameter before schedule and pace."""
+    """Return the learning rate of the parameter ``name``, without schedule and pace."""
     for prefix, factor in opt.groups:
         if in_group(name, prefix):
             return opt.lr * factor
@@ -73,21 +97,25 @@ def base_lr(opt: Opt, name: str) -> float:
 
 
 def in_group(name: str, prefix: str) -> bool:
-    """Whether a parameter belongs to a group: its name begins so, with or without its network's."""
+    """Return whether a parameter's name, with or without its network, starts with the group's prefix."""
     return name.startswith(prefix) or name.split(".", 1)[-1].startswith(prefix)
 
 
 class FusedAdam(torch.optim.Adam):
-    """torch's fused Adam with a second way to take the same step, ``update``, that gathers nothing anew.
+    """torch's fused Adam with a faster method, ``update``, for the same step.
 
-    ``Adam.step`` collects parameters, moments and options in Python each time, which costs a small network 2 % of its
-    step. ``update`` keeps the lists and calls torch's functional ``adam`` on them: the same kernel, the same bits.
+    ``Adam.step`` collects parameters, moments and options in Python each time, which takes 2 % of the step of a small
+    network. ``update`` stores these lists and calls torch's functional ``adam``: same kernel, same result bit for bit.
     """
 
     _lists: list[tuple[dict[str, Any], list[nn.Parameter], list[list[Tensor]]]] | None = None
 
     def update(self, refuse: Tensor | None) -> None:
-        """One step, unless the flag (0-d, 1.0 = refuse) says no; the flag is read on the device."""
+        """Take one step.
+
+        Args:
+            refuse: Flag (0-d) that is read on the device; the step is skipped if it is 1.0. None to take the step.
+        """
         lists = self._lists or []
         grads = [[p.grad for p in params] for _, params, _ in lists]
         if not lists or any(grad is None for some in grads for grad in some):
@@ -117,7 +145,7 @@ class FusedAdam(torch.optim.Adam):
                 )
 
     def _gather(self) -> list[tuple[dict[str, Any], list[nn.Parameter], list[list[Tensor]]]] | None:
-        """The lists, once every parameter has its moments."""
+        """Collect the lists; None until every parameter has moments."""
         if any(p not in self.state for group in self.param_groups for p in group["params"]):
             return None
         names = ("exp_avg", "exp_avg_sq", "step")
@@ -127,13 +155,22 @@ class FusedAdam(torch.optim.Adam):
         ]
 
     def load_state_dict(self, state_dict: Any) -> None:
-        """As torch's; the moments are then other tensors."""
+        """Load a state as torch does, and drop the stored lists because the moments are new tensors."""
         super().load_state_dict(state_dict)
         self._lists = None
 
 
 def build(opt: Opt, parameters: Sequence[tuple[str, nn.Parameter]], ratio: float) -> torch.optim.Optimizer:
-    """A torch optimizer; each group remembers its unscheduled rate as ``base_lr``."""
+    """Build a torch optimizer.
+
+    Args:
+        opt: Description of the optimizer.
+        parameters: (name, parameter) pairs.
+        ratio: Factor of ``pace`` on the learning rates, and exponent of Adam's betas.
+
+    Returns:
+        The optimizer. Each parameter group stores its learning rate without schedule as ``base_lr``.
+    """
     by_lr: dict[float, list[nn.Parameter]] = {}
     for name, parameter in parameters:
         by_lr.setdefault(base_lr(opt, name) * ratio, []).append(parameter)
@@ -150,7 +187,7 @@ def build(opt: Opt, parameters: Sequence[tuple[str, nn.Parameter]], ratio: float
 
 
 def state_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state as flat tensors, named by the parameter's place."""
+    """Return the state of an optimizer as "INDEX.NAME" -> tensor, by the index of the parameter."""
     flat = {}
     for index, state in optimizer.state_dict()["state"].items():
         for name, value in state.items():
@@ -160,13 +197,13 @@ def state_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_state_tensors(optimizer: torch.optim.Optimizer, flat: dict[str, Tensor]) -> None:
-    """Put back what ``state_tensors`` gave, in each parameter's own memory layout."""
+    """Load what ``state_tensors`` returned, in each parameter's memory layout."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in flat.items():
         index, field = name.split(".", 1)
         parameter = parameters[int(index)]
-        # A moment must have its parameter's strides: fused kernels walk both in memory order.
+        # A moment must have the strides of its parameter: fused kernels read both in memory order.
         like = torch.empty_like(parameter) if value.shape == parameter.shape and value.dim() else None
         state.setdefault(int(index), {})[field] = value.clone() if like is None else like.detach().copy_(value)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,1 +1,1 @@
-"""The doctor's rules, one file a subject, and the engine that applies them."""
+"""Rules of the doctor, one file per subject, and the engine that applies them."""

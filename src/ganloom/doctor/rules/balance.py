@@ -1,106 +1,70 @@
-"""Rules on the game between D and G: who is ahead, what grows, what circles."""
+"""Rules on the balance of D and G: D too strong, D too weak, vanishing gradients."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from ganloom.doctor.case import LOOK, Case, number
+from ganloom.doctor.case import LOOK, Case, finite, number
 from ganloom.doctor.finding import RED, YELLOW, Finding
-from ganloom.doctor.rules.settings import r1, slower
+from ganloom.doctor.rules.remedies import weaker_d
 
 
 def strong_d(case: Case) -> Iterator[Finding]:
-    """D's logits of reals and fakes share nothing, its loss is near 0 and its lead grows (Arjovsky & Bottou 2017; "D loss
-    goes to 0: failure mode", ganhacks no. 10)."""
-    right, over, loss = case.now("D_accuracy"), case.now("D_overlap"), case.row("D/adv")
+    """Find a D whose logits of reals and fakes do not overlap and whose loss is near 0.
+
+    Arjovsky & Bottou 2017, arXiv:1701.04862; "D loss goes to 0: failure mode", ganhacks no. 10.
+    """
+    accuracy, overlap, loss = case.now("D_accuracy"), case.now("D_overlap"), case.row("D/adv")
     level = case.facts.equilibrium[0] if case.facts.equilibrium else math.nan
-    if case.steps < 500 or not (right > 0.98 and over < 0.02) or not level > 0:
+    if case.steps < 500 or not (accuracy > 0.98 and overlap < 0.02) or not level > 0:
         return
     if loss < 0.02 * level:
-        text = f"D is right in {right:.0%}; its loss is {loss:.3g}, in balance it would be {level:.3g}"
-        change = r1(case)
-        figures = {"D_accuracy": right, "D_overlap": over, "D_loss": loss, "equilibrium": level}
-        advice = f"hold D's slope: {case.advise(change)}"
+        text = (
+            f"D separates real and generated samples almost without error. Its accuracy is {accuracy:.0%} and its loss "
+            f"{loss:.3g}; at the equilibrium the loss is {level:.3g}."
+        )
+        change = weaker_d(case)
+        figures = {"D_accuracy": accuracy, "D_overlap": overlap, "D_loss": loss, "equilibrium": level}
+        advice = f"Weaken D: {case.advise(change)}"
         yield Finding("D too strong", RED, text, advice, figures, case.series("doctor/D_accuracy", "D/adv"), change)
 
 
 def weak_d(case: Case) -> Iterator[Finding]:
-    """D guesses, its loss is that of the equilibrium, and yet the samples are poor and get no better for a fifth of the run."""
-    right, cover = case.now("D_accuracy"), case.past("coverage")
+    """Find a D that guesses while the samples are poor and have not improved for a fifth of the run.
+
+    At the optimum D guesses too, so poor samples are part of the rule.
+    """
+    accuracy, past = case.now("D_accuracy"), case.past("coverage")
     total = case.facts.total_kimg or math.inf
-    back = [r for r in case.looks if number(r.get("kimg")) >= case.kimg - max(0.2 * total, 10.0)]
-    if len(back) < 3 or case.kimg < 0.4 * total or not cover or case.steps < 1000:
+    recent = [r for r in case.probes if number(r.get("kimg")) >= case.kimg - max(0.2 * total, 10.0)]
+    if len(recent) < 3 or case.kimg < 0.4 * total or not past or case.steps < 1000:
         return
-    then = [number(r.get(LOOK + "coverage")) for r in back]
-    if 0.45 <= right <= 0.55 and max(then) < 0.1 and max(then[1:]) <= then[0] + 0.02:
-        text = f"D guesses ({right:.0%} right) while coverage stays at {then[-1]:.2f}"
+    coverage = [number(r.get(LOOK + "coverage")) for r in recent]
+    if 0.45 <= accuracy <= 0.55 and max(coverage) < 0.1 and max(coverage[1:]) <= coverage[0] + 0.02:
+        text = (
+            "D cannot tell real from generated samples, although the samples are poor. Its accuracy is "
+            f"{accuracy:.0%} and the coverage stays at {coverage[-1]:.2f}."
+        )
         rates = case.past("D_lr")
         change = {"d_opt.lr": float(f"{2 * rates[-1]:.2g}")} if rates else {}
-        advice = f"let D learn faster, or weaken its penalty: {case.advise(change)}"
-        yield Finding(
-            "D too weak",
-            YELLOW,
-            text,
-            advice,
-            {"D_accuracy": right, "coverage": then[-1]},
-            case.series("doctor/coverage"),
-            change,
-        )
+        advice = f"Raise D's learning rate or lower its penalty: {case.advise(change)}"
+        figures = {"D_accuracy": accuracy, "coverage": coverage[-1]}
+        yield Finding("D too weak", YELLOW, text, advice, figures, case.series("doctor/coverage"), change)
 
 
-def growing(case: Case) -> Iterator[Finding]:
-    """Weights that grow without end: 10 times their first size (healthy runs stay below 4, measured)."""
-    for net in ("D", "G"):
-        past = case.past(f"{net}_weights")
-        if len(past) > 2 and past[-1] > 10 * past[0] and past[-1] > 1.02 * past[-2]:
-            text = f"{net}'s weights are {past[-1] / past[0]:.1f} times their first size and grow"
-            change = slower(case, 0.5)
-            yield Finding(
-                "not converging", RED, text, f"slow down: {case.advise(change)}", {"growth": past[-1] / past[0]},
-                case.series(f"doctor/{net}_weights"), change,
-            )  # fmt: skip
-            return
+def vanishing_gradients(case: Case) -> Iterator[Finding]:
+    """Find a D that is sure while G's loss is flat: its slope is below 0.05; a non-saturating loss keeps about 1.
 
-
-def oscillating(case: Case) -> Iterator[Finding]:
-    """D and G chase each other: the lead of one over the other swings with a period, around no level, and grows.
-
-    The lead is D's loss less G's, without its line; its autocorrelation must fall below -0.5 (a period that repeats) and
-    the later half must swing wider than the earlier (Mescheder et al. 2018, arXiv:1801.04406: cycles that do not shrink).
+    Arjovsky & Bottou 2017 (arXiv:1701.04862), theorem 2.4: with a saturating loss G's gradient vanishes as D's error does.
     """
-    lead = [
-        a - b
-        for r in case.rows
-        if not math.isnan(a := number(r.get("D/adv"))) and not math.isnan(b := number(r.get("G/adv")))
-    ]
-    if len(lead) < 16:
-        return
-    lead = lead[-64:]
-    flat = _detrended(lead)
-    half = len(flat) // 2
-    early, late = _size(flat[:half]), _size(flat[half:])
-    lowest, period = min((_auto(flat, lag), lag) for lag in range(2, half))
-    if lowest < -0.5 and late > 1.5 * early and late > 0.5:
-        each = (number(case.rows[-1].get("kimg")) - number(case.rows[-len(flat)].get("kimg"))) / max(1, len(flat) - 1)
-        text = f"D's and G's losses swing against each other every {2 * period * each:.3g} kimg, wider each time"
-        change = r1(case)
-        yield Finding(
-            "not converging", YELLOW, text, f"damp it: {case.advise(change)}",
-            {"autocorrelation": lowest, "period_kimg": 2 * period * each, "growth": late / max(early, 1e-9)},
-            case.series("D/adv", "G/adv"), change,
-        )  # fmt: skip
-
-
-def _detrended(values: Sequence[float]) -> list[float]:
-    n = len(values)
-    mean_x, mean_y = (n - 1) / 2, sum(values) / n
-    slope = sum((i - mean_x) * (v - mean_y) for i, v in enumerate(values)) / sum((i - mean_x) ** 2 for i in range(n))
-    return [v - mean_y - slope * (i - mean_x) for i, v in enumerate(values)]
-
-
-def _size(values: Sequence[float]) -> float:
-    return math.sqrt(sum(v * v for v in values) / max(1, len(values)))
-
-
-def _auto(values: Sequence[float], lag: int) -> float:
-    power = sum(v * v for v in values)
-    return sum(a * b for a, b in zip(values, values[lag:], strict=False)) / power if power > 0 else 0.0
+    slope, accuracy, loss = case.now("pull"), case.now("D_accuracy"), case.row("D/adv")
+    level = case.facts.equilibrium[0] if case.facts.equilibrium else math.nan
+    sure = (accuracy > 0.95 and case.now("D_fake") < case.now("D_real")) or 0 < loss < 0.05 * level
+    if slope < 0.05 and sure:
+        text = (
+            "G's gradient vanishes because D is sure of its answers. D's accuracy is "
+            f"{accuracy:.0%}, and the slope of G's loss at D's logits is {slope:.2g} instead of about 1."
+        )
+        change = {"instance_noise": 0.2, "noise_kimg": max(10.0, (case.facts.total_kimg or 100.0) / 2)}
+        advice = f"Use a non-saturating loss, or add noise to D's input: {case.advise(change)}"
+        figures = {"pull": slope, "D_accuracy": accuracy, "D_loss": loss}
+        yield Finding("vanishing gradients", RED, text, advice, finite(figures), case.series("doctor/pull"), change)

@@ -1,4 +1,4 @@
-"""Rules on what is given: the data, their labels, the latents."""
+"""Rules on the data: value range, channels, duplicates, labels, missing classes."""
 
 import math
 from collections.abc import Iterator
@@ -8,99 +8,103 @@ from ganloom.doctor.finding import RED, YELLOW, Finding
 
 
 def data_range(case: Case) -> Iterator[Finding]:
-    """Batches outside [-1, 1], in [0, 1], or in a narrow band of it, while G's tanh fills [-1, 1]."""
+    """Find batches outside [-1, 1], in [0, 1] or with hardly any contrast. G's tanh covers [-1, 1]."""
     low, high = case.now("batch_low"), case.now("batch_high")
-    own_low, own_high = case.now("data/low"), case.now("data/high")
+    data_low, data_high = case.now("data/low"), case.now("data/high")
     if math.isnan(low) or math.isnan(high):
         return
-    span = {"batch_low": low, "batch_high": high}
-    advice = "bring x to [-1, 1] in draw(): x / 127.5 - 1 of bytes, 2 x - 1 of numbers in [0, 1]"
-    if low < -1.05 or high > 1.05:  # augmented images keep their range; 0.05 is for resampling that overshoots
-        yield Finding("data range", RED, f"batches run from {low:.3g} to {high:.3g}, G makes [-1, 1]", advice, span)
-    elif abs(low - own_low) > 0.3 or abs(high - own_high) > 0.3:
-        text = f"batches run from {low:.3g} to {high:.3g}, the data from {own_low:.3g} to {own_high:.3g}"
-        yield Finding("data range", RED, text, advice, span)
-    elif high - low < 0.5:  # a quarter of the range: no 8-bit image set that is exposed is so flat
-        text = f"batches run from {low:.3g} to {high:.3g} only, a small part of [-1, 1]"
-        yield Finding("data range", RED, text, "check how the files were scaled: `ganloom data check DATA`", span)
+    figures = {"batch_low": low, "batch_high": high}
+    span = f"Values in the batches range from {low:.3g} to {high:.3g}"
+    advice = "Scale x to [-1, 1] in draw(): x / 127.5 - 1 for bytes, 2 * x - 1 for values in [0, 1]."
+    if low < -1.05 or high > 1.05:  # augmentation keeps the range; 0.05 allows for resampling that overshoots
+        text = f"The training images and G's samples have different value ranges. {span}, G's from -1 to 1."
+        yield Finding("data range", RED, text, advice, figures)
+    elif abs(low - data_low) > 0.3 or abs(high - data_high) > 0.3:
+        text = f"draw() changes the value range of the data. {span}, the data's from {data_low:.3g} to {data_high:.3g}."
+        yield Finding("data range", RED, text, advice, figures)
+    elif high - low < 0.5:  # a quarter of the range: no 8-bit image set with a normal exposure is so flat
+        text = f"The training images have hardly any contrast. {span} only, a small part of [-1, 1]."
+        advice = "Check how the files were scaled: `ganloom data check DATA`."
+        yield Finding("data range", RED, text, advice, figures)
     elif low >= -0.05:
-        text = f"batches run from {low:.3g} to {high:.3g}: [0, 1] where [-1, 1] is meant?"
-        yield Finding("data range", YELLOW, text, advice, span)
+        text = f"The training images seem to be scaled to [0, 1] instead of [-1, 1]. {span}."
+        yield Finding("data range", YELLOW, text, advice, figures)
 
 
 def constant_channel(case: Case) -> Iterator[Finding]:
-    """A channel that holds one number in all images."""
+    """Find channels that have the same value in all images."""
     n = max(case.now("data/constant"), case.now("batch_constant"))
     if n > 0:
-        text = f"{n:g} of the data's channels hold one number in every image"
-        yield Finding("constant channel", YELLOW, text, "drop it: --shape with fewer channels", {"channels": n})
+        text = (
+            "Some image channels carry no information. "
+            f"{n:g} {'channel has' if n == 1 else 'channels have'} the same value in all images."
+        )
+        advice = "Load the data with fewer channels: --shape C H W."
+        yield Finding("constant channel", YELLOW, text, advice, {"channels": n})
 
 
 def repeated_batch(case: Case) -> Iterator[Finding]:
-    """Batches of one epoch that share rows: exact copies beyond those that the data have."""
+    """Find batches of one epoch that share rows: exact copies, not counting the duplicates of the data set."""
     share = case.now("batch_repeated")
     if share > 0.5:
-        text = f"{share:.0%} of the rows of four batches are copies of an earlier row"
-        advice = "draw() must ask data.draw(n, rng) with the rng it was given, each time anew"
+        text = (
+            f"The batches repeat the same images. {share:.0%} of the rows of four batches are copies of an earlier row."
+        )
+        advice = "Call data.draw(n, rng) for every batch in draw(), with the rng that draw() receives."
         yield Finding("repeated batch", RED, text, advice, {"repeated": share})
 
 
 def repeated_data(case: Case) -> Iterator[Finding]:
-    """Images that the data hold more than once."""
+    """Find images that the data set contains more than once."""
     share = case.now("data/repeated")
     if share > 0.2:
-        text = f"{share:.0%} of the images are exact copies of another"
-        yield Finding(
-            "repeated images", YELLOW, text, "`ganloom data check DATA` lists them; remove them", {"repeated": share}
-        )
+        text = f"The data set contains duplicates. {share:.0%} of the images are exact copies of another image."
+        advice = "Remove the duplicates; `ganloom data check DATA` lists them."
+        yield Finding("repeated images", YELLOW, text, advice, {"repeated": share})
 
 
-def labels_fit(case: Case) -> Iterator[Finding]:
-    """Labels that nearest neighbours in feature space do not share: below a third of the way from chance to what is usual.
+def shuffled_labels(case: Case) -> Iterator[Finding]:
+    """Find labels that differ from those of the nearest neighbours in feature space.
 
-    Measured: Fashion-MNIST 0.86 to 0.92 with the classifier's features; shuffled labels 0.08 to 0.14 of 10 classes.
+    In the batches: agreement below a third of the way from chance to the agreement in the data set. In the data set:
+    agreement at chance. Measured: 0.86 to 0.92 for Fashion-MNIST with the classifier's features, 0.08 to 0.14 for
+    shuffled labels of 10 classes.
     """
-    chance, own, drawn = case.now("data/labels_chance"), case.now("data/labels_fit"), case.now("batch_labels_fit")
-    if math.isnan(chance) or math.isnan(own) or any(True for _ in data_range(case)):
+    chance, in_data, in_batch = (
+        case.now("data/labels_chance"),
+        case.now("data/labels_fit"),
+        case.now("batch_labels_fit"),
+    )
+    if math.isnan(chance) or math.isnan(in_data) or any(True for _ in data_range(case)):
         return
-    figures = {"agree": own if math.isnan(drawn) else drawn, "chance": chance}
-    if not math.isnan(drawn) and own - chance > 0.2 and drawn < chance + (own - chance) / 3:
-        text = f"labels of the batches agree with their neighbours' in {drawn:.0%}, those of the data in {own:.0%}"
-        yield Finding("labels shuffled", RED, text, "draw() must take x and c by the same indices", figures)
-    elif own < chance + 0.03:
-        text = f"neighbouring images share a label in {own:.0%} of cases, and guessing gives {chance:.0%}"
-        severity = RED if case.facts.conditional else YELLOW
-        yield Finding(
-            "labels shuffled", severity, text, "check the order of the labels: `ganloom data check DATA`", figures
+    figures = {"agree": in_data if math.isnan(in_batch) else in_batch, "chance": chance}
+    if not math.isnan(in_batch) and in_data - chance > 0.2 and in_batch < chance + (in_data - chance) / 3:
+        text = (
+            f"The labels in the batches do not match the images. {in_batch:.0%} of them agree with the labels of the "
+            f"nearest neighbours, against {in_data:.0%} in the data set."
         )
+        advice = "Take x and c by the same indices in draw()."
+        yield Finding("labels shuffled", RED, text, advice, figures)
+    elif in_data < chance + 0.03:
+        text = (
+            f"The labels of the data set do not match the images. {in_data:.0%} of them agree with the labels of the "
+            f"nearest neighbours; guessing gives {chance:.0%}."
+        )
+        severity = RED if case.facts.conditional else YELLOW
+        advice = "Check the order of the labels: `ganloom data check DATA`."
+        yield Finding("labels shuffled", severity, text, advice, figures)
 
 
 def class_not_drawn(case: Case) -> Iterator[Finding]:
-    """A class of the data that batches never hold, that has no image, or that c() never asks for."""
+    """Find a class that has no image, that the batches never contain, or that c() never returns."""
     for name, what in (
-        ("batch_empty", "never come up in the batches"),
-        ("c_empty", "are never asked for by c()"),
+        ("batch_empty", "never occur in the batches"),
+        ("c_empty", "are never returned by c()"),
         ("data/empty", "have no image"),
     ):
         n = case.now(name)
         if n > 0 and (name != "c_empty" or case.facts.conditional):
-            text = f"{n:g} of {case.facts.classes or 'the'} classes {what}"
-            yield Finding("class missing", RED, text, "check draw(), c() and the class folders", {"classes": n})
+            total = f" of {case.facts.classes}" if case.facts.classes else ""
+            text = f"The training does not cover all classes. Classes that {what}: {n:g}{total}."
+            yield Finding("class missing", RED, text, "Check draw(), c() and the class folders.", {"classes": n})
             return
-
-
-def no_noise(case: Case) -> Iterator[Finding]:
-    """z() draws zeros."""
-    if case.now("z_size") < 1e-6:
-        text = "z() draws nothing but zeros, so G makes one sample a condition"
-        yield Finding("z ignored", RED, text, "z() must draw noise: self.randn(n, z_dim)", {"z_size": 0.0})
-
-
-def frozen_latent(case: Case) -> Iterator[Finding]:
-    """z() draws the same latent each time: less than a hundredth of its size varies."""
-    sd, size = case.now("z_sd"), case.now("z_size")
-    if size >= 1e-6 and sd < 0.01 * size:
-        text = f"all latents are alike (spread {sd:.2g} of size {size:.2g}), so all samples are"
-        figures = {"z_sd": sd, "z_size": size, "diversity": case.now("diversity")}
-        advice = "z() must draw anew for each sample: self.randn(n, z_dim)"
-        yield Finding("mode collapse", RED, text, advice, figures, case.series("doctor/diversity"))
