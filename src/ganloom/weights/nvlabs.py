@@ -18,7 +18,7 @@ from ganloom.nn.layers import Fir
 from ganloom.weights import tensorflow
 from ganloom.weights.files import sound
 from ganloom.weights.pickle_objects import Room, array, clamp_of, number, rate_of
-from ganloom.weights.pickle_reader import Made, Refused, guarded, open_pickle
+from ganloom.weights.pickle_reader import Refused, Stub, guarded, open_pickle
 from ganloom.weights.reading import Found, Reading, Shapes, as_network, count_classes
 
 KNOWN = "StyleGAN2 and StyleGAN2-ADA of NVIDIA (G_ema and D of its pickles, or their state_dict)"
@@ -101,7 +101,7 @@ class _Gathered:
 
     def module(self, value: Any, prefix: str, depth: int) -> None:
         """A module and those within it."""
-        meta = value.args[0] if isinstance(value, Made) and value.args else None
+        meta = value.args[0] if isinstance(value, Stub) and value.args else None
         if (
             not isinstance(meta, dict)
             or not value.name.startswith("torch_utils.")

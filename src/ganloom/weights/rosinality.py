@@ -31,13 +31,13 @@ def build(state: dict[str, Tensor], beside: Found | None = None) -> Found:
 
 def is_checkpoint(value: Any) -> bool:
     """Whether a file holds this project's table of networks."""
-    g = dict.get(value, "g_ema") if isinstance(value, dict) else None
+    g = value.get("g_ema") if isinstance(value, dict) else None
     return isinstance(g, dict) and "conv1.conv.modulation.weight" in g
 
 
 def read(value: dict[str, Any], path: Path) -> Found:
     """Both networks of a checkpoint, where it has both."""
-    g, d, mean = (dict.get(value, name) for name in ("g_ema", "d", "latent_avg"))
+    g, d, mean = (value.get(name) for name in ("g_ema", "d", "latent_avg"))
     state = table({"g_ema": g}, path)
     mean = table({"latent_avg": mean}, path)["latent_avg"] if isinstance(mean, Tensor) else None
     found = as_network(lambda: _generator(state, mean), KNOWN, str(path))

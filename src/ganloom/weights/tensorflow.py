@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ganloom.weights.pickle_objects import Room, array, clamp_of, number, rate_of
-from ganloom.weights.pickle_reader import Made, Refused
+from ganloom.weights.pickle_reader import Refused, Stub
 
 Facts = dict[str, Any]
 NETWORK = "dnnlib.tflib.network.Network"
@@ -23,11 +23,11 @@ MOST_NETWORKS, LONGEST_NAME = 32, 200
 def is_snapshot(value: Any) -> bool:
     """Whether a pickle's value is (G, D, Gs)."""
     return (
-        isinstance(value, tuple) and len(value) == 3 and all(isinstance(v, Made) and v.name == NETWORK for v in value)
+        isinstance(value, tuple) and len(value) == 3 and all(isinstance(v, Stub) and v.name == NETWORK for v in value)
     )
 
 
-def networks(value: tuple[Made, Made, Made], room: Room) -> dict[str, tuple[dict[str, Tensor], Facts]]:
+def networks(value: tuple[Stub, Stub, Stub], room: Room) -> dict[str, tuple[dict[str, Tensor], Facts]]:
     """G_ema (Gs) and D as tables of PyTorch's names, and what they say of themselves."""
     _, d, g = value
     return {
@@ -36,13 +36,13 @@ def networks(value: tuple[Made, Made, Made], room: Room) -> dict[str, tuple[dict
     }
 
 
-def _state(made: Made) -> dict[Any, Any]:
+def _state(made: Stub) -> dict[Any, Any]:
     if made.name != NETWORK or not isinstance(made.state, dict):
         raise Refused("a network without a state")
     return made.state
 
 
-def _facts(made: Made) -> Facts:
+def _facts(made: Stub) -> Facts:
     state = _state(made)
     said = state.get("static_kwargs")
     said = said if isinstance(said, dict) else {}
@@ -71,12 +71,12 @@ class _Variables:
         self.room, self.networks = room, 0
         self.found: dict[str, Tensor] = {}
 
-    def all(self, made: Made) -> dict[str, Tensor]:
+    def all(self, made: Stub) -> dict[str, Tensor]:
         """Those of ``made``."""
         self._network(made, "", 0)
         return self.found
 
-    def _network(self, made: Made, prefix: str, depth: int) -> None:
+    def _network(self, made: Stub, prefix: str, depth: int) -> None:
         self.networks += 1
         if depth > 4 or self.networks > MOST_NETWORKS:
             raise Refused("networks within networks without an end")
@@ -90,7 +90,7 @@ class _Variables:
         if not isinstance(components, dict) or len(components) > 8:
             raise Refused("networks within a network that are no short table")
         for name, child in components.items():
-            if not isinstance(child, Made) or not isinstance(name, str) or len(name) > LONGEST_NAME:
+            if not isinstance(child, Stub) or not isinstance(name, str) or len(name) > LONGEST_NAME:
                 raise Refused("a network within a network that is none")
             self._network(child, f"{prefix}{name}/", depth + 1)
 
