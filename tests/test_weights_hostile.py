@@ -135,7 +135,7 @@ EVIL: dict[str, tuple[bytes, str]] = {
         "a call of something that is not a name",
     ),
     "in a parameter": (within(call_of("os", "system", text(TOUCH))), "os.system"),
-    "an allowed name in a parameter": (within(call_of("numpy", "dtype", text("O"))), "where a tensor is due"),
+    "an allowed name in a parameter": (within(call_of("numpy", "dtype", text("O"))), "instead of a tensor"),
     "in a storage": (
         within(tensor(blob(calls("os", "system", text(TOUCH))), b"K\x00", b"K\x01\x85", b"K\x01\x85")), "os.system",
     ),

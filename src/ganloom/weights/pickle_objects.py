@@ -55,12 +55,12 @@ def array(value: Any, room: Room) -> Tensor:
     if isinstance(value, Stub) and value.name == "torch._utils._rebuild_parameter":
         value = value.args[0]
     if not isinstance(value, Stub):
-        raise Refused(f"a {type(value).__name__} where a tensor is due")
+        raise Refused(f"a {type(value).__name__} instead of a tensor")
     if value.name == "torch._utils._rebuild_tensor_v2":
         return _tensor(value, room)
     if value.name.endswith("multiarray._reconstruct"):
         return _array(value, room)
-    raise Refused(f"{value.name} where a tensor is due")
+    raise Refused(f"{value.name} instead of a tensor")
 
 
 def number(value: Any, low: float, high: float, what: str) -> Any:
