@@ -33,7 +33,7 @@ def state_of(case: str) -> dict[str, torch.Tensor]:
     return made({name: tuple(shape) for name, shape in shapes.items()})
 
 
-def beside(case: str) -> weights.Found | None:
+def beside(case: str) -> weights.Network | None:
     """What the case's generator was read as, for a discriminator."""
     other = case.removesuffix("D") + "G"
     return weights.find(state_of(other)) if case.endswith("-D") else None

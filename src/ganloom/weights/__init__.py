@@ -5,7 +5,6 @@ name to ``READERS``. Architecture and Config come from names and shapes. Every t
 """
 
 import importlib
-import warnings
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -22,12 +21,14 @@ from ganloom.training.trainer import load_strict
 from ganloom.weights import cyclegan, nvlabs, rosinality
 from ganloom.weights.files import looks_like, open_file, open_value, table
 from ganloom.weights.pickle_reader import is_pickle
-from ganloom.weights.reading import Found, as_network
+from ganloom.weights.reading import Network, as_network
 
 MAX_SIDE = 16384
 """Largest height or width, in pixels, of the images of a network in a file."""
 MAX_NEW = 1 << 28
 """Most parameters of a network that the file does not hold and that is initialized instead."""
+
+Found = Network  # the earlier name
 
 READERS = ("biggan", "studiogan", "mimicry", "nvlabs", "rosinality", "cyclegan", "munit")
 
@@ -42,7 +43,7 @@ def known() -> str:
     return "; ".join(module.KNOWN for module in readers())
 
 
-def find(state: dict[str, Tensor], beside: Found | None = None, where: str = "the file") -> Found:
+def find(state: dict[str, Tensor], beside: Network | None = None, where: str = "the file") -> Network:
     """Read a table of tensors with the first reader that knows its names.
 
     Args:
@@ -77,17 +78,11 @@ def read(path: str | Path, discriminator: str | Path | None = None) -> GAN:
     Raises:
         BadInput: The layout is unknown, or ganloom cannot compute the same outputs as the network.
     """
-    return build(found_in(path, discriminator))
+    return build(network_in(path, discriminator))
 
 
-def found_in(path: str | Path, discriminator: str | Path | None = None) -> Found:
-    """Read the files as `read` does, without building the model. Warnings of torch about the files are ignored."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return _found_in(path, discriminator)
-
-
-def _found_in(path: str | Path, discriminator: str | Path | None) -> Found:
+def network_in(path: str | Path, discriminator: str | Path | None = None) -> Network:
+    """Read the files as `read` does, without building the model."""
     generator = _generator_in(Path(path))
     if (partner := cyclegan.partner(Path(path))) is not None:
         generator = cyclegan.both(generator, find(open_file(partner), None, str(partner)), str(partner))
@@ -102,7 +97,7 @@ def _found_in(path: str | Path, discriminator: str | Path | None) -> Found:
     return _joined(generator, critic, str(discriminator))
 
 
-def _generator_in(path: Path) -> Found:
+def _generator_in(path: Path) -> Network:
     if path.is_file() and is_pickle(path):
         return nvlabs.read(path)
     value = open_value(path)
@@ -111,47 +106,47 @@ def _generator_in(path: Path) -> Found:
     return find(table(value, path), None, str(path))
 
 
-def build(found: Found) -> GAN:
-    """Build the recipe's model with the tensors of ``found``, in eval mode.
+def build(network: Network) -> GAN:
+    """Build the recipe's model with the tensors of ``network``, in eval mode.
 
     Raises:
         BadInput: The tensors do not fit the recipe, or the network would be too large.
     """
-    module = recipes.RECIPES[found.recipe]
-    fields = dict(found.config)
+    module = recipes.RECIPES[network.recipe]
+    fields = dict(network.config)
     if "width" not in fields:  # a discriminator alone
         fields["width"] = fields["d_width"]
     cfg = config.replace(module.Config(), fields)
     if any(side > MAX_SIDE for side in cfg.shape):
         raise BadInput(f"images of {list(cfg.shape)}: ganloom reads networks of up to {MAX_SIDE} px")
-    _check_sizes(module.MODEL, cfg, found)
+    _check_sizes(module.MODEL, cfg, network)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         gan: GAN = module.MODEL(cfg)
-    nets = {name.split(".")[0] for name in found.tensors}
+    nets = {name.split(".")[0] for name in network.tensors}
     initial = {name: t for name, t in gan.state_dict().items() if name.split(".")[0] not in nets}
-    load_strict(gan, initial | found.tensors, f"the recipe {found.recipe} as read from the file")
+    load_strict(gan, initial | network.tensors, f"the recipe {network.recipe} as read from the file")
     return gan.eval().requires_grad_(False)
 
 
-def _check_sizes(model: Any, cfg: Any, found: Found) -> None:
+def _check_sizes(model: Any, cfg: Any, network: Network) -> None:
     """Compare all shapes before any memory is allocated: a file can claim a larger network than it holds."""
     with torch.device("meta"):
         shapes = {name: t.shape for name, t in model(cfg).state_dict().items()}
     for name, shape in shapes.items():
-        if name in found.tensors and found.tensors[name].shape != shape:
+        if name in network.tensors and network.tensors[name].shape != shape:
             raise BadInput(
-                f"the weights do not fit the recipe {found.recipe} as read from the file: {name} is "
-                f"{list(found.tensors[name].shape)} there and {list(shape)} here"
+                f"the weights do not fit the recipe {network.recipe} as read from the file: {name} is "
+                f"{list(network.tensors[name].shape)} there and {list(shape)} here"
             )
-    new = sum(shape.numel() for name, shape in shapes.items() if name not in found.tensors)
+    new = sum(shape.numel() for name, shape in shapes.items() if name not in network.tensors)
     if new > MAX_NEW:
         raise BadInput(
-            f"the recipe {found.recipe} as read from the file needs {new:,} parameters that it does not hold"
+            f"the recipe {network.recipe} as read from the file needs {new:,} parameters that it does not hold"
         )
 
 
-def _joined(generator: Found, critic: Found, where: str) -> Found:
+def _joined(generator: Network, critic: Network, where: str) -> Network:
     """Join both networks of a model. Config fields that both decide must agree."""
     both: dict[str, Any] = dict(generator.config)
     if generator.recipe != critic.recipe or not all(name.startswith("D.") for name in critic.tensors):
@@ -159,4 +154,7 @@ def _joined(generator: Found, critic: Found, where: str) -> Found:
     for name, value in critic.config.items():
         if both.setdefault(name, value) != value:
             raise BadInput(f"{where} does not fit the generator: {name} is {value} there and {both[name]} here")
-    return Found(generator.recipe, both, generator.tensors | critic.tensors)
+    return Network(generator.recipe, both, generator.tensors | critic.tensors)
+
+
+found_in = network_in  # the earlier name

@@ -18,7 +18,7 @@ from torch import Tensor
 from ganloom.core.errors import BadInput
 from ganloom.networks.biggan import _multiples as multiples
 from ganloom.weights.reading import (
-    Found,
+    Network,
     Reading,
     Shapes,
     base_size,
@@ -38,7 +38,7 @@ def matches(shapes: Shapes) -> bool:
     return original or "generator.layers.0.bn_0.running_means" in shapes
 
 
-def build(state: dict[str, Tensor], beside: Found | None = None) -> Found:
+def build(state: dict[str, Tensor], beside: Network | None = None) -> Network:
     """Read a network.
 
     Args:
@@ -53,7 +53,7 @@ def build(state: dict[str, Tensor], beside: Found | None = None) -> Found:
 # ------------------------------------------------------------------------------------------------- BigGAN-PyTorch, G
 
 
-def _generator(state: dict[str, Tensor]) -> Found:
+def _generator(state: dict[str, Tensor]) -> Network:
     read = Reading(state)
     deep = "blocks.0.0.conv4.weight" in state
     depth = 2 if deep else 1
@@ -113,7 +113,7 @@ def _generator(state: dict[str, Tensor]) -> Found:
     read.copy("output_layer.0.gain", "G.body.norm.weight")
     read.copy("output_layer.0.bias", "G.body.norm.bias")
     read.layer("output_layer.2", "G.body.out")
-    return Found("biggan", config, read.done("BigGAN-PyTorch"))
+    return Network("biggan", config, read.done("BigGAN-PyTorch"))
 
 
 def count(state: dict[str, Tensor], name: str) -> int:
@@ -146,7 +146,7 @@ def _attention(read: Reading, name: str, to: str) -> None:
 # ------------------------------------------------------------------------------------------------- BigGAN-PyTorch, D
 
 
-def _discriminator(state: dict[str, Tensor]) -> Found:
+def _discriminator(state: dict[str, Tensor]) -> Network:
     read = Reading(state)
     deep = "input_conv.weight" in state
     depth, last = (2, "conv4") if deep else (1, "conv2")  # D has both blocks of a stage in one list
@@ -175,7 +175,7 @@ def _discriminator(state: dict[str, Tensor]) -> Found:
         _attention(read, f"blocks.{i}.{depth}", "D.attention")
     read.layer("linear", "D.out")
     read.layer("embed", "D.classes", turned=True)
-    return Found("biggan", config, read.done("BigGAN-PyTorch"))
+    return Network("biggan", config, read.done("BigGAN-PyTorch"))
 
 
 def discriminator_plan(outs: Sequence[int]) -> tuple[int, int, int]:
@@ -235,7 +235,7 @@ def deep_down_block(read: Reading, name: str, to: str, theirs: Sequence[str], *,
 # ------------------------------------------------------------------------------------- pytorch-pretrained-BigGAN, G
 
 
-def _hub(state: dict[str, Tensor]) -> Found:
+def _hub(state: dict[str, Tensor]) -> Network:
     read = Reading(state)
     places = count({k.removeprefix("generator."): v for k, v in state.items()}, "layers")
     attended = [i for i in range(places) if f"generator.layers.{i}.gamma" in state]
@@ -277,7 +277,7 @@ def _hub(state: dict[str, Tensor]) -> Found:
     read.copy("generator.bn.weight", "G.body.norm.weight")
     read.copy("generator.bn.bias", "G.body.norm.bias")
     read.layer("generator.conv_to_rgb", "G.body.out")
-    return Found("biggan", config, read.done("pytorch-pretrained-BigGAN"))
+    return Network("biggan", config, read.done("pytorch-pretrained-BigGAN"))
 
 
 def _sets(read: Reading, name: str, to: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
-from ganloom.weights.reading import Found, Reading, Shapes
+from ganloom.weights.reading import Network, Reading, Shapes
 
 KNOWN = "pytorch-CycleGAN-and-pix2pix and CUT (latest_net_G.pth, latest_net_D.pth)"
 
@@ -29,7 +29,7 @@ def _is_critic(shapes: Shapes) -> bool:
     return shapes.get("model.0.weight", ())[2:] == (4, 4) or shapes.get("net.0.weight", ())[2:] == (1, 1)
 
 
-def build(state: dict[str, Tensor], beside: Found | None) -> Found:
+def build(state: dict[str, Tensor], beside: Network | None) -> Network:
     """Read a generator as pix2pix, or a discriminator as that of the recipe of its generator, ``beside``."""
     reading = Reading(state)
     if _is_critic({name: tuple(t.shape) for name, t in state.items()}):
@@ -40,7 +40,7 @@ def build(state: dict[str, Tensor], beside: Found | None) -> Found:
             )
         return _critic(reading, beside)
     config = _unet(reading) if "model.model.0.weight" in state else _resnet(reading)
-    return Found("pix2pix", config, reading.done("pix2pix or CycleGAN"))
+    return Network("pix2pix", config, reading.done("pix2pix or CycleGAN"))
 
 
 def partner(path: Path, kind: str = "G") -> Path | None:
@@ -55,7 +55,7 @@ def partner(path: Path, kind: str = "G") -> Path | None:
     return other if name != path.name and other.is_file() else None
 
 
-def both(ab: Found, ba: Found, where: str) -> Found:
+def both(ab: Network, ba: Network, where: str) -> Network:
     """Join the generators of both directions as cyclegan.
 
     Args:
@@ -81,19 +81,19 @@ def both(ab: Found, ba: Found, where: str) -> Found:
         config["identity"] = 0.0
     tensors = {name.replace("G.", f"G.{way}.", 1): t for way, net in (("ab", ab), ("ba", ba)) for name, t in
                net.tensors.items()}  # fmt: skip
-    return Found("cyclegan", config, tensors)
+    return Network("cyclegan", config, tensors)
 
 
-def both_critics(of_b: Found, of_a: Found, where: str) -> Found:
+def both_critics(of_b: Network, of_a: Network, where: str) -> Network:
     """Join ``D_A`` (of domain B) and ``D_B`` (of domain A) as the discriminators of cyclegan. ``where``: the file of ``D_B``."""
     if of_a.config != of_b.config:
         raise BadInput(f"{where} does not fit D_A: {of_a.config} there and {of_b.config} here")
     tensors = {name.replace("D.", f"D.{side}.", 1): t for side, net in (("b", of_b), ("a", of_a)) for name, t in
                net.tensors.items()}  # fmt: skip
-    return Found("cyclegan", of_b.config, tensors)
+    return Network("cyclegan", of_b.config, tensors)
 
 
-def _critic(reading: Reading, beside: Found) -> Found:
+def _critic(reading: Reading, beside: Network) -> Network:
     """Read a discriminator of patches (model.0, model.2 ...) or of pixels (net.0, net.2 ...)."""
     state = reading.state
     root = "net" if "net.0.weight" in state else "model"
@@ -112,7 +112,7 @@ def _critic(reading: Reading, beside: Found) -> Found:
         else:
             reading.layer(f"{root}.{i}", f"D.body.{i}")
     config = {"d_width": int(width), "layers": 0 if root == "net" else last // 3, "norm": norm}
-    return Found(beside.recipe, config, reading.done("pix2pix or CycleGAN"))
+    return Network(beside.recipe, config, reading.done("pix2pix or CycleGAN"))
 
 
 def _norm(reading: Reading, name: str, conv: str) -> str:

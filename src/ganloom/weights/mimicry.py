@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganloom.core.errors import BadInput
 from ganloom.weights.biggan import down_block
-from ganloom.weights.reading import ENDS, Found, Reading, Shapes, base_size, count_classes, one_attention, shape_of
+from ganloom.weights.reading import ENDS, Network, Reading, Shapes, base_size, count_classes, one_attention, shape_of
 
 KNOWN = "mimicry (G of all its GANs; D of SNGAN, cGAN-PD, SAGAN)"
 
@@ -22,7 +22,7 @@ def matches(shapes: Shapes) -> bool:
     return any(f"{name}.{end}" in shapes for name in names for end in ENDS)
 
 
-def build(state: dict[str, Tensor], beside: Found | None = None) -> Found:
+def build(state: dict[str, Tensor], beside: Network | None = None) -> Network:
     """Read a network.
 
     Args:
@@ -38,7 +38,7 @@ def _count(state: dict[str, Tensor]) -> int:
     return len({name.split(".")[0] for name in state if name.startswith("block")})
 
 
-def _generator(state: dict[str, Tensor]) -> Found:
+def _generator(state: dict[str, Tensor]) -> Network:
     read = Reading(state)
     stages = _count(state)
     channels = [shape_of(state, "block2.c1")[1], *(shape_of(state, f"block{i + 2}.c2")[0] for i in range(stages))]
@@ -80,7 +80,7 @@ def _generator(state: dict[str, Tensor]) -> Found:
     _attention(read, "G.attention")
     read.norm(f"b{end}", "G.norm")
     read.layer(f"c{end}", "G.out")
-    return Found("sagan" if spectral else "sngan", config, read.done("mimicry"))
+    return Network("sagan" if spectral else "sngan", config, read.done("mimicry"))
 
 
 def _attention(read: Reading, to: str) -> None:
@@ -91,7 +91,7 @@ def _attention(read: Reading, to: str) -> None:
     read.copy("attn_block.gamma", f"{to}.gamma", lambda x: x.reshape(()))
 
 
-def _discriminator(state: dict[str, Tensor], beside: Found | None) -> Found:
+def _discriminator(state: dict[str, Tensor], beside: Network | None) -> Network:
     if "local_feat_blocks.0.c1.weight_orig" in state or "l_y.bias" in state:
         raise BadInput("the discriminator of mimicry's InfoMax-GAN or SSGAN has heads that ganloom does not have")
     if "block1.c1.weight" in state and "block1.c1.sn_u" not in state:
@@ -125,4 +125,4 @@ def _discriminator(state: dict[str, Tensor], beside: Found | None) -> Found:
     read.layer(last, "D.out")
     if read.has("l_y"):
         read.layer("l_y", "D.classes", turned=True)
-    return Found(recipe, config, read.done("mimicry"))
+    return Network(recipe, config, read.done("mimicry"))

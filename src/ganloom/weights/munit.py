@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
-from ganloom.weights.reading import Found, Reading, Shapes
+from ganloom.weights.reading import Network, Reading, Shapes
 
 KNOWN = "UNIT as trained by the code of MUNIT (gen_00500000.pt, dis_00500000.pt)"
 SIDES = ("a", "b")
@@ -24,7 +24,7 @@ def matches(shapes: Shapes) -> bool:
     return any(name in shapes for name in first)
 
 
-def build(state: dict[str, Tensor], beside: Found | None) -> Found:
+def build(state: dict[str, Tensor], beside: Network | None) -> Network:
     """Read both networks of a file as the recipe unit, variant "released". ``beside`` is unused."""
     if "a.enc_content.model.0.conv.weight" in state:
         raise BadInput("these are generators of MUNIT: ganloom has no recipe with its styles, and reads only UNIT's")
@@ -36,7 +36,7 @@ def build(state: dict[str, Tensor], beside: Found | None) -> Found:
         if sides["b"][name] != value:
             raise BadInput(f"{name} is {value} in its part a and {sides['b'][name]} in b: in ganloom they are equal")
     config = {"variant": "released", "shape": (channels["b"], SIZE, SIZE), "in_channels": channels["a"], **sides["a"]}
-    return Found("unit", config, reading.done("UNIT"))
+    return Network("unit", config, reading.done("UNIT"))
 
 
 def _generator(reading: Reading, side: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ganloom.weights import tensorflow
 from ganloom.weights.files import sound
 from ganloom.weights.pickle_objects import Room, array, clamp_of, number, rate_of
 from ganloom.weights.pickle_reader import Refused, Stub, guarded, open_pickle
-from ganloom.weights.reading import Found, Reading, Shapes, as_network, count_classes
+from ganloom.weights.reading import Network, Reading, Shapes, as_network, count_classes
 
 KNOWN = "StyleGAN2 and StyleGAN2-ADA of NVIDIA (G_ema and D of its pickles, or their state_dict)"
 
@@ -34,7 +34,7 @@ def matches(shapes: Shapes) -> bool:
     return "synthesis.b4.conv1.affine.weight" in shapes or {"b4.fc.weight", "b4.out.weight"} <= shapes.keys()
 
 
-def build(state: dict[str, Tensor], beside: Found | None = None, facts: Facts | None = None) -> Found:
+def build(state: dict[str, Tensor], beside: Network | None = None, facts: Facts | None = None) -> Network:
     """Read a network.
 
     Args:
@@ -47,7 +47,7 @@ def build(state: dict[str, Tensor], beside: Found | None = None, facts: Facts | 
     return _discriminator(state, facts or {})
 
 
-def read(path: Path) -> Found:
+def read(path: Path) -> Network:
     """Read G_ema and D of a pickle as one model.
 
     Raises:
@@ -66,7 +66,7 @@ def read(path: Path) -> Found:
     if "G_ema" not in nets:
         raise BadInput(f"{path} is a pickle without a network G_ema: ganloom reads snapshots of StyleGAN2")
 
-    def built(name: str) -> Found:
+    def built(name: str) -> Network:
         state, facts = nets[name]
         return as_network(lambda: build(sound(state), None, facts), KNOWN, str(path))
 
@@ -78,7 +78,7 @@ def read(path: Path) -> Found:
         if generator.config[name] != critic.config[name]:
             here, there = generator.config[name], critic.config[name]
             raise BadInput(f"{path}: G and D are of two models: {name} is {here} and {there}")
-    return Found("stylegan2", generator.config | critic.config, generator.tensors | critic.tensors)
+    return Network("stylegan2", generator.config | critic.config, generator.tensors | critic.tensors)
 
 
 # ------------------------------------------------------------------------------------------- from a module's stubs
@@ -210,7 +210,7 @@ def mapping_config(read: Reading, name: str, to: str, lr_mul: float) -> tuple[in
     return inputs, outputs, layers, classes
 
 
-def _generator(state: dict[str, Tensor], facts: Facts) -> Found:
+def _generator(state: dict[str, Tensor], facts: Facts) -> Network:
     read = Reading(state)
     sides = sides_of(state, r"synthesis\.b(\d+)\.")
     maps = [len(state[f"synthesis.b{side}.conv1.weight"]) for side in sides]
@@ -238,10 +238,10 @@ def _generator(state: dict[str, Tensor], facts: Facts) -> Found:
         read.layer(f"{at}.torgb.affine", f"{to}.image.affine")
         read.layer(f"{at}.torgb", f"{to}.image")
     check_filters(read, ".resample_filter")
-    return Found("stylegan2", config, read.done("StyleGAN2"))
+    return Network("stylegan2", config, read.done("StyleGAN2"))
 
 
-def _discriminator(state: dict[str, Tensor], facts: Facts) -> Found:
+def _discriminator(state: dict[str, Tensor], facts: Facts) -> Network:
     read = Reading(state)
     sides = sides_of(state, r"b(\d+)\.")
     maps = [len(state["b4.conv.weight"]), *(state[f"b{side}.conv0.weight"].shape[1] for side in sides[1:])]
@@ -261,4 +261,4 @@ def _discriminator(state: dict[str, Tensor], facts: Facts) -> Found:
     for theirs, ours in (("conv", "conv"), ("fc", "dense"), ("out", "out")):
         read.layer(f"b4.{theirs}", f"D.{ours}")
     check_filters(read, ".resample_filter")
-    return Found("stylegan2", config, read.done("StyleGAN2"))
+    return Network("stylegan2", config, read.done("StyleGAN2"))

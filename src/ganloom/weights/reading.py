@@ -15,7 +15,7 @@ Shapes = dict[str, tuple[int, ...]]
 Change = Callable[[Tensor], Tensor]
 
 
-class Found(NamedTuple):
+class Network(NamedTuple):
     """The result of a reader: the recipe's name, the fields of its Config that the file decides, and ganloom's tensors."""
 
     recipe: str
@@ -23,7 +23,10 @@ class Found(NamedTuple):
     tensors: dict[str, Tensor]
 
 
-def as_network(make: Callable[[], Found], known: str, where: str) -> Found:
+Found = Network  # the earlier name
+
+
+def as_network(make: Callable[[], Network], known: str, where: str) -> Network:
     """Call ``make`` and turn any error into a BadInput of one line that names the file.
 
     Args:

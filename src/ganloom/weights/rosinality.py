@@ -14,7 +14,7 @@ from ganloom.core.errors import BadInput
 from ganloom.networks.mapping import Mapping
 from ganloom.weights.files import table
 from ganloom.weights.nvlabs import check_filters, plan_channels
-from ganloom.weights.reading import Found, Reading, Shapes, as_network
+from ganloom.weights.reading import Network, Reading, Shapes, as_network
 
 KNOWN = "rosinality/stylegan2-pytorch (g_ema and d)"
 
@@ -24,7 +24,7 @@ def matches(shapes: Shapes) -> bool:
     return "conv1.conv.modulation.weight" in shapes or "final_linear.1.weight" in shapes
 
 
-def build(state: dict[str, Tensor], beside: Found | None = None) -> Found:
+def build(state: dict[str, Tensor], beside: Network | None = None) -> Network:
     """Read a network. ``beside`` is unused."""
     return _generator(state, None) if "conv1.conv.modulation.weight" in state else _discriminator(state)
 
@@ -35,7 +35,7 @@ def is_checkpoint(value: Any) -> bool:
     return isinstance(g, dict) and "conv1.conv.modulation.weight" in g
 
 
-def read(value: dict[str, Any], path: Path) -> Found:
+def read(value: dict[str, Any], path: Path) -> Network:
     """Read the networks of a checkpoint.
 
     Args:
@@ -53,14 +53,14 @@ def read(value: dict[str, Any], path: Path) -> Found:
         return generator
     critics = table({"model": d}, path)
     critic = as_network(lambda: _discriminator(critics), KNOWN, str(path))
-    return Found("stylegan2", generator.config | critic.config, generator.tensors | critic.tensors)
+    return Network("stylegan2", generator.config | critic.config, generator.tensors | critic.tensors)
 
 
 def _count(state: dict[str, Tensor], name: str) -> int:
     return len({key.split(".")[1] for key in state if key.startswith(f"{name}.")})
 
 
-def _generator(state: dict[str, Tensor], mean: Tensor | None) -> Found:
+def _generator(state: dict[str, Tensor], mean: Tensor | None) -> Network:
     read = Reading(state)
     doublings, layers = _count(state, "to_rgbs"), _count(state, "style")
     convs = ["conv1", *(f"convs.{i}" for i in range(2 * doublings))]
@@ -91,7 +91,7 @@ def _generator(state: dict[str, Tensor], mean: Tensor | None) -> Found:
     tensors = read.done("stylegan2-pytorch")
     center = _mean(tensors, z_dim, w_dim, layers) if mean is None else mean.float().reshape(w_dim)
     tensors |= {"G.mapping.w_mean": center, "G.mapping.w_sums": torch.zeros(w_dim), "G.mapping.seen": torch.zeros(())}
-    return Found("stylegan2", config, tensors)
+    return Network("stylegan2", config, tensors)
 
 
 def _mean(tensors: dict[str, Tensor], z_dim: int, w_dim: int, layers: int) -> Tensor:
@@ -107,7 +107,7 @@ def _mean(tensors: dict[str, Tensor], z_dim: int, w_dim: int, layers: int) -> Te
     return mean
 
 
-def _discriminator(state: dict[str, Tensor]) -> Found:
+def _discriminator(state: dict[str, Tensor]) -> Network:
     read = Reading(state)
     blocks = _count(state, "convs") - 1
     maps = [len(state["final_conv.0.weight"])]
@@ -133,4 +133,4 @@ def _discriminator(state: dict[str, Tensor]) -> Found:
     read.layer("final_linear.0", "D.dense")
     read.layer("final_linear.1", "D.out")
     check_filters(read, ".kernel")
-    return Found("stylegan2", config, read.done("stylegan2-pytorch"))
+    return Network("stylegan2", config, read.done("stylegan2-pytorch"))

@@ -16,7 +16,7 @@ from ganloom.networks.biggan import _multiples as multiples
 from ganloom.weights.biggan import count, deep_down_block, discriminator_plan, down_block
 from ganloom.weights.reading import (
     ENDS,
-    Found,
+    Network,
     Reading,
     Shapes,
     base_size,
@@ -37,7 +37,7 @@ def matches(shapes: Shapes) -> bool:
     return blocks and any(f"{layer}.{end}" in shapes for layer in ("linear0", "linear1") for end in ENDS)
 
 
-def build(state: dict[str, Tensor], beside: Found | None = None) -> Found:
+def build(state: dict[str, Tensor], beside: Network | None = None) -> Network:
     """Read a network.
 
     Args:
@@ -70,7 +70,7 @@ def _blocks(state: dict[str, Tensor]) -> tuple[list[int], list[int]]:
 # ----------------------------------------------------------------------------------------------------------------- G
 
 
-def _generator(state: dict[str, Tensor], deep: bool) -> Found:
+def _generator(state: dict[str, Tensor], deep: bool) -> Network:
     read = Reading(state)
     blocks, attended = _blocks(state)
     depth, last = (2, "conv2d4") if deep else (1, "conv2d2")
@@ -104,7 +104,7 @@ def _generator(state: dict[str, Tensor], deep: bool) -> Found:
         _attention(read, f"blocks.{blocks[before - 1] + 1}.0", f"{body}.attention")
     read.norm("bn4", f"{body}.norm")
     read.layer("conv2d5", f"{body}.out")
-    return Found(recipe, config, read.done("StudioGAN"))
+    return Network(recipe, config, read.done("StudioGAN"))
 
 
 def _as_biggan(
@@ -162,7 +162,7 @@ def _attention(read: Reading, name: str, to: str) -> None:
 # ----------------------------------------------------------------------------------------------------------------- D
 
 
-def _discriminator(state: dict[str, Tensor], deep: bool, beside: Found | None) -> Found:
+def _discriminator(state: dict[str, Tensor], deep: bool, beside: Network | None) -> Network:
     if "linear1.weight" in state:
         raise BadInput("StudioGAN's discriminator without spectral norm has BatchNorm, which ganloom's does not have")
     if shape_of(state, "linear1")[0] != 1:
@@ -205,4 +205,4 @@ def _discriminator(state: dict[str, Tensor], deep: bool, beside: Found | None) -
     read.layer("linear1", "D.out")
     if read.has("embedding"):
         read.layer("embedding", "D.classes", turned=True)
-    return Found(recipe, config, read.done("StudioGAN"))
+    return Network(recipe, config, read.done("StudioGAN"))
