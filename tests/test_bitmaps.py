@@ -2,6 +2,7 @@
 
 import io
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from ganloom import data
-from ganloom.core.errors import BadInput
+from ganloom.core.errors import BadInput, MissingExtra
 from ganloom.data import translation_sets
 from ganloom.data.font_glyphs import bitmaps
 
@@ -71,6 +72,30 @@ def test_what_is_no_such_font_is_said(tmp_path: Path) -> None:
     plain = b"\0\1\0\0" + struct.pack(">HHHH", 0, 0, 0, 0)
     (tmp_path / "plain.ttf").write_bytes(plain)
     assert bitmaps(str(tmp_path / "plain.ttf")) == []
+
+
+def test_without_the_extra_the_message_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    font = str(colour_font(tmp_path / "f.ttf", [png(1)]))
+    for name in [name for name in sys.modules if name.split(".")[0] == "fontTools"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "fontTools", None)
+    with pytest.raises(MissingExtra, match=r'^fontTools is not installed: pip install "ganloom\[fonts\]"$'):
+        bitmaps(font)
+
+
+def test_damaged_tables_are_refused_in_one_line(tmp_path: Path) -> None:
+    whole = colour_font(tmp_path / "f.ttf", [png(i) for i in range(4)], kind=3).read_bytes()
+    random, refused = np.random.default_rng(0), 0
+    for _ in range(200):
+        content = bytearray(whole)
+        content[random.integers(len(whole) if random.random() < 0.2 else 260)] = random.integers(256)
+        (tmp_path / "x.ttf").write_bytes(content)
+        try:
+            assert all(isinstance(image, bytes) for image in bitmaps(str(tmp_path / "x.ttf")))
+        except BadInput as error:
+            refused += 1
+            assert "\n" not in str(error) and "x.ttf" in str(error)
+    assert refused > 10
 
 
 def test_edges_to_emoji_keeps_150_glyphs_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -318,27 +318,6 @@ def test_a_large_image_at_the_papers_widths(case: str, tmp_path: Path) -> None:
     assert least - floor < 2 * 256 < most - floor, "the features' 256, and the image itself several times"
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_png_of_16_bits(tmp_path: Path, channels: int) -> None:
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 65536, (9, 13, channels), dtype=np.uint16)
-    png16.write16(pixels, tmp_path / "x.png")
-    assert np.array_equal(png16.read16((tmp_path / "x.png").read_bytes()), pixels)
-    with Image.open(tmp_path / "x.png") as image:
-        assert image.size == (13, 9) and (channels != 1 or np.array_equal(np.asarray(image), pixels[..., 0]))
-    coded = rng.integers(0, 256, (9, 13, 6), dtype=np.uint8)
-    kinds = np.array([0, 1, 2, 3, 4, 4, 3, 2, 1], np.uint8)
-    plain = np.zeros((10, 14, 6), int)
-    for y in range(9):
-        for x in range(13):
-            a, b, c = plain[y + 1, x], plain[y, x + 1], plain[y, x]
-            p = a + b - c
-            near = [min((abs(p[i] - v), k, v) for k, v in enumerate((a[i], b[i], c[i])))[2] for i in range(6)]
-            guess = [np.zeros(6, int), a, b, (a + b) // 2, np.array(near)][kinds[y]]
-            plain[y + 1, x + 1] = (coded[y, x] + guess) % 256
-    assert np.array_equal(png16._unfiltered(kinds, coded), plain[1:, 1:])
-
-
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = {"width": 4, "d_width": 4, "blocks": 1, "batch_size": 4, "total_kimg": 0.02, "judge": 0}
     run = ganloom.train("cyclegan", "unpaired-fashion", tmp_path / "c", **small)

@@ -80,13 +80,13 @@ def test_where_the_runtime_comes_from(files: Path, tmp_path: Path, monkeypatch: 
     with pytest.raises(BadInput, match="there is no npm"):
         web.runtime_files()
     made = web.runtime_files(files)
-    monkeypatch.setattr(web, "_packed", lambda: made)
+    monkeypatch.setattr(web, "_download", lambda: made)
     with pytest.raises(GanloomError, match=r"ort\.wasm\.min\.js .* SHA-256 differs"):
         web.runtime_files()
     assert not (tmp_path / "cache").exists()
     monkeypatch.setattr(web, "FILES", {name: hashlib.sha256(data).hexdigest() for name, data in made.items()})
     assert web.runtime_files() == made
-    monkeypatch.setattr(web, "_packed", lambda: pytest.fail("asked again"))
+    monkeypatch.setattr(web, "_download", lambda: pytest.fail("asked again"))
     assert web.runtime_files() == made, "the second time from the cache"
 
 
@@ -141,8 +141,8 @@ def test_the_browser_draws_what_torch_draws(recipe: str, browser: Any, tmp_path:
     page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
     page.set_default_timeout(240_000)
     page.goto((tmp_path / "page" / "index.html").as_uri())
-    page.wait_for_function("/images in|fault/.test(document.getElementById('said').textContent)")
-    assert "images in" in page.inner_text("#said"), page.inner_text("#said")
+    page.wait_for_function("/images in|error/.test(document.getElementById('status').textContent)")
+    assert "images in" in page.inner_text("#status"), page.inner_text("#status")
     for n, seed, psi, c in ((5, 0, 1.0, None), (3, 40, 0.5, 1 if labelled else None)):
         drawn = page.evaluate(
             "async ([n, seed, psi, c]) => { const x = await generate(n, seed, psi, c); return [Array.from(x.data), x.dims]; }",

@@ -33,7 +33,7 @@ def state_of(case: str) -> dict[str, torch.Tensor]:
     return made({name: tuple(shape) for name, shape in shapes.items()})
 
 
-def beside(case: str) -> weights.Found | None:
+def beside(case: str) -> weights.Network | None:
     """What the case's generator was read as, for a discriminator."""
     other = case.removesuffix("D") + "G"
     return weights.find(state_of(other)) if case.endswith("-D") else None
@@ -142,7 +142,7 @@ def test_faults_are_one_line(tmp_path: Path) -> None:
         read({"epoch": 3})
     with pytest.raises(BadInput, match="no file"):
         weights.read(tmp_path / "none.pth")
-    with pytest.raises(BadInput, match=r"has parts that ganloom's has not: extra\.weight"):
+    with pytest.raises(BadInput, match=r"has parts that ganloom does not have: extra\.weight"):
         read(state | {"extra.weight": torch.zeros(2)})
     with pytest.raises(BadInput, match=r"no block3\.c2\.weight"):
         read({n: t for n, t in state.items() if n != "block3.c2.weight"})
@@ -156,9 +156,9 @@ def test_faults_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="not a whole safetensors"):
         weights.read(tmp_path / "half.safetensors")
     g = saved(tmp_path / "g.pth", "biggan-32-plain-G")
-    with pytest.raises(BadInput, match="does not go with the generator"):
+    with pytest.raises(BadInput, match="does not fit the generator"):
         weights.read(g, saved(tmp_path / "d.pth", "biggan-128-D"))
-    with pytest.raises(BadInput, match="is no discriminator"):
+    with pytest.raises(BadInput, match="is not a discriminator"):
         weights.read(g, saved(tmp_path / "d.pth", "biggan-32-G"))
 
 

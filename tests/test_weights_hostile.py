@@ -132,10 +132,10 @@ EVIL: dict[str, tuple[bytes, str]] = {
     "a name within a name": (calls("collections", "OrderedDict.__init__.__globals__"), "__globals__"),
     "a call of a call": (
         b"\x80\x04" + named("numpy", "dtype") + text("f4") + b"\x85R" + text(TOUCH) + b"\x85R.",
-        "a call of what is no name",
+        "a call of something that is not a name",
     ),
     "in a parameter": (within(call_of("os", "system", text(TOUCH))), "os.system"),
-    "an allowed name in a parameter": (within(call_of("numpy", "dtype", text("O"))), "where a tensor is due"),
+    "an allowed name in a parameter": (within(call_of("numpy", "dtype", text("O"))), "instead of a tensor"),
     "in a storage": (
         within(tensor(blob(calls("os", "system", text(TOUCH))), b"K\x00", b"K\x01\x85", b"K\x01\x85")), "os.system",
     ),
@@ -152,14 +152,14 @@ EVIL: dict[str, tuple[bytes, str]] = {
     ),
     "a memo far away": (b"\x80\x02}r\xff\xff\xff\x7f.", "without a network G_ema"),
     "a memo that is not there": (b"\x80\x02h\x05.", "memo that was never made"),
-    "a huge array of bytes": (b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b".", "damaged"),
+    "a huge array of bytes": (b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b".", "BYTEARRAY8"),
     "a text longer than the file": (b"\x80\x04\x8d" + struct.pack("<Q", 1 << 40) + b"x.", "damaged"),
     "a module within itself": (cycle(), "without an end"),
     "modules without number": (
         b"\x80\x04}" + text("G_ema") + wide(lambda i: f"m{i}", 10) + b"s.", "without an end",
     ),
     "a state for a table of texts": (b"\x80\x04]}b.", "a state for a list"),
-    "a key that is an object": (b"\x80\x04}" + call_of("numpy", "dtype", text("f4")) + b"Ns.", "key that is a Made"),
+    "a key that is an object": (b"\x80\x04}" + call_of("numpy", "dtype", text("f4")) + b"Ns.", "key that is a Stub"),
     "a stack run empty": (b"\x80\x04R.", "without its operands"),
     "cut off": (within(call_of("numpy", "dtype", text("f4")))[:60], "damaged"),
 }  # fmt: skip
@@ -338,9 +338,9 @@ TABLES: dict[str, tuple[Callable[[], Any], str]] = {
     "nested": (
         lambda: state_of(SN) | {"n": torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])}, "_rebuild_nested_tensor",
     ),
-    "a name of a terminal's": (lambda: {"\x1b[2J\x1b]0;x\x07": torch.zeros(2)}, "whose name is none"),
+    "a name of a terminal's": (lambda: {"\x1b[2J\x1b]0;x\x07": torch.zeros(2)}, "with an unusable name"),
     "keys of a terminal's": (lambda: {"\x1b[31mred\u202e": 1}, "no table of weights"),
-    "a name of three million letters": (lambda: {"n" * 3_000_000: torch.zeros(2)}, "whose name is none"),
+    "a name of three million letters": (lambda: {"n" * 3_000_000: torch.zeros(2)}, "with an unusable name"),
     "a table within itself": (lambda: (d := {}, d.update(state_dict=d), d)[-1], "no table of weights"),
 }  # fmt: skip
 
@@ -370,7 +370,7 @@ def test_files_of_torch_s_that_unfold(tmp_path: Path, capsys: pytest.CaptureFixt
     refused(b"\x80\x02" + (b"}(" + text("a")) * 40 + b"}(" + text("x") + b"K\1u" + tables + b".", "no table of weights")
     refused(b"\x80\x02" + KEYS + b".", "a number of")
     table = wanted("collections.OrderedDict")
-    refused(b"\x80\x02](" + table + b"q\x01" + PAIRS + b"R" + b"h\x01h\0R" * 900 + b"e.", "calls that copy more")
+    refused(b"\x80\x02](" + table + b"q\x01" + PAIRS + b"R" + b"h\x01h\0R" * 900 + b"e.", "made of more than")
     refused(start + wanted("_codecs.encode") + text("x") + text("punycode") + b"\x86Ru.", "another code than latin1")
 
 

@@ -146,7 +146,7 @@ def test_networks_that_ours_cannot_equal_are_refused_in_one_line(tmp_path: Path)
             weights.read(snapshot(tmp_path / "n.pkl", g, d, facts, tmp_path / "canary"))
         assert "\n" not in str(error.value)
 
-    refused(lambda: g.update({"synthesis.b8.skip.weight": torch.zeros(3, 3, 1, 1)}), "parts that ganloom's has not")
+    refused(lambda: g.update({"synthesis.b8.skip.weight": torch.zeros(3, 3, 1, 1)}), "parts that ganloom does not have")
     refused(lambda: g.update({"synthesis.b8.conv1.resample_filter": torch.ones(4, 4) / 16}), "another filter")
     refused(lambda: g.pop("synthesis.b16.torgb.bias"), "conversion|has no synthesis.b16.torgb.bias|do not fit")
     refused(lambda: [g.pop(n) for n in list(g) if n.startswith("synthesis.b8.")], "not 4 and its doublings")

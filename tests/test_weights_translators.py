@@ -134,8 +134,8 @@ def test_a_pair_of_discriminators(tmp_path: Path) -> None:
 def test_faults_are_one_line(tmp_path: Path) -> None:
     state = state_of("resnet_9blocks")
     for change, said in {
-        "less": "has no model.4.weight|not such a network|is not whole",
-        "more": "has parts that ganloom's has not: extra.weight",
+        "less": "has no model.4.weight|not such a network|is incomplete",
+        "more": "has parts that ganloom does not have: extra.weight",
         "critic": "discriminator",
         "other": "does not know",
     }.items():

@@ -1,1 +1,1 @@
-"""A trained generator as a file for other programs: ONNX, a web page."""
+"""Export a trained generator for other programs: an ONNX file, or a web page."""

@@ -1,1 +1,1 @@
-"""Tensors to image files and back: grids, PNG of 8 and 16 bits."""
+"""Convert tensors to image files and back: grids, and PNG of 8 and 16 bits per channel."""

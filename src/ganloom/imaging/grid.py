@@ -1,4 +1,4 @@
-"""Tensors to images: uint8 conversion, grids, PNG files and scatter plots of 2-D data."""
+"""Convert tensors to images: uint8 arrays, grids, PNG files, and scatter plots of 2-D data."""
 
 import contextlib
 import math
@@ -22,9 +22,16 @@ LEAST_WIDTH = 512
 
 
 def to_uint8(x: Tensor) -> Bytes:
-    """(N, C, H, W) float in [-1, 1] to (N, H, W, C) uint8: clipped, halves rounded up, NaN to mid-grey.
+    """Convert images to 8 bits. This inverts ``u / 127.5 - 1`` exactly for each of the 256 levels.
 
-    It undoes ``u / 127.5 - 1`` exactly for each of the 256 levels.
+    Args:
+        x: (N, C, H, W) float in [-1, 1]. Values outside are clipped, NaN becomes mid-grey, halves are rounded up.
+
+    Returns:
+        (N, H, W, C) uint8.
+
+    Raises:
+        BadInput: ``x`` does not have four axes.
     """
     if x.dim() != 4:
         raise BadInput(f"images are (N, C, H, W), got shape {tuple(x.shape)}")
@@ -35,7 +42,7 @@ def to_uint8(x: Tensor) -> Bytes:
 
 
 def _image(array: Bytes) -> Image.Image:
-    """(H, W, C) uint8 with 1 to 4 channels, or (H, W), to a PIL image."""
+    """Convert (H, W, C) uint8 with 1 to 4 channels, or (H, W), to a PIL image."""
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in MODES or array.dtype != np.uint8:
@@ -45,10 +52,20 @@ def _image(array: Bytes) -> Image.Image:
 
 
 def grid(x: Tensor, columns: int | None = None, pad: int = 2, scale: int | None = None) -> Image.Image:
-    """N images (N, C, H, W) float in [-1, 1] in rows; 1, 2, 3, 4 channels give L, LA, RGB, RGBA.
+    """Arrange images in a grid, row by row.
 
-    ``columns`` None: about square. ``pad`` is the gutter in final pixels. ``scale`` repeats each pixel so many times;
-    None: the smallest whole factor that makes the grid at least 512 pixels wide.
+    Args:
+        x: (N, C, H, W) float in [-1, 1], N at least 1.
+        columns: Images per row. None: the grid is about square.
+        pad: Width of the gap between images, in pixels of the grid.
+        scale: Integer factor by which each image is enlarged. None: the smallest factor that makes the grid at least
+            512 pixels wide.
+
+    Returns:
+        An image of mode L, LA, RGB or RGBA, for 1 to 4 channels.
+
+    Raises:
+        BadInput: There is no image, or it has more than 4 channels.
     """
     tiles = to_uint8(x)
     n, height, width, channels = tiles.shape
@@ -68,7 +85,15 @@ def grid(x: Tensor, columns: int | None = None, pad: int = 2, scale: int | None 
 
 
 def alike(x: Tensor, channels: int) -> Tensor:
-    """(N, C, H, W) with so many channels, for showing: grey repeated, colours to their luma, alpha added or left out."""
+    """Convert images to another number of channels, for display.
+
+    Args:
+        x: (N, 1 to 4, H, W) float in [-1, 1].
+        channels: 1 to 4: grey, grey and alpha, RGB, RGBA.
+
+    Returns:
+        (N, channels, H, W): grey is repeated, colours become their luma, alpha is added as opaque or removed.
+    """
     if x.shape[1] == channels:
         return x
     colours = x[:, :1].expand(-1, 3, -1, -1) if x.shape[1] < 3 else x[:, :3]
@@ -79,15 +104,27 @@ def alike(x: Tensor, channels: int) -> Tensor:
 
 
 def side_by_side(*sets: Tensor) -> Tensor:
-    """Sets (N, C, H, W) of equal N and size as (N times sets, C, H, W): first of each, second of each, ..."""
+    """Interleave sets of images: the first of each set, the second of each set, and so on.
+
+    Args:
+        sets: (N, C, H, W) each, of equal N, H and W. Channels may differ.
+
+    Returns:
+        (N * number of sets, largest C, H, W).
+    """
     channels = max(x.shape[1] for x in sets)
     return torch.stack([alike(x, channels) for x in sets], 1).flatten(0, 1)
 
 
 def class_rows(n: int, classes: int) -> tuple[int, list[int]]:
-    """(columns, the class of each row) of a grid of at most ``n`` samples in which each row is one class.
+    """Lay out a grid in which each row shows one class.
 
-    Few classes take several rows each; of many, evenly spaced ones are shown.
+    Args:
+        n: Most samples in the grid.
+        classes: Number of classes. Few classes get several rows each. Of many classes, evenly spaced ones are shown.
+
+    Returns:
+        (columns, the class of each row).
     """
     side = max(1, math.isqrt(n))
     columns = min(side, max(n // classes, (side + 1) // 2))
@@ -98,10 +135,21 @@ def class_rows(n: int, classes: int) -> tuple[int, list[int]]:
 
 
 def save_png(image: Image.Image | Bytes, path: str | Path) -> Path:
-    """Write a PIL image or a uint8 (H, W, C) array as PNG, whole or not at all; equal pixels give equal bytes."""
+    """Write a PNG file. It replaces an existing file only when it is complete. Equal pixels give equal bytes.
+
+    Args:
+        image: A PIL image, or a (H, W, C) or (H, W) uint8 array.
+        path: The file. Missing folders are created.
+
+    Returns:
+        The path.
+
+    Raises:
+        BadInput: The array is not uint8 with 1 to 4 channels.
+    """
     path = Path(path)
     image = image.copy() if isinstance(image, Image.Image) else _image(image)
-    image.info = {}  # no times, profiles or comments of wherever the pixels came from
+    image.info = {}  # remove times, profiles and comments of the source
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -114,7 +162,7 @@ def save_png(image: Image.Image | Bytes, path: str | Path) -> Path:
 
 
 def reach(points: Tensor) -> float:
-    """Half the side of a square around the origin that shows the (N, 2) points with some air."""
+    """Return half the side of a square around the origin that holds the (N, 2) points, with a margin of 15 %."""
     finite = points[torch.isfinite(points).all(dim=1)]
     farthest = float(finite.abs().max()) if len(finite) else 0.0
     return farthest * 1.15 or 1.0
@@ -123,17 +171,27 @@ def reach(points: Tensor) -> float:
 def scatter(
     points: Tensor, modes: Tensor | None = None, extent: float | None = None, size: int = LEAST_WIDTH
 ) -> Image.Image:
-    """(N, 2) points as an RGB image of ``size`` pixels; ``modes`` (M, 2) are ringed.
+    """Draw points in the plane. The number of points outside the plot, or not finite, is written in the corner.
 
-    It shows [-extent, extent] on both axes (None: what holds the modes, else all points). Give the extent of the real
-    data to compare images. How many points lie outside, or are not finite, is written in the corner.
+    Args:
+        points: (N, 2).
+        modes: (M, 2), drawn as rings. None: no rings.
+        extent: Both axes show [-extent, extent]. Use the same extent to compare plots. None: the modes fit, or all
+            points if there are no modes.
+        size: Side of the image in pixels.
+
+    Returns:
+        An RGB image.
+
+    Raises:
+        BadInput: The points are not two-dimensional.
     """
     points = points.detach().to("cpu", torch.float32)
     if points.dim() != 2 or points.shape[1] != 2:
         raise BadInput(f"a scatter plot takes points of shape (N, 2), got {tuple(points.shape)}")
     modes = None if modes is None else torch.as_tensor(modes, dtype=torch.float32).cpu()
     extent = extent or reach(points if modes is None else modes * 1.25)
-    fine = 2 * size  # drawn at twice the size and reduced, for smooth edges
+    fine = 2 * size  # draw at twice the size and reduce, for smooth edges
     canvas = Image.new("RGB", (fine, fine), (250, 250, 248))
     draw = ImageDraw.Draw(canvas, "RGBA")
 

@@ -1,4 +1,4 @@
-"""report.html: one self-contained page a run. It reads the run folder and needs nothing but the standard library."""
+"""Write report.html, one self-contained page per run, from the files in the run folder."""
 
 from ganloom.report.page import write as write
 

@@ -1,4 +1,4 @@
-"""Which curves a run has, how they are grouped into charts, and how long ones are thinned."""
+"""Choose the curves of a report, group them into charts, and thin long ones. ``svg`` draws the charts."""
 
 import math
 from collections.abc import Sequence
@@ -8,10 +8,12 @@ from typing import Any
 from ganloom.report.figures import CLOCK, better, family, is_metric, number
 
 Point = tuple[float, float]
-"""(kimg, value); a NaN value is a gap in the curve."""
+"""(kimg, value). A value of NaN is a gap in the curve."""
 
 MAX_POINTS = 500
+"""About the most points of a curve."""
 MAX_SERIES = 6
+"""Most curves in a chart."""
 TITLES = {
     "fd": "Fréchet distance",
     "fid": "Fréchet Inception distance",
@@ -24,7 +26,7 @@ FIDELITY = ("precision", "recall", "density", "coverage")
 
 @dataclass(frozen=True)
 class Series:
-    """One named curve, already thinned; ``last`` is its newest finite value."""
+    """One named curve, already thinned. ``last`` is its newest finite value."""
 
     name: str
     label: str
@@ -43,38 +45,45 @@ class Chart:
 
 
 def thin(points: Sequence[Point], limit: int = MAX_POINTS) -> list[Point]:
-    """At most about ``limit`` points that keep the first, the last, each gap's place, and each stretch's extremes."""
+    """Thin a curve.
+
+    Args:
+        points: The curve.
+        limit: About the most points of the result.
+
+    Returns:
+        Points that keep the first and the last one, gaps, and the lowest and highest value of each interval.
+    """
     if len(points) <= limit:
         return list(points)
     inner = points[1:-1]
-    buckets = (limit - 2) // 3  # lowest, highest and, where there is one, a gap
-    kept = [points[0]]
+    buckets = (limit - 2) // 3  # each keeps its lowest, its highest and one gap
+    result = [points[0]]
     for b in range(buckets):
         start, end = b * len(inner) // buckets, (b + 1) * len(inner) // buckets
-        stretch = range(start, end)
-        finite = [i for i in stretch if not math.isnan(inner[i][1])]
-        chosen = {i for i in stretch if math.isnan(inner[i][1])}
+        finite = [i for i in range(start, end) if not math.isnan(inner[i][1])]
+        chosen = {i for i in range(start, end) if math.isnan(inner[i][1])}
         chosen = {min(chosen)} if chosen else set()
         if finite:
             chosen |= {min(finite, key=lambda i: inner[i][1]), max(finite, key=lambda i: inner[i][1])}
-        kept += [inner[i] for i in sorted(chosen)]
-    return [*kept, points[-1]]
+        result += [inner[i] for i in sorted(chosen)]
+    return [*result, points[-1]]
 
 
 def curve(rows: Sequence[dict[str, Any]], name: str) -> list[Point]:
-    """The values of ``name`` over kimg; rows without the name are passed over, bad values are gaps."""
+    """Return the values of ``name`` over kimg. Rows without the name are skipped; values that are not finite are gaps."""
     return [(row["kimg"], number(row[name])) for row in rows if name in row]
 
 
-LOOKED = ("diversity", "duplicates", "coverage", "precision", "D_accuracy", "D_overlap")
-"""Of the doctor's figures those that are drawn; the others stand in metrics.jsonl."""
+DOCTOR_CURVES = ("diversity", "duplicates", "coverage", "precision", "D_accuracy", "D_overlap")
+"""The doctor's statistics that are drawn. The others are only in metrics.jsonl."""
 
 
 def _group(name: str) -> str:
-    """The chart that a curve belongs to."""
+    """Return the chart that a curve belongs to."""
     net, _, term = name.rpartition("/")
     if net == "doctor":
-        return "looks"
+        return "doctor"
     if not net:
         if name == "img_per_s":
             return "speed"
@@ -90,59 +99,66 @@ def _group(name: str) -> str:
 
 
 def _rank(group: str) -> int:
-    order = ("losses", "logits", "metric", "looks", "gradients", "terms", "rates", "speed", "machine")
+    order = ("losses", "logits", "metric", "doctor", "gradients", "terms", "rates", "speed", "machine")
     return order.index(group.split()[0])
 
 
 def _title(group: str) -> tuple[str, str]:
-    """A chart's title and what to make of it."""
+    """Return a chart's title and how to read it."""
     kind, _, what = group.partition(" ")
     if kind == "metric":
-        way = {-1: "lower is better", 1: "higher is better", 0: ""}[1 if what == "fidelity" else better(what)]
-        return TITLES.get(what, what), way
+        direction = 1 if what == "fidelity" else better(what)
+        return TITLES.get(what, what), {-1: "lower is better", 1: "higher is better", 0: ""}[direction]
     if kind == "machine":
         return what, ""
     return {
-        "losses": ("Losses", "a loss that falls says little in a GAN: watch the samples and the metrics"),
-        "logits": ("Discriminator's logits", "mean before the sigmoid; curves that part for good mean D has won"),
-        "looks": (
-            "The doctor's looks",
-            "variety and copies of few samples, how often D is right, how much its logits overlap",
+        "losses": ("Losses", "a falling loss says little in a GAN: watch the samples and the metrics"),
+        "logits": ("Discriminator's logits", "mean before the sigmoid; if the curves stay far apart, D has won"),
+        "doctor": (
+            "The doctor's checks",
+            "variety and duplicates in a few samples, accuracy of D, overlap of its logits",
         ),
         "gradients": ("Gradient norms", "of each network's loss, before clipping"),
-        "terms": ("Other terms", "penalties and what else the recipe logs"),
+        "terms": ("Other terms", "penalties and other values that the recipe logs"),
         "rates": ("Learning rates", ""),
-        "speed": ("Speed", "real images a second"),
+        "speed": ("Speed", "real images per second"),
     }[kind]
 
 
 def label(name: str, group: str) -> str:
-    """How the legend calls a curve."""
+    """Return the name of a curve in the legend of its chart ``group``."""
     net, _, term = name.rpartition("/")
     if group == "logits" and term.startswith("logits_"):
         return f"{net}({term.removeprefix('logits_')})"
-    if group == "looks":
+    if group == "doctor":
         return term
     return net if group in ("losses", "gradients") and term in ("adv", "grad_norm") else name
 
 
 def charts(rows: Sequence[dict[str, Any]]) -> list[Chart]:
-    """All curves of a run, grouped; a group of more than six curves is spread over several charts."""
+    """Group all curves of a run into charts.
+
+    Args:
+        rows: The rows of metrics.jsonl, each with "kimg".
+
+    Returns:
+        The charts in the order of the page. A group of more than `MAX_SERIES` curves is spread over several charts.
+    """
     groups: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for row in rows for name in row):
-        drawn = name == "img_per_s" or name not in CLOCK
-        drawn = drawn and (not name.startswith("doctor/") or name.removeprefix("doctor/") in LOOKED)
-        if drawn and any(not math.isnan(y) for _, y in curve(rows, name)):
+        shown = name == "img_per_s" or name not in CLOCK
+        shown = shown and (not name.startswith("doctor/") or name.removeprefix("doctor/") in DOCTOR_CURVES)
+        if shown and any(not math.isnan(y) for _, y in curve(rows, name)):
             groups.setdefault(_group(name), []).append(name)
-    found = []
+    result = []
     for group in sorted(groups, key=_rank):
         names = sorted(groups[group], key=lambda n: (n.rpartition("/")[0], n.endswith("fake")))
         title, note = _title(group)
         for start in range(0, len(names), MAX_SERIES):
             chunk = [_series(rows, name, group) for name in names[start : start + MAX_SERIES]]
             more = f" ({start // MAX_SERIES + 1})" if len(names) > MAX_SERIES else ""
-            found.append(Chart(title + more, note, chunk, from_zero=group == "speed"))
-    return found
+            result.append(Chart(title + more, note, chunk, from_zero=group == "speed"))
+    return result
 
 
 def _series(rows: Sequence[dict[str, Any]], name: str, group: str) -> Series:

@@ -1,18 +1,18 @@
-"""Figures as people read them: short numbers, durations, and what the names in a row of statistics mean."""
+"""Format numbers and durations for people, and tell what the names in a row of statistics mean."""
 
 import math
 import re
 from typing import Any
 
 CLOCK = frozenset({"kimg", "nimg", "step", "seconds", "img_per_s", "time", "tick", "partial"})
-"""Names in a row that say when it was, not how it went."""
+"""Names in a row that state the time, not a result."""
 
 LOWER = ("fd", "fid", "kd", "kid", "swd", "mmd", "ppl", "fpd", "nll", "mse", "lpips", "memorised")
 HIGHER = ("coverage", "density", "precision", "recall", "inception", "is", "modes", "accuracy", "psnr", "ssim", "auc")
 
 
 def number(value: Any) -> float:
-    """A finite float, or NaN for everything else: None, text, truth values, infinities."""
+    """Return a finite float, or NaN for everything else: None, text, booleans, infinities."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
     try:
@@ -23,7 +23,7 @@ def number(value: Any) -> float:
 
 
 def short(value: Any) -> str:
-    """A number in about four characters that matter; a dash where there is none."""
+    """Return a number with about three significant digits, or a dash for anything else."""
     x = number(value)
     if math.isnan(x):
         return "–"
@@ -38,13 +38,13 @@ def short(value: Any) -> str:
 
 
 def kimg(value: Any) -> str:
-    """The clock without needless digits: 0.2, 12, 12.25, 200."""
+    """Return kimg without trailing zeros: 0.2, 12, 12.25, 200."""
     x = number(value)
     return "–" if math.isnan(x) else f"{x:.3f}".rstrip("0").rstrip(".")
 
 
 def duration(seconds: float) -> str:
-    """Two units of time at most: "12 s", "3 m 20 s", "1 h 16 m", "2 d 3 h"; "?" where unknown."""
+    """Return seconds in at most two units: "12 s", "3 m 20 s", "1 h 16 m", "2 d 3 h". Unknown values give "?"."""
     if not math.isfinite(seconds) or seconds < 0:
         return "?"
     whole = round(seconds)
@@ -56,40 +56,50 @@ def duration(seconds: float) -> str:
 
 
 def family(name: str) -> str:
-    """The metric without its protocol: ``fd_fashion2k`` -> ``fd``, ``fid50k_full`` -> ``fid``."""
+    """Return the metric without its protocol: ``fd_fashion2k`` -> ``fd``, ``fid50k_full`` -> ``fid``."""
     return re.split(r"[_\d]", name.lower(), maxsplit=1)[0]
 
 
 def is_metric(name: str) -> bool:
-    """Whether a row's name is a measured metric: no phase before a slash, not the clock, not the machine."""
+    """Return whether a name in a row is a metric: not a loss (which has a slash), not the time, not the machine."""
     return "/" not in name and name not in CLOCK and not name.endswith(("_mb", "_gb", "_ms", "_s"))
 
 
 def better(name: str) -> int:
-    """-1 where lower is better, +1 where higher is, 0 where nobody says."""
+    """Return -1 where lower is better, +1 where higher is better, and 0 where it is unknown."""
     kind = family(name)
     return -1 if kind in LOWER else 1 if kind in HIGHER else 0
 
 
 def headline(row: dict[str, Any]) -> list[tuple[str, str]]:
-    """The figures of a row worth a line: losses, D(real), D(fake), gradient norms, then metrics, as (name, text)."""
-    known: list[list[tuple[str, str]]] = [[], [], [], []]
+    """Choose the most important numbers of a row.
+
+    Args:
+        row: One row of metrics.jsonl.
+
+    Returns:
+        (name, text) of losses, D(real), D(fake), gradient norms and metrics, at most four of each.
+    """
+    losses: list[tuple[str, str]] = []
+    logits: list[tuple[str, str]] = []
+    norms: list[tuple[str, str]] = []
+    metrics: list[tuple[str, str]] = []
     for name, value in row.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        said = short(value) if math.isfinite(value) else str(value)
+        text = short(value) if math.isfinite(value) else str(value)
         net, _, term = name.rpartition("/")
         if term in ("adv", "loss") and net:
-            known[0].append((net, said))
+            losses.append((net, text))
         elif term.startswith("logits_"):
-            known[1].append((f"{net}({term.removeprefix('logits_')})", said))
+            logits.append((f"{net}({term.removeprefix('logits_')})", text))
         elif term == "grad_norm":
-            known[2].append((f"|g{net}|", said))
+            norms.append((f"|g{net}|", text))
         elif is_metric(name):
-            known[3].append((name, said))
+            metrics.append((name, text))
     return [
-        *sorted(known[0])[:4],
-        *sorted(known[1], key=lambda pair: (pair[0].split("(")[0], pair[0].endswith("(fake)")))[:4],
-        *sorted(known[2])[:4],
-        *known[3][:4],
+        *sorted(losses)[:4],
+        *sorted(logits, key=lambda pair: (pair[0].split("(")[0], pair[0].endswith("(fake)")))[:4],
+        *sorted(norms)[:4],
+        *metrics[:4],
     ]

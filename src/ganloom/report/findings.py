@@ -1,4 +1,4 @@
-"""The part of a report that is the doctor's: the light, each finding with its advice and small curves."""
+"""Build the section of the doctor: the overall status, and each finding with its advice and small curves."""
 
 import math
 from html import escape
@@ -14,30 +14,30 @@ WIDTH, HEIGHT = 180, 36
 
 
 def doctor(folder: Folder) -> str:
-    """What the doctor finds at the newest tick; nothing for a run that it does not watch."""
-    found = [f for f in _list(folder.doctor.get("findings")) if isinstance(f, dict)]
-    lights = [str(f.get("severity")) for f in found]
-    light = next((name for name in ("red", "yellow") if name in lights), "green")
-    said = next((str(row["doctor"]) for row in reversed(folder.rows) if row.get("doctor")), "")
-    if not found and not said:
+    """Build the section of the doctor's findings at the newest tick, or return "" for a run without the doctor."""
+    findings = [f for f in _list(folder.doctor.get("findings")) if isinstance(f, dict)]
+    severities = [str(f.get("severity")) for f in findings]
+    status = next((name for name in ("red", "yellow") if name in severities), "green")
+    line = next((str(row["doctor"]) for row in reversed(folder.rows) if row.get("doctor")), "")
+    if not findings and not line:
         return ""
-    badge = f' <span class="badge {BADGES[light]}">{light}</span>'
-    body = "".join(_one(f) for f in found) or f'<p class="card">{escape(said.partition(": ")[2] or said)}</p>'
-    for done in (h for h in _list(folder.doctor.get("heals")) if isinstance(h, dict)):
-        what = ", ".join(text(done.get(key)) for key in ("finding", "change"))
-        body += f'<p class="note">Healed: {what}, back to {text(done.get("back_to"))}.</p>'
+    badge = f' <span class="badge {BADGES[status]}">{status}</span>'
+    body = "".join(_one(f) for f in findings) or f'<p class="card">{escape(line.partition(": ")[2] or line)}</p>'
+    for heal in (h for h in _list(folder.doctor.get("heals")) if isinstance(h, dict)):
+        what = ", ".join(text(heal.get(key)) for key in ("finding", "change"))
+        body += f'<p class="note">Healed: {what}, back to {text(heal.get("back_to"))}.</p>'
     return section("doctor", "Doctor", body + _balance(folder), badge)
 
 
 def _balance(folder: Folder) -> str:
-    """The losses beside the values at which neither side can improve."""
+    """Show the losses next to their values at the equilibrium of the two networks."""
     facts, last = folder.doctor.get("facts"), folder.rows[-1] if folder.rows else {}
     level = facts.get("equilibrium") if isinstance(facts, dict) else None
     if not isinstance(level, list) or len(level) != 2 or math.isnan(number(last.get("D/adv"))):
         return ""
     pairs = zip("DG", level, strict=True)
-    said = ", ".join(f"{net} {short(last.get(f'{net}/adv'))} (in balance {short(value)})" for net, value in pairs)
-    return f'<p class="note">Losses: {said}.</p>'
+    losses = ", ".join(f"{net} {short(last.get(f'{net}/adv'))} (in balance {short(value)})" for net, value in pairs)
+    return f'<p class="note">Losses: {losses}.</p>'
 
 
 def _list(value: Any) -> list[Any]:
@@ -48,16 +48,16 @@ def _one(finding: dict[str, Any]) -> str:
     severity = str(finding.get("severity"))
     series = finding.get("series")
     curves = series.items() if isinstance(series, dict) else ()
-    drawn = "".join(_curve(str(name), points) for name, points in curves if isinstance(points, list))
+    graphs = "".join(_curve(str(name), points) for name, points in curves if isinstance(points, list))
     return (
         f'<div class="card"><p><span class="badge {BADGES.get(severity, "plain")}">{escape(severity)}</span> '
         f"<b>{text(finding.get('name', ''))}</b>: {text(finding.get('text', ''))}</p>"
-        f"<p>{text(finding.get('advice', ''))}</p>{drawn}</div>"
+        f"<p>{text(finding.get('advice', ''))}</p>{graphs}</div>"
     )
 
 
 def _curve(name: str, points: list[Any]) -> str:
-    """A curve without axes, its ends in words."""
+    """Draw a curve without axes, and state its first and last value."""
     pairs = [(number(p[0]), number(p[1])) for p in points if isinstance(p, list) and len(p) == 2]
     pairs = [(x, y) for x, y in pairs if not math.isnan(x + y)]
     if len(pairs) < 2:

@@ -1,4 +1,4 @@
-"""Reading a run folder for its report: whatever is there, however unfinished."""
+"""Read a run folder for its report. Files may be missing, incomplete or damaged."""
 
 import csv
 import json
@@ -12,25 +12,26 @@ from typing import Any
 from ganloom.report.figures import number
 
 GRID_BYTES = 30_000_000
+"""Most bytes of sample grids in a page."""
 BAD_FILES_READ = 200
 
 
 @dataclass(frozen=True)
 class Grid:
-    """One sample grid: when it was made and the bytes of its PNG."""
+    """One sample grid: the number of real images shown before it, and the bytes of its PNG."""
 
     nimg: int
     png: bytes
 
     @property
     def kimg(self) -> float:
-        """Thousands of real images seen when it was made."""
+        """Thousands of real images shown to D before this grid."""
         return self.nimg / 1000
 
 
 @dataclass(frozen=True)
 class Folder:
-    """What a run folder holds. Missing or broken files are empty values."""
+    """The content of a run folder. Missing or damaged files are empty values."""
 
     path: Path
     config: dict[str, Any] = field(default_factory=dict)
@@ -46,17 +47,25 @@ class Folder:
     reals: bytes | None = None
 
     def part(self, *keys: str) -> dict[str, Any]:
-        """A dictionary inside config.json, or an empty one."""
-        found: Any = self.config
+        """Return a dictionary inside config.json, or an empty one."""
+        value: Any = self.config
         for key in keys:
-            found = found.get(key) if isinstance(found, dict) else None
-        return found if isinstance(found, dict) else {}
+            value = value.get(key) if isinstance(value, dict) else None
+        return value if isinstance(value, dict) else {}
 
 
 def read(path: Path, grid_bytes: int = GRID_BYTES) -> Folder:
-    """Read all that a report shows; at most about ``grid_bytes`` of sample grids, evenly spaced, always the newest."""
+    """Read everything that a report shows.
+
+    Args:
+        path: The run folder.
+        grid_bytes: Most bytes of sample grids. If there are more, evenly spaced ones are read, always the newest.
+
+    Returns:
+        The content of the folder.
+    """
     files = _numbered(path / "samples")
-    kept = _within(files, grid_bytes)
+    chosen = _within(files, grid_bytes)
     bad, bad_count = _bad_files(path / "bad_files.csv")
     return Folder(
         path=path,
@@ -68,7 +77,7 @@ def read(path: Path, grid_bytes: int = GRID_BYTES) -> Folder:
         doctor=_object(path / "doctor.json"),
         bad_files=bad,
         bad_count=bad_count,
-        grids=[Grid(nimg, png) for nimg, file in kept if (png := _bytes(file)) is not None],
+        grids=[Grid(nimg, png) for nimg, file in chosen if (png := _bytes(file)) is not None],
         grids_found=len(files),
         reals=_bytes(path / "samples" / "reals.png"),
     )
@@ -94,20 +103,20 @@ def _object(path: Path) -> dict[str, Any]:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON-lines file; a torn line (a run that was killed, or is writing just now) is left out."""
-    found = []
+    """Return the objects of a JSON-lines file. Incomplete lines, as a killed run leaves them, are skipped."""
+    objects = []
     for line in _text(path).split("\n"):
         try:
             value = json.loads(line) if line.strip() else None
         except ValueError:
             continue
         if isinstance(value, dict):
-            found.append(value)
-    return found
+            objects.append(value)
+    return objects
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    """Statistics in the order of the clock; rows that a resumed run went over again count once, as written last."""
+    """Return the statistics in order of time. Of rows that a resumed run wrote again, the last one counts."""
     rows: list[dict[str, Any]] = []
     for row in _lines(path):
         clock = number(row.get("kimg"))
@@ -122,7 +131,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _bad_files(path: Path) -> tuple[list[tuple[str, str]], int]:
-    """The first few (path, reason) of bad_files.csv and how many there are."""
+    """Return the first (path, reason) pairs of bad_files.csv, and the number of all."""
     lines = csv.reader(_text(path).replace("\0", "").splitlines())
     try:
         entries = [(row[0], row[1] if len(row) > 1 else "") for row in lines if row]
@@ -133,7 +142,7 @@ def _bad_files(path: Path) -> tuple[list[tuple[str, str]], int]:
 
 
 def _numbered(samples: Path) -> list[tuple[int, Path]]:
-    """The sample grids by number: files whose name is one, in the order of those numbers."""
+    """Return the files whose name is a number, in the order of the numbers."""
     try:
         images = [p for p in samples.iterdir() if p.suffix == ".png" and p.stem.isascii() and p.stem.isdigit()]
     except OSError:
@@ -142,7 +151,7 @@ def _numbered(samples: Path) -> list[tuple[int, Path]]:
 
 
 def _within(files: Sequence[tuple[int, Path]], limit: int) -> list[tuple[int, Path]]:
-    """As many evenly spaced files as stay under ``limit`` bytes together, first and last among them where two fit."""
+    """Return as many evenly spaced files as fit into ``limit`` bytes, with the first and the last if two fit."""
     sizes = []
     for _, file in files:
         try:

@@ -1,4 +1,4 @@
-"""Pieces of HTML that all parts of a report use; text from the run is escaped here."""
+"""Build the HTML elements that all parts of a report use, and escape text from the run."""
 
 import json
 import math
@@ -12,14 +12,24 @@ from ganloom.report.folder import Folder
 
 
 def text(value: Any) -> str:
-    """Any JSON value as escaped text: plain strings bare, None as "none", the rest as JSON."""
+    """Return any JSON value as escaped text: strings as they are, None as "none", the rest as JSON."""
     if isinstance(value, str):
         return escape(value)
     return "none" if value is None else escape(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], figures: bool = False, changed: bool = False) -> str:
-    """A table of ready HTML cells; the first column heads each row. ``changed`` marks every row as a difference."""
+    """Build a table.
+
+    Args:
+        head: Column titles, as HTML.
+        rows: Cells as HTML, already escaped. The first cell of each row is its heading.
+        figures: Align the cells as numbers.
+        changed: Highlight every row as a difference.
+
+    Returns:
+        The table as HTML.
+    """
     top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     mark = ' class="changed"' if changed else ""
     body = "".join(
@@ -34,25 +44,35 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], figures: bool = Fa
 
 
 def section(name: str, title: str, body: str, aside: str = "") -> str:
-    """A titled part of the page; nothing where there is nothing to say."""
+    """Build a section of the page.
+
+    Args:
+        name: Its id.
+        title: Its heading, as HTML.
+        body: Its content, as HTML.
+        aside: HTML after the heading.
+
+    Returns:
+        The section as HTML, or an empty string where ``body`` is empty.
+    """
     return f'<section id="{name}"><h2>{title}{aside}</h2>{body}</section>' if body else ""
 
 
 def state(folder: Folder) -> str:
-    """running, finished, stopped or failed; "new" before anything is known."""
+    """Return the state of a run: running, finished, stopped or failed, or "new" before the first tick."""
     return str(folder.run.get("state") or ("running" if folder.rows else "new"))
 
 
 def names(folder: Folder) -> tuple[str, str]:
-    """The recipe and the data of a run, unescaped."""
-    data, found = folder.part("data"), folder.run.get("data")
-    known = data | (found if isinstance(found, dict) else {})
-    called = data.get("name") or known.get("name") or data.get("source") or known.get("source") or "unnamed data"
-    return str(folder.config.get("recipe") or folder.path.name), str(called)
+    """Return the names of the recipe and the data, not escaped."""
+    data, of_run = folder.part("data"), folder.run.get("data")
+    both = data | (of_run if isinstance(of_run, dict) else {})
+    name = data.get("name") or both.get("name") or data.get("source") or both.get("source") or "unnamed data"
+    return str(folder.config.get("recipe") or folder.path.name), str(name)
 
 
 def moment(value: Any) -> str:
-    """Seconds since 1970 as local date and time; other values as they are, escaped."""
+    """Return seconds since 1970 as local date and time. Other values are returned escaped."""
     seconds = number(value)
     if math.isnan(seconds):
         return text(value)

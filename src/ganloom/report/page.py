@@ -1,4 +1,4 @@
-"""RUN/report.html: one file that needs no network, from whatever the run folder holds."""
+"""Write RUN/report.html: one file that loads nothing from the network."""
 
 import base64
 import contextlib
@@ -27,7 +27,14 @@ PARTS: tuple[Callable[[Folder], str], ...] = (
 
 
 def write(run_dir: str | Path) -> Path:
-    """Write RUN/report.html, whole or not at all, and return its path. It works for a run of any age and state."""
+    """Write RUN/report.html. An existing page is replaced only when the new one is complete.
+
+    Args:
+        run_dir: The run folder, in any state. Missing or damaged files leave their part of the page empty.
+
+    Returns:
+        The path of the page.
+    """
     run_dir = Path(run_dir)
     target = run_dir / "report.html"
     temporary = run_dir / f".report.html.{os.getpid()}.tmp"
@@ -41,7 +48,7 @@ def write(run_dir: str | Path) -> Path:
 
 
 def html(folder: Folder) -> str:
-    """The page. Its policy lets nothing be loaded and no script run but its own."""
+    """Return the page. Its content security policy blocks all loading, and all scripts except the page's own."""
     here = files("ganloom.report")
     style = here.joinpath("page.css").read_text(encoding="utf-8")
     script = here.joinpath("page.js").read_text(encoding="utf-8")

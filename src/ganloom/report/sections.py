@@ -1,4 +1,4 @@
-"""The parts of a report that are seen first: title, key figures, samples, curves."""
+"""Build the first sections of a report: title, key numbers, samples, curves."""
 
 import base64
 import math
@@ -16,11 +16,11 @@ from ganloom.report.markup import moment, names, section, state, text
 from ganloom.report.tables import best_of, metric_names
 
 STATES = {"starting": "live", "running": "live", "finished": "good", "stopped": "warn", "failed": "bad"}
-EVENTS_DRAWN = 24
+MAX_EVENTS = 24
 
 
 def heading(folder: Folder) -> str:
-    """The title, the state and one line about where and when."""
+    """Build the title with the state, and one line about the machine and the time."""
     recipe, data = names(folder)
     now = state(folder)
     device = folder.run.get("device")
@@ -28,10 +28,10 @@ def heading(folder: Folder) -> str:
         f"run <code>{escape(folder.path.name)}</code>",
         f"on {text(device)}" if device else "",
         f"started {moment(folder.run.get('started'))}" if folder.run.get("started") else "",
-        f"page written {time.strftime('%Y-%m-%d %H:%M')}" + (", reload for newer" if now == "running" else ""),
+        f"page written {time.strftime('%Y-%m-%d %H:%M')}" + (", reload to update" if now == "running" else ""),
     ]
-    why = folder.run.get("exit_reason")
-    reason = f'<p class="reason">{text(why)}</p>' if why and str(why) != now else ""
+    cause = folder.run.get("exit_reason")
+    reason = f'<p class="reason">{text(cause)}</p>' if cause and str(cause) != now else ""
     return (
         f'<header><p class="brand">ganloom</p><h1>{escape(recipe)} <span class="on">on</span> {escape(data)} '
         f'<span class="badge {STATES.get(now, "plain")}">{escape(now)}</span></h1>'
@@ -40,21 +40,21 @@ def heading(folder: Folder) -> str:
 
 
 def tiles(folder: Folder) -> str:
-    """Key figures: progress, time, speed, the first metrics, the balance of the two networks, bad files."""
+    """Build the key numbers: progress, time, speed, the first metrics, D(real) - D(fake), bad files."""
     last = folder.rows[-1] if folder.rows else {}
     done, total = number(last.get("kimg", 0)), number(folder.part("train").get("total_kimg"))
     speeds = [v for row in folder.rows[-5:] if (v := number(row.get("img_per_s"))) > 0]
     speed = sum(speeds) / len(speeds) if speeds else math.nan
-    ahead = state(folder) == "running" and total > done and speed > 0
+    unfinished = state(folder) == "running" and total > done and speed > 0
     share = min(1.0, done / total) if total > 0 else math.nan
     bar = "" if math.isnan(share) else f'<progress max="1" value="{share:.4f}" aria-label="Progress"></progress>'
     of = "" if math.isnan(total) else f"of {kimg_text(total)} "
     parts = [_tile("Progress", f"{kimg_text(done)} <small>{of}kimg</small>", bar)]
     if not math.isnan(seconds := number(last.get("seconds"))):
-        note = f"about {duration((total - done) * 1000 / speed)} left" if ahead else ""
+        note = f"about {duration((total - done) * 1000 / speed)} left" if unfinished else ""
         parts.append(_tile("Training time", duration(seconds), note))
     if speed > 0:
-        parts.append(_tile("Speed", f"{short(speed)} <small>img/s</small>", "mean of the last ticks"))
+        parts.append(_tile("Speed", f"{short(speed)} <small>img/s</small>", "mean of the last five ticks"))
     for name in metric_names(folder)[:3]:
         values = [v for row in folder.rows if not math.isnan(v := number(row.get(name)))]
         best, at = best_of(folder, name)
@@ -84,7 +84,7 @@ def _data_uri(png: bytes) -> str:
 
 
 def _sides(png: bytes) -> str:
-    """The size of a PNG as HTML attributes, so that the page does not jump while it loads."""
+    """Return the size of a PNG as HTML attributes, so that the page layout is stable while it loads."""
     if len(png) < 24 or png[12:16] != b"IHDR":
         return ""
     width, height = struct.unpack(">II", png[16:24])
@@ -92,21 +92,21 @@ def _sides(png: bytes) -> str:
 
 
 def samples(folder: Folder) -> str:
-    """The newest grid with a slider over all of them, and real data beside it."""
-    shown = []
+    """Build the newest sample grid with a slider over all grids, and the real data next to it."""
+    grids = []
     rows = {kimg_text(row["kimg"]): row for row in folder.rows}
     for grid in folder.grids:
         row = rows.get(kimg_text(grid.kimg), {})
         metrics = [f"{n} {short(v)}" for n, v in row.items() if is_metric(n) and not math.isnan(number(v))][:2]
         caption = " · ".join([f"kimg {kimg_text(grid.kimg)}", *metrics])
-        shown.append({"kimg": grid.kimg, "caption": caption, "src": _data_uri(grid.png)})
+        grids.append({"kimg": grid.kimg, "caption": caption, "src": _data_uri(grid.png)})
     figures = []
-    if shown:
-        newest = shown[-1]
+    if grids:
+        newest = grids[-1]
         figures.append(
             f'<figure class="card"><img id="grid" src="{newest["src"]}"{_sides(folder.grids[-1].png)} '
             f'alt="Samples of the generator at {escape(str(newest["caption"]))}">'
-            f"{_slider(len(shown), str(newest['caption']))}{_left_out(folder)}</figure>"
+            f"{_slider(len(grids), str(newest['caption']))}{_left_out(folder)}</figure>"
         )
     if folder.reals:
         figures.append(
@@ -115,7 +115,7 @@ def samples(folder: Folder) -> str:
         )
     if not figures:
         return section("samples", "Samples", '<p class="empty card">No sample grid has been written yet.</p>')
-    data = f'<script type="application/json" id="grids">{svg.in_script(shown)}</script>' if shown else ""
+    data = f'<script type="application/json" id="grids">{svg.in_script(grids)}</script>' if grids else ""
     return section("samples", "Samples", f'<div class="pair">{"".join(figures)}</div>{data}')
 
 
@@ -133,33 +133,35 @@ def _slider(count: int, caption: str) -> str:
 
 
 def _left_out(folder: Folder) -> str:
-    kept, found = len(folder.grids), folder.grids_found
-    if kept == found:
+    shown, total = len(folder.grids), folder.grids_found
+    if shown == total:
         return ""
-    return f'<p class="note">To stay small this page holds {kept} of {found} grids; all are in samples/.</p>'
+    return f'<p class="note">To stay small, this page holds {shown} of {total} grids. All are in samples/.</p>'
 
 
 def curves(folder: Folder) -> str:
-    """All charts, with the events of the run as lines."""
-    found = charts(folder.rows)
-    if not found:
-        return section("curves", "Curves", '<p class="empty card">No statistics yet: the first tick has not come.</p>')
+    """Build all charts, with the events of the run as vertical lines."""
+    plots = charts(folder.rows)
+    if not plots:
+        return section(
+            "curves", "Curves", '<p class="empty card">No statistics yet: the first tick is not complete.</p>'
+        )
     until = max(row["kimg"] for row in folder.rows)
-    lines = _drawn_events(folder)
-    drawn = "".join(svg.draw(chart, i, until, lines) for i, chart in enumerate(found))
-    spoken = svg.in_script([[event["kimg"], f"{event['kind']}: {event['text']}"] for event in lines])
-    script = f'<script type="application/json" id="events-data">{spoken}</script>'
+    lines = _events_in_charts(folder)
+    figures = "".join(svg.draw(chart, i, until, lines) for i, chart in enumerate(plots))
+    data = svg.in_script([[event["kimg"], f"{event['kind']}: {event['text']}"] for event in lines])
+    script = f'<script type="application/json" id="events-data">{data}</script>'
     note = '<p class="note">Horizontal axes: kimg, thousands of real images shown to the discriminator.</p>'
-    return section("curves", "Curves", f'{note}<div class="charts">{drawn}</div>{script}')
+    return section("curves", "Curves", f'{note}<div class="charts">{figures}</div>{script}')
 
 
-def _drawn_events(folder: Folder) -> list[dict[str, Any]]:
-    """Events that have a place on the clock, at most the newest 24; of "best", which may come each tick, the last."""
+def _events_in_charts(folder: Folder) -> list[dict[str, Any]]:
+    """Return the events with a time, at most the newest 24. Of "best", which can occur at every tick, only the last one."""
     placed = [
         {"kimg": at, "kind": str(event.get("kind", "event")), "text": str(event.get("text", ""))}
         for event in folder.events
         if not math.isnan(at := number(event.get("kimg")))
     ]
     bests = [event for event in placed if event["kind"] == "best"]
-    kept = [event for event in placed if event["kind"] != "best"] + bests[-1:]
-    return sorted(kept[-EVENTS_DRAWN:], key=lambda event: number(event["kimg"]))
+    chosen = [event for event in placed if event["kind"] != "best"] + bests[-1:]
+    return sorted(chosen[-MAX_EVENTS:], key=lambda event: number(event["kimg"]))

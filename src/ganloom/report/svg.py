@@ -1,4 +1,4 @@
-"""A chart as inline SVG: axes, ticks, curves, events as vertical lines. The page's script adds the read-out."""
+"""Draw a chart as inline SVG: axes, ticks, curves, and events as vertical lines. The page's script shows values."""
 
 import json
 import math
@@ -13,12 +13,12 @@ from ganloom.report.figures import short
 
 WIDTH, HEIGHT = 560, 264
 LEFT, RIGHT, TOP, BOTTOM = 62, 22, 12, 34
-MARKED = 40  # curves of no more points show each as a dot
+MARKED = 40  # curves with at most this many points show each point as a dot
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Values from ``low`` to ``high`` onto pixels from ``start`` to ``end``; ``cut`` says that outliers lie outside."""
+    """Map values from ``low`` to ``high`` to pixels from ``start`` to ``end``. ``cut``: outliers are outside."""
 
     low: float
     high: float
@@ -28,14 +28,14 @@ class Axis:
     cut: bool = False
 
     def at(self, value: float) -> float:
-        """The pixel of a value, one decimal."""
+        """Return the pixel of a value, rounded to one decimal."""
         low, high = (math.log10(self.low), math.log10(self.high)) if self.log else (self.low, self.high)
         value = math.log10(max(value, 1e-300)) if self.log else value
         share = (value - low) / (high - low)
         return round(self.start + (self.end - self.start) * min(max(share, -2.0), 3.0), 1)
 
     def ticks(self, about: int = 5) -> list[tuple[float, str]]:
-        """Round values inside, with their labels."""
+        """Return ``about`` round values on the axis, with their labels."""
         if self.log:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
             every = max(1, math.ceil((last - first + 1) / 6))
@@ -50,7 +50,16 @@ class Axis:
 
 
 def value_axis(values: Sequence[float], from_zero: bool = False) -> Axis:
-    """The vertical axis for finite values: logarithmic over several decades, without extreme outliers otherwise."""
+    """Choose the vertical axis of a chart.
+
+    Args:
+        values: Finite values, at least one.
+        from_zero: The axis starts at 0.
+
+    Returns:
+        A logarithmic axis where positive values span more than a factor of 200, else a linear one without extreme
+        outliers.
+    """
     ordered = sorted(values)
     low, high = ordered[0], ordered[-1]
     ends = (float(HEIGHT - BOTTOM), float(TOP))
@@ -62,12 +71,12 @@ def value_axis(values: Sequence[float], from_zero: bool = False) -> Axis:
         if 0 < 6 * (inner_high - inner_low) < high - low:
             low, high, cut = max(low, 2 * inner_low - inner_high), min(high, 2 * inner_high - inner_low), True
     low = min(low, 0.0) if from_zero else low
-    air = (high - low) * 0.05 or abs(high) * 0.05 or 0.5
-    return Axis(low - (0.0 if from_zero and low == 0 else air), high + air, *ends, cut=cut)
+    margin = (high - low) * 0.05 or abs(high) * 0.05 or 0.5
+    return Axis(low - (0.0 if from_zero and low == 0 else margin), high + margin, *ends, cut=cut)
 
 
 def path(points: Sequence[Point], x: Axis, y: Axis) -> str:
-    """The ``d`` of a curve; a NaN lifts the pen."""
+    """Return the attribute ``d`` of a curve. A NaN starts a new line."""
     parts, pen = [], "M"
     for kimg, value in points:
         if math.isnan(value):
@@ -79,8 +88,8 @@ def path(points: Sequence[Point], x: Axis, y: Axis) -> str:
 
 
 def _event_lines(events: Sequence[dict[str, Any]], x: Axis) -> str:
-    """Events (with a finite "kimg", "kind", "text") as dashed lines, named along them where there is room."""
-    drawn, free = [], -math.inf
+    """Draw events (with a finite "kimg", "kind", "text") as dashed lines, with their names where there is room."""
+    lines, free = [], -math.inf
     for event in events:
         if not x.low <= event["kimg"] <= x.high:
             continue
@@ -89,13 +98,13 @@ def _event_lines(events: Sequence[dict[str, Any]], x: Axis) -> str:
         name = ""
         if at >= free:
             free = at + 15
-            beside = at - 4 if at > WIDTH - RIGHT - 14 else at + 11
-            name = f'<text class="event-name" transform="translate({beside:g} {TOP + 4}) rotate(90)">{kind}</text>'
-        drawn.append(
+            left = at - 4 if at > WIDTH - RIGHT - 14 else at + 11
+            name = f'<text class="event-name" transform="translate({left:g} {TOP + 4}) rotate(90)">{kind}</text>'
+        lines.append(
             f'<g class="event {_css(event["kind"])}"><title>{title}</title>'
             f'<line x1="{at:g}" x2="{at:g}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>{name}</g>'
         )
-    return "".join(drawn)
+    return "".join(lines)
 
 
 def _css(kind: Any) -> str:
@@ -127,7 +136,7 @@ def _curve(index: int, series: Series, x: Axis, y: Axis) -> str:
 
 
 def _data(chart: Chart, x: Axis, y: Axis) -> str:
-    """What the read-out needs, as JSON that is safe inside a script element."""
+    """Return the data that the page's script needs, as JSON for a script element."""
     series = [
         [[round(kimg, 4), None if math.isnan(v) else float(f"{v:.5g}")] for kimg, v in one.points]
         for one in chart.series
@@ -136,13 +145,23 @@ def _data(chart: Chart, x: Axis, y: Axis) -> str:
 
 
 def in_script(value: Any) -> str:
-    """JSON without the characters that could end a script element."""
+    """Return ``value`` as JSON without the characters that could end a script element."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def draw(chart: Chart, number: int, until: float, events: Sequence[dict[str, Any]]) -> str:
-    """One chart as a <figure>: ``number`` makes its ids unique, ``until`` is the right end of all charts in kimg."""
+    """Draw one chart.
+
+    Args:
+        chart: The curves.
+        number: Makes the ids of the chart unique in the page.
+        until: The right end of all charts, in kimg.
+        events: Events with "kimg", "kind" and "text".
+
+    Returns:
+        A <figure> as HTML.
+    """
     values = [value for one in chart.series for _, value in one.points if not math.isnan(value)]
     x = Axis(0.0, max(until, 1e-3), float(LEFT), float(WIDTH - RIGHT))
     y = value_axis(values, chart.from_zero)
@@ -152,15 +171,15 @@ def draw(chart: Chart, number: int, until: float, events: Sequence[dict[str, Any
     )
     curves = "".join(_curve(i, one, x, y) for i, one in enumerate(chart.series))
     dots = "".join(f'<circle class="dot s{i}" r="4.5" visibility="hidden"/>' for i in range(len(chart.series)))
-    remarks = [chart.note, "logarithmic scale" if y.log else "", "extreme values lie outside" if y.cut else ""]
+    remarks = [chart.note, "logarithmic scale" if y.log else "", "extreme values are outside" if y.cut else ""]
     note = escape("; ".join(remark for remark in remarks if remark))
-    spoken = ", ".join(f"{one.label} last {short(one.last)}" for one in chart.series)
+    summary = ", ".join(f"{one.label} last {short(one.last)}" for one in chart.series)
     inside = f'x="{LEFT}" y="{TOP - 2}" width="{WIDTH - LEFT - RIGHT + 2}" height="{HEIGHT - TOP - BOTTOM + 4}"'
     return (
         f'<figure class="chart card"><figcaption><h3>{escape(chart.title)} <output class="when"></output></h3>'
         f'<p class="note">{note}</p><ul class="legend">{legend}</ul></figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" tabindex="0" role="img" '
-        f'aria-label="{escape(chart.title)} over kimg: {escape(spoken)}. Arrow keys move the read-out.">'
+        f'aria-label="{escape(chart.title)} over kimg: {escape(summary)}. Use the arrow keys to read values.">'
         f'<clipPath id="clip{number}"><rect {inside}/></clipPath>{_axes(x, y)}'
         f'<g clip-path="url(#clip{number})">{curves}</g>{_event_lines(events, x)}'
         f'<line class="cursor" y1="{TOP}" y2="{HEIGHT - BOTTOM}" visibility="hidden"/>{dots}</svg>'

@@ -1,4 +1,4 @@
-"""The parts of a report that are tables: metrics, events, settings, bad files, surroundings."""
+"""Build the sections of a report that are tables: metrics, events, settings, bad files, environment."""
 
 import math
 import shlex
@@ -12,36 +12,36 @@ from ganloom.report.markup import moment, section, state, table, text
 
 
 def best_of(folder: Folder, name: str) -> tuple[float, float]:
-    """(best value, its kimg) of a metric over the run; NaN where nobody says which way is better."""
-    way = better(name)
-    found = [(v, row["kimg"]) for row in folder.rows if not math.isnan(v := number(row.get(name)))]
-    return max(found, key=lambda pair: pair[0] * way) if found and way else (math.nan, math.nan)
+    """Return (best value, its kimg) of a metric, or NaN where it is unknown whether lower or higher is better."""
+    sign = better(name)
+    values = [(v, row["kimg"]) for row in folder.rows if not math.isnan(v := number(row.get(name)))]
+    return max(values, key=lambda pair: pair[0] * sign) if values and sign else (math.nan, math.nan)
 
 
 def metric_names(folder: Folder) -> list[str]:
-    """Metrics measured during the run, in the order of their first appearance."""
-    seen = dict.fromkeys(name for row in folder.rows for name, v in row.items() if not math.isnan(number(v)))
-    return [name for name in seen if is_metric(name)]
+    """Return the metrics measured during the run, in the order of their first appearance."""
+    names = dict.fromkeys(name for row in folder.rows for name, v in row.items() if not math.isnan(number(v)))
+    return [name for name in names if is_metric(name)]
 
 
 def measured(folder: Folder) -> str:
-    """Metrics of the run, best against last, and the rows of ``evaluate``."""
+    """Build the metrics of the run, best and last value, and the results of ``evaluate``."""
     rows = []
     for name in metric_names(folder):
         last, at = next((v, r["kimg"]) for r in reversed(folder.rows) if not math.isnan(v := number(r.get(name))))
         best, best_at = best_of(folder, name)
-        way = {-1: "lower", 1: "higher", 0: ""}[better(name)]
-        rows.append((escape(name), way, short(best), kimg_text(best_at), short(last), kimg_text(at)))
+        direction = {-1: "lower", 1: "higher", 0: ""}[better(name)]
+        rows.append((escape(name), direction, short(best), kimg_text(best_at), short(last), kimg_text(at)))
     during = table(("Metric", "better", "best", "at kimg", "last", "at kimg"), rows, figures=True) if rows else ""
     return section("metrics", "Measured", during + _evaluated(folder.measured))
 
 
 def _evaluated(result: dict[str, Any]) -> str:
-    """The tables of metrics.json: rows by name or a list of them, plain numbers or value with interval."""
-    found = result.get("rows")
-    if isinstance(found, dict):
-        found = [{"name": name, **values} for name, values in found.items() if isinstance(values, dict)]
-    rows = [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+    """Build the tables of metrics.json. Its rows are a list or keyed by name, with plain numbers or intervals."""
+    entries = result.get("rows")
+    if isinstance(entries, dict):
+        entries = [{"name": name, **values} for name, values in entries.items() if isinstance(values, dict)]
+    rows = [row for row in entries if isinstance(row, dict)] if isinstance(entries, list) else []
     if not rows:
         return ""
     columns = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "name"]
@@ -51,8 +51,8 @@ def _evaluated(result: dict[str, Any]) -> str:
     notes = []
     for protocol in protocols if isinstance(protocols, list) else [result.get("protocol")]:
         facts = protocol.items() if isinstance(protocol, dict) else []
-        if said := ", ".join(f"{text(str(key))} {text(value)}" for key, value in facts if value not in (None, "")):
-            notes.append(f"Protocol: {said}.")
+        if line := ", ".join(f"{text(str(key))} {text(value)}" for key, value in facts if value not in (None, "")):
+            notes.append(f"Protocol: {line}.")
     if isinstance(copies, dict) and "verdict" in copies:
         notes.append(f"Memorisation: {text(copies['verdict'])}.")
     notes += [f"Warning: {text(warning)}" for warning in warnings] if isinstance(warnings, list) else []
@@ -79,7 +79,7 @@ BADGES = {
 
 
 def events(folder: Folder) -> str:
-    """What happened, in words."""
+    """Build the table of the newest 200 events."""
     rows = []
     for event in folder.events[-200:]:
         kind = str(event.get("kind", "event"))
@@ -90,7 +90,7 @@ def events(folder: Folder) -> str:
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one level with dotted names."""
+    """Return nested settings as one level with dotted names."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, dict) and value:
@@ -101,15 +101,15 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def settings(folder: Folder) -> str:
-    """The recipe's settings that differ from its defaults, then all settings, folded away."""
-    mine, paper = flatten(folder.part("config")), flatten(folder.part("defaults"))
-    if not mine and not folder.part("train"):
+    """Build the recipe's settings that differ from its defaults, then all settings, collapsed."""
+    values, defaults = flatten(folder.part("config")), flatten(folder.part("defaults"))
+    if not values and not folder.part("train"):
         return ""
     missing = object()
-    changed = [name for name in mine if paper and mine[name] != paper.get(name, missing)]
-    body = '<p class="empty card">Every setting of the recipe is at its default.</p>' if paper and mine else ""
-    everything = [(escape(n), text(value), text(paper[n]) if n in paper else "–") for n, value in mine.items()]
-    if rows := [row for name, row in zip(mine, everything, strict=True) if name in changed]:
+    changed = [name for name in values if defaults and values[name] != defaults.get(name, missing)]
+    body = '<p class="empty card">Every setting of the recipe is at its default.</p>' if defaults and values else ""
+    everything = [(escape(n), text(value), text(defaults[n]) if n in defaults else "–") for n, value in values.items()]
+    if rows := [row for name, row in zip(values, everything, strict=True) if name in changed]:
         body = table(("Setting", "this run", "default"), rows, changed=True)
     if everything:
         title = f"<summary>All {len(everything)} settings of the recipe</summary>"
@@ -124,7 +124,7 @@ def settings(folder: Folder) -> str:
 
 
 def bad_files(folder: Folder) -> str:
-    """Files of the data that were left out, and why."""
+    """Build the list of data files that could not be used, with the reasons."""
     if not folder.bad_count:
         return ""
     rows = [(f"<code>{escape(path)}</code>", escape(reason)) for path, reason in folder.bad_files]
@@ -135,7 +135,7 @@ def bad_files(folder: Folder) -> str:
 
 
 def repeat(folder: Folder) -> str:
-    """The command that repeats the run, the one that continues it, and the surroundings it ran in."""
+    """Build the commands that repeat and continue the run, and the table of its environment."""
     command, body = folder.run.get("command"), ""
     if isinstance(command, list) and command:
         body += _copyable("Repeat this run", shlex.join(map(str, command)), "repeat")
@@ -145,8 +145,8 @@ def repeat(folder: Folder) -> str:
         body += _copyable("Continue it", shlex.join(["ganloom", "resume", str(folder.path)]), "resume")
     facts: dict[str, Any] = {}
     for name in ("versions", "data"):
-        found = folder.run.get(name)
-        facts |= flatten(found, "data." if name == "data" else "") if isinstance(found, dict) else {}
+        value = folder.run.get(name)
+        facts |= flatten(value, "data." if name == "data" else "") if isinstance(value, dict) else {}
     if folder.run.get("device"):
         facts = {"device": folder.run["device"], **facts}
     rows = [(escape(name), text(value)) for name, value in facts.items()]

@@ -1,11 +1,12 @@
-"""BigGAN's weights: BigGAN-PyTorch (ajbrock), G.pth, G_ema.pth, D.pth, and pytorch-pretrained-BigGAN (Hugging Face).
+"""Read BigGAN weights of BigGAN-PyTorch (ajbrock; G.pth, G_ema.pth, D.pth) and pytorch-pretrained-BigGAN (Hugging Face).
 
-BigGAN-PyTorch: 32 to 256 px, BigGAN and BigGAN-deep, hierarchical or plain z, shared or own class tables (its SAGAN is the
-latter), attention on one grid, its three kinds of BatchNorm. Its norms see (class, part of z), ours (part of z, class).
+BigGAN-PyTorch: 32 to 256 px, BigGAN and BigGAN-deep, hierarchical or plain z, a shared class embedding or one in each norm
+(as in its SAGAN), attention on one grid, its three kinds of BatchNorm. Its norms are conditioned on (class, part of z),
+ganloom's on (part of z, class).
 
-pytorch-pretrained-BigGAN: the authors' published generators, BigGAN-deep of 128, 256 and 512 px, with a set of BatchNorm
-statistics for each of 51 truncations. Departure: between two sets that project weighs them the wrong way round, ours
-linearly; on the 51 truncations, 0, 0.02, ..., 1, both are the same. The class is one vector as long as z.
+pytorch-pretrained-BigGAN: the authors' published generators, BigGAN-deep of 128, 256 and 512 px, with BatchNorm statistics
+for each of 51 truncations. Departure: between two truncations that project interpolates with swapped weights, ganloom
+linearly. At the 51 truncations 0, 0.02, ..., 1 both are equal. The class embedding is as long as z.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from torch import Tensor
 from ganloom.core.errors import BadInput
 from ganloom.networks.biggan import _multiples as multiples
 from ganloom.weights.reading import (
-    Found,
+    Network,
     Reading,
     Shapes,
     base_size,
@@ -32,13 +33,18 @@ KNOWN = "BigGAN-PyTorch (G, G_ema, D) and pytorch-pretrained-BigGAN"
 
 
 def matches(shapes: Shapes) -> bool:
-    """Whether the names are those of one of the two projects."""
-    own = "blocks.0.0.conv1.weight" in shapes and "linear.weight" in shapes
-    return own or "generator.layers.0.bn_0.running_means" in shapes
+    """Return whether the names are those of one of the two projects."""
+    original = "blocks.0.0.conv1.weight" in shapes and "linear.weight" in shapes
+    return original or "generator.layers.0.bn_0.running_means" in shapes
 
 
-def build(state: dict[str, Tensor], beside: Found | None = None) -> Found:
-    """The recipe, fields and tensors of a file; ``beside``: what the generator's file gave, for a discriminator's."""
+def build(state: dict[str, Tensor], beside: Network | None = None) -> Network:
+    """Read a network.
+
+    Args:
+        state: Its tensors by name.
+        beside: What the generator's file was read as, where ``state`` is its discriminator.
+    """
     if "generator.layers.0.bn_0.running_means" in state:
         return _hub(state)
     return _discriminator(state) if "embed.weight" in state else _generator(state)
@@ -47,7 +53,7 @@ def build(state: dict[str, Tensor], beside: Found | None = None) -> Found:
 # ------------------------------------------------------------------------------------------------- BigGAN-PyTorch, G
 
 
-def _generator(state: dict[str, Tensor]) -> Found:
+def _generator(state: dict[str, Tensor]) -> Network:
     read = Reading(state)
     deep = "blocks.0.0.conv4.weight" in state
     depth = 2 if deep else 1
@@ -55,30 +61,30 @@ def _generator(state: dict[str, Tensor]) -> Found:
     last = "conv4" if deep else "conv2"
     channels = [state["blocks.0.0.conv1.weight"].shape[1]]
     channels += [len(state[f"blocks.{depth * i + depth - 1}.0.{last}.weight"]) for i in range(stages)]
-    width, own = plan(channels, multiples(stages))
+    width, custom = plan(channels, multiples(stages))
     rows, inputs = state["linear.weight"].shape
     side = base_size(rows, channels[0], "linear")
     size = side * 2**stages
     attended = [i for i in range(stages) if f"blocks.{depth * i + depth - 1}.1.gamma" in state]
     config: dict[str, Any] = {
-        "shape": (len(state["output_layer.2.weight"]), size, size), "deep": deep, "width": width, "multiples": own,
+        "shape": (len(state["output_layer.2.weight"]), size, size), "deep": deep, "width": width, "multiples": custom,
         "attention": one_attention([side * 2 ** (i + 1) for i in attended], size),
     }  # fmt: skip
     shared = "shared.weight" in state
-    seen = state["blocks.0.0.bn1.gain.weight"].shape
+    gain = state["blocks.0.0.bn1.gain.weight"].shape
     if shared:
         classes, c_dim = state["shared.weight"].shape
-        part = int(seen[1]) - c_dim  # of z, in a norm's condition
+        part = int(gain[1]) - c_dim  # numbers of z in a norm's condition
         hierarchical = part > 0
         z_dim = part if deep else inputs * (stages + 1) if hierarchical else inputs
         config |= {"n_classes": count_classes(classes), "c_dim": c_dim}
         read.copy("shared.weight", "G.classes.weight", torch.t)
     else:
         hierarchical, z_dim, c_dim = False, inputs, 0
-        config |= {"n_classes": count_classes(int(seen[0]))}
+        config |= {"n_classes": count_classes(int(gain[0]))}
     if deep and not (shared and hierarchical):
         raise BadInput(
-            "a BigGAN-deep without shared class vectors or hierarchical z: BigGAN-PyTorch itself cannot run it"
+            "a BigGAN-deep without a shared class embedding or hierarchical z: BigGAN-PyTorch itself cannot run it"
         )
     config |= {"z_dim": z_dim, "shared": shared, "hierarchical": hierarchical}
 
@@ -107,19 +113,19 @@ def _generator(state: dict[str, Tensor]) -> Found:
     read.copy("output_layer.0.gain", "G.body.norm.weight")
     read.copy("output_layer.0.bias", "G.body.norm.bias")
     read.layer("output_layer.2", "G.body.out")
-    return Found("biggan", config, read.done("BigGAN-PyTorch"))
+    return Network("biggan", config, read.done("BigGAN-PyTorch"))
 
 
 def count(state: dict[str, Tensor], name: str) -> int:
-    """How many numbered children ``name`` has."""
+    """Return how many numbered children ``name`` has. Raises BadInput for a number that the file cannot reach."""
     last = max(int(key.split(".")[1]) for key in state if key.startswith(f"{name}."))
     if last >= len(state):
-        raise BadInput(f"{name}.{last} in a file of {len(state)} tensors: it is not whole")
+        raise BadInput(f"{name}.{last} in a file of {len(state)} tensors: it is incomplete")
     return 1 + last
 
 
 def _statistics(read: Reading, name: str, to: str) -> None:
-    """The mean and variance of any of the project's three kinds of BatchNorm."""
+    """Copy the mean and variance of any of the project's three kinds of BatchNorm."""
     if f"{name}.bn.running_mean" in read.state:  # synchronised between devices
         read.norm(f"{name}.bn", to)
         return
@@ -127,7 +133,7 @@ def _statistics(read: Reading, name: str, to: str) -> None:
     read.drop(f"{at}.accumulation_counter")
     batches = float(read.state.get(f"{at}.accumulation_counter", torch.zeros(1)))
     for ours, theirs in (("running_mean", "stored_mean"), ("running_var", "stored_var")):
-        read.copy(f"{at}.{theirs}", f"{to}.{ours}", lambda x: x / max(batches, 1.0))  # sums of so many batches
+        read.copy(f"{at}.{theirs}", f"{to}.{ours}", lambda x: x / max(batches, 1.0))  # sums over the batches
     read.out[f"{to}.num_batches_tracked"] = torch.tensor(0)
 
 
@@ -140,10 +146,10 @@ def _attention(read: Reading, name: str, to: str) -> None:
 # ------------------------------------------------------------------------------------------------- BigGAN-PyTorch, D
 
 
-def _discriminator(state: dict[str, Tensor]) -> Found:
+def _discriminator(state: dict[str, Tensor]) -> Network:
     read = Reading(state)
     deep = "input_conv.weight" in state
-    depth, last = (2, "conv4") if deep else (1, "conv2")  # here the two blocks of a stage stand in one list
+    depth, last = (2, "conv4") if deep else (1, "conv2")  # D has both blocks of a stage in one list
     stages = count(state, "blocks")
     outs = [len(state[f"blocks.{i}.0.{last}.weight"]) for i in range(stages)]
     first = state["input_conv.weight" if deep else "blocks.0.0.conv1.weight"]
@@ -169,24 +175,40 @@ def _discriminator(state: dict[str, Tensor]) -> Found:
         _attention(read, f"blocks.{i}.{depth}", "D.attention")
     read.layer("linear", "D.out")
     read.layer("embed", "D.classes", turned=True)
-    return Found("biggan", config, read.done("BigGAN-PyTorch"))
+    return Network("biggan", config, read.done("BigGAN-PyTorch"))
 
 
 def discriminator_plan(outs: Sequence[int]) -> tuple[int, int, int]:
-    """(side of the images, our width, blocks that halve) of a BigGAN discriminator with these channels in a row."""
+    """Return (side of the images, width, number of blocks that downsample) of a BigGAN discriminator.
+
+    Args:
+        outs: The output channels of its blocks.
+
+    Raises:
+        BadInput: No size of BigGAN has these channels.
+    """
     small = len(set(outs)) == 1 and len(outs) == 4
     doublings = 3 if small else len(outs) - 1
     known = (4,) * 4 if small else (1, 2, 4, 8, 16) if doublings == 4 else multiples(doublings)[::-1]
     width = outs[0] // known[0]
     if [width * m for m in known] != list(outs) or doublings < 3:
-        raise BadInput(f"a discriminator with channels {list(outs)}: no size of BigGAN has them, and ganloom neither")
+        raise BadInput(f"a discriminator with channels {list(outs)}: neither BigGAN nor ganloom has them at any size")
     return 4 * 2**doublings, width, 2 if small else doublings
 
 
 def down_block(
     read: Reading, name: str, to: str, theirs: tuple[str, str, str], *, first: bool = False, down: bool
 ) -> None:
-    """A residual block of D: two convolutions, and where it has one the convolution beside them."""
+    """Copy a residual block of D.
+
+    Args:
+        read: Copies the tensors.
+        name: The block's name in the file.
+        to: Its name in ganloom.
+        theirs: Names of the two convolutions and of the optional one on the skip.
+        first: The block is the first one, which has no activation before its first convolution.
+        down: The block downsamples.
+    """
     conv1, conv2, skip = theirs
     read.layer(f"{name}.{conv1}", f"{to}.main.{0 if first else 1}")
     read.layer(f"{name}.{conv2}", f"{to}.main.{2 if first else 3}")
@@ -195,7 +217,15 @@ def down_block(
 
 
 def deep_down_block(read: Reading, name: str, to: str, theirs: Sequence[str], *, down: bool) -> None:
-    """A bottleneck block of D: four convolutions, and the one that makes the channels which the skip lacks."""
+    """Copy a bottleneck block of D.
+
+    Args:
+        read: Copies the tensors.
+        name: The block's name in the file.
+        to: Its name in ganloom.
+        theirs: Names of the four convolutions and of the optional one that adds channels to the skip.
+        down: The block downsamples.
+    """
     for place, conv in zip((1, 3, 5, 8 if down else 7), theirs, strict=False):
         read.layer(f"{name}.{conv}", f"{to}.main.{place}")
     if read.has(f"{name}.{theirs[4]}"):
@@ -205,7 +235,7 @@ def deep_down_block(read: Reading, name: str, to: str, theirs: Sequence[str], *,
 # ------------------------------------------------------------------------------------- pytorch-pretrained-BigGAN, G
 
 
-def _hub(state: dict[str, Tensor]) -> Found:
+def _hub(state: dict[str, Tensor]) -> Network:
     read = Reading(state)
     places = count({k.removeprefix("generator."): v for k, v in state.items()}, "layers")
     attended = [i for i in range(places) if f"generator.layers.{i}.gamma" in state]
@@ -213,13 +243,13 @@ def _hub(state: dict[str, Tensor]) -> Found:
     stages = len(blocks) // 2
     channels = [shape_of(state, f"generator.layers.{blocks[0]}.conv_0")[1]]
     channels += [shape_of(state, f"generator.layers.{blocks[2 * i + 1]}.conv_3")[0] for i in range(stages)]
-    width, own = plan(channels, multiples(stages))
+    width, custom = plan(channels, multiples(stages))
     c_dim, classes = state["embeddings.weight"].shape
     rows, inputs = shape_of(state, "generator.gen_z")
     side = base_size(rows, channels[0], "gen_z")
     size = side * 2**stages
     config = {
-        "shape": (3, size, size), "deep": True, "width": width, "multiples": own, "n_classes": count_classes(classes),
+        "shape": (3, size, size), "deep": True, "width": width, "multiples": custom, "n_classes": count_classes(classes),
         "z_dim": inputs - c_dim, "c_dim": c_dim, "bn_eps": 1e-4,
         "hub": len(state["generator.bn.running_means"]),
         "attention": one_attention([side * 2 ** (i // 2) for i in attended], size),
@@ -247,11 +277,11 @@ def _hub(state: dict[str, Tensor]) -> Found:
     read.copy("generator.bn.weight", "G.body.norm.weight")
     read.copy("generator.bn.bias", "G.body.norm.bias")
     read.layer("generator.conv_to_rgb", "G.body.out")
-    return Found("biggan", config, read.done("pytorch-pretrained-BigGAN"))
+    return Network("biggan", config, read.done("pytorch-pretrained-BigGAN"))
 
 
 def _sets(read: Reading, name: str, to: str) -> None:
-    """Statistics for each truncation; those of truncation 1 are the running ones."""
+    """Copy the statistics for each truncation. Those of truncation 1 become the running ones."""
     read.copy(f"{name}.running_means", f"{to}.means")
     read.copy(f"{name}.running_vars", f"{to}.variances")
     read.out[f"{to}.running_mean"] = read.out[f"{to}.means"][-1].clone()

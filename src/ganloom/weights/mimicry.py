@@ -1,8 +1,8 @@
-"""mimicry's checkpoints (netG_N_steps.pth, netD_N_steps.pth) at 32, 48, 64 and 128 px.
+"""Read mimicry's checkpoints (netG_N_steps.pth, netD_N_steps.pth) at 32, 48, 64 and 128 px.
 
-SNGAN, cGAN-PD and SAGAN whole; the generators of SSGAN, InfoMax-GAN, WGAN-GP and the residual DCGAN are SNGAN's. Their
-discriminators are not read: the file does not say whether one without spectral norm sums its features or takes their mean,
-and the other two have heads that ganloom's has not. Its generators double their grids by bilinear interpolation.
+G and D of SNGAN, cGAN-PD and SAGAN are read. The generators of SSGAN, InfoMax-GAN, WGAN-GP and the residual DCGAN are those
+of SNGAN. Their discriminators are not read: without spectral norm, the file does not tell whether features are summed or
+averaged, and SSGAN and InfoMax-GAN have heads that ganloom does not have. The generators upsample bilinearly.
 """
 
 from typing import Any
@@ -11,19 +11,24 @@ from torch import Tensor
 
 from ganloom.core.errors import BadInput
 from ganloom.weights.biggan import down_block
-from ganloom.weights.reading import ENDS, Found, Reading, Shapes, base_size, count_classes, one_attention, shape_of
+from ganloom.weights.reading import ENDS, Network, Reading, Shapes, base_size, count_classes, one_attention, shape_of
 
 KNOWN = "mimicry (G of all its GANs; D of SNGAN, cGAN-PD, SAGAN)"
 
 
 def matches(shapes: Shapes) -> bool:
-    """Whether the names are mimicry's."""
+    """Return whether the names are mimicry's."""
     names = ("block1.c1", "block2.c1", "local_feat_blocks.0.c1")
     return any(f"{name}.{end}" in shapes for name in names for end in ENDS)
 
 
-def build(state: dict[str, Tensor], beside: Found | None = None) -> Found:
-    """The recipe, fields and tensors of a file; ``beside``: what the generator's file gave, for a discriminator's."""
+def build(state: dict[str, Tensor], beside: Network | None = None) -> Network:
+    """Read a network.
+
+    Args:
+        state: Its tensors by name.
+        beside: What the generator's file was read as, where ``state`` is its discriminator.
+    """
     if any(name.startswith("l1.") for name in state):
         return _generator(state)
     return _discriminator(state, beside)
@@ -33,7 +38,7 @@ def _count(state: dict[str, Tensor]) -> int:
     return len({name.split(".")[0] for name in state if name.startswith("block")})
 
 
-def _generator(state: dict[str, Tensor]) -> Found:
+def _generator(state: dict[str, Tensor]) -> Network:
     read = Reading(state)
     stages = _count(state)
     channels = [shape_of(state, "block2.c1")[1], *(shape_of(state, f"block{i + 2}.c2")[0] for i in range(stages))]
@@ -42,7 +47,7 @@ def _generator(state: dict[str, Tensor]) -> Found:
     size, end = side * 2**stages, stages + 2
     flat = len(set(channels)) == 1
     if not flat and [channels[-1] * min(2**i, 16) for i in range(stages, -1, -1)] != channels:
-        raise BadInput(f"a mimicry generator with channels {channels}: no size of its networks has them")
+        raise BadInput(f"a mimicry generator with channels {channels}: mimicry has them at no size")
     spectral = "l1.weight" not in state
     labelled = "block2.b1.embed.weight" in state
     classes = count_classes(len(state["block2.b1.embed.weight"])) if labelled else 0
@@ -53,8 +58,8 @@ def _generator(state: dict[str, Tensor]) -> Found:
     if spectral:
         grid = 0
         if "attn_block.gamma" in state:
-            wanted = shape_of(state, "attn_block.theta")[1]
-            level = 2 if flat else channels.index(wanted, 1)
+            inputs = shape_of(state, "attn_block.theta")[1]
+            level = 2 if flat else channels.index(inputs, 1)
             grid = one_attention([side * 2**level], size)
         config |= {"flat": flat, "attention": grid, "d_wide": False}
     else:
@@ -75,7 +80,7 @@ def _generator(state: dict[str, Tensor]) -> Found:
     _attention(read, "G.attention")
     read.norm(f"b{end}", "G.norm")
     read.layer(f"c{end}", "G.out")
-    return Found("sagan" if spectral else "sngan", config, read.done("mimicry"))
+    return Network("sagan" if spectral else "sngan", config, read.done("mimicry"))
 
 
 def _attention(read: Reading, to: str) -> None:
@@ -86,23 +91,23 @@ def _attention(read: Reading, to: str) -> None:
     read.copy("attn_block.gamma", f"{to}.gamma", lambda x: x.reshape(()))
 
 
-def _discriminator(state: dict[str, Tensor], beside: Found | None) -> Found:
+def _discriminator(state: dict[str, Tensor], beside: Network | None) -> Network:
     if "local_feat_blocks.0.c1.weight_orig" in state or "l_y.bias" in state:
-        raise BadInput("the discriminator of mimicry's InfoMax-GAN or SSGAN has heads that ganloom's has not")
+        raise BadInput("the discriminator of mimicry's InfoMax-GAN or SSGAN has heads that ganloom does not have")
     if "block1.c1.weight" in state and "block1.c1.sn_u" not in state:
         raise BadInput(
-            "a mimicry discriminator without spectral norm: its file does not say whether it sums features (DCGAN) or takes "
-            "their mean (WGAN-GP); its generator alone can be read"
+            "a mimicry discriminator without spectral norm: its file does not tell whether it sums features (DCGAN) or "
+            "averages them (WGAN-GP). Import only the generator"
         )
     read = Reading(state)
-    number = _count(state)
-    outs = [shape_of(state, f"block{i + 1}.c2")[0] for i in range(number)]
+    blocks = _count(state)
+    outs = [shape_of(state, f"block{i + 1}.c2")[0] for i in range(blocks)]
     flat = len(set(outs)) == 1
     attended = "attn_block.gamma" in state
     recipe = "sagan" if attended else beside.recipe if beside is not None else "sngan"
-    last = f"l{number + 1}"
-    size, halving = (32, 2) if flat else (128, 5) if number == 6 else (64, 5)
-    if not flat and number == 5 and read.has("l5"):  # 48 and 64 px differ in this name alone
+    last = f"l{blocks + 1}"
+    size, halving = (32, 2) if flat else (128, 5) if blocks == 6 else (64, 5)
+    if not flat and blocks == 5 and read.has("l5"):  # 48 and 64 px differ only in this name
         last, size, halving = "l5", 48, 4
     config: dict[str, Any] = {
         "shape": (shape_of(state, "block1.c1")[1], size, size), "d_width": outs[0], "d_wide": False,
@@ -113,11 +118,11 @@ def _discriminator(state: dict[str, Tensor], beside: Found | None) -> Found:
         level = 2 if flat or not attended else 1 + outs.index(shape_of(state, "attn_block.theta")[1])
         config |= {"flat": flat, "d_attention": one_attention([size >> level] if attended else [], size)}
     else:
-        config |= {"pyramid": not flat} | ({"d_plan": (halving, number - halving)} if not flat else {})
-    for i in range(number):
+        config |= {"pyramid": not flat} | ({"d_plan": (halving, blocks - halving)} if not flat else {})
+    for i in range(blocks):
         down_block(read, f"block{i + 1}", f"D.blocks.{i}", ("c1", "c2", "c_sc"), first=not i, down=i < halving)
     _attention(read, "D.attention")
     read.layer(last, "D.out")
     if read.has("l_y"):
         read.layer("l_y", "D.classes", turned=True)
-    return Found(recipe, config, read.done("mimicry"))
+    return Network(recipe, config, read.done("mimicry"))

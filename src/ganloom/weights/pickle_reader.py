@@ -1,26 +1,35 @@
-"""A pickle read as data: its instructions are followed by an interpreter of our own, which can call nothing.
+"""Read a pickle as plain data. Nothing that the file names is imported or called.
 
-Python's ``pickle`` runs what a file asks for. Here a file's names are only compared with an allow-list of a handful, and
-what it would construct stays a description (``Made``); source text that comes along is a string like any other. Instructions
-that no such file needs are refused, memory is bounded by the file's size, and each refusal names what was refused.
+`Unpickler` is the standard library's unpickler. Its ``find_class`` compares a name with an allow-list and returns an inert
+`Name`. What the file would construct stays a description (`Stub`), and source code in the file stays a string.
+Instructions that no network needs are refused. The number of instructions, long integers, nesting and the size of copied
+tables are limited. Each refusal names what was refused.
+
+The base class is ``pickle._Unpickler``, the Python version of ``pickle.Unpickler``. The C version cannot hold the limits:
+it cannot count or refuse instructions, it hashes a key before anyone can check it, and it allocates the memo that a file
+claims (5 bytes can claim 32 GiB). The Python version looks up every instruction in the table ``dispatch``, which this
+module replaces. A test compares that table with ``pickletools``.
 """
 
 import mmap
+import pickle
 import pickletools
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ganloom.core.errors import BadInput
 
-MOST_BYTES = 4 << 30
-"""Of a file. The largest published network has 0.4 GB."""
-MOST_STEPS = 4_000_000
-"""Instructions of a file. A network at 1024 px has about 20 thousand."""
-MOST_WIDE = 16
-"""Numbers of more than 64 bits, of which torch's mark of its files and the state of a generator are some."""
-MOST_PAIRS = 100_000
-"""Pairs that calls may copy into tables."""
+MAX_BYTES = 4 << 30
+"""Largest file. The largest published network has 0.4 GB."""
+MAX_STEPS = 4_000_000
+"""Most instructions in a file. A network at 1024 px has about 20 thousand."""
+MAX_WIDE = 16
+"""Most integers of more than 64 bits. PyTorch's magic number and the state of a random generator are such integers."""
+MAX_PAIRS = 100_000
+"""Most pairs that calls may copy into tables."""
+MAX_MARKS = 1000
+"""Deepest nesting of unfinished lists, tables and tuples. A network has about 20."""
 
 NAMES = frozenset({
     "torch_utils.persistence._reconstruct_persistent_obj", "dnnlib.util.EasyDict", "dnnlib.tflib.network.Network",
@@ -28,241 +37,257 @@ NAMES = frozenset({
     "torch.storage._load_from_bytes", "numpy.dtype", "numpy.ndarray", "numpy.core.multiarray.scalar",
     "numpy._core.multiarray.scalar", "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct",
 })  # fmt: skip
-"""What a file of networks may name; none of them is looked up."""
+"""Names that a pickle of networks may hold. None of them is imported."""
 
-TABLES = ("collections.OrderedDict", "dnnlib.util.EasyDict")
-
-
-class Name(NamedTuple):
-    """A name that a file mentions."""
-
-    full: str
+_TABLES = frozenset({
+    "collections.OrderedDict", "collections.defaultdict", "collections.Counter", "dnnlib.util.EasyDict", "builtins.dict",
+    "__builtin__.dict",
+})  # fmt: skip
+_LISTS = frozenset({"builtins.set", "builtins.list", "__builtin__.set", "__builtin__.list"})
 
 
-class Made:
-    """What a file would have constructed: the name, its arguments, and the state given afterwards."""
+class Refused(Exception):
+    """The file holds something that no network needs. The message completes "it has ..."."""
+
+
+class Name:
+    """The name of a class or function in a pickle, never looked up."""
+
+    __slots__ = ("full",)
+
+    def __init__(self, full: str) -> None:
+        self.full = full
+
+
+class Stub:
+    """Describe an object that a pickle would construct: the name it calls, the arguments, and the state set later."""
 
     __slots__ = ("args", "name", "state")
 
     def __init__(self, name: str, args: tuple[Any, ...]) -> None:
-        self.name, self.args, self.state = name, args, None
+        self.name, self.args = name, args
+        self.state: Any = None
 
 
-class Refused(Exception):
-    """What the file asked for and does not get."""
+class Table(dict[Any, Any]):
+    """A dictionary in a pickle. Its keys are strings, None, floats, or integers of less than 64 bits.
+
+    At most 34 of these numbers share a hash value, so a file cannot make a dictionary slow.
+    """
+
+    __slots__ = ()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if not (isinstance(key, str | float | None) or (isinstance(key, int) and abs(key) < 1 << 63)):
+            raise Refused(f"a table with a key that is a {type(key).__name__}")
+        super().__setitem__(key, value)
 
 
-_MARK = object()
+class _Memo(dict[int, Any]):
+    def __missing__(self, place: int) -> Any:
+        raise Refused("a memo that was never made")
 
 
-class Machine:
-    """The interpreter of one pickle within ``file``, from where it stands."""
+_PLAIN = """
+    PROTO FRAME STOP NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 BINFLOAT BINUNICODE SHORT_BINUNICODE BINUNICODE8
+    SHORT_BINSTRING SHORT_BINBYTES BINBYTES BINBYTES8 EMPTY_LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 APPEND APPENDS
+    SETITEM SETITEMS MEMOIZE BINPUT LONG_BINPUT BINGET LONG_BINGET GLOBAL BINPERSID
+""".split()
+"""Instructions that run as in the standard library. On the types that can occur here they only move values."""
 
-    def __init__(self, names: Container[str], stored: bool = False, most: int = MOST_STEPS) -> None:
-        self.names, self.stored, self.most, self.pairs, self.wide = names, stored, most, MOST_PAIRS, MOST_WIDE
-        self.stack: list[Any] = []
-        self.memo: dict[int, Any] = {}
+Handler = Callable[[Any], None]
+_STANDARD: dict[int, Handler] = pickle._Unpickler.dispatch  # type: ignore[attr-defined]
+_OPCODES = {op.name: ord(op.code) for op in pickletools.opcodes}
 
-    def run(self, file: Any) -> Any:
-        """The value of the pickle."""
-        for steps, (op, arg, _) in enumerate(pickletools.genops(file)):
-            if steps > self.most:
-                raise Refused(f"more than {self.most} instructions")
-            if op.name == "STOP":
-                break
-            act = _ACTS.get(op.name)
-            if act is None:
-                raise Refused(f"the instruction {op.name}")
-            act(self, arg)
-        if len(self.stack) != 1:
-            raise Refused("a stack that does not come out")
-        return self.stack[0]
 
-    # ------------------------------------------------------------------------------------------------- instructions
-    def push(self, value: Any) -> None:
-        self.stack.append(value)
+def _dispatch(own: dict[str, Handler]) -> dict[int, Handler]:
+    """Return a handler for each opcode: ``own``, the standard one for `_PLAIN`, and a refusal for all others."""
+    handlers = {name: _STANDARD[_OPCODES[name]] for name in _PLAIN} | own
 
-    def pop(self) -> Any:
-        if not self.stack or self.stack[-1] is _MARK:
-            raise Refused("an instruction without its operands")
-        return self.stack.pop()
+    def counted(handler: Handler) -> Handler:
+        def step(unpickler: Any) -> None:
+            unpickler.steps += 1
+            if unpickler.steps > unpickler.max_steps:
+                raise Refused(f"more than {unpickler.max_steps} instructions")
+            handler(unpickler)
 
-    def marked(self) -> list[Any]:
-        for i in range(len(self.stack) - 1, -1, -1):
-            if self.stack[i] is _MARK:
-                found = self.stack[i + 1 :]
-                del self.stack[i:]
-                return found
-        raise Refused("an instruction without its mark")
+        return step
 
-    def top(self, kind: type) -> Any:
-        if not self.stack or not isinstance(self.stack[-1], kind):
-            raise Refused(f"an instruction for a {kind.__name__} on something else")
-        return self.stack[-1]
+    def refused(name: str) -> Handler:
+        def step(unpickler: Any) -> None:
+            raise Refused(f"the instruction {name}")
 
-    def put(self, place: Any) -> None:
-        if not self.stack or self.stack[-1] is _MARK or not isinstance(place, int):
-            raise Refused("a memo of nothing")
-        self.memo[place] = self.stack[-1]
+        return step
 
-    def get(self, place: Any) -> None:
-        if place not in self.memo:
-            raise Refused("a memo that was never made")
-        self.push(self.memo[place])
+    return {code: counted(handlers[name]) if name in handlers else refused(name) for name, code in _OPCODES.items()}
 
-    def name(self, module: Any, name: Any) -> None:
+
+class Unpickler(pickle._Unpickler):
+    """Unpickle one value from where ``file`` stands, as tables, lists, tuples, numbers, strings, `Name` and `Stub`.
+
+    Args:
+        file: A ``mmap`` or ``BytesIO``. Their ``read`` allocates no more than they hold.
+        allowed: Whether a full name ("module.name") may occur in the file.
+        storage: Turns the id of a PyTorch storage into an object. None: ids of objects outside the pickle are refused.
+        max_steps: Most instructions.
+    """
+
+    stack: list[Any]
+    metastack: list[Any]
+    append: Callable[[Any], None]
+    read: Callable[[int], bytes]
+
+    def __init__(
+        self,
+        file: Any,
+        allowed: Callable[[str], object],
+        storage: Callable[[Any], Any] | None = None,
+        max_steps: int = MAX_STEPS,
+    ) -> None:
+        super().__init__(file, encoding="latin1")
+        self.memo = _Memo()
+        self.allowed, self.storage, self.max_steps = allowed, storage, max_steps
+        self.steps, self.wide, self.pairs = 0, MAX_WIDE, MAX_PAIRS
+
+    def load(self) -> Any:
+        """Return the value of the pickle. Raises Refused, or whatever damaged bytes lead to."""
+        try:
+            value = super().load()
+        except IndexError:
+            raise Refused("an instruction without its operands") from None
+        if self.stack or self.metastack:
+            raise Refused("values that belong to nothing")
+        return value
+
+    def find_class(self, module: str, name: str) -> Name:
+        """Return the inert name. Raises Refused for a name that is not allowed."""
+        full = f"{module[:80]}.{name[:80]}"
+        if not self.allowed(full):
+            raise Refused(f"the name {full[:80]!r}")
+        return Name(full)
+
+    def persistent_load(self, pid: Any) -> Any:
+        """Return the storage for an id. Raises Refused where the file may not have storages."""
+        if self.storage is None:
+            raise Refused("a persistent id")
+        return self.storage(pid)
+
+    # ------------------------------------------------------------------------------ instructions that differ
+
+    def _load_name(self) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
         if not isinstance(module, str) or not isinstance(name, str):
             raise Refused(f"a name that is a {type(module).__name__} and a {type(name).__name__}")
-        full = f"{module[:80]}.{name[:80]}"
-        if full not in self.names:
-            raise Refused(f"the name {full[:80]!r}")
-        self.push(Name(full))
+        self.append(self.find_class(module, name))
 
-    def stacked_name(self) -> None:
-        name, module = self.pop(), self.pop()
-        self.name(module, name)
+    def _load_long(self) -> None:
+        number = int.from_bytes(self.read(self.read(1)[0]), "little", signed=True)
+        if number.bit_length() > 64:
+            self.wide -= 1
+            if number.bit_length() > 128 or self.wide < 0:
+                raise Refused(f"a number of {number.bit_length()} bits")
+        self.append(number)
 
-    def make(self) -> None:
-        args, name = self.pop(), self.pop()
+    def _load_mark(self) -> None:
+        if len(self.metastack) >= MAX_MARKS:
+            raise Refused(f"more than {MAX_MARKS} levels of nesting")
+        _STANDARD[_OPCODES["MARK"]](self)
+
+    def _load_dict(self) -> None:
+        self.append(Table())
+
+    def _load_set(self) -> None:
+        self.append([])  # a set would hash its values
+
+    def _load_call(self) -> None:
+        """Describe a call instead of calling; only tables and lists are made."""
+        args, name = self.stack.pop(), self.stack.pop()
         if not isinstance(name, Name) or not isinstance(args, tuple):
-            raise Refused(f"a call of what is no name ({type(name).__name__})")
-        if name.full == "builtins.set":
+            raise Refused(f"a call of something that is not a name ({type(name).__name__})")
+        if name.full == "_codecs.encode" and args[1:] != ("latin1",):
+            raise Refused("bytes in another code than latin1")
+        if name.full in _TABLES:
+            self.append(self._table(name.full, args))
+        elif name.full in _LISTS:
             if len(args) > 1 or (args and not isinstance(args[0], list)):
-                raise Refused("a set of something else than a list")
-            self.push(args[0] if args else [])
-            return
-        if name.full not in TABLES:
-            self.push(Made(name.full, args))
-            return
-        table: dict[Any, Any] = {}
-        pairs = args[0] if args else []
-        if not isinstance(pairs, list) or any(not isinstance(p, tuple | list) or len(p) != 2 for p in pairs):
-            raise Refused(f"{name.full} of something else than pairs")
-        self.pairs -= len(pairs)
+                raise Refused(f"{name.full} of something other than a list")
+            self.append(args[0] if args else [])
+        else:
+            self.append(Stub(name.full, args))
+
+    def _table(self, name: str, args: tuple[Any, ...]) -> Table:
+        content = args[-1] if args else []
+        if isinstance(content, Table):
+            return content
+        if isinstance(content, Name):  # the default factory of a defaultdict
+            content = []
+        if not isinstance(content, list) or any(not isinstance(p, tuple | list) or len(p) != 2 for p in content):
+            raise Refused(f"{name} of something other than pairs")
+        self.pairs -= len(content)
         if self.pairs < 0:
-            raise Refused(f"tables made of more than {MOST_PAIRS} pairs")
-        self.push(table)
-        self._set(table, [x for pair in pairs for x in pair])
-
-    def build(self) -> None:
-        state = self.pop()
-        made = self.stack[-1] if self.stack else None
-        if isinstance(made, Made) and made.state is None:
-            made.state = state
-        elif not isinstance(made, dict):
-            raise Refused(f"a state for a {type(made).__name__}")
-
-    def _set(self, table: dict[Any, Any], items: list[Any]) -> None:
-        if len(items) % 2:
-            raise Refused("a table with a key and no value")
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            if not self.key(key):
-                raise Refused(f"a table's key that is a {type(key).__name__} such as no table has")
+            raise Refused(f"tables made of more than {MAX_PAIRS} pairs")
+        table = Table()
+        for key, value in content:
             table[key] = value
+        return table
 
-    def key(self, key: object) -> bool:
-        """Whether a table may have such a key; numbers of any size can be chosen to collide."""
-        return isinstance(key, str | None) or (isinstance(key, int) and abs(key) < 1 << 31)
+    def _load_build(self) -> None:
+        """Keep the state of a stub; a table needs none."""
+        state, target = self.stack.pop(), self.stack[-1]
+        if isinstance(target, Stub) and target.state is None:
+            target.state = state
+        elif not isinstance(target, Table):
+            raise Refused(f"a state for a {type(target).__name__}")
 
-    def set_items(self) -> None:
-        items = self.marked()
-        self._set(self.top(dict), items)
-
-    def set_item(self) -> None:
-        value, key = self.pop(), self.pop()
-        self._set(self.top(dict), [key, value])
-
-    def append(self) -> None:
-        value = self.pop()
-        self.top(list).append(value)
-
-    def appends(self) -> None:
-        values = self.marked()
-        self.top(list).extend(values)
-
-    def tuple_of(self, n: int) -> None:
-        self.push(tuple(reversed([self.pop() for _ in range(n)])))
-
-    def storage(self) -> None:
-        """The one kind of persistent id, ("storage", type, key, place, number, view), within a stored storage."""
-        found = self.pop()
-        if not self.stored or not isinstance(found, tuple) or len(found) != 6 or found[0] != "storage":
-            raise Refused("a persistent id")
-        self.push(Made("storage", found))
-
-
-def _value(machine: Machine, arg: Any) -> None:
-    if isinstance(arg, int) and arg.bit_length() > 64:
-        machine.wide -= 1
-        if arg.bit_length() > 128 or machine.wide < 0:
-            raise Refused(f"a number of {arg.bit_length()} bits")
-    machine.push(arg)
-
-
-_ACTS: dict[str, Callable[[Machine, Any], None]] = {
-    "PROTO": lambda m, a: None,
-    "FRAME": lambda m, a: None,
-    "NONE": lambda m, a: m.push(None),
-    "NEWTRUE": lambda m, a: m.push(True),
-    "NEWFALSE": lambda m, a: m.push(False),
-    **dict.fromkeys(
-        ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
-         "SHORT_BINSTRING", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8"), _value,
-    ),
-    "EMPTY_DICT": lambda m, a: m.push({}),
-    "EMPTY_LIST": lambda m, a: m.push([]),
-    "EMPTY_SET": lambda m, a: m.push([]),
-    "EMPTY_TUPLE": lambda m, a: m.push(()),
-    "MARK": lambda m, a: m.push(_MARK),
-    "TUPLE": lambda m, a: m.push(tuple(m.marked())),
-    "TUPLE1": lambda m, a: m.tuple_of(1),
-    "TUPLE2": lambda m, a: m.tuple_of(2),
-    "TUPLE3": lambda m, a: m.tuple_of(3),
-    "APPEND": lambda m, a: m.append(),
-    "APPENDS": lambda m, a: m.appends(),
-    "ADDITEMS": lambda m, a: m.appends(),
-    "SETITEM": lambda m, a: m.set_item(),
-    "SETITEMS": lambda m, a: m.set_items(),
-    "MEMOIZE": lambda m, a: m.put(len(m.memo)),
-    **dict.fromkeys(("BINPUT", "LONG_BINPUT"), lambda m, a: m.put(a)),
-    **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda m, a: m.get(a)),
-    "GLOBAL": lambda m, a: m.name(*str(a).split(" ", 1)),
-    "STACK_GLOBAL": lambda m, a: m.stacked_name(),
-    "REDUCE": lambda m, a: m.make(),
-    "NEWOBJ": lambda m, a: m.make(),
-    "BUILD": lambda m, a: m.build(),
-    "BINPERSID": lambda m, a: m.storage(),
-}  # fmt: skip
+    dispatch = _dispatch({
+        "STACK_GLOBAL": _load_name, "LONG1": _load_long, "MARK": _load_mark, "EMPTY_DICT": _load_dict,
+        "EMPTY_SET": _load_set, "ADDITEMS": _STANDARD[_OPCODES["APPENDS"]], "REDUCE": _load_call, "NEWOBJ": _load_call,
+        "BUILD": _load_build,
+    })  # fmt: skip
 
 
 def open_pickle(path: Path) -> Any:
-    """The value in a pickle: tables, lists, tuples, numbers, texts, and ``Made``. BadInput in one line where not."""
+    """Read a ``.pkl`` file of networks without running anything in it.
+
+    Args:
+        path: The file, at most `MAX_BYTES`.
+
+    Returns:
+        Its value: tables, lists, tuples, numbers, strings, bytes and `Stub` objects.
+
+    Raises:
+        BadInput: The file is too large, damaged, or holds something that no network needs.
+    """
     size = path.stat().st_size
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         raise BadInput(f"{path} has {size / 2**30:.1f} GiB, more than any network: it was not read")
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        return guarded(path, lambda: Machine(NAMES).run(mapped))
+
+    def read() -> Any:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            return Unpickler(mapped, NAMES.__contains__).load()
+
+    return guarded(path, read)
 
 
 def guarded(path: Path, read: Callable[[], Any]) -> Any:
-    """What ``read`` gives; whatever it refuses or stumbles over as BadInput, one line."""
+    """Call ``read`` and turn whatever it raises into a BadInput of one line that names the file."""
     try:
         return read()
     except BadInput:
         raise
     except Refused as error:
         raise BadInput(
-            f"{path} was refused, and nothing of it was run: it has {error}, which no network needs"
+            f"{path} was refused and nothing in it was run: it has {error}, which no network needs"
         ) from None
-    except Exception as error:  # whatever damaged or crafted values lead to: one line
-        said = " ".join(str(error).split())[:120]
+    except Exception as error:  # damaged or crafted values can raise anything
+        message = " ".join(str(error).split())[:120]
         raise BadInput(
-            f"{path} was refused, and nothing of it was run: damaged ({type(error).__name__}: {said})"
+            f"{path} was refused and nothing in it was run: damaged ({type(error).__name__}: {message})"
         ) from None
 
 
 def is_pickle(path: Path) -> bool:
-    """Whether the file is a plain pickle, and none of torch's own formats."""
+    """Return whether the file is a plain pickle and not one of PyTorch's formats."""
     with open(path, "rb") as file:
         start = file.read(10)
     return start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05" and start[2:] != b"\x8a\x0al\xfc\x9cF\xf9 "

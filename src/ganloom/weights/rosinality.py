@@ -1,7 +1,7 @@
-"""StyleGAN2's weights in the layout of rosinality/stylegan2-pytorch (checkpoint/NNNNNN.pt, stylegan2-ffhq-config-f.pt).
+"""Read StyleGAN2 weights of rosinality/stylegan2-pytorch (checkpoint/NNNNNN.pt, stylegan2-ffhq-config-f.pt).
 
-G is the average (g_ema), D comes along where the file has it, and so does the mean of w (latent_avg); where it does not, the
-mean over 4,096 latents is taken, as that project does before it truncates.
+G is the EMA (g_ema). D and the mean of w (latent_avg) are read if the file has them. Otherwise the mean of w is computed
+over 4,096 latents, as that project does before truncation.
 """
 
 from pathlib import Path
@@ -14,45 +14,53 @@ from ganloom.core.errors import BadInput
 from ganloom.networks.mapping import Mapping
 from ganloom.weights.files import table
 from ganloom.weights.nvlabs import check_filters, plan_channels
-from ganloom.weights.reading import Found, Reading, Shapes, as_network
+from ganloom.weights.reading import Network, Reading, Shapes, as_network
 
 KNOWN = "rosinality/stylegan2-pytorch (g_ema and d)"
 
 
 def matches(shapes: Shapes) -> bool:
-    """Whether the names are that project's."""
+    """Return whether the names are those of this project."""
     return "conv1.conv.modulation.weight" in shapes or "final_linear.1.weight" in shapes
 
 
-def build(state: dict[str, Tensor], beside: Found | None = None) -> Found:
-    """The recipe, fields and tensors of a network."""
+def build(state: dict[str, Tensor], beside: Network | None = None) -> Network:
+    """Read a network. ``beside`` is unused."""
     return _generator(state, None) if "conv1.conv.modulation.weight" in state else _discriminator(state)
 
 
 def is_checkpoint(value: Any) -> bool:
-    """Whether a file holds this project's table of networks."""
-    g = dict.get(value, "g_ema") if isinstance(value, dict) else None
+    """Return whether ``value``, the content of a file, is a checkpoint of this project."""
+    g = value.get("g_ema") if isinstance(value, dict) else None
     return isinstance(g, dict) and "conv1.conv.modulation.weight" in g
 
 
-def read(value: dict[str, Any], path: Path) -> Found:
-    """Both networks of a checkpoint, where it has both."""
-    g, d, mean = (dict.get(value, name) for name in ("g_ema", "d", "latent_avg"))
+def read(value: dict[str, Any], path: Path) -> Network:
+    """Read the networks of a checkpoint.
+
+    Args:
+        value: The content of the file.
+        path: The file, for messages.
+
+    Raises:
+        BadInput: The checkpoint is damaged, or not a network that ganloom has.
+    """
+    g, d, mean = (value.get(name) for name in ("g_ema", "d", "latent_avg"))
     state = table({"g_ema": g}, path)
     mean = table({"latent_avg": mean}, path)["latent_avg"] if isinstance(mean, Tensor) else None
-    found = as_network(lambda: _generator(state, mean), KNOWN, str(path))
+    generator = as_network(lambda: _generator(state, mean), KNOWN, str(path))
     if not isinstance(d, dict):
-        return found
+        return generator
     critics = table({"model": d}, path)
     critic = as_network(lambda: _discriminator(critics), KNOWN, str(path))
-    return Found("stylegan2", found.config | critic.config, found.tensors | critic.tensors)
+    return Network("stylegan2", generator.config | critic.config, generator.tensors | critic.tensors)
 
 
 def _count(state: dict[str, Tensor], name: str) -> int:
     return len({key.split(".")[1] for key in state if key.startswith(f"{name}.")})
 
 
-def _generator(state: dict[str, Tensor], mean: Tensor | None) -> Found:
+def _generator(state: dict[str, Tensor], mean: Tensor | None) -> Network:
     read = Reading(state)
     doublings, layers = _count(state, "to_rgbs"), _count(state, "style")
     convs = ["conv1", *(f"convs.{i}" for i in range(2 * doublings))]
@@ -80,16 +88,17 @@ def _generator(state: dict[str, Tensor], mean: Tensor | None) -> Found:
         read.copy(f"{name}.conv.weight", f"{to}.weight", lambda x: x[0])
         read.copy(f"{name}.bias", f"{to}.bias", torch.flatten)
     check_filters(read, ".kernel")
-    found = read.done("stylegan2-pytorch")
-    center = _mean(found, z_dim, w_dim, layers) if mean is None else mean.float().reshape(w_dim)
-    found |= {"G.mapping.w_mean": center, "G.mapping.w_sums": torch.zeros(w_dim), "G.mapping.seen": torch.zeros(())}
-    return Found("stylegan2", config, found)
+    tensors = read.done("stylegan2-pytorch")
+    center = _mean(tensors, z_dim, w_dim, layers) if mean is None else mean.float().reshape(w_dim)
+    tensors |= {"G.mapping.w_mean": center, "G.mapping.w_sums": torch.zeros(w_dim), "G.mapping.seen": torch.zeros(())}
+    return Network("stylegan2", config, tensors)
 
 
 def _mean(tensors: dict[str, Tensor], z_dim: int, w_dim: int, layers: int) -> Tensor:
+    """Return the mean of w over 4,096 latents."""
     sides = [tuple(tensors[f"G.mapping.layers.{i}.weight"].shape) for i in range(layers)]
     if sides != [(w_dim, w_dim if i else z_dim) for i in range(layers)]:
-        raise BadInput(f"a mapping network of layers {sides[:3]}: not of {z_dim} numbers to {w_dim}")
+        raise BadInput(f"a mapping network of layers {sides[:3]}: it does not map {z_dim} numbers to {w_dim}")
     mapping = Mapping(z_dim, w_dim, layers).eval()
     own = {name.removeprefix("G.mapping."): t for name, t in tensors.items() if name.startswith("G.mapping.")}
     mapping.load_state_dict(own, strict=False)
@@ -98,7 +107,7 @@ def _mean(tensors: dict[str, Tensor], z_dim: int, w_dim: int, layers: int) -> Te
     return mean
 
 
-def _discriminator(state: dict[str, Tensor]) -> Found:
+def _discriminator(state: dict[str, Tensor]) -> Network:
     read = Reading(state)
     blocks = _count(state, "convs") - 1
     maps = [len(state["final_conv.0.weight"])]
@@ -124,4 +133,4 @@ def _discriminator(state: dict[str, Tensor]) -> Found:
     read.layer("final_linear.0", "D.dense")
     read.layer("final_linear.1", "D.out")
     check_filters(read, ".kernel")
-    return Found("stylegan2", config, read.done("stylegan2-pytorch"))
+    return Network("stylegan2", config, read.done("stylegan2-pytorch"))

@@ -1,8 +1,8 @@
-"""PyTorch-StudioGAN's checkpoints (model=G-..., model=G_ema-..., model=D-...-weights-step=N.pth).
+"""Read PyTorch-StudioGAN checkpoints (model=G-..., model=G_ema-..., model=D-...-weights-step=N.pth).
 
-Its backbones resnet (SNGAN, SAGAN, ProjGAN, WGAN-GP ...: the recipe sngan, or sagan where G has spectral norm), big_resnet
-and big_resnet_deep_legacy (biggan). G of any method; D with spectral norm and either projection or no labels. BatchNorm adds
-1e-4 there. Its deep_conv and big_resnet_deep_studiogan are networks that ganloom has not.
+Supported backbones: resnet (SNGAN, SAGAN, ProjGAN, WGAN-GP ...; it becomes the recipe sngan, or sagan if G has spectral
+norm), big_resnet and big_resnet_deep_legacy (biggan). G of any method; D with spectral norm, with projection or without
+labels. Epsilon of BatchNorm is 1e-4. Ganloom does not have the backbones deep_conv and big_resnet_deep_studiogan.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from ganloom.networks.biggan import _multiples as multiples
 from ganloom.weights.biggan import count, deep_down_block, discriminator_plan, down_block
 from ganloom.weights.reading import (
     ENDS,
-    Found,
+    Network,
     Reading,
     Shapes,
     base_size,
@@ -32,26 +32,31 @@ KNOWN = "PyTorch-StudioGAN (G, G_ema, D of its backbones resnet, big_resnet, big
 
 
 def matches(shapes: Shapes) -> bool:
-    """Whether the names are StudioGAN's."""
+    """Return whether the names are StudioGAN's."""
     blocks = any(f"blocks.0.0.{layer}.{end}" in shapes for layer in ("conv2d1", "deconv0", "conv0") for end in ENDS)
     return blocks and any(f"{layer}.{end}" in shapes for layer in ("linear0", "linear1") for end in ENDS)
 
 
-def build(state: dict[str, Tensor], beside: Found | None = None) -> Found:
-    """The recipe, fields and tensors of a file; ``beside``: what the generator's file gave, for a discriminator's."""
+def build(state: dict[str, Tensor], beside: Network | None = None) -> Network:
+    """Read a network.
+
+    Args:
+        state: Its tensors by name.
+        beside: What the generator's file was read as, where ``state`` is its discriminator.
+    """
     if not has_weight(state, "blocks.0.0.conv2d1"):
-        raise BadInput("StudioGAN's backbone deep_conv, which ganloom has not")
+        raise BadInput("StudioGAN's backbone deep_conv, which ganloom does not have")
     deep = has_weight(state, "blocks.0.0.conv2d4")
-    beside_it = has_weight(state, "blocks.0.0.conv2d0") and shape_of(state, "blocks.0.0.conv2d0")[0]
-    if deep and beside_it == shape_of(state, "blocks.0.0.conv2d4")[0]:  # in the other one it makes what the skip lacks
-        raise BadInput("StudioGAN's backbone big_resnet_deep_studiogan, which ganloom has not")
+    skip = has_weight(state, "blocks.0.0.conv2d0") and shape_of(state, "blocks.0.0.conv2d0")[0]
+    if deep and skip == shape_of(state, "blocks.0.0.conv2d4")[0]:  # in the legacy backbone it only adds channels
+        raise BadInput("StudioGAN's backbone big_resnet_deep_studiogan, which ganloom does not have")
     if has_weight(state, "linear0"):
         return _generator(state, deep)
     return _discriminator(state, deep, beside)
 
 
 def _blocks(state: dict[str, Tensor]) -> tuple[list[int], list[int]]:
-    """(places of residual blocks, number of blocks before each attention)."""
+    """Return (indices of the residual blocks, number of blocks before each attention)."""
     blocks: list[int] = []
     attended = []
     for i in range(count(state, "blocks")):
@@ -65,7 +70,7 @@ def _blocks(state: dict[str, Tensor]) -> tuple[list[int], list[int]]:
 # ----------------------------------------------------------------------------------------------------------------- G
 
 
-def _generator(state: dict[str, Tensor], deep: bool) -> Found:
+def _generator(state: dict[str, Tensor], deep: bool) -> Network:
     read = Reading(state)
     blocks, attended = _blocks(state)
     depth, last = (2, "conv2d4") if deep else (1, "conv2d2")
@@ -76,20 +81,20 @@ def _generator(state: dict[str, Tensor], deep: bool) -> Found:
     side = base_size(rows, channels[0], "linear0")
     size = side * 2**stages
     shared = "shared.weight" in state
-    seen = shape_of(state, "blocks.0.0.bn1.gain")[1] if has_weight(state, "blocks.0.0.bn1.gain") else 0
+    condition = shape_of(state, "blocks.0.0.bn1.gain")[1] if has_weight(state, "blocks.0.0.bn1.gain") else 0
     config: dict[str, Any] = {"shape": (shape_of(state, "conv2d5")[0], size, size), "bn_eps": 1e-4}
     grid = one_attention([side * 2 ** (before // depth) for before in attended], size)
     spectral = not any(f"linear0.{end}" in state for end in ("weight",))
-    if deep or shared or (seen and seen == inputs):
-        recipe, more, order = _as_biggan(state, deep, channels, inputs, seen)
+    if deep or shared or (condition and condition == inputs):
+        recipe, more, order = _as_biggan(state, deep, channels, inputs, condition)
         config |= {"attention": grid, **more}
         if shared:
             read.copy("shared.weight", "G.classes.weight", lambda x: x.t())
         if not spectral:
-            raise BadInput("a BigGAN without spectral norm in G: ganloom's has it")
+            raise BadInput("a BigGAN without spectral norm in G: ganloom's G has it")
     else:
         recipe, order = "sagan" if spectral else "sngan", same
-        config |= _as_sngan(channels, inputs, seen, spectral, grid)
+        config |= _as_sngan(channels, inputs, condition, spectral, grid)
     body = "G.body" if recipe == "biggan" else "G"
     read.layer("linear0", f"{body}.project", order if deep else same)
     for i, place in enumerate(blocks):
@@ -99,30 +104,30 @@ def _generator(state: dict[str, Tensor], deep: bool) -> Found:
         _attention(read, f"blocks.{blocks[before - 1] + 1}.0", f"{body}.attention")
     read.norm("bn4", f"{body}.norm")
     read.layer("conv2d5", f"{body}.out")
-    return Found(recipe, config, read.done("StudioGAN"))
+    return Network(recipe, config, read.done("StudioGAN"))
 
 
 def _as_biggan(
-    state: dict[str, Tensor], deep: bool, channels: list[int], inputs: int, seen: int
+    state: dict[str, Tensor], deep: bool, channels: list[int], inputs: int, condition: int
 ) -> tuple[str, dict[str, Any], Callable[[Tensor], Tensor]]:
-    """(recipe, fields, (class, z) -> (z, class)) of the backbones with parts of z in each norm."""
+    """Return (recipe, fields, change from (class, z) to (z, class)) of the backbones with parts of z in each norm."""
     classes, c_dim = state["shared.weight"].shape if "shared.weight" in state else (0, 0)
-    width, own = plan(channels, multiples(len(channels) - 1))
+    width, custom = plan(channels, multiples(len(channels) - 1))
     fields = {
-        "deep": deep, "width": width, "multiples": own, "n_classes": count_classes(classes),
-        "z_dim": seen - c_dim if deep else inputs * len(channels),
+        "deep": deep, "width": width, "multiples": custom, "n_classes": count_classes(classes),
+        "z_dim": condition - c_dim if deep else inputs * len(channels),
     }  # fmt: skip
     fields |= {"c_dim": c_dim} if c_dim else {}
     return "biggan", fields, lambda weight: torch.cat([weight[:, c_dim:], weight[:, :c_dim]], 1)
 
 
 def _as_sngan(channels: list[int], inputs: int, classes: int, spectral: bool, grid: int) -> dict[str, Any]:
-    """Fields of the recipes sngan and sagan."""
+    """Return the fields of the recipes sngan and sagan."""
     stages = len(channels) - 1
     flat = len(set(channels)) == 1
     if not flat and [channels[-1] * min(2**i, 16) for i in range(stages, -1, -1)] != channels:
         raise BadInput(
-            f"StudioGAN's resnet with channels {channels}: ganloom's doubles them at each halving, at most 16 times"
+            f"StudioGAN's resnet with channels {channels}: ganloom doubles them at each halving of the grid, up to 16 times"
         )
     fields = {"width": channels[-1], "z_dim": inputs, "n_classes": count_classes(classes)}
     if spectral:
@@ -157,11 +162,11 @@ def _attention(read: Reading, name: str, to: str) -> None:
 # ----------------------------------------------------------------------------------------------------------------- D
 
 
-def _discriminator(state: dict[str, Tensor], deep: bool, beside: Found | None) -> Found:
+def _discriminator(state: dict[str, Tensor], deep: bool, beside: Network | None) -> Network:
     if "linear1.weight" in state:
-        raise BadInput("StudioGAN's discriminator without spectral norm has BatchNorm, which ganloom's has not")
+        raise BadInput("StudioGAN's discriminator without spectral norm has BatchNorm, which ganloom's does not have")
     if shape_of(state, "linear1")[0] != 1:
-        raise BadInput("StudioGAN's discriminator with more than one output: ganloom's have one")
+        raise BadInput("StudioGAN's discriminator with more than one output: ganloom's has one")
     read = Reading(state)
     blocks, attended = _blocks(state)
     depth, last = (2, "conv2d4") if deep else (1, "conv2d2")
@@ -183,7 +188,7 @@ def _discriminator(state: dict[str, Tensor], deep: bool, beside: Found | None) -
     if recipe != "sngan":
         config["d_attention"] = grid
     elif grid:
-        raise BadInput("attention in D beside a generator without it: ganloom has no such recipe")
+        raise BadInput("attention in D but not in G: ganloom has no such recipe")
     config["shape"] = (first[1], size, size)
     for i, place in enumerate(blocks):
         if deep:
@@ -200,4 +205,4 @@ def _discriminator(state: dict[str, Tensor], deep: bool, beside: Found | None) -
     read.layer("linear1", "D.out")
     if read.has("embedding"):
         read.layer("embedding", "D.classes", turned=True)
-    return Found(recipe, config, read.done("StudioGAN"))
+    return Network(recipe, config, read.done("StudioGAN"))

