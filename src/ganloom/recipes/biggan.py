@@ -77,14 +77,12 @@ class Config:
     d_relu_skip: bool = False
     """Apply ReLU to the skip connection of D's blocks too (as mimicry and PyTorch-StudioGAN do with an in-place ReLU)."""
     hierarchical: bool = True
-    """Give each block of G its own part of z (sec. 3); off: only the first layer gets z. BigGAN-deep gives all of z to
-    each block.
-    """
+    """Give each block of G its own part of z (sec. 3), or else only the first layer; BigGAN-deep gives each block all of z."""
     shared: bool = True
     """Share one class vector among all norms of G (sec. 3); off: each norm has its own table."""
     hub: int = 0
-    """Number of BatchNorm statistics in each norm, evenly spaced by truncation from 0 to 1, and a last layer as wide as its
-    input, as in the generators that the authors published (51); 0: neither.
+    """Number of sets of BatchNorm statistics, evenly spaced by truncation from 0 to 1; 0: one set.
+    The generators that the authors published have 51, and a last layer as wide as its input, which this sets too.
     """
     bn_eps: float = 1e-5
     """Epsilon added to the variance in BatchNorm (1e-4 in the published generators)."""
