@@ -59,7 +59,7 @@ class Config:
     batch_size: int = 8
     """Real images per batch."""
     ema_kimg: float = 2.0
-    """Half-life of the network's average, thousands of images."""
+    """Half-life of the EMA of the network, in thousands of images."""
     g_opt: Adam = Adam(2e-3, betas=(0.9, 0.99), clip=1.0, schedule=inverse(20.0))
     """Optimizer of the network."""
 

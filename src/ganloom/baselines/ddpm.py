@@ -72,7 +72,7 @@ class Config:
     batch_size: int = 16
     """Real images per batch."""
     ema_kimg: float = 5.0
-    """Half-life of the network's average, thousands of images."""
+    """Half-life of the EMA of the network, in thousands of images."""
     g_opt: Adam = Adam(1e-3, betas=(0.9, 0.99), clip=1.0, schedule=inverse(60.0))
     """Optimizer of the network."""
 

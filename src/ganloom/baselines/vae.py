@@ -55,7 +55,7 @@ class Config:
     batch_size: int = 32
     """Real images per batch."""
     ema_kimg: float = 5.0
-    """Half-life of the average of both networks, thousands of images."""
+    """Half-life of the EMA of both networks, in thousands of images."""
     g_opt: Adam = Adam(1e-3, betas=(0.9, 0.99), clip=5.0, schedule=inverse(60.0))
     """Optimizer of both networks."""
 

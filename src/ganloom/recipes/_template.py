@@ -41,7 +41,7 @@ class Config:
     n_critic: int = 1
     """Updates of D per update of G (sec. ...)."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images."""
+    """Half-life of the EMA of G, in thousands of images."""
     g_opt: Adam = Adam(2e-4, betas=(0.0, 0.9))
     """Optimizer of G (sec. ...)."""
     d_opt: Adam = Adam(2e-4, betas=(0.0, 0.9))

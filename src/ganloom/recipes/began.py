@@ -63,7 +63,7 @@ class Config:
     batch_size: int = 16
     """Real images per batch."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the paper)."""
+    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
     g_opt: Adam = Adam(1e-4, betas=(0.5, 0.999), schedule=_halving(1600.0, 4))
     """Optimizer of G."""
     d_opt: Adam = Adam(1e-4, betas=(0.5, 0.999), schedule=_halving(1600.0, 4))

@@ -93,7 +93,7 @@ class Config:
     batch_size: int = 2048
     """Real images per batch (table 1)."""
     ema_kimg: float = 28000.0
-    """Half-life of G's average, thousands of images (app. C: decay 0.9999 a step of two batches)."""
+    """Half-life of the EMA of G, in thousands of images (app. C: decay 0.9999 per step of two batches)."""
     g_opt: Adam = Adam(5e-5, betas=(0.0, 0.999))
     """Optimizer of G (sec. 3)."""
     d_opt: Adam = Adam(2e-4, betas=(0.0, 0.999))

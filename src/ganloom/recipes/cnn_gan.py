@@ -55,7 +55,7 @@ class Config:
     batch_size: int = 256
     """Real images per batch."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the tutorial)."""
+    """Half-life of the EMA of G, in thousands of images (not in the tutorial)."""
     g_opt: Adam = Adam(1e-4, betas=(0.9, 0.999), eps=1e-7)
     """Optimizer of G."""
     d_opt: Adam = Adam(1e-4, betas=(0.9, 0.999), eps=1e-7)

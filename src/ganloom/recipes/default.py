@@ -65,7 +65,7 @@ class Config:
     lazy: int = 16
     """Compute the penalty every this many steps, with that many times the weight."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images."""
+    """Half-life of the EMA of G, in thousands of images."""
     g_opt: Adam = Adam(1.5e-3, betas=(0.0, 0.99), schedule=inverse(40.0))
     """Optimizer of G."""
     d_opt: Adam = Adam(1.5e-3, betas=(0.0, 0.99), schedule=inverse(40.0))

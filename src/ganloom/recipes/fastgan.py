@@ -55,7 +55,7 @@ class Config:
     batch_size: int = 8
     """Real images per batch (sec. 4)."""
     ema_kimg: float = 5.5
-    """Half-life of G's average, thousands of images (the authors' code: decay 0.999 a step)."""
+    """Half-life of the EMA of G, in thousands of images (the authors' code: decay 0.999 per step)."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
     """Optimizer of G (the authors' code)."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))

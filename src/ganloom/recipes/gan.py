@@ -53,7 +53,7 @@ class Config:
     batch_size: int = 64
     """Real images per batch."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images."""
+    """Half-life of the EMA of G, in thousands of images."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
     """Optimizer of G (body dense only)."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))

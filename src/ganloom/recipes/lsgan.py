@@ -55,7 +55,7 @@ class Config:
     batch_size: int = 64
     """Real images per batch."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the paper)."""
+    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
     """Optimizer of G (sec. 4.1)."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))

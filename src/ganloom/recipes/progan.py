@@ -61,7 +61,7 @@ class Config:
     drift: float = 0.001
     """Weight of D's squared outputs on real images (app. A.1)."""
     ema_kimg: float = 10.0
-    """Half-life of G's average, thousands of images (app. A: decay 0.999 a step)."""
+    """Half-life of the EMA of G, in thousands of images (app. A: decay 0.999 per step)."""
     g_opt: Adam = Adam(1e-3, betas=(0.0, 0.99))
     """Optimizer of G (app. A.1)."""
     d_opt: Adam = Adam(1e-3, betas=(0.0, 0.99))

@@ -64,7 +64,7 @@ class Config:
     batch_size: int = 64
     """Real images per batch (sec. 4)."""
     ema_kimg: float = 20.0
-    """Half-life of G's average, thousands of images (the authors' code: 10 x batch / 32)."""
+    """Half-life of the EMA of G, in thousands of images (the authors' code: 10 x batch / 32)."""
     g_opt: Adam = OPT
     """Optimizer of G (the authors' code)."""
     d_opt: Adam = OPT

@@ -87,7 +87,7 @@ class Config:
     batch_size: int = 512
     """Real images per batch (256 for FFHQ)."""
     ema_kimg: float = 5000.0
-    """Half-life of G's average at the end, thousands of images (500 for FFHQ, 50000 for ImageNet)."""
+    """Half-life of the EMA of G at the end, in thousands of images (500 for FFHQ, 50000 for ImageNet)."""
     lr: float = 2e-4
     """Learning rate of both networks at the start; it falls to a quarter."""
 

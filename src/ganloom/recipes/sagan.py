@@ -69,7 +69,7 @@ class Config:
     batch_size: int = 256
     """Real images per batch (the authors' code: 4 x 64)."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the paper)."""
+    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
     g_opt: Adam = Adam(1e-4, betas=(0.0, 0.9))
     """Optimizer of G (sec. 5)."""
     d_opt: Adam = Adam(4e-4, betas=(0.0, 0.9))

@@ -77,7 +77,7 @@ class Config:
     gamma: float = 10.0
     """Weight of the R1 penalty (app. C)."""
     ema_kimg: float = 10.0
-    """Half-life of G's average, thousands of images."""
+    """Half-life of the EMA of G, in thousands of images."""
     g_opt: Adam = Adam(1e-3, betas=(0.0, 0.99))
     """Optimizer of G."""
     d_opt: Adam = Adam(1e-3, betas=(0.0, 0.99))

@@ -136,7 +136,7 @@ class Config:
     batch_size: int | None = None
     """Real images per batch (auto: 4096 / side, at most 32)."""
     ema_kimg: float | None = None
-    """Half-life of G's average, thousands of images (auto: 10 x batch / 32)."""
+    """Half-life of the EMA of G, in thousands of images (auto: 10 x batch / 32)."""
     g_opt: Adam = OPT
     """Optimizer of G; if not set, the learning rate is 0.002 at 1024 px and in presets that say so."""
     d_opt: Adam = OPT

@@ -73,7 +73,7 @@ class Config:
     batch_size: int = 128
     """Real images per batch (512 for the points of sec. 3.1)."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the paper)."""
+    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
     g_opt: Adam = Adam(1e-4, betas=(0.5, 0.999))
     """Optimizer of G (1e-3 for the points of sec. 3.1)."""
     d_opt: Adam = Adam(1e-4, betas=(0.5, 0.999))

@@ -69,7 +69,7 @@ class Config:
     batch_size: int = 64
     """Real images per batch (algorithm 1: m)."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the paper)."""
+    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
     g_opt: RMSprop = RMSprop(5e-5)
     """Optimizer of G (algorithm 1: alpha)."""
     d_opt: RMSprop = RMSprop(5e-5)

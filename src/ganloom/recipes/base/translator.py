@@ -38,7 +38,7 @@ class TranslatorConfig:
     batch_size: int = 1
     """Pairs per batch, or images of each domain per batch."""
     ema_kimg: float = 0.5
-    """Half-life of G's average, thousands of images (not in the papers)."""
+    """Half-life of the EMA of G, in thousands of images (not in the papers)."""
     perceptual: float = 0.0
     """Weight of a distance in a frozen network's features, to the target or, without pairs, to the input; 0: off."""
     perceptual_net: str = "random"
