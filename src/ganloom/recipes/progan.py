@@ -14,8 +14,8 @@ both networks in balance. Use it to reach high resolutions when memory and time 
 networks, which do not grow, have since given better results. Watch the fades: the loss jumps at each, and a run that ends
 early ends at a small size. It was published in 2017 and made the first convincing 1024 px faces.
 
-Departures from the paper: one learning rate (that of the authors' code on one device; the paper has 1.5e-3 to 3e-3 on eight
-devices from 128 px on); no AC-GAN term for labelled data; the first layer has one bias per pixel; samples are clipped to
+Departures from the paper: one learning rate, as in the authors' code on one device (on eight devices it has 1.5e-3 to 3e-3
+from 128 px on); no AC-GAN term for labelled data; the first layer has one bias per pixel; samples are clipped to
 [-1, 1].
 """
 

@@ -15,8 +15,8 @@ is better and simpler to train. Watch for blobs that look like water drops, whic
 StyleGAN2 removed, and for the fades, at which losses jump. It was published in 2018, with faces that people could not
 tell from photographs.
 
-Departures from the paper: one learning rate (that of the authors' code on one device; the paper has 1.5e-3 to 3e-3 on eight
-devices from 128 px on); the layer at which styles mix is drawn for each sample; labels enter as in StyleGAN2's mapping;
+Departures from the paper: one learning rate, as in the authors' code on one device (on eight devices it has 1.5e-3 to 3e-3
+from 128 px on); the layer at which styles mix is drawn for each sample; labels enter as in StyleGAN2's mapping;
 samples are clipped to [-1, 1].
 """
 
