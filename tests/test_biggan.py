@@ -57,6 +57,36 @@ def test_truncation_is_the_cut_normal_distribution() -> None:
     assert not torch.equal(gan.generate(2, truncation=0.3), gan.generate(2))
 
 
+def test_truncation_is_the_share_of_normal_numbers_within_the_threshold() -> None:
+    """The paper's thresholds of figure 2 are at these truncations; 1 has none."""
+    for truncation, bound in {0.9545: 2.0, 0.6827: 1.0, 0.3829: 0.5, 0.0319: 0.04}.items():
+        assert biggan.threshold(truncation) == pytest.approx(bound, rel=1e-3)
+    assert (biggan.threshold(0.0), biggan.threshold(1.0)) == (0.0, float("inf"))
+
+
+def test_truncation_is_continuous_at_1() -> None:
+    gan = testing.build("biggan")
+    z, c = torch.randn(200, 6, generator=torch.Generator().manual_seed(0)), torch.zeros(200, dtype=torch.int64)
+    plain, gap = gan.generate(z=z, c=c), {}
+    assert torch.equal(plain, gan.generate(z=z, c=c, truncation=1.5))
+    for truncation in (0.999999, 0.9999, 0.999, 0.99, 0.9, 0.5):
+        gap[truncation] = float((gan.generate(z=z, c=c, truncation=truncation) - plain).abs().mean())
+    assert list(gap.values()) == sorted(gap.values())
+    assert gap[0.999999] < 1e-5 and gap[0.999] < 0.02 * gap[0.5]
+
+
+def test_a_smaller_truncation_gives_a_smaller_spread() -> None:
+    gan = testing.build("biggan").eval()
+    latents: list[torch.Tensor] = []
+    gan.G.register_forward_pre_hook(lambda module, args: latents.append(args[0]))
+    z = torch.randn(20_000, 6, generator=torch.Generator().manual_seed(0))
+    for truncation in (1.0, 0.999, 0.95, 0.9, 0.7, 0.5, 0.3, 0.1, 0.0):
+        gan.sample(z[:, :6], torch.zeros(len(z), dtype=torch.int64), truncation=truncation)
+    spread = [float(x.std()) for x in latents]
+    assert all(a > b for a, b in zip(spread, spread[1:], strict=False)) and spread[-1] == 0
+    assert torch.equal(latents[0], z) and spread[1] > 0.99 * spread[0]
+
+
 def test_standing_statistics_change_samples_and_leave_no_trace() -> None:
     run = testing.trainer("biggan")
     run.train_step()

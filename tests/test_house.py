@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = Path(ganloom.__file__).parent
 
 ORDER = (
-    "core", "report", "imaging", "optim", "losses", "scoring", "penalties", "sampling", "gan", "data", "metrics", "nn", "augment", "networks", "training",
+    "core", "report", "imaging", "optim", "losses", "scoring", "penalties", "sampling", "gan", "data",
+    "metrics", "nn", "augment", "networks", "training",
     "stabilisers", "baselines", "recipes", "lint", "doctor", "weights", "runs", "api", "export", "apps", "testing", "bench",
     "cli", "__main__",
 )  # fmt: skip

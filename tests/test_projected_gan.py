@@ -83,6 +83,23 @@ def test_downs_of_the_paper() -> None:
     assert convolutions[3][0] == (512, 256, 4, 4)
 
 
+def test_losses_are_means_over_the_patches_of_all_scales() -> None:
+    """As in the authors' code: with 25 patches a scale the mean over four scales, a quarter of the paper's sum."""
+    cfg = projected_gan.Config((3, 256, 256), width=8, d_width=4, features="random", policy=())
+    gan = projected_gan.ProjectedGAN(cfg).eval()
+    fake, x = torch.rand(4, 3, 256, 256) * 2 - 1, torch.rand(4, 3, 256, 256) * 2 - 1
+    gan.sample = lambda z, c=None: fake
+    with torch.no_grad():
+        real_scales, fake_scales = (gan.D(images, patches=True).split(25, 1) for images in (x, fake))
+        d_loss, g_loss = gan.d_loss(ganloom.Batch(x))["adv"], gan.g_loss(ganloom.Batch(x))["adv"]
+    assert len(real_scales) == 4
+    d = [
+        (1 - real).relu().mean() + (1 + fake).relu().mean() for real, fake in zip(real_scales, fake_scales, strict=True)
+    ]
+    torch.testing.assert_close(d_loss, torch.stack(d).sum() / 4)
+    torch.testing.assert_close(g_loss, -torch.stack([scale.mean() for scale in fake_scales]).sum() / 4)
+
+
 def test_the_network_is_no_part_of_the_model() -> None:
     gan = testing.build("projected-gan")
     before = set(gan.state_dict())

@@ -26,7 +26,7 @@ from ganloom.networks import tiling
 from ganloom.networks.translators import InstanceNorm, PatchGAN, ResNet, patch_layers, reflect_to, through
 from ganloom.networks.unet import UNet
 from ganloom.nn.image_pool import Pool
-from ganloom.recipes import cyclegan, pix2pix
+from ganloom.recipes import cut, cyclegan, pix2pix
 
 TRANSLATORS = [name for name, module in ganloom.RECIPES.items() if module.MODEL.conditions_on == "images"]
 
@@ -367,6 +367,21 @@ def test_cut_contrast_knows_the_place() -> None:
     fast = testing.build("cut", (3, 32, 32), fast=True, nce=10.0)
     assert set(fast.g_loss(ganloom.Batch(x, y=x))) == {"adv", "nce"}
     assert set(gan.g_loss(ganloom.Batch(x, y=x))) == {"adv", "nce", "nce_same"}
+
+
+def test_cut_starts_as_the_authors_program() -> None:
+    """Xavier weights with gain 0.02 in G, D and the projection heads: 0.02 * sqrt(2 / (inputs + outputs)), biases 0."""
+    torch.manual_seed(0)
+    gan = cut.CUT(cut.Config())
+    for head, channels in zip(gan.heads, (3, 128, 256, 256, 256), strict=True):
+        first, last = head[0], head[2]
+        assert first.weight.shape == (256, channels)
+        assert float(first.weight.detach().std()) == pytest.approx(0.02 * (2 / (channels + 256)) ** 0.5, rel=0.1)
+        assert float(last.weight.detach().std()) == pytest.approx(0.00125, rel=0.02)
+        assert not first.bias.any() and not last.bias.any()
+    convolution = next(m for m in gan.D.modules() if isinstance(m, nn.Conv2d))
+    fans = 16 * (convolution.in_channels + convolution.out_channels)
+    assert float(convolution.weight.detach().std()) == pytest.approx(0.02 * (2 / fans) ** 0.5, rel=0.1)
 
 
 # ------------------------------------------------------------------------------------------------ one pass, two updates

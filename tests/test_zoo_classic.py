@@ -40,6 +40,28 @@ def convolutions(network: nn.Module) -> list[tuple[int, int, int, int]]:
     return [(m.in_channels, m.out_channels, m.kernel_size[0], m.stride[0]) for m in found]
 
 
+# --------------------------------------------------------------------------------------------------------------- cgan
+
+
+@pytest.mark.parametrize("phase", ["d_loss", "g_loss"])
+def test_cgan_draws_the_labels_of_fakes_evenly(phase: str) -> None:
+    """Whatever the labels of the batch are; D gets each fake with the label that G made it from."""
+    gan = testing.build("cgan")
+    classes, to_g, to_d = gan.cfg.n_classes, [], []
+    gan.G.register_forward_pre_hook(lambda module, args: to_g.append(args[1]))
+    gan.D.register_forward_pre_hook(lambda module, args: to_d.append(args[1]))
+    batch = batch_of(gan, 900, c=torch.zeros(900, dtype=torch.int64))
+    torch.manual_seed(0)
+    getattr(gan, phase)(batch)
+    (labels,) = to_g
+    torch.manual_seed(0)
+    assert torch.equal(labels, gan.c(900))
+    assert torch.equal(to_d[-1], labels)
+    assert phase == "g_loss" or torch.equal(to_d[0], batch.c)
+    share = labels.bincount(minlength=classes) / 900
+    assert float((share - 1 / classes).abs().max()) < 4 * (1 / classes / 900) ** 0.5
+
+
 # ------------------------------------------------------------------------------------------------------ least squares
 
 

@@ -1,1 +1,1 @@
-"""Augmentation of what D sees: DiffAugment, ADA, and which of them to use."""
+"""Augmentation of D's inputs: DiffAugment, ADA, and the choice between them."""

@@ -1,8 +1,8 @@
-"""Adaptive augmentation (Karras et al. 2020, arXiv:2006.06676): D sees moved, tinted and damaged images, as often as needed.
+"""Adaptive discriminator augmentation, ADA (Karras et al. 2020, arXiv:2006.06676).
 
-Each transformation is drawn for each image with probability p x its rate, so that below p = 1 G does not learn it
-(sec. 2.2). p follows how sure D is of the reals, r_t = E[sign D(T x)]: it rises while r_t is above the target and falls below
-it (sec. 3). Everything is differentiable twice on any device with torch's public functions, so that R1 goes through. All
+Each transformation is applied to each image with probability p times its rate, so that below p = 1 G does not learn it
+(sec. 2.2). p follows D's certainty about the reals, r_t = E[sign D(T x)]: it rises while r_t is above the target and falls
+while it is below (sec. 3). Everything is twice differentiable on any device with torch's public functions, as R1 needs. All
 random numbers are keyed (``ganloom.core.randomness``).
 """
 
@@ -27,10 +27,10 @@ PARTS: dict[str, tuple[str, ...]] = {
     "noise": ("noise",),
     "cutout": ("cutout",),
 }
-"""The pipeline's parts and the transformations in each (app. B)."""
+"""Parts of the pipeline and the transformations in each (app. B)."""
 
 BGC = ("blit", "geometry", "colour")
-"""What the paper found best and uses (sec. 2.3)."""
+"""The parts that the paper found best and uses (sec. 2.3)."""
 
 SYM2 = (-0.12940952255092145, 0.22414386804185735, 0.836516303737469, 0.48296291314469025)
 SYM6 = (
@@ -38,11 +38,11 @@ SYM6 = (
     0.787641141030194, 0.3379294217276218, -0.07263752278646252, -0.021060292512300564, 0.04472490177066578,
     0.0017677118642428036, -0.007800708325034148,
 )  # fmt: skip
-"""Wavelets of the symlet family: low-pass filters whose ups and downs cancel (Daubechies 1992)."""
+"""Wavelets of the symlet family: low-pass filters for alias-free resampling (Daubechies 1992)."""
 
 
 def check_parts(parts: tuple[str, ...], flag: str = "--ada-parts") -> None:
-    """For ``__post_init__``: every name is that of a part or of one of its transformations."""
+    """Raise BadInput if a name is neither a part nor a transformation; ``flag`` is the option named in the message."""
     known = dict.fromkeys(name for part, names in PARTS.items() for name in (part, *names))
     for name in parts:
         if name not in known:
@@ -53,10 +53,13 @@ def check_parts(parts: tuple[str, ...], flag: str = "--ada-parts") -> None:
 
 
 class Ada(nn.Module):
-    """Images (N, C, H, W) in about [-1, 1] to augmented ones.
+    """Augment images (N, C, H, W) in about [-1, 1].
 
-    ``rates``: of each transformation, times p; parts of the pipeline may be named for all of theirs. With two or four
-    channels the last is an alpha, which moves and is not tinted.
+    With two or four channels the last one is an alpha channel: geometric transformations apply to it, colour changes do not.
+
+    Args:
+        rates: Rate of each transformation, multiplied by p; the name of a part sets all of its transformations.
+        p: Strength at the start.
     """
 
     p: Tensor
@@ -73,7 +76,7 @@ class Ada(nn.Module):
         self.register_buffer("p", torch.tensor(float(p)))
         self.register_buffer("signs", torch.zeros(2))  # the sum of D's signs on reals, and the number of images
         self.register_buffer("updates", torch.zeros(()))
-        self.register_buffer("fresh", torch.zeros(()))  # 1 where logits were noted since the last move
+        self.register_buffer("fresh", torch.zeros(()))  # 1 if logits were noted since the last update
         self.register_buffer("bank", torch.from_numpy(_bank()), persistent=False)
 
     # -------------------------------------------------------------------------------------------------- its strength
@@ -89,11 +92,17 @@ class Ada(nn.Module):
         self.fresh.fill_(1.0)
 
     def move(self, target: float = 0.6, kimg: float = 500.0, every: int = 4) -> None:
-        """Each ``every``-th update in which logits were noted: p by one step, which crosses 0..1 in ``kimg`` (sec. 3.1)."""
+        """Move p by one step, every ``every``-th update in which logits were noted (sec. 3.1).
+
+        Args:
+            target: The value of r_t to keep.
+            kimg: Thousands of images in which p can go from 0 to 1.
+            every: Updates between two steps.
+        """
         total, n = self.signs
         self.updates.add_(self.fresh)
         self.fresh.zero_()
-        due = (self.updates >= every).float()  # nothing is asked of the device, so nothing waits for it
+        due = (self.updates >= every).float()  # no value is read back, so no device synchronisation
         step = torch.sign(total / n.clamp_min(1) - target) * n / (1000 * kimg)
         self.p.copy_((self.p + due * step).clamp_min(0))
         self.signs.mul_(1 - due)
@@ -101,7 +110,7 @@ class Ada(nn.Module):
 
     # --------------------------------------------------------------------------------------------------- the pipeline
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, H, W), each image by its own draw."""
+        """Augment images (N, C, H, W), with separate random numbers for each image."""
         x = x.float()
         if any(self.rates.get(name) for name in PARTS["blit"] + PARTS["geometry"]):
             x = self.moved(x)
@@ -117,24 +126,24 @@ class Ada(nn.Module):
         return x
 
     def _drawn(self, name: str, value: Tensor, idle: float, chance: Tensor | None = None) -> Tensor:
-        """The value with probability p x rate, else the idle one; (N, ...), one draw an image."""
+        """Return ``value`` with probability p x rate, else ``idle``; value is (N, ...), with one draw per image."""
         chance = self.p * self.rates[name] if chance is None else chance
         fires = randomness.rand(len(value), device=value.device) < chance
         return torch.where(fires.view(-1, *[1] * (value.dim() - 1)), value, idle)
 
     def moved(self, x: Tensor) -> Tensor:
-        """Pixel blits and geometry as one map; images that nothing moves pass as they are."""
+        """Apply pixel blits and geometry as one map; images without a transformation are not resampled."""
         inverse = self.inverse(x)
         still = (inverse == torch.eye(3, device=x.device)).flatten(1).all(1)
         if x.device.type != "cpu":
             return torch.where(still[:, None, None, None], x, warped(x, inverse))
-        rows = (~still).nonzero().flatten()  # on a CPU the rest costs nothing
+        rows = (~still).nonzero().flatten()  # on a CPU the other images cost nothing
         if not len(rows):
             return x
         return x.index_copy(0, rows, warped(x[rows], inverse[rows]))
 
     def inverse(self, x: Tensor) -> Tensor:
-        """(N, 3, 3): places of the new image to those of the old one, in pixels from the centre."""
+        """Return (N, 3, 3): maps from positions in the new image to positions in the old one, in pixels from the centre."""
         n, (height, width), rates = len(x), x.shape[2:], self.rates
         found = torch.eye(3, device=x.device).expand(n, 3, 3)
         if rates.get("flip"):
@@ -149,7 +158,7 @@ class Ada(nn.Module):
         if rates.get("scale"):
             s = self._drawn("scale", torch.exp2(_normal(x) * 0.2), 1.0)
             found = found @ _scaling(1 / s, 1 / s)
-        # Before and after the stretch, so that one of the two happens with probability p.
+        # Once before and once after the stretch, so that at least one rotation happens with probability p.
         half = 1 - torch.sqrt((1 - rates.get("rotate", 0.0) * self.p).clamp(0, 1))
         if rates.get("rotate"):
             found = found @ _rotation(self._drawn("rotate", (_uniform(x) * 2 - 1) * math.pi, 0.0, half))
@@ -164,7 +173,7 @@ class Ada(nn.Module):
         return found
 
     def tinted(self, x: Tensor) -> Tensor:
-        """Colours through one affine map an image; of grey images its mean over the three channels."""
+        """Apply the colour transformations as one affine map per image; for grey images its mean over three channels."""
         colours = x.shape[1] - (x.shape[1] in (2, 4))
         matrix = self.colour_map(x, colours > 1)
         if colours == 1:
@@ -175,7 +184,7 @@ class Ada(nn.Module):
         return tinted if colours == x.shape[1] else torch.cat([tinted, x[:, colours:]], 1)
 
     def colour_map(self, x: Tensor, coloured: bool) -> Tensor:
-        """(N, 4, 4): colours (r, g, b, 1) to colours."""
+        """Return (N, 4, 4): maps of colours (r, g, b, 1)."""
         n, rates, one = len(x), self.rates, torch.eye(4, device=x.device)
         luma = torch.tensor([1.0, 1.0, 1.0, 0.0], device=x.device) / math.sqrt(3)
         along = torch.outer(luma, luma)
@@ -200,7 +209,7 @@ class Ada(nn.Module):
         return found
 
     def filtered(self, x: Tensor) -> Tensor:
-        """Four bands of frequencies made stronger or weaker, at equal power for images of a 1 / f spectrum."""
+        """Amplify or weaken four frequency bands, at equal power for images with a 1 / f spectrum."""
         n, c, h, w = x.shape
         bands = len(self.bank)
         power = torch.tensor([10.0, 1.0, 1.0, 1.0], device=x.device) / 13
@@ -216,7 +225,7 @@ class Ada(nn.Module):
         return y.reshape(n, c, h, w)
 
     def cut(self, x: Tensor) -> Tensor:
-        """A box of half of each side, centred anywhere, set to 0."""
+        """Set a box with half of each side, centred at a random position, to 0."""
         n = len(x)
         half = self._drawn("cutout", torch.full((n,), 0.25, device=x.device), 0.0)[:, None]
         centre = randomness.rand(n, 2, device=x.device)
@@ -259,12 +268,12 @@ def _rotation(angle: Tensor) -> Tensor:
 
 
 def _rounded(quarters: Tensor) -> Tensor:
-    """Quarter turns, which are whole numbers but for rounding."""
+    """Round quarter turns to whole numbers."""
     return quarters.round()
 
 
 def _turned(axis: Tensor, along: Tensor, angle: Tensor, one: Tensor) -> Tensor:
-    """Rotation of colours around an axis: cos I + (1 - cos) v v^T + sin [v]x, the fourth number kept."""
+    """Return the rotation of colours around an axis: cos I + (1 - cos) v v^T + sin [v]x; the fourth number is kept."""
     x, y, z, _ = axis.tolist()
     cross = torch.tensor([[0, -z, y, 0], [z, 0, -x, 0], [-y, x, 0, 0], [0, 0, 0, 0]], device=axis.device)
     last = torch.zeros_like(one)
@@ -273,7 +282,7 @@ def _turned(axis: Tensor, along: Tensor, angle: Tensor, one: Tensor) -> Tensor:
 
 
 def _bank() -> Any:
-    """(4, 43) float32: filters of four bands whose sum passes everything, from sym2 (app. B, image-space filtering)."""
+    """Return (4, 43) float32: filters of four bands that sum to the identity, from sym2 (app. B, image-space filtering)."""
     low = np.asarray(SYM2)
     high = low * (-1.0) ** np.arange(len(low))
     low2, high2 = np.convolve(low, low[::-1]) / 2, np.convolve(high, high[::-1]) / 2
@@ -288,7 +297,7 @@ def _bank() -> Any:
 
 
 def reflected(x: Tensor, left: int, right: int, top: int, bottom: int) -> Tensor:
-    """The image mirrored outwards at its border pixels, as often as the width asks for."""
+    """Pad an image by mirroring it at its border pixels, repeatedly if the padding is wide."""
     for axis, before, after in ((3, left, right), (2, top, bottom)):
         if before or after:
             x = x.index_select(axis, _mirror(x.shape[axis], before, after).to(x.device))
@@ -303,9 +312,9 @@ def _mirror(side: int, before: int, after: int) -> Tensor:
 
 
 def warped(x: Tensor, inverse: Tensor) -> Tensor:
-    """x looked up at inverse x place, without aliasing: mirrored outwards and doubled, sampled on a doubled grid, halved.
+    """Resample x at the positions inverse x position, without aliasing: pad by mirroring, upsample, sample, downsample.
 
-    The filters run as products with band matrices, which on a CPU takes a fifth of the time of convolutions of one channel.
+    The filters are products with band matrices, which on a CPU take a fifth of the time of one-channel convolutions.
     """
     n, c, height, width = x.shape
     border = len(SYM6) // 4
@@ -329,8 +338,11 @@ def warped(x: Tensor, inverse: Tensor) -> Tensor:
 
 @functools.lru_cache(16)
 def _matrix(kind: str, side: int) -> Tensor:
-    """ "up": a row of ``side`` pixels mirrored outwards by side - 1 each way, then doubled by SYM6, (6 side - 4, side);
-    "down": a doubled row with 6 pixels more at each end halved by it, (side, 2 side + 12)."""
+    """Return the matrix that upsamples or downsamples by 2 with SYM6.
+
+    "up": pads ``side`` pixels by mirroring side - 1 on both sides, then upsamples: (6 side - 4, side). "down": downsamples a
+    row with 6 more pixels at each end: (side, 2 side + 12).
+    """
     taps = torch.tensor(SYM6, dtype=torch.float64) / sum(SYM6)
     if kind == "down":
         matrix = torch.zeros(side, 2 * side + 12, dtype=torch.float64)
@@ -349,13 +361,13 @@ def _matrix(kind: str, side: int) -> Tensor:
 
 
 def sampled(x: Tensor, grid: Tensor) -> Tensor:
-    """``grid_sample`` (bilinear, zeros outside), differentiable in x as often as one likes; the grid is held."""
+    """Apply ``grid_sample`` (bilinear, zeros outside), differentiable in x any number of times; the grid has no gradient."""
     out: Tensor = _Sampled.apply(x, grid.detach())
     return out
 
 
 class _Sampled(torch.autograd.Function):
-    """Linear in x, so its gradient is the transposed map, whose gradient is this map again."""
+    """``grid_sample`` is linear in x: its gradient is the transposed map, whose gradient is this map again."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, grid: Tensor) -> Tensor:  # type: ignore[override]
@@ -370,7 +382,7 @@ class _Sampled(torch.autograd.Function):
 
 
 class _Spread(torch.autograd.Function):
-    """What ``grid_sample`` gives back to its input."""
+    """The gradient of ``grid_sample`` with respect to its input."""
 
     @staticmethod
     def forward(ctx: Any, slopes: Tensor, grid: Tensor, shape: torch.Size) -> Tensor:  # type: ignore[override]

@@ -1,8 +1,8 @@
-"""What ``--augment`` means for a recipe: none, ada, diffaugment, or auto, which decides by the number of images.
+"""The meaning of ``--augment`` for a recipe: none, ada, diffaugment, or auto, which decides by the number of images.
 
-Few images are learnt by heart by D unless it sees each in many guises. Below 30,000 the authors of StyleGAN3 advise
-augmentation, and DiffAugment helped BigGAN on all of CIFAR-10's 50,000, a fifth and a tenth of them, the fewer the more
-(Zhao et al. 2020, arXiv:2006.10738, table 2); a set that is seen a few times only cannot be learnt by heart.
+D memorises a small set of images unless it sees each in many variants. The authors of StyleGAN3 recommend augmentation below
+30,000 images. DiffAugment helped BigGAN on all of CIFAR-10's 50,000 images, on a fifth and on a tenth of them, more with
+fewer images (Zhao et al. 2020, arXiv:2006.10738, table 2). D cannot memorise images that it sees only a few times.
 """
 
 from collections.abc import Container, Mapping
@@ -13,28 +13,28 @@ from ganloom.core.errors import BadInput, did_you_mean
 
 CHOICES = ("auto", "none", "ada", "diffaugment")
 MANY = 30000
-"""From so many images on there is nothing to gain."""
+"""Number of images at or above which augmentation is not needed."""
 SEEN = 10.0
-"""Times that D sees each image before it can know them by heart (``doctor.settings.memorising``)."""
+"""Number of times that D sees each image before it can memorise it (``doctor.settings.memorising``)."""
 POLICY = ("colour", "translation", "cutout")
-"""DiffAugment's, for few images (Zhao et al. 2020, sec. 4.2 and 4.3)."""
+"""Policy of DiffAugment for few images (Zhao et al. 2020, sec. 4.2 and 4.3)."""
 TARGET = 0.6
-"""ADA's mean sign of D's logits on reals (Karras et al. 2020, arXiv:2006.06676, sec. 3.1)."""
+"""Target of ADA: mean sign of D's logits on reals (Karras et al. 2020, arXiv:2006.06676, sec. 3.1)."""
 SHORT_KIMG = 500.0
-"""A run of fewer thousands of images has no time to learn under all of DiffAugment: translation alone then."""
+"""Length in kimg below which a run is too short for all of DiffAugment; it then uses translation alone."""
 MILD = ("shift", "scale", "stretch")
-"""Of ADA's transformations, what a short run has time for: it keeps up and down, left and right, and tones."""
+"""Transformations of ADA for short runs: they keep orientation, left and right, and colours."""
 RISES = 15.0
-"""Times that ADA's strength could cross 0..1 in a short run. By docs/few-images.md."""
+"""Number of times that ADA's strength could go from 0 to 1 in a short run. From docs/few-images.md."""
 TUNED_KIMG = 100.0
-"""Thousands of images in which ADA's strength can cross 0..1 where training starts from another run's weights."""
+"""Thousands of images in which ADA's strength can go from 0 to 1 if training starts from another run's weights."""
 
 OFF: dict[str, Any] = {"diff_augment": (), "adaptive": 0.0}
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """Settings of the recipe's config and of ``Stabilise``, and one line that says what and why."""
+    """Settings for the recipe's config and for ``Stabilise``, and one line that says what was chosen and why."""
 
     config: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, Any] = field(default_factory=dict)
@@ -52,10 +52,23 @@ def choose(
     tuned: bool = False,
     told: Container[str] = (),
 ) -> Chosen:
-    """``own``: the recipe's fields and their defaults. ``kimg``: how long the run is. ``critic``: it has a D.
+    """Choose the augmentation of a run.
 
-    ``images_in``: it makes images from images. ``tuned``: training starts from another run's weights. ``told``: names
-    of settings that the user gave; how fast ADA's strength may rise stands then.
+    Args:
+        asked: Value of ``--augment``: none, ada, diffaugment or auto; None: leave everything as it is.
+        own: The fields of the recipe's config and their defaults.
+        data: The data set.
+        kimg: Length of the run.
+        critic: Whether the model has a D.
+        images_in: Whether the model makes images from images.
+        tuned: Whether training starts from another run's weights.
+        told: Names of settings that the user set, which are not changed.
+
+    Returns:
+        The chosen settings.
+
+    Raises:
+        BadInput: If ``asked`` is unknown or does not fit the recipe or the data.
     """
     if asked is None:
         return Chosen()
@@ -100,7 +113,7 @@ def _unfit(data: Any, critic: bool, images_in: bool) -> str:
 def _decided(
     own: Mapping[str, Any], data: Any, kimg: float, critic: bool, images_in: bool
 ) -> tuple[str, str, dict[str, Any]]:
-    """(choice, why, settings of it that a short run needs) of auto."""
+    """Decide for auto: (choice, reason, settings that a short run needs)."""
     n, seen = len(data), kimg * 1000 / max(len(data), 1)
     if images_in or not critic or data.kind == "points":
         return "none", f"augmentation {_unfit(data, critic, images_in)}", {}
@@ -120,7 +133,7 @@ def _decided(
         )
     if kimg >= own.get("ada_kimg", 0.0):
         return "ada", why, {}
-    rise = kimg / RISES  # by its own course its strength would only have come so far when the run ends
+    rise = kimg / RISES  # otherwise the strength would still be low at the end of the run
     return (
         "ada",
         f"{why}; {', '.join(MILD)} alone, rising within {rise:,.3g} kimg, since the run has {kimg:,.0f}",

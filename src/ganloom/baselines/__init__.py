@@ -1,4 +1,4 @@
-"""What a GAN is honestly compared with: models of other families that train, sample and are measured like a recipe."""
+"""Baselines: models of other families that are trained, sampled and measured like a recipe, for comparison with GANs."""
 
 from ganloom.core.registry import Listing
 
@@ -9,3 +9,4 @@ _FILES = {
 }
 
 BASELINES = Listing({name: f"{__name__}.{file}" for name, file in _FILES.items()})
+"""Modules of the baselines by name."""

@@ -1,22 +1,22 @@
 """Gated PixelCNN. "Conditional Image Generation with PixelCNN Decoders", van den Oord et al. 2016, arXiv:1606.05328.
 
-p(x) = prod_i p(x_i | x_1 ... x_(i-1)), row by row (eq. 1); the network gives all factors in one pass because no layer looks
-ahead, and minimises -log p(x). Two stacks leave no blind spot (sec. 2.3): the vertical one sees the rows above, the
-horizontal one what stands to the left in the row, and takes the vertical one's features in at each layer. Each layer is
-y = tanh(W_f * x + V_f c) . sigmoid(W_g * x + V_g c), added to what came in                                       (eq. 4)
+p(x) = prod_i p(x_i | x_1 ... x_(i-1)), row by row (eq. 1). The network computes all factors in one pass, because no layer
+sees later pixels, and minimises -log p(x). Two stacks avoid a blind spot (sec. 2.3): the vertical stack sees the rows above,
+the horizontal stack sees the pixels to the left in the row and receives the features of the vertical stack at each layer.
+Each layer is y = tanh(W_f * x + V_f c) . sigmoid(W_g * x + V_g c), added to its input                            (eq. 4)
 
-Each value is a mixture of discretised logistics over its levels ("PixelCNN++", Salimans et al. 2017, arXiv:1701.05517,
-eq. 1 and 2), which knows from the start that neighbouring levels are alike; a channel sees the channels before it.
+Each value has a mixture of discretised logistic distributions over its levels ("PixelCNN++", Salimans et al. 2017,
+arXiv:1701.05517, eq. 1 and 2), so neighbouring levels are similar from the start; a channel sees the channels before it.
 
-About: A likelihood model without latents or bounds: what it prints is exactly the bits that an image costs, so nothing
-can be missed without paying for it. Training is stable and parallel; sampling goes pixel by pixel. Compare a GAN with it
-where somebody asks for coverage or for compression. Watch samples and not only bits: most bits are noise and texture,
-and a model good at them may still lose the whole. After 2017 transformers over tokens took its place.
+About: A likelihood model without latents or bounds: the loss is exactly the number of bits that an image costs, so every
+missed mode raises it. Training is stable and parallel; sampling is sequential, pixel by pixel. Use it as a baseline for
+coverage or for compression. Look at samples and not only at bits: most bits describe noise and texture, and a model that is
+good at them can still miss the overall structure. After 2017 transformers over tokens replaced it.
 
 Departures from the papers: dilated kernels of 2 x 3 and 1 x 3 instead of large ones; residual connections in both stacks;
-the pixel's place is an input; more general use of the earlier channels than PixelCNN++'s linear one; no dropout.
-Sampling computes each layer at each pixel once and keeps the rows it needs, so an image costs about one pass in place of
-one a pixel.
+the pixel's position is an input; a more general use of the earlier channels than PixelCNN++'s linear one; no dropout.
+Sampling computes each layer once per pixel and keeps the rows it needs, so an image costs about one pass instead of one per
+pixel.
 """
 
 import math
@@ -37,31 +37,31 @@ from ganloom.nn.layers import one_hot
 TITLE = "Autoregressive: gated PixelCNN"
 PAPER = "van den Oord et al. 2016, arXiv:1606.05328"
 DATA = "any small images"
-KIMG = 200.0  # the length of a run that does not say its own, thousands of images
+KIMG = 200.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """Tuned here; see the module's docstring."""
+    """Hyperparameters tuned for this project; see the module docstring."""
 
     shape: tuple[int, int, int] = (3, 32, 32)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     n_classes: int = 0
-    """Classes; taken from labelled data, 0 trains without labels."""
+    """Number of classes, taken from labelled data; 0 trains without labels."""
     width: int = 32
     """Channels of both stacks."""
     dilations: tuple[int, ...] = (1, 2, 4, 1, 2, 4)
-    """One layer each: how far apart its kernels' taps stand."""
+    """One layer each: dilation of its kernels."""
     mixtures: int = 5
-    """Logistics a value."""
+    """Logistic distributions per value."""
     levels: int = 256
-    """Even steps that values are quantised to; the likelihood is that of images on these."""
+    """Number of even steps to which values are quantised, 2 to 256; the likelihood is that of the quantised images."""
     batch_size: int = 8
-    """Real images a batch."""
+    """Real images per batch."""
     ema_kimg: float = 2.0
-    """Half-life of the network's average, thousands of images."""
+    """Half-life of the EMA of the network, in thousands of images."""
     g_opt: Adam = Adam(2e-3, betas=(0.9, 0.99), clip=1.0, schedule=inverse(20.0))
-    """Optimizer."""
+    """Optimizer of the network."""
 
     def __post_init__(self) -> None:
         check_classes(self)
@@ -73,7 +73,13 @@ class Config:
 
 
 class Mixture(NamedTuple):
-    """Distributions of values, (..., mixtures) each: logits of the weights, means, log scales."""
+    """Distributions of values, each field (..., mixtures).
+
+    Attributes:
+        logits: Logits of the mixture weights.
+        means: Means of the logistic distributions.
+        log_scales: Logs of their scales.
+    """
 
     logits: Tensor
     means: Tensor
@@ -81,8 +87,11 @@ class Mixture(NamedTuple):
 
 
 class Layer(nn.Module):
-    """One gated layer of both stacks. With dilation d the vertical one reads rows i - d and i at columns j - d, j, j + d, the
-    horizontal one columns j - 2 d, j - d, j."""
+    """One gated layer of both stacks.
+
+    With dilation d the vertical stack reads rows i - d and i at columns j - d, j, j + d; the horizontal stack reads columns
+    j - 2 d, j - d, j.
+    """
 
     def __init__(self, width: int, dilation: int, n_classes: int) -> None:
         super().__init__()
@@ -94,14 +103,14 @@ class Layer(nn.Module):
         self.classes = nn.Linear(n_classes, 4 * width, bias=False) if n_classes else None
 
     def shifts(self, c: Tensor | None) -> tuple[Tensor | float, Tensor | float]:
-        """What the class (N, n_classes) adds in each stack, (N, 2 width) each."""
+        """Map the class (N, n_classes) to what it adds in each stack, (N, 2 width) each; 0 without classes."""
         if self.classes is None or c is None:
             return 0.0, 0.0
         v, h = self.classes(c).chunk(2, 1)
         return v, h
 
     def forward(self, v: Tensor, h: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Both stacks' features, (N, width, H, W) each, to the next layer's."""
+        """Map the features of both stacks, (N, width, H, W) each, to those of the next layer."""
         d = self.dilation
         v_shift, h_shift = (as_map(shift) for shift in self.shifts(c))
         v_in = self.above(F.pad(v, (d, d, d, 0))) + v_shift
@@ -110,13 +119,15 @@ class Layer(nn.Module):
 
 
 def gated(x: Tensor) -> Tensor:
-    """(N, 2 width, ...) -> (N, width, ...): tanh of one half, as far as the sigmoid of the other lets it."""
+    """Multiply tanh of the first half of the channels by the sigmoid of the second half: (N, 2 width, ...) -> (N,
+    width, ...).
+    """
     a, b = x.chunk(2, 1)
     return a.tanh() * b.sigmoid()
 
 
 class PixelNet(nn.Module):
-    """Images (N, C, H, W) to features (N, 2 width, H, W) of what comes before each pixel, and from there to mixtures."""
+    """Map images (N, C, H, W) to features (N, 2 width, H, W) of the pixels before each pixel, and features to mixtures."""
 
     place: Tensor
 
@@ -136,12 +147,12 @@ class PixelNet(nn.Module):
         heads = [nn.Linear(2 * cfg.width, 3 * cfg.mixtures) for _ in range(channels)]
         self.heads = nn.ModuleList(heads)
         with torch.no_grad():
-            for head in heads:  # at first, even weights on logistics that together cover the range
+            for head in heads:  # start with even weights on logistics that together cover the range
                 head.weight.mul_(0.1)
                 head.bias.copy_(torch.cat([torch.zeros(cfg.mixtures), *_spread(cfg.mixtures)]))
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Features (N, 2 width, H, W); those of a pixel know only what is above it or left of it."""
+        """Map images (N, C, H, W) to features (N, 2 width, H, W), each of the pixels above or to the left only."""
         c = self.one_hot(c)
         v_place, h_place = self.where(self.place).chunk(2, 1)
         v = self.into_v(F.pad(x, (1, 1, 2, 0))[:, :, :-1]) + v_place
@@ -152,13 +163,13 @@ class PixelNet(nn.Module):
         return out
 
     def mixture(self, features: Tensor, earlier: Tensor) -> Mixture:
-        """Features (..., 2 width) and the pixel's earlier channels (..., k) to the distribution of channel k."""
+        """Map features (..., 2 width) and the earlier channels of the pixel (..., k) to the distribution of channel k."""
         k = earlier.shape[-1]
         hidden = features + self.before[k - 1](earlier) if k else features
         return Mixture(*self.heads[k](F.silu(hidden)).chunk(3, -1))
 
     def one_hot(self, c: Tensor | None) -> Tensor | None:
-        """Labels as (N, n_classes), or None."""
+        """Return labels as (N, n_classes); None for a model without classes."""
         if not self.n_classes:
             return None
         assert c is not None
@@ -166,7 +177,7 @@ class PixelNet(nn.Module):
 
 
 def _spread(mixtures: int) -> tuple[Tensor, Tensor]:
-    """Means from -1 to 1 and log scales that reach the next mean."""
+    """Return means from -1 to 1 and log scales that reach the next mean."""
     means = torch.linspace(-1, 1, mixtures) if mixtures > 1 else torch.zeros(1)
     return means, torch.full((mixtures,), -math.log(mixtures + 1))
 
@@ -185,15 +196,15 @@ class Autoregressive(GAN):
         return [Phase("G", self.loss)]
 
     def z(self, n: int) -> Tensor:
-        """Latents (n, 2 C H W), two a value: one picks the logistic, one the point in it."""
+        """Draw latents (n, 2 C H W): two numbers per value, one to select the logistic and one for the point in it."""
         return self.randn(n, 2 * math.prod(self.cfg.shape))
 
     def loss(self, batch: Batch) -> Terms:
-        """Bits a dimension."""
+        """Return the bits per dimension of a batch."""
         return {"loss": self.nats(batch.x, batch.c).mean() / (math.log(2) * batch.x[0].numel())}
 
     def nats(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """-log p of quantised images, (N,)."""
+        """Return -log p of the quantised images, (N,)."""
         x = quantise(x, self.cfg.levels)
         features = self.G(x, c if self.cfg.n_classes else None).permute(0, 2, 3, 1)
         values, nats = x.permute(0, 2, 3, 1), x.new_zeros(len(x))
@@ -205,13 +216,22 @@ class Autoregressive(GAN):
 
     @torch.no_grad()
     def bits_per_dim(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Exact bits a dimension of images quantised to ``levels`` levels, (N,)."""
+        """Return the exact bits per dimension of images quantised to ``levels`` levels, (N,)."""
         return bits(self.nats(x, c), x[0].numel())
 
     def sample(
         self, z: Tensor, c: Tensor | None = None, *, progress: Callable[[int, int], None] | None = None
     ) -> Tensor:
-        """Images pixel by pixel; ``progress`` hears (rows done, rows)."""
+        """Sample images pixel by pixel.
+
+        Args:
+            z: Latents (N, 2 C H W).
+            c: Labels (N,).
+            progress: Called with (rows done, rows).
+
+        Returns:
+            Images (N, C, H, W) in [-1, 1].
+        """
         _, height, width = self.cfg.shape
         u = torch.special.ndtr(z).clamp(1e-6, 1 - 1e-6).view(len(z), *self.cfg.shape, 2)
         walk = Walk(self.G, len(z), height, width, c)
@@ -220,14 +240,14 @@ class Autoregressive(GAN):
             for j in range(width):
                 features = walk.features(i, j)
                 for k in range(self.cfg.shape[0]):
-                    found = self.G.mixture(features, walk.x[:, i + 2, j + 2, :k])
-                    walk.x[:, i + 2, j + 2, k] = self.pick(found, u[:, k, i, j])
+                    mixture = self.G.mixture(features, walk.x[:, i + 2, j + 2, :k])
+                    walk.x[:, i + 2, j + 2, k] = self.pick(mixture, u[:, k, i, j])
             if progress:
                 progress(i + 1, height)
         return walk.x[:, 2:, 2:-1].permute(0, 3, 1, 2).contiguous()
 
     def pick(self, m: Mixture, u: Tensor) -> Tensor:
-        """Values (N,) on the levels, drawn from a mixture (N, mixtures) by two uniform numbers a value, (N, 2)."""
+        """Draw quantised values (N,) from a mixture (N, mixtures) with two uniform numbers per value, u (N, 2)."""
         edges = m.logits.softmax(-1).cumsum(-1)[:, :-1]
         which = (u[:, :1] > edges).sum(1, keepdim=True)
         mean, log_scale = m.means.gather(1, which)[:, 0], m.log_scales.gather(1, which)[:, 0]
@@ -236,9 +256,9 @@ class Autoregressive(GAN):
 
 
 class Walk:
-    """The network along the pixels in order, with what later pixels need kept: each layer is computed once a pixel.
+    """Runs the network along the pixels in order and keeps what later pixels need, so each layer is computed once per pixel.
 
-    ``x`` (N, 2 + H, 2 + W + 1, C) is the image so far behind borders of zeros.
+    ``x`` (N, 2 + H, 2 + W + 1, C) is the image so far, with borders of zeros.
     """
 
     def __init__(self, net: PixelNet, n: int, height: int, width: int, c: Tensor | None) -> None:
@@ -258,9 +278,9 @@ class Walk:
         self.out = [taps(layer.out) for layer in self.layers]
 
     def begin_row(self, i: int) -> None:
-        """The vertical stack's row i, which needs the image's rows above alone."""
-        seen = self.x[:, i : i + 2, 1 : self.width + 3].permute(0, 3, 1, 2)
-        v = self.net.into_v(seen) + self.v_place[:, :, i : i + 1]
+        """Compute row i of the vertical stack, which needs only the image's rows above it."""
+        above = self.x[:, i : i + 2, 1 : self.width + 3].permute(0, 3, 1, 2)
+        v = self.net.into_v(above) + self.v_place[:, :, i : i + 1]
         for index, layer in enumerate(self.layers):
             d, rows = layer.dilation, self.rows[index]
             rows[:, :, i + d : i + d + 1, d : d + self.width] = v
@@ -271,25 +291,25 @@ class Walk:
             self.row[index].zero_()
 
     def features(self, i: int, j: int) -> Tensor:
-        """Features (N, 2 width) of what comes before pixel (i, j)."""
+        """Return features (N, 2 width) of the pixels before pixel (i, j)."""
         h = torch.addmm(self.into[0], self.x[:, i + 2, j : j + 2].flatten(1), self.into[1]) + self.h_place[0, :, i, j]
         for index, layer in enumerate(self.layers):
             d, row = layer.dilation, self.row[index]
             row[:, j + 2 * d] = h
-            seen = row[:, j : j + 2 * d + 1 : d].flatten(1)
-            h_in = torch.addmm(self.links[index][j], seen, self.beside[index][1])
+            left = row[:, j : j + 2 * d + 1 : d].flatten(1)
+            h_in = torch.addmm(self.links[index][j], left, self.beside[index][1])
             h = h + torch.addmm(self.out[index][0], gated(h_in), self.out[index][1])
         return torch.addmm(self.hidden[0], F.silu(h), self.hidden[1])
 
 
 def taps(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
-    """A kernel of one row as (bias (O,), matrix (taps * I, O)): it is applied to one place as a product."""
+    """Return a kernel of one row as (bias (O,), matrix (taps * I, O)), to be applied to one position as a matrix product."""
     assert conv.bias is not None
     return conv.bias, conv.weight[:, :, 0].transpose(1, 2).flatten(1).t().contiguous()
 
 
 def as_map(shift: Tensor | float) -> Tensor | float:
-    """A shift (N, C) as (N, C, 1, 1)."""
+    """Reshape a shift (N, C) to (N, C, 1, 1)."""
     return shift[:, :, None, None] if isinstance(shift, Tensor) else shift
 
 

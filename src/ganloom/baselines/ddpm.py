@@ -7,18 +7,19 @@ Sampling integrates dx/ds = (x - D(x; s)) / s from s_max to 0 by Heun's second-o
     s_i = (s_max^(1/rho) + i / (N - 1) (s_min^(1/rho) - s_max^(1/rho)))^rho, s_N = 0                              (eq. 5)
 from x = s_max z: a fixed function of z, with 2 N - 1 calls of the network.
 
-It is the model of "Denoising Diffusion Probabilistic Models" (Ho et al. 2020, arXiv:2006.11239) with what two years of
-work had cleared up: scaling at the network's ends, the noise levels seen in training, and a sampler that needs tens of
-calls and not a thousand.
+The model is that of "Denoising Diffusion Probabilistic Models" (Ho et al. 2020, arXiv:2006.11239) with the improvements of
+the two following years: scaling of the network's input and output, the distribution of noise levels in training, and a
+sampler that needs tens of calls instead of a thousand.
 
-About: What most image generators have been since 2021: a network learns to take noise out of images, and samples are
-noise from which it is taken in steps. Training is plain regression, so nothing collapses and no balance is kept; a sample
-costs tens of calls where a GAN takes one. Compare a GAN with it where somebody asks why not diffusion. Watch the loss
-only for faults: it says little of the images, and early ones are soft and misshapen.
+About: Most image generators since 2021 are diffusion models: a network learns to remove noise from images, and samples
+start as noise that is removed step by step. Training is plain regression, so there is no mode collapse and nothing to
+balance; a sample costs tens of network calls, with a GAN one. Use it as a baseline when the question is why not diffusion.
+Watch the loss only for errors: it says little about image quality. Samples early in training are soft and misshapen.
 
-Departures from the paper: a small U-Net that works on patches of 2 x 2 pixels and has a learned map of its places at each
-of two levels, attention at the lower one only; sd 0.7 for images on black; no augmentation, no dropout. No likelihood is
-printed: the exact one asks for an integral over hundreds of calls with their divergence, and the training loss is none.
+Departures from the paper: a small U-Net that works on patches of 2 x 2 pixels and has a learned map of positions at each of
+two levels, with attention at the coarser level only; sd 0.7 for images on black; no augmentation, no dropout. No likelihood
+is reported: the exact one needs an integral over hundreds of network calls with their divergence, and the training loss is
+not a likelihood.
 """
 
 import math
@@ -37,43 +38,43 @@ from ganloom.nn.layers import one_hot
 TITLE = "Diffusion: EDM, Heun sampler"
 PAPER = "Karras et al. 2022, arXiv:2206.00364"
 DATA = "any small images"
-KIMG = 500.0  # the length of a run that does not say its own, thousands of images
+KIMG = 500.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """The paper's numbers for noise and sampling (table 1); the network was sized here."""
+    """The paper's hyperparameters for noise and sampling (table 1); the network size was chosen for this project."""
 
     shape: tuple[int, int, int] = (3, 32, 32)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     n_classes: int = 0
-    """Classes; taken from labelled data, 0 trains without labels."""
+    """Number of classes, taken from labelled data; 0 trains without labels."""
     width: int = 64
-    """Channels at the finest level; twice as many at each coarser one."""
+    """Channels at the finest level; doubled at each coarser one."""
     patch: int = 2
-    """Side of the squares of pixels that the network sees as one."""
+    """Side of the square of pixels that the network treats as one position."""
     depth: int = 1
-    """Residual blocks at each level, on the way down."""
+    """Residual blocks per level on the downsampling path."""
     sigma_data: float = 0.7
-    """sd, the data's standard deviation; 0.5 in the paper, for photographs. Of clothes on a black ground it is 0.7."""
+    """Standard deviation sd of the data: 0.5 in the paper for photographs, 0.7 for clothes on a black background."""
     sigma_min: float = 0.002
-    """Least noise in sampling."""
+    """Smallest noise level in sampling."""
     sigma_max: float = 80.0
-    """Most noise in sampling."""
+    """Largest noise level in sampling."""
     rho: float = 7.0
-    """How far sampling's levels crowd towards the least noise."""
+    """Exponent of the sampling schedule; larger values put more levels near the smallest noise."""
     p_mean: float = -1.2
     """Mean of ln s in training."""
     p_std: float = 1.2
     """Standard deviation of ln s in training."""
     sampler_steps: int = 18
-    """N, steps of the sampler; 2 N - 1 calls of the network."""
+    """Steps N of the sampler; it needs 2 N - 1 calls of the network."""
     batch_size: int = 16
-    """Real images a batch."""
+    """Real images per batch."""
     ema_kimg: float = 5.0
-    """Half-life of the network's average, thousands of images."""
+    """Half-life of the EMA of the network, in thousands of images."""
     g_opt: Adam = Adam(1e-3, betas=(0.9, 0.99), clip=1.0, schedule=inverse(60.0))
-    """Optimizer."""
+    """Optimizer of the network."""
 
     def __post_init__(self) -> None:
         check_classes(self)
@@ -91,7 +92,7 @@ class Config:
 
 
 class Block(nn.Module):
-    """Residual block (N, C, H, W) -> (N, O, H, W), its normalised features scaled and shifted by an embedding (N, E)."""
+    """Residual block (N, C, H, W) -> (N, O, H, W) whose normalised features are scaled and shifted by an embedding (N, E)."""
 
     def __init__(self, inputs: int, outputs: int, embedding: int, attention: bool = False) -> None:
         super().__init__()
@@ -101,10 +102,10 @@ class Block(nn.Module):
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
         self.attention = Attention(outputs) if attention else nn.Identity()
         with torch.no_grad():
-            self.conv1.weight.mul_(0.1)  # near the identity at first
+            self.conv1.weight.mul_(0.1)  # start close to the identity
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """Features and embedding to features."""
+        """Map features (N, C, H, W) and an embedding (N, E) to features (N, O, H, W)."""
         scale, shift = self.affine(embedding)[:, :, None, None].chunk(2, 1)
         h = self.conv0(F.silu(self.norm0(x)))
         h = self.conv1(F.silu(torch.addcmul(shift, self.norm1(h), 1 + scale)))
@@ -113,7 +114,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Each place looks at all places, (N, C, H, W) -> the same, added to what was there."""
+    """Self-attention over all positions with a residual connection, (N, C, H, W) -> (N, C, H, W)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -126,16 +127,19 @@ class Attention(nn.Module):
             self.out.weight.mul_(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features to features."""
+        """Map features (N, C, H, W) to features (N, C, H, W)."""
         q, k, v = (part.flatten(2).transpose(1, 2).contiguous() for part in self.qkv(self.norm(x)).chunk(3, 1))
-        seen = F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0]
-        out: Tensor = x + self.out(seen.transpose(1, 2).reshape(x.shape))
+        attended = F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0]
+        out: Tensor = x + self.out(attended.transpose(1, 2).reshape(x.shape))
         return out
 
 
 class UNet(nn.Module):
-    """F: x (N, C, H, W), c_noise (N,), class c (N,) -> (N, C, H, W). Two levels below patches of pixels, each with a learned
-    map of its places: most of an image's outline is known from where a pixel stands."""
+    """The network F: x (N, C, H, W), c_noise (N,), class c (N,) -> (N, C, H, W).
+
+    It has two levels below the patches of pixels, each with a learned map of positions, because the outline of an image depends
+    mostly on the position.
+    """
 
     channels_last = True
     frequencies: Tensor
@@ -147,7 +151,7 @@ class UNet(nn.Module):
         values = cfg.shape[0] * cfg.patch**2
         self.register_buffer("frequencies", torch.exp(torch.linspace(math.log(0.5), math.log(32.0), cfg.width)))
         self.level, self.mix = nn.Linear(2 * cfg.width, embedding), nn.Linear(embedding, embedding)
-        for linear in (self.level, self.mix):  # a signal as strong as the features that it steers, from the start
+        for linear in (self.level, self.mix):  # so that the embedding is as large as the features from the start
             nn.init.kaiming_normal_(linear.weight)
         if cfg.n_classes:
             self.classes = nn.Linear(cfg.n_classes, embedding, bias=False)
@@ -164,7 +168,7 @@ class UNet(nn.Module):
         self.out = nn.Sequential(_norm(narrow), nn.SiLU(), nn.Conv2d(narrow, values, 3, padding=1))
 
     def forward(self, x: Tensor, noise: Tensor, c: Tensor | None = None) -> Tensor:
-        """Scaled noisy images to F."""
+        """Map scaled noisy images (N, C, H, W), c_noise (N,) and labels (N,) to F (N, C, H, W)."""
         angles = noise[:, None] * self.frequencies
         embedding = self.level(torch.cat([angles.cos(), angles.sin()], 1))
         if self.n_classes:
@@ -177,10 +181,10 @@ class UNet(nn.Module):
         x = self.into(F.pixel_unshuffle(x, self.patch).contiguous(memory_format=torch.channels_last)) + self.fine_place
         for block in self.fine:
             x = block(x, embedding)
-        kept, x = x, self.down(x) + self.coarse_place
+        skip, x = x, self.down(x) + self.coarse_place
         for block in self.coarse:
             x = block(x, embedding)
-        x = torch.cat([kept, self.up(F.interpolate(x, scale_factor=2.0, mode="nearest"))], 1)
+        x = torch.cat([skip, self.up(F.interpolate(x, scale_factor=2.0, mode="nearest"))], 1)
         for block in self.back:
             x = block(x, embedding)
         return F.pixel_shuffle(self.out(x), self.patch)[:, :, :height, :width]
@@ -206,24 +210,24 @@ class EDM(GAN):
         return [Phase("G", self.loss)]
 
     def z(self, n: int) -> Tensor:
-        """Latents (n, C * H * W): the noise that sampling begins with."""
+        """Draw latents (n, C * H * W): the noise from which sampling starts."""
         return self.randn(n, math.prod(self.cfg.shape))
 
     def scalings(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """c_skip, c_out, c_in, c_noise of table 1, each of sigma's shape."""
+        """Return c_skip, c_out, c_in and c_noise of table 1, each of sigma's shape."""
         data = self.cfg.sigma_data
         total = sigma.square() + data**2
         return data**2 / total, sigma * data * total.rsqrt(), total.rsqrt(), sigma.log() / 4
 
     def denoise(self, x: Tensor, sigma: Tensor, c: Tensor | None = None) -> Tensor:
-        """D(x; sigma): noisy images (N, C, H, W) with noise levels (N,) to the expected clean ones (eq. 7)."""
+        """Map noisy images (N, C, H, W) with noise levels (N,) to the expected clean images D(x; sigma) (eq. 7)."""
         skip, out, into, noise = (s[:, None, None, None] for s in self.scalings(sigma))
         f: Tensor = self.G((into * x).float(), noise.flatten().float(), c if self.cfg.n_classes else None)
         denoised: Tensor = skip * x + out * f
         return denoised
 
     def loss(self, batch: Batch) -> Terms:
-        """Weighted squared error of the denoiser (eq. 8), a value; about 1 for an untrained network."""
+        """Return the weighted squared error of the denoiser per value (eq. 8); about 1 for an untrained network."""
         n, shape = len(batch.x), batch.x.shape[1:]
         sigma = (self.randn(n) * self.cfg.p_std + self.cfg.p_mean).exp()
         noisy = batch.x + sigma[:, None, None, None] * self.randn(n, *shape)
@@ -232,7 +236,7 @@ class EDM(GAN):
         return {"loss": (weight * error).mean()}
 
     def levels(self, steps: int) -> Tensor:
-        """Noise levels of the sampler, (steps + 1,), the last 0 (eq. 5)."""
+        """Return the noise levels of the sampler, (steps + 1,); the last is 0 (eq. 5)."""
         low, high = self.cfg.sigma_min ** (1 / self.cfg.rho), self.cfg.sigma_max ** (1 / self.cfg.rho)
         levels = torch.linspace(high, low, steps, dtype=torch.float64).pow(self.cfg.rho)
         return torch.cat([levels, levels.new_zeros(1)])
@@ -245,9 +249,19 @@ class EDM(GAN):
         steps: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Tensor:
-        """Images in [-1, 1] by algorithm 1; ``steps`` None: the config's. ``progress`` hears (steps done, steps)."""
+        """Sample images with algorithm 1.
+
+        Args:
+            z: Latents (N, C * H * W).
+            c: Labels (N,).
+            steps: Steps of the sampler; None: those of the config.
+            progress: Called with (steps done, steps).
+
+        Returns:
+            Images (N, C, H, W) in [-1, 1].
+        """
         levels = self.levels(steps or self.cfg.sampler_steps).tolist()
-        # In float64 as the authors do: at the last levels a rounding error of the image is divided by s_min.
+        # In float64, as in the authors' code: at the last levels rounding errors of the image are divided by s_min.
         x = z.view(len(z), *self.cfg.shape).to(torch.float32 if z.device.type == "mps" else torch.float64) * levels[0]
         for i, (now, then) in enumerate(zip(levels, levels[1:], strict=False)):
             slope = self._slope(x, now, c)

@@ -4,19 +4,20 @@ The encoder E gives q(z | x) = N(mu, diag sigma^2), the decoder G gives p(x | z)
 lower bound -E_q[log p(x | z)] + KL(q(z | x) || N(0, I))                                                          (eq. 3)
 with z = mu + sigma * noise (eq. 10) and KL = (mu^2 + sigma^2 - 1 - log sigma^2) / 2 summed over z (app. B).
 
-p(x | z) is a logistic around the decoder's image on each of the 256 levels that a value can take, with one learned
-scale a channel. A scale that is learned, and not set, is what balances the two terms ("Simple and Effective VAE Training
-with Calibrated Decoders", Rybkin et al. 2020, arXiv:2006.13202); as the levels' masses sum to 1, the bound is one on the
-bits that the data's own 8-bit values cost, comparable with any other model of them.
+p(x | z) is a logistic distribution around the decoder's image, discretised to the 256 levels of a value, with one learned
+scale per channel. Learning the scale balances the two terms ("Simple and Effective VAE Training with Calibrated Decoders",
+Rybkin et al. 2020, arXiv:2006.13202). Because the masses of the levels sum to 1, the bound is one on the bits of the data's
+own 8-bit values, and can be compared with other models of these.
 
-About: One of the oldest deep generative models still in use: an encoder, a decoder, one loss that falls steadily and one
-bound on the likelihood. It never collapses and covers its data, and its samples are blurred, for the decoder gives the
-middle of all images that fit a latent. Compare a GAN with it where somebody asks why not simply a VAE. Watch the KL
-term: near zero, the decoder has stopped listening to z. Since 2013 it has become the first stage of most latent models.
+About: The VAE is one of the oldest deep generative models still in use: an encoder, a decoder, one loss that falls
+steadily, and a bound on the likelihood. It does not suffer from mode collapse and covers its data, but its samples are
+blurred, because the decoder returns an average of all images that fit a latent. Use it as a baseline when the question is why
+not a VAE. Watch the KL term: near zero, the decoder ignores z. Since 2013 it has become the first stage of most latent
+models.
 
-Departures from the paper: convolutions in place of dense layers; the discretised logistic in place of Bernoulli or
-Gaussian; labels, where the data have them, enter both networks; ``sample`` gives the decoder's image itself and not a
-draw from the logistic around it, which would add grey noise: the bits are of the model with that noise.
+Departures from the paper: convolutions instead of dense layers; the discretised logistic instead of Bernoulli or Gaussian;
+labels, if the data have them, enter both networks; ``sample`` returns the decoder's image and not a draw from the logistic
+around it, which would add grey noise: the bits are those of the model with that noise.
 """
 
 from dataclasses import dataclass
@@ -32,29 +33,29 @@ from ganloom.nn.layers import DownsampleConv, UpsampleConv, crop, one_hot, plan_
 TITLE = "Variational autoencoder"
 PAPER = "Kingma & Welling 2013, arXiv:1312.6114"
 DATA = "any small images"
-KIMG = 300.0  # the length of a run that does not say its own, thousands of images
+KIMG = 300.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """Tuned here; see the module's docstring."""
+    """Hyperparameters tuned for this project; see the module docstring."""
 
     shape: tuple[int, int, int] = (3, 32, 32)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     n_classes: int = 0
-    """Classes; taken from labelled data, 0 trains without labels."""
+    """Number of classes, taken from labelled data; 0 trains without labels."""
     z_dim: int = 16
-    """Numbers in a latent."""
+    """Length of the latent vector."""
     c_dim: int = 32
-    """Numbers in the learned vector of a class."""
+    """Length of the learned class vector."""
     width: int = 32
-    """Channels next to the image; doubled at each halving, at most 8 times."""
+    """Channels of the layer next to the image; doubled at each downsampling, at most 8 times."""
     levels: int = 256
-    """Values that a pixel can take in the likelihood."""
+    """Number of values of a pixel in the likelihood, 2 to 256."""
     batch_size: int = 32
-    """Real images a batch."""
+    """Real images per batch."""
     ema_kimg: float = 5.0
-    """Half-life of the average of both networks, thousands of images."""
+    """Half-life of the EMA of both networks, in thousands of images."""
     g_opt: Adam = Adam(1e-3, betas=(0.9, 0.99), clip=5.0, schedule=inverse(60.0))
     """Optimizer of both networks."""
 
@@ -64,7 +65,7 @@ class Config:
 
 
 class ClassVector(nn.Module):
-    """Rows (N, d) with the learned vector of their class beside them, (N, d + size); without classes size is 0."""
+    """Append the learned vector of the class to rows (N, d): (N, d + size); ``size`` is 0 without classes."""
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
@@ -74,7 +75,7 @@ class ClassVector(nn.Module):
             nn.init.normal_(self.vectors.weight)
 
     def forward(self, x: Tensor, c: Tensor | None) -> Tensor:
-        """Rows and labels to longer rows."""
+        """Map rows (N, d) and labels (N,) to (N, d + size)."""
         if not self.n_classes:
             return x
         assert c is not None
@@ -82,7 +83,7 @@ class ClassVector(nn.Module):
 
 
 class Encoder(nn.Module):
-    """x (N, C, H, W), c (N,) -> mean and log variance of q(z | x), both (N, z_dim)."""
+    """Map images x (N, C, H, W) and labels c (N,) to mean and log variance of q(z | x), both (N, z_dim)."""
 
     channels_last = True
 
@@ -100,13 +101,13 @@ class Encoder(nn.Module):
         self.out = nn.Linear(channels[-1] * h * w + self.classes.size, 2 * cfg.z_dim)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Images and labels to (mean, log variance)."""
+        """Map images (N, C, H, W) and labels (N,) to (mean, log variance), both (N, z_dim)."""
         mean, log_variance = self.out(self.classes(self.body(x).flatten(1), c)).chunk(2, 1)
         return mean, log_variance
 
 
 class Decoder(nn.Module):
-    """z (N, z_dim), c (N,) -> the middle of p(x | z), (N, C, H, W); ``log_scale`` (C, 1, 1) is its spread."""
+    """Map z (N, z_dim) and labels c (N,) to the mean of p(x | z), (N, C, H, W); ``log_scale`` (C, 1, 1) is its log scale."""
 
     channels_last = True
 
@@ -125,7 +126,7 @@ class Decoder(nn.Module):
         self.log_scale = nn.Parameter(torch.full((cfg.shape[0], 1, 1), -2.0))
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Latents and labels to images, not bounded."""
+        """Map latents (N, z_dim) and labels (N,) to unbounded images (N, C, H, W)."""
         x = self.project(self.classes(z, c)).unflatten(1, self.base)
         return crop(self.body(x.contiguous(memory_format=torch.channels_last)), *self.shape[1:])
 
@@ -144,7 +145,7 @@ class VAE(GAN):
         return [Phase("G E", self.loss)]
 
     def loss(self, batch: Batch) -> Terms:
-        """Bits a dimension that the bound costs; its two parts are logged."""
+        """Return the bound in bits per dimension, and its two parts for logging."""
         misfit, kl = self.parts(batch.x, batch.c)
         return {
             "loss": (misfit + kl).mean(),
@@ -154,7 +155,7 @@ class VAE(GAN):
         }
 
     def parts(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """-log p(x | z) at one z ~ q(z | x), and the KL term: bits a dimension, (N,) each."""
+        """Return -log p(x | z) at one z ~ q(z | x), and the KL term, both in bits per dimension, (N,)."""
         c = c if self.cfg.n_classes else None
         mean, log_variance = self.E(x, c)
         z = mean + (log_variance / 2).exp() * self.randn(*mean.shape)
@@ -165,18 +166,18 @@ class VAE(GAN):
 
     @torch.no_grad()
     def bits_per_dim(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """An upper bound in expectation on the bits a dimension of images on ``levels`` levels, (N,)."""
+        """Return an upper bound, in expectation, on the bits per dimension of images on ``levels`` levels, (N,)."""
         misfit, kl = self.parts(x, c)
         return misfit + kl
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """The decoder's images, in [-1, 1]."""
+        """Map latents (N, z_dim) and labels (N,) to the decoder's images (N, C, H, W), clipped to [-1, 1]."""
         x: Tensor = self.G(z, c)
         return x.clamp(-1, 1)
 
 
 def _channels(cfg: Config, doublings: int) -> list[int]:
-    """Channels from the image's side to the base."""
+    """Return the channels from the image to the base."""
     return [cfg.width * min(2**i, 8) for i in range(doublings + 1)]
 
 

@@ -1,1 +1,1 @@
-"""The networks, a file a family: ``G(z, c)`` and ``D(x, c)``; D returns logits."""
+"""The networks, one file per family: ``G(z, c)`` and ``D(x, c)``; D returns logits."""

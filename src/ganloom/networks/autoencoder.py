@@ -1,4 +1,4 @@
-"""Discriminators that are autoencoders: an image's energy is how badly it is rebuilt (BEGAN, EBGAN).
+"""Discriminators that are autoencoders: the energy of an image is its reconstruction error (BEGAN, EBGAN).
 
 ``D(x)`` returns minus the energy, (N,), so that higher means more real, as with every other D.
 """
@@ -11,9 +11,9 @@ from ganloom.nn.layers import UpsampleConv, crop, normal_init, plan_sizes
 
 
 def glorot_init(network: nn.Module) -> None:
-    """Uniform with variance 2 / (in + out), biases 0: what layers of TensorFlow begin with, and BEGAN's public program has.
+    """Initialize weights uniformly with variance 2 / (in + out), and biases with 0.
 
-    Torch's own start has a third of that.
+    This is TensorFlow's default, which BEGAN's public program uses. PyTorch's default has a third of that variance.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -23,10 +23,10 @@ def glorot_init(network: nn.Module) -> None:
 
 
 class Decoder(nn.Module):
-    """h (N, z_dim) -> (N, C, H, W) without bounds: two 3x3 convolutions and a nearest-neighbour doubling a size, ELU.
+    """Map h (N, z_dim) to unbounded images (N, C, H, W): two 3x3 convolutions and nearest-neighbour upsampling per size, ELU.
 
-    BEGAN's decoder and generator (Berthelot et al. 2017, arXiv:1703.10717, fig. 1). With ``skip`` the first, smallest
-    map is joined to the input of each doubling (sec. 3.5).
+    BEGAN's decoder and generator (Berthelot et al. 2017, arXiv:1703.10717, fig. 1). With ``skip`` the first, smallest map is
+    concatenated with the input of each upsampling (sec. 3.5).
     """
 
     channels_last = True
@@ -48,18 +48,21 @@ class Decoder(nn.Module):
         glorot_init(self)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """h (N, z_dim) to images (N, C, H, W)."""
+        """Map h (N, z_dim) to images (N, C, H, W)."""
         first = self.project(z).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
         x = self.start(first)
         for up, conv in zip(self.ups, self.convs, strict=True):
-            # Doubling the joined maps is joining the doubled ones.
+            # Upsampling and concatenation commute.
             x = conv(up(torch.cat([x, first], 1) if self.skip else x))
             first = F.interpolate(first, scale_factor=2.0) if self.skip else first
         return crop(self.out(x), *self.shape[1:])
 
 
 class Encoder(nn.Module):
-    """x (N, C, H, W) -> h (N, z_dim): two 3x3 convolutions a size, then one of stride 2 with ``width`` channels more, ELU."""
+    """Map images x (N, C, H, W) to codes h (N, z_dim).
+
+    Two 3x3 convolutions per size, then one of stride 2 with ``width`` more channels, ELU.
+    """
 
     def __init__(self, shape: tuple[int, int, int], z_dim: int, width: int) -> None:
         super().__init__()
@@ -73,13 +76,13 @@ class Encoder(nn.Module):
         glorot_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images (N, C, H, W) to codes (N, z_dim)."""
+        """Map images (N, C, H, W) to codes (N, z_dim)."""
         h: Tensor = self.out(self.body(x))
         return h
 
 
 def _convolutions(channels: int, out_channels: int) -> list[nn.Module]:
-    """Two 3x3 convolutions, each with ELU."""
+    """Return two 3x3 convolutions, each with ELU."""
     return [
         nn.Conv2d(channels, out_channels, 3, padding=1),
         nn.ELU(),
@@ -89,7 +92,7 @@ def _convolutions(channels: int, out_channels: int) -> list[nn.Module]:
 
 
 class Rebuilder(nn.Module):
-    """BEGAN's discriminator: x (N, C, H, W) -> minus the mean absolute error of its rebuilding, (N,)."""
+    """BEGAN's discriminator: map x (N, C, H, W) to minus the mean absolute reconstruction error (N,)."""
 
     channels_last = True
     bf16 = True
@@ -100,20 +103,20 @@ class Rebuilder(nn.Module):
         self.decoder = Decoder(shape, z_dim, width, skip=skip)
 
     def rebuild(self, x: Tensor) -> Tensor:
-        """Images (N, C, H, W) through the code and back."""
+        """Encode and decode images (N, C, H, W)."""
         out: Tensor = self.decoder(self.encoder(x))
         return out
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) to minus their energy (N,)."""
+        """Map images (N, C, H, W) to minus their energy (N,)."""
         return -(self.rebuild(x).float() - x).abs().flatten(1).mean(1)
 
 
 class ConvRebuilder(nn.Module):
-    """EBGAN's discriminator: x (N, C, H, W) -> minus the Euclidean error of its rebuilding, (N,).
+    """EBGAN's discriminator: map x (N, C, H, W) to minus the Euclidean reconstruction error (N,).
 
-    Three 4x4 convolutions of stride 2 (64, 128, 256), and back (Zhao et al. 2016, arXiv:1609.03126, app. D); BatchNorm
-    behind all but the first and the last. With ``codes`` the encoder's output (N, K, h, w) comes too.
+    Three 4x4 convolutions of stride 2 (64, 128, 256 channels), and back (Zhao et al. 2016, arXiv:1609.03126, app. D); BatchNorm
+    after all but the first and the last. With ``codes`` it also returns the encoder's output (N, K, h, w).
     """
 
     channels_last = True
@@ -140,7 +143,7 @@ class ConvRebuilder(nn.Module):
         normal_init(self, 0.002)
 
     def forward(self, x: Tensor, c: Tensor | None = None, *, codes: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) to minus their energy (N,), or to that and the codes."""
+        """Map images (N, C, H, W) to minus their energy (N,); with ``codes`` to (that, codes)."""
         h = self.encoder(F.pad(x, self.pad))
         rebuilt = crop(self.decoder(h), *self.size).float()
         logits = -(rebuilt - x).flatten(1).norm(dim=1)

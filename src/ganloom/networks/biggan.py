@@ -1,8 +1,9 @@
 """The networks of BigGAN and BigGAN-deep (Brock et al. 2018, arXiv:1809.11096, app. B, tables 4 to 9).
 
-Both norms of each block of G are linear in a condition: a part of z and the shared vector of the class (BigGAN), or all of
-both (BigGAN-deep). D is the projection discriminator. Spectral norm on every layer of both but G's shared class vectors,
-which stand apart (``G.classes``) from the rest (``G.body``) so that a regulariser can leave them out.
+Both norms of each block of G are linear in a condition: a part of z and the shared class vector (BigGAN), or all of z and
+the class vector (BigGAN-deep). D is the projection discriminator. Every layer of both networks has spectral norm except the
+shared class vectors of G, which are kept apart (``G.classes``) from the rest (``G.body``), so that a regulariser can exclude
+them.
 """
 
 import torch
@@ -18,7 +19,7 @@ _MULTIPLES = {4: (16, 16, 8, 4, 2), 6: (16, 16, 8, 8, 4, 2, 1), 7: (16, 16, 8, 8
 
 
 def _multiples(doublings: int) -> tuple[int, ...]:
-    """Channels of G, in widths, from the base to the image (tables 4 to 6); below 64 px 4 throughout (CIFAR-10)."""
+    """Return the channels of G in widths, from the base to the image (tables 4 to 6); below 64 px 4 throughout (CIFAR-10)."""
     if doublings < 4:
         return (4,) * (doublings + 1)
     if doublings == 5:
@@ -27,7 +28,7 @@ def _multiples(doublings: int) -> tuple[int, ...]:
 
 
 def orthogonal_init(network: nn.Module) -> None:
-    """Orthogonal weights, biases 0 (sec. 3)."""
+    """Initialize weights orthogonally and biases with 0 (sec. 3)."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.orthogonal_(layer.weight)
@@ -36,7 +37,7 @@ def orthogonal_init(network: nn.Module) -> None:
 
 
 def _zero_tables(network: nn.Module) -> None:
-    """Conditional norms that begin as plain ones: a row a class is no linear layer to be made orthogonal."""
+    """Set conditional norms to start as plain ones: orthogonal initialization does not suit a table with a row per class."""
     for norm in network.modules():
         if isinstance(norm, ConditionalBatchNorm) and norm.inputs:
             nn.init.zeros_(norm.gain.weight)
@@ -44,7 +45,10 @@ def _zero_tables(network: nn.Module) -> None:
 
 
 class DeepUpBlock(nn.Module):
-    """1x1 to a quarter of the channels, two 3x3, 1x1 out, a norm and ReLU before each; the skip drops channels (fig. 16)."""
+    """A bottleneck block of G: 1x1 to a quarter of the channels, two 3x3, 1x1 out, each after a norm and ReLU (fig. 16).
+
+    The skip connection drops channels.
+    """
 
     def __init__(self, channels: int, out_channels: int, inputs: int, *, up: bool) -> None:
         super().__init__()
@@ -61,7 +65,7 @@ class DeepUpBlock(nn.Module):
         )
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        """(N, C, H, W) and a condition (N, inputs) to (N, O, H, W), doubled if ``up``."""
+        """Map (N, C, H, W) and a condition (N, inputs) to (N, O, H, W), upsampled if ``up``."""
         y, skip = x, x[:, : self.out_channels]
         for i, (norm, conv) in enumerate(zip(self.norms, self.convs, strict=True)):
             y = F.relu(norm(y, c))
@@ -72,7 +76,7 @@ class DeepUpBlock(nn.Module):
 
 
 class DeepStage(nn.Module):
-    """A block that keeps the grid, then one that doubles it."""
+    """A block that keeps the grid size, followed by one that doubles it."""
 
     def __init__(self, channels: int, out_channels: int, inputs: int) -> None:
         super().__init__()
@@ -80,13 +84,16 @@ class DeepStage(nn.Module):
         self.second = DeepUpBlock(channels, out_channels, inputs, up=True)
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        """(N, C, H, W) and a condition (N, inputs) to (N, O, 2H, 2W)."""
+        """Map (N, C, H, W) and a condition (N, inputs) to (N, O, 2H, 2W)."""
         out: Tensor = self.second(self.first(x, c), c)
         return out
 
 
 class DeepDownBlock(nn.Module):
-    """The same without norms; channels that the skip lacks come from a 1x1 convolution beside it (fig. 16)."""
+    """A bottleneck block of D, without norms (fig. 16).
+
+    A 1x1 convolution in the skip connection adds the missing channels.
+    """
 
     def __init__(self, channels: int, out_channels: int, *, down: bool, relu_skip: bool = False) -> None:
         super().__init__()
@@ -108,7 +115,7 @@ class DeepDownBlock(nn.Module):
         self.more = nn.Conv2d(channels, out_channels - channels, 1) if out_channels > channels else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, O, H, W), halved if ``down``."""
+        """Map (N, C, H, W) to (N, O, H, W), downsampled if ``down``."""
         x = x.relu() if self.relu_skip else x
         skip = self.pool(x)
         if self.more is not None:
@@ -118,10 +125,18 @@ class DeepDownBlock(nn.Module):
 
 
 class Body(nn.Module):
-    """z (N, z_dim) and class vectors (N, c_dim) -> (N, C, H, W) in [-1, 1].
+    """Map z (N, z_dim) and class vectors (N, c_dim) to images (N, C, H, W) in [-1, 1].
 
-    ``hierarchical``: each block sees a part of z; without it the first layer alone sees z. ``spare``: the last layer makes
-    as many channels as come in, of which the image's are kept.
+    Args:
+        shape: Image shape.
+        z_dim: Length of z.
+        c_dim: Length of a class vector; 0 without classes.
+        width: Channels of the layer next to the image.
+        attention: Grid size of self-attention; 0: none.
+        deep: Use the blocks of BigGAN-deep.
+        hierarchical: Give each block a part of z; otherwise only the first layer gets z.
+        multiples: Channels from the base to the image, in widths; empty: those of the paper.
+        spare: Give the last layer as many outputs as inputs, of which those for the image are used.
     """
 
     def __init__(
@@ -141,7 +156,7 @@ class Body(nn.Module):
         self.shape, self.deep = shape, deep
         base_h, base_w, doublings = plan_sizes(shape[1], shape[2])
         widths = [width * m for m in multiples or _multiples(doublings)]
-        # Hierarchical latents (sec. 3): a part for the first layer and one a block; where they are uneven, longer first.
+        # Hierarchical latents (sec. 3): a part for the first layer and for each block; if uneven, longer parts come first.
         parts = doublings + 1
         self.sizes = [z_dim // parts + (i < z_dim % parts) for i in range(parts)]
         if not hierarchical:
@@ -158,7 +173,7 @@ class Body(nn.Module):
         self.out = nn.Conv2d(widths[-1], widths[-1] if spare else shape[0], 3, padding=1)
 
     def forward(self, z: Tensor, c: Tensor | None) -> Tensor:
-        """z (N, z_dim) and class vectors (N, c_dim) to images (N, C, H, W) in [-1, 1]."""
+        """Map z (N, z_dim) and class vectors (N, c_dim) to images (N, C, H, W) in [-1, 1]."""
         if self.deep:
             conditions = [z if c is None else torch.cat([z, c], 1)] * len(self.sizes)
         else:
@@ -173,11 +188,20 @@ class Body(nn.Module):
 
 
 class Generator(nn.Module):
-    """z (N, z_dim), c (N,) -> (N, C, H, W) in [-1, 1]: the class vectors that all blocks share, and the body.
+    """Map z (N, z_dim) and labels c (N,) to images (N, C, H, W) in [-1, 1]: shared class vectors and the body.
 
-    ``shared=False``: no such vectors, each norm has a table of its own with a row a class, without spectral norm. ``hub``:
-    a last layer as wide as its input, and so many sets of BatchNorm statistics. ``multiples``: channels from the base to
-    the image, in widths, other than the paper's.
+    Args:
+        shape: Image shape.
+        z_dim: Length of z.
+        width: Channels of the layer next to the image.
+        c_dim: Length of the shared class vectors.
+        n_classes: Number of classes; 0: without labels.
+        attention: Grid size of self-attention; 0: none.
+        deep: Use the blocks of BigGAN-deep.
+        hierarchical: Give each block a part of z; otherwise only the first layer gets z.
+        shared: Share class vectors among norms; otherwise each norm has a table with a row per class, without spectral norm.
+        multiples: Channels from the base to the image, in widths; empty: those of the paper.
+        hub: Number of sets of BatchNorm statistics, and a last layer as wide as its input; 0: neither.
     """
 
     channels_last = True
@@ -214,7 +238,7 @@ class Generator(nn.Module):
             keep_standing(self.body, hub)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) and labels (N,), or weights of the classes (N, n_classes), to images (N, C, H, W) in [-1, 1]."""
+        """Map z (N, z_dim) and labels (N,), or class weights (N, n_classes), to images (N, C, H, W) in [-1, 1]."""
         if self.n_classes:
             assert c is not None
             c = one_hot(c, self.n_classes)
@@ -224,7 +248,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(Projection):
-    """x (N, C, H, W), c (N,) -> logits (N,); spectral norm on every layer, the class table too."""
+    """Map images x (N, C, H, W) and labels c (N,) to logits (N,); spectral norm on every layer and on the class table."""
 
     def __init__(
         self,
@@ -239,7 +263,7 @@ class Discriminator(Projection):
         _, _, doublings = plan_sizes(shape[1], shape[2])
         multiples = (1, 2, 4, 8, 16) if doublings == 4 else _multiples(doublings)[::-1]
         widths = [width * m for m in multiples]
-        small = doublings < 4  # CIFAR-10: two blocks halve, two more follow
+        small = doublings < 4  # CIFAR-10: two blocks downsample, two more follow
         downs = min(max(doublings - 1, 1), doublings) if small else doublings
         blocks: list[nn.Module]
         if deep:

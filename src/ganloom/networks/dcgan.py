@@ -1,6 +1,7 @@
-"""DCGAN's networks: transposed 4x4 convolutions up, strided 4x4 convolutions down (Radford et al. 2015, arXiv:1511.06434).
+"""DCGAN's networks: transposed 4x4 convolutions in G, strided 4x4 convolutions in D (Radford et al. 2015, arXiv:1511.06434).
 
-Any height, width and number of channels: the base grid keeps the image's aspect and the generator crops its top.
+Any height, width and number of channels: the base grid keeps the aspect ratio of the image, and the generator crops its
+last grid.
 """
 
 import torch
@@ -11,14 +12,19 @@ from ganloom.nn.norms import ConditionalBatchNorm
 
 
 def _channels(width: int, doublings: int) -> list[int]:
-    """Channels from the image's side to the base: width, 2 width, ... at most 8 width."""
+    """Return the channels from the image to the base: width, 2 width, ... at most 8 width."""
     return [width * min(2**i, 8) for i in range(max(doublings, 1))]
 
 
 class Generator(nn.Module):
-    """z (N, z_dim), c (N,) -> (N, C, H, W) in [-1, 1]; BatchNorm and ReLU behind every layer but the last.
+    """Map z (N, z_dim) and labels c (N,) to images (N, C, H, W) in [-1, 1]; BatchNorm and ReLU after every layer but the last.
 
-    Labels are joined to z; with ``conditional_norm`` each class has its own gain and bias in every BatchNorm instead.
+    Args:
+        shape: Image shape.
+        z_dim: Length of z.
+        width: Channels of the layer next to the image.
+        n_classes: Number of classes; 0: without labels.
+        conditional_norm: Give each class its own gain and bias in every BatchNorm, instead of concatenating labels with z.
     """
 
     channels_last = True
@@ -53,7 +59,7 @@ class Generator(nn.Module):
         return ConditionalBatchNorm(channels, self.n_classes)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
+        """Map z (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
         hot = one_hot(c, self.n_classes) if self.n_classes and c is not None else None
         if hot is not None and not self.conditional_norm:
             z = torch.cat([z, hot], 1)
@@ -67,12 +73,16 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """x (N, C, H, W), c (N,) -> logits (N,); LeakyReLU 0.2, ``norm`` behind all but the first convolution.
+    """Map images x (N, C, H, W) and labels c (N,) to logits (N,); LeakyReLU 0.2.
 
-    Labels enter as constant maps beside the image; with ``projection`` as e(c) h instead, added to the logit, where h is
-    the sum of the last features over the grid (Miyato & Koyama 2018, arXiv:1802.05637, eq. 3). Under a gradient penalty
-    give ``norm=False``: BatchNorm makes a sample's logit depend on its neighbours, and the penalty is then not the one of
-    the paper.
+    Args:
+        shape: Image shape.
+        width: Channels of the first layer.
+        norm: Use BatchNorm after all but the first convolution. Set it to False with a gradient penalty: with BatchNorm the logit
+            of a sample depends on the rest of the batch, and the penalty is then not the paper's.
+        n_classes: Number of classes; 0: without labels. Labels enter as constant maps.
+        projection: Add e(c) h to the logit instead, where h is the sum of the last features over the grid (Miyato & Koyama 2018,
+            arXiv:1802.05637, eq. 3).
     """
 
     channels_last = True
@@ -107,7 +117,7 @@ class Discriminator(nn.Module):
         normal_init(self)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) and labels (N,) to logits (N,)."""
+        """Map images (N, C, H, W) and labels (N,) to logits (N,)."""
         if self.n_classes and c is not None and not self.projection:
             x = torch.cat([x, label_maps(c, self.n_classes, x)], 1)
         features = self.body(x)

@@ -1,4 +1,4 @@
-"""Dense networks: an image is one long vector, a point a short one."""
+"""Fully connected networks for images (as flat vectors) and for points."""
 
 import math
 
@@ -9,10 +9,17 @@ from ganloom.nn.layers import one_hot
 
 
 class Generator(nn.Module):
-    """z (N, z_dim), c (N,) -> (N, *shape): in [-1, 1] for images, unbounded for points (shape of one entry).
+    """Map z (N, z_dim) and labels c (N,) to samples (N, *shape): in [-1, 1] for images, unbounded for points.
 
-    ``norm`` puts BatchNorm behind each hidden layer. Its "0.8" of the well-known Keras architecture is
-    Keras' momentum, which torch counts from the other end: 0.2.
+    Args:
+        shape: Shape of a sample; one entry for points.
+        z_dim: Length of z.
+        widths: Widths of the hidden layers.
+        norm: Use BatchNorm after each hidden layer. The "0.8" of the well-known Keras architecture is Keras' momentum, which is
+            0.2 in torch's convention.
+        n_classes: Number of classes; 0: without labels.
+        slope: Negative slope of LeakyReLU; 0: ReLU.
+        sigmoid: Use a sigmoid instead of tanh for images.
     """
 
     def __init__(
@@ -27,7 +34,7 @@ class Generator(nn.Module):
         sigmoid: bool = False,
     ) -> None:
         super().__init__()
-        self.bf16 = len(shape) == 3  # points are finer than bf16 is
+        self.bf16 = len(shape) == 3  # bf16 is too coarse for points
         self.shape, self.n_classes, self.sigmoid = shape, n_classes, sigmoid
         layers: list[nn.Module] = []
         inputs = z_dim + n_classes
@@ -40,7 +47,7 @@ class Generator(nn.Module):
         self.out = nn.Linear(inputs, math.prod(shape))
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) and labels (N,) to samples (N, *shape)."""
+        """Map z (N, z_dim) and labels (N,) to samples (N, *shape)."""
         if self.n_classes and c is not None:
             z = torch.cat([z, one_hot(c, self.n_classes)], 1)
         x: Tensor = self.out(self.body(z)).unflatten(1, self.shape)
@@ -50,7 +57,16 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """x (N, *shape), c (N,) -> logits (N,). ``dropout`` = (on the input, on hidden layers)."""
+    """Map samples x (N, *shape) and labels c (N,) to logits (N,).
+
+    Args:
+        shape: Shape of a sample.
+        widths: Widths of the hidden layers.
+        n_classes: Number of classes; 0: without labels.
+        slope: Negative slope of LeakyReLU.
+        pieces: Pieces of maxout; 1: LeakyReLU instead.
+        dropout: Dropout rates of the input and of the hidden layers.
+    """
 
     def __init__(
         self,
@@ -76,7 +92,7 @@ class Discriminator(nn.Module):
         self.out = nn.Linear(inputs, 1)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Samples (N, *shape) and labels (N,) to logits (N,)."""
+        """Map samples (N, *shape) and labels (N,) to logits (N,)."""
         x = x.flatten(1)
         if self.n_classes and c is not None:
             x = torch.cat([x, one_hot(c, self.n_classes)], 1)
@@ -85,7 +101,7 @@ class Discriminator(nn.Module):
 
 
 class Maxout(nn.Module):
-    """The largest of each ``pieces`` neighbours: (N, F x pieces) -> (N, F) (Goodfellow et al. 2013, arXiv:1302.4389)."""
+    """Maximum over groups of ``pieces`` neighbours: (N, F x pieces) -> (N, F) (Goodfellow et al. 2013, arXiv:1302.4389)."""
 
     def __init__(self, pieces: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Layers whose learning rate is equalised, with StyleGAN2's resampling (Karras et al. 2019, arXiv:1912.04958, app. B).
+"""Layers with equalised learning rate and StyleGAN2's resampling (Karras et al. 2019, arXiv:1912.04958, app. B).
 
 The stored weight is N(0, 1) and is scaled in each pass. LeakyReLU 0.2 is followed by a gain of sqrt(2), which keeps the
-variance; because a positive gain goes through LeakyReLU, it is multiplied into the few weights and not into the maps.
+variance. Because LeakyReLU commutes with a positive gain, the gain is multiplied into the few weights, not into the maps.
 """
 
 import math
@@ -17,12 +17,12 @@ GAIN = math.sqrt(2)
 
 
 def exact(x: Tensor) -> Any:
-    """Inside, what is small and must be right is computed in float32, whatever autocast says."""
+    """Return a context in which small, sensitive operations are computed in float32 even under autocast."""
     return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)
 
 
 def bent(x: Tensor, bound: float | None) -> Tensor:
-    """LeakyReLU 0.2, then values held in +-bound; in x itself where no gradient is asked for."""
+    """Apply LeakyReLU 0.2, then clip values to +-bound; in place if no gradient is needed."""
     if torch.is_grad_enabled():
         x = F.leaky_relu(x, 0.2)
         return x if bound is None else x.clamp(-bound, bound)
@@ -31,7 +31,7 @@ def bent(x: Tensor, bound: float | None) -> Tensor:
 
 
 class Dense(nn.Linear):
-    """(N, inputs) -> (N, outputs). With ``lr_mul`` below 1 the layer learns that much more slowly."""
+    """A linear layer (N, inputs) -> (N, outputs); with ``lr_mul`` below 1 it learns more slowly by that factor."""
 
     def __init__(
         self, inputs: int, outputs: int, *, lr_mul: float = 1.0, bias: float = 0.0, active: bool = False
@@ -50,7 +50,7 @@ class Dense(nn.Linear):
 
 
 class Conv(nn.Conv2d):
-    """A convolution (N, C, H, W) -> (N, O, H, W), LeakyReLU if ``active``; ``down``: filtered and halved on the way."""
+    """A convolution (N, C, H, W) -> (N, O, H, W), with LeakyReLU if ``active``; ``down``: filtered and downsampled by 2."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Conv(nn.Conv2d):
         self.fir = Fir() if down else None
 
     def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
-        """(N, C, H, W) -> (N, O, H, W), or half of each side; times ``gain``."""
+        """Map (N, C, H, W) to (N, O, H, W), or to half of each side; the output is multiplied by ``gain``."""
         size, act = self.kernel_size[0], GAIN if self.active else 1.0
         weight = self.weight * (act * gain / math.sqrt(self.in_channels * size * size))
         bias = None if self.bias is None else self.bias * (act * gain)

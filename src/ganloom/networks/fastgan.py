@@ -1,7 +1,8 @@
 """The networks of FastGAN (Liu et al. 2021, arXiv:2101.04775, fig. 3 and 4, and the authors' code).
 
-G gives the image and a smaller one; skip-layer excitation carries coarse grids to fine ones. D looks at both sizes and has
-decoders that repaint, from its features, the image, the smaller one and a quarter of the image. Spectral norm throughout.
+G outputs the image and a smaller one; skip-layer excitation connects coarse grids to fine ones. D sees both sizes and has
+decoders that reconstruct, from its features, the image, the smaller image and a quarter of the image. Spectral norm
+throughout.
 """
 
 import math
@@ -25,7 +26,7 @@ class Pair(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """D's answer in full: a logit a patch (N, patches), and what the decoders repainted (where asked)."""
+    """Full output of D: one logit per patch (N, patches), and the reconstructions if requested."""
 
     logits: Tensor
     whole: Tensor | None = None
@@ -34,7 +35,9 @@ class Judged(NamedTuple):
 
 
 def _up(channels: int, out_channels: int, noise: tuple[int, int] | None = None) -> list[nn.Module]:
-    """Doubling convolution, BatchNorm, gated linear unit; with ``noise`` of that size, a second one behind it."""
+    """Return an upsampling convolution, BatchNorm and a gated linear unit; with ``noise`` of that size, a second such
+    block.
+    """
     layers: list[nn.Module] = [UpsampleConv(channels, 2 * out_channels, bias=False)]
     layers += [Noise(*noise)] if noise else []
     layers += [nn.BatchNorm2d(2 * out_channels), nn.GLU(1)]
@@ -45,13 +48,13 @@ def _up(channels: int, out_channels: int, noise: tuple[int, int] | None = None) 
 
 
 def small_size(height: int, width: int) -> tuple[int, int]:
-    """The size of the smaller image: half, and at most as fine as 128 of 256."""
+    """Return the size of the smaller image: a half, and at most as fine as 128 of 256."""
     halvings = max(plan_sizes(height, width)[2] - 5, 1)
     return max(height >> halvings, 1), max(width >> halvings, 1)
 
 
 class Generator(nn.Module):
-    """z (N, z_dim) -> (N, C, H, W) in [-1, 1], or ``Pair`` with ``both``."""
+    """Map z (N, z_dim) to images (N, C, H, W) in [-1, 1], or to a ``Pair`` with ``both``."""
 
     channels_last = True
     bf16 = True
@@ -79,7 +82,7 @@ class Generator(nn.Module):
         spectral_norm(self)
 
     def forward(self, z: Tensor, c: Tensor | None = None, *, both: bool = False) -> Any:
-        """z (N, z_dim) to images (N, C, H, W) in [-1, 1]; ``both``: to them and the smaller ones."""
+        """Map z (N, z_dim) to images (N, C, H, W) in [-1, 1]; ``both``: to a ``Pair`` with the smaller images."""
         features = [self.start(self.project(z))]
         for i, level in enumerate(self.levels, 1):
             x = level(features[-1])
@@ -92,7 +95,7 @@ class Generator(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """Half the mean of two paths: strided 4x4 and 3x3 convolutions; 2x2 means and a 1x1 convolution."""
+    """Mean of two paths that downsample by 2: strided 4x4 and 3x3 convolutions; 2x2 means and a 1x1 convolution."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
@@ -124,7 +127,7 @@ def _strided(channels: int, out_channels: int) -> list[nn.Module]:
 
 
 def _halvings(height: int, width: int) -> int:
-    """How often a grid is halved to come to about 8 x 8."""
+    """Return how often a grid is downsampled to reach about 8 x 8."""
     return max(0, int(math.log2(max(min(height, width) / 6, 1))))
 
 
@@ -138,7 +141,7 @@ def _decoder(channels: int, out_channels: int, width: int, ups: int) -> nn.Seque
 
 
 class Discriminator(nn.Module):
-    """x (N, C, H, W) -> logits (N,), the mean over patches; ``full``: ``Judged`` with a logit a patch."""
+    """Map images x (N, C, H, W) to logits (N,), the mean over patches; ``full``: to ``Judged`` with a logit per patch."""
 
     channels_last = True
     bf16 = True
@@ -184,7 +187,15 @@ class Discriminator(nn.Module):
         part: Tensor | None = None,
         full: bool = False,
     ) -> Any:
-        """Images (N, C, H, W), ``small`` made from them if not given, to logits; ``part`` (N,): which quarter to repaint."""
+        """Judge images.
+
+        Args:
+            x: Images (N, C, H, W).
+            c: Not used.
+            small: Smaller images; None: made from x.
+            part: Which quarter to reconstruct, (N,); None: no reconstructions.
+            full: Return ``Judged`` instead of logits (N,).
+        """
         small = F.interpolate(x, self.small_size, mode="area") if small is None else small
         features = [self.start(x)]
         for i, level in enumerate(self.levels, 1):
@@ -201,7 +212,7 @@ class Discriminator(nn.Module):
 
 
 def quarter(x: Tensor, which: Tensor) -> Tensor:
-    """Of each sample of (N, C, H, W) the quarter 0 to 3 that ``which`` (N,) says: (N, C, H // 2, W // 2), at least 1."""
+    """Return for each sample of (N, C, H, W) the quarter 0 to 3 in ``which`` (N,): (N, C, H // 2, W // 2), at least 1 x 1."""
     h, w = max(x.shape[2] // 2, 1), max(x.shape[3] // 2, 1)
     quarters = torch.stack([x[..., :h, :w], x[..., :h, -w:], x[..., -h:, :w], x[..., -h:, -w:]], 1)
     return quarters[torch.arange(len(x), device=x.device), which]

@@ -10,14 +10,14 @@ from ganloom.nn.layers import one_hot
 
 
 def normed(x: Tensor) -> Tensor:
-    """(N, F) divided by the root of its mean square."""
+    """Divide (N, F) by the root mean square of each row."""
     return x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()
 
 
 class Mapping(nn.Module):
-    """z (N, z_dim) and labels to w (N, w_dim); keeps the mean of w, towards which truncation pulls.
+    """Map z (N, z_dim) and labels to w (N, w_dim), and keep the mean of w, towards which truncation pulls.
 
-    In training mode each pass only adds to sums; ``move_mean`` is called once an update.
+    In training mode each pass only adds to sums; ``move_mean`` is called once per update.
     """
 
     w_mean: Tensor
@@ -38,7 +38,7 @@ class Mapping(nn.Module):
             self.register_buffer("seen", torch.zeros(()))
 
     def forward(self, z: Tensor | None, c: Tensor | None = None, track: bool = True) -> Tensor:
-        """z (N, z_dim), or None where there are labels alone, and c (N,) to w (N, w_dim)."""
+        """Map z (N, z_dim), or None for labels alone, and labels c (N,) to w (N, w_dim)."""
         parts = [] if z is None else [normed(z.float())]
         if self.n_classes:
             assert c is not None
@@ -55,7 +55,9 @@ class Mapping(nn.Module):
 
     @torch.no_grad()
     def class_means(self) -> Tensor:
-        """(classes, w_dim): the mean of w of each class, over the same latents for all; kept until a weight changes."""
+        """Return the mean of w of each class, (classes, w_dim), over the same latents for all; cached until a weight
+        changes.
+        """
         weights = [*self.layers.parameters(), *self.embed.parameters()]
         key = weights[0].device, [float(p.double().sum()) for p in weights]
         if self._means[0] != key:
@@ -69,8 +71,8 @@ class Mapping(nn.Module):
         return self._means[1]
 
     def move_mean(self, rate: float = 0.005) -> None:
-        """Take what was seen since the last call into the mean."""
-        any_seen = (self.seen > 0).to(self.w_mean.dtype)  # nothing is asked of the device, so nothing waits for it
+        """Move the mean of w by ``rate`` towards the mean since the last call."""
+        any_seen = (self.seen > 0).to(self.w_mean.dtype)  # no value is read back, so no device synchronisation
         self.w_mean.lerp_(self.w_sums / self.seen.clamp_min(1), rate * any_seen)
         self.w_sums.zero_()
         self.seen.zero_()

@@ -1,8 +1,8 @@
 """The networks of progressive growing (Karras et al. 2017, arXiv:1710.10196, tables 2 and 3).
 
-All levels exist from the start: level 0 is the base grid, each further one doubles it. ``level`` says how far the networks
-have grown: 2 uses levels 0 to 2; 1.3 fades level 2 in with weight 0.3 beside the doubled output of level 1. Images have
-their full size at every level; G repeats its pixels up to it and D takes their means down from it.
+All levels exist from the start: level 0 is the base grid, and each further level doubles it. ``level`` says how far the
+networks have grown: 2 uses levels 0 to 2; 1.3 blends level 2 with weight 0.3 with the upsampled output of level 1. Images
+have their full size at every level: G repeats its pixels up to it, and D averages them down from it.
 """
 
 import math
@@ -16,26 +16,28 @@ from ganloom.nn.norms import PixelNorm, equalised
 
 
 def channels_of(width: int, doublings: int) -> list[int]:
-    """Channels of each level: ``width`` up to eight times the base, then halved with each doubling (table 2)."""
+    """Return the channels of each level: ``width`` up to eight times the base, then halved with each doubling (table 2)."""
     return [max(width >> max(level - 3, 0), 1) for level in range(doublings + 1)]
 
 
 def newest_of(level: float, top: int) -> tuple[int, float]:
-    """(the newest level in use, its weight beside the level below)."""
+    """Return (newest level in use, its weight in the blend with the level below)."""
     newest = math.ceil(min(level, top))
     return newest, 1.0 - (newest - min(level, top))
 
 
 def enlarged(x: Tensor, doublings: int) -> Tensor:
+    """Upsample x by 2^doublings with nearest neighbour."""
     return F.interpolate(x, scale_factor=float(2**doublings)) if doublings else x
 
 
 def _down(x: Tensor, halvings: int) -> Tensor:
+    """Downsample x by 2^halvings with means."""
     return F.avg_pool2d(x, 2**halvings) if halvings else x
 
 
 def at_level(x: Tensor, level: float) -> Tensor:
-    """What of images (N, C, H, W) can be seen at a level: as coarse as G's own, and faded as D fades (app. A)."""
+    """Return images (N, C, H, W) as seen at a level: as coarse as G's own, and blended as D blends (app. A)."""
     framed, top = frame(x)
     newest, weight = newest_of(level, top)
     if newest == top and weight == 1.0:
@@ -60,7 +62,10 @@ class Blur(nn.Module):
 
 
 class Generator(nn.Module):
-    """z (N, z_dim) -> (N, C, H, W), unbounded or through ``tanh``: equalised convolutions, LeakyReLU 0.2, pixel norm."""
+    """Map z (N, z_dim) to images (N, C, H, W), unbounded or with ``tanh``.
+
+    Equalised convolutions, LeakyReLU 0.2, pixel norm.
+    """
 
     channels_last = True
     bf16 = True
@@ -80,7 +85,7 @@ class Generator(nn.Module):
         self.rgb = nn.ModuleList([equalised(nn.Conv2d(a, shape[0], 1), 1.0) for a in channels])
 
     def forward(self, z: Tensor, c: Tensor | None = None, level: float = math.inf) -> Tensor:
-        """z (N, z_dim) to images (N, C, H, W) as grown as ``level``."""
+        """Map z (N, z_dim) to images (N, C, H, W) at ``level``."""
         newest, weight = newest_of(level, self.top)
         x = below = z
         for module in self.levels[: newest + 1]:
@@ -93,9 +98,10 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """x (N, C, H, W) -> critic values (N,): the generator's mirror, a map of standard deviations before the end.
+    """Map images x (N, C, H, W) to critic values (N,): the mirror of G, with minibatch standard deviation near the end.
 
-    ``blurred``: the filter [1, 2, 1] before each halving, as in StyleGAN. With classes: a value for each, and c's counts.
+    ``blurred``: apply the filter [1, 2, 1] before each downsampling, as in StyleGAN. With classes there is one output per class,
+    and c selects one.
     """
 
     channels_last = True
@@ -120,7 +126,7 @@ class Discriminator(nn.Module):
         self.rgb = nn.ModuleList([nn.Sequential(equalised(nn.Conv2d(shape[0], a, 1)), act) for a in channels])
 
     def forward(self, x: Tensor, c: Tensor | None = None, level: float = math.inf) -> Tensor:
-        """Images (N, C, H, W), looked at as coarsely as ``level``, to critic values (N,)."""
+        """Map images (N, C, H, W), reduced to ``level``, to critic values (N,)."""
         x, top = frame(x)
         newest, weight = newest_of(level, top)
         x = _down(x, top - newest)

@@ -1,8 +1,8 @@
 """The networks of R3GAN (Huang et al. 2024, arXiv:2501.05441, sec. 3 and app.): ResNeXt blocks and nothing else.
 
-No norm, no noise, no styles: each residual branch is a 1x1, a grouped 3x3 and a 1x1 convolution with biases and LeakyReLU,
-starts at 0 (its last weight) and is scaled at the start by the number of blocks (fix-up). Grids are doubled and halved by
-the filter [1, 3, 3, 1].
+There are no norms, noise or styles. Each residual branch is a 1x1, a grouped 3x3 and a 1x1 convolution with biases and
+LeakyReLU; its last weight starts at 0, and the others are scaled at initialization by the number of blocks (fix-up). Grids
+are upsampled and downsampled with the filter [1, 3, 3, 1].
 """
 
 import math
@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from ganloom.nn.layers import Fir, crop, frame, one_hot, plan_sizes, pointwise
 
 LRELU_GAIN = math.sqrt(2 / (1 + 0.2**2))
-"""What keeps the variance through LeakyReLU 0.2."""
+"""Gain that keeps the variance through LeakyReLU 0.2."""
 
 
 def widths(width: int, doublings: int, full: int = 3) -> list[int]:
-    """Channels of each level from the base: ``width`` for ``full`` doublings, then halved with each further one."""
+    """Return the channels of each level from the base: ``width`` for ``full`` doublings, then halved with each further one."""
     return [max(width >> max(i - full, 0), 1) for i in range(doublings + 1)]
 
 
 def scaled(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Conv2d | nn.Linear:
-    """Weights N(0, gain / sqrt(inputs of an output)), biases 0."""
+    """Initialize weights with N(0, gain / sqrt(inputs of an output)) and biases with 0; return the layer."""
     nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -31,7 +31,13 @@ def scaled(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Conv2d | nn.Li
 
 
 class Block(nn.Module):
-    """x + branch(x): twice the channels inside, the 3x3 convolution in groups of ``group`` channels."""
+    """x + branch(x), with twice the channels inside the branch.
+
+    Args:
+        channels: Channels of x.
+        group: Channels per group of the 3x3 convolution.
+        blocks: Number of blocks in the network, for the initialization.
+    """
 
     def __init__(self, channels: int, group: int, blocks: int) -> None:
         super().__init__()
@@ -52,7 +58,7 @@ class Block(nn.Module):
 
 
 class Up(nn.Module):
-    """Other channels by a 1x1 convolution, then doubled: (N, C, H, W) -> (N, O, 2H, 2W)."""
+    """A 1x1 convolution to other channels, then upsampling: (N, C, H, W) -> (N, O, 2H, 2W)."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
@@ -65,7 +71,7 @@ class Up(nn.Module):
 
 
 class Down(nn.Module):
-    """Halved, then other channels by a 1x1 convolution: (N, C, H, W) -> (N, O, H / 2, W / 2)."""
+    """Downsampling, then a 1x1 convolution to other channels: (N, C, H, W) -> (N, O, H / 2, W / 2)."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
@@ -85,9 +91,10 @@ def _between(channels: int, out_channels: int) -> nn.Module:
 
 
 class Generator(nn.Module):
-    """z (N, z_dim), c (N,) -> (N, C, H, W), unbounded or through ``tanh``.
+    """Map z (N, z_dim) and labels c (N,) to images (N, C, H, W), unbounded or with ``tanh``.
 
-    The base grid is learned, and z scales its channels; with ``dense_base`` each of its places has weights of its own on z.
+    The base grid is learned, and z scales its channels; with ``dense_base`` each of its positions is computed from z with
+    separate weights.
     """
 
     bf16 = True
@@ -124,7 +131,7 @@ class Generator(nn.Module):
         self.out = scaled(nn.Conv2d(maps[-1], shape[0], 1, bias=False))
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) and labels (N,) to (N, C, H, W)."""
+        """Map z (N, z_dim) and labels (N,) to images (N, C, H, W)."""
         if self.n_classes:
             assert c is not None
             z = torch.cat([z, self.classes(one_hot(c, self.n_classes)).to(z.dtype)], 1)
@@ -138,7 +145,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """x (N, C, H, W), c (N,) -> logits (N,): the generator's mirror; labels by projection."""
+    """Map images x (N, C, H, W) and labels c (N,) to logits (N,): the mirror of the generator; labels by projection."""
 
     bf16 = True
     channels_last = True
@@ -168,12 +175,12 @@ class Discriminator(nn.Module):
             self.classes = scaled(nn.Linear(n_classes, last, bias=False), 1 / math.sqrt(last))
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) and labels (N,) to logits (N,)."""
+        """Map images (N, C, H, W) and labels (N,) to logits (N,)."""
         first: Any = self.body[0]
         y = self.body[1:](pointwise(frame(x)[0], first.weight))
         logits: Tensor = self.out(self.basis(y).flatten(1))
         if not self.n_classes:
             return logits.flatten()
         assert c is not None
-        judged: Tensor = (logits * self.classes(one_hot(c, self.n_classes)).to(logits.dtype)).sum(1)
-        return judged
+        class_logits: Tensor = (logits * self.classes(one_hot(c, self.n_classes)).to(logits.dtype)).sum(1)
+        return class_logits

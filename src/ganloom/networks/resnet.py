@@ -7,7 +7,10 @@ from ganloom.nn.layers import DownsampleConv, UpsampleConv, crop, label_maps, on
 
 
 class UpBlock(nn.Module):
-    """BatchNorm, ReLU, doubling convolution, BatchNorm, ReLU, convolution; plus the doubled input. (N,C,H,W)->(N,O,2H,2W)."""
+    """BatchNorm, ReLU, upsampling convolution, BatchNorm, ReLU, convolution, plus the upsampled input.
+
+    (N, C, H, W) -> (N, O, 2H, 2W).
+    """
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
@@ -19,7 +22,7 @@ class UpBlock(nn.Module):
             nn.ReLU(),
             nn.Conv2d(out_channels, out_channels, 3, padding=1),
         )
-        # A 1x1 convolution and a doubling commute; before the doubling it costs a quarter.
+        # A 1x1 convolution and upsampling commute; before upsampling it costs a quarter.
         self.skip = nn.Sequential(nn.Conv2d(channels, out_channels, 1), nn.Upsample(scale_factor=2))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -29,10 +32,15 @@ class UpBlock(nn.Module):
 
 
 class CriticBlock(nn.Module):
-    """ReLU, convolution, ReLU, convolution, plus the input; ``down`` halves both by a 2x2 mean, ``first`` starts raw.
+    """ReLU, convolution, ReLU, convolution, plus the input.
 
-    ``hidden`` channels between the two convolutions; none: as many as go out. ``relu_skip``: what is added is the input
-    behind the ReLU (programs whose ReLU works in place).
+    Args:
+        channels: Channels of the input.
+        out_channels: Channels of the output.
+        down: Downsample both paths with a 2x2 mean.
+        first: Leave out the first ReLU, for a block on images.
+        hidden: Channels between the two convolutions; None: as the output.
+        relu_skip: Apply the ReLU to the skip connection too, as in programs with an in-place ReLU.
     """
 
     def __init__(
@@ -58,14 +66,14 @@ class CriticBlock(nn.Module):
         self.skip = nn.Sequential(*skip)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, O, H, W), halved if ``down``."""
+        """Map (N, C, H, W) to (N, O, H, W), downsampled if ``down``."""
         x = x.relu() if self.relu_skip else x
         out: Tensor = self.main(x) + self.skip(x)
         return out
 
 
 class Generator(nn.Module):
-    """z (N, z_dim), c (N,) -> (N, C, H, W) in [-1, 1]."""
+    """Map z (N, z_dim) and labels c (N,) to images (N, C, H, W) in [-1, 1]."""
 
     channels_last = True
     bf16 = True
@@ -80,7 +88,7 @@ class Generator(nn.Module):
         self.out = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, shape[0], 3, padding=1))
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
+        """Map z (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
         if self.n_classes and c is not None:
             z = torch.cat([z, one_hot(c, self.n_classes)], 1)
         x = self.project(z).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
@@ -88,7 +96,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """x (N, C, H, W), c (N,) -> critic values (N,); no normalisation, so a gradient penalty is per sample."""
+    """Map images x (N, C, H, W) and labels c (N,) to critic values (N,); no norms, so a gradient penalty is per sample."""
 
     channels_last = True
     bf16 = True
@@ -106,7 +114,7 @@ class Discriminator(nn.Module):
         self.out = nn.Linear(width, 1)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) and labels (N,) to critic values (N,)."""
+        """Map images (N, C, H, W) and labels (N,) to critic values (N,)."""
         if self.n_classes and c is not None:
             x = torch.cat([x, label_maps(c, self.n_classes, x)], 1)
         logits: Tensor = self.out(self.body(x).mean((2, 3))).flatten()

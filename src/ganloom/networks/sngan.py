@@ -1,7 +1,7 @@
 """The residual networks of SNGAN and SAGAN (Miyato et al. 2018, arXiv:1802.05957, app. B; arXiv:1802.05637; 1805.08318).
 
 ``flat``: the same channels on every grid (CIFAR-10); otherwise they double from the image to the base, at most 16 times
-(ImageNet). Labels enter G by conditional BatchNorm and D by projection: logit = w h + e(c) h, h the features of x.
+(ImageNet). Labels enter G by conditional BatchNorm and D by projection: logit = w h + e(c) h, where h are the features of x.
 """
 
 import math
@@ -24,9 +24,13 @@ from ganloom.nn.norms import ConditionalBatchNorm, spectral_norm
 
 
 class UpBlock(nn.Module):
-    """Norm, ReLU, doubling convolution, norm, ReLU, convolution; plus the doubled input. (N, C, H, W) -> (N, O, 2H, 2W).
+    """Norm, ReLU, upsampling convolution, norm, ReLU, convolution, plus the upsampled input; (N, C, H, W) -> (N, O, 2H, 2W).
 
-    ``inputs``: the length of the condition that both norms see, 0 for none. Doubled by repeating pixels, or ``bilinear``.
+    Args:
+        channels: Channels of the input.
+        out_channels: Channels of the output.
+        inputs: Length of the condition of both norms; 0: none.
+        bilinear: Upsample bilinearly instead of by repeating pixels.
     """
 
     def __init__(self, channels: int, out_channels: int, inputs: int = 0, *, bilinear: bool = False) -> None:
@@ -35,12 +39,12 @@ class UpBlock(nn.Module):
         self.conv1 = (BilinearUpsampleConv if bilinear else UpsampleConv)(channels, out_channels)
         self.norm2 = ConditionalBatchNorm(out_channels, inputs)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
-        # A 1x1 convolution and a doubling commute; before the doubling it costs a quarter.
+        # A 1x1 convolution and upsampling commute; before upsampling it costs a quarter.
         double = nn.Upsample(scale_factor=2, mode="bilinear" if bilinear else "nearest")
         self.skip = nn.Sequential(nn.Conv2d(channels, out_channels, 1), double)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """(N, C, H, W) and a condition (N, inputs) to (N, O, 2H, 2W)."""
+        """Map (N, C, H, W) and a condition (N, inputs) to (N, O, 2H, 2W)."""
         y = self.conv1(F.relu(self.norm1(x, c)))
         y = self.conv2(F.relu(self.norm2(y, c)))
         out: Tensor = y + self.skip(x)
@@ -48,7 +52,7 @@ class UpBlock(nn.Module):
 
 
 def glorot_init(network: nn.Module) -> None:
-    """Uniform with variance 2 / (in + out), doubled for 3x3 convolutions; biases 0 (the authors' code)."""
+    """Initialize uniformly with variance 2 / (in + out), doubled for 3x3 convolutions; biases 0 (the authors' code)."""
     tables = {
         id(table) for norm in network.modules() if isinstance(norm, ConditionalBatchNorm) for table in norm.children()
     }
@@ -60,10 +64,18 @@ def glorot_init(network: nn.Module) -> None:
 
 
 class Generator(nn.Module):
-    """z (N, z_dim), c (N,) -> (N, C, H, W) in [-1, 1]; BatchNorm, conditional where there are classes.
+    """Map z (N, z_dim) and labels c (N,) to images (N, C, H, W) in [-1, 1]; BatchNorm, conditional if there are classes.
 
-    ``attention``: the grid on which self-attention stands, 0 for none. ``spectral``: spectral norm on every layer but the
-    class tables, with ``spectral_tables`` on these too.
+    Args:
+        shape: Image shape.
+        z_dim: Length of z.
+        width: Channels of the layer next to the image.
+        flat: Use the same channels on every grid.
+        n_classes: Number of classes; 0: without labels.
+        attention: Grid size of self-attention; 0: none.
+        spectral: Apply spectral norm to every layer but the class tables.
+        spectral_tables: Apply it to the class tables too.
+        bilinear: Upsample bilinearly instead of by repeating pixels.
     """
 
     channels_last = True
@@ -100,7 +112,7 @@ class Generator(nn.Module):
             spectral_norm(self, but=() if spectral_tables else (ConditionalBatchNorm,))
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
+        """Map z (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
         if self.n_classes:
             assert c is not None
             c = one_hot(c, self.n_classes)
@@ -113,9 +125,14 @@ class Generator(nn.Module):
 
 
 class Projection(nn.Module):
-    """x (N, C, H, W), c (N,) -> logits (N,): blocks, features h summed over the grid, w h + e(c) h.
+    """Map images x (N, C, H, W) and labels c (N,) to logits (N,): blocks, features h summed over the grid, w h + e(c) h.
 
-    ``level``: self-attention stands behind so many blocks, on ``channels``; 0 for nowhere. ``features``: the length of h.
+    Args:
+        blocks: The blocks.
+        features: Length of h.
+        n_classes: Number of classes; 0: without labels.
+        level: Number of blocks before self-attention; 0: no attention.
+        channels: Channels at the attention.
     """
 
     channels_last = True
@@ -132,7 +149,7 @@ class Projection(nn.Module):
             self.classes = nn.Linear(n_classes, features, bias=False)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) and labels (N,) to logits (N,)."""
+        """Map images (N, C, H, W) and labels (N,) to logits (N,)."""
         for i, block in enumerate(self.blocks, 1):
             x = block(x)
             if i == self.level:
@@ -146,7 +163,7 @@ class Projection(nn.Module):
 
 
 def _plan(shape: tuple[int, int, int], flat: bool) -> tuple[int, int]:
-    """(blocks that halve, blocks that follow) of D."""
+    """Return (blocks that downsample, blocks after them) of D."""
     base_h, base_w, doublings = plan_sizes(shape[1], shape[2])
     if flat:
         return min(max(doublings - 1, 1), doublings), 2
@@ -154,11 +171,18 @@ def _plan(shape: tuple[int, int, int], flat: bool) -> tuple[int, int]:
 
 
 class Discriminator(Projection):
-    """x (N, C, H, W), c (N,) -> logits (N,); spectral norm on every layer, the class table too.
+    """Map images x (N, C, H, W) and labels c (N,) to logits (N,); spectral norm on every layer and on the class table.
 
-    ``wide``: a block's inner channels are as many as go out (SAGAN), otherwise as many as come in (SNGAN). ``plan``: how
-    many blocks halve the grid and how many follow; none: two halvings and two more where channels stay (table 4), else
-    halvings down to 4 pixels or less and one more (ImageNet; STL-10's 48 px end at 3).
+    Args:
+        shape: Image shape.
+        width: Channels of the first block.
+        flat: Use the same channels on every grid.
+        wide: Give a block's inner layer as many channels as the output has (SAGAN), not as the input has (SNGAN).
+        n_classes: Number of classes; 0: without labels.
+        attention: Grid size of self-attention; 0: none.
+        plan: Number of blocks that downsample and of blocks after them. None: two and two if ``flat`` (table 4), else down to 4
+            pixels or fewer and one more (ImageNet; STL-10's 48 px end at 3).
+        relu_skip: Apply the ReLU to the skip connections too.
     """
 
     def __init__(

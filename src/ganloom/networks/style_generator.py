@@ -1,4 +1,4 @@
-"""What the generators of StyleGAN and StyleGAN2 share: from z to one w a layer, truncated or mixed, and on to the synthesis."""
+"""Base class of the generators of StyleGAN and StyleGAN2: z to one w per layer, truncation, style mixing, synthesis."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from ganloom.nn.layers import one_hot
 
 
 class StyleGenerator(nn.Module):
-    """A mapping from z to w and a synthesis from one w a layer: truncation, mixed styles, noise."""
+    """A mapping network from z to w and a synthesis network from one w per layer to images."""
 
     mapping: Mapping
     synthesis: nn.Module
@@ -22,9 +22,17 @@ class StyleGenerator(nn.Module):
         cutoff: int | None = None,
         centre: str = "all",
     ) -> Tensor:
-        """z (N, z_dim) to (N, layers, w_dim): the mean + truncation * (w - mean), in the first ``cutoff`` layers.
+        """Map latents to one w per layer, truncated: mean + truncation * (w - mean).
 
-        ``centre``: the mean is that of "all" w, or with labels that of each sample's own "class".
+        Args:
+            z: Latents (N, z_dim).
+            c: Labels (N,).
+            truncation: Factor of the distance to the mean; 1: no truncation.
+            cutoff: Truncate the first ``cutoff`` layers only; None: all.
+            centre: Which mean: of "all" w, or with labels of each sample's own "class".
+
+        Returns:
+            ws (N, layers, w_dim).
         """
         layers = self.synthesis.n_layers
         w: Tensor = self.mapping(z, c)[:, None].expand(-1, layers, -1)
@@ -45,21 +53,25 @@ class StyleGenerator(nn.Module):
         mixed: tuple[Tensor, Tensor] | None = None,
         **kwargs: float,
     ) -> Tensor:
-        """``mixed``: latents whose w is taken from a layer on, and that layer for each sample (style mixing).
+        """Map latents to images.
 
-        ``noise``: const (each layer's own fixed field), random, or none; by default random in training, else const.
-        Further keywords go to the synthesis.
+        Args:
+            z: Latents (N, z_dim).
+            c: Labels (N,).
+            noise: const (a fixed field per layer), random, or none; None: random in training mode, else const.
+            mixed: For style mixing: second latents, and for each sample the first layer that uses them.
+            kwargs: Passed to the synthesis network.
         """
         ws = self.ws(z, c) if mixed is None else self.mixed_ws(z, c, mixed)
         out: Tensor = self.synthesis(ws, noise or ("random" if self.training else "const"), **kwargs)
         return out
 
     def affines(self) -> list[list[Dense]]:
-        """For each layer of ws, the affine maps that make scales of maps of it (those of images left out)."""
+        """Return for each layer of ws the affine layers that scale feature maps (without those of the output images)."""
         raise NotImplementedError
 
     def mixed_ws(self, z: Tensor, c: Tensor | None, mixed: tuple[Tensor, Tensor]) -> Tensor:
-        """(N, layers, w_dim): w of z up to each sample's layer, and of ``mixed``'s latents from it on."""
+        """Return (N, layers, w_dim): w of z before each sample's layer, and of the second latents from it on."""
         other, start = mixed
         ws, w = self.ws(z, c), self.mapping(other, c, track=False)
         own = torch.arange(ws.shape[1], device=ws.device) < start[:, None]

@@ -1,8 +1,8 @@
 """The generator of StyleGAN (Karras et al. 2018, arXiv:1812.04948, fig. 1 and sec. 2), which grows level by level.
 
-A learned constant, then two layers a level: convolution, noise with a learned strength for each map, bias, LeakyReLU, and
-AdaIN, whose gain and bias come from w. The first layer of a level doubles the grid and is followed by the filter [1, 2, 1].
-D is ProGAN's with that filter before each halving (``progressive.Discriminator``).
+It has a learned constant, then two layers per level: convolution, noise with a learned strength for each map, bias,
+LeakyReLU, and AdaIN with gain and bias from w. The first layer of a level doubles the grid and is followed by the filter
+[1, 2, 1]. D is ProGAN's with that filter before each downsampling (``progressive.Discriminator``).
 """
 
 import math
@@ -20,7 +20,7 @@ from ganloom.nn.norms import AdaptiveInstanceNorm, equalised
 
 
 class Layer(nn.Module):
-    """What stands behind each convolution: noise, bias, LeakyReLU 0.2, AdaIN."""
+    """A convolution (or the constant), noise, bias, LeakyReLU 0.2 and AdaIN."""
 
     noise: Tensor
 
@@ -31,10 +31,10 @@ class Layer(nn.Module):
         self.strength = nn.Parameter(torch.zeros(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.norm = AdaptiveInstanceNorm(channels, w_dim)
-        self.norm.style = Dense(w_dim, 2 * channels)  # at the equalised rate
+        self.norm.style = Dense(w_dim, 2 * channels)  # with equalised learning rate
 
     def forward(self, x: Tensor, w: Tensor, noise: str) -> Tensor:
-        """(N, C, H, W) and w (N, w_dim) to (N, O, H, W)."""
+        """Map (N, C, H, W) and w (N, w_dim) to (N, O, H, W)."""
         x = self.conv(x)
         if noise != "none":
             field = fresh_noise(self.noise, len(x)) if noise == "random" else self.noise
@@ -44,19 +44,19 @@ class Layer(nn.Module):
 
 
 class Constant(nn.Module):
-    """The learned start (C, H, W), from ones."""
+    """The learned constant (C, H, W) at the start, initialized with ones."""
 
     def __init__(self, channels: int, height: int, width: int) -> None:
         super().__init__()
         self.value = nn.Parameter(torch.ones(channels, height, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """ws (N, layers, w_dim) to (N, C, H, W)."""
+        """Return the constant for each sample of ws (N, layers, w_dim), (N, C, H, W)."""
         return self.value.expand(x.shape[0], -1, -1, -1)
 
 
 class Synthesis(nn.Module):
-    """ws (N, layers, w_dim), one w a layer, to images (N, C, H, W) as grown as ``level``, unbounded or through ``tanh``."""
+    """Map ws (N, layers, w_dim) to images (N, C, H, W) at ``level``, unbounded or with ``tanh``."""
 
     def __init__(self, shape: tuple[int, int, int], w_dim: int, width: int, tanh: bool = False) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Synthesis(nn.Module):
         self.n_layers = 2 * len(maps)
 
     def forward(self, ws: Tensor, noise: str = "const", level: float = math.inf) -> Tensor:
-        """ws (N, layers, w_dim) to (N, C, H, W); layers beyond the level are not used."""
+        """Map ws (N, layers, w_dim) to images (N, C, H, W); layers beyond the level are not used."""
         newest, weight = newest_of(level, self.top)
         x = below = ws
         for i in range(newest + 1):
@@ -91,7 +91,7 @@ class Synthesis(nn.Module):
 
 
 class Generator(StyleGenerator):
-    """z (N, z_dim), c (N,) -> (N, C, H, W), unbounded or through ``tanh``."""
+    """Map z (N, z_dim) and labels c (N,) to images (N, C, H, W), unbounded or with ``tanh``."""
 
     bf16 = True
 
@@ -110,5 +110,5 @@ class Generator(StyleGenerator):
         self.synthesis = Synthesis(shape, w_dim, width, tanh)
 
     def affines(self) -> list[list[Dense]]:
-        """One a layer."""
+        """Return one affine layer per layer of ws."""
         return [[m] for m in self.synthesis.modules() if isinstance(m, Dense)]

@@ -1,10 +1,10 @@
 """The networks of StyleGAN2 (Karras et al. 2019, arXiv:1912.04958, sec. 2 and app. B; arXiv:2006.06676, app. D).
 
-G maps z to w and draws from a learned constant, level by level; w scales the input maps of each convolution, whose outputs
-are brought back to unit variance (demodulation). It is computed with scaled maps and one weight for all samples, which
-equals a weight of its own for each sample (the grouped form) to rounding. Level 0 is the base grid, each further one doubles
-it; every level adds its image to the doubled one of the level below (skip). D is a residual network, or a plain one
-("orig").
+G maps z to w and starts from a learned constant. In each level w scales the input maps of the convolutions, whose outputs
+are brought back to unit variance (demodulation). This is computed with scaled maps and one weight for all samples, which
+equals the grouped form with separate weights for each sample up to rounding. Level 0 is the base grid, each further level
+doubles it, and every level adds its image to the upsampled one of the level below (skip). D is a residual network, or a
+plain one ("orig").
 """
 
 import math
@@ -20,15 +20,15 @@ from ganloom.nn.layers import Fir, MinibatchStddev, crop, frame, fresh_noise, pl
 
 
 def channels_of(level: int, base: int, most: int) -> int:
-    """Maps of a level: ``base`` over the side that it has in a square pyramid from 4 x 4, at most ``most``."""
+    """Return the channels of a level: ``base`` over its side in a square pyramid from 4 x 4, at most ``most``."""
     return max(min(base // (4 << level), most), 1)
 
 
 class Modulated(nn.Module):
     """A convolution whose input maps are scaled by an affine function of w.
 
-    x (N, C, H, W), w (N, w_dim) -> conv(x * s(w)); ``demodulated``: each output map divided by what its standard deviation
-    would be for inputs of deviation 1, sqrt(sum of (weight * s)^2 + 1e-8).
+    x (N, C, H, W), w (N, w_dim) -> conv(x * s(w)). Demodulation divides each output map by the standard deviation it would have
+    for inputs of deviation 1, sqrt(sum of (weight * s)^2 + 1e-8).
     """
 
     def __init__(self, channels: int, out_channels: int, size: int, w_dim: int, up: bool = False) -> None:
@@ -39,20 +39,20 @@ class Modulated(nn.Module):
         self.fir = Fir() if up else None
 
     def styles(self, w: Tensor) -> Tensor:
-        """s (N, C), float32."""
+        """Return the scales s (N, C), float32."""
         with exact(w):
             s: Tensor = self.affine(w.float())
         return s
 
     def demodulation(self, s: Tensor) -> Tensor:
-        """(N, O), float32."""
+        """Return the factors of the output maps (N, O), float32."""
         with exact(s):
             power = s.square() @ self.weight.float().square().sum((2, 3)).t()
             scale: Tensor = (power + 1e-8).rsqrt()
         return scale
 
     def convolved(self, x: Tensor, s: Tensor) -> Tensor:
-        """x scaled, convolved, and doubled where the layer doubles."""
+        """Scale and convolve x, with upsampling if the layer upsamples."""
         x = x * s.to(x.dtype)[:, :, None, None]
         if self.fir is None:
             return F.conv2d(x, self.weight, padding=self.weight.shape[2] // 2)
@@ -74,14 +74,14 @@ class StyledConv(Modulated):
         self.strength = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor, w: Tensor, noise: str) -> Tensor:
-        """(N, C, H, W) and w (N, w_dim) to (N, O, H, W), or twice each side."""
+        """Map (N, C, H, W) and w (N, w_dim) to (N, O, H, W), or to twice each side."""
         s = self.styles(w)
         scale = (self.demodulation(s) * GAIN).to(x.dtype)[:, :, None, None]
         y = self.convolved(x, s)
         scale, bias = scale.to(y.dtype), (self.bias * GAIN).to(y.dtype)[:, None, None]
         if noise == "none":
             return bent(torch.addcmul(bias, y, scale), self.clamp)
-        if noise == "const" and not torch.is_grad_enabled():  # one sum for all samples, written over y
+        if noise == "const" and not torch.is_grad_enabled():  # one offset for all samples, computed in place
             offset = self.noise[:, :, None] * (self.strength * GAIN) + self.bias * GAIN
             offset = offset.permute(2, 0, 1).to(y.dtype)
             return bent(torch.addcmul(offset, y, scale, out=y), self.clamp)
@@ -98,13 +98,13 @@ class ToImage(Modulated):
         self.clamp = clamp
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """(N, C, H, W) and w (N, w_dim) to (N, channels of the image, H, W)."""
+        """Map (N, C, H, W) and w (N, w_dim) to (N, channels of the image, H, W)."""
         y = self.convolved(x, self.styles(w) / math.sqrt(self.weight.shape[1])) + self.bias.to(x.dtype)[:, None, None]
         return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
 
 
 class Level(nn.Module):
-    """The convolutions of one grid and what they add to the image."""
+    """The convolutions of one grid, and its contribution to the image."""
 
     def __init__(
         self, channels: int, out_channels: int, images: int, w_dim: int, size: tuple[int, int], clamp: float | None
@@ -116,7 +116,7 @@ class Level(nn.Module):
         self.picture = ToImage(out_channels, images, w_dim, clamp)
 
     def forward(self, x: Tensor, ws: list[Tensor], noise: str) -> tuple[Tensor, Tensor]:
-        """Maps of the grid below and a w for each layer to this grid's maps and its image."""
+        """Map the maps of the grid below and one w per layer to this grid's maps and its image."""
         if self.conv0 is not None:
             x = self.conv0(x, ws[0], noise)
         x = self.conv1(x, ws[-2], noise)
@@ -124,7 +124,7 @@ class Level(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """ws (N, layers, w_dim), one w a layer, to images (N, C, H, W), unbounded or through ``tanh``.
+    """Map ws (N, layers, w_dim) to images (N, C, H, W), unbounded or with ``tanh``.
 
     The base grid is learned and the same for all samples; with ``dense_base`` an affine function of the first w is added.
     """
@@ -153,7 +153,7 @@ class Synthesis(nn.Module):
         self.n_layers = 2 * doublings + 2
 
     def base(self, w: Tensor) -> Tensor:
-        """w (N, w_dim) to the maps of the base grid, (N, C, H, W)."""
+        """Map w (N, w_dim) to the maps of the base grid, (N, C, H, W)."""
         if self.place is None:
             return self.const.expand(w.shape[0], -1, -1, -1)
         grid = self.const.permute(1, 2, 0)
@@ -161,7 +161,7 @@ class Synthesis(nn.Module):
         return placed.permute(0, 3, 1, 2)  # channels last without a copy
 
     def forward(self, ws: Tensor, noise: str = "const") -> Tensor:
-        """ws (N, layers, w_dim) to (N, C, H, W)."""
+        """Map ws (N, layers, w_dim) to images (N, C, H, W)."""
         w = list(ws.unbind(1))
         x, y = self.base(w[0]), None
         for i, level in enumerate(self.levels):
@@ -173,7 +173,7 @@ class Synthesis(nn.Module):
 
 
 class Generator(StyleGenerator):
-    """z (N, z_dim), c (N,) -> (N, C, H, W), unbounded or through ``tanh``."""
+    """Map z (N, z_dim) and labels c (N,) to images (N, C, H, W), unbounded or with ``tanh``."""
 
     bf16 = True
     channels_last = True
@@ -197,13 +197,13 @@ class Generator(StyleGenerator):
         self.synthesis = Synthesis(shape, w_dim, base, most, clamp, tanh, dense_base)
 
     def affines(self) -> list[list[Dense]]:
-        """One a convolution; the last layer of ws makes the image alone."""
+        """Return one affine layer per convolution; the last layer of ws only makes the image and has none."""
         convs = [module for module in self.synthesis.modules() if isinstance(module, StyledConv)]
         return [*([conv.affine] for conv in convs), []]
 
 
 class Halving(nn.Module):
-    """One grid of D: two convolutions, the second of which halves it; beside them a halved 1x1 one ("resnet")."""
+    """One grid of D: two convolutions, the second with downsampling, and if ``residual`` a downsampled 1x1 skip ("resnet")."""
 
     def __init__(self, channels: int, out_channels: int, residual: bool, clamp: float | None) -> None:
         super().__init__()
@@ -212,7 +212,7 @@ class Halving(nn.Module):
         self.skip = Conv(channels, out_channels, 1, down=True, bias=False, active=False) if residual else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, O, H / 2, W / 2)."""
+        """Map (N, C, H, W) to (N, O, H / 2, W / 2)."""
         y = self.conv0(x)
         if self.skip is None:
             out: Tensor = self.conv1(y)
@@ -223,7 +223,7 @@ class Halving(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """x (N, C, H, W), c (N,) -> logits (N,); labels by projection on a mapped vector of the class."""
+    """Map images x (N, C, H, W) and labels c (N,) to logits (N,); labels by projection on a mapped class vector."""
 
     bf16 = True
     channels_last = True
@@ -256,11 +256,11 @@ class Discriminator(nn.Module):
         self.mapping = Mapping(0, last, layers, n_classes) if n_classes else None
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) and labels (N,) to logits (N,)."""
+        """Map images (N, C, H, W) and labels (N,) to logits (N,)."""
         y = self.conv(self.levels(self.start(frame(x)[0])))
         y = self.out(self.dense(y.flatten(1)))
         if self.mapping is None:
             logits: Tensor = y.flatten()
             return logits
-        judged: Tensor = (y * self.mapping(None, c).to(y.dtype)).sum(1) / math.sqrt(y.shape[1])
-        return judged
+        class_logits: Tensor = (y * self.mapping(None, c).to(y.dtype)).sum(1) / math.sqrt(y.shape[1])
+        return class_logits

@@ -1,8 +1,9 @@
-"""An image through a translator layer by layer, in bands of rows: what the whole gives, in the memory of a band.
+"""Run a translator on an image layer by layer in bands of rows, with the memory of a band and the result of the whole image.
 
-A layer's output is made a band at a time from those rows of its input that the band sees, and lies in a file until it has
-been read. So no margin is guessed and nothing is blended. Norms of the whole image are taken from all rows before one is
-divided, and the levels that a U-Net joins wait in their files: it may see as far as it likes.
+A layer's output is computed one band at a time from the rows of its input that the band depends on, and is stored in a file
+until it has been read. So no margin is guessed and nothing is blended. Norms over the whole image take their statistics from
+all rows before they are applied, and the levels that a U-Net joins wait in their files, so its receptive field may be as
+large as the image.
 """
 
 import tempfile
@@ -20,22 +21,22 @@ from ganloom.networks.unit import ImageNorm, Part
 
 PADS = {nn.ReflectionPad2d: "reflect", nn.ZeroPad2d: "constant"}
 SINGLE = (nn.BatchNorm2d, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Dropout, nn.Identity)
-"""Layers that look at a pixel by itself (BatchNorm in eval mode)."""
+"""Layers that treat each pixel separately (BatchNorm in eval mode)."""
 KNOWN = (
     *SINGLE, *PADS, Blur, InstanceNorm, ImageNorm, ResidualBlock, ResNet, UNet, nn.Conv2d, nn.ConvTranspose2d,
     nn.Upsample, nn.Sequential, nn.ModuleList, Part,
 )  # fmt: skip
 COPIES = 6
-"""How often a band's input and output lie in memory while a convolution runs, about: read, bordered, laid out, written."""
+"""Approximate number of copies of a band's input and output in memory during a convolution."""
 
 
 def knows(net: nn.Module) -> bool:
-    """Whether ``net`` is made of layers that can be computed in bands."""
+    """Return whether ``net`` consists of layers that can be computed in bands."""
     return all(type(module) in KNOWN and _usual(module) for module in net.modules())
 
 
 def _usual(layer: Any) -> bool:
-    """Whether a layer is the same along both axes and has nothing that is not looked at here."""
+    """Return whether a layer is the same along both axes and has no options that are not supported here."""
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
         square = all(len(set(pair)) == 1 for pair in (layer.kernel_size, layer.stride, layer.padding))
         return square and layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
@@ -46,24 +47,33 @@ def _usual(layer: Any) -> bool:
 
 @torch.no_grad()
 def in_bands(net: nn.Module, x: Tensor, memory: float) -> Tensor:
-    """``net`` on x (1, C, H, W), of a size that it takes, with about ``memory`` bytes of features at a time."""
+    """Run ``net`` in bands of rows.
+
+    Args:
+        net: A network for which ``knows`` is true.
+        x: An image (1, C, H, W) of a size that the network accepts.
+        memory: Approximate bytes of features at a time.
+
+    Returns:
+        The output of ``net`` for the whole image.
+    """
     bands = _Bands(memory)
-    made = bands.run(net, Sheet((int(x.shape[1]), int(x.shape[2]), int(x.shape[3])), lambda a, b: x[:, :, a:b]))
-    out = torch.empty(1, *made.shape, device=x.device)
-    for a, b in bands.parts(made):
-        out[:, :, a:b] = made.read(a, b)
+    sheet = bands.run(net, Sheet((int(x.shape[1]), int(x.shape[2]), int(x.shape[3])), lambda a, b: x[:, :, a:b]))
+    out = torch.empty(1, *sheet.shape, device=x.device)
+    for a, b in bands.parts(sheet):
+        out[:, :, a:b] = sheet.read(a, b)
     return out
 
 
 class Sheet(NamedTuple):
-    """Features (C, H, W), wherever they lie; ``read(a, b)`` gives rows a to b of them, (1, C, b - a, W)."""
+    """Features (C, H, W) in memory or in a file; ``read(a, b)`` returns rows a to b of them, (1, C, b - a, W)."""
 
     shape: tuple[int, int, int]
     read: Callable[[int, int], Tensor]
 
 
 class _File:
-    """Features (C, H, W) on the disk, row after row; the file goes when nothing refers to it any more."""
+    """Features (C, H, W) on disk, row by row; the file is deleted when nothing refers to it."""
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self.channels, _, self.width = shape
@@ -74,12 +84,12 @@ class _File:
         self.file.close()
 
     def write(self, rows: Tensor) -> None:
-        """The next rows (1, C, n, W)."""
+        """Append rows (1, C, n, W)."""
         self.device = rows.device
         rows[0].transpose(0, 1).float().contiguous().cpu().numpy().tofile(self.file)
 
     def read(self, a: int, b: int) -> Tensor:
-        """Rows a to b, (1, C, b - a, W)."""
+        """Return rows a to b, (1, C, b - a, W)."""
         self.file.seek(4 * a * self.channels * self.width)
         numbers = np.fromfile(self.file, np.float32, (b - a) * self.channels * self.width)
         rows = torch.from_numpy(numbers).view(b - a, self.channels, self.width)
@@ -87,13 +97,13 @@ class _File:
 
 
 class _Bands:
-    """Layers of known kinds on sheets, within a number of bytes."""
+    """Applies layers of known types to sheets within a memory limit in bytes."""
 
     def __init__(self, memory: float) -> None:
         self.memory = memory
 
     def run(self, layer: Any, x: Sheet) -> Sheet:
-        """The layer on all rows of x: computed at once where it looks beyond a pixel, else when it is read."""
+        """Apply a layer to all rows of x: at once if it depends on more than one pixel, otherwise when it is read."""
         if isinstance(layer, nn.Sequential):
             for inner in layer:
                 x = self.run(inner, x)
@@ -118,9 +128,9 @@ class _Bands:
             return doubled(x)
         if isinstance(layer, InstanceNorm | ImageNorm) or (isinstance(layer, nn.BatchNorm2d) and layer.training):
             return self._normed(layer, x)
-        made = Sheet(x.shape, lambda a, b: layer(x.read(a, b)))
-        drawn = isinstance(layer, nn.Dropout) and layer.training  # what is drawn stays so, however often it is read
-        return self.kept(made) if drawn else made
+        output = Sheet(x.shape, lambda a, b: layer(x.read(a, b)))
+        random = isinstance(layer, nn.Dropout) and layer.training  # draw the mask once, however often the rows are read
+        return self.kept(output) if random else output
 
     def _unet(self, net: UNet, x: Sheet) -> Sheet:
         levels = []
@@ -135,13 +145,13 @@ class _Bands:
 
     # ---------------------------------------------------------------------------------------------------- in and out
     def parts(self, x: Sheet, cost: int = 0) -> Iterator[tuple[int, int]]:
-        """(first row, end) of bands of x that fit; ``cost``: numbers beside x's own that a row of it asks for."""
+        """Yield (first row, end) of bands of x that fit; ``cost``: further numbers needed per row, besides x's own."""
         channels, height, width = x.shape
         step = max(1, int(self.memory / (4 * COPIES * (channels * width + cost))))
         return ((a, min(a + step, height)) for a in range(0, height, step))
 
     def kept(self, x: Sheet, cost: int = 0) -> Sheet:
-        """The same, computed and in a file."""
+        """Compute a sheet and store it in a file."""
         file = _File(x.shape)
         for a, b in self.parts(x, cost):
             file.write(x.read(a, b))
@@ -154,8 +164,8 @@ class _Bands:
         bordered = padded(x, padding, "constant")
 
         def rows(a: int, b: int) -> Tensor:
-            seen = bordered.read(a * stride, (b - 1) * stride + size)
-            return F.conv2d(seen, weight, bias, stride, groups=groups)
+            source = bordered.read(a * stride, (b - 1) * stride + size)
+            return F.conv2d(source, weight, bias, stride, groups=groups)
 
         return self.kept(Sheet(shape, rows), stride * channels * width)
 
@@ -168,13 +178,13 @@ class _Bands:
             (height - 1) * stride - 2 * padding + size + more,
             (width - 1) * stride - 2 * padding + size + more,
         )
-        border = size  # zeros beyond the edges add nothing, and no row is then a special case
+        border = size  # zeros outside the image add nothing, and no row needs special treatment
         bordered = padded(x, border, "constant", across=0)
 
         def rows(a: int, b: int) -> Tensor:
             first, last = -((size - 1 - padding - a) // stride), (b - 1 + padding) // stride
-            seen = bordered.read(first + border, last + 1 + border)
-            y = F.conv_transpose2d(seen, weight, bias, stride, (0, padding), (0, more), groups)
+            source = bordered.read(first + border, last + 1 + border)
+            y = F.conv_transpose2d(source, weight, bias, stride, (0, padding), (0, more), groups)
             start = a + padding - first * stride
             return y[:, :, start : start + b - a]
 
@@ -189,7 +199,7 @@ class _Bands:
         return Sheet(shape, lambda a, b: y.read(a + 1, b + 1)[..., 1:-1])
 
     def _normed(self, layer: nn.Module, x: Sheet) -> Sheet:
-        """(x - mean) / deviation by all rows: of each channel, or for ImageNorm of all of them."""
+        """Compute (x - mean) / deviation over all rows: per channel, or for ImageNorm over all channels."""
         total, squares = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
         for a, b in self.parts(x):
             band = x.read(a, b).double()
@@ -207,18 +217,18 @@ class _Bands:
         middle, scale = mean.float()[..., None, None], (1 / deviation).float()[..., None, None]
 
         def rows(a: int, b: int) -> Tensor:
-            found = x.read(a, b)
-            y = (found - middle.to(found.device)) * scale.to(found.device)
+            source = x.read(a, b)
+            y = (source - middle.to(source.device)) * scale.to(source.device)
             return y if gain is None or bias is None else y * gain[:, None, None] + bias[:, None, None]
 
         return Sheet(x.shape, rows)
 
 
-# -------------------------------------------------------------------------------------------- sheets made of sheets
+# ------------------------------------------------------------------------------------------- functions of sheets
 
 
 def padded(x: Sheet, by: int, mode: str, across: int | None = None) -> Sheet:
-    """x with ``by`` rows more above and below and as many columns (or ``across``): reflect, replicate or constant 0."""
+    """Pad x by ``by`` rows above and below and as many columns (or ``across``): reflect, replicate or constant 0."""
     channels, height, width = x.shape
     across = by if across is None else across
     if not by and not across:
@@ -240,7 +250,7 @@ def padded(x: Sheet, by: int, mode: str, across: int | None = None) -> Sheet:
 
 
 def doubled(x: Sheet) -> Sheet:
-    """Each pixel as 2 x 2 of them."""
+    """Repeat each pixel 2 x 2 times."""
     channels, height, width = x.shape
 
     def read(a: int, b: int) -> Tensor:
@@ -251,5 +261,5 @@ def doubled(x: Sheet) -> Sheet:
 
 
 def joined(x: Sheet, y: Sheet) -> Sheet:
-    """The channels of x, then those of y."""
+    """Concatenate the channels of x and y."""
     return Sheet((x.shape[0] + y.shape[0], *x.shape[1:]), lambda a, b: torch.cat([x.read(a, b), y.read(a, b)], 1))

@@ -1,4 +1,4 @@
-"""Networks from image to image: the residual generator of CycleGAN, and discriminators that judge patches.
+"""Image-to-image networks: the residual generator of CycleGAN, and discriminators of patches.
 
 Zhu et al. 2017, arXiv:1703.10593, appendix 7.2 (after Johnson et al. 2016, arXiv:1603.08155); patches: Isola et al. 2016,
 arXiv:1611.07004, appendix 6.1.2; anti-aliased sampling: Zhang 2019, arXiv:1904.11486, as in the code of CUT.
@@ -16,27 +16,27 @@ NORMS = ("batch", "instance", "none")
 
 
 class InstanceNorm(nn.Module):
-    """(x - mean) / sqrt(variance + 1e-5) over each image's own pixels, without gain and bias."""
+    """(x - mean) / sqrt(variance + 1e-5) over the pixels of each image and channel, without gain and bias."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        if x.shape[2] * x.shape[3] == 1:  # one pixel has no variance, and torch refuses it
+        if x.shape[2] * x.shape[3] == 1:  # torch refuses one pixel, which has no variance
             return torch.zeros_like(x)
         return F.instance_norm(x)
 
 
 def norm_layer(name: str, channels: int) -> nn.Module:
-    """ "batch" (with gain and bias), "instance" (without) or "none"."""
+    """Return a norm: "batch" (with gain and bias), "instance" (without) or "none" (identity)."""
     if name == "batch":
         return nn.BatchNorm2d(channels)
     return InstanceNorm() if name == "instance" else nn.Identity()
 
 
 class Blur(nn.Module):
-    """Halves an image under the binomial filter 1 2 1, or doubles it under 1 3 3 1.
+    """Downsample an image by 2 with the binomial filter 1 2 1, or upsample it with 1 3 3 1.
 
-    Down: reflected borders, then each second pixel. Up: repeated borders, zeros between the pixels, four times the filter.
-    On a CPU it computes in float32 under bf16 too, whose convolutions map by map are several times as slow there.
+    Down: reflection padding, then every second pixel. Up: replication padding, zeros between the pixels, four times the filter.
+    On a CPU it runs in float32 even with bf16, because depthwise bf16 convolutions are several times as slow there.
     """
 
     filt: Tensor
@@ -49,7 +49,7 @@ class Blur(nn.Module):
         self.register_buffer("filt", (kernel / kernel.sum() * (4 if up else 1)).expand(channels, 1, -1, -1).clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> half or double the height and width."""
+        """Map (N, C, H, W) to half or double the height and width."""
         if x.dtype != torch.bfloat16 or x.device.type != "cpu":
             return self._filtered(x)
         with torch.autocast("cpu", enabled=False):
@@ -65,7 +65,7 @@ class Blur(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """x + two 3x3 convolutions, a norm behind each, ReLU and perhaps dropout between. ``pad``: what makes the borders."""
+    """x + two 3x3 convolutions, each with a norm, and ReLU and optional dropout in between; ``pad`` is the padding layer."""
 
     def __init__(
         self, channels: int, norm: str, dropout: bool = False, pad: type[nn.Module] = nn.ReflectionPad2d
@@ -85,9 +85,18 @@ class ResidualBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """x (N, C, H, W) -> (N, O, H, W) in [-1, 1]: c7s1-w, d2w, d4w, ``blocks`` residual blocks, u2w, uw, c7s1-O.
+    """Map images x (N, C, H, W) to (N, O, H, W) in [-1, 1]: c7s1-w, d2w, d4w, ``blocks`` residual blocks, u2w, uw, c7s1-O.
 
-    ``antialias``: CUT's variant, whose halvings and doublings are filtered. H and W are multiples of 4, at least 8.
+    H and W must be multiples of 4, at least 8.
+
+    Args:
+        in_channels: Channels of x.
+        out_channels: Channels of the output.
+        blocks: Number of residual blocks.
+        width: Channels of the first layer.
+        norm: batch, instance or none.
+        dropout: Use dropout in the residual blocks.
+        antialias: Filter the down- and upsampling, as CUT does.
     """
 
     bf16 = True
@@ -99,7 +108,7 @@ class ResNet(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.blocks = blocks
-        self.bytes_per_pixel = (32 if antialias else 24) * width  # of features while it computes, about
+        self.bytes_per_pixel = (32 if antialias else 24) * width  # approximate memory of features
         bias = norm == "instance"
         layers: list[nn.Module] = [
             nn.ReflectionPad2d(3), nn.Conv2d(in_channels, width, 7, bias=bias), norm_layer(norm, width), nn.ReLU()
@@ -123,22 +132,25 @@ class ResNet(nn.Module):
         normal_init(self)
 
     def forward(self, x: Tensor, upto: tuple[int, ...] = (), whole: bool = False) -> Any:
-        """Images; with ``upto`` instead the features after so many layers each, and nothing beyond the last is computed.
+        """Map images to images, or to features.
 
-        ``whole``: both, as (images, features), in one pass.
+        Args:
+            x: Images (N, C, H, W).
+            upto: Numbers of layers; return the features after each of them instead, and compute nothing beyond the last.
+            whole: Return (images, features) from one pass.
         """
         if not upto:
             return self.body(x)
-        found = [x] if 0 in upto else []
+        features = [x] if 0 in upto else []
         for i, layer in enumerate(list(self.body)[: None if whole else max(upto)], 1):
             x = layer(x)
             if i in upto:
-                found.append(x)
-        return (x, found) if whole else found
+                features.append(x)
+        return (x, features) if whole else features
 
 
 def patch_layers(height: int, width: int, most: int = 3) -> int:
-    """How many halvings leave a patch discriminator at least one logit; 0 where not even one halving does."""
+    """Return how many downsamplings leave a patch discriminator at least one logit; 0 if not even one does."""
     layers = most
     while layers > 0 and min(height, width) >> layers < 3:
         layers -= 1
@@ -146,9 +158,9 @@ def patch_layers(height: int, width: int, most: int = 3) -> int:
 
 
 class PatchGAN(nn.Module):
-    """x (N, C, H, W) -> logits (N, 1, h, w), one a patch: 70 x 70 pixels with three halvings; 0: each pixel by itself.
+    """Map images x (N, C, H, W) to logits (N, 1, h, w), one per patch: 70 x 70 pixels with three downsamplings, one pixel with 0.
 
-    4x4 convolutions, LeakyReLU 0.2, ``norm`` behind all but the first and the last.
+    4x4 convolutions, LeakyReLU 0.2, ``norm`` after all but the first and the last.
     """
 
     bf16 = True
@@ -174,13 +186,13 @@ class PatchGAN(nn.Module):
         normal_init(self)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """x (N, C, H, W), and an image c that is judged with it, to logits (N, 1, h, w)."""
+        """Map images x (N, C, H, W), and a condition image c that is judged with them, to logits (N, 1, h, w)."""
         logits: Tensor = self.body(x if c is None else torch.cat([c, x], 1))
         return logits
 
 
 def reflect_to(x: Tensor, height: int, width: int) -> Tensor:
-    """(N, C, H, W) grown to (N, C, height, width) by reflection on all sides, as often as a small image needs it."""
+    """Enlarge (N, C, H, W) to (N, C, height, width) by reflection on all sides, repeatedly if an image is small."""
     for axis, size in ((2, height), (3, width)):
         length = int(x.shape[axis])
         if size > length:
@@ -193,12 +205,12 @@ def reflect_to(x: Tensor, height: int, width: int) -> Tensor:
 
 
 def grown(x: Tensor, multiple: int) -> Tensor:
-    """(N, C, H, W) reflected to the next height and width that are multiples; of a small multiple at least two."""
+    """Enlarge (N, C, H, W) by reflection to the next multiples of ``multiple``; to at least twice it if it is below 8."""
     height, width = (max(-(-n // multiple), 2 if multiple < 8 else 1) * multiple for n in map(int, x.shape[2:]))
     return reflect_to(x, height, width)
 
 
 def through(net: nn.Module, x: Tensor) -> Tensor:
-    """``net`` on images of any size: reflected to the multiple it needs, and the original part of what it makes."""
+    """Run ``net`` on images of any size: reflect them to the multiple it needs, and crop its output."""
     out: Tensor = net(grown(x, int(getattr(net, "multiple", 1))))
     return crop(out, int(x.shape[2]), int(x.shape[3]))  # plain numbers in a trace too

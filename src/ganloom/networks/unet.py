@@ -1,7 +1,7 @@
-"""The U-Net of pix2pix: 4x4 convolutions down to one pixel and up again, each level joined to its mirror.
+"""The U-Net of pix2pix: 4x4 convolutions down to one pixel and up again, with skip connections between equal levels.
 
-Isola et al. 2016, arXiv:1611.07004, appendix 6.1.1, in the order of layers of the authors' PyTorch code. Of any height and
-width that are multiples of 2^levels; the translators pad to that and cut again.
+Isola et al. 2016, arXiv:1611.07004, appendix 6.1.1, in the layer order of the authors' PyTorch code. Height and width must be
+multiples of 2^levels; the translators pad to that and crop.
 """
 
 import torch
@@ -12,11 +12,17 @@ from ganloom.nn.layers import normal_init
 
 
 class UNet(nn.Module):
-    """x (N, C, H, W) -> (N, O, H, W) in [-1, 1].
+    """Map images x (N, C, H, W) to (N, O, H, W) in [-1, 1].
 
-    Level i has width * min(2^i, 8) channels. ``norm`` stands behind every convolution but the first, the last and the one
-    that makes the smallest grid. ``dropout``: a half of the features in the up path of the levels between the fifth and the
-    smallest is left out in training mode, which is the only noise that pix2pix has.
+    Level i has width * min(2^i, 8) channels.
+
+    Args:
+        in_channels: Channels of x.
+        out_channels: Channels of the output.
+        levels: Number of downsamplings.
+        width: Channels of the first level.
+        norm: batch, instance or none; after every convolution but the first, the last and the one that makes the smallest grid.
+        dropout: Use dropout of 0.5 on the way up, in the levels between the fifth and the smallest; it is pix2pix's only noise.
     """
 
     bf16 = True
@@ -27,9 +33,9 @@ class UNet(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.levels, self.multiple = levels, 2**levels
-        self.bytes_per_pixel = 12 * width  # of features while it computes, about
+        self.bytes_per_pixel = 12 * width  # approximate memory of features
         channels = [width * min(2**i, 8) for i in range(levels)]
-        bias = norm == "instance"  # as in the reference, where no norm has no bias either
+        bias = norm == "instance"  # as in the reference code, which has no bias with norm none either
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for i, outputs in enumerate(channels):
             inputs = in_channels if i == 0 else channels[i - 1]
@@ -46,14 +52,14 @@ class UNet(nn.Module):
         normal_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, O, H, W) in [-1, 1]; H and W multiples of 2^levels."""
-        kept = []
+        """Map (N, C, H, W) to (N, O, H, W) in [-1, 1]; H and W must be multiples of 2^levels."""
+        skips = []
         for down in self.down:
             x = down(x)
-            kept.append(x)
-        y = kept.pop()
+            skips.append(x)
+        y = skips.pop()
         for i in range(self.levels - 1, -1, -1):
             y = self.up[i](y)
             if i:
-                y = torch.cat([kept.pop(), y], 1)
+                y = torch.cat([skips.pop(), y], 1)
         return y

@@ -1,7 +1,7 @@
-"""The autoencoders and discriminators of UNIT, as the paper has them and as the later code has them.
+"""The autoencoders and discriminators of UNIT, as in the paper and as in the later code.
 
-Liu, Breuel & Kautz 2017, arXiv:1703.00848, appendix A and the code of that year; the later variant is that of the code of
-Huang et al. 2018, arXiv:1804.04732, which trains UNIT too. Both halve an image twice and have residual blocks there.
+Liu, Breuel & Kautz 2017, arXiv:1703.00848, appendix A and the code of that year; the later variant follows the code of
+Huang et al. 2018, arXiv:1804.04732, which trains UNIT too. Both downsample an image twice and have residual blocks there.
 """
 
 import torch
@@ -13,7 +13,7 @@ from ganloom.nn.layers import normal_init
 
 
 class ImageNorm(nn.Module):
-    """(x - mean) / (sd + 1e-5) over all numbers of an image, with a gain and a bias for each channel."""
+    """(x - mean) / (sd + 1e-5) over all values of an image, with a gain and a bias for each channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -27,19 +27,26 @@ class ImageNorm(nn.Module):
 
 
 class Part(nn.Sequential):
-    """A stretch of the way from image to latent or back, or the whole of it; ``multiple``: of the images' sides."""
+    """A part of the path from image to latent or back, or all of it; image sides must be multiples of ``multiple``."""
 
     bf16 = True
     multiple = 4
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__(*layers)
-        # Of features while it computes, about.
+        # Approximate memory of features.
         self.bytes_per_pixel: int = max((p.bytes_per_pixel for p in layers if isinstance(p, Part)), default=0)
 
 
 def encoder(channels: int, width: int, count: int, released: bool) -> Part:
-    """(N, channels, H, W) -> (N, 4 * width, H / 4, W / 4), with ``count`` residual blocks at the end."""
+    """Return an encoder (N, channels, H, W) -> (N, 4 * width, H / 4, W / 4).
+
+    Args:
+        channels: Channels of the image.
+        width: Channels of the first layer.
+        count: Residual blocks at the end.
+        released: Use the layers of the later code.
+    """
     if released:
         layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(channels, width, 7), InstanceNorm(), nn.ReLU()]
     else:
@@ -53,7 +60,14 @@ def encoder(channels: int, width: int, count: int, released: bool) -> Part:
 
 
 def decoder(channels: int, width: int, count: int, released: bool) -> Part:
-    """(N, 4 * width, h, w) -> (N, channels, 4 h, 4 w) in [-1, 1], with ``count`` residual blocks first."""
+    """Return a decoder (N, 4 * width, h, w) -> (N, channels, 4 h, 4 w) in [-1, 1].
+
+    Args:
+        channels: Channels of the image.
+        width: Channels of the last hidden layer.
+        count: Residual blocks at the start.
+        released: Use the layers of the later code.
+    """
     layers = _blocks(count, width, released)
     for inputs in (4 * width, 2 * width):
         outputs = inputs // 2
@@ -70,7 +84,7 @@ def decoder(channels: int, width: int, count: int, released: bool) -> Part:
 
 
 def middle(width: int, count: int, released: bool) -> Part:
-    """``count`` residual blocks on the latent's grid, (N, 4 * width, h, w) -> the same."""
+    """Return ``count`` residual blocks on the latent's grid, (N, 4 * width, h, w) -> (N, 4 * width, h, w)."""
     return _part(_blocks(count, width, released), width, released)
 
 
@@ -80,7 +94,7 @@ def _blocks(count: int, width: int, released: bool) -> list[nn.Module]:
 
 
 def _part(layers: list[nn.Module], width: int, released: bool) -> Part:
-    """Weights N(0, 0.02), in the later code N(0, 2 / inputs) (He et al. 2015, arXiv:1502.01852)."""
+    """Initialize weights with N(0, 0.02), in the later code with N(0, 2 / inputs) (He et al. 2015, arXiv:1502.01852)."""
     part = Part(*layers)
     part.bytes_per_pixel = 24 * width
     normal_init(part)
@@ -91,10 +105,17 @@ def _part(layers: list[nn.Module], width: int, released: bool) -> Part:
 
 
 class Critic(nn.Module):
-    """x (N, C, H, W) -> a tuple of logits (N, 1, h, w), one for each scale: ``layers`` halvings, then one number a place.
+    """Map images x (N, C, H, W) to a tuple of logits (N, 1, h, w), one for each scale.
 
-    The paper's has one scale and 3x3 convolutions; the later code's three scales, each half of the last, reflected borders
-    and 4x4 convolutions. An image that is too small for it has fewer halvings, and a scale without any is left out.
+    The paper's version has one scale and 3x3 convolutions; the later code has three scales, each half of the previous one,
+    reflection padding and 4x4 convolutions.
+
+    Args:
+        shape: Image shape.
+        width: Channels of the first layer.
+        layers: Downsamplings; fewer if the image is too small.
+        scales: Number of scales; a scale without any downsampling is left out.
+        released: Use the layers of the later code.
     """
 
     bf16 = True
@@ -109,12 +130,12 @@ class Critic(nn.Module):
         normal_init(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """(N, C, H, W) to logits, the finest scale first."""
-        found = []
+        """Map (N, C, H, W) to logits, the finest scale first."""
+        logits = []
         for i, net in enumerate(self.scales):
             x = F.avg_pool2d(x, 3, 2, 1, count_include_pad=False) if i else x
-            found.append(net(x))
-        return tuple(found)
+            logits.append(net(x))
+        return tuple(logits)
 
 
 def _scale(channels: int, width: int, layers: int, released: bool) -> nn.Sequential:

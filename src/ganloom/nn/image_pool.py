@@ -1,14 +1,18 @@
-"""A history of fakes that D is shown beside the newest (Shrivastava et al. 2016, arXiv:1612.07828, sec. 2.3), as buffers."""
+"""A history of fakes that D sees in addition to the newest (Shrivastava et al. 2016, arXiv:1612.07828, sec. 2.3), as
+buffers.
+"""
 
 import torch
 from torch import Tensor, nn
 
 
 class Pool(nn.Module):
-    """The last ``size`` fakes or so: while it fills, each fake is kept and shown; then half of them go in for an old one.
+    """A history of about the last ``size`` fakes.
 
-    ``push`` what G made in its phase, ``pull`` it in D's. What waits between the two is gone at the end of a step, so a
-    run's state is the buffers alone.
+    While the history fills, each fake is stored and shown. After that half of the fakes are exchanged for a stored one.
+
+    ``push`` stores G's output in its phase, ``pull`` returns it in D's phase. What was pushed is gone at the end of a step, so
+    the state of a run is in the buffers alone.
     """
 
     bits: Tensor
@@ -17,21 +21,21 @@ class Pool(nn.Module):
     def __init__(self, size: int, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.size = size
-        # Kept as the bits of float32: float buffers are averaged over processes, and a mean of images is none.
+        # Stored as the bits of float32: float buffers are averaged over processes, which would mix images.
         self.register_buffer("bits", torch.zeros(size, *shape, dtype=torch.int32))
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
         self._waiting: list[Tensor] = []
 
     def clear(self) -> None:
-        """Forget what waits: a new step begins."""
+        """Forget the pushed fakes at the start of a new step."""
         self._waiting = []
 
     def push(self, fake: Tensor) -> None:
-        """Fakes (n, C, H, W) that D's phase of this step is to see."""
+        """Store fakes (n, C, H, W) for D's phase of this step."""
         self._waiting.extend(fake.detach().float().unbind())
 
     def pull(self, n: int) -> Tensor | None:
-        """The first n that wait, (n, C, H, W), in order; None where fewer do."""
+        """Return the first n pushed fakes (n, C, H, W) in order; None if there are fewer."""
         if len(self._waiting) < n:
             return None
         taken, self._waiting = self._waiting[:n], self._waiting[n:]
@@ -39,7 +43,7 @@ class Pool(nn.Module):
 
     @torch.no_grad()
     def mix(self, fake: Tensor, chance: Tensor) -> Tensor:
-        """Fakes (n, C, H, W) with some exchanged for old ones; ``chance`` (n, 2) in [0, 1) decides which."""
+        """Exchange some fakes (n, C, H, W) for old ones; ``chance`` (n, 2) in [0, 1) decides which."""
         if not self.size:
             return fake
         shown, kept, filled = [], self.bits.view(torch.float32), int(self.count)

@@ -1,4 +1,4 @@
-"""Layers that more than one network family uses."""
+"""Layers that several networks use."""
 
 import math
 
@@ -10,24 +10,31 @@ from ganloom.core import randomness
 
 
 def plan_sizes(height: int, width: int, smallest: int = 4, most: int = 16) -> tuple[int, int, int]:
-    """(base height, base width, doublings) of a pyramid that reaches height x width.
+    """Plan a pyramid of grids that reaches height x width by doublings.
 
-    The base's shorter side is at least ``smallest`` where the image allows; where a size is no multiple of
-    2^doublings, the top is larger than the image and the generator crops its middle.
+    Args:
+        height: Height of the image.
+        width: Width of the image.
+        smallest: Smallest allowed value for the base's shorter side, if the image allows it.
+        most: Largest number of doublings.
+
+    Returns:
+        (base height, base width, doublings). If a size is not a multiple of 2^doublings, the top grid is larger than the image
+        and the generator crops its centre.
     """
     doublings = max(0, min(most, int(math.log2(max(min(height, width) / smallest, 1)))))
     return -(-height // 2**doublings), -(-width // 2**doublings), doublings
 
 
 def crop(x: Tensor, height: int, width: int) -> Tensor:
-    """The middle (N, C, height, width) of x."""
+    """Return the centre (N, C, height, width) of x."""
     size = int(x.shape[2]), int(x.shape[3])  # plain numbers in a trace too
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
     return x if not top and not left and size == (height, width) else x[:, :, top : top + height, left : left + width]
 
 
 def frame(x: Tensor) -> tuple[Tensor, int]:
-    """x on the grid that its plan reaches, edges repeated outwards: the inverse of ``crop``; and the doublings."""
+    """Pad x by repeating its edges to the top grid of its plan, the inverse of ``crop``; return it and the doublings."""
     height, width = int(x.shape[2]), int(x.shape[3])  # plain numbers in a trace too
     base_h, base_w, doublings = plan_sizes(height, width)
     more_h, more_w = base_h * 2**doublings - height, base_w * 2**doublings - width
@@ -39,8 +46,8 @@ def frame(x: Tensor) -> tuple[Tensor, int]:
 class Fir(nn.Module):
     """The low-pass filter of StyleGAN2, [1, 3, 3, 1] along both axes (Karras et al. 2019, arXiv:1912.04958, app. B).
 
-    Where a grid is doubled or halved, it keeps frequencies out that the coarser grid cannot hold. As one 4x4 depthwise
-    convolution, on a CPU the fastest form; doubling is its transpose, so that no zeros are ever multiplied.
+    Used where a grid is upsampled or downsampled, it removes frequencies that the coarser grid cannot represent. It is computed
+    as one 4x4 depthwise convolution, the fastest form on a CPU; upsampling is its transpose, so no zeros are multiplied.
     """
 
     kernel: Tensor
@@ -50,7 +57,7 @@ class Fir(nn.Module):
         super().__init__()
         row = torch.tensor(taps) / sum(taps)
         self.register_buffer("kernel", torch.outer(row, row)[None, None], persistent=False)
-        # [1, 3, 3, 1] is [1, 2, 1] and then the mean of two: the filter that is left where a mean halves the grid.
+        # [1, 3, 3, 1] equals [1, 2, 1] followed by a mean of two, so this filter plus average pooling gives the same.
         rest = torch.tensor([1.0, 2.0, 1.0]) / 4 if taps == (1.0, 3.0, 3.0, 1.0) else None
         self.register_buffer(
             "binomial", None if rest is None else torch.outer(rest, rest)[None, None], persistent=False
@@ -60,17 +67,17 @@ class Fir(nn.Module):
         return (self.kernel * gain).to(x.dtype).repeat(int(x.shape[1]), 1, 1, 1)
 
     def forward(self, x: Tensor, padding: int, stride: int = 1, gain: float = 1.0) -> Tensor:
-        """(N, C, H, W), zeros around it, filtered and each ``stride``-th pixel of it kept."""
+        """Filter x (N, C, H, W) with zero padding, keep every ``stride``-th pixel, and multiply by ``gain``."""
         return F.conv2d(x, self._kernels(x, gain), stride=stride, padding=padding, groups=int(x.shape[1]))
 
     def doubled(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, 2H, 2W) of equal brightness."""
+        """Upsample (N, C, H, W) to (N, C, 2H, 2W) at equal brightness."""
         return F.conv_transpose2d(x, self._kernels(x, 4.0), stride=2, padding=1, groups=int(x.shape[1]))
 
     def halved(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, H / 2, W / 2)."""
+        """Downsample (N, C, H, W) to (N, C, H / 2, W / 2)."""
         if self.binomial is not None and x.device.type == "cpu" and x.dtype == torch.bfloat16:
-            # The gradient of a strided depthwise convolution takes ten times as long there as that of these two steps.
+            # The gradient of a strided depthwise convolution takes ten times as long here as that of these two steps.
             kernels = self.binomial.to(x.dtype).repeat(int(x.shape[1]), 1, 1, 1)
             return F.avg_pool2d(F.conv2d(x, kernels, padding=1, groups=int(x.shape[1])), 2)
         y: Tensor = self(x, padding=1, stride=2)
@@ -78,10 +85,10 @@ class Fir(nn.Module):
 
 
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """A 1x1 convolution (N, C, H, W) -> (N, O, H, W).
+    """Apply a 1x1 convolution, (N, C, H, W) -> (N, O, H, W).
 
-    Of one channel nobody can see whether the last axis is its channels: torch then answers in the other layout, which the
-    layers behind pay for. As a product over places the answer is channels last.
+    With one channel torch cannot tell channels-last from contiguous layout; its output is then contiguous, which slows down the
+    next layers. As a matrix product over positions the output is channels last.
     """
     if x.shape[1] != 1:
         return F.conv2d(x, weight, bias)
@@ -89,10 +96,10 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 class UpsampleConv(nn.Conv2d):
-    """Nearest-neighbour doubling followed by a 3x3 convolution, computed as one transposed 4x4 convolution of stride 2.
+    """Nearest-neighbour upsampling followed by a 3x3 convolution, computed as one transposed 4x4 convolution of stride 2.
 
-    (N, C, H, W) -> (N, O, 2H, 2W). Equal to the two steps to about 1e-7, with 4/9 of the products: each output pixel
-    sees only 2x2 source pixels, so the 3x3 kernel's taps that fall on one source pixel are summed first.
+    (N, C, H, W) -> (N, O, 2H, 2W). Equal to the two steps to about 1e-7, with 4/9 of the multiplications: each output pixel
+    depends on only 2x2 source pixels, so taps of the 3x3 kernel that fall on the same source pixel are added first.
     """
 
     def __init__(self, channels: int, out_channels: int, bias: bool = True) -> None:
@@ -104,7 +111,7 @@ class UpsampleConv(nn.Conv2d):
 
 
 class BilinearUpsampleConv(nn.Conv2d):
-    """Bilinear doubling followed by a 3x3 convolution, (N, C, H, W) -> (N, O, 2H, 2W)."""
+    """Bilinear upsampling followed by a 3x3 convolution, (N, C, H, W) -> (N, O, 2H, 2W)."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__(channels, out_channels, 3, padding=1)
@@ -115,7 +122,7 @@ class BilinearUpsampleConv(nn.Conv2d):
 
 
 class DownsampleConv(nn.Conv2d):
-    """A 3x3 convolution followed by a mean over 2x2, computed as one 4x4 convolution of stride 2.
+    """A 3x3 convolution followed by a 2x2 mean, computed as one 4x4 convolution of stride 2.
 
     (N, C, H, W) -> (N, O, H // 2, W // 2), equal to the two steps to about 1e-7.
     """
@@ -129,7 +136,7 @@ class DownsampleConv(nn.Conv2d):
 
 
 def _spread(weight: Tensor) -> Tensor:
-    """A 3x3 kernel (O, C, 3, 3) correlated with 2x2 ones: (O, C, 4, 4)."""
+    """Correlate a 3x3 kernel (O, C, 3, 3) with 2x2 ones: (O, C, 4, 4)."""
     return (
         F.pad(weight, (1, 0, 1, 0))
         + F.pad(weight, (0, 1, 1, 0))
@@ -139,11 +146,15 @@ def _spread(weight: Tensor) -> Tensor:
 
 
 class MinibatchStddev(nn.Module):
-    """Appends the mean standard deviation over groups of samples as a map (Karras et al. 2017, arXiv:1710.10196, sec. 3).
+    """Append the mean standard deviation over groups of samples as maps (Karras et al. 2017, arXiv:1710.10196, sec. 3).
 
-    (N, C, H, W) -> (N, C + maps, H, W); of several maps each is the mean over its own C / maps channels. Groups are strided
-    ([i::N/group]), so that processes which take strided slices form the groups that one process forms. A batch smaller than
-    ``group`` (or any, where that is 0) is one group; one that is no multiple of it has groups of their common divisor.
+    (N, C, H, W) -> (N, C + maps, H, W). Groups are strided ([i::N/group]), so several processes that take strided slices form
+    the same groups as one process.
+
+    Args:
+        group: Samples per group. A smaller batch is one group; for other batch sizes groups have their common divisor. 0: the
+            whole batch.
+        maps: Number of maps; each is the mean over its own C / maps channels.
     """
 
     def __init__(self, group: int = 4, maps: int = 1) -> None:
@@ -155,7 +166,7 @@ class MinibatchStddev(nn.Module):
         n, _, h, w = x.shape
         group = n if n < self.group else math.gcd(n, self.group)
         y = x.float().reshape(group, n // group, -1)
-        # torch's own var over the first axis takes twenty times as long as these two means on a CPU.
+        # On a CPU torch's var over the first axis takes twenty times as long as these two means.
         deviation = ((y - y.mean(0)).square().mean(0) + 1e-8).sqrt().unflatten(1, (self.maps, -1)).mean(2)
         extra = deviation.to(x.dtype).repeat(group, 1)[:, :, None, None].expand(-1, -1, h, w)
         joined = torch.cat([x, extra], 1)
@@ -164,11 +175,11 @@ class MinibatchStddev(nn.Module):
 
 
 class MinibatchDiscrimination(nn.Module):
-    """How near the other samples of the batch are (Salimans et al. 2016, arXiv:1606.03498, sec. 3.2).
+    """Measure how close the other samples of the batch are (Salimans et al. 2016, arXiv:1606.03498, sec. 3.2).
 
     M_i = T f(x_i), kernels x dims numbers;  o(x_i)_b = sum over j != i of exp(-|M_ib - M_jb|_1);  (N, F) -> (N, kernels).
-    A collapsed batch has o = N - 1 everywhere, a varied one nearly 0, so D sees collapse in a single pass. The paper's sum
-    has j = i too, which adds 1.
+    For a collapsed batch o is N - 1 everywhere, for a varied one it is close to 0, so D detects collapse in a single pass. The
+    paper's sum includes j = i, which adds 1.
     """
 
     def __init__(self, features: int, kernels: int = 16, dims: int = 4) -> None:
@@ -185,7 +196,9 @@ class MinibatchDiscrimination(nn.Module):
 
 
 def normal_init(module: nn.Module, sd: float = 0.02) -> None:
-    """Weights N(0, sd), normalisation gains N(1, sd), biases 0 (Radford et al. 2015, arXiv:1511.06434, sec. 4)."""
+    """Initialize weights with N(0, sd), norm gains with N(1, sd), biases with 0 (Radford et al. 2015, arXiv:1511.06434,
+    sec. 4).
+    """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(layer.weight, 0.0, sd)
@@ -198,20 +211,20 @@ def normal_init(module: nn.Module, sd: float = 0.02) -> None:
 
 
 def one_hot(c: Tensor, classes: int) -> Tensor:
-    """Labels (N,) int64 to (N, classes) float32; what is already (N, classes) passes through."""
+    """Convert labels (N,) int64 to (N, classes) float32; an input (N, classes) is returned unchanged."""
     return F.one_hot(c, classes).float() if c.dim() == 1 else c
 
 
 def label_maps(c: Tensor, classes: int, like: Tensor) -> Tensor:
-    """Labels as constant maps (N, classes, H, W) of the size of ``like``, to be joined to an image."""
+    """Convert labels to constant maps (N, classes, H, W) of the size of ``like``, to be concatenated with an image."""
     return one_hot(c, classes).to(like.dtype)[:, :, None, None].expand(-1, -1, *like.shape[2:])
 
 
 class SelfAttention(nn.Module):
     """x + gamma * o(attention(x)), gamma from 0 (Zhang et al. 2018, arXiv:1805.08318, eq. 1 to 3).
 
-    Each pixel asks (1x1 convolution to C / 8), and the pixels of the halved image answer (C / 8 keys, C / 2 values), as
-    in the authors' code. (N, C, H, W) -> (N, C, H, W). Written out, because a penalty needs the gradient's gradient.
+    Queries come from each pixel (1x1 convolution to C / 8), keys (C / 8) and values (C / 2) from the downsampled image, as in
+    the authors' code. (N, C, H, W) -> (N, C, H, W). Written out explicitly, because a penalty needs second derivatives.
     """
 
     def __init__(self, channels: int) -> None:
@@ -235,16 +248,16 @@ class SelfAttention(nn.Module):
 
 
 def attention_level(height: int, width: int, grid: int) -> int:
-    """After how many doublings attention stands: the finest grid whose shorter side is at most ``grid``; 0 = nowhere.
+    """Return the doublings before attention: up to the finest grid with a shorter side of at most ``grid``; 0: nowhere.
 
-    The image's own grid is left out: attention over all pixels costs more than the rest of the network.
+    The image's own grid is excluded: attention over all pixels costs more than the rest of the network.
     """
     base_h, base_w, doublings = plan_sizes(height, width)
     return max((i for i in range(1, doublings) if min(base_h, base_w) * 2**i <= grid), default=0)
 
 
 class SkipExcitation(nn.Module):
-    """Weights the channels of a fine grid by a coarse one (Liu et al. 2021, arXiv:2101.04775, eq. 1).
+    """Scale the channels of a fine grid by weights from a coarse one (Liu et al. 2021, arXiv:2101.04775, eq. 1).
 
     coarse (N, C, h, w), fine (N, O, H, W) -> fine * sigmoid(conv1(silu(conv4(4x4 means of coarse)))).
     """
@@ -266,12 +279,12 @@ class SkipExcitation(nn.Module):
 
 
 def fresh_noise(like: Tensor, n: int) -> Tensor:
-    """Standard normal noise for n samples, one number a pixel, (n, 1, H, W), on the grid of a fixed field (H, W)."""
+    """Draw standard normal noise (n, 1, H, W), one number per pixel, on the grid of a fixed field ``like`` (H, W)."""
     return randomness.randn(n, 1, *like.shape, device=like.device)
 
 
 class Noise(nn.Module):
-    """x + weight * noise, one standard normal number a pixel for all channels, weight learned from 0.
+    """x + weight * noise, with one standard normal number per pixel for all channels, and a weight learned from 0.
 
     In eval mode the noise is one fixed field, the same for each sample, so that a sample is a function of its latent
     (Karras et al. 2018, arXiv:1812.04948, sec. 3.2; a single weight as in Liu et al. 2021, arXiv:2101.04775).

@@ -1,7 +1,7 @@
-"""Weights and activations kept in bounds: spectral norm, equalised learning rate, conditional BatchNorm, pixel norm.
+"""Norms of weights and activations: spectral norm, equalised learning rate, conditional BatchNorm, AdaIN, pixel norm.
 
-Spectral norm and the equalised rate are parametrisations of a layer's weight (torch's public ``parametrize``), so that
-every layer has them in one line and its forward stays its own: ``spectral_norm(network)``, ``equalised(layer)``.
+Spectral norm and the equalised learning rate are parametrizations of a layer's weight (torch's public ``parametrize``), so
+any layer can have them in one line, with an unchanged forward: ``spectral_norm(network)``, ``equalised(layer)``.
 """
 
 import contextlib
@@ -18,15 +18,15 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Spectral(nn.Module):
-    """W -> W / sigma(W), sigma by one power iteration a forward pass (Miyato et al. 2018, arXiv:1802.05957, alg. 1).
+    """W -> W / sigma(W), sigma by one power iteration per forward pass (Miyato et al. 2018, arXiv:1802.05957, alg. 1).
 
     v = W^T u / |W^T u|,  u' = W v / |W v|,  sigma = u'^T W v; W is the weight as a matrix (outputs, the rest).
 
-    Why not torch's own: it keeps u and v and in eval mode divides by u^T W v as they stand. The Trainer averages
-    buffers for the EMA, and averaged u and v are shorter than 1 and not those of the averaged weight. Here u alone is
-    kept (written in training mode only), and eval computes v and u' from it anew, whatever its length. u stays float32
-    and the iteration runs in float32 under autocast too. The graph holds u' and not the buffer, so a second pass (real,
-    then fake) does not spoil the first one's gradient, and gradients of gradients go through.
+    Differences from torch's implementation: that one stores u and v, and in eval mode divides by u^T W v with the stored values.
+    The Trainer averages buffers for the EMA, and averaged u and v are shorter than 1 and do not belong to the averaged weight.
+    Here only u is stored (updated in training mode only), and eval mode recomputes v and u' from it, whatever its length. u
+    stays float32, and the iteration runs in float32 under autocast too. The graph holds u' and not the buffer, so a second pass
+    (real, then fake) does not corrupt the first one's gradient, and second derivatives work.
     """
 
     u: Tensor
@@ -37,7 +37,7 @@ class Spectral(nn.Module):
         self.register_buffer("u", F.normalize(torch.randn(weight.shape[axis], device=weight.device), dim=0))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """A weight of any shape to one whose matrix has largest singular value about 1."""
+        """Scale a weight of any shape so that the largest singular value of its matrix is about 1."""
         with torch.autocast("cpu" if weight.is_meta else weight.device.type, enabled=False):
             matrix = _matrix(weight.transpose(0, self.axis))
             with torch.no_grad():
@@ -51,12 +51,16 @@ class Spectral(nn.Module):
 
 
 def _matrix(weight: Tensor) -> Tensor:
-    """(O, ...) as (O, the rest), without a copy in channels_last too: the order of columns changes no singular value."""
+    """Reshape (O, ...) to (O, the rest) without a copy, also for channels_last; column order does not change singular
+    values.
+    """
     return weight.flatten(1) if weight.is_contiguous() or weight.dim() != 4 else weight.permute(0, 2, 3, 1).flatten(1)
 
 
 def spectral_norm(network: M, but: tuple[type[nn.Module], ...] = ()) -> M:
-    """Every convolution, linear layer and embedding of ``network`` spectrally normalised; modules of ``but`` left out."""
+    """Apply spectral norm to every convolution, linear layer and embedding of ``network``, except in modules of types
+    ``but``.
+    """
     if isinstance(network, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
         axis = 1 if isinstance(network, nn.ConvTranspose2d) else 0
         parametrize.register_parametrization(network, "weight", Spectral(network.weight, axis))
@@ -68,22 +72,22 @@ def spectral_norm(network: M, but: tuple[type[nn.Module], ...] = ()) -> M:
 
 
 class Scaled(nn.Module):
-    """W -> scale x W."""
+    """Multiply a weight by a constant: W -> scale x W."""
 
     def __init__(self, scale: float) -> None:
         super().__init__()
         self.scale = scale
 
     def forward(self, weight: Tensor) -> Tensor:
-        """A weight to its multiple."""
+        """Return the scaled weight."""
         return weight * self.scale
 
 
 def equalised(layer: M, gain: float = math.sqrt(2)) -> M:
-    """He's constant at run time in place of at the start (Karras et al. 2017, arXiv:1710.10196, sec. 4.1).
+    """Apply He's constant at run time instead of at initialization (Karras et al. 2017, arXiv:1710.10196, sec. 4.1).
 
-    The stored weight is N(0, 1) and is multiplied by gain / sqrt(inputs of an output) in each pass, so that Adam, which
-    moves every parameter by about the learning rate, trains all layers at one speed. The bias begins at 0.
+    The stored weight is N(0, 1) and is multiplied by gain / sqrt(inputs of an output) in each pass. Adam changes every parameter
+    by about the learning rate, so all layers then learn at the same speed. The bias starts at 0.
     """
     weight, bias = layer.weight, layer.bias
     assert isinstance(weight, Tensor)
@@ -97,8 +101,8 @@ def equalised(layer: M, gain: float = math.sqrt(2)) -> M:
 class ConditionalBatchNorm(nn.Module):
     """BatchNorm whose gain and bias are linear in a condition (de Vries et al. 2017, arXiv:1707.00683).
 
-    x (N, C, H, W), c (N, inputs) -> (1 + gain(c)) * norm(x) + bias(c). A one-hot c gives each class a gain and a bias of
-    its own, from 1 and 0; ``inputs=0`` is plain BatchNorm.
+    x (N, C, H, W), c (N, inputs) -> (1 + gain(c)) * norm(x) + bias(c). With a one-hot c each class has its own gain and bias,
+    which start at 1 and 0; ``inputs=0`` is plain BatchNorm.
     """
 
     def __init__(self, channels: int, inputs: int = 0) -> None:
@@ -112,7 +116,7 @@ class ConditionalBatchNorm(nn.Module):
             nn.init.zeros_(self.bias.weight)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """(N, C, H, W) and a condition (N, inputs) to (N, C, H, W)."""
+        """Map (N, C, H, W) and a condition (N, inputs) to (N, C, H, W)."""
         y: Tensor = self.norm(x)
         if not self.inputs:
             return y
@@ -122,10 +126,10 @@ class ConditionalBatchNorm(nn.Module):
 
 
 class AdaptiveInstanceNorm(nn.Module):
-    """AdaIN: each sample's maps normalised on their own, then gain and bias that are affine in a style
-    (Huang & Belongie 2017, arXiv:1703.06868, eq. 8; learned from w as in Karras et al. 2018, arXiv:1812.04948).
+    """AdaIN: instance norm, then a gain and a bias that are affine functions of a style.
 
-    x (N, C, H, W), w (N, inputs) -> (1 + gain(w)) * instance_norm(x) + bias(w); starts as the plain norm.
+    Huang & Belongie 2017, arXiv:1703.06868, eq. 8; learned from w as in Karras et al. 2018, arXiv:1812.04948.
+    x (N, C, H, W), w (N, inputs) -> (1 + gain(w)) * instance_norm(x) + bias(w); starts as plain instance norm.
     """
 
     def __init__(self, channels: int, inputs: int) -> None:
@@ -136,22 +140,22 @@ class AdaptiveInstanceNorm(nn.Module):
         nn.init.zeros_(self.style.bias)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """(N, C, H, W) and a style (N, inputs) to (N, C, H, W)."""
+        """Map (N, C, H, W) and a style (N, inputs) to (N, C, H, W)."""
         gain, bias = self.style(w)[:, :, None, None].to(x.dtype).chunk(2, 1)
         return torch.addcmul(bias, self.norm(x), 1 + gain)
 
 
 class StandingBatchNorm(nn.BatchNorm2d):
-    """BatchNorm with a set of statistics for each of ``sets`` truncations, evenly from 0 to 1.
+    """BatchNorm with one set of statistics for each of ``sets`` truncations, evenly spaced from 0 to 1.
 
-    ``choose(truncation)`` makes the running statistics those of that truncation, linear between two sets. Sets are what a
-    finished network was published with: training leaves them behind, and ``choose`` then does nothing.
+    ``choose(truncation)`` sets the running statistics to those of a truncation, interpolated between two sets. The sets belong
+    to a published network: after training on, they no longer apply, and ``choose`` does nothing.
     """
 
     means: Tensor
     variances: Tensor
     at: Tensor | None = None
-    """A truncation as a number of the graph, which then decides in place of the running statistics (for export)."""
+    """Truncation as a tensor of the graph, used instead of the running statistics (for export)."""
 
     def __init__(self, channels: int, sets: int, affine: bool = True) -> None:
         super().__init__(channels, affine=affine)
@@ -160,13 +164,13 @@ class StandingBatchNorm(nn.BatchNorm2d):
 
     @torch.no_grad()
     def choose(self, truncation: float) -> None:
-        """Take the statistics of ``truncation``, held in [0, 1]."""
+        """Use the statistics of ``truncation``, clipped to [0, 1]."""
         if self.num_batches_tracked:
             return
         place = min(max(truncation, 0.0), 1.0) * (len(self.means) - 1)
         low = min(int(place + 1e-6), len(self.means) - 1)
         high, weight = min(low + 1, len(self.means) - 1), max(place - low, 0.0)
-        weight = weight if weight > 1e-5 else 0.0  # 0.3 x 50 is 15 but for rounding
+        weight = weight if weight > 1e-5 else 0.0  # 0.3 x 50 is 15 only up to rounding
         assert self.running_mean is not None and self.running_var is not None
         self.running_mean.copy_(torch.lerp(self.means[low], self.means[high], weight))
         self.running_var.copy_(torch.lerp(self.variances[low], self.variances[high], weight))
@@ -185,7 +189,7 @@ class StandingBatchNorm(nn.BatchNorm2d):
 
 
 def keep_standing(network: nn.Module, sets: int) -> None:
-    """Every BatchNorm of images in ``network`` replaced by one with ``sets`` of statistics."""
+    """Replace every BatchNorm2d of ``network`` by one with ``sets`` sets of statistics."""
     for name, child in network.named_children():
         if isinstance(child, nn.BatchNorm2d):
             setattr(network, name, StandingBatchNorm(child.num_features, sets, child.affine))
@@ -194,7 +198,7 @@ def keep_standing(network: nn.Module, sets: int) -> None:
 
 
 def batch_norm_eps(network: nn.Module, eps: float) -> None:
-    """The number that every BatchNorm of ``network`` adds to the variance."""
+    """Set the epsilon that every BatchNorm of ``network`` adds to the variance."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.eps = eps
@@ -210,9 +214,9 @@ class PixelNorm(nn.Module):
 
 @contextlib.contextmanager
 def standing_statistics(network: nn.Module) -> Iterator[None]:
-    """Inside, BatchNorm gathers the plain mean of its batches anew; all else keeps its mode.
+    """Within this context BatchNorm recomputes its statistics as the plain mean over batches; other modules keep their mode.
 
-    Run the network on a number of batches inside, and sample after it (Brock et al. 2018, arXiv:1809.11096, app. D).
+    Run the network on a number of batches inside, and sample afterwards (Brock et al. 2018, arXiv:1809.11096, app. D).
     """
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     kept = [(m.momentum, m.training) for m in norms]

@@ -1,4 +1,4 @@
-"""How far images look apart to a frozen network, with gradients: a term of a loss, over any net that ``evaluate`` knows."""
+"""Perceptual distance of images in the features of a frozen network, with gradients, for use as a loss term."""
 
 import torch
 import torch.nn.functional as F
@@ -10,10 +10,17 @@ from ganloom.metrics.extractors.inputs import to_channels, to_size
 
 
 class Perceptual:
-    """Distances in the feature maps of a net (Johnson et al. 2016, arXiv:1603.08155), the last map of each resolution.
+    """Distances in the feature maps of a network (Johnson et al. 2016, arXiv:1603.08155), at the last map of each resolution.
 
-    ``name``: random, fashion, effnet (an extra), a file; see `metrics.extractors.by_name`. Images go through at their
-    own size where the net takes any, else at the net's. The net does not train, and belongs to no model's weights.
+    Images keep their size if the network takes any size; otherwise they are resized. The network is not trained, and is not part
+    of any model's weights.
+
+    Args:
+        name: Name for `metrics.extractors.by_name`: random, fashion, effnet (an extra), or a file.
+        device: Where the network runs.
+
+    Raises:
+        BadInput: If the network has no suitable features.
     """
 
     def __init__(self, name: str, device: str | torch.device = "cpu") -> None:
@@ -27,7 +34,14 @@ class Perceptual:
             self.net.requires_grad_(False).eval()
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """Images (N, C, H, W) in [-1, 1] to maps (N, c, h, w), finest first; of a net without maps its features as one."""
+        """Compute feature maps.
+
+        Args:
+            x: Images (N, C, H, W) in [-1, 1].
+
+        Returns:
+            Maps (N, c, h, w), finest first; for a network without maps its features as one map.
+        """
         low, high = self.range
         x = to_channels(x.float(), self.channels)
         x = x if self.size is None else to_size(x, self.size)
@@ -37,7 +51,7 @@ class Perceptual:
             if own is not None:
                 found: list[Tensor] = own(x)
                 return found
-            kept: dict[int, Tensor] = {}  # by octave of the height: a net's own padding makes 33 of 32
+            kept: dict[int, Tensor] = {}  # keyed by the octave of the height: padding may turn 32 into 33
 
             def keep(module: nn.Module, args: object, made: object) -> None:
                 if isinstance(made, Tensor) and made.ndim == 4 and min(made.shape[2:]) > 1:
@@ -55,7 +69,7 @@ class Perceptual:
         return [out if out.ndim == 4 else out[:, :, None, None]]
 
     def distance(self, made: Tensor, truth: Tensor) -> Tensor:
-        """A scalar: squared differences of the maps, each place's features scaled to length 1, the mean over maps.
+        """Return the mean squared difference of the maps, with the features of each position scaled to length 1.
 
         0 for equal images, at most 4 (Zhang et al. 2018, arXiv:1801.03924, without their learned weights).
         """
@@ -63,24 +77,24 @@ class Perceptual:
         return torch.stack([_apart(a, b) for a, b in pairs]).mean()
 
     def content(self, made: Tensor, source: Tensor) -> Tensor:
-        """The same with each channel brought to mean 0 and variance 1 first, so that a change of colours costs less.
+        """Return the same with each channel first normalised to mean 0 and variance 1, so that changes of colour cost less.
 
-        For images of two domains (Huang et al. 2018, arXiv:1804.04732, section 5.1); only the coarser half of the maps.
+        For images of two domains (Huang et al. 2018, arXiv:1804.04732, section 5.1); uses only the coarser half of the maps.
         """
         pairs = list(zip(self.maps(made), self.maps(source), strict=True))
         apart = []
         for a, b in pairs[len(pairs) // 2 :]:
-            one_pixel = a[0, 0].numel() == 1  # which has no variance
+            one_pixel = a[0, 0].numel() == 1  # no variance
             apart.append(_apart(a, b) if one_pixel else (F.instance_norm(a) - F.instance_norm(b)).square().mean())
         return torch.stack(apart).mean()
 
 
 def _apart(a: Tensor, b: Tensor) -> Tensor:
-    """The mean squared distance of places of two maps (N, c, h, w), features scaled to length 1."""
+    """Return the mean squared distance of two maps (N, c, h, w), features scaled to length 1."""
     return (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(1).mean()
 
 
 def _leaves(net: object) -> list[nn.Module]:
-    """The layers whose outputs are features: those that only pad, and compiled ones, are none."""
+    """Return the layers whose outputs are features, without padding layers and compiled modules."""
     leaves = [m for m in net.modules() if not any(m.children())] if isinstance(net, nn.Module) else []
     return [m for m in leaves if "Pad" not in type(m).__name__ and not isinstance(m, torch.jit.ScriptModule)]

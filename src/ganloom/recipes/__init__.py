@@ -1,4 +1,4 @@
-"""The recipes: one paper, one file. A new one is its file and one line here; the CLI, the tests and the docs follow."""
+"""The recipes, one file per paper. To add one, add its file and one line here; the CLI, the tests and the docs follow."""
 
 from types import ModuleType
 
@@ -40,11 +40,18 @@ _FILES = {
 
 RECIPES = Listing({name: f"{__name__}.{file}" for name, file in _FILES.items()})
 LISTED = Listing({**RECIPES.paths, **BASELINES.paths})
-"""Recipes and baselines: whatever can be trained by its name."""
+"""Recipes and baselines: everything that can be trained by name."""
 
 
 def find(name: str) -> ModuleType:
-    """The recipe or baseline of that name; an unknown one is an error that says the nearest."""
+    """Return the module of a recipe or baseline.
+
+    Args:
+        name: The name, in any case, with "-" or "_".
+
+    Raises:
+        BadInput: If there is no such name; the message suggests the most similar one.
+    """
     plain = name.lower().replace("_", "-")
     if plain not in LISTED:
         raise BadInput(f'unknown recipe "{name}"{did_you_mean(plain, LISTED)}: `ganloom recipes` lists them')

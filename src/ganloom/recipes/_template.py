@@ -3,13 +3,13 @@
 D minimises ...                                                                                   (eq. ...)
 G minimises ...
 
-About: what it is in five sentences: the idea; what is new against its kin; when to use it; what to watch; what became
-of it.
+About: what it is in five sentences: the idea; what is new compared with related models; when to use it; what to watch; its
+place in history.
 
 Departures from the paper: ...
 
-(To add a recipe: copy this file to recipes/your_name.py, make it the paper's, and add one line to _FILES in
-recipes/__init__.py. The command line, the conformance suite and its page in the docs then know it.)
+(To add a recipe: copy this file to recipes/your_name.py, change it to follow the paper, and add one line to _FILES in
+recipes/__init__.py. The command line, the conformance suite and the docs then include it.)
 """
 
 from dataclasses import dataclass
@@ -23,25 +23,25 @@ from ganloom.networks import dcgan
 TITLE = "What it is in a few words"
 PAPER = "Authors et al. YEAR, arXiv:0000.00000"
 DATA = "what the paper's numbers are for"
-KIMG = 500.0  # the length of a run that does not say its own, thousands of images
+KIMG = 500.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """The paper's numbers, each with its section or table."""
+    """The paper's hyperparameters, each with its section or table."""
 
     shape: tuple[int, int, int] = (3, 32, 32)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     z_dim: int = 128
-    """Numbers in a latent (sec. ...)."""
+    """Length of the latent vector (sec. ...)."""
     width: int = 64
     """Channels of the layer next to the image."""
     batch_size: int = 64
-    """Real images a batch (sec. ...)."""
+    """Real images per batch (sec. ...)."""
     n_critic: int = 1
-    """Updates of D for one of G (sec. ...)."""
+    """Updates of D per update of G (sec. ...)."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images."""
+    """Half-life of the EMA of G, in thousands of images."""
     g_opt: Adam = Adam(2e-4, betas=(0.0, 0.9))
     """Optimizer of G (sec. ...)."""
     d_opt: Adam = Adam(2e-4, betas=(0.0, 0.9))
@@ -49,9 +49,9 @@ class Config:
 
 
 class Template(GAN):
-    """What the class is called in the paper."""
+    """The name of the model in the paper."""
 
-    splits_by = None  # BatchNorm: the loss of a part of a batch is not a part of the loss; 1 where samples are apart
+    splits_by = None  # BatchNorm needs the whole batch; 1 if the loss treats each sample separately
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)

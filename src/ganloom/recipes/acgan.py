@@ -2,22 +2,22 @@
 
 L_S = E[log P(S = real | x)] + E[log P(S = fake | G(z, c))]                                         (eq. 2)
 L_C = E[log P(C = c | x)] + E[log P(C = c | G(z, c))]                                               (eq. 3)
-D maximises L_S + L_C, G maximises L_C - L_S. D has one trunk with two heads, source and class; the class enters G
-beside z and never enters D. Written on logits: D minimises softplus(-D(x)) + softplus(D(G)) + CE(x) + CE(G), and G,
-in its non-saturating form, softplus(-D(G)) + CE(G).
+D maximises L_S + L_C, G maximises L_C - L_S. D has one trunk with two heads: source and class. The class enters G
+together with z and never enters D. Written on logits: D minimises softplus(-D(x)) + softplus(D(G)) + CE(x) + CE(G), and
+G, in its non-saturating form, softplus(-D(G)) + CE(G).
 
-Networks of appendix A for CIFAR-10 (table 2): G a dense layer to 4x4x384, transposed 5x5 convolutions to 192, 96 and C,
-BatchNorm and ReLU between; D six 3x3 convolutions of 16 to 512 channels with strides 2, 1, 2, 1, 2, 1, BatchNorm behind
-all but the first, LeakyReLU 0.2 and dropout 0.5.
+Networks of appendix A for CIFAR-10 (table 2). G: a dense layer to 4x4x384, transposed 5x5 convolutions to 192, 96 and C
+channels, with BatchNorm and ReLU in between. D: six 3x3 convolutions with 16 to 512 channels and strides 2, 1, 2, 1, 2, 1,
+BatchNorm after all but the first, LeakyReLU 0.2 and dropout 0.5.
 
-About: D has a second head that names the class, and both networks are rewarded when it is right. Against cgan the label
-never enters D: that it must be read off the image is what makes G obey it. Use it when class identity matters more
-than variety, or when a classifier is wanted as a by-product. Watch variety within a class: the reward favours images
-that are easy to name, and with many classes it narrows what is made. In 2016 it gave ImageNet samples of 128 px that
-held together; projection discriminators (2018) replaced it, and its head returned in ReACGAN (2021).
+About: D has a second head that predicts the class, and both networks are rewarded when it is right. Unlike in cgan, the
+label never enters D: it must be read from the image, so G has to obey it. Use it when class identity matters more than
+variety, or when you want a classifier as a by-product. Watch the variety within a class: the reward favours images that
+are easy to classify, and with many classes it narrows the samples. In 2016 it produced coherent ImageNet samples of
+128 px. Projection discriminators (2018) replaced it, and its class head returned in ReACGAN (2021).
 
-Departures from the paper: one model for all classes (the paper trains 100 ImageNet models of ten classes); no noise on
-D's activations (the paper searches over 0, 0.1 and 0.2); the learning rate is the middle one of its three.
+Departures from the paper: one model for all classes (the paper trains 100 ImageNet models of ten classes each); no noise
+on D's activations (the paper searches over 0, 0.1 and 0.2); the learning rate is the middle one of its three.
 """
 
 from dataclasses import dataclass
@@ -35,33 +35,33 @@ from ganloom.nn.layers import crop, normal_init, one_hot, plan_sizes
 TITLE = "Auxiliary classifier GAN"
 PAPER = "Odena et al. 2016, arXiv:1610.09585"
 DATA = "CIFAR-10"
-KIMG = 5000.0  # the length of a run that does not say its own, thousands of images: 50,000 steps (appendix A)
+KIMG = 5000.0  # default length of a run, thousands of images: 50,000 steps (appendix A)
 
 
 @dataclass(frozen=True)
 class Config:
-    """The paper's numbers for CIFAR-10 (appendix A, table 2)."""
+    """The paper's hyperparameters for CIFAR-10 (appendix A, table 2)."""
 
     shape: tuple[int, int, int] = (3, 32, 32)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     n_classes: int = 10
-    """Classes; taken from labelled data."""
+    """Number of classes, taken from labelled data."""
     z_dim: int = 100
-    """Numbers in a latent, beside the class (110 in all)."""
+    """Length of the latent vector, without the class (110 with it)."""
     width: int = 96
     """Channels of G next to the image; doubled towards the base, at most 8 times."""
     d_width: int = 16
     """Channels of D's first layer; doubled in each of the next five."""
     dropout: float = 0.5
-    """Share of D's features dropped in training."""
+    """Dropout rate in D, 0 to below 1."""
     class_weight: float = 1.0
     """Weight of L_C in both losses."""
     batch_size: int = 100
-    """Real images a batch."""
+    """Real images per batch."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the paper)."""
+    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
-    """Optimizer of G (1e-4, 2e-4 and 3e-4 were tried)."""
+    """Optimizer of G (the paper tried 1e-4, 2e-4 and 3e-4)."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
     """Optimizer of D."""
 
@@ -76,7 +76,7 @@ class Config:
 
 
 class Generator(nn.Module):
-    """z (N, z_dim), c (N,) -> (N, C, H, W) in [-1, 1]."""
+    """Map z (N, z_dim) and labels c (N,) to images (N, C, H, W) in [-1, 1]."""
 
     channels_last = True
     bf16 = True
@@ -98,14 +98,14 @@ class Generator(nn.Module):
         normal_init(self)
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """z (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
+        """Map z (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
         z = torch.cat([z, one_hot(c, self.n_classes)], 1)
         x = self.project(z).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
         return crop(self.body(x), *self.shape[1:]).tanh()
 
 
 class Discriminator(nn.Module):
-    """x (N, C, H, W) -> source logits (N,); with ``classes`` also class logits (N, n_classes) from the same trunk."""
+    """Map x (N, C, H, W) to source logits (N,); with ``classes`` also to class logits (N, n_classes) from the same trunk."""
 
     channels_last = True
     bf16 = True
@@ -127,7 +127,7 @@ class Discriminator(nn.Module):
         normal_init(self)
 
     def forward(self, x: Tensor, c: Tensor | None = None, *, classes: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) to logits (N,), or to (logits (N,), class logits (N, n_classes))."""
+        """Map images (N, C, H, W) to logits (N,), or to (logits (N,), class logits (N, n_classes))."""
         features = self.features(x)
         logits: Tensor = self.source(features).flatten()
         return (logits, self.classes(features)) if classes else logits

@@ -2,25 +2,26 @@
 
 L(v) = |v - D(v)|, D an autoencoder                                                               (sec. 3.1)
 D minimises L(x) - k_t L(G(z_D)), G minimises L(G(z_G))                                      (sec. 3.4, system)
-k_{t+1} = k_t + lambda_k (gamma L(x) - L(G(z_G))), held in [0, 1], k_0 = 0: D is pushed to tell fakes apart only as far
-as keeps E L(G(z)) / E L(x) at gamma, which buys variety with quality.
-M = L(x) + |gamma L(x) - L(G(z_G))| measures convergence, logged as ``measure``                     (sec. 3.4.1)
+k_{t+1} = k_t + lambda_k (gamma L(x) - L(G(z_G))), clipped to [0, 1], k_0 = 0. k limits how far D separates fakes from
+reals, so that E L(G(z)) / E L(x) stays at gamma; gamma trades variety for quality.
+M = L(x) + |gamma L(x) - L(G(z_G))| measures convergence; it is logged as ``measure``               (sec. 3.4.1)
 
-gamma, lambda_k, N_h, batch, Adam's betas and the halving every 100,000 steps are also those of the public program
-github.com/carpedm20/BEGAN-tensorflow, which has 8e-5 for the paper's learning rate of 1e-4, no skip, and TensorFlow's
-Glorot start, which is taken over here.
+gamma, lambda_k, N_h, the batch size, Adam's betas and the halving of the learning rate every 100,000 steps are also
+those of the public program github.com/carpedm20/BEGAN-tensorflow. That program has a learning rate of 8e-5 (the paper
+1e-4), no skip connections, and TensorFlow's Glorot initialization, which is used here.
 
-``self.D(v)`` is -L(v). k is a buffer that moves once a step, after G's update.
+``self.D(v)`` is -L(v). k is a buffer that is updated once per step, after G's update.
 
-About: D is an autoencoder, and what is compared is not images but how well real and fake ones are rebuilt. A number
-k, moved by a simple controller, lets D push fakes away only so far as to keep a chosen ratio gamma. Use it for faces
-and other aligned images, when smooth samples matter more than varied ones. Watch ``measure``, which falls as training
-converges, and k: at 0 D no longer learns to reject; gamma below 0.5 gives smoother and fewer kinds. It is of 2017,
-showed 128 px faces of a quality new then, and was overtaken by progressive growing within the year.
+About: D is an autoencoder, and the comparison is not between images but between the reconstruction errors of real and
+fake images. A number k, set by a simple proportional controller, lets D push fakes away only far enough to keep a chosen
+ratio gamma. Use it for faces and other aligned images when smooth samples matter more than varied ones. Watch
+``measure``, which falls as training converges, and k: at 0, D no longer learns to reject fakes. gamma below 0.5 gives
+smoother and less varied samples. The paper of 2017 showed 128 px faces of a quality that was new then; progressive
+growing overtook it within the year.
 
-Departures from the paper: the learning rate halves each ``1,600`` kimg (100,000 steps) and not when M stalls; D and G
-step one after the other; no "vanishing residuals" (identity carried from input to output, faded out in the first
-16,000 steps); G's images are held in [-1, 1] where they are drawn for use, and are unbounded in training.
+Departures from the paper: the learning rate halves every ``1,600`` kimg (100,000 steps) instead of when M stalls; D and G
+are updated one after the other; no "vanishing residuals" (identity connections that are faded out in the first 16,000
+steps); samples are clipped to [-1, 1], but G's images are unbounded in training.
 """
 
 from dataclasses import dataclass
@@ -35,34 +36,34 @@ from ganloom.networks.autoencoder import Decoder, Rebuilder
 TITLE = "BEGAN: boundary equilibrium"
 PAPER = "Berthelot et al. 2017, arXiv:1703.10717"
 DATA = "faces"
-KIMG = 3200.0  # the length of a run that does not say its own, thousands of images: 200,000 steps
+KIMG = 3200.0  # default length of a run, thousands of images: 200,000 steps
 
 
 def _halving(every: float, times: int) -> Knots:
-    """Learning rate factor 1/2 after each so many kimg: two knots at each place."""
+    """Halve the learning rate every ``every`` kimg: two knots at each time."""
     return tuple(knot for i in range(1, times + 1) for knot in ((every * i, 0.5 ** (i - 1)), (every * i, 0.5**i)))
 
 
 @dataclass(frozen=True)
 class Config:
-    """The paper's numbers (sec. 4.1)."""
+    """The paper's hyperparameters (sec. 4.1)."""
 
     shape: tuple[int, int, int] = (3, 64, 64)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     gamma: float = 0.5
-    """Diversity ratio: energy of fakes over energy of reals at equilibrium (sec. 3.3; 0.3 to 0.7 in sec. 4.2)."""
+    """Diversity ratio: energy of fakes over energy of reals at equilibrium, in (0, 1] (sec. 3.3; 0.3 to 0.7 in sec. 4.2)."""
     k_rate: float = 0.001
-    """Proportional gain of k (lambda_k)."""
+    """Proportional gain of the controller of k (lambda_k)."""
     z_dim: int = 64
-    """Numbers in a latent and in D's code (N_z = N_h)."""
+    """Length of the latent vector and of D's code (N_z = N_h)."""
     width: int = 64
-    """Channels; the encoder adds as many at each halving (n; 128 for 128 px)."""
+    """Channels; the encoder adds as many at each downsampling (n; 128 for 128 px)."""
     skip: bool = True
-    """The decoders' smallest map is joined to the input of each doubling."""
+    """Concatenate the decoder's smallest map with the input of each upsampling."""
     batch_size: int = 16
-    """Real images a batch."""
+    """Real images per batch."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the paper)."""
+    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
     g_opt: Adam = Adam(1e-4, betas=(0.5, 0.999), schedule=_halving(1600.0, 4))
     """Optimizer of G."""
     d_opt: Adam = Adam(1e-4, betas=(0.5, 0.999), schedule=_halving(1600.0, 4))
@@ -76,7 +77,7 @@ class Config:
 
 
 class BEGAN(GAN):
-    """GAN whose discriminator is an autoencoder, held in balance by k."""
+    """GAN whose discriminator is an autoencoder, balanced by k."""
 
     k: Tensor
     sums: Tensor
@@ -86,17 +87,17 @@ class BEGAN(GAN):
         self.G = Decoder(cfg.shape, cfg.z_dim, cfg.width, skip=cfg.skip)
         self.D = Rebuilder(cfg.shape, cfg.z_dim, cfg.width, skip=cfg.skip)
         self.register_buffer("k", torch.zeros(()))
-        self.register_buffer("sums", torch.zeros(4))  # energy of reals, their number; energy of fakes, their number
+        self.register_buffer("sums", torch.zeros(4))  # sum and count of the reals' energies, then of the fakes'
 
     def phases(self) -> list[Phase]:
         return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
 
     def z(self, n: int) -> Tensor:
-        """Latents (n, z_dim), uniform in [-1, 1]."""
+        """Draw latents (n, z_dim), uniform in [-1, 1]."""
         return self.rand(n, self.cfg.z_dim) * 2 - 1
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Latents to images, held in [-1, 1]."""
+        """Map latents (N, z_dim) to images (N, C, H, W), clipped to [-1, 1]."""
         out: Tensor = self.G(z)
         return out.clamp(-1, 1)
 

@@ -1,21 +1,26 @@
 """Conditional GAN. "Conditional Generative Adversarial Nets", Mirza & Osindero 2014, arXiv:1411.1784.
 
 min_G max_D E[log D(x | c)] + E[log(1 - D(G(z | c)))]                                            (eq. 2)
-The label is joined to z in G and to the image in D; G in its non-saturating form, on logits; a fake of each D step has
-the real image's label, a fake of the G step a label drawn evenly.
+G minimises -E[log D(G(z | c))] instead (the non-saturating form); both losses are computed on logits.
 
-``body="dense"`` joins the label as in the paper, with the tutorials' layers; ``body="conv"`` is the same idea on DCGAN's
-networks (the label as constant maps beside the image). There the label may also enter as later papers have it:
+The label is concatenated with z in G and with the image in D. Real images have their own labels. Fakes have labels
+drawn evenly over the classes, in the D step and in the G step.
+
+``body="dense"`` joins the label as in the paper, with the layers of common tutorials. ``body="conv"`` does the same with
+DCGAN's networks: the label enters D as constant maps next to the image. With "conv" two later methods are available:
 ``d_condition="projection"``: D(x, c) = w h(x) + e(c) h(x)                (Miyato & Koyama 2018, arXiv:1802.05637, eq. 3)
 ``g_condition="norm"``: each class has its own gain and bias in G's BatchNorm (Dumoulin et al. 2017, arXiv:1610.07629)
 
-About: G and D are both told the class, so that one asks for a class and gets it. The loss is the first GAN's on pairs
-of image and label: D also rejects a good image with the wrong label. Use it wherever labels exist, because besides
-control they make the task easier and the samples more varied. Watch whether the label is obeyed (the rows of the grid)
-and whether samples within a class repeat. It came a few months after the first GAN, in 2014; projection and conditional
-norms, offered here as options, are how later papers let the label in.
+About: Both G and D receive the class label, so you can choose the class of a sample. The loss is that of the first GAN,
+computed on pairs of image and label: D also rejects a good image with the wrong label. Use it whenever labels exist:
+labels give control, make the task easier and make the samples more varied. Check that samples obey the label (the rows
+of the grid) and that samples of one class do not repeat. The paper appeared in 2014, a few months after the first GAN.
+Later papers feed in the label by projection and by conditional norms, which are options here.
 
-Departures from the paper: Adam in place of SGD, no maxout and no dropout; "conv" is the default because images are.
+Departures from the paper: the paper does not say how the labels of fakes are drawn. Here they are even over the
+classes, not the data's frequencies; the two are the same for balanced data. For unbalanced data the optimum of G is, in
+theory, still p(x | c) for every class, and rare classes get more updates. Adam instead of SGD; no maxout and no dropout;
+the default body is "conv".
 """
 
 from dataclasses import dataclass
@@ -30,31 +35,31 @@ from ganloom.recipes.base.adversarial import Adversarial
 TITLE = "Conditional GAN"
 PAPER = "Mirza & Osindero 2014, arXiv:1411.1784"
 DATA = "MNIST"
-KIMG = 500.0  # the length of a run that does not say its own, thousands of images
+KIMG = 500.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """The paper's idea with DCGAN's numbers."""
+    """The paper's idea with DCGAN's hyperparameters."""
 
     shape: tuple[int, int, int] = (1, 28, 28)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     n_classes: int = 10
-    """Classes; taken from labelled data."""
+    """Number of classes, taken from labelled data."""
     body: Literal["conv", "dense"] = "conv"
-    """Which networks."""
+    """Network type: convolutional or fully connected."""
     g_condition: Literal["concat", "norm"] = "concat"
-    """How the label enters G: joined to z, or by conditional BatchNorm (body conv)."""
+    """How the label enters G: concatenated with z, or by conditional BatchNorm (body conv only)."""
     d_condition: Literal["concat", "projection"] = "concat"
-    """How the label enters D: joined to the image, or by projection (body conv)."""
+    """How the label enters D: concatenated with the image, or by projection (body conv only)."""
     z_dim: int = 100
-    """Numbers in a latent (sec. 4.1)."""
+    """Length of the latent vector (sec. 4.1)."""
     width: int = 64
-    """Channels next to the image, body conv."""
+    """Channels of the layer next to the image (body conv only)."""
     batch_size: int = 100
-    """Real images a batch (sec. 4.1)."""
+    """Real images per batch (sec. 4.1)."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the paper)."""
+    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
     """Optimizer of G."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))

@@ -1,23 +1,24 @@
-"""The plain convolutional GAN of the tutorials. (DCGAN, Radford et al. 2015, arXiv:1511.06434, is what they simplify.)
+"""The plain convolutional GAN of the tutorials, a simplified DCGAN (Radford et al. 2015, arXiv:1511.06434).
 
 D minimises softplus(-D(x)) + softplus(D(G(z))), G minimises softplus(-D(G(z))), on logits.
 
-The family is that of TensorFlow's and Keras' beginner's page on 28x28 digits: G has a dense layer to 7x7x256, transposed
-5x5 convolutions to 128 (stride 1), 64 and C (stride 2), BatchNorm and LeakyReLU 0.3 behind all but the last, tanh; D has
-two 5x5 convolutions of stride 2 (64, 128), LeakyReLU 0.3 and dropout 0.3 behind each, and one dense output; Adam 1e-4
-with its default betas, batch 256. ``norm=False`` is the variant of other tutorials that have no BatchNorm at all.
+This is the model of the beginner tutorials of TensorFlow and Keras for 28x28 digits. G has a dense layer to 7x7x256 and
+transposed 5x5 convolutions to 128 (stride 1), 64 and C channels (stride 2), with BatchNorm and LeakyReLU 0.3 after all but
+the last, and tanh. D has two 5x5 convolutions of stride 2 (64, 128 channels), each followed by LeakyReLU 0.3 and dropout
+0.3, and one dense output. Adam 1e-4 with its default betas, batch size 256. ``norm=False`` is the variant of other
+tutorials that have no BatchNorm at all.
 
-What differs from DCGAN: no BatchNorm in D but dropout; LeakyReLU in G too; 5x5 kernels; the frameworks' own initial
-weights (Glorot's uniform) and beta1 0.9 in place of N(0, 0.02) and 0.5; a widening by one layer of stride 1 at the base.
+Differences from DCGAN: dropout instead of BatchNorm in D; LeakyReLU in G too; 5x5 kernels; the frameworks' default
+initialization (Glorot uniform) and beta1 0.9 instead of N(0, 0.02) and 0.5; one extra layer of stride 1 at the base.
 
-About: The GAN that a beginner's page builds first: convolutions in place of dense layers, and otherwise little thought.
-Against the dense gan it knows that neighbouring pixels belong together, so edges are clean where dense layers leave
-grain. Use it to follow a tutorial and to see what DCGAN's rules add; dcgan takes the same time and is the better start.
-Watch its slow rate of 1e-4 with beta1 0.9: it needs many steps, and dropout in D is all that keeps D back. It has no
-paper of its own; the tutorials made it the GAN that many run first.
+About: This is the first GAN of many tutorials: convolutions instead of dense layers, and little else. Unlike the dense
+gan it uses the fact that neighbouring pixels are related, so edges are clean where dense layers leave noise. Use it to
+follow a tutorial and to see what DCGAN's rules add; dcgan takes the same time and is the better start. Watch its low
+learning rate of 1e-4 with beta1 0.9: it needs many steps, and only dropout weakens D. It has no paper of its own, but
+through the tutorials it became the GAN that many people run first.
 
-Departures from the tutorial: any image size, by more or fewer doublings; the last layer of G has a bias, and
-BatchNorm's running statistics move by 0.1 a step (Keras: 0.01).
+Departures from the tutorial: any image size, through more or fewer upsampling layers; the last layer of G has a bias;
+BatchNorm's running statistics move by 0.1 per step (Keras: 0.01).
 """
 
 from dataclasses import dataclass
@@ -34,27 +35,27 @@ from ganloom.recipes.base.adversarial import Adversarial
 TITLE = "The tutorials' convolutional GAN"
 PAPER = "tutorials, after Radford et al. 2015, arXiv:1511.06434"
 DATA = "MNIST"
-KIMG = 3000.0  # the length of a run that does not say its own, thousands of images: 50 epochs of 60,000
+KIMG = 3000.0  # default length of a run, thousands of images: 50 epochs of 60,000
 
 
 @dataclass(frozen=True)
 class Config:
-    """The tutorial's numbers."""
+    """The tutorial's hyperparameters."""
 
     shape: tuple[int, int, int] = (1, 28, 28)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     z_dim: int = 100
-    """Numbers in a latent."""
+    """Length of the latent vector."""
     width: int = 64
     """Channels of the layer next to the image; doubled towards the base, at most 8 times."""
     norm: bool = True
-    """BatchNorm in G."""
+    """Use BatchNorm in G."""
     dropout: float = 0.3
-    """Share of D's features dropped in training."""
+    """Dropout rate in D, 0 to below 1."""
     batch_size: int = 256
-    """Real images a batch."""
+    """Real images per batch."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the tutorial)."""
+    """Half-life of the EMA of G, in thousands of images (not in the tutorial)."""
     g_opt: Adam = Adam(1e-4, betas=(0.9, 0.999), eps=1e-7)
     """Optimizer of G."""
     d_opt: Adam = Adam(1e-4, betas=(0.9, 0.999), eps=1e-7)
@@ -66,6 +67,7 @@ class Config:
 
 
 def _glorot(network: nn.Module) -> None:
+    """Initialize weights with Glorot uniform and biases with 0."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.xavier_uniform_(layer.weight)
@@ -74,7 +76,7 @@ def _glorot(network: nn.Module) -> None:
 
 
 class Generator(nn.Module):
-    """z (N, z_dim) -> (N, C, H, W) in [-1, 1]."""
+    """Map z (N, z_dim) to images (N, C, H, W) in [-1, 1]."""
 
     channels_last = True
     bf16 = True
@@ -86,7 +88,7 @@ class Generator(nn.Module):
         channels = [width * min(2**i, 8) for i in range(doublings + 1)][::-1]
         self.base = (channels[0], base_h, base_w)
         self.project = nn.Linear(z_dim, channels[0] * base_h * base_w, bias=not norm)
-        # Over the long vector, as the tutorial has it: each pixel of the base has statistics of its own.
+        # Over the flat vector, as in the tutorial: each pixel of the base grid has separate statistics.
         first: list[nn.Module] = [nn.BatchNorm1d(channels[0] * base_h * base_w)] if norm else []
         self.start = nn.Sequential(*first, nn.LeakyReLU(0.3))
         layers: list[nn.Module] = []
@@ -100,13 +102,13 @@ class Generator(nn.Module):
         _glorot(self)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) to images (N, C, H, W) in [-1, 1]."""
+        """Map z (N, z_dim) to images (N, C, H, W) in [-1, 1]."""
         x = self.start(self.project(z)).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
         return crop(self.body(x), *self.shape[1:]).tanh()
 
 
 class Discriminator(nn.Module):
-    """x (N, C, H, W) -> logits (N,)."""
+    """Map images x (N, C, H, W) to logits (N,)."""
 
     channels_last = True
     bf16 = True
@@ -124,15 +126,15 @@ class Discriminator(nn.Module):
         _glorot(self)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) to logits (N,)."""
+        """Map images (N, C, H, W) to logits (N,)."""
         logits: Tensor = self.out(self.body(x).flatten(1)).flatten()
         return logits
 
 
 class CNNGAN(Adversarial):
-    """The tutorials' convolutional GAN."""
+    """The convolutional GAN of the tutorials."""
 
-    splits_by = None  # BatchNorm in G; dropout draws its mask for the part it sees
+    splits_by = None  # BatchNorm in G; dropout draws a mask per batch part
     loss = nonsaturating
 
     def __init__(self, cfg: Config) -> None:

@@ -1,21 +1,25 @@
 """CUT. "Contrastive Learning for Unpaired Image-to-Image Translation", Park et al. 2020, arXiv:2007.15651.
 
-y is an image of domain A, x one of B. E_l are layers of G's first half, H_l two dense layers behind each, to 256 numbers.
+y is an image of domain A, x one of domain B. E_l are layers of the first half of G. H_l are two dense layers behind each
+E_l that map to 256 numbers.
 D: ((D(x) - 1)^2 + D(G(y))^2) / 2
 G: (D(G(y)) - 1)^2 + (NCE(y, G(y)) + NCE(x, G(x))) / 2                                             (eq. 5, lambda 1)
-NCE: at 256 places of 5 layers, cross-entropy that finds among the places of the input the one a place of the output came
-from, on cosines / 0.07; the others are of the same image (eq. 3 and 4). Fast: no NCE(x, G(x)), lambda 10, and half of the
-time G sees the input mirrored and the features are mirrored back.
-Residual generator of 9 blocks with filtered halvings and doublings, Xavier weights, 70 x 70 patches, Adam 2e-4, batch 1.
+NCE: at 256 positions of 5 layers, a cross-entropy over cosine similarities / 0.07: each output position must pick the
+input position that it came from. The negatives are other positions of the same image (eq. 3 and 4).
+FastCUT: no NCE(x, G(x)), lambda 10; for half of the images G sees the input mirrored, and the features are mirrored back.
+The generator has 9 residual blocks and filtered down- and upsampling. Xavier weights with gain 0.02 in G, D and H_l,
+70 x 70 patches, Adam 2e-4, batch 1.
 
-About: One generator and one direction: each patch of the output must be told, among all patches of its own input, to be of
-the same place. New is that mutual information of patches stands in for CycleGAN's way back, so half of the networks go.
-Use it in CycleGAN's place where only one direction is wanted, or where time is short. Watch the weight of the contrast:
-much of it keeps the input as it is, little lets shapes drift. Of 2020, it is still the usual first try without pairs, and
-the contrast of patches came back in many restorers and translators.
+About: CUT learns one direction with one generator: each patch of the output must match the patch of the input at the same
+place better than all other patches of that input. New is that this mutual information between patches replaces the way
+back of CycleGAN, so half of the networks are not needed. Use it instead of CycleGAN when you need one direction only, or
+when time is short. Watch the weight of the contrastive loss: a large weight keeps the input unchanged, a small one lets
+shapes drift. It was published in 2020, is still the usual first choice without pairs, and contrastive patch losses have
+since been used in many restoration and translation models.
 
-Departures from the paper: images are enlarged by 286 / 256 and cut as in the code, mirroring is the data's own flag; the
-code's D is filtered too and here it is CycleGAN's; smaller patches below 70 pixels where no logit would be left.
+Departures from the paper: images are enlarged by 286 / 256 and cropped, as in the authors' code; mirroring is a data flag
+(``--flip``); D is CycleGAN's, without the filtered downsampling of the authors' code; below 70 pixels the patches are
+smaller, so that at least one logit is left.
 """
 
 from dataclasses import dataclass
@@ -34,31 +38,31 @@ from ganloom.recipes.base.translator import Translator, TranslatorConfig
 TITLE = "CUT: two domains without pairs, one way"
 PAPER = "Park et al. 2020, arXiv:2007.15651"
 DATA = "horse2zebra, cat2dog at 256 px"
-KIMG = 534.0  # the length of a run that does not say its own, thousands of images: horse2zebra, 400 epochs of 1,334
+KIMG = 534.0  # default length of a run, thousands of images: horse2zebra, 400 epochs of 1,334
 
 
 @dataclass(frozen=True)
 class Config(TranslatorConfig):
-    """The paper's numbers."""
+    """The paper's hyperparameters."""
 
     blocks: int = 9
-    """Residual blocks."""
+    """Number of residual blocks in G, 1 to 32."""
     antialias: bool = True
-    """Filtered halvings and doublings in G, as in the code."""
+    """Filter the down- and upsampling in G, as in the authors' code."""
     nce: float = 1.0
-    """Weight of the contrast; with ``fast`` 10 is meant."""
+    """Weight of the contrastive loss; use 10 with ``fast``."""
     fast: bool = False
-    """FastCUT: no contrast of G(x) with x, and mirrored half of the time."""
+    """Train FastCUT: no contrastive loss of G(x) with x, and half of the inputs mirrored."""
     patches: int = 256
-    """Places a layer."""
+    """Positions compared per layer, at least 2."""
     head: int = 256
-    """Numbers that a place is told apart by."""
+    """Length of the feature vector of a position."""
     temperature: float = 0.07
-    """What cosines are divided by."""
+    """Temperature: cosine similarities are divided by it."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999), schedule=linear(267.0, 534.0))
-    """Optimizer of G and the heads; its rate falls to 0 over the second half of 534 kimg."""
+    """Optimizer of G and the projection heads; the learning rate falls to 0 over the second half of 534 kimg."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999), schedule=linear(267.0, 534.0))
-    """Optimizer of D."""
+    """Optimizer of D, with the same schedule."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,7 +79,7 @@ class Config(TranslatorConfig):
 
 
 class CUT(Translator):
-    """One generator, whose own first half tells patches apart."""
+    """One generator whose first half also provides the features of the contrastive loss."""
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
@@ -89,14 +93,13 @@ class CUT(Translator):
             first + 1: 4 * w,
             first + min(5, cfg.blocks): 4 * w,
         }
-        self.places = tuple(places)  # the padded input, both halvings, the first block and the fifth
+        self.places = tuple(places)  # the padded input, both downsamplings, the first and the fifth block
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Linear(n, cfg.head), nn.ReLU(), nn.Linear(cfg.head, cfg.head)) for n in places.values()
         )
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-                heads = isinstance(module, nn.Linear)
-                nn.init.normal_(module.weight, 0.0, 0.02) if heads else nn.init.xavier_normal_(module.weight, 0.02)
+                nn.init.xavier_normal_(module.weight, 0.02)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
@@ -120,13 +123,17 @@ class CUT(Translator):
         return terms | self.perceived((fake, given))
 
     def whole(self, batch: Batch) -> tuple[Tensor, Tensor, list[Tensor], Tensor | None]:
-        """G(y); with it G(x), as the contrast needs it; the features of their inputs; which of them were mirrored."""
+        """Run G once for both updates of a step.
+
+        Returns:
+            (G(y), images for the contrastive loss, features of the inputs, which inputs were mirrored or None).
+        """
         y = batch.y
         assert y is not None
         if self.cfg.fast:
             flips = self.rand(len(y), 1, 1, 1) < 0.5
             made = self.direct(torch.where(flips, y.flip(3), y))
-            with torch.no_grad():  # the contrast learns from its outputs' places alone
+            with torch.no_grad():  # gradients flow through the outputs only
                 before = self.features(y)
             return made, made, before, flips
         x = torch.cat([y, batch.x])
@@ -135,9 +142,16 @@ class CUT(Translator):
         return made[: len(y)], made, found, None
 
     def contrast(self, before: list[Tensor], after: Tensor, flips: Tensor | None, sides: int = 1) -> Tensor:
-        """(N,): the mean over layers and places of the cross-entropy: which place of the input is one of the output of?
+        """Compute the contrastive loss of each image, averaged over layers and positions.
 
-        ``before``: features of the inputs, ``after``: the outputs (N, C, H, W), N / ``sides`` of each of so many domains.
+        Args:
+            before: Features of the inputs, one tensor per layer.
+            after: Outputs of G (N, C, H, W).
+            flips: Which inputs were mirrored, (N, 1, 1, 1) bool; None: none of them.
+            sides: Number of domains in the batch; each has N / sides images.
+
+        Returns:
+            Losses (N,).
         """
         losses = []
         for head, key, query in zip(self.heads, before, self.features(after), strict=True):
@@ -146,7 +160,7 @@ class CUT(Translator):
             chance = [self.rand(n // sides, key.shape[2] * key.shape[3]) for _ in range(sides)]
             places = torch.cat(chance).argsort(1)[:, :count, None]
             some = [x.flatten(2).transpose(1, 2).gather(1, places.expand(-1, -1, x.shape[1])) for x in (key, query)]
-            with torch.no_grad():  # the input's places are what is sought, and do not move
+            with torch.no_grad():  # the input's features are fixed targets
                 k = F.normalize(head(some[0]), dim=2)
             cosines = F.normalize(head(some[1]), dim=2) @ k.transpose(1, 2)
             truth = torch.arange(count, device=k.device).expand(n, -1)
@@ -155,7 +169,7 @@ class CUT(Translator):
         return torch.stack(losses).mean(0)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """G's first half at the places that are compared."""
+        """Return the features of G's first half that the contrastive loss compares."""
         found: list[Tensor] = self.G(grown(x, self.G.multiple), self.places)
         return found
 

@@ -1,21 +1,22 @@
 """CycleGAN. "Unpaired Image-to-Image Translation using Cycle-Consistent ...", Zhu et al. 2017, arXiv:1703.10593.
 
-y is an image of domain A, x one of B, and they do not belong together. G has two networks ab and ba, D has a and b.
+y is an image of domain A, x one of domain B; they are not a pair. G has two networks, ab and ba; D has a and b.
 G: (D_b(ab(y)) - 1)^2 + (D_a(ba(x)) - 1)^2                                                         (eq. 1, sec. 4)
    + lambda (|ba(ab(y)) - y|_1 + |ab(ba(x)) - x|_1), lambda = 10                                   (eq. 2)
    + lambda i (|ab(x) - x|_1 + |ba(y) - y|_1), i = 0.5                                             (sec. 5.2, the code's default)
 D: ((D_b(x) - 1)^2 + D_b(old fake of B)^2) / 2, and the same for a; fakes come from a history of 50 (sec. 4)
-Residual generators with InstanceNorm and reflected borders, 70 x 70 patches, N(0, 0.02), Adam 2e-4 with beta1 0.5, batch 1,
-100 epochs at that rate and 100 in which it falls to 0.
+Residual generators with InstanceNorm and reflection padding, 70 x 70 patches, weights N(0, 0.02), Adam 2e-4 with beta1 0.5,
+batch 1, 100 epochs at a constant learning rate and 100 epochs in which it falls to 0.
 
-About: Two domains are learned from two heaps of images without one pair: each image that is translated and translated
-back must be itself again. New against pix2pix is the cycle, which stands in for the missing truth. Use it where no pairs
-can be had and the change is of colour and texture rather than of shape. Watch for hidden messages: a cycle can be kept by
-faint patterns that no eye sees, and a mapping can be consistent and still turn things into their opposite. Of 2017, it
-became the most forked of all GANs; CUT does one direction with one generator and half of the cost.
+About: CycleGAN learns to translate between two domains from two unpaired sets of images: an image that is translated and
+translated back must equal itself. New compared with pix2pix is this cycle, which replaces the missing target image. Use it
+if you have no pairs and the change is one of colour and texture rather than of shape. Watch for hidden information: a
+cycle can be satisfied by faint patterns that no eye sees, and a consistent mapping can still turn objects into their
+opposite. It was published in 2017 and is among the most used of all GANs; CUT does one direction with one generator at half
+of the cost.
 
-Departures from the paper: images are enlarged by 286 / 256 and cut as in the code, mirroring is the data's own flag
-(``--flip``); below 128 pixels 6 blocks as at 128, and smaller patches where no logit would be left.
+Departures from the paper: images are enlarged by 286 / 256 and cropped, as in the authors' code; mirroring is a data flag
+(``--flip``); below 128 pixels G has 6 blocks, as at 128, and the patches are smaller, so that at least one logit is left.
 """
 
 from dataclasses import dataclass
@@ -33,29 +34,29 @@ from ganloom.recipes.base.translator import Translator, TranslatorConfig
 TITLE = "CycleGAN: two domains without pairs"
 PAPER = "Zhu et al. 2017, arXiv:1703.10593"
 DATA = "horse2zebra, maps, facades at 256 px"
-KIMG = 267.0  # the length of a run that does not say its own, thousands of images: horse2zebra, 200 epochs of 1,334
+KIMG = 267.0  # default length of a run, thousands of images: horse2zebra, 200 epochs of 1,334
 
 
 @dataclass(frozen=True)
 class Config(TranslatorConfig):
-    """The paper's numbers."""
+    """The paper's hyperparameters."""
 
     blocks: int = 0
-    """Residual blocks; 0: 9 from 256 pixels, 6 below (appendix 7.2)."""
+    """Number of residual blocks per generator, at most 32; 0: 9 from 256 pixels, 6 below (appendix 7.2)."""
     norm: str = "instance"
-    """instance, batch or none."""
+    """Normalization: instance, batch or none."""
     dropout: bool = False
-    """Dropout within the residual blocks (the code's early models had it)."""
+    """Use dropout in the residual blocks (as in early models of the authors' code)."""
     cycle: float = 10.0
-    """Weight of the cycle terms (lambda)."""
+    """Weight of the cycle loss (lambda)."""
     identity: float = 0.5
-    """Weight of the identity terms, as a share of lambda; 0: off."""
+    """Weight of the identity loss, as a share of lambda; 0: off."""
     pool: int = 50
-    """Fakes in each history; 0: D sees the newest only."""
+    """Fakes in each history; 0: D sees only the newest fakes."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999), schedule=linear(133.5, 267.0))
-    """Optimizer of both generators; its rate falls to 0 over the second half of 267 kimg."""
+    """Optimizer of both generators; the learning rate falls to 0 over the second half of 267 kimg."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999), schedule=linear(133.5, 267.0))
-    """Optimizer of both discriminators."""
+    """Optimizer of both discriminators, with the same schedule."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,7 +71,7 @@ class Config(TranslatorConfig):
 
 
 class CycleGAN(Translator):
-    """Two generators that undo each other, and a discriminator for each domain."""
+    """Two generators that are inverse to each other, and a discriminator for each domain."""
 
     both_ways = True
 
@@ -88,10 +89,10 @@ class CycleGAN(Translator):
         self.pool_a, self.pool_b = Pool(cfg.pool, (cfg.in_channels, h, w)), Pool(cfg.pool, (out, h, w))
 
     def phases(self) -> list[Phase]:
-        return [Phase("G", self.g_loss), Phase("D", self.d_loss)]  # G first: D sees the fakes that G made in this step
+        return [Phase("G", self.g_loss), Phase("D", self.d_loss)]  # G first: D sees the fakes of this step
 
     def way(self, reverse: bool = False) -> nn.Module:
-        """Domain A to B, or back."""
+        """Return the network from domain A to B; with ``reverse`` the one from B to A."""
         net: nn.Module = self.G["ba" if reverse else "ab"]
         return net
 
@@ -119,11 +120,11 @@ class CycleGAN(Translator):
         return terms | self.perceived((fake_b, a), (fake_a, b))
 
     def _translated(self, x: Tensor, target: Tensor, back: bool = False) -> tuple[Tensor, Tensor]:
-        """x translated and, where the identity counts, an image of the target domain translated likewise."""
+        """Translate x and, if the identity loss is on, apply the same generator to images of its target domain."""
         go = self.back if back else self.direct
         if not self.cfg.identity:
             return go(x), target
-        if self.cfg.norm == "batch":  # whose statistics are of one domain
+        if self.cfg.norm == "batch":  # keep the batch statistics of the two domains apart
             return go(x), go(target)
         made, same = go(torch.cat([x, target])).chunk(2)
         return made, same
@@ -134,7 +135,7 @@ class CycleGAN(Translator):
         n, terms = len(b), Terms()
         for name, real, other, pool in (("a", a, b, self.pool_a), ("b", b, a, self.pool_b)):
             fake = pool.pull(n)
-            if fake is None:  # D's loss by itself, without G's before it
+            if fake is None:  # D's loss was called without G's loss before it
                 with torch.no_grad():
                     fake = self.back(other) if name == "a" else self.direct(other)
             fake = pool.mix(fake, self.rand(n, 2))

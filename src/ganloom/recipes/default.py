@@ -1,27 +1,28 @@
-"""The GAN for whoever has not chosen one: small, stable, and the best that two CPU cores train in three minutes.
+"""The default GAN: small, stable, and the best that we found for three minutes on two CPU cores.
 
 D minimises softplus(-D(x, c)) + softplus(D(G(z, c), c)) + gamma * E[|grad D(x, c)|^2] / 2, G minimises
-softplus(-D(G(z, c), c)): the non-saturating loss with a zero-centred penalty at real samples ("Which Training Methods
-for GANs do actually Converge?", Mescheder et al. 2018, arXiv:1801.04406, eq. 9), which converges locally where the plain
-loss circles. The penalty is taken each ``lazy``-th step with ``lazy`` times the weight (Karras et al. 2019,
-arXiv:1912.04958, app. B).
+softplus(-D(G(z, c), c)): the non-saturating loss with a zero-centred gradient penalty on real samples ("Which Training
+Methods for GANs do actually Converge?", Mescheder et al. 2018, arXiv:1801.04406, eq. 9). With the penalty training
+converges locally; without it, it circles. The penalty is computed every ``lazy``-th step with ``lazy`` times the weight
+(Karras et al. 2019, arXiv:1912.04958, app. B).
 
-Labelled data are used: a class c enters G as a learned vector beside z, and D has one logit a class, of which c picks
-its own (Mescheder et al., app. D). Without labels, or with ``n_classes=0``, c falls away.
+Labels are used if the data have them: a class c enters G as a learned vector together with z, and D has one logit per
+class, of which c selects one (Mescheder et al., app. D). Without labels, or with ``n_classes=0``, there is no c.
 
-Networks: doubling and halving convolutions with LeakyReLU 0.2; BatchNorm in G only, for a penalty is each sample's own;
-the mean standard deviation over groups of 4 samples as an extra map near D's end (Karras et al. 2017, arXiv:1710.10196).
-The learning rate falls as the inverse of the images seen, so a run may be stopped, or made longer, at any time.
+Networks: up- and downsampling convolutions with LeakyReLU 0.2. BatchNorm in G only, because the penalty is a property of
+each single sample. The mean standard deviation over groups of 4 samples is an extra map near the end of D (Karras et al.
+2017, arXiv:1710.10196). The learning rate falls as the inverse of the images shown, so a run can be stopped or extended at
+any time.
 
-About: The GAN to begin with when no paper is asked for: the plain non-saturating loss, kept stable by one penalty on
-D's gradient at real images. Against DCGAN it takes BatchNorm out of D, adds that penalty and a view of the whole
-batch, and uses labels where there are any. Choose it for small images, minutes and a CPU; choose sngan, sagan or
-biggan for larger images and a GPU. Watch gamma: far too small, D runs away from G and samples repeat; far too large,
-D grows blind and samples stay blurred. The penalty is of 2018 and, taken every 16th step, carried StyleGAN2 (2019) and
-what followed it.
+About: Start with this GAN if you do not need a particular paper. It uses the plain non-saturating loss, stabilised by one
+penalty on D's gradient at real images. Compared with DCGAN it removes BatchNorm from D, adds that penalty and the
+minibatch standard deviation, and uses labels if there are any. Use it for small images, short runs and CPUs; use sngan,
+sagan or biggan for larger images and a GPU. Watch gamma: if it is far too small, D overpowers G and samples repeat; if it
+is far too large, D learns little and samples stay blurred. The penalty was published in 2018; computed every 16th step, it
+was used in StyleGAN2 (2019) and its successors.
 
-Departures: this is no paper's model. The numbers were chosen on Fashion-MNIST at 28 px for coverage after 300 seconds of
-one core; gamma grows with the number of pixels as StyleGAN2-ADA's rule has it (arXiv:2006.06676, app. C).
+Departures: this model is not from a paper. Its hyperparameters were tuned on Fashion-MNIST at 28 px for coverage after 300
+seconds on one core; gamma grows with the number of pixels as in StyleGAN2-ADA's rule (arXiv:2006.06676, app. C).
 """
 
 from dataclasses import dataclass
@@ -40,31 +41,31 @@ from ganloom.recipes.base.adversarial import Adversarial
 TITLE = "Small modern GAN: non-saturating, R1"
 PAPER = "Mescheder et al. 2018, arXiv:1801.04406"
 DATA = "any small images"
-KIMG = 100.0  # the length of a run that does not say its own, thousands of images
+KIMG = 100.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """Tuned here; see the module's docstring."""
+    """Hyperparameters tuned for this project; see the module docstring."""
 
     shape: tuple[int, int, int] = (3, 64, 64)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     n_classes: int = 0
-    """Classes; taken from labelled data, 0 trains without labels."""
+    """Number of classes, taken from labelled data; 0 trains without labels."""
     z_dim: int = 64
-    """Numbers in a latent."""
+    """Length of the latent vector."""
     c_dim: int = 32
-    """Numbers in the learned vector of a class."""
+    """Length of the learned class vector."""
     width: int = 24
-    """Channels next to the image; doubled at each halving, at most 8 times."""
+    """Channels of the layer next to the image; doubled at each downsampling, at most 8 times."""
     batch_size: int = 32
-    """Real images a batch."""
+    """Real images per batch."""
     gamma: float | None = None
-    """Weight of the R1 penalty; none: 0.3 x height x width / 784."""
+    """Weight of the R1 penalty; None: 0.3 x height x width / 784."""
     lazy: int = 16
-    """The penalty is taken each so many steps."""
+    """Compute the penalty every this many steps, with that many times the weight."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images."""
+    """Half-life of the EMA of G, in thousands of images."""
     g_opt: Adam = Adam(1.5e-3, betas=(0.0, 0.99), schedule=inverse(40.0))
     """Optimizer of G."""
     d_opt: Adam = Adam(1.5e-3, betas=(0.0, 0.99), schedule=inverse(40.0))
@@ -77,12 +78,12 @@ class Config:
 
 
 def _channels(cfg: Config, doublings: int) -> list[int]:
-    """Channels from the image's side to the base."""
+    """Return the channels from the image to the base."""
     return [cfg.width * min(2**i, 8) for i in range(doublings + 1)]
 
 
 class Generator(nn.Module):
-    """z (N, z_dim), c (N,) -> (N, C, H, W) in [-1, 1]."""
+    """Map z (N, z_dim) and labels c (N,) to images (N, C, H, W) in [-1, 1]."""
 
     channels_last = True
     bf16 = True
@@ -107,7 +108,7 @@ class Generator(nn.Module):
         )
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
+        """Map z (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
         if self.n_classes:
             assert c is not None
             z = torch.cat([z, self.classes(one_hot(c, self.n_classes))], 1)
@@ -116,7 +117,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """x (N, C, H, W), c (N,) -> logits (N,)."""
+    """Map images x (N, C, H, W) and labels c (N,) to logits (N,)."""
 
     channels_last = True
     bf16 = True
@@ -137,8 +138,8 @@ class Discriminator(nn.Module):
         self.out = nn.Linear(last * h * w, max(cfg.n_classes, 1))
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) and labels (N,) to logits (N,)."""
-        # Channels last in the vector too: it costs no copy, and the gradient comes back in the layers' own layout.
+        """Map images (N, C, H, W) and labels (N,) to logits (N,)."""
+        # Flatten in channels-last order: this needs no copy, and the gradient keeps the layout of the layers.
         features = self.end(self.body(x)).permute(0, 2, 3, 1).flatten(1)
         logits: Tensor = self.out(features)
         if self.n_classes:
@@ -148,9 +149,9 @@ class Discriminator(nn.Module):
 
 
 class Default(Adversarial):
-    """The newcomer's GAN."""
+    """The default GAN."""
 
-    splits_by = None  # BatchNorm in G, standard deviations over samples in D
+    splits_by = None  # BatchNorm in G, minibatch standard deviation in D
     loss = nonsaturating
 
     def __init__(self, cfg: Config) -> None:
@@ -164,7 +165,7 @@ class Default(Adversarial):
         return [Phase("D", self.d_loss), *reg, Phase("G", self.g_loss)]
 
     def labels(self, n: int, batch: Batch) -> Tensor | None:
-        """The batch's own."""
+        """Return the labels of the batch."""
         return batch.c
 
     def d_reg(self, batch: Batch) -> Terms:

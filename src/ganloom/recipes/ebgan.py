@@ -8,14 +8,14 @@ f_PT(S) = mean over pairs i != j of (S_i S_j / |S_i| |S_j|)^2 keeps the codes of
 ``self.D(v)`` is -E(v). Networks for 64 px (appendix D): D (64)4c2s-(128)4c2s-(256)4c2s and back, weights N(0, 0.002); G
 (1024)4c-(512)4c2s-(256)4c2s-(128)4c2s-(C)4c2s, weights N(0, 0.02), which is DCGAN's G at width 128; BatchNorm in both.
 
-About: D is an energy, low where images are real: here the error of an autoencoder. Fakes are pushed up only to a
-margin, and a pulling-away term keeps the codes of a batch from pointing in one direction. Use it to see a GAN without
-classification, and where rebuilding is of use in itself. Watch the margin: once the fakes' energy is above it D has
-nothing to do, and with too large a one G cannot follow. It is of 2016, one of the first to tie GANs to energy-based
-learning; its autoencoder led to BEGAN.
+About: D is an energy function that is low for real images; here it is the reconstruction error of an autoencoder. Fakes
+are pushed up to a margin only, and a pulling-away term keeps the codes of a batch from pointing in the same direction. Use
+it to study a GAN without a classifier, and when the reconstruction itself is useful. Watch the margin: once the energy of
+the fakes is above it, D learns nothing; with a margin that is too large, G cannot follow. It was published in 2016 as one
+of the first links between GANs and energy-based learning, and its autoencoder led to BEGAN.
 
-Departures from the paper: the margin, 20 for CelebA's 3x64x64, is scaled with the root of the number of values for other
-shapes, because the energy is a Euclidean length; LeakyReLU 0.2 in D.
+Departures from the paper: the margin, 20 for CelebA's 3x64x64, is scaled with the square root of the number of values for
+other shapes, because the energy is a Euclidean norm; LeakyReLU 0.2 in D.
 """
 
 from dataclasses import dataclass
@@ -34,29 +34,29 @@ from ganloom.networks.autoencoder import ConvRebuilder
 TITLE = "Energy-based GAN with pulling-away term"
 PAPER = "Zhao et al. 2016, arXiv:1609.03126"
 DATA = "LSUN, CelebA"
-KIMG = 500.0  # the length of a run that does not say its own, thousands of images
+KIMG = 500.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """The paper's numbers for CelebA (appendix D)."""
+    """The paper's hyperparameters for CelebA (appendix D)."""
 
     shape: tuple[int, int, int] = (3, 64, 64)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     margin: float | None = None
-    """Energy up to which D pushes fakes (m); none: 20 x root(C x H x W / 12288)."""
+    """Energy up to which D pushes fakes (m); None: 20 x sqrt(C x H x W / 12288)."""
     pt_weight: float = 0.1
     """Weight of the pulling-away term (sec. 2.4); 0: plain EBGAN."""
     z_dim: int = 100
-    """Numbers in a latent."""
+    """Length of the latent vector."""
     width: int = 128
     """Channels of G next to the image."""
     d_width: int = 64
     """Channels of D next to the image."""
     batch_size: int = 128
-    """Real images a batch."""
+    """Real images per batch."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the paper)."""
+    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
     """Optimizer of G."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
@@ -70,9 +70,9 @@ class Config:
 
 
 class EBGAN(GAN):
-    """GAN whose discriminator is an energy."""
+    """GAN whose discriminator is an energy function."""
 
-    splits_by = None  # BatchNorm in both networks; the pulling-away term is over pairs
+    splits_by = None  # BatchNorm in both networks; the pulling-away term uses pairs of samples
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)

@@ -3,19 +3,19 @@
 D minimises E[max(0, 1 - D(T x))] + E[max(0, 1 + D(T G(z)))] + E[|f(D's features) - T x|]                   (eq. 2 and 4)
 G minimises -E[D(T G(z))]                                                                                       (eq. 3)
 
-f repaints the image, its small version and one random quarter from D's features of real images, so that D must keep
-what an image is (sec. 3.2). G: skip-layer excitation (sec. 3.1). T: DiffAugment (Zhao et al. 2020, arXiv:2006.10738), on
-both sizes. For a hundred to a few thousand images; trains from the first minutes.
+f reconstructs the image, its smaller version and one random quarter from D's features of real images, so that D must keep
+the content of an image (sec. 3.2). G: skip-layer excitation (sec. 3.1). T: DiffAugment (Zhao et al. 2020,
+arXiv:2006.10738), applied to both sizes. For a hundred to a few thousand images; samples improve from the first minutes.
 
-About: A light GAN for a hundred to a few thousand images. Low-resolution maps gate high-resolution ones in G, and D
-must be able to repaint a real image from its features, which keeps it from learning a few images by heart; both see
-augmented images only. Use it when data are few and 256 px or more are wanted within hours on one GPU. Watch for
-images that copy the data: compare samples with their nearest real neighbours. It is of 2021 and one of the standard
-baselines for few-shot synthesis, beside StyleGAN2-ADA.
+About: FastGAN is a light GAN for a hundred to a few thousand images. Low-resolution maps gate high-resolution ones in G,
+and D must be able to reconstruct a real image from its features, which keeps it from memorising a few images; both
+networks are trained with augmented images only. Use it when you have few images and want 256 px or more within hours on
+one GPU. Watch for copies of the data: compare samples with their nearest real neighbours. It was published in 2021 and is
+one of the standard baselines for few-shot synthesis, together with StyleGAN2-ADA.
 
-Departures from the paper: the repainted images are compared pixel by pixel (mean absolute difference) and not by a
-perceptual network, which would have to be downloaded; margins of the hinge are 1 (the code draws them from 0.8 to 1); below
-128 px the excitation spans as many doublings as there are; in ``generate`` the injected noise is fixed.
+Departures from the paper: reconstructions are compared pixel by pixel (mean absolute difference) instead of by a
+perceptual network, which would have to be downloaded; the margins of the hinge are 1 (the code draws them from 0.8 to 1);
+below 128 px the excitation spans as many upsamplings as there are; in ``generate`` the injected noise is fixed.
 """
 
 from dataclasses import dataclass
@@ -34,27 +34,29 @@ from ganloom.networks import fastgan
 TITLE = "FastGAN, for few images"
 PAPER = "Liu et al. 2021, arXiv:2101.04775"
 DATA = "100 to 5,000 images"
-KIMG = 400.0  # the length of a run that does not say its own, thousands of images
+KIMG = 400.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """The paper's numbers (sec. 4 and the authors' code)."""
+    """The paper's hyperparameters (sec. 4 and the authors' code)."""
 
     shape: tuple[int, int, int] = (3, 256, 256)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     z_dim: int = 256
-    """Numbers in a latent (the authors' code)."""
+    """Length of the latent vector (the authors' code)."""
     width: int = 64
-    """Channels, in both networks: of the grid of 128 in G, of the grid of 64 in D (the authors' code)."""
+    """Channels on the grid of 128 pixels in G and of 64 pixels in D (the authors' code)."""
     policy: tuple[str, ...] = ("colour", "translation")
-    """DiffAugment's parts: colour, translation, cutout, flip (the authors' code: the first two); none: ``()``."""
+    """DiffAugment operations: colour, translation, cutout, flip (the authors' code: the first two); ``()``: no
+    augmentation.
+    """
     recon: float = 1.0
-    """Weight of the repainted images (eq. 4)."""
+    """Weight of the reconstruction loss (eq. 4)."""
     batch_size: int = 8
-    """Real images a batch (sec. 4)."""
+    """Real images per batch (sec. 4)."""
     ema_kimg: float = 5.5
-    """Half-life of G's average, thousands of images (the authors' code: decay 0.999 a step)."""
+    """Half-life of the EMA of G, in thousands of images (the authors' code: decay 0.999 per step)."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
     """Optimizer of G (the authors' code)."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
@@ -85,7 +87,7 @@ class FastGAN(GAN):
         return logits
 
     def augmented(self, n: int) -> fastgan.Pair:
-        """T G(z) at both sizes, each with a T of its own."""
+        """Return T G(z) at both sizes, each with its own random T."""
         fake = self.G(self.z(n), both=True)
         return fastgan.Pair(*(diff_augment(x, self.cfg.policy) for x in fake))
 
@@ -107,7 +109,7 @@ class FastGAN(GAN):
 
 
 def _distance(seen: Tensor, true: Tensor) -> Tensor:
-    """E[|seen - true|], true brought to the size of seen."""
+    """Return E[|seen - true|], with ``true`` resized to the size of ``seen``."""
     return F.l1_loss(seen, resize(true, *seen.shape[2:]))
 
 

@@ -4,18 +4,18 @@ D maximises E[log D(x)] + E[log(1 - D(G(z)))]                                   
 G minimises -E[log D(G(z))], the non-saturating form                                            (sec. 3)
 written on logits: D minimises softplus(-D(x)) + softplus(D(G(z))), G minimises softplus(-D(G(z))).
 
-``body="dense"`` is the 28x28 architecture that most tutorials start from: G 100-256-512-1024-784 with LeakyReLU 0.2 and
-BatchNorm, D 784-512-256-1, Adam. ``body="paper"`` is the MNIST model of 2014: G with two ReLU layers of 1200 and a
-sigmoid output over uniform noise, D with two maxout layers of 240 x 5 under dropout, SGD with momentum.
+``body="dense"`` is the 28x28 architecture of most tutorials: G 100-256-512-1024-784 with LeakyReLU 0.2 and BatchNorm, D
+784-512-256-1, Adam. ``body="paper"`` is the MNIST model of 2014: G with two ReLU layers of 1200 and a sigmoid output, with
+uniform noise as input; D with two maxout layers of 240 x 5 and dropout; SGD with momentum.
 
 About: Two networks play against each other: G makes samples from noise, D says how real they look, and each learns from
-the other's mistakes. Nothing is changed here, everything later changes this: no likelihood is computed and no Markov
-chain is run, which was new. Use it to learn how a GAN works, on 28 px images or on points; for images worth keeping
-use convolutions. Watch the logits: when D(real) and D(fake) part for good, G learns little, and when samples repeat,
-modes have been dropped. It is the paper of 2014 with which the field begins.
+the other's mistakes. All later GANs change parts of this model. New in 2014 was that training needs neither a likelihood
+nor a Markov chain. Use it to learn how a GAN works, on 28 px images or on points; for better images use a convolutional
+GAN. Watch the logits: if D(real) and D(fake) move apart and stay apart, G learns little; if samples repeat, modes have
+been dropped. The field of GANs begins with this paper.
 
-Departures from the paper: the paper's slow growth of momentum (0.5 to 0.7) and decay of the learning rate are left out,
-and layers start as torch starts them. "dense" has no paper.
+Departures from the paper: the paper's slow growth of the momentum (0.5 to 0.7) and decay of the learning rate are left
+out, and layers have PyTorch's default initialization. "dense" is not from a paper.
 """
 
 from dataclasses import dataclass
@@ -31,35 +31,35 @@ from ganloom.recipes.base.adversarial import Adversarial
 TITLE = "Generative Adversarial Nets"
 PAPER = "Goodfellow et al. 2014, arXiv:1406.2661"
 DATA = "MNIST"
-KIMG = 500.0  # the length of a run that does not say its own, thousands of images
+KIMG = 500.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """The tutorial's numbers, and the paper's where it has them."""
+    """The tutorials' hyperparameters, and the paper's where it gives them."""
 
     shape: tuple[int, ...] = (1, 28, 28)
-    """Channels, height, width; or the dimension of points."""
+    """Image shape: channels, height, width; or the dimension of points."""
     body: Literal["dense", "paper"] = "dense"
-    """Which networks: the tutorials' or the paper's."""
+    """Network type: the tutorials' or the paper's."""
     z_dim: int = 100
-    """Numbers in a latent."""
+    """Length of the latent vector."""
     loss: Literal["nonsaturating", "minimax"] = "nonsaturating"
-    """The generator's form (sec. 3: minimax saturates early)."""
+    """Loss of G (sec. 3: minimax saturates early in training)."""
     g_widths: tuple[int, ...] = (256, 512, 1024)
-    """Hidden layers of G, body dense."""
+    """Widths of the hidden layers of G (body dense only)."""
     d_widths: tuple[int, ...] = (512, 256)
-    """Hidden layers of D, body dense."""
+    """Widths of the hidden layers of D (body dense only)."""
     batch_size: int = 64
-    """Real images a batch."""
+    """Real images per batch."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images."""
+    """Half-life of the EMA of G, in thousands of images."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
-    """Optimizer of G, body dense."""
+    """Optimizer of G (body dense only)."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
-    """Optimizer of D, body dense."""
+    """Optimizer of D (body dense only)."""
     paper_opt: SGD = SGD(0.1, momentum=0.5)
-    """Optimizer of both, body paper."""
+    """Optimizer of both networks (body paper only)."""
 
 
 class VanillaGAN(Adversarial):
@@ -83,7 +83,7 @@ class VanillaGAN(Adversarial):
         return [Phase("D", self.d_loss, opt), Phase("G", self.g_loss, opt)]
 
     def z(self, n: int) -> Tensor:
-        """Normal latents; the paper's are uniform with the same variance."""
+        """Draw latents (n, z_dim): normal, or for the paper's body uniform with the same variance."""
         return (
             self.randn(n, self.cfg.z_dim)
             if self.cfg.body == "dense"

@@ -1,24 +1,26 @@
 """InfoGAN. "Interpretable Representation Learning by Information Maximizing GANs", Chen et al. 2016, arXiv:1606.03657.
 
 min_{G,Q} max_D V(D, G) - lambda L_I(G, Q), L_I = E[log Q(c | G(z, c))] + H(c) <= I(c; G(z, c))      (eq. 5 and 6)
-The latent is noise, categories (one-hot, uniform) and continuous codes (uniform in [-1, 1]). Q shares D's trunk: for a
-category a softmax, for a continuous code a normal with sd 1, so its term is half the squared error. V is non-saturating,
-on logits. As in the authors' program the information is in both losses: D's trunk and Q learn it in D's step, G in its.
+The latent consists of noise, categories (one-hot, uniform) and continuous codes (uniform in [-1, 1]). Q shares D's trunk.
+For a category it is a softmax; for a continuous code it is a normal distribution with sd 1, so its term is half the squared
+error. V is the non-saturating loss on logits. As in the authors' program, the information term is in both losses: D's trunk
+and Q learn it in D's step, G in G's step.
 
-Networks for MNIST (appendix C.1): G 1024, 7x7x128, transposed 4x4 convolutions to 64 and C; D 4x4 convolutions 64 and
-128, dense 1024, one output; Q dense 128, then the codes; BatchNorm behind all but the ends, LeakyReLU 0.1 in D.
+Networks for MNIST (appendix C.1). G: dense layers of 1024 and 7x7x128, transposed 4x4 convolutions to 64 and C channels.
+D: 4x4 convolutions with 64 and 128 channels, a dense layer of 1024, one output. Q: a dense layer of 128, then the codes.
+BatchNorm after all but the first and last layers, LeakyReLU 0.1 in D.
 
-Learning rates, batch, codes, weights and layers are those of github.com/openai/InfoGAN (launchers/run_mnist_exp.py), whose
-LeakyReLU has 0.01 where the paper has 0.1.
+Learning rates, batch size, codes, weights and layers are those of github.com/openai/InfoGAN (launchers/run_mnist_exp.py),
+whose LeakyReLU has a slope of 0.01 where the paper has 0.1.
 
-About: A part of the noise is set aside as codes, and G is made to use them so that they can be read back from the
-image. Only a small head on D and one more term are new; no label is used, yet a category may turn out to be a class
-and a number to be slant or width. Use it to look for the factors of unlabelled data, or for handles on what is made.
-Watch whether a code means anything: which factor it takes is chance, and a code can be read back and still mean a
-mixture. It is of 2016, an early and much cited work on disentangled codes, beside beta-VAE.
+About: InfoGAN reserves a part of the latent as codes and trains G so that the codes can be predicted from the image.
+Only a small head on D and one more loss term are new. No labels are used, yet a category may turn out to be a class, and
+a continuous code may turn out to be slant or width. Use it to search for factors of variation in unlabelled data, or to
+control samples. Check what a code means: which factor it takes is chance, and a predictable code can still mix several
+factors. It was published in 2016 and is an early, much cited work on disentangled codes, like beta-VAE.
 
-Departures from the paper: tanh in place of a sigmoid, for data in [-1, 1]; Q's normals keep sd 1 as in the authors'
-program, where the paper lets Q say it.
+Departures from the paper: tanh instead of a sigmoid, for data in [-1, 1]; Q's normal distributions have a fixed sd of 1, as
+in the authors' program; in the paper Q predicts the sd.
 """
 
 from dataclasses import dataclass
@@ -37,31 +39,31 @@ from ganloom.nn.layers import crop, normal_init, plan_sizes
 TITLE = "InfoGAN: codes that are learned without labels"
 PAPER = "Chen et al. 2016, arXiv:1606.03657"
 DATA = "MNIST"
-KIMG = 640.0  # the length of a run that does not say its own, thousands of images: 50 x 100 batches of 128
+KIMG = 640.0  # default length of a run, thousands of images: 50 x 100 batches of 128
 
 
 @dataclass(frozen=True)
 class Config:
-    """The paper's numbers for MNIST (appendix C.1)."""
+    """The paper's hyperparameters for MNIST (appendix C.1)."""
 
     shape: tuple[int, int, int] = (1, 28, 28)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     z_dim: int = 62
-    """Numbers of noise in a latent."""
+    """Length of the noise part of the latent."""
     categories: tuple[int, ...] = (10,)
-    """Values of each categorical code."""
+    """Number of values of each categorical code, at least 2 each."""
     continuous: int = 2
     """Number of continuous codes."""
     width: int = 64
-    """Channels of the layer next to the image; doubled towards the base, the dense layers have 16 times."""
+    """Channels of the layer next to the image; doubled towards the base; the dense layers have 16 times as many units."""
     info_weight: float = 1.0
-    """Weight of the categorical codes' information (lambda)."""
+    """Weight of the information term of the categorical codes (lambda)."""
     continuous_weight: float = 1.0
-    """Weight of the continuous codes' information (the paper: smaller where its scale is larger)."""
+    """Weight of the information term of the continuous codes (the paper: smaller if its scale is larger)."""
     batch_size: int = 128
-    """Real images a batch."""
+    """Real images per batch."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the paper)."""
+    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
     g_opt: Adam = Adam(1e-3, betas=(0.5, 0.999))
     """Optimizer of G."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
@@ -77,7 +79,7 @@ class Config:
 
     @property
     def code_dim(self) -> int:
-        """Numbers in a latent that are codes."""
+        """Length of the code part of the latent."""
         return sum(self.categories) + self.continuous
 
 
@@ -86,7 +88,7 @@ def _dense(inputs: int, outputs: int, last: nn.Module) -> list[nn.Module]:
 
 
 class Generator(nn.Module):
-    """Noise and codes (N, z_dim + code_dim) -> (N, C, H, W) in [-1, 1]."""
+    """Map noise and codes (N, z_dim + code_dim) to images (N, C, H, W) in [-1, 1]."""
 
     channels_last = True
     bf16 = True
@@ -107,13 +109,13 @@ class Generator(nn.Module):
         normal_init(self)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Noise and codes (N, z_dim + code_dim) to images (N, C, H, W) in [-1, 1]."""
+        """Map noise and codes (N, z_dim + code_dim) to images (N, C, H, W) in [-1, 1]."""
         x = self.start(z).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
         return crop(self.body(x), *self.shape[1:]).tanh()
 
 
 class Discriminator(nn.Module):
-    """x (N, C, H, W) -> logits (N,); with ``codes`` also Q's output (N, code_dim) from the same trunk."""
+    """Map images x (N, C, H, W) to logits (N,); with ``codes`` also to Q's output (N, code_dim) from the same trunk."""
 
     channels_last = True
     bf16 = True
@@ -136,14 +138,14 @@ class Discriminator(nn.Module):
         normal_init(self)
 
     def forward(self, x: Tensor, c: Tensor | None = None, *, codes: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) to logits (N,), or to (logits (N,), Q's numbers (N, code_dim))."""
+        """Map images (N, C, H, W) to logits (N,), or to (logits (N,), Q's output (N, code_dim))."""
         features = self.features(x)
         logits: Tensor = self.out(features).flatten()
         return (logits, self.q(features)) if codes else logits
 
 
 class InfoGAN(GAN):
-    """GAN whose codes can be read back from the image."""
+    """GAN with codes that can be predicted from the image."""
 
     splits_by = None  # BatchNorm in both networks
     sample_options = SampleOptions(truncation=True)
@@ -157,7 +159,7 @@ class InfoGAN(GAN):
         return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
 
     def z(self, n: int) -> Tensor:
-        """Latents (n, z_dim + code_dim): noise uniform in [-1, 1], one-hot categories, codes uniform in [-1, 1]."""
+        """Draw latents (n, z_dim + code_dim): noise uniform in [-1, 1], one-hot categories, codes uniform in [-1, 1]."""
         cfg = self.cfg
         drawn = [randomness.randint(values, n, self.draw_device).to(self.device) for values in cfg.categories]
         hot = [F.one_hot(c, values).float() for c, values in zip(drawn, cfg.categories, strict=True)]
@@ -169,7 +171,7 @@ class InfoGAN(GAN):
         return logits
 
     def coded(self, z: Tensor, category: int | None = None, continuous: tuple[float, ...] = ()) -> Tensor:
-        """Latents ``z`` with the first categorical code, or the first continuous codes, set: to see what they do."""
+        """Return latents ``z`` with the first categorical code or the first continuous codes set to given values."""
         z = z.clone()
         if category is not None:
             start = self.cfg.z_dim
@@ -181,13 +183,13 @@ class InfoGAN(GAN):
         return z
 
     def sample(self, z: Tensor, c: Tensor | None = None, *, truncation: float | Tensor = 1.0) -> Tensor:
-        """Latents to images; truncation shortens the noise and leaves the codes as they are."""
+        """Map latents (N, z_dim + code_dim) to images (N, C, H, W); ``truncation`` scales the noise but not the codes."""
         noise, codes = z.split([self.cfg.z_dim, self.cfg.code_dim], 1)
         out: Tensor = self.G(torch.cat([noise * truncation, codes], 1))
         return out
 
     def _information(self, z: Tensor, q: Tensor) -> Terms:
-        """Minus the variational bound for the codes of z given Q's numbers, up to the constant H(c) (eq. 4)."""
+        """Return minus the variational bound for the codes of z given Q's output, up to the constant H(c) (eq. 4)."""
         cfg = self.cfg
         *truths, true_values = z[:, cfg.z_dim :].split([*cfg.categories, cfg.continuous], 1)
         *guesses, values = q.split([*cfg.categories, cfg.continuous], 1)

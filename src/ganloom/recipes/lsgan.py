@@ -2,21 +2,22 @@
 
 D minimises E[(D(x) - b)^2] / 2 + E[(D(G(z)) - a)^2] / 2                                          (eq. 2)
 G minimises E[(D(G(z)) - c)^2] / 2                                                               (eq. 2)
-a = 0, b = c = 1: G aims at D's code of real data (eq. 9, the paper's choice); a = -1, b = 1, c = 0: with b - c = 1 and
-b - a = 2 the optimum is the Pearson chi^2 divergence (eq. 8). D's output is a plain number, without a sigmoid.
+a = 0, b = c = 1: G's target is D's code of real data (eq. 9, the paper's choice). a = -1, b = 1, c = 0: with b - c = 1 and
+b - a = 2 the optimum is the Pearson chi^2 divergence (eq. 8). D's output is unbounded, without a sigmoid.
 
-``body="paper"`` is the model of figure 3: z of 1024, 5x5 kernels, BatchNorm; G has an extra convolution at each of its
-coarse sizes. Fewer doublings than the paper's four (112 px) keep the top of the network. ``body="dcgan"`` is DCGAN's.
+``body="paper"`` is the model of figure 3: latents of length 1024, 5x5 kernels, BatchNorm; G has an extra convolution at
+each of its coarse sizes. With fewer than the paper's four upsamplings (112 px) the layers next to the image are kept.
+``body="dcgan"`` has DCGAN's networks.
 
-About: D is a regression towards 1 and 0 in place of a classifier, so a fake far on the right side of the border still
-pulls G. Only the loss changes, from cross-entropy to squares; D has no sigmoid. Use it as a drop-in loss where the
-plain one saturates; networks and rates stay. Watch the size of the logits: squares punish outliers, and D can swing
-when the rate is high. It is of 2016, one of the first losses proposed against vanishing gradients, and lived on in
-CycleGAN and pix2pixHD.
+About: D is a regression towards 1 and 0 instead of a classifier, so a fake that is far on the correct side of the decision
+boundary still gives G a gradient. Only the loss changes, from cross-entropy to squared errors. Use it as a drop-in
+replacement where the usual loss saturates; networks and learning rates stay the same. Watch the size of the logits:
+squared errors punish outliers, and D can oscillate at high learning rates. It was published in 2016 as one of the first
+losses against vanishing gradients; CycleGAN and pix2pixHD use it.
 
-Departures from the paper: the learning rate is its 2e-4 (HWDB), not the 1e-3 of its LSUN models; 2e-4, beta1 0.5 and
-batches of 64 are also in github.com/xudonmao/LSGAN (stability_comparison); weights start at
-N(0, 0.02) as DCGAN's do, latents are normal (the paper does not say).
+Departures from the paper: the learning rate is its 2e-4 (HWDB), not the 1e-3 of its LSUN models. 2e-4, beta1 0.5 and
+batches of 64 are also in github.com/xudonmao/LSGAN (stability_comparison). Weights are initialized with N(0, 0.02) as in
+DCGAN, and latents are normal (the paper does not say).
 """
 
 from dataclasses import dataclass
@@ -34,27 +35,27 @@ from ganloom.recipes.base.adversarial import Adversarial
 TITLE = "Least squares GAN"
 PAPER = "Mao et al. 2016, arXiv:1611.04076"
 DATA = "LSUN"
-KIMG = 500.0  # the length of a run that does not say its own, thousands of images
+KIMG = 500.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """The paper's numbers."""
+    """The paper's hyperparameters."""
 
     shape: tuple[int, int, int] = (3, 112, 112)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     body: Literal["paper", "dcgan"] = "paper"
-    """Which networks: figure 3, or DCGAN's."""
+    """Network type: that of figure 3, or DCGAN's."""
     codes: tuple[float, float, float] = (0.0, 1.0, 1.0)
-    """a, b, c: what D aims at on fakes and on reals, and what G aims at (eq. 8 and 9)."""
+    """a, b, c: targets of D on fakes, of D on reals, and of G (eq. 8 and 9)."""
     z_dim: int = 1024
-    """Numbers in a latent (figure 3)."""
+    """Length of the latent vector (figure 3)."""
     width: int = 64
     """Channels of the layer next to the image (figure 3)."""
     batch_size: int = 64
-    """Real images a batch."""
+    """Real images per batch."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the paper)."""
+    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
     """Optimizer of G (sec. 4.1)."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
@@ -62,13 +63,13 @@ class Config:
 
 
 def _up(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
-    """A transposed 5x5 convolution, BatchNorm, ReLU."""
+    """Return a transposed 5x5 convolution, BatchNorm and ReLU."""
     layer = nn.ConvTranspose2d(inputs, outputs, 5, stride, 2, output_padding=stride - 1, bias=False)
     return [layer, nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
 class Generator(nn.Module):
-    """z (N, z_dim) -> (N, C, H, W) in [-1, 1]; figure 3 (a)."""
+    """Map z (N, z_dim) to images (N, C, H, W) in [-1, 1]; figure 3 (a)."""
 
     channels_last = True
     bf16 = True
@@ -81,7 +82,9 @@ class Generator(nn.Module):
         self.base = (inputs, base_h, base_w)
         self.project = nn.Linear(z_dim, inputs * base_h * base_w, bias=False)
         layers: list[nn.Module] = [nn.BatchNorm2d(inputs), nn.ReLU()]
-        for left in range(doublings, 0, -1):  # the two doublings next to the image are thinner and single
+        for left in range(
+            doublings, 0, -1
+        ):  # the two upsamplings next to the image have fewer channels and no extra convolution
             outputs = width * min(2 ** (left - 1), 4)
             layers += _up(inputs, outputs, 2) + (_up(outputs, outputs, 1) if left > 2 else [])
             inputs = outputs
@@ -89,13 +92,13 @@ class Generator(nn.Module):
         normal_init(self)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z (N, z_dim) to images (N, C, H, W) in [-1, 1]."""
+        """Map z (N, z_dim) to images (N, C, H, W) in [-1, 1]."""
         x = self.project(z).unflatten(1, self.base).contiguous(memory_format=torch.channels_last)
         return crop(self.body(x), *self.shape[1:]).tanh()
 
 
 class Discriminator(nn.Module):
-    """x (N, C, H, W) -> (N,), a number without bounds; figure 3 (b)."""
+    """Map images x (N, C, H, W) to unbounded outputs (N,); figure 3 (b)."""
 
     channels_last = True
     bf16 = True
@@ -114,7 +117,7 @@ class Discriminator(nn.Module):
         normal_init(self)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) to numbers (N,)."""
+        """Map images (N, C, H, W) to outputs (N,)."""
         out: Tensor = self.out(self.body(x).flatten(1)).flatten()
         return out
 

@@ -1,20 +1,21 @@
 """pix2pix. "Image-to-Image Translation with Conditional Adversarial Networks", Isola et al. 2016, arXiv:1611.07004.
 
-x is a target and c its input; the only noise is dropout in G.
+x is a target image and c its input; the only noise is dropout in G.
 D: the mean over patches of softplus(-D(x, c)) + softplus(D(G(c), c)), halved                    (eq. 1, sec. 3.3)
 G: softplus(-D(G(c), c)) + lambda |x - G(c)|_1, lambda = 100                                       (eq. 4)
-U-Net generator, 70 x 70 patches, N(0, 0.02), BatchNorm, Adam 2e-4 with beta1 0.5, batch 1; images are enlarged from 256
-to 286 pixels and cut at a random place (sec. 3.3 and appendix 6).
+U-Net generator, 70 x 70 patches, weights N(0, 0.02), BatchNorm, Adam 2e-4 with beta1 0.5, batch 1; images are enlarged from
+256 to 286 pixels and cropped at a random position (sec. 3.3 and appendix 6).
 
-About: One network and one loss for any task whose examples are pairs: a U-Net makes the target, an L1 term holds it to the
-truth, and a discriminator of small patches, which sees the input too, asks for what L1 blurs. New is that the loss is
-learned and the same for labels, maps, edges or greys. Use it where pairs exist and lie on each other to the pixel. Watch
-the mode: the paper runs G with dropout and with batch statistics when it is used, and ``translate`` does so only when
-asked (stochastic). It made image-to-image translation a matter of data, and its patches and U-Net stayed.
+About: pix2pix is one network and one loss for any task with paired examples: a U-Net produces the target, an L1 term keeps
+it close to the true image, and a discriminator of small patches, which also sees the input, demands the detail that L1
+blurs. New is that the loss is learned and is the same for labels, maps, edges or grey images. Use it if you have pairs that
+are aligned pixel by pixel. Watch the mode at test time: the paper runs G with dropout and with batch statistics;
+``translate`` does so only with ``stochastic``. The paper made image-to-image translation a matter of data, and its patch
+discriminator and U-Net are still in use.
 
-Departures from the paper: mirroring is the data's own flag (``--flip``); ``translate`` is deterministic by default; at
-fewer than 256 pixels the U-Net has as many levels as fit, and the patches are smaller where no logit would be left; the
-learning rate is constant as in the authors' Torch code (their later PyTorch code lets it fall in the second half).
+Departures from the paper: mirroring is a data flag (``--flip``); ``translate`` is deterministic by default; below 256
+pixels the U-Net has as many levels as fit, and the patches are smaller, so that at least one logit is left; the learning
+rate is constant as in the authors' Torch code (their later PyTorch code decays it in the second half).
 """
 
 import math
@@ -33,27 +34,27 @@ from ganloom.recipes.base.translator import Translator, TranslatorConfig
 TITLE = "pix2pix: images from images, learned from pairs"
 PAPER = "Isola et al. 2016, arXiv:1611.07004"
 DATA = "facades, maps, edges2shoes at 256 px"
-KIMG = 80.0  # the length of a run that does not say its own, thousands of images: facades, 200 epochs of 400
+KIMG = 80.0  # default length of a run, thousands of images: facades, 200 epochs of 400
 
 
 @dataclass(frozen=True)
 class Config(TranslatorConfig):
-    """The paper's numbers."""
+    """The paper's hyperparameters."""
 
     net: Literal["unet", "resnet"] = "unet"
-    """G: the paper's U-Net, or the residual generator of CycleGAN, as the authors' later code offers."""
+    """Generator: the paper's U-Net, or CycleGAN's residual generator as in the authors' later code."""
     levels: int = 0
-    """Halvings of the U-Net; 0: down to one pixel, at most 8 (256 px)."""
+    """Downsamplings of the U-Net, at most 10; 0: down to one pixel, at most 8 (256 px)."""
     blocks: int = 9
-    """Residual blocks of --net resnet."""
+    """Number of residual blocks, 1 to 32 (net resnet only)."""
     antialias: bool = False
-    """Filtered halvings and doublings in --net resnet."""
+    """Filter the down- and upsampling (net resnet only)."""
     width: int = 64
-    """Channels of G's first level; doubled downwards, at most 8 times."""
+    """Channels of G's first level; doubled at each downsampling, at most 8 times."""
     norm: str = "batch"
-    """batch, instance or none."""
+    """Normalization: batch, instance or none."""
     dropout: bool = True
-    """Half of the features left out in the inner levels of the up path."""
+    """Use dropout of 0.5 in the inner levels of the upsampling path."""
     l1: float = 100.0
     """Weight of the L1 term (lambda)."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
@@ -72,7 +73,7 @@ class Config(TranslatorConfig):
 
 
 class Pix2Pix(Translator):
-    """A U-Net and a discriminator of patches that sees the input too."""
+    """A U-Net, and a discriminator of patches that also sees the input."""
 
     paired = True
 
@@ -94,7 +95,7 @@ class Pix2Pix(Translator):
         return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
 
     def whole(self, batch: Batch) -> tuple[Tensor]:
-        """G(c), with one draw of the dropout for both updates."""
+        """Return G(c), with the same dropout mask for both updates of a step."""
         assert batch.c is not None
         return (self.direct(batch.c),)
 

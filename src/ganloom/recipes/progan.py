@@ -1,21 +1,22 @@
 """ProGAN. "Progressive Growing of GANs for Improved Quality, Stability, and Variation", Karras et al. 2017, arXiv:1710.10196.
 
-Training begins on the 4 x 4 grid; each doubling is faded in over ``stage_kimg`` and trained for as long      (sec. 2, app. A)
+Training begins at 4 x 4; each doubling is faded in over ``stage_kimg`` and then trained for as long      (sec. 2, app. A)
 D minimises E[D(G(z))] - E[D(x)] + 10 E[(|grad D(x_hat)| - 1)^2] + 0.001 E[D(x)^2], G minimises -E[D(G(z))]        (app. A.1)
 
-Equalised learning rate in all layers, pixel norm in G, the latent normalised, minibatch standard deviation in D (sec. 3, 4).
-What is in use follows the clock ``kimg`` (a model without one is finished, at full size); the optimizers begin anew where a
-fade begins or ends, and the batch is the larger the coarser the grid. A run shorter than ``stage_kimg`` x 2 x doublings ends
-before the full size: for small images and short runs give a smaller ``stage_kimg``.
+Equalised learning rate in all layers, pixel norm in G, normalised latents, minibatch standard deviation in D (sec. 3, 4).
+The clock ``kimg`` decides which levels are in use (a model without a clock is finished, at full size). The optimizers are
+reset where a fade begins or ends, and coarse grids have larger batches. A run shorter than ``stage_kimg`` x 2 x doublings
+ends before the full size; choose a smaller ``stage_kimg`` for small images and short runs.
 
-About: Training starts with tiny images and the networks grow: each doubling is faded in once the coarser one works.
-Coarse structure is thus learned fast and early, and equalised learning rates, pixel norm and a view of the batch keep
+About: Training starts with tiny images, and the networks grow: each doubling is faded in once the coarser one works. So
+coarse structure is learned fast and early. Equalised learning rates, pixel norm and the minibatch standard deviation keep
 both networks in balance. Use it to reach high resolutions when memory and time are short at the start; StyleGAN2's
-networks without growing have since done better. Watch the fades: the loss jumps at each, and a run that ends early ends
-at a small size. It is of 2017 and made the first convincing 1024 px faces.
+networks, which do not grow, have since given better results. Watch the fades: the loss jumps at each, and a run that ends
+early ends at a small size. It was published in 2017 and made the first convincing 1024 px faces.
 
-Departures from the paper: one learning rate (the authors' code on one device; 1.5e-3 to 3e-3 on eight from 128 px on); no
-AC-GAN term for labelled data; the first layer's bias is one a pixel; samples are clipped to [-1, 1] when drawn.
+Departures from the paper: one learning rate, as in the authors' code on one device (on eight devices it has 1.5e-3 to 3e-3
+from 128 px on); no AC-GAN term for labelled data; the first layer has one bias per pixel; samples are clipped to
+[-1, 1].
 """
 
 from dataclasses import dataclass
@@ -32,34 +33,35 @@ from ganloom.recipes.base.progressive import Growing, check_stages
 TITLE = "Progressive growing"
 PAPER = "Karras et al. 2017, arXiv:1710.10196"
 DATA = "CelebA-HQ"
-KIMG = 12000.0  # the length of a run that does not say its own, thousands of images
+KIMG = 12000.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """The paper's numbers (app. A)."""
+    """The paper's hyperparameters (app. A)."""
 
     shape: tuple[int, int, int] = (3, 128, 128)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     z_dim: int = 512
-    """Numbers in a latent (table 2)."""
+    """Length of the latent vector (table 2)."""
     width: int = 512
-    """Channels up to 32 px, halved with each doubling beyond (table 2)."""
+    """Channels up to 32 px; halved with each doubling beyond (table 2)."""
     tanh: bool = False
-    """Images pass through tanh in training too, as in earlier GANs: for images with flat black or white grounds, which
-    an unbounded G can only meet by exact sums, and D sees at once where it does not."""
+    """Apply tanh to G's images, as in earlier GANs; helps with flat black or white backgrounds, which an unbounded G
+    would have to match exactly.
+    """
     stage_kimg: float = 600.0
-    """Thousands of images over which a level is faded in, and again over which it then stands (app. A)."""
+    """Thousands of images for fading in a level, and again for training it afterwards (app. A)."""
     batch_size: int = 16
-    """Real images a batch at full size; twice as many with each level below (app. A: 128, 64, 32, 16 from 16 to 128 px)."""
+    """Real images per batch at full size; doubled with each level below (app. A: 128, 64, 32, 16 from 16 to 128 px)."""
     most_batch: int = 128
-    """Largest batch on the coarse grids (the authors' code)."""
+    """Largest batch size on the coarse grids (the authors' code)."""
     gp_weight: float = 10.0
     """Weight of the gradient penalty (app. A.1)."""
     drift: float = 0.001
-    """Weight of the squared critic values of real images (app. A.1)."""
+    """Weight of D's squared outputs on real images (app. A.1)."""
     ema_kimg: float = 10.0
-    """Half-life of G's average, thousands of images (app. A: decay 0.999 a step)."""
+    """Half-life of the EMA of G, in thousands of images (app. A: decay 0.999 per step)."""
     g_opt: Adam = Adam(1e-3, betas=(0.0, 0.99))
     """Optimizer of G (app. A.1)."""
     d_opt: Adam = Adam(1e-3, betas=(0.0, 0.99))
@@ -70,9 +72,9 @@ class Config:
 
 
 class ProGAN(Growing):
-    """Progressively grown GAN."""
+    """GAN with progressively growing networks."""
 
-    splits_by = None  # standard deviations over samples in D
+    splits_by = None  # minibatch standard deviation in D
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
@@ -80,7 +82,7 @@ class ProGAN(Growing):
         self.D = progressive.Discriminator(cfg.shape, cfg.width)
 
     def phases(self) -> list[Phase]:
-        """A window trains the levels that it uses."""
+        """Return the phases; each time window trains the levels that it uses."""
         phases = []
         for window, shown, newest in self.windows():
             parts = [f"levels.{i}" for i in range(newest + 1)] + [f"rgb.{i}" for i in shown]
@@ -89,7 +91,7 @@ class ProGAN(Growing):
         return phases
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Latents (N, z_dim) to images (N, C, H, W) in [-1, 1]."""
+        """Map latents (N, z_dim) to images (N, C, H, W) in [-1, 1]."""
         out: Tensor = self.G(z, c, self.level)
         return out.clamp(-1, 1)
 

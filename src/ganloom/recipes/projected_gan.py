@@ -1,20 +1,25 @@
 """Projected GAN. "Projected GANs Converge Faster", Sauer et al. 2021, arXiv:2111.01007.
 
-D minimises sum over scales l of E[max(0, 1 - D_l(P_l(T x)))] + E[max(0, 1 + D_l(P_l(T G(z))))]
-G minimises -(sum over l of E[D_l(P_l(T G(z)))])                                                              (eq. 2 and 4)
+D minimises the mean over patches and scales l of max(0, 1 - D_l(P_l(T x))) + max(0, 1 + D_l(P_l(T G(z))))
+G minimises minus the mean over patches and scales l of D_l(P_l(T G(z)))                                      (eq. 2 and 4)
 
-P_l: maps of a network trained on ImageNet and frozen, mixed at random over channels and scales (sec. 3.2), see
-networks/projected.py. T: DiffAugment (Zhao et al. 2020, arXiv:2006.10738). G: FastGAN's, z brought to the sphere.
+The paper writes the sum over the four scales; the authors' code, and this recipe, take the mean over all patches of all
+scales, which is a quarter of the sum where each scale has as many patches (5 x 5 at 256 px).
 
-About: A GAN whose discriminators look through a network that has seen ImageNet: they need not learn what edges, textures and
-parts are, so samples look like the data after a fraction of the images. Four of them judge four resolutions, through random
-projections that make the frozen features harder to use in part only. Choose it for few images and for a short budget; choose
-stylegan2 where the latent space matters. Watch what the features do not see: hair, faces and text can stay wrong, and a
-distance measured by ImageNet's features flatters it, so measure by others too. It is of 2021, and StyleGAN-XL is built on it.
+P_l: feature maps of a frozen network trained on ImageNet, mixed at random over channels and scales (sec. 3.2); see
+networks/projected.py. T: DiffAugment (Zhao et al. 2020, arXiv:2006.10738). G: FastGAN's, with z normalised to the sphere.
 
-Departures from the paper: EfficientNet-Lite1 as PyPI has it, whose coarsest map is that after its last 1x1 convolution; grids
-of another count than the paper's are halved less often; FastGAN's G as in the recipe fastgan, with that paper's alternation
-of blocks and a tanh; in ``generate`` the injected noise is fixed; no blur at the start; labels are not used.
+About: The discriminators of Projected GAN look at images through a network trained on ImageNet. They need not learn what
+edges, textures and object parts are, so samples look like the data after a fraction of the usual images. Four
+discriminators judge four resolutions; random projections keep them from using only a part of the frozen features. Use it
+for few images and for short budgets; use stylegan2 when the latent space matters. Watch what the features do not capture:
+hair, faces and text can stay wrong. Distances measured with ImageNet features flatter this model, so measure with other
+features too. It was published in 2021, and StyleGAN-XL is built on it.
+
+Departures from the paper: EfficientNet-Lite1 as published on PyPI, whose coarsest map is the one after its last 1x1
+convolution; grids smaller than the paper's are downsampled fewer times; G is FastGAN's as in the recipe
+fastgan, with that paper's alternation of blocks and a tanh; in ``generate`` the injected noise is fixed; no blur at the
+start; labels are not used.
 """
 
 from dataclasses import dataclass
@@ -34,33 +39,33 @@ from ganloom.scoring import Scores
 TITLE = "Projected GAN: D over frozen features"
 PAPER = "Sauer et al. 2021, arXiv:2111.01007"
 DATA = "100 to 100,000 images"
-KIMG = 1000.0  # the length of a run that does not say its own, thousands of images
+KIMG = 1000.0  # default length of a run, thousands of images
 
 OPT = Adam(2e-4, betas=(0.0, 0.99))
 
 
 @dataclass(frozen=True)
 class Config:
-    """The paper's numbers (sec. 4, app. and the authors' code)."""
+    """The paper's hyperparameters (sec. 4, app. and the authors' code)."""
 
     shape: tuple[int, int, int] = (3, 256, 256)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     z_dim: int = 256
-    """Numbers in a latent (the authors' code)."""
+    """Length of the latent vector (the authors' code)."""
     width: int = 128
-    """Channels of G's grid of 128 (the authors' code)."""
+    """Channels of G on the grid of 128 pixels (the authors' code)."""
     features: str = "effnet"
-    """Whose features D sees: effnet (an extra), random, or a file .pt2 or .pt, as for ``evaluate --features``."""
+    """Feature network of D: effnet (an extra), random, or a file .pt2 or .pt, as for ``evaluate --features``."""
     side: int = 224
-    """Images whose shorter side is less are enlarged to it before they are looked at (the authors' code: 224)."""
+    """Images with a shorter side are enlarged to this many pixels before D sees them, 16 to 1024 (the authors' code: 224)."""
     d_width: int = 64
-    """Channels of the finest projection; the coarsest has four times as many, D eight times (the authors' code)."""
+    """Channels of the finest projection; the coarsest has 4 times as many, D 8 times (the authors' code)."""
     policy: tuple[str, ...] = ("colour", "translation", "cutout")
-    """DiffAugment's parts: colour, translation, cutout, flip; none: ``()``."""
+    """DiffAugment operations: colour, translation, cutout, flip; ``()``: no augmentation."""
     batch_size: int = 64
-    """Real images a batch (sec. 4)."""
+    """Real images per batch (sec. 4)."""
     ema_kimg: float = 20.0
-    """Half-life of G's average, thousands of images (the authors' code: 10 x batch / 32)."""
+    """Half-life of the EMA of G, in thousands of images (the authors' code: 10 x batch / 32)."""
     g_opt: Adam = OPT
     """Optimizer of G (the authors' code)."""
     d_opt: Adam = OPT
@@ -91,11 +96,11 @@ class ProjectedGAN(GAN):
         return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
 
     def make_ready(self, device: torch.device) -> None:
-        """Opens the frozen network, or says what to install."""
+        """Open the frozen network. Raises BadInput with the install command if its extra is missing."""
         self.D.projection.opened(device)
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Latents (N, z_dim) to images (N, C, H, W) in [-1, 1]; a latent's length does not matter."""
+        """Map latents (N, z_dim) to images (N, C, H, W) in [-1, 1]; the length of a latent has no effect."""
         images: Tensor = self.G(normed(z))
         return images
 

@@ -3,20 +3,20 @@
 D minimises E[softplus(D(G(z)) - D(x))] + gamma / 2 (E[|grad D(x)|^2] + E[|grad D(G(z))|^2]), each step
 G minimises E[softplus(D(x) - D(G(z)))], real and fake in pairs of one label                                    (sec. 2)
 
-Over the first ``decay_kimg`` follow half a cosine: the learning rate (to a quarter), gamma (to a tenth), Adam's second decay
-(0.9 to 0.99), the half-life of G's average (from 0), and with ``augment`` the augmentation's strength (from 0). Networks:
-ResNeXt blocks, see networks/r3gan.py (sec. 3).
+Several quantities follow half a cosine over the first ``decay_kimg``: the learning rate (to a quarter), gamma (to a tenth),
+Adam's beta2 (0.9 to 0.99), the half-life of G's EMA (from 0), and with ``augment`` the strength of the augmentation (from 0).
+Networks: ResNeXt blocks; see networks/r3gan.py (sec. 3).
 
-About: A GAN without tricks: a relativistic loss, which compares each fake with a real one, and two zero-centred gradient
-penalties, on reals and on fakes, with which it provably converges near the optimum. So the networks may be modern and plain,
-without norms, styles, noise, minibatch deviation or path lengths. Use it where training must not collapse, with many classes
-or varied images, and where you want a base to change. Watch gamma, which belongs to the data set and the size (0.05 at 32
-px, 2 at 64, 150 at 256), and the batch, which in the paper is large. It is of 2024 and beats StyleGAN2 on the paper's sets
-at equal size.
+About: R3GAN is a GAN without tricks: a relativistic loss, which compares each fake with a real image, and two zero-centred
+gradient penalties, on reals and on fakes. With them training provably converges near the optimum. So the networks can be
+modern and plain, without norms, styles, noise, minibatch standard deviation or path length regularisation. Use it when
+training must not collapse, with many classes or varied images, and as a base for your own changes. Watch gamma, which
+depends on the data set and the image size (0.05 at 32 px, 2 at 64, 150 at 256), and the batch size, which is large in the
+paper. It was published in 2024 and beats StyleGAN2 on the paper's data sets at equal size.
 
-Departures from the paper: without augmentation as it comes; under bf16 the penalties look at D once more, in float32; samples are
-clipped to [-1, 1] when drawn; D sees reals without a gradient to G. ``tanh``, ``dense_base``, ``lazy`` and ``full`` are not
-the paper's, and change nothing as they come.
+Departures from the paper: augmentation is off by default; with bf16, D runs once more in float32 for the penalties; samples
+are clipped to [-1, 1]; in G's step D sees the reals without a gradient. ``tanh``, ``dense_base``, ``lazy`` and ``full`` are
+not from the paper, and their defaults change nothing.
 """
 
 import math
@@ -39,54 +39,57 @@ from ganloom.scoring import Generated
 TITLE = "R3GAN"
 PAPER = "Huang et al. 2024, arXiv:2501.05441"
 DATA = "CIFAR-10, FFHQ"
-KIMG = 25000.0  # the length of a run that does not say its own, thousands of images
+KIMG = 25000.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """The authors' numbers for CIFAR-10 (app. and code)."""
+    """The authors' hyperparameters for CIFAR-10 (app. and code)."""
 
     shape: tuple[int, int, int] = (3, 32, 32)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     n_classes: int = 0
-    """Number of classes; 0: without conditions."""
+    """Number of classes, taken from labelled data; 0 trains without labels."""
     z_dim: int = 64
-    """Numbers in a latent, and in the vector of a class."""
+    """Length of the latent vector, and of the class vector."""
     width: int = 768
-    """Channels up to 32 px, halved with each doubling beyond (1536 for ImageNet)."""
+    """Channels up to 32 px; halved with each doubling beyond (1536 for ImageNet)."""
     d_width: int | None = None
-    """The same for D; none: as in G."""
+    """The same for D; None: as in G."""
     group: int = 16
-    """Channels of a group of the 3x3 convolutions (32 for ImageNet)."""
+    """Channels per group of the 3x3 convolutions (32 for ImageNet)."""
     full: int = 3
-    """Doublings of the base that keep the full width; it is halved with each further one (the paper: 3, to 32 px)."""
+    """Doublings of the base grid that keep the full width; each further one halves it (the paper: 3, to 32 px)."""
     blocks: int = 2
-    """Residual blocks of a grid."""
+    """Residual blocks per grid."""
     gamma: float | None = None
-    """Weight of both penalties at the start (code: 0.05 at 32 px, 2 at 64, 150 at 256; none: that by size, between and
-    beyond them by the power of the pixels that joins the two nearest)."""
+    """Weight of both penalties at the start; None: by image size, as in the authors' code (0.05 at 32 px, 2 at 64, 150 at 256)
+    and interpolated by a power of the number of pixels between and beyond these sizes.
+    """
     gamma_end: float | None = None
-    """Weight of both penalties after ``decay_kimg``; none: a tenth."""
+    """Weight of both penalties after ``decay_kimg``; None: a tenth of that at the start."""
     decay_kimg: float = 20000.0
-    """Thousands of images over which rate, gamma, second decay and half-life go their way (200000 for ImageNet)."""
+    """Thousands of images over which learning rate, gamma, beta2 and EMA half-life change (200000 for ImageNet)."""
     tanh: bool = False
-    """Images pass through tanh in training too, as in earlier GANs: for images with flat black or white grounds, which
-    an unbounded G can only meet by exact sums, and D sees at once where it does not."""
+    """Apply tanh to G's images, as in earlier GANs; helps with flat black or white backgrounds, which an unbounded G
+    would have to match exactly.
+    """
     dense_base: bool = False
-    """Each place of G's base grid has weights of its own on z, as in DCGAN (the paper: z only scales the channels of a learned
-    grid): samples of a narrow G differ more."""
+    """Compute each position of G's base grid from z with separate weights, as in DCGAN; the samples of a narrow G vary more.
+    In the paper z only scales the channels of a learned grid.
+    """
     lazy: int = 1
     """Steps between two penalties, each with as many times the weight (the paper: 1; StyleGAN2: 16)."""
     augment: Literal["none", "ada"] = "none"
-    """What D sees: images as they are, or augmented (the authors': ada)."""
+    """Augmentation of D's inputs: none, or ada as in the authors' code."""
     augment_p: float = 0.55
-    """Strength of the augmentation at the end, from 0 (0.3 for FFHQ, 0.5 for ImageNet-32, 0.4 for ImageNet-64)."""
+    """Final strength of the augmentation, 0 to 1 (0.3 for FFHQ, 0.5 for ImageNet-32, 0.4 for ImageNet-64)."""
     batch_size: int = 512
-    """Real images a batch (256 for FFHQ)."""
+    """Real images per batch (256 for FFHQ)."""
     ema_kimg: float = 5000.0
-    """Half-life of G's average at the end, thousands of images (500 for FFHQ, 50000 for ImageNet)."""
+    """Half-life of the EMA of G at the end, in thousands of images (500 for FFHQ, 50000 for ImageNet)."""
     lr: float = 2e-4
-    """Learning rate of both networks at the start; it ends at a quarter."""
+    """Learning rate of both networks at the start; it falls to a quarter."""
 
     def __post_init__(self) -> None:
         check_classes(self)
@@ -108,7 +111,7 @@ class Config:
 
 
 def gamma_of(pixels: int) -> float:
-    """The authors' gamma for images of so many pixels, a power of them between 32, 64 and 256 px."""
+    """Return the authors' gamma for images of ``pixels`` pixels, interpolated by a power of them between 32, 64 and 256 px."""
     (p0, g0), (p1, g1) = ((1024, 0.05), (4096, 2.0)) if pixels < 4096 else ((4096, 2.0), (65536, 150.0))
     return float(g0 * (pixels / p0) ** (math.log(g1 / g0) / math.log(p1 / p0)))
 
@@ -138,20 +141,20 @@ class R3GAN(Augmented):
 
     @property
     def gamma(self) -> float:
-        """The penalties' weight now."""
+        """Current weight of the penalties."""
         start, end = self.gammas
         return end + (start - end) * at(self.course, self.kimg)
 
     def average_kimg(self) -> float | None:
-        """Half-life of G's average now."""
+        """Return the current half-life of G's EMA, in thousands of images."""
         return float(self.cfg.ema_kimg * (1 - at(self.course, self.kimg)))
 
     def set_strength(self, ada: Ada) -> None:
-        """By the clock."""
+        """Set the augmentation's strength by the clock."""
         ada.p.fill_(self.cfg.augment_p * (1 - at(self.course, self.kimg)))
 
     def labels(self, n: int, batch: Batch) -> Tensor | None:
-        """The batch's own."""
+        """Return the labels of the batch."""
         return batch.c if self.cfg.n_classes else None
 
     def d_loss(self, batch: Batch) -> Terms:
@@ -165,7 +168,7 @@ class R3GAN(Augmented):
         return terms | now | (self._penalties(batch, fake.x, c) if gamma and self.cfg.lazy == 1 else {})
 
     def d_reg(self, batch: Batch) -> Terms:
-        """Both penalties by themselves, where they are not taken each step."""
+        """Compute both penalties alone, for steps that are not every step."""
         with torch.no_grad():
             fake, c = self.fakes(len(batch.x), batch)
         return self._penalties(batch, fake.x, c)
@@ -178,7 +181,7 @@ class R3GAN(Augmented):
         }
 
     def _in_one_pass(self, batch: Batch, fake: Generated, c: Tensor | None) -> Terms:
-        """The penalties of the very passes whose logits are compared, as the authors have it: a third fewer products."""
+        """Compute loss and penalties from the same passes of D, as the authors do: a third fewer operations."""
         real, fake = batch.x.detach().requires_grad_(True), replace(fake, x=fake.x.detach().requires_grad_(True))
         real_scores = self.scores(real, batch.c if c is not None else None)
         fake_scores = self.scores(fake, c)
@@ -191,7 +194,7 @@ class R3GAN(Augmented):
         return terms
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Latents (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
+        """Map latents (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
         return super().sample(z, c).clamp(-1, 1)
 
 

@@ -4,18 +4,18 @@
   D minimises E[softplus(-(D(x) - E D(G(z))))] + E[softplus(D(G(z)) - E D(x))], G the same with real and fake exchanged
 ``pairing="paired"`` (RSGAN, also RpGAN): one real image with one fake                                (sec. 4.1)
   D minimises E[softplus(-(D(x) - D(G(z))))], G minimises E[softplus(-(D(G(z)) - D(x)))]
-G's loss also pushes real logits down relative to the fakes', so it is given real images too.
+G's loss also pushes the logits of real images below those of fakes, so G's step needs real images too.
 
-``gamma`` > 0 adds R1 + R2 each step, gamma / 2 (E|grad D(x)|^2 + E|grad D(G(z))|^2), and takes BatchNorm out of D: with
-"paired" that is the loss of R3GAN (Huang et al. 2024, arXiv:2501.05441), which does not converge without both.
+``gamma`` > 0 adds R1 + R2 each step, gamma / 2 (E|grad D(x)|^2 + E|grad D(G(z))|^2), and removes BatchNorm from D. With
+"paired" this is the loss of R3GAN (Huang et al. 2024, arXiv:2501.05441), which does not converge without both penalties.
 
-About: D no longer says how real an image is but how much more real than an image of the other kind. Both losses then
-see real and fake, and G's also pushes the real ones down, as a drop in the share of real among all samples would ask.
-Use it as a drop-in loss; with ``pairing="paired"`` and ``gamma`` it becomes the loss of R3GAN. Watch that G's step
-needs real images too, and that "paired" without the penalties need not converge. It is of 2018, was taken up by
-ESRGAN at once, and came back in 2024 as the base of R3GAN.
+About: D no longer estimates how real an image is, but how much more real it is than images of the other kind. So both
+losses see real and fake images, and G's loss also lowers D's outputs on real images, as it should when half of all samples
+are fake. Use it as a drop-in loss; with ``pairing="paired"`` and ``gamma`` it is the loss of R3GAN. Note that G's step
+needs real images, and that "paired" without the penalties need not converge. It was published in 2018, ESRGAN used it in
+the same year, and in 2024 it became the base of R3GAN.
 
-Departures from the paper: DCGAN's networks without the spectral norm of its CIFAR-10 runs.
+Departures from the paper: DCGAN's networks, without the spectral norm of the paper's CIFAR-10 runs.
 """
 
 from dataclasses import dataclass
@@ -32,27 +32,27 @@ from ganloom.recipes.base.adversarial import Adversarial
 TITLE = "Relativistic GAN, average or paired"
 PAPER = "Jolicoeur-Martineau 2018, arXiv:1807.00734"
 DATA = "CIFAR-10"
-KIMG = 500.0  # the length of a run that does not say its own, thousands of images
+KIMG = 500.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """The paper's numbers for CIFAR-10, first setting (sec. 5.1)."""
+    """The paper's hyperparameters for CIFAR-10, first setting (sec. 5.1)."""
 
     shape: tuple[int, int, int] = (3, 32, 32)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     pairing: Literal["average", "paired"] = "average"
-    """RaSGAN or RSGAN (RpGAN)."""
+    """Variant of the loss: average (RaSGAN) or paired (RSGAN, RpGAN)."""
     gamma: float = 0.0
-    """Weight of R1 + R2 (not in the paper; R3GAN); 0: none, and BatchNorm in D."""
+    """Weight of R1 + R2 (not in the paper; from R3GAN); 0: no penalties, and BatchNorm in D."""
     z_dim: int = 128
-    """Numbers in a latent."""
+    """Length of the latent vector."""
     width: int = 64
     """Channels of the layer next to the image."""
     batch_size: int = 32
-    """Real images a batch (sec. 5.1)."""
+    """Real images per batch (sec. 5.1)."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the paper)."""
+    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
     """Optimizer of G (sec. 5.1)."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
@@ -66,7 +66,7 @@ class Config:
 class Relativistic(Adversarial):
     """Relativistic GAN."""
 
-    splits_by = None  # BatchNorm; the mean of the other side
+    splits_by = None  # BatchNorm; the loss uses the mean of the other side
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)

@@ -3,17 +3,19 @@
 y = x + gamma * sum_j softmax_j(f(x_j) g(x_i)) h(x_j), gamma learned from 0, on the 32 x 32 grid of G and D    (eq. 1 to 3)
 D minimises E[max(0, 1 - D(x, c))] + E[max(0, 1 + D(G(z, c), c))], G minimises -E[D(G(z, c), c)]                    (eq. 4)
 
-Spectral norm in G and in D (sec. 4.1); one step of D for one of G, at learning rates 4e-4 and 1e-4 (TTUR, sec. 4.2). With
-labels: conditional BatchNorm in G, projection in D. The networks are SNGAN's of ImageNet, with wide blocks in D.
+Spectral norm in G and in D (sec. 4.1). One step of D per step of G, at learning rates 4e-4 and 1e-4 (TTUR, sec. 4.2). With
+labels: conditional BatchNorm in G, projection in D. The networks are SNGAN's for ImageNet, with wide blocks in D.
 
-About: Attention lets each place of the image look at all others, where convolutions see neighbours only. To sngan's
-networks it adds one attention layer in G and in D, spectral norm in G too, and a faster rate for D in place of more
-updates. Use it for images with parts that must agree far apart; at 28 px there is little for attention to do. Watch
-``gamma``, which begins at 0: the layer is switched on by training, and memory grows with the square of the grid. It is
-of 2018, raised the best Inception score on ImageNet from 37 to 53, and is where BigGAN starts from.
+About: With attention each position of the image can use all other positions; a convolution only sees its neighbourhood.
+To sngan's networks SAGAN adds one attention layer each in G and D, spectral norm in G too, and a higher learning rate for D
+instead of more updates. Use it for images whose distant parts must agree; at 28 px attention has little to add. Watch
+``gamma``, which starts at 0, so that training switches the layer on; memory grows with the square of the number of pixels
+in the grid. It was published in 2018, raised the best Inception score on ImageNet from 37 to 53, and is the starting point
+of BigGAN.
 
-Departures from the paper: in images whose shorter side is 32 or less attention stands on the next coarser grid; the
-class tables of the conditional norms have no spectral norm (as in the authors' code); 256 images a batch on one device.
+Departures from the paper: if the shorter side of the images is 32 or less, attention is applied on the next coarser grid;
+the class tables of the conditional norms have no spectral norm (as in the authors' code); 256 images per batch on one
+device.
 """
 
 from dataclasses import dataclass
@@ -29,45 +31,45 @@ from ganloom.recipes.base.adversarial import Adversarial
 TITLE = "Self-attention GAN"
 PAPER = "Zhang et al. 2018, arXiv:1805.08318"
 DATA = "ImageNet"
-KIMG = 1000.0  # the length of a run that does not say its own, thousands of images
+KIMG = 1000.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """The paper's numbers (sec. 5) for ImageNet at 128 px."""
+    """The paper's hyperparameters (sec. 5) for ImageNet at 128 px."""
 
     shape: tuple[int, int, int] = (3, 128, 128)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     n_classes: int = 0
-    """Classes; taken from labelled data, 0 trains without labels."""
+    """Number of classes, taken from labelled data; 0 trains without labels."""
     z_dim: int = 128
-    """Numbers in a latent (the authors' code)."""
+    """Length of the latent vector (the authors' code)."""
     width: int = 64
-    """Channels next to the image in both networks; doubled at each halving, at most 16 times (the authors' code)."""
+    """Channels next to the image in both networks; doubled at each downsampling, at most 16 times (the authors' code)."""
     flat: bool = False
-    """The same channels on every grid, as in SNGAN's networks of CIFAR-10."""
+    """Use the same channels on every grid, as in SNGAN's networks for CIFAR-10."""
     d_width: int | None = None
-    """Channels of D; none: as many as G's."""
+    """The same as ``width`` for D; None: as in G."""
     attention: int = 32
-    """Grid on which attention stands (table 1: 32 is best); 0: none."""
+    """Grid size at which self-attention is applied (table 1: 32 is best); 0: no attention."""
     d_attention: int | None = None
-    """Grid on which it stands in D; none: as in G."""
+    """The same for D; None: as in G."""
     d_wide: bool = True
-    """Blocks of D with as many inner channels as go out (the authors' code), not as come in."""
+    """Give the inner layer of D's blocks as many channels as the output has (the authors' code), not as the input has."""
     d_relu_skip: bool = False
-    """What D's blocks add is their input behind the ReLU (mimicry and PyTorch-StudioGAN, whose ReLU works in place)."""
+    """Apply ReLU to the skip connection of D's blocks too (as mimicry and PyTorch-StudioGAN do with an in-place ReLU)."""
     spectral_tables: bool = False
-    """Spectral norm on the class tables of the conditional norms too (PyTorch-StudioGAN)."""
+    """Apply spectral norm to the class tables of the conditional norms too (PyTorch-StudioGAN)."""
     bilinear: bool = False
-    """G doubles its grids by bilinear interpolation and not by repeating pixels (mimicry)."""
+    """Upsample in G by bilinear interpolation instead of nearest neighbour (mimicry)."""
     bn_eps: float = 1e-5
-    """Added to the variance in BatchNorm."""
+    """Epsilon added to the variance in BatchNorm."""
     n_critic: int = 1
-    """Updates of D for one of G (sec. 4.2)."""
+    """Updates of D per update of G (sec. 4.2)."""
     batch_size: int = 256
-    """Real images a batch (the authors' code: 4 x 64)."""
+    """Real images per batch (the authors' code: 4 x 64)."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the paper)."""
+    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
     g_opt: Adam = Adam(1e-4, betas=(0.0, 0.9))
     """Optimizer of G (sec. 5)."""
     d_opt: Adam = Adam(4e-4, betas=(0.0, 0.9))

@@ -1,23 +1,23 @@
 """SNGAN. "Spectral Normalization for Generative Adversarial Networks", Miyato et al. 2018, arXiv:1802.05957.
 
-Every weight of D is divided by its largest singular value, found by one power iteration a forward pass   (eq. 8, alg. 1)
+Every weight of D is divided by its largest singular value, from one power iteration per forward pass     (eq. 8, alg. 1)
 D minimises E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], n_critic times for each step of G                      (eq. 17)
 G minimises -E[D(G(z))]                                                                                          (eq. 16)
 
 With labels: conditional BatchNorm in G, and in D the projection D(x, c) = w h(x) + e(c) h(x) of "cGANs with Projection
-Discriminator", Miyato & Koyama 2018, arXiv:1802.05637; fakes of both steps have classes drawn evenly.
+Discriminator", Miyato & Koyama 2018, arXiv:1802.05637. The fakes of both steps have classes drawn evenly.
 
-Without ``pyramid`` the residual networks are those of CIFAR-10 (table 4: G 256 channels, D 128); with it those of STL-10
-and ImageNet, whose channels double towards the base (width 64).
+Without ``pyramid`` the residual networks are those of CIFAR-10 (table 4: G 256 channels, D 128). With ``pyramid`` they are
+those of STL-10 and ImageNet, whose channels double towards the base (width 64).
 
-About: Each weight of D is divided by its largest singular value, so D's slope is bounded by construction and at almost
-no cost. Against wgan-gp there is no penalty, no second derivative and no weight to choose; the hinge loss takes the
-place of Wasserstein's. Use it as the first choice for residual networks, and with labels through its projection
-discriminator. Watch G's step: D that is bounded so strongly needs either several updates (5 here) or a higher rate of
-its own. It is of 2018; sagan and biggan are built on it, and spectral norm became a standard part beyond GANs.
+About: Each weight of D is divided by its largest singular value, which bounds D's Lipschitz constant at almost no cost.
+Compared with wgan-gp there is no penalty, no second derivative and no weight to tune; the hinge loss replaces the
+Wasserstein loss. Use it as the first choice for residual networks, and with labels through its projection discriminator.
+Watch the balance: a D that is bounded so strongly needs several updates per step of G (5 here) or a higher learning rate.
+It was published in 2018; sagan and biggan are built on it, and spectral norm is in use far beyond GANs.
 
 Departures from the paper: the learning rate decays over 16,000 kimg, the images of 50,000 steps of G, whatever the length
-of the run; an average of G is kept.
+of the run; samples come from an EMA of G.
 """
 
 from dataclasses import dataclass
@@ -32,54 +32,54 @@ from ganloom.recipes.base.adversarial import Adversarial
 TITLE = "Spectral normalisation, projection discriminator"
 PAPER = "Miyato et al. 2018, arXiv:1802.05957"
 DATA = "CIFAR-10"
-KIMG = 1000.0  # the length of a run that does not say its own, thousands of images
+KIMG = 1000.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """The paper's numbers for CIFAR-10."""
+    """The paper's hyperparameters for CIFAR-10."""
 
     shape: tuple[int, int, int] = (3, 32, 32)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     n_classes: int = 0
-    """Classes; taken from labelled data, 0 trains without labels."""
+    """Number of classes, taken from labelled data; 0 trains without labels."""
     z_dim: int = 128
-    """Numbers in a latent (table 4)."""
+    """Length of the latent vector (table 4)."""
     pyramid: bool = False
-    """Channels double at each halving, at most 16 times (ImageNet), in place of one width throughout (CIFAR-10)."""
+    """Double the channels at each downsampling, at most 16 times (ImageNet), instead of one width throughout (CIFAR-10)."""
     width: int = 256
-    """Channels of G; with pyramid those next to the image, and the paper has 64 (table 4)."""
+    """Channels of G; with ``pyramid`` those next to the image, for which the paper has 64 (table 4)."""
     d_width: int | None = None
-    """Channels of D; none: half of G's, with pyramid as many as G's (table 4)."""
+    """Channels of D; None: half of G's, with ``pyramid`` as many as in G (table 4)."""
     d_wide: bool = False
-    """Blocks of D with as many inner channels as go out, not as come in (PyTorch-StudioGAN)."""
+    """Give the inner layer of D's blocks as many channels as the output has, not as the input has (PyTorch-StudioGAN)."""
     d_relu_skip: bool = False
-    """What D's blocks add is their input behind the ReLU (mimicry and PyTorch-StudioGAN, whose ReLU works in place)."""
+    """Apply ReLU to the skip connection of D's blocks too (as mimicry and PyTorch-StudioGAN do with an in-place ReLU)."""
     d_plan: tuple[int, int] | None = None
-    """Blocks of D that halve the grid, and blocks that follow; none: as in the paper."""
+    """Number of blocks of D that downsample, and of blocks after them; None: as in the paper."""
     bilinear: bool = False
-    """G doubles its grids by bilinear interpolation and not by repeating pixels (mimicry)."""
+    """Upsample in G by bilinear interpolation instead of nearest neighbour (mimicry)."""
     bn_eps: float = 1e-5
-    """Added to the variance in BatchNorm."""
+    """Epsilon added to the variance in BatchNorm."""
     n_critic: int = 5
-    """Updates of D for one of G (sec. 4.1)."""
+    """Updates of D per update of G (sec. 4.1)."""
     batch_size: int = 64
-    """Real images a batch of D (sec. 4)."""
+    """Real images per batch of D (sec. 4)."""
     g_batch: int = 2
-    """Fakes of a G step, in batches of D (the authors' code: 128 to 64)."""
+    """Fakes in a step of G, as a multiple of the batch size (the authors' code: 128 to 64)."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the paper)."""
+    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
     g_opt: Adam = Adam(2e-4, betas=(0.0, 0.9), schedule=linear(0.0, 16000.0))
-    """Optimizer of G; decays to 0 over 50,000 steps of G = 16,000 kimg (sec. 4.2 and the authors' code)."""
+    """Optimizer of G; the learning rate falls to 0 over 50,000 steps of G = 16,000 kimg (sec. 4.2 and the authors' code)."""
     d_opt: Adam = Adam(2e-4, betas=(0.0, 0.9), schedule=linear(0.0, 16000.0))
-    """Optimizer of D."""
+    """Optimizer of D, with the same schedule."""
 
     def __post_init__(self) -> None:
         check_classes(self)
 
 
 class SNGAN(Adversarial):
-    """Spectrally normalised GAN."""
+    """GAN with spectral normalization."""
 
     splits_by = None  # BatchNorm in G
     loss = hinge

@@ -2,19 +2,22 @@
 
 D minimises E[softplus(-D(x))] + E[softplus(D(G(z)))] + gamma / 2 E[|grad D(x)|^2], G minimises E[softplus(-D(G(z)))]  (app. C)
 
-w = mapping(z); AdaIN with a gain and a bias from w follows each convolution, noise is added before it (sec. 2); with probability
-0.9 another latent's w is taken from a random layer on (sec. 3.1). Training begins at 8 x 8; each doubling is faded in over
-``stage_kimg`` and trained for as long, as in ProGAN. Samples come from G's average; ``truncation`` pulls w towards its mean
-(that of the label), ``cutoff`` in the first layers only, ``noise`` is const, random or none.
+w = mapping(z). Noise is added after each convolution, then AdaIN applies a gain and a bias computed from w (sec. 2). With
+probability 0.9 the layers from a random one on get the w of another latent (style mixing, sec. 3.1). Training begins at
+8 x 8; each doubling is faded in over ``stage_kimg`` and then trained for as long, as in ProGAN. Samples come from the EMA
+of G; ``truncation`` pulls w towards its mean (that of the class), with ``cutoff`` in the first layers only; ``noise`` is
+const, random or none.
 
-About: The generator that made styles: a mapping network bends the latent space so that its directions mean something, each
-layer's style sets the scale of what it draws, and noise adds hair and freckles. Coarse layers hold pose and shape, fine ones
-colour. Use it to see where StyleGAN2 comes from, or to compare; StyleGAN2 is better and simpler to train. Watch for blobs
-like drops of water, which the normalisation of AdaIN makes and StyleGAN2 removed, and for the fades, at which losses jump.
-It is of 2018 and brought faces that people could not tell from photographs.
+About: StyleGAN introduced styles. A mapping network transforms the latent space so that its directions become meaningful,
+each layer's style sets the scale of that layer's features, and noise adds random detail such as hair and freckles. Coarse
+layers control pose and shape, fine layers colour. Use it to see where StyleGAN2 comes from, or for comparison; StyleGAN2
+is better and simpler to train. Watch for blobs that look like water drops, which the normalization in AdaIN causes and
+StyleGAN2 removed, and for the fades, at which losses jump. It was published in 2018, with faces that people could not
+tell from photographs.
 
-Departures from the paper: one learning rate (the authors' code on one device; 1.5e-3 to 3e-3 on eight from 128 px on); the
-layer at which styles mix is drawn for each sample; labels enter as in StyleGAN2's mapping; samples are clipped to [-1, 1].
+Departures from the paper: one learning rate, as in the authors' code on one device (on eight devices it has 1.5e-3 to 3e-3
+from 128 px on); the layer at which styles mix is drawn for each sample; labels enter as in StyleGAN2's mapping;
+samples are clipped to [-1, 1].
 """
 
 from dataclasses import dataclass
@@ -37,42 +40,45 @@ from ganloom.scoring import Generated, Scores
 TITLE = "StyleGAN"
 PAPER = "Karras et al. 2018, arXiv:1812.04948"
 DATA = "FFHQ"
-KIMG = 25000.0  # the length of a run that does not say its own, thousands of images
+KIMG = 25000.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """The paper's numbers (app. C and the authors' code)."""
+    """The paper's hyperparameters (app. C and the authors' code)."""
 
     shape: tuple[int, int, int] = (3, 256, 256)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     n_classes: int = 0
-    """Number of classes; 0: without conditions."""
+    """Number of classes, taken from labelled data; 0 trains without labels."""
     z_dim: int = 512
-    """Numbers in a latent."""
+    """Length of the latent vector."""
     w_dim: int | None = None
-    """Numbers in w; none: as in a latent."""
+    """Length of w; None: as of the latent vector."""
     layers: int = 8
     """Layers of the mapping network (sec. 2)."""
     width: int = 512
-    """Channels up to 32 px, halved with each doubling beyond."""
+    """Channels up to 32 px; halved with each doubling beyond."""
     tanh: bool = False
-    """Images pass through tanh in training too, as in earlier GANs: for images with flat black or white grounds, which
-    an unbounded G can only meet by exact sums, and D sees at once where it does not."""
+    """Apply tanh to G's images, as in earlier GANs; helps with flat black or white backgrounds, which an unbounded G
+    would have to match exactly.
+    """
     centre: Literal["class", "all"] = "class"
-    """What truncation pulls w towards: the mean of each label's own, or of all (the authors' code, and imported models)."""
+    """Point that truncation pulls w towards: the mean of each class, or of all (as in the authors' code and imported
+    models).
+    """
     mixing: float = 0.9
-    """Probability of style mixing (sec. 3.1)."""
+    """Probability of style mixing, 0 to 1 (sec. 3.1)."""
     stage_kimg: float = 600.0
-    """Thousands of images over which a level is faded in, and again over which it then stands."""
+    """Thousands of images for fading in a level, and again for training it afterwards."""
     batch_size: int = 8
-    """Real images a batch at full size; twice as many with each level below."""
+    """Real images per batch at full size; doubled with each level below."""
     most_batch: int = 128
-    """Largest batch on the coarse grids."""
+    """Largest batch size on the coarse grids."""
     gamma: float = 10.0
-    """Weight of R1 (app. C)."""
+    """Weight of the R1 penalty (app. C)."""
     ema_kimg: float = 10.0
-    """Half-life of G's average, thousands of images."""
+    """Half-life of the EMA of G, in thousands of images."""
     g_opt: Adam = Adam(1e-3, betas=(0.0, 0.99))
     """Optimizer of G."""
     d_opt: Adam = Adam(1e-3, betas=(0.0, 0.99))
@@ -92,7 +98,7 @@ class Config:
 class StyleGAN(Growing, Styled):
     """StyleGAN."""
 
-    splits_by = None  # standard deviations over samples in D
+    splits_by = None  # minibatch standard deviation in D
     loss = nonsaturating
     first_level = 1
 
@@ -103,7 +109,7 @@ class StyleGAN(Growing, Styled):
         self.D = progressive.Discriminator(cfg.shape, cfg.width, cfg.n_classes, blurred=True)
 
     def phases(self) -> list[Phase]:
-        """A window trains the levels that it uses, and the mapping."""
+        """Return the phases; each time window trains the mapping and the levels that it uses."""
         phases = []
         for window, shown, newest in self.windows():
             parts = [f"levels.{i}" for i in range(newest + 1)] + [f"rgb.{i}" for i in shown]
@@ -113,7 +119,7 @@ class StyleGAN(Growing, Styled):
         return phases
 
     def scores(self, x: Tensor | Generated, c: Tensor | None) -> Scores:
-        """The scores of D as it has grown so far."""
+        """Return the scores of D at the current level."""
         return self.discriminate(x, c, self.level)
 
     def fakes(self, n: int, batch: Batch) -> tuple[Generated, Tensor | None]:
@@ -132,11 +138,11 @@ class StyleGAN(Growing, Styled):
 
     def g_loss(self, batch: Batch) -> Terms:
         fake, c = self.fakes(len(batch.x), batch)
-        reals = progressive.at_level(batch.x, self.level), *(() if c is None else (batch.c,)), self.level
+        reals = progressive.at_level(batch.x, self.level), None if c is None else batch.c, self.level
         return self.g_adversarial(self.loss, self.scores(fake, c), reals=reals)
 
     def synthesis(self, ws: Tensor, noise: str = "const") -> Tensor:
-        """ws (N, layers, w_dim) to images (N, C, H, W), about [-1, 1] but not clipped."""
+        """Map ws (N, layers, w_dim) to images (N, C, H, W), about [-1, 1] but not clipped."""
         self.check_noise(noise)
         x: Tensor = self.G.synthesis(ws, noise, self.level)
         return x

@@ -1,26 +1,27 @@
 """StyleGAN2. "Analyzing and Improving the Image Quality of StyleGAN", Karras et al. 2019, arXiv:1912.04958.
 
-D minimises E[softplus(-D(x))] + E[softplus(D(G(z)))] + gamma / 2 E[|grad D(x)|^2], the last term each 16th step with gain 16
-G minimises E[softplus(-D(G(z)))] + 2 E[(|J_w^T y| - a)^2], y normal over the pixels' number, the last term each 4th step
+D minimises E[softplus(-D(x))] + E[softplus(D(G(z)))] + gamma / 2 E[|grad D(x)|^2], the last term every 16th step with gain 16
+G minimises E[softplus(-D(G(z)))] + 2 E[(|J_w^T y| - a)^2], y normal / sqrt(pixels), the last term every 4th step
 with gain 4 on half a batch; a is the running mean of |J_w^T y|                                          (sec. 3.2, app. B)
 
-w = mapping(z), one w a layer; with probability 0.9 another latent's w from a random layer on (style mixing). Samples come
-from G's average; ``truncation`` pulls w towards its mean (that of the label), ``cutoff`` in the first layers only, ``noise`` is
-const, random or none. ``preset`` fills what is not given: auto is the rule of StyleGAN2-ADA's code by the image's size, cifar
-its configuration for small labelled images (arXiv:2006.06676, app. D).
+w = mapping(z), one w per layer; with probability 0.9 the layers from a random one on get the w of another latent (style
+mixing). Samples come from the EMA of G; ``truncation`` pulls w towards its mean (that of the class), with ``cutoff`` in the
+first layers only; ``noise`` is const, random or none. ``preset`` fills the fields that are not set: auto follows the rule of
+StyleGAN2-ADA's code by image size, cifar is its configuration for small labelled images (arXiv:2006.06676, app. D).
 
-About: The standard generator for one kind of image: a mapping network makes styles of the latent, which scale the maps of
-each convolution, and noise adds what is random. A skip generator and a residual discriminator do without growing, R1 keeps D
-smooth, and path length regularisation makes equal steps of w equal steps of the image. Use it for faces, things and scenes
-of one kind when a GPU and days are there, and for everything that the latent space is good for: truncation, mixing,
-projection, directions. Watch gamma, to which results are most sensitive (try four times more and less), and D that is sure
-of the reals long before it is of the fakes, which with few images means overfitting: augment then. It is of 2019 and is
-still the measure for models of one domain, since it is fast to sample and smooth inside.
+About: StyleGAN2 is the standard generator for images of one kind. A mapping network turns the latent into styles, which
+scale the feature maps of each convolution, and noise adds what is random. A skip generator and a residual discriminator
+replace progressive growing, R1 keeps D smooth, and path length regularisation makes equal steps in w equal changes of the
+image. Use it for faces, objects and scenes of one kind if you have a GPU and days of time, and for everything that needs a
+good latent space: truncation, mixing, projection, directions. Watch gamma, to which results are most sensitive (try four
+times more and less). Watch also for a D that is certain about the reals long before it is certain about the fakes; with
+few images this is overfitting: use augmentation. It was published in 2019 and is still the reference for models of one
+domain, because it samples fast and its latent space is smooth.
 
-Departures from the paper: the layer at which styles mix is drawn for each sample and not once a batch; D moves before G in a
-step, and w's mean once an update; the fakes' labels are those of the batch; samples are clipped to [-1, 1] when drawn; sides
-that are no power of two have a base grid other than 4 x 4, and are cropped where a doubling passes them. ``tanh``,
-``dense_base`` and ``alike`` are neither the paper's nor its code's, and off as they come.
+Departures from the paper: the layer at which styles mix is drawn for each sample, not once per batch; in a step D is updated
+before G, and the mean of w once per update; fakes take the labels of the batch; samples are clipped to [-1, 1]; image sides
+that are not powers of two have a base grid other than 4 x 4, and are cropped where an upsampling exceeds them. ``tanh``,
+``dense_base`` and ``alike`` are neither in the paper nor in its code, and are off by default.
 """
 
 import dataclasses
@@ -46,7 +47,7 @@ from ganloom.scoring import Generated
 TITLE = "StyleGAN2"
 PAPER = "Karras et al. 2019, arXiv:1912.04958"
 DATA = "FFHQ"
-KIMG = 25000.0  # the length of a run that does not say its own, thousands of images
+KIMG = 25000.0  # default length of a run, thousands of images
 
 OPT = Adam(2.5e-3, betas=(0.0, 0.99))
 
@@ -65,77 +66,82 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Config:
-    """StyleGAN2-ADA's numbers (arXiv:2006.06676, app. C and D); None is filled by ``preset``."""
+    """StyleGAN2-ADA's hyperparameters (arXiv:2006.06676, app. C and D); ``preset`` fills fields that are None."""
 
     shape: tuple[int, int, int] = (3, 256, 256)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     n_classes: int = 0
-    """Number of classes; 0: without conditions."""
+    """Number of classes, taken from labelled data; 0 trains without labels."""
     preset: Literal["auto", "stylegan2", "paper256", "paper512", "paper1024", "cifar"] = "auto"
-    """Where the fields that are None come from."""
+    """Source of the fields that are None."""
     z_dim: int = 512
-    """Numbers in a latent."""
+    """Length of the latent vector."""
     w_dim: int | None = None
-    """Numbers in w; none: as in a latent."""
+    """Length of w; None: as of the latent vector."""
     layers: int | None = None
     """Layers of the mapping network (auto: 2; the paper: 8)."""
     width: int = 512
-    """Most channels of a grid."""
+    """Largest number of channels of a grid."""
     base: int | None = None
-    """Channels of a grid times its side, up to the most (auto: 16384, from 512 px on 32768; config F: 32768)."""
+    """Channels of a grid times its side, up to ``width`` (auto: 16384, from 512 px on 32768; config F: 32768)."""
     d_base: int | None = None
-    """The same for D; none: as in G."""
+    """The same for D; None: as in G."""
     d_width: int | None = None
-    """Most channels in D; none: as in G."""
+    """Largest number of channels in D; None: as in G."""
     residual: bool | None = None
-    """D is residual (sec. 4.1); without it plain, as for CIFAR-10 ("orig")."""
+    """Use a residual D (sec. 4.1) instead of a plain one, as for CIFAR-10 ("orig")."""
     group: int | None = None
-    """Samples whose deviation D sees (minibatch standard deviation); 0: the whole batch."""
+    """Samples per group of the minibatch standard deviation; 0: the whole batch."""
     group_maps: int = 1
-    """Maps of that deviation, each of its own share of the channels."""
+    """Maps of the minibatch standard deviation, each over its own share of the channels."""
     alike: bool = False
-    """Of labelled data such a group shares a label: D sees how varied each class is, and not only the batch."""
+    """Let each such group share a label (labelled data only), so that D sees how varied each class is."""
     d_layers: int = 8
-    """Layers of D's mapping of labels."""
+    """Layers of D's mapping network for labels."""
     clamp: float | None = None
-    """Bound of what convolutions give (256 in the authors' code, whose numbers are of 16 bits); none: unbounded."""
+    """Bound on the outputs of convolutions (256 in the authors' float16 code); None: unbounded."""
     tanh: bool = False
-    """Images pass through tanh in training too, as in earlier GANs: for images with flat black or white grounds, which
-    an unbounded G can only meet by exact sums, and D sees at once where it does not."""
+    """Apply tanh to G's images, as in earlier GANs; helps with flat black or white backgrounds, which an unbounded G
+    would have to match exactly.
+    """
     dense_base: bool = False
-    """w also moves each place of G's base grid, as in a G with a traditional input (the paper: w only scales the channels of a
-    learned grid): samples of a narrow G differ more."""
+    """Let w also shift each position of G's base grid, as in a G with a traditional input; the samples of a narrow G vary more.
+    In the paper w only scales the channels of a learned grid.
+    """
     mixing: float | None = None
-    """Probability of style mixing."""
+    """Probability of style mixing, 0 to 1."""
     centre: Literal["class", "all"] = "class"
-    """What truncation pulls w towards: the mean of each label's own, or of all (the authors' code, and imported models)."""
+    """Point that truncation pulls w towards: the mean of each class, or of all (as in the authors' code and imported
+    models).
+    """
     gamma: float | None = None
-    """Weight of R1 (auto: 0.0002 x pixels / batch)."""
+    """Weight of the R1 penalty (auto: 0.0002 x pixels / batch)."""
     lazy_d: int = 16
     """Steps between two penalties of D."""
     path_length: float | None = None
-    """Weight of the path length penalty; 0: none."""
+    """Weight of the path length penalty; 0: off."""
     lazy_g: int = 4
     """Steps between two penalties of G."""
     augment: Literal["none", "ada"] = "none"
-    """What D sees: images as they are, or augmented as much as it takes to keep it from overfitting (arXiv:2006.06676)."""
+    """Augmentation of D's inputs: none, or ada, as strong as needed to keep D from overfitting (arXiv:2006.06676)."""
     ada_parts: tuple[str, ...] = BGC
-    """Of ADA's pipeline: blit (flip, quarter, shift), geometry (scale, rotate, stretch, slide), colour (brightness, contrast,
-    invert, hue, saturation), filter, noise, cutout; parts, or single ones of their transformations."""
+    """Parts of ADA's pipeline, or single transformations: blit (flip, quarter, shift), geometry (scale, rotate, stretch, slide),
+    colour (brightness, contrast, invert, hue, saturation), filter, noise, cutout.
+    """
     ada_target: float = 0.6
-    """The mean sign of D's logits on reals that ADA keeps (arXiv:2006.06676, sec. 3.1)."""
+    """Mean sign of D's logits on reals that ADA keeps, -1 to 1 (arXiv:2006.06676, sec. 3.1)."""
     ada_kimg: float = 500.0
-    """Thousands of images in which ADA's strength can cross 0..1 (100 for fine-tuning)."""
+    """Thousands of images in which ADA's strength can go from 0 to 1 (100 for fine-tuning)."""
     ada_p: float = 0.0
-    """ADA's strength at the start."""
+    """ADA's strength at the start, 0 to 1."""
     batch_size: int | None = None
-    """Real images a batch (auto: 4096 / side, at most 32)."""
+    """Real images per batch (auto: 4096 / side, at most 32)."""
     ema_kimg: float | None = None
-    """Half-life of G's average, thousands of images (auto: 10 x batch / 32)."""
+    """Half-life of the EMA of G, in thousands of images (auto: 10 x batch / 32)."""
     g_opt: Adam = OPT
-    """Optimizer of G; left as it is, its rate is 0.002 at 1024 px and where the preset says so."""
+    """Optimizer of G; if not set, the learning rate is 0.002 at 1024 px and in presets that say so."""
     d_opt: Adam = OPT
-    """Optimizer of D; likewise."""
+    """Optimizer of D; if not set, as for G."""
 
     def __post_init__(self) -> None:
         check_classes(self)
@@ -161,7 +167,7 @@ class Config:
 
 
 def settled(cfg: Config) -> Config:
-    """The config with every None that the preset or the rule "auto" fills."""
+    """Return the config with every None filled by the preset or by the rule "auto"."""
     preset = PRESETS[cfg.preset]
     side = max(int(math.sqrt(cfg.shape[1] * cfg.shape[2])), 1)
     batch = cfg.batch_size or preset.get("batch_size") or max(1, min(4096 // side, 32))
@@ -182,7 +188,7 @@ def settled(cfg: Config) -> Config:
 class StyleGAN2(Styled):
     """StyleGAN2."""
 
-    splits_by = None  # standard deviations over samples in D
+    splits_by = None  # minibatch standard deviation in D
     loss = nonsaturating
     pl_mean: Tensor
     pl_sums: Tensor
@@ -204,18 +210,20 @@ class StyleGAN2(Styled):
         if cfg.augment == "ada":
             self.ada = Ada(dict.fromkeys(cfg.ada_parts, 1.0), cfg.ada_p)
         self.register_buffer("pl_mean", torch.zeros(()))
-        self.register_buffer("pl_sums", torch.zeros(2))  # of lengths, and how many
+        self.register_buffer("pl_sums", torch.zeros(2))  # sum and count of the lengths
 
     def phases(self) -> list[Phase]:
-        """Each network's own update, then its regulariser."""
+        """Return each network's update, followed by its regularisation."""
         cfg = self.cfg
         g_reg = [Phase("G", self.g_reg, lazy=cfg.lazy_g)] if cfg.path_length else []
         d_reg = [Phase("D", self.d_reg, lazy=cfg.lazy_d)] if cfg.gamma else []
         return [Phase("D", self.d_loss), *d_reg, Phase("G", self.g_loss), *g_reg]
 
     def draw(self, data: Any, rng: Rng) -> NamedTuple:
-        """One batch; with ``alike`` the samples of a group of D's share a label."""
-        if not (self.cfg.alike and self.cfg.n_classes):  # else fakes would be without the reals' likeness, and D see it
+        """Draw one batch; with ``alike`` the samples of a minibatch group share a label."""
+        if not (
+            self.cfg.alike and self.cfg.n_classes
+        ):  # without labels only the reals of a group would be alike, and D would see it
             return super().draw(data, rng)
         group = math.lcm(self.cfg.group or self.cfg.batch_size, self.label_group)
         batch: NamedTuple = data.draw(self.cfg.batch_size, rng, alike=group)
@@ -250,7 +258,7 @@ class StyleGAN2(Styled):
         }
 
     def after_update(self, phase: Phase) -> None:
-        """w's mean, and that of the path lengths."""
+        """Update the running means of w and of the path lengths."""
         super().after_update(phase)
         total, n = self.pl_sums
         self.pl_mean.lerp_(total / n.clamp_min(1), 0.01 * (n > 0))

@@ -1,28 +1,29 @@
 """UNIT. "Unsupervised Image-to-Image Translation Networks", Liu, Breuel & Kautz 2017, arXiv:1703.00848.
 
-y is an image of domain A, x one of B. Two autoencoders, E_a and G_a, E_b and G_b, have one latent space: the last residual
-block of the encoders is one layer, and so is the first of the decoders. z = E(.) + N(0, 1), so that q(z | x) = N(E(x), I).
+y is an image of domain A, x one of domain B. Two autoencoders, E_a and G_a, E_b and G_b, have one latent space: the encoders
+share their last residual block, and the decoders their first one. z = E(.) + N(0, 1), so that q(z | x) = N(E(x), I).
 G: l0 (softplus(-D_b(G_b(z_y))) + softplus(-D_a(G_a(z_x))))                                        (eq. 4, 5)
    + l1 (E_a(y)^2 + E_b(x)^2) + l2 (|G_a(z_y) - y|_1 + |G_b(z_x) - x|_1)                           (eq. 2, 3)
    + l3 (E_b(G_b(z_y))^2 + E_a(G_a(z_x))^2) + l4 (the same |.|_1, there and back)                  (eq. 6, 7)
-D: l0 (softplus(-D(real)) + softplus(D(fake))), for each domain; means over places throughout
+D: l0 (softplus(-D(real)) + softplus(D(fake))), for each domain; all terms are means over positions
 l0 = 10, l1 = l3 = 0.1, l2 = l4 = 100 (sec. 4), Adam 1e-4 with beta1 0.5 and weight decay 1e-4, batch 1. Residual blocks with
-InstanceNorm on a quarter of the size, LeakyReLU, one D a domain. ``translate`` takes z at its mean.
-``--variant released``: the code of 2018 (that of MUNIT). No layer is shared, and only the losses tie the latents; InstanceNorm
-throughout and layer norm on the way up, reflected borders, nearest-neighbour doubling; least squares on three scales;
-l0 = 1, l1 = l3 = 0.01, l2 = l4 = 10.
+InstanceNorm at a quarter of the size, LeakyReLU, one D per domain. ``translate`` uses the mean of z.
+``--variant released``: the authors' code of 2018 (that of MUNIT). No layer is shared; only the losses tie the latents
+together. InstanceNorm throughout, layer norm in the decoder, reflection padding, nearest-neighbour upsampling; least squares
+on three scales; l0 = 1, l1 = l3 = 0.01, l2 = l4 = 10.
 
-About: Two domains without pairs, as with CycleGAN, by another thought: corresponding images have one latent, which either
-decoder can show. New is that the cycle follows from shared layers and from a latent that noise has blurred, so that nothing
-can be hidden in faint patterns. Use it in CycleGAN's place where the domains have their high-level structure in common, or
-where the latent itself is wanted. Watch the reconstruction: where it is blurred, translations are too. Of 2017, it led to
-MUNIT, which parts the latent into content and style, and so to translators with many answers.
+About: UNIT translates between two unpaired domains, like CycleGAN, with another idea: corresponding images have the same
+latent, which either decoder can turn into an image. New is that the cycle follows from shared layers and from a noisy
+latent, so that no information can be hidden in faint patterns. Use it instead of CycleGAN if the domains share their
+high-level structure, or if you need the latent itself. Watch the reconstruction: if it is blurred, translations are blurred
+too. It was published in 2017 and led to MUNIT, which separates the latent into content and style, and so to translation with
+several outputs per input.
 
-Departures from the paper: blocks have 4 * width channels as in the authors' code, where the paper's table says 512; squares
-of the latent are means without the 1/2 of a divergence, and D has halvings and a 1x1 layer, as in that code; fewer halvings
-where the image is too small; images are enlarged by 1.2 and cut as there, mirroring is the data's own flag (``--flip``);
-the released code's perceptual term is ``--perceptual``, off by default and over any net in place of its VGG; its rate,
-halved each 100 kimg, is ``--g-opt.schedule``'s to give.
+Departures from the paper: blocks have 4 * width channels as in the authors' code, where the paper's table says 512; the
+squares of the latent are means without the factor 1/2 of the divergence, and D has downsamplings and a 1x1 layer, as in that
+code; fewer downsamplings if the image is too small; images are enlarged by 1.2 and cropped as in the code; mirroring is a
+data flag (``--flip``); the released code's perceptual term is ``--perceptual``, off by default and for any feature network
+instead of its VGG; its learning rate, halved every 100 kimg, can be set with ``--g-opt.schedule``.
 """
 
 from dataclasses import dataclass
@@ -42,11 +43,11 @@ from ganloom.recipes.base.translator import Translator, TranslatorConfig
 TITLE = "UNIT: two domains without pairs, one latent"
 PAPER = "Liu et al. 2017, arXiv:1703.00848"
 DATA = "street scenes, animals, faces at 216 to 640 px"
-KIMG = 500.0  # the length of a run that does not say its own, thousands of images: the first code's 500,000 iterations
+KIMG = 500.0  # default length of a run, thousands of images: the first code's 500,000 iterations
 
 
 class Weights(NamedTuple):
-    """What the terms of G's loss are multiplied by."""
+    """Weights of the terms of G's loss."""
 
     adv: float
     recon: float
@@ -60,18 +61,20 @@ WEIGHTS = {"paper": Weights(10.0, 100.0, 0.1, 100.0, 0.1), "released": Weights(1
 
 @dataclass(frozen=True)
 class Config(TranslatorConfig):
-    """The paper's numbers; None is the variant's own."""
+    """The paper's hyperparameters; None: the default of the variant."""
 
     variant: Literal["paper", "released"] = "paper"
-    """paper: shared layers, as published; released: none, as in the code of 2018, whose weights can be imported."""
+    """paper: shared layers, as published; released: no shared layers, as in the code of 2018, whose weights can be
+    imported.
+    """
     blocks: int = 4
-    """Residual blocks of an encoder, and of a decoder, the shared ones among them."""
+    """Residual blocks of an encoder and of a decoder, shared ones included; 1 to 32."""
     shared: int | None = None
-    """Blocks of the encoders, and of the decoders, that both domains share; None: 1, or none with released."""
+    """Residual blocks that both domains share in the encoders, and in the decoders; None: 1, or 0 with released."""
     layers: int = 0
-    """Halvings of D; 0: 6, or 4 with released."""
+    """Downsamplings of D; 0: 6, or 4 with released."""
     scales: int | None = None
-    """Sizes at which D looks, each half of the last; None: 1, or 3 with released."""
+    """Image sizes that D sees, each half of the previous one, 1 to 5; None: 1, or 3 with released."""
     adv: float | None = None
     """Weight of the adversarial terms (l0); None: 10, or 1 with released."""
     recon: float | None = None
@@ -79,11 +82,11 @@ class Config(TranslatorConfig):
     kl: float | None = None
     """Weight of the latent's square (l1); None: 0.1, or 0.01 with released."""
     cycle: float | None = None
-    """Weight of the reconstruction there and back (l4); None: as ``recon``'s."""
+    """Weight of the cycle reconstruction (l4); None: as ``recon``."""
     cycle_kl: float | None = None
-    """Weight of the square of a translation's latent (l3); None: as ``kl``'s."""
+    """Weight of the square of a translation's latent (l3); None: as ``kl``."""
     jitter: float = 1.2
-    """How much larger images are before a part is cut out at random; 1: not."""
+    """Factor by which images are enlarged before a random crop, 1 to 4; 1: no crop."""
     g_opt: Adam = Adam(1e-4, betas=(0.5, 0.999), weight_decay=1e-4)
     """Optimizer of encoders and decoders."""
     d_opt: Adam = Adam(1e-4, betas=(0.5, 0.999), weight_decay=1e-4)
@@ -98,12 +101,12 @@ class Config(TranslatorConfig):
 
     @property
     def sharing(self) -> int:
-        """Shared blocks on either side of the latent."""
+        """Number of shared blocks on either side of the latent."""
         return int(self.variant == "paper") if self.shared is None else self.shared
 
     @property
     def weights(self) -> Weights:
-        """Those given, else the variant's."""
+        """Loss weights: those that are set, else the variant's."""
         usual = WEIGHTS[self.variant]
         said = {name: getattr(self, name) for name in usual._fields}
         said["cycle"] = self.recon if self.cycle is None else self.cycle
@@ -112,7 +115,7 @@ class Config(TranslatorConfig):
 
 
 class UNIT(Translator):
-    """Two variational autoencoders with one latent, and a discriminator for each domain."""
+    """Two variational autoencoders with one latent space, and a discriminator for each domain."""
 
     both_ways = True
 
@@ -136,24 +139,24 @@ class UNIT(Translator):
         return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
 
     def way(self, reverse: bool = False) -> nn.Module:
-        """Domain A to B, or back, by the latent's mean."""
+        """Return the network from domain A to B, or back with ``reverse``, through the latent's mean."""
         here, there = ("b", "a") if reverse else ("a", "b")
         encode, decode = self.G["encode"], self.G["decode"]
         return Part(encode[here], encode["shared"], decode["shared"], decode[there])
 
     def encode(self, x: Tensor, side: str) -> Tensor:
-        """Images of domain ``side`` to the latent's mean, (N, 4 * width, H / 4, W / 4)."""
+        """Map images of domain ``side`` to the latent's mean, (N, 4 * width, H / 4, W / 4)."""
         net = self.G["encode"]
         mean: Tensor = net["shared"](net[side](grown(x, Part.multiple)))
         return mean
 
     def decode(self, z: Tensor, side: str) -> Tensor:
-        """Latents to images of domain ``side``, of the size of training."""
+        """Map latents to images of domain ``side``, at the size used in training."""
         net = self.G["decode"]
         return crop(net[side](net["shared"](z)), *self.cfg.shape[1:])
 
     def drawn(self, mean: Tensor) -> Tensor:
-        """Latents of that mean and of variance 1."""
+        """Draw latents with this mean and variance 1."""
         return mean + self.randn(*mean.shape)
 
     def d_loss(self, batch: Batch) -> Terms:

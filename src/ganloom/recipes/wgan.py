@@ -5,23 +5,24 @@ G minimises -E[D(G(z))], once per n_critic steps of D                           
 Minus D's loss estimates the Wasserstein distance up to a factor, and is logged as ``distance``       (eq. 3)
 RMSprop without momentum, because the critic's loss is too nonstationary for Adam                    (sec. 4)
 
-The authors' program gives the critic 100 updates in each of G's first 25 steps and in every 500th. Here that is three
-phases of D: n_critic updates always, 95 more until the clock has passed 25 such steps, and 95 more each 500th step
-after that (``warm_steps=0`` leaves all of it out: with a batch of 64 the first 25 steps show D 160,000 images).
+The authors' program gives the critic 100 updates in each of G's first 25 steps and in every 500th. Here this is done with
+three phases of D: n_critic updates always, 95 more until the clock has passed 25 such steps, and 95 more every 500th step
+after that. ``warm_steps=0`` turns the extra updates off: with a batch of 64 the first 25 steps show D 160,000 images.
 
 ``body="dcgan"`` is the DCGAN architecture; "mlp" the fully connected ReLU network of 4 layers with 512 units (sec. 4.3).
 
-About: D becomes a critic whose difference between real and fake estimates a distance between distributions that is
-smooth even where these do not overlap. The sigmoid and the logarithm go, the critic's weights are clipped to bound its
-slope, it is trained more than G, and RMSprop stands in for Adam. Use it to study the idea or where a loss is wanted
-that falls as samples improve; for results take wgan-gp. Watch the clip: too small and gradients vanish, too large and
-the critic needs long to settle; either way it learns simple functions only. In 2017 it changed how the field thought
-about the loss, and its own authors called clipping a terrible way to get there.
+About: D becomes a critic. The difference of its outputs on real and fake samples estimates a distance between the two
+distributions that is smooth even if they do not overlap. The sigmoid and the logarithm are dropped, the critic's weights
+are clipped to bound its Lipschitz constant, the critic is trained more than G, and RMSprop replaces Adam. Use it to study
+the idea, or if you need a loss that falls as samples improve; for good results use wgan-gp. Watch the clipping: if the
+bound is too small, gradients vanish; if it is too large, the critic converges slowly; either way it learns simple functions
+only. The paper of 2017 changed how the field thinks about the loss, and called weight clipping a terrible way to enforce a
+Lipschitz constraint.
 
-Departures from the paper: the extra updates keep running squares of their own in RMSprop, one set for the start and one
-for each 500th step, for an optimizer belongs to its phase; the first of the extra updates sees the step's first batch
-again (99 fresh batches of 100). Weights are clipped after each update, as in algorithm 1 (the program clips before).
-The image of "mlp" goes through tanh.
+Departures from the paper: the extra updates have separate running squares in RMSprop, one set for the start and one for the
+steps after it, because an optimizer belongs to its phase; the first of the extra updates sees the step's first batch again
+(99 new batches of 100). Weights are clipped after each update, as in algorithm 1 (the authors' program clips before it). The
+images of "mlp" pass through tanh.
 """
 
 from dataclasses import dataclass
@@ -38,37 +39,37 @@ from ganloom.networks import dcgan, dense
 TITLE = "Wasserstein GAN with weight clipping"
 PAPER = "Arjovsky et al. 2017, arXiv:1701.07875"
 DATA = "LSUN"
-KIMG = 1000.0  # the length of a run that does not say its own, thousands of images
+KIMG = 1000.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """The paper's numbers (algorithm 1), and the warm-up of the authors' program."""
+    """The paper's hyperparameters (algorithm 1), and the warm-up of the authors' program."""
 
     shape: tuple[int, int, int] = (3, 64, 64)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     body: Literal["dcgan", "mlp"] = "dcgan"
-    """Which networks."""
+    """Network type: convolutional or fully connected."""
     z_dim: int = 100
-    """Numbers in a latent."""
+    """Length of the latent vector."""
     width: int = 64
-    """Channels of the layer next to the image, body dcgan."""
+    """Channels of the layer next to the image (body dcgan only)."""
     d_norm: bool = True
-    """BatchNorm in the critic, body dcgan (sec. 4.3 has both)."""
+    """Use BatchNorm in the critic (body dcgan only; sec. 4.3 has both)."""
     clip: float = 0.01
-    """Largest weight of the critic (algorithm 1: c)."""
+    """Largest absolute weight of the critic (algorithm 1: c)."""
     n_critic: int = 5
-    """Updates of D for one of G (algorithm 1)."""
+    """Updates of D per update of G (algorithm 1)."""
     warm_critic: int = 100
-    """Updates of D in the steps of the warm-up and in each ``warm_every``-th step."""
+    """Updates of D in the warm-up steps and in every ``warm_every``-th step."""
     warm_steps: int = 25
-    """Steps of G in the warm-up; 0: no warm-up, and no later returns of it."""
+    """Steps of G in the warm-up; 0: no extra updates at all."""
     warm_every: int = 500
-    """Every so many steps of G the critic gets ``warm_critic`` updates again; 0: never."""
+    """Give the critic ``warm_critic`` updates again every this many steps of G; 0: never."""
     batch_size: int = 64
-    """Real images a batch (algorithm 1: m)."""
+    """Real images per batch (algorithm 1: m)."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the paper)."""
+    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
     g_opt: RMSprop = RMSprop(5e-5)
     """Optimizer of G (algorithm 1: alpha)."""
     d_opt: RMSprop = RMSprop(5e-5)
@@ -106,11 +107,11 @@ class WGAN(GAN):
         critic = [Phase("D", self.d_loss, repeat=cfg.n_critic)]
         if cfg.warm_steps:
             extra = cfg.warm_critic - cfg.n_critic
-            fresh = cfg.warm_critic - 1  # batches a step: each phase begins with the step's first one
+            fresh = cfg.warm_critic - 1  # new batches per step: each phase starts from the first batch of the step
             end = cfg.warm_steps * fresh * cfg.batch_size / 1000
             critic.append(Phase("D", self.d_loss, repeat=extra, kimg=(0.0, end)))
             if cfg.warm_every:
-                # Alone in its window, so its rarity is no lazy regularisation: no gain, and the learning rate as it is.
+                # Alone in its time window, so this is not lazy regularisation: no gain, and an unchanged learning rate.
                 critic.append(Phase("D", self.d_loss, repeat=extra, lazy=cfg.warm_every, kimg=(end, float("inf"))))
         return [*critic, Phase("G", self.g_loss)]
 

@@ -2,19 +2,20 @@
 
 D minimises E[D(G(z))] - E[D(x)] + gp_weight * E[(|grad D(x_hat)| - 1)^2], x_hat between G(z) and x     (eq. 3)
 G minimises -E[D(G(z))], once per n_critic steps of D                                         (algorithm 1)
-D has no BatchNorm, because the penalty is on each sample's own gradient                            (sec. 4)
+D has no BatchNorm, because the penalty applies to the gradient of each single sample               (sec. 4)
 
 ``body="resnet"`` is the CIFAR-10 model of appendix F, "dcgan" the DCGAN architecture without BatchNorm in D (table 1),
 "dense" the fully connected one.
 
-About: The critic's slope is held near 1 by a penalty between real and fake images, in place of clipped weights.
-Against wgan Adam comes back, BatchNorm leaves the critic, and almost any network trains with the same numbers. Use it
-when training must not fail and time matters less: five critic updates a step and second derivatives make it several
-times as slow as dcgan. Watch ``distance`` and not the adversarial loss of G, and do not put BatchNorm into D. It is of
-2017 and was the standard for years; one-centred penalties circle near the optimum, which zero-centred ones (see
-default) do not.
+About: A penalty keeps the norm of the critic's gradient near 1 between real and fake images and replaces the clipping of
+weights. Compared with wgan, Adam can be used again, the critic has no BatchNorm, and almost any network trains with the
+same hyperparameters. Use it when training must not fail and time matters less: five critic updates per step and second
+derivatives make it several times as slow as dcgan. Watch the difference between ``logits_real`` and ``logits_fake``, not
+G's loss, and do not add BatchNorm to D. It was published in 2017 and was the standard for years; one-centred penalties
+circle near the optimum, zero-centred ones (see default) converge.
 
-Departures from the paper: the learning rate decays over ``decay_kimg`` images instead of 100,000 steps of G.
+Departures from the paper: the learning rate decays over 32,000 kimg, the images of 100,000 steps of G, whatever the length
+of the run.
 """
 
 from dataclasses import dataclass
@@ -30,35 +31,35 @@ from ganloom.networks import dcgan, dense, resnet
 TITLE = "Wasserstein GAN with gradient penalty"
 PAPER = "Gulrajani et al. 2017, arXiv:1704.00028"
 DATA = "CIFAR-10"
-KIMG = 1000.0  # the length of a run that does not say its own, thousands of images
+KIMG = 1000.0  # default length of a run, thousands of images
 
 
 @dataclass(frozen=True)
 class Config:
-    """The paper's numbers for the residual CIFAR-10 model (appendix F)."""
+    """The paper's hyperparameters for the residual CIFAR-10 model (appendix F)."""
 
     shape: tuple[int, int, int] = (3, 32, 32)
-    """Channels, height, width."""
+    """Image shape: channels, height, width."""
     body: Literal["resnet", "dcgan", "dense"] = "resnet"
-    """Which networks."""
+    """Network type: residual, convolutional or fully connected."""
     z_dim: int = 128
-    """Numbers in a latent."""
+    """Length of the latent vector."""
     width: int = 128
-    """Channels: of every layer (resnet), of the layer next to the image (dcgan)."""
+    """Channels of every layer (resnet) or of the layer next to the image (dcgan)."""
     n_critic: int = 5
-    """Updates of D for one of G (algorithm 1)."""
+    """Updates of D per update of G (algorithm 1)."""
     gp_weight: float = 10.0
     """Weight of the gradient penalty (algorithm 1: lambda)."""
     batch_size: int = 64
-    """Real images a batch of D (algorithm 1: m)."""
+    """Real images per batch of D (algorithm 1: m)."""
     g_batch: int = 2
-    """Fakes of a G step, in batches of D (appendix F: 128 to 64)."""
+    """Fakes in a step of G, as a multiple of the batch size (appendix F: 128 to 64)."""
     ema_kimg: float = 5.0
-    """Half-life of G's average, thousands of images (not in the paper)."""
+    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
     g_opt: Adam = Adam(2e-4, betas=(0.0, 0.9), schedule=linear(0.0, 32000.0))
-    """Optimizer of G; decays to 0 over 100,000 steps of G = 32,000 kimg (appendix F)."""
+    """Optimizer of G; the learning rate falls to 0 over 100,000 steps of G = 32,000 kimg (appendix F)."""
     d_opt: Adam = Adam(2e-4, betas=(0.0, 0.9), schedule=linear(0.0, 32000.0))
-    """Optimizer of D."""
+    """Optimizer of D, with the same schedule."""
 
 
 class WGANGP(GAN):

@@ -1,4 +1,4 @@
-"""The plain adversarial game, which most recipes share: D and G in turns, each down its own side of one loss."""
+"""Base class of most recipes: D and G are updated in turns, each with its side of one loss."""
 
 import torch
 from torch import Tensor
@@ -9,14 +9,14 @@ from ganloom.scoring import Generated, Scores
 
 
 class Adversarial(GAN):
-    """Algorithm 1 of Goodfellow et al. 2014, arXiv:1406.2661, on logits.
+    """Adversarial training after algorithm 1 of Goodfellow et al. 2014, arXiv:1406.2661, on logits.
 
-    D: x, c from the data; G(z, c) with z and c drawn anew; D descends ``loss.d(D(x, c), D(G(z, c), c))``.
-    G: z, c drawn anew; G descends ``loss.g(., D(G(z, c), c))``.
+    D: x, c from the data; G(z, c) with new z and c; D minimises ``loss.d(D(x, c), D(G(z, c), c))``.
+    G: new z, c; G minimises ``loss.g(., D(G(z, c), c))``.
 
-    A recipe sets ``loss``, adds its own terms to what ``d_loss`` and ``g_loss`` return, and overrides what differs. Of its
-    config the fields ``n_critic`` (updates of D for one of G) and ``g_batch`` (fakes of G's batch for each of D's) are
-    used, where it has them.
+    A recipe sets ``loss``, adds terms to the results of ``d_loss`` and ``g_loss``, and overrides what differs. Config fields
+    that are used if present: ``n_critic`` (updates of D per update of G) and ``g_batch`` (fakes in a step of G, as a multiple
+    of the batch size).
     """
 
     loss: Loss
@@ -25,33 +25,33 @@ class Adversarial(GAN):
         return [Phase("D", self.d_loss, repeat=getattr(self.cfg, "n_critic", 1)), Phase("G", self.g_loss)]
 
     def seen(self, x: Tensor) -> Tensor:
-        """What D sees of images, real and fake alike; override to augment."""
+        """Return images as D sees them, real or fake; override to augment them."""
         return x
 
     def note_reals(self, logits: Tensor) -> None:
-        """Called with D's logits on reals in D's loss; override to add them to sums."""
+        """Called with D's logits on reals in D's loss; override to accumulate them."""
 
     def labels(self, n: int, batch: Batch) -> Tensor | None:
-        """Conditions for n fakes: drawn evenly over the classes; override to take the batch's own."""
+        """Return labels for n fakes, drawn evenly over the classes; override to use the batch's labels."""
         return self.c(n)
 
     def fakes(self, n: int, batch: Batch) -> tuple[Generated, Tensor | None]:
-        """G(z, c) of n samples, and c; G(z) and None of a model without labels."""
+        """Return n samples G(z, c) and their labels c (None for a model without labels)."""
         c = self.labels(n, batch)
         return self.generated(self.z(n), *given(c)), c
 
     def scores(self, x: Tensor | Generated, c: Tensor | None) -> Scores:
-        """D's scores of a batch with labels c, augmented as the recipe does; override for a D with other inputs."""
+        """Return D's scores of a batch with labels c, augmented as the recipe does; override for a D with other inputs."""
         return self.discriminate(self.augmented(x), *given(c))
 
     def augmented(self, x: Tensor | Generated) -> Tensor | Generated:
-        """``seen`` of a batch; fakes that it does not change keep how they were generated."""
+        """Apply ``seen`` to a batch; if it changes nothing, fakes keep how they were generated."""
         batch = x.x if isinstance(x, Generated) else x
         changed = self.seen(batch)
         return x if changed is batch else changed
 
     def judged(self, batch: Batch, fake: Generated, c: Tensor | None) -> Terms:
-        """D's adversarial terms of the batch against these fakes."""
+        """Return D's adversarial terms of the batch and these fakes."""
         real_scores = self.scores(batch.x, batch.c if c is not None else None)
         fake_scores = self.scores(fake, c)  # two passes: BatchNorm computes statistics of reals and fakes separately
         self.note_reals(real_scores.first)
@@ -67,11 +67,11 @@ class Adversarial(GAN):
         labels = batch.c if c is not None else None
         real = None
         if self.loss.needs_real_in_g:
-            with torch.no_grad():  # D is held, so the reals' logits carry no gradient to G
+            with torch.no_grad():  # the logits on reals do not depend on G
                 real = self.scores(batch.x, labels)
         return self.g_adversarial(self.loss, self.scores(fake, c), real, reals=(batch.x, *given(labels)))
 
 
 def given(c: Tensor | None) -> tuple[Tensor, ...]:
-    """A condition as an argument, or none."""
+    """Return the condition as a tuple of arguments; empty for None."""
     return () if c is None else (c,)

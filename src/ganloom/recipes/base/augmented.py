@@ -1,4 +1,4 @@
-"""An adversarial recipe that has ADA built in, as StyleGAN2 and R3GAN do."""
+"""Base class of adversarial recipes with built-in ADA: StyleGAN2 and R3GAN."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from ganloom.scoring import Critic
 
 
 class Augmented(Adversarial):
-    """An adversarial game whose D sees images through ``ada``; None: as they are."""
+    """Adversarial training in which D's inputs are augmented by ``ada``; None: no augmentation."""
 
     ada: Ada | None
 
@@ -20,7 +20,7 @@ class Augmented(Adversarial):
         self.ada = None
 
     def seen(self, x: Tensor) -> Tensor:
-        """What D sees of images (N, C, H, W)."""
+        """Return images (N, C, H, W) as D sees them: augmented if ``ada`` is set."""
         return x if self.ada is None else self.ada(x)
 
     def augmented_critic(self, c: Tensor | None) -> Critic:
@@ -33,11 +33,11 @@ class Augmented(Adversarial):
             self.ada.note(logits)
 
     def after_update(self, phase: Phase) -> None:
-        """The augmentation's strength."""
+        """Update the strength of the augmentation."""
         super().after_update(phase)
         if self.ada is not None:
             self.set_strength(self.ada)
 
     def set_strength(self, ada: Ada) -> None:
-        """Once an update: p follows r_t; fields ``ada_target`` and ``ada_kimg`` of the config."""
+        """Move p by r_t once per update, with ``ada_target`` and ``ada_kimg`` of the config."""
         ada.move(self.cfg.ada_target, self.cfg.ada_kimg)

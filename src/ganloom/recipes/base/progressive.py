@@ -1,6 +1,7 @@
-"""Progressive growing by the clock: which level the networks have reached, and the windows in which each is trained.
+"""Progressive growing by the clock: the current level, and the time windows in which each level is trained.
 
-A level stands for ``stage_kimg``, then the next one is faded in over as long (Karras et al. 2017, arXiv:1710.10196, app. A).
+A level is trained for ``stage_kimg``, then the next one is faded in over the same time (Karras et al. 2017,
+arXiv:1710.10196, app. A).
 """
 
 import math
@@ -14,7 +15,7 @@ Window = tuple[float, float]
 
 
 def check_stages(cfg: Any) -> None:
-    """For ``__post_init__``: fields ``stage_kimg``, ``batch_size`` and ``most_batch``."""
+    """Check the fields ``stage_kimg``, ``batch_size`` and ``most_batch`` of a config; raise BadInput if they are wrong."""
     if not cfg.stage_kimg > 0:
         raise BadInput(f"--stage-kimg must be above 0, got {cfg.stage_kimg}")
     if cfg.most_batch < cfg.batch_size:
@@ -22,10 +23,10 @@ def check_stages(cfg: Any) -> None:
 
 
 class Growing(GAN):
-    """A GAN whose networks take a ``level``; its config has ``shape``, ``stage_kimg``, ``batch_size``, ``most_batch``."""
+    """A GAN whose networks take a ``level``; its config has ``shape``, ``stage_kimg``, ``batch_size`` and ``most_batch``."""
 
     first_level = 0
-    """Where training begins, or the top where that is lower."""
+    """Level at which training begins, or the highest level if that is lower."""
 
     def __init__(self, cfg: Any) -> None:
         super().__init__(cfg)
@@ -34,7 +35,7 @@ class Growing(GAN):
 
     @property
     def level(self) -> float:
-        """How far the networks have grown: the level by the clock, between two while one fades in."""
+        """Current level by the clock; a fraction while a level is faded in."""
         stage: float = self.cfg.stage_kimg
         if self.kimg >= 2 * stage * (self.top - self.first):
             return float(self.top)
@@ -42,7 +43,12 @@ class Growing(GAN):
         return self.first + level + max(into - stage, 0.0) / stage
 
     def windows(self) -> list[tuple[Window, list[int], int]]:
-        """(window, the levels whose images are seen in it, the newest level): each stands, then the next fades in."""
+        """Return the training windows in order.
+
+        Returns:
+            (window in kimg, levels whose images are shown in it, newest level) for each window. Each level has a window of
+            training, then a window in which the next level is faded in.
+        """
         stage, found = self.cfg.stage_kimg, []
         for level in range(self.first, self.top):
             start = 2 * stage * (level - self.first)
@@ -51,7 +57,7 @@ class Growing(GAN):
         return [*found, ((2 * stage * (self.top - self.first), math.inf), [self.top], self.top)]
 
     def draw(self, data: Any, rng: Rng) -> NamedTuple:
-        """One batch, twice as large with each level that is still to come."""
+        """Draw one batch; its size doubles with each level that is still to come."""
         to_come = self.top - math.ceil(self.level)
         batch: NamedTuple = data.draw(min(self.cfg.batch_size << to_come, self.cfg.most_batch), rng)
         return batch

@@ -1,6 +1,6 @@
-"""What GANs with a mapping and a synthesis share: mixed styles in training, truncation, cutoff and noise in sampling.
+"""Base class of GANs with a mapping and a synthesis network: style mixing in training, truncation and noise in sampling.
 
-``mapping`` and ``synthesis`` are what tools for the latent space stand on (``ganloom latent``).
+The latent-space tools (``ganloom latent``) use ``mapping`` and ``synthesis``.
 """
 
 import torch
@@ -14,42 +14,65 @@ NOISES = ("const", "random", "none")
 
 
 class Styled(Augmented):
-    """``G`` is a ``networks.style_generator.StyleGenerator``; the config has ``mixing``, the probability of style mixing."""
+    """A GAN with a ``networks.style_generator.StyleGenerator`` as G; ``mixing`` of its config is the probability of
+    style mixing.
+    """
 
     sample_options = SampleOptions(truncation=True, noise=True, cutoff=True)
 
     def labels(self, n: int, batch: Batch) -> Tensor | None:
-        """The batch's own."""
+        """Return the labels of the batch."""
         return batch.c[:n] if self.cfg.n_classes and batch.c is not None else None
 
     def mixed(self, n: int, layers: int) -> tuple[Tensor, Tensor] | None:
-        """Other latents, and for each sample the layer of ``layers`` from which on they count (the last: nowhere)."""
+        """Draw what style mixing needs.
+
+        Args:
+            n: Number of samples.
+            layers: Number of layers of w.
+
+        Returns:
+            Second latents, and for each sample the first layer that uses them (``layers``: none); None without mixing.
+        """
         if not self.cfg.mixing:
             return None
         start = 1 + (self.rand(n) * (layers - 1)).long()
         return self.z(n), torch.where(self.rand(n) < self.cfg.mixing, start, layers)
 
     def after_update(self, phase: Phase) -> None:
-        """w's mean, and the augmentation's strength where there is one."""
+        """Update the running mean of w, and the strength of the augmentation if there is one."""
         super().after_update(phase)
         self.G.mapping.move_mean()
 
     def mapping(self, z: Tensor, c: Tensor | None = None, truncation: float = 1.0, cutoff: int | None = None) -> Tensor:
-        """Latents (N, z_dim) and labels (N,) to ws (N, layers, w_dim), truncated in the first ``cutoff`` layers."""
+        """Map latents to one w per layer.
+
+        Args:
+            z: Latents (N, z_dim).
+            c: Labels (N,).
+            truncation: Factor of the distance of w from its mean.
+            cutoff: Truncate the first ``cutoff`` layers only; None: all.
+
+        Returns:
+            ws (N, layers, w_dim).
+
+        Raises:
+            BadInput: If ``cutoff`` is not a number of layers.
+        """
         if cutoff is not None and not 0 <= cutoff <= self.G.synthesis.n_layers:
             raise BadInput(f"cutoff counts layers, 0 to {self.G.synthesis.n_layers}, got {cutoff}")
         ws: Tensor = self.G.ws(z, c, truncation, cutoff, self.cfg.centre)
         return ws
 
     def synthesis(self, ws: Tensor, noise: str = "const") -> Tensor:
-        """ws (N, layers, w_dim) to images (N, C, H, W), about [-1, 1] but not clipped."""
+        """Map ws (N, layers, w_dim) to images (N, C, H, W), about [-1, 1] but not clipped."""
         self.check_noise(noise)
         x: Tensor = self.G.synthesis(ws, noise)
         return x
 
     @staticmethod
     def check_noise(noise: str) -> None:
-        """BadInput where it is none of ``NOISES``."""
+        """Raise BadInput if ``noise`` is not one of ``NOISES``."""
         if noise not in NOISES:
             raise BadInput(f"noise must be one of {', '.join(NOISES)}, got {noise!r}")
 
@@ -61,5 +84,5 @@ class Styled(Augmented):
         noise: str = "const",
         cutoff: int | None = None,
     ) -> Tensor:
-        """Latents (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
+        """Map latents (N, z_dim) and labels (N,) to images (N, C, H, W) in [-1, 1]."""
         return self.synthesis(self.mapping(z, c, truncation, cutoff), noise).clamp(-1, 1)

@@ -1,4 +1,4 @@
-"""The base of every recipe that makes images from images: where its inputs come from, and ``translate``."""
+"""Base class of image-to-image recipes: their data, the shared pass through G, and ``translate``."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -23,28 +23,28 @@ from ganloom.scoring import Scores
 
 @dataclass(frozen=True)
 class TranslatorConfig:
-    """The fields that every recipe of images from images has."""
+    """Config fields of every image-to-image recipe."""
 
     shape: tuple[int, int, int] = (3, 256, 256)
-    """Channels, height, width of a target (domain B)."""
+    """Shape of target images (domain B): channels, height, width."""
     in_channels: int = 3
-    """Channels of an input (domain A)."""
+    """Channels of input images (domain A)."""
     width: int = 64
     """Channels of G's first layer."""
     d_width: int = 64
     """Channels of D's first layer."""
     layers: int = 3
-    """Halvings of D: 3 judges patches of 70 x 70, 0 each pixel."""
+    """Downsamplings of D, 0 to 6: 3 judges patches of 70 x 70 pixels, 0 single pixels."""
     jitter: float = 286 / 256
-    """How much larger images are before a part is cut out at random; 1: not."""
+    """Factor by which images are enlarged before a random crop, 1 to 4; 1: no crop."""
     batch_size: int = 1
-    """Pairs, or images of each domain, a batch."""
+    """Pairs per batch, or images of each domain per batch."""
     ema_kimg: float = 0.5
-    """Half-life of G's average, thousands of images (not in the papers)."""
+    """Half-life of the EMA of G, in thousands of images (not in the papers)."""
     perceptual: float = 0.0
-    """Weight of a distance in a frozen network's features: to the target, or of unpaired domains to the input; 0: off."""
+    """Weight of a distance in a frozen network's features, to the target or, without pairs, to the input; 0: off."""
     perceptual_net: str = "random"
-    """Whose features: random, fashion, effnet (an extra), or a file .pt2 or .pt, as for ``evaluate --features``."""
+    """Feature network: random, fashion, effnet (an extra), or a file .pt2 or .pt, as for ``evaluate --features``."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.layers <= 6:
@@ -69,41 +69,41 @@ class _Kept:
 
 
 class Translator(GAN):
-    """A model whose c is an image (N, C, H, W) in [-1, 1]: there is no latent, and ``generate`` asks for c.
+    """A model whose condition c is an image (N, C, H, W) in [-1, 1]; it has no latent, and ``generate`` needs c.
 
-    A subclass says in ``paired`` whether it learns from pairs (batch.c belongs to batch.x) or from two domains (batch.y is
-    of domain A, batch.x of B), and in ``way`` which network leads where.
+    ``paired`` of a subclass says whether it learns from pairs (batch.c is the input of target batch.x) or from two domains
+    (batch.y is of domain A, batch.x of B). ``way`` returns the network for each direction.
     """
 
     conditions_on = "images"
     paired = False
     both_ways = False
-    """Whether ``back`` leads from targets to inputs."""
+    """Whether the model can also translate targets back to inputs (``back``)."""
 
     def __init__(self, cfg: Any) -> None:
         super().__init__(cfg)
         self._kept = _Kept()
-        self._perceptual: Perceptual | None = None  # no module of this model: not saved, averaged or trained
+        self._perceptual: Perceptual | None = None  # not a submodule: neither saved nor averaged nor trained
 
     def way(self, reverse: bool = False) -> nn.Module:
-        """The network that leads from inputs to targets; ``reverse``: back, for models that learn both ways."""
+        """Return the network from inputs to targets; ``reverse``: the one back, for models with both directions."""
         if reverse:
             raise BadInput(f"{type(self).__name__} translates one way only: leave out reverse")
         net: nn.Module = self.G
         return net
 
     def direct(self, x: Tensor) -> Tensor:
-        """Inputs (N, C, H, W), of any size, to the target domain."""
+        """Map inputs (N, C, H, W) of any size to the target domain."""
         return through(self.way(), x)
 
     def whole(self, batch: Any) -> Any:
-        """What both phases want of one pass through G over a batch: a tuple, its first the images that D is to see."""
+        """Return what both phases need of one pass through G over a batch: a tuple that starts with the images for D."""
         raise NotImplementedError(f"{type(self).__name__} does not share a pass between its phases")
 
     def for_d(self, batch: Any) -> Tensor:
-        """The images of ``whole`` in D's phase, without a graph; kept with it, so that G's phase need not compute them again.
+        """Return the images of ``whole`` for D's phase, without a graph, and keep the pass for G's phase.
 
-        As in the papers' code, where one batch of fakes serves both updates of a step.
+        In the papers' code, too, one batch of fakes serves both updates of a step.
         """
         parameters = [p for p in self.way().parameters() if not p.requires_grad]
         for parameter in parameters:
@@ -119,7 +119,7 @@ class Translator(GAN):
         return images.detach()
 
     def for_g(self, batch: Any) -> Any:
-        """``whole`` in G's phase: what D's phase made of the same batch, unless G was updated since; once."""
+        """Return ``whole`` for G's phase: the kept pass of D's phase, unless the batch differs or G was updated since."""
         kept = self._kept
         found = kept.made if kept.batch is batch else None
         kept.hold(None, None)
@@ -132,13 +132,13 @@ class Translator(GAN):
             self._kept.hold(None, None)
 
     def back(self, x: Tensor) -> Tensor:
-        """Targets to the input domain, for models that learn both ways."""
+        """Map targets (N, C, H, W) to the input domain, for models with both directions."""
         return through(self.way(reverse=True), x)
 
-    # ---- what GAN asks
+    # ---- overrides of GAN
     @classmethod
     def check_data(cls, data: Any) -> None:
-        """Raises BadInput where the data hold no inputs, or no pairs though the recipe needs them."""
+        """Raise BadInput if the data have no inputs, or no pairs although the recipe needs them."""
         if getattr(data, "inputs", None) is None:
             where = "folders A/ and B/ of equal names, images A|B side by side, or edges-to-emoji"
             apart = "trainA/ and trainB/, two folders A,B, or unpaired-fashion"
@@ -153,18 +153,20 @@ class Translator(GAN):
             )
 
     def make_ready(self, device: torch.device) -> None:
-        """Opens the network of the perceptual term where there is one, or says what to install."""
+        """Open the network of the perceptual term, if it is used. Raises BadInput with the install command if it is
+        missing.
+        """
         if self.cfg.perceptual:
             self._opened(device)
 
     def inputs(self, data: Any, rows: Any) -> Tensor | None:
-        """The inputs of rows of a data set; of domains that are apart, those of the same numbers."""
+        """Return the inputs for rows of a data set; for unpaired domains the inputs at the same positions."""
         self.check_data(data)
         found: Tensor = data.inputs.get(data.picks(rows) % len(data.inputs))
         return found
 
     def draw(self, data: Any, rng: Rng) -> NamedTuple:
-        """A batch, its images enlarged by ``cfg.jitter`` and cut at a random place; pairs at the same one."""
+        """Draw a batch of images, enlarged by ``cfg.jitter`` and cropped at random; a pair is cropped at the same position."""
         self.check_data(data)
         source = data if self.paired else data.unpaired()
         batch: NamedTuple = self._jittered(source.draw(self.cfg.batch_size, rng), rng)
@@ -192,15 +194,15 @@ class Translator(GAN):
         return batch._replace(x=cut(batch.x, 0), c=cut(batch.c, 0), y=cut(batch.y, 1))
 
     def z(self, n: int) -> Tensor:
-        """No numbers: (n, 0)."""
+        """Return latents without numbers, (n, 0)."""
         return torch.zeros(n, 0, device=self.device)
 
     def c(self, n: int) -> Tensor | None:
-        """Inputs cannot be drawn from nothing."""
+        """Raise BadInput: inputs cannot be drawn."""
         raise BadInput("this model makes images from images: give them as c=, or call translate(x)")
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Inputs c (N, C, H, W) to the target domain, the size kept."""
+        """Map inputs c (N, C, H, W) to the target domain, at the same size."""
         assert c is not None
         return self.direct(c)
 
@@ -214,11 +216,15 @@ class Translator(GAN):
         return x
 
     def judged(self, loss: Loss, real: Scores, fake: Scores, side: str = "") -> Terms:
-        """D's terms, its loss halved so that it learns more slowly than G; ``side``: the domain whose D it is."""
+        """Return D's terms, with its loss halved so that it learns more slowly than G; ``side``: the domain of D."""
         return self.d_adversarial(loss, real, fake, weight=0.5, side=side)
 
     def perceived(self, *pairs: tuple[Tensor, Tensor]) -> Terms:
-        """The perceptual term, where ``cfg.perceptual`` asks for one: of (made, its target), without pairs (made, its input)."""
+        """Return the perceptual term if ``cfg.perceptual`` is set.
+
+        Args:
+            pairs: (output, target) or, without pairs, (output, input).
+        """
         weight = float(self.cfg.perceptual)
         if not weight:
             return {}
@@ -231,7 +237,7 @@ class Translator(GAN):
             self._perceptual = Perceptual(self.cfg.perceptual_net, device)
         return self._perceptual
 
-    # ---- what a user calls
+    # ---- for users
     @torch.no_grad()
     def translate(
         self,
@@ -243,13 +249,25 @@ class Translator(GAN):
         batch: int = 8,
         memory: float | None = None,
     ) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1], of any height and width, to the other domain; float32, the same size.
+        """Translate images to the other domain.
 
-        Deterministic: eval mode, averaged statistics, no dropout. ``stochastic``: as the paper of pix2pix draws its
-        figures, with dropout on (by ``seed``) and BatchNorm on the statistics of each image by itself. ``reverse``: from
-        the target domain to the inputs'. ``memory``: MiB of features beyond which an image goes through in bands of rows,
-        which gives what the whole gives but for rounding (with ``stochastic`` another draw); None: always whole. Modes,
-        buffers and random state are left as they were found.
+        The translation is deterministic: eval mode, running statistics, no dropout. Modes, buffers and random state are restored.
+
+        Args:
+            x: Images (N, C, H, W) in [-1, 1], of any height and width.
+            stochastic: Use dropout (by ``seed``), and BatchNorm with the statistics of each single image, as in the
+                paper of pix2pix.
+            reverse: Translate from the target domain to the input domain.
+            seed: Seed of the dropout.
+            batch: Images per pass.
+            memory: MiB of features above which an image is computed in bands of rows. The result is the same except for rounding
+                (with ``stochastic`` the random draw differs). None: never in bands.
+
+        Returns:
+            Images (N, C, H, W) float32, of the same size.
+
+        Raises:
+            BadInput: If x has the wrong shape, or ``reverse`` is not supported.
         """
         channels = int(self.cfg.shape[0] if reverse else self.cfg.in_channels)
         if x.dim() != 4 or x.shape[1] != channels or not x.numel():
@@ -268,7 +286,7 @@ class Translator(GAN):
         return torch.cat(parts)
 
     def _within(self, x: Tensor, reverse: bool, memory: float | None) -> Tensor:
-        """Whole where the features fit into ``memory`` MiB, else each image in bands of rows that do."""
+        """Translate whole images if the features fit into ``memory`` MiB, else in bands of rows."""
         net = self.way(reverse)
         whole = grown(x, int(getattr(net, "multiple", 1)))
         needed = whole[:, 0].numel() * int(getattr(net, "bytes_per_pixel", 0)) / 2**20
