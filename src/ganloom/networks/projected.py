@@ -78,8 +78,8 @@ class Projection:
         return self._maps
 
     def _mix(self, channels: list[int], seed: Tensor, device: torch.device) -> list[tuple[Tensor, Tensor]]:
-        """Return the random weights; they are drawn again if the seed tensor was written, e.g. by loading a checkpoint."""
-        key = channels, device, id(seed), seed._version
+        """Return the random weights; they are drawn again if the seed's value changed, e.g. by loading a checkpoint."""
+        key = channels, device, int(seed)
         if self._mixed[0] != key:
             self._mixed = key, drawn(channels, self.width, int(seed), device)
         return self._mixed[1]

@@ -40,8 +40,8 @@ class Config:
     """Real images per batch (sec. ...)."""
     n_critic: int = 1
     """Updates of D per update of G (sec. ...)."""
-    ema_kimg: float = 5.0
-    """Half-life of the EMA of G, in thousands of images."""
+    ema_kimg: float | None = None
+    """Half-life of the EMA of G, in thousands of images. None: 1,000 updates of G."""
     g_opt: Adam = Adam(2e-4, betas=(0.0, 0.9))
     """Optimizer of G (sec. ...)."""
     d_opt: Adam = Adam(2e-4, betas=(0.0, 0.9))

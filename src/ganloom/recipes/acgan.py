@@ -58,8 +58,8 @@ class Config:
     """Weight of L_C in both losses."""
     batch_size: int = 100
     """Real images per batch."""
-    ema_kimg: float = 5.0
-    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
+    ema_kimg: float | None = None
+    """Half-life of the EMA of G, in thousands of images (not in the paper). None: 1,000 updates of G."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
     """Optimizer of G (the paper tried 1e-4, 2e-4 and 3e-4)."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))

@@ -62,8 +62,8 @@ class Config:
     """Concatenate the decoder's smallest map with the input of each upsampling."""
     batch_size: int = 16
     """Real images per batch."""
-    ema_kimg: float = 5.0
-    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
+    ema_kimg: float | None = None
+    """Half-life of the EMA of G, in thousands of images (not in the paper). None: 1,000 updates of G."""
     g_opt: Adam = Adam(1e-4, betas=(0.5, 0.999), schedule=_halving(1600.0, 4))
     """Optimizer of G."""
     d_opt: Adam = Adam(1e-4, betas=(0.5, 0.999), schedule=_halving(1600.0, 4))

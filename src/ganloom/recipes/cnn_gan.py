@@ -54,8 +54,8 @@ class Config:
     """Dropout rate in D, 0 to below 1."""
     batch_size: int = 256
     """Real images per batch."""
-    ema_kimg: float = 5.0
-    """Half-life of the EMA of G, in thousands of images (not in the tutorial)."""
+    ema_kimg: float | None = None
+    """Half-life of the EMA of G, in thousands of images (not in the tutorial). None: 1,000 updates of G."""
     g_opt: Adam = Adam(1e-4, betas=(0.9, 0.999), eps=1e-7)
     """Optimizer of G."""
     d_opt: Adam = Adam(1e-4, betas=(0.9, 0.999), eps=1e-7)

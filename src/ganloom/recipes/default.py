@@ -64,8 +64,8 @@ class Config:
     """Weight of the R1 penalty; None: 0.3 x height x width / 784."""
     lazy: int = 16
     """Compute the penalty every this many steps, with that many times the weight."""
-    ema_kimg: float = 5.0
-    """Half-life of the EMA of G, in thousands of images."""
+    ema_kimg: float | None = None
+    """Half-life of the EMA of G, in thousands of images. None: 1,000 updates of G."""
     g_opt: Adam = Adam(1.5e-3, betas=(0.0, 0.99), schedule=inverse(40.0))
     """Optimizer of G."""
     d_opt: Adam = Adam(1.5e-3, betas=(0.0, 0.99), schedule=inverse(40.0))

@@ -52,8 +52,8 @@ class Config:
     """Distance from the data, in standard deviations of the batch (the authors' program)."""
     batch_size: int = 64
     """Real images per batch."""
-    ema_kimg: float = 5.0
-    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
+    ema_kimg: float | None = None
+    """Half-life of the EMA of G, in thousands of images (not in the paper). None: 1,000 updates of G."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
     """Optimizer of G."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))

@@ -52,8 +52,8 @@ class Config:
     """Widths of the hidden layers of D (body dense only)."""
     batch_size: int = 64
     """Real images per batch."""
-    ema_kimg: float = 5.0
-    """Half-life of the EMA of G, in thousands of images."""
+    ema_kimg: float | None = None
+    """Half-life of the EMA of G, in thousands of images. None: 1,000 updates of G."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
     """Optimizer of G (body dense only)."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))

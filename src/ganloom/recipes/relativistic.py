@@ -51,8 +51,8 @@ class Config:
     """Channels of the layer next to the image."""
     batch_size: int = 32
     """Real images per batch (sec. 5.1)."""
-    ema_kimg: float = 5.0
-    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
+    ema_kimg: float | None = None
+    """Half-life of the EMA of G, in thousands of images (not in the paper). None: 1,000 updates of G."""
     g_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))
     """Optimizer of G (sec. 5.1)."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.999))

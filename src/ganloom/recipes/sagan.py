@@ -68,8 +68,8 @@ class Config:
     """Updates of D per update of G (sec. 4.2)."""
     batch_size: int = 256
     """Real images per batch (the authors' code: 4 x 64)."""
-    ema_kimg: float = 5.0
-    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
+    ema_kimg: float | None = None
+    """Half-life of the EMA of G, in thousands of images (not in the paper). None: 1,000 updates of G."""
     g_opt: Adam = Adam(1e-4, betas=(0.0, 0.9))
     """Optimizer of G (sec. 5)."""
     d_opt: Adam = Adam(4e-4, betas=(0.0, 0.9))

@@ -67,8 +67,8 @@ class Config:
     """Real images per batch of D (sec. 4)."""
     g_batch: int = 2
     """Fakes in a step of G, as a multiple of the batch size (the authors' code: 128 to 64)."""
-    ema_kimg: float = 5.0
-    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
+    ema_kimg: float | None = None
+    """Half-life of the EMA of G, in thousands of images (not in the paper). None: 1,000 updates of G."""
     g_opt: Adam = Adam(2e-4, betas=(0.0, 0.9), schedule=linear(0.0, 16000.0))
     """Optimizer of G; the learning rate falls to 0 over 50,000 steps of G = 16,000 kimg (sec. 4.2 and the authors' code)."""
     d_opt: Adam = Adam(2e-4, betas=(0.0, 0.9), schedule=linear(0.0, 16000.0))

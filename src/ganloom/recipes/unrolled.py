@@ -73,8 +73,8 @@ class Config:
     """Widths of the hidden layers of D (body dense only; sec. 3.1)."""
     batch_size: int = 128
     """Real images per batch (512 for the points of sec. 3.1)."""
-    ema_kimg: float = 5.0
-    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
+    ema_kimg: float | None = None
+    """Half-life of the EMA of G, in thousands of images (not in the paper). None: 1,000 updates of G."""
     g_opt: Adam = Adam(1e-4, betas=(0.5, 0.999))
     """Optimizer of G (1e-3 for the points of sec. 3.1)."""
     d_opt: Adam = Adam(1e-4, betas=(0.5, 0.999))

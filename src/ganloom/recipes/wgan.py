@@ -68,8 +68,8 @@ class Config:
     """Give the critic ``warm_critic`` updates again every this many steps of G; 0: never."""
     batch_size: int = 64
     """Real images per batch (algorithm 1: m)."""
-    ema_kimg: float = 5.0
-    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
+    ema_kimg: float | None = None
+    """Half-life of the EMA of G, in thousands of images (not in the paper). None: 1,000 updates of G."""
     g_opt: RMSprop = RMSprop(5e-5)
     """Optimizer of G (algorithm 1: alpha)."""
     d_opt: RMSprop = RMSprop(5e-5)

@@ -54,8 +54,8 @@ class Config:
     """Real images per batch of D (algorithm 1: m)."""
     g_batch: int = 2
     """Fakes in a step of G, as a multiple of the batch size (appendix F: 128 to 64)."""
-    ema_kimg: float = 5.0
-    """Half-life of the EMA of G, in thousands of images (not in the paper)."""
+    ema_kimg: float | None = None
+    """Half-life of the EMA of G, in thousands of images (not in the paper). None: 1,000 updates of G."""
     g_opt: Adam = Adam(2e-4, betas=(0.0, 0.9), schedule=linear(0.0, 32000.0))
     """Optimizer of G; the learning rate falls to 0 over 100,000 steps of G = 32,000 kimg (appendix F)."""
     d_opt: Adam = Adam(2e-4, betas=(0.0, 0.9), schedule=linear(0.0, 32000.0))
