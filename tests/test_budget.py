@@ -13,13 +13,14 @@ import torch
 from PIL import Image
 
 from ganloom import metrics, recipes, testing
-from ganloom.apps import compare_budget, model_costs
+from ganloom.apps import compare_budget
 from ganloom.apps.budget_table import Budgeted, Row, sheet
 from ganloom.apps.compare import compare
 from ganloom.apps.compare_budget import Countdown, Plan, compare_under_budget, folder_of, seconds_of
 from ganloom.bench.doctor import faults
 from ganloom.cli import main
 from ganloom.core.errors import BadInput
+from ganloom.evaluation import model_costs
 from ganloom.metrics import Value
 from ganloom.recipes import presets
 

@@ -22,6 +22,7 @@ PUBLIC = (
     "data",
     "metrics",
     "doctor",
+    "evaluation",
     "apps",
     "weights",
     "baselines",

@@ -21,12 +21,12 @@ import torch
 from ganloom import data as datasets
 from ganloom import metrics, recipes
 from ganloom.api import Run, load, prepare, resume, train
-from ganloom.apps import model_costs
 from ganloom.apps.budget_table import Budgeted, Row, sheet
-from ganloom.apps.measure import Features, conditions_of, measure_model
 from ganloom.core import allocator, hardware
 from ganloom.core.errors import BadInput
 from ganloom.doctor.callback import worst_of
+from ganloom.evaluation import model_costs
+from ganloom.evaluation.measure import Features, conditions_of, measure_model
 from ganloom.imaging.grid import save_png
 from ganloom.recipes import presets
 from ganloom.report.figures import duration

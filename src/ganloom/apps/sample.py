@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ganloom.api import load
-from ganloom.apps.evaluate import data_of
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.evaluation.evaluate import data_of
 from ganloom.gan import GAN
 from ganloom.imaging import grid
 from ganloom.metrics import Clock

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ganloom.apps.evaluate import evaluate
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
+from ganloom.evaluation.evaluate import evaluate
 from ganloom.metrics import METRICS, Clock
 
 

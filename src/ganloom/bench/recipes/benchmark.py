@@ -17,8 +17,6 @@ from typing import Any
 import torch
 
 from ganloom.api import Run, load, prepare
-from ganloom.apps.evaluate import evaluate
-from ganloom.apps.evaluate_translator import COPIED, MATCHED, MEAN
 from ganloom.apps.run_cache import finished
 from ganloom.bench.recipes.sheets import draw, translated
 from ganloom.bench.step.benchmark import trainer_of
@@ -26,6 +24,8 @@ from ganloom.bench.step.timing import clock, contest, cycle_of
 from ganloom.core import allocator, hardware
 from ganloom.core.device import choose_device, choose_precision
 from ganloom.core.errors import BadInput
+from ganloom.evaluation.evaluate import evaluate
+from ganloom.evaluation.translator import COPIED, MATCHED, MEAN
 from ganloom.imaging import grid
 from ganloom.recipes import RECIPES, find
 from ganloom.recipes.base.translator import Translator

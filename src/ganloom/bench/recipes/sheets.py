@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from ganloom.apps.evaluate import data_of
 from ganloom.core import randomness
+from ganloom.evaluation.evaluate import data_of
 from ganloom.gan import GAN
 from ganloom.imaging import grid
 from ganloom.recipes.base.translator import Translator

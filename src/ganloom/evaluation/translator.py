@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganloom import data as datasets
 from ganloom import metrics
-from ganloom.apps.measure import choose_all, measure_model, samples
+from ganloom.evaluation.measure import choose_all, measure_model, samples
 from ganloom.gan import GAN
 from ganloom.imaging import grid
 from ganloom.metrics.extractors.inputs import to_channels, to_size

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ganloom import data as datasets
 from ganloom import metrics
-from ganloom.apps.measure import Features, choose_all, conditions_of, real_row, samples
 from ganloom.core.errors import BadInput
+from ganloom.evaluation.measure import Features, choose_all, conditions_of, real_row, samples
 from ganloom.gan import GAN
 from ganloom.imaging import grid
 from ganloom.metrics.reference import kept
