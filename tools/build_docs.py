@@ -88,7 +88,7 @@ def entry(node: ast.stmt) -> str:
 
 
 def commands() -> str:
-    """Every command's --help."""
+    """Every command's --help-all."""
     from ganloom.cli import COMMANDS
 
     several = {
@@ -111,7 +111,7 @@ texts = []
 for words in json.loads(sys.argv[1]):
     page = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     with contextlib.redirect_stdout(page), contextlib.suppress(SystemExit):
-        main([*words, "--help"])
+        main([*words, "--help-all"])
     page.flush()
     texts.append(page.buffer.getvalue().decode())
 print(json.dumps(texts))
@@ -119,7 +119,7 @@ print(json.dumps(texts))
 
 
 def said(commands: list[list[str]]) -> list[str]:
-    """What ``ganloom WORDS --help`` prints for each, 100 columns wide and without colours; one process for all."""
+    """What ``ganloom WORDS --help-all`` prints for each, 100 columns wide; one process for all."""
     env = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
     done = subprocess.run(
         [sys.executable, "-c", HELP, json.dumps(commands)], capture_output=True, text=True, env=env, check=True
