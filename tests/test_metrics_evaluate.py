@@ -67,7 +67,7 @@ def test_a_model_needs_data_and_gives_plain_numbers() -> None:
     assert json.loads(json.dumps(result)) == result
     assert set(result["rows"]) == {"generated", "real (other half)", "noise"} and result["run"] is None
     assert result["rows"]["generated"]["fd_random30"]["low"] <= result["rows"]["generated"]["fd_random30"]["value"]
-    with pytest.raises(BadInput, match="say which images"):
+    with pytest.raises(BadInput, match="give the images"):
         evaluate(model)
     with pytest.raises(BadInput, match="needs 24 or more"):
         evaluate(model, images[:20])

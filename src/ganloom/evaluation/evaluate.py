@@ -1,4 +1,4 @@
-"""Measure a trained model: samples against real images, beside what a perfect model and noise would score."""
+"""Measure a trained model: samples against real images, with rows for real images and noise as references."""
 
 import json
 import os
@@ -45,23 +45,39 @@ def evaluate(
     held_out: Any = None,
     progress: metrics.Progress = None,
 ) -> dict[str, Any]:
-    """Measure the generator of ``run`` on ``n`` samples; returns plain data, and writes it to a run's metrics.json.
+    """Measure the generator of a run.
 
-    ``run``: a run folder, a model/ folder, a Run, or a model. ``data``: whatever ``ganloom.data.open`` takes, such as
-    images that training never saw; None: the run's own data. Real images are needed twice over, as the reference
-    and as the other half that shows the floor, so n is at most half of them. ``features``: a name, a net of your own,
-    or several ("fashion,effnet"; see ``metrics.get``). "auto" takes ``fashion`` for Fashion-MNIST, ``task`` for
-    labelled data (two classes or more of 50 images each), else ``random``; "both" is that and ``effnet`` beside it
-    where that extra is installed. ``weights``, ``resizer``: of ``inception``. ``checkpoint``: "latest", "best", a name,
-    or "both": the latest, and the best beside it. ``gan``: for a class of your own, a fresh model of it. ``intervals``:
-    95 % intervals. ``metrics``: names of ``metrics.METRICS`` and ``metrics.MORE``, and intra, msssim, ppl.
-    ``memorisation``: compare samples with the training images (``held_out``: images that training never saw) and
-    draw their nearest neighbours to RUN/neighbours.png. ``write``: False leaves the run's files alone. ``progress``:
-    see ``metrics.Progress``.
+    Args:
+        run: A run folder, a model/ folder, a Run, or a model.
+        data: Real images: whatever ``ganloom.data.open`` accepts, such as images that were not used in training. None:
+            the training data of the run.
+        n: Number of samples, at most half of the number of real images: one half is the reference, the other half is
+            measured like samples, which shows what a perfect model would score.
+        features: The name of a feature net, a net of your own, or several ("fashion,effnet"; see ``metrics.get``). "auto":
+            ``fashion`` for Fashion-MNIST, ``task`` for labelled data (two or more classes with at least 50 images each),
+            else ``random``. "both": the same, and ``effnet`` if that extra is installed.
+        seed: Seed of the samples and of the choice of real images.
+        checkpoint: "latest", "best", the name of a checkpoint, or "both": the latest and the best one.
+        k: Number of neighbours for precision, recall, density and coverage.
+        intervals: Compute 95 % intervals.
+        device: Where the generator and the feature nets run.
+        gan: A fresh model, for a run of a GAN class of your own.
+        write: Write the result to the run's metrics.json.
+        metrics: Names of ``metrics.METRICS`` and ``metrics.MORE``, and intra, msssim, ppl.
+        weights: The weight file of ``inception``.
+        resizer: The resizer of ``inception``: "legacy", "clean" or "halfpixel".
+        truncation: Truncation of the samples; below 1 they are more typical and less diverse.
+        memorisation: Compare samples with the training images, and draw the nearest ones to RUN/neighbours.png.
+        held_out: Images that were not used in training, for the check for memorisation.
+        progress: See ``metrics.Progress``.
 
-    Keys: ``rows`` (generated, real (other half), one class (of labelled data), noise -> metric -> value, low, high),
-    ``protocol`` (of the first net), ``protocols``, ``class_counts``, ``warnings``, ``table`` (lines of text), ``run``,
-    ``checkpoint``, ``kimg``, ``seconds``, ``memorisation``. Raises `BadInput`.
+    Returns:
+        Plain data: ``rows`` (generated, real (other half), one class (for labelled data), noise -> metric -> value, low,
+        high), ``protocol`` (of the first feature net), ``protocols``, ``class_counts``, ``warnings``, ``table`` (lines of
+        text), ``run``, ``checkpoint``, ``kimg``, ``seconds``, ``memorisation``.
+
+    Raises:
+        BadInput: The run, the data or an option cannot be used.
     """
     start = time.perf_counter()
     path = None if isinstance(run, GAN) else Path(run)
@@ -72,21 +88,21 @@ def evaluate(
         "n": n, "features": features, "seed": seed, "k": k, "split": split, "intervals": intervals,
         "metrics": tuple(metrics), "weights": weights, "resizer": resizer, "truncation": truncation, "progress": progress,
     }  # fmt: skip
-    found = _measured(model, opened, data is None, options)
+    measurement = _measure(model, opened, data is None, options)
     best = _other_best(path) if both else None
     if best and path is not None:
-        other = _measured(load(path, checkpoint="best", gan=gan, device=device), opened, data is None, options)
-        found = _beside(found, other, f"best ({best})")
-    found = replace(found, warnings=(*warnings, *found.warnings))
+        other = _measure(load(path, checkpoint="best", gan=gan, device=device), opened, data is None, options)
+        measurement = _with_row(measurement, other, f"best ({best})")
+    measurement = replace(measurement, warnings=(*warnings, *measurement.warnings))
     writes = write and path is not None and (path / "checkpoints").is_dir()
-    table = found.lines()
+    table = measurement.lines()
     copies = None
     if memorisation or held_out is not None:
         copies = _memorise(path, data, opened, model, held_out, options)
         table += ["", *copies.found.lines()]
         if writes and path is not None:
             write_sheet(copies, path / "neighbours.png")
-    result = found.to_dict() | {
+    result = measurement.to_dict() | {
         "table": table,
         "run": None if path is None else str(path),
         "checkpoint": checkpoint if path is not None and (path / "checkpoints").is_dir() else None,
@@ -100,8 +116,8 @@ def evaluate(
     return result
 
 
-def _measured(model: GAN, data: datasets.Data, own: bool, options: dict[str, Any]) -> metrics.Measurement:
-    """Of a model that makes images from images also how well it does that, on what its training did not see."""
+def _measure(model: GAN, data: datasets.Data, own: bool, options: dict[str, Any]) -> metrics.Measurement:
+    """Measure samples; for an image-to-image model also the translations, on images that were held out if there are any."""
     if model.conditions_on != "images":
         return measure_model(model, data, **options)
     model.check_data(data)
@@ -112,59 +128,67 @@ def _measured(model: GAN, data: datasets.Data, own: bool, options: dict[str, Any
 
 
 def _memorise(path: Path | None, data: Any, opened: Any, model: GAN, held_out: Any, options: dict[str, Any]) -> Any:
-    """Against the run's own data; images named for the evaluation serve as held-out ones."""
+    """Compare samples with the training images; other images that were given for evaluation are the held-out images."""
     if opened.kind != "images":
-        raise BadInput("--memorisation compares images; points have no copies to look at")
+        raise BadInput("--memorisation needs images; this run was trained on points")
     trained = opened
     if data is not None and path is not None:
         trained, _, _ = data_of(path, None, model)
         held_out = opened if held_out is None else held_out
-    kept = None if held_out is None else datasets.open(held_out, shape=trained.shape)
+    others = None if held_out is None else datasets.open(held_out, shape=trained.shape)
     keys = ("n", "features", "seed", "weights", "resizer", "truncation", "progress")
-    return memorise(model, trained, kept, **{key: options[key] for key in keys})
+    return memorise(model, trained, others, **{key: options[key] for key in keys})
 
 
 def _other_best(path: Path | None) -> str | None:
-    """The best checkpoint's name, where it is not the latest."""
+    """The name of the best checkpoint, if it is not the latest one."""
     if path is None or not (path / "checkpoints").is_dir():
         return None
     best = checkpoints.pointer(path / "checkpoints", "best")
     return best if best != checkpoints.pointer(path / "checkpoints", "latest") else None
 
 
-def _beside(found: metrics.Measurement, other: metrics.Measurement, name: str) -> metrics.Measurement:
-    """``found`` with another model's generated row put second, under ``name``."""
-    generated, *rest = found.rows
-    rows = {generated: found.rows[generated], name: other.rows[generated], **{row: found.rows[row] for row in rest}}
-    counts = dict(found.class_counts)
+def _with_row(first: metrics.Measurement, other: metrics.Measurement, name: str) -> metrics.Measurement:
+    """A measurement with the samples of another model as its second row."""
+    generated, *rest = first.rows
+    rows = {generated: first.rows[generated], name: other.rows[generated], **{row: first.rows[row] for row in rest}}
+    counts = dict(first.class_counts)
     if generated in other.class_counts:
         counts[name] = other.class_counts[generated]
-    return replace(found, rows=rows, class_counts=counts)
+    return replace(first, rows=rows, class_counts=counts)
 
 
 def data_of(path: Path | None, data: Any, model: GAN) -> tuple[datasets.Data, str, list[str]]:
-    """The real data in the model's shape, a word on its origin, and warnings."""
+    """Open the real data in the shape of the model.
+
+    Args:
+        path: The run folder, or None.
+        data: Whatever ``ganloom.data.open`` accepts. None: the training data of the run.
+        model: The model.
+
+    Returns:
+        (data, where it comes from, warnings).
+
+    Raises:
+        BadInput: The data cannot be opened, or a model without a run folder has no training data.
+    """
     if data is not None:
         if isinstance(data, datasets.Points):
             return data, data.name, []
         if model.conditions_on == "images":
-            told: dict[str, Any] = {
-                "inputs": "pairs" if model.paired else "domains",
-                "in_channels": int(model.cfg.in_channels),
-            }
-            opened = datasets.open(data, shape=tuple(model.cfg.shape), **told)
+            inputs, channels = "pairs" if model.paired else "domains", int(model.cfg.in_channels)
+            opened = datasets.open(data, shape=tuple(model.cfg.shape), inputs=inputs, in_channels=channels)
             return opened, opened.name, []
         shape = tuple(model.generate(1).shape[1:])
         opened = datasets.open(data, shape=shape) if len(shape) == 3 else datasets.open(data)
         return opened, opened.name, []
-    described = {} if path is None else Folder(path).read("config.json")
-    kept = described.get("data")
-    if not isinstance(kept, dict):
-        raise BadInput("data: a model without its run folder does not know its data; say which images to compare with")
+    saved = {} if path is None else Folder(path).read("config.json").get("data")
+    if not isinstance(saved, dict) or not saved:
+        raise BadInput("this model has no run folder with its training data: give the images to compare with")
     assert path is not None
-    source = dict(kept["source"])
+    source = dict(saved["source"])
     if source.pop("in_run", False):
         source["source"] = str(path / source["source"])
     opened = datasets.reopen(source)
-    changed = f"the data {kept['name']} changed since training began: the floor is that of the new images"
-    return opened, f"{opened.name} (training data)", [] if opened.fingerprint == kept["fingerprint"] else [changed]
+    changed = f"the data {saved['name']} changed since training began: the row of real images is that of the new data"
+    return opened, f"{opened.name} (training data)", [] if opened.fingerprint == saved["fingerprint"] else [changed]

@@ -1,0 +1,77 @@
+"""`ganloom compare --budget`: train models of any kind for equal time on the same data, and measure them alike.
+
+The clock is the trainer's: seconds in training steps, without images, reports and measurements. Run folders and
+measurements stay in one folder, so the same command continues a comparison that was stopped.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TextIO
+
+from ganloom.api import Run
+from ganloom.apps.budget_measure import last_row, measure_run, sample_sheet
+from ganloom.apps.budget_plan import Plan, check, claim, folder_of, run_path, seconds_of
+from ganloom.apps.budget_table import Budgeted, Row
+from ganloom.apps.budget_training import Countdown, Progress, train_for_budget
+from ganloom.core import allocator
+from ganloom.imaging.grid import save_png
+from ganloom.runs.checkpoint import replace_file
+
+__all__ = ["Countdown", "Plan", "compare_under_budget", "folder_of", "seconds_of"]
+
+ROW, TABLE = "measured.json", "compare.json"
+
+
+def compare_under_budget(plan: Plan, out: str | Path, *, stream: TextIO | None = None) -> Budgeted:
+    """Train each model for its time, measure all of them alike, and write compare.md, compare.json and compare.png.
+
+    The run folders are OUT/MODEL-SEED. Nothing is done twice: a run that was stopped is continued, and one that was
+    measured is only read.
+
+    Args:
+        plan: What to compare.
+        out: The folder of the comparison: new, empty, or of the same comparison.
+        stream: Where to print the progress. None: stderr.
+
+    Returns:
+        The table.
+
+    Raises:
+        BadInput: The plan or the folder cannot be used.
+        KeyboardInterrupt: Ctrl-C was pressed; the training is saved.
+    """
+    allocator.keep_freed_blocks()
+    (plan, data), out = check(plan), Path(out)
+    claim(plan.kept(data), out)
+    progress = Progress(plan, stream or sys.stderr)
+    rows: list[Row] = []
+    for seed in range(plan.seed, plan.seed + plan.seeds):
+        for name in plan.models:
+            path = run_path(out, name, seed)
+            row = _read(path / ROW)
+            if row is None:
+                progress.begin(name, seed, last_row(Run(path)).get("seconds", 0.0))
+                run = train_for_budget(plan, name, seed, path, progress.say)
+                row = measure_run(plan, name, seed, run, data, progress.say)
+                replace_file(path / ROW, (json.dumps(row.to_dict()) + "\n").encode())
+                progress.end()
+            rows.append(row)
+    result = Budgeted(asdict(plan), rows, _machines(rows))
+    image = sample_sheet(plan, out, data)
+    if image is not None:
+        save_png(image, out / "compare.png")
+    replace_file(out / "compare.md", result.markdown().encode())
+    replace_file(out / TABLE, (json.dumps(result.to_dict(), indent=1) + "\n").encode())
+    return result
+
+
+def _read(path: Path) -> Row | None:
+    return Row.from_dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+
+def _machines(rows: Sequence[Row]) -> str:
+    """The machines of all trainings, in words."""
+    return "; ".join(dict.fromkeys(f"{row.machine}, torch {row.torch}" for row in rows if row.machine))
