@@ -69,7 +69,7 @@ def test_one_table_of_all_models(data: str, tmp_path: Path) -> None:
     assert "bits_per_dim" in found.rows[1].values and "bits_per_dim" not in found.rows[0].values
     assert found.rows[1].levels == 256 and "vae at most (a bound), of 256 levels" in found.markdown()
     text = "\n".join(found.lines())
-    for words in ("real (other half)", "noise", "kimg seen", "ended", "bits a dimension", "threads"):
+    for words in ("real (other half)", "noise", "kimg trained", "ended", "bits per dimension", "threads"):
         assert words in text
     kept = json.loads((out / "compare.json").read_text())
     assert [row["model"] for row in kept["rows"]] == ["default", "vae"] and kept["plan"]["budget"] == 0.4

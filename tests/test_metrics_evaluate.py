@@ -69,7 +69,7 @@ def test_a_model_needs_data_and_gives_plain_numbers() -> None:
     assert result["rows"]["generated"]["fd_random30"]["low"] <= result["rows"]["generated"]["fd_random30"]["value"]
     with pytest.raises(BadInput, match="give the images"):
         evaluate(model)
-    with pytest.raises(BadInput, match="needs 24 or more"):
+    with pytest.raises(BadInput, match="needs at least 24 rows"):
         evaluate(model, images[:20])
 
 

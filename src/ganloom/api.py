@@ -87,7 +87,7 @@ def train(
         init: A run or model/ folder. Training starts from its weights, which must fit; settings that you do not give
             are taken from that run. See ``ganloom.runs.warm_start``.
         init_checkpoint: Which checkpoint of ``init``: "latest", "best" or a name.
-        fresh: Prefixes of weight names that are initialized anew although ``init`` has them.
+        fresh: With ``init``: prefixes of weight names to re-initialize, such as "D".
         freeze_d: With ``init``: number of D's first layers that are not trained (FreezeD).
         callbacks: More callbacks, called after the built-in ones.
         console: The callback that prints progress. None: ``Console()``.
@@ -118,15 +118,15 @@ def train(
     build = manifest.anew(setup.module, gan, cfg)
     notes = [("warning", text) for text in refuse(lint(gan, setup.data, cfg))]
     notes += [("augment", setup.augment)] if setup.augment else []
-    begun = None if source is None else begin(setup, source, freeze_d, fresh)
-    notes += [] if begun is None else [("init", begun.text)]
+    warm = None if source is None else begin(setup, source, freeze_d, fresh)
+    notes += [] if warm is None else [("init", warm.text)]
     cfg = dataclasses.replace(cfg, precision=choose_precision(cfg.precision, cfg.device, gan))
     gan.make_ready(torch.empty(0, device=cfg.device).device)  # a tensor's device has its index: "cuda:0", not "cuda"
     folder = Folder(Path(out) if out is not None else next_name(Path("runs"), setup.name, setup.data.name))
     folder.create()
     with folder.lock():
-        manifest.describe(folder, setup, cfg, begun)
-        return _fit(folder, gan, setup.data, cfg, callbacks, console, build, resume=False, notes=notes, begun=begun)
+        manifest.describe(folder, setup, cfg, warm)
+        return _fit(folder, gan, setup.data, cfg, callbacks, console, build, resume=False, notes=notes, warm=warm)
 
 
 def prepare(recipe: Any, data: Any, **options: Any) -> tuple[GAN, Any]:
@@ -228,13 +228,13 @@ def _fit(
     *,
     resume: bool,
     notes: Sequence[tuple[str, str]] = (),
-    begun: warm_start.Begun | None = None,
+    warm: warm_start.Begun | None = None,
 ) -> Run:
     """Train to the end; after a healing, train on from the last healthy checkpoint with one setting changed."""
     while True:
         doctor = Doctor(held=manifest.held_out(data, folder.path), seed=cfg.seed) if cfg.doctor else None
         try:
-            run = _session(folder, gan, data, cfg, callbacks, console, doctor, resume=resume, notes=notes, begun=begun)
+            run = _session(folder, gan, data, cfg, callbacks, console, doctor, resume=resume, notes=notes, warm=warm)
             if run.reason != HEAL:
                 return run
         except NonFinite:
@@ -246,7 +246,7 @@ def _fit(
         text, gan = heal(folder, finding, build)
         folder.event("heal", text, checkpoint.load(folder.checkpoints).state["nimg"] / 1000)
         print(f"heal: {text}", file=sys.stderr)
-        resume, notes, begun = True, (), None
+        resume, notes, warm = True, (), None
 
 
 def _session(
@@ -260,7 +260,7 @@ def _session(
     *,
     resume: bool,
     notes: Sequence[tuple[str, str]] = (),
-    begun: warm_start.Begun | None = None,
+    warm: warm_start.Begun | None = None,
 ) -> Run:
     """Train until the end, a signal, or a finding that healing can fix."""
     judge, report = Judge(cfg.judge, cfg.seed), Guarded(Report())
@@ -277,8 +277,8 @@ def _session(
         calls += [Guarded(callback) for callback in callbacks] + [report]
         half_life = float(getattr(gan.cfg, "ema_kimg", 10.0))
         trainer = Trainer(gan, data, cfg, calls, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=half_life)
-        if begun is not None:
-            trainer.ema.load_state_dict(begun.averages, strict=False)
+        if warm is not None:
+            trainer.ema.load_state_dict(warm.averages, strict=False)
         session = Session(folder, trainer, judge.take, report)
         if resume:
             loaded = session.load()

@@ -129,11 +129,11 @@ def check(plan: Plan) -> tuple[Plan, datasets.Data]:
     return replace(plan, models=names, shape=shape), opened
 
 
-def claim(kept: dict[str, Any], out: Path) -> None:
+def claim(fixed: dict[str, Any], out: Path) -> None:
     """Create the folder of a comparison, or check that it holds the same comparison.
 
     Args:
-        kept: From ``Plan.kept``.
+        fixed: From ``Plan.kept``.
         out: The folder.
 
     Raises:
@@ -143,7 +143,7 @@ def claim(kept: dict[str, Any], out: Path) -> None:
     if file.exists():
         before = json.loads(file.read_text(encoding="utf-8"))
         differences = [
-            f"{name} {before.get(name)}, not {value}" for name, value in kept.items() if before.get(name) != value
+            f"{name} {before.get(name)}, not {value}" for name, value in fixed.items() if before.get(name) != value
         ]
         if differences:
             raise BadInput(f"{out} holds a comparison with {'; '.join(differences)}: choose another --out")
@@ -151,4 +151,4 @@ def claim(kept: dict[str, Any], out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"--out {out} is not empty and holds no comparison: choose another")
     out.mkdir(parents=True, exist_ok=True)
-    replace_file(file, (json.dumps(kept, indent=1) + "\n").encode())
+    replace_file(file, (json.dumps(fixed, indent=1) + "\n").encode())

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Measure fixes for mode collapse and unstable training on data whose modes are known, over many seeds. It needs no
-    internet connection."""
+    """Measure methods against mode collapse and unstable training ("cures") on data whose modes are known, over many seeds.
+    It needs no internet connection."""
 
     data: Literal["ring", "grid25", "grid100", "narrow", "steady", "far", "few", "dirac", "stacked", "shapes"] = (
         "grid25"
@@ -24,7 +24,7 @@ class Arguments:
     """ring: 8 modes on a circle; grid25, grid100: modes on a grid; narrow, steady, far, few: points that each cause one kind
     of failure; dirac: the Dirac-GAN; stacked, shapes: images of 1,000 and 1,296 kinds, which are counted."""
     cure: tuple[str, ...] = ()
-    """Names of fixes, or "all". None given: those that the data set is for (for dirac and images: all settings)."""
+    """Names of cures, or "all". None given: those that the data set is for (for dirac and images: all settings)."""
     seeds: int | None = None
     """Number of seeds. Points train all seeds at once in batched networks (None: 10), images one after the other (None: 1)."""
     seed: int = 0

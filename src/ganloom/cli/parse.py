@@ -149,7 +149,7 @@ def _value(flag: Flag, words: list[str], see: str) -> Any:
 
 
 def subcommand(group: str, words: Iterable[str], argv: Sequence[str], first: Any, use: str) -> str | None:
-    """The subcommand that ``argv`` begins with; None after the help of the first one was shown, for want of any.
+    """Return the subcommand that ``argv`` begins with. Without one, show the help of the first subcommand and return None.
 
     Args:
         group: The command, such as "bench".

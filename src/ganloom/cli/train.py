@@ -41,7 +41,7 @@ class Options:
     init_checkpoint: str = "latest"
     """With --init: latest, best, or the name of a checkpoint."""
     fresh: tuple[str, ...] = ()
-    """With --init: prefixes of weight names that are initialized anew, such as D or G.synthesis.levels.5."""
+    """With --init: prefixes of weight names to re-initialize, such as D or G.synthesis.levels.5."""
     freeze_d: int = 0
     """With --init: the number of D's first layers that are not trained (FreezeD, Mo et al. 2020, arXiv:2002.10964)."""
     augment: Literal["auto", "none", "ada", "diffaugment"] | None = None
