@@ -191,7 +191,7 @@ def test_preview(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, text, _ = call("preview", few, "--out", out, "--n", "3", "--p", "0", "1")
     assert (
         not code
-        and "p 1: 0.0% of images pass untouched; above 0.8 it can leak" in text
+        and "p 1: 0.0% of images are not changed; above 0.8 it can leak" in text
         and "next: ganloom train" in text
     )
     sheet, leak = (np.asarray(Image.open(p)) for p in (out, tmp_path / "sheet-leak.png"))
@@ -204,7 +204,7 @@ def test_preview(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, text, _ = call("preview", few, "--out", str(tmp_path / "b.png"), "--json", "--p", "0.1")
     assert not code and 0 < json.loads(text)["untouched"]["0.1"] < 0.6
     faults = (
-        (("preview", few, "--out", "x.png", "--p", "2"), "--p are strengths"),
+        (("preview", few, "--out", "x.png", "--p", "2"), "--p needs strengths"),
         (("preview", few, "--out", "x.png", "--parts", "blt"), 'did you mean "blit"'),
         (("preview", "ring", "--out", "x.png"), "set of points"),
         (("leak",), 'unknown command "augment leak"'),

@@ -135,7 +135,7 @@ def test_our_losses_are_the_peers(name: str) -> None:
     if name == "gan":
         ones, zeros = torch.ones(64, 1), torch.zeros(64, 1)
         want = (F.binary_cross_entropy(run.D(real), ones) + F.binary_cross_entropy(run.D(fake), zeros)) / 2
-        gan.made = fake
+        gan.fakes = fake
         (got,) = gan.d_loss(Ready(PEERS[name].shape, 64, "cpu").batches[0]).values()
     else:
         want = run.D(fake).mean() - run.D(real).mean()

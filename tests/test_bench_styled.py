@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from ganloom import penalties
-from ganloom.bench.step import author_operations, benchmark, contenders, table
-from ganloom.bench.step.author_operations import STYLED, StyledRun
+from ganloom.bench.step import author_operations, author_run, benchmark, contenders, table
+from ganloom.bench.step.author_run import STYLED, StyledRun
 from ganloom.bench.step.peer_models import Ready
 from ganloom.core import randomness
 from ganloom.core.errors import BadInput
@@ -40,8 +40,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
                 torch.nn.init.normal_(block.branch[0].bias, 0.0, 0.1)
         return gan
 
-    monkeypatch.setattr(author_operations, "ours", ours)
-    monkeypatch.setattr(author_operations, "STYLED", {name: peer for name, peer in STYLED.items()})
+    monkeypatch.setattr(author_run, "ours", ours)
+    monkeypatch.setattr(author_run, "STYLED", {name: peer for name, peer in STYLED.items()})
 
 
 def gradients(loss: Tensor, network: torch.nn.Module) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ganloom.bench.step import benchmark, contenders, peer_translators
-from ganloom.bench.step.author_operations import Peer
+from ganloom.bench.step.author_run import Peer
 from ganloom.bench.step.peer_translators import TRANSLATING, Sides, TranslatingRun
 from ganloom.gan import GAN
 

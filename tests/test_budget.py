@@ -13,13 +13,14 @@ import torch
 from PIL import Image
 
 from ganloom import metrics, recipes, testing
-from ganloom.apps import compare_budget, model_costs
+from ganloom.apps import budget_plan, budget_training
 from ganloom.apps.budget_table import Budgeted, Row, sheet
 from ganloom.apps.compare import compare
 from ganloom.apps.compare_budget import Countdown, Plan, compare_under_budget, folder_of, seconds_of
 from ganloom.bench.doctor import faults
 from ganloom.cli import main
 from ganloom.core.errors import BadInput
+from ganloom.evaluation import model_costs
 from ganloom.metrics import Value
 from ganloom.recipes import presets
 
@@ -68,7 +69,7 @@ def test_one_table_of_all_models(data: str, tmp_path: Path) -> None:
     assert "bits_per_dim" in found.rows[1].values and "bits_per_dim" not in found.rows[0].values
     assert found.rows[1].levels == 256 and "vae at most (a bound), of 256 levels" in found.markdown()
     text = "\n".join(found.lines())
-    for words in ("real (other half)", "noise", "kimg seen", "ended", "bits a dimension", "threads"):
+    for words in ("real (other half)", "noise", "kimg trained", "ended", "bits per dimension", "threads"):
         assert words in text
     kept = json.loads((out / "compare.json").read_text())
     assert [row["model"] for row in kept["rows"]] == ["default", "vae"] and kept["plan"]["budget"] == 0.4
@@ -88,31 +89,31 @@ def test_the_same_command_does_nothing_twice_and_takes_more_models(
     out = tmp_path / "out"
     first = compare_under_budget(asked(data, "vae"), out, stream=io.StringIO())
     trained: list[str] = []
-    really = compare_budget.train
-    monkeypatch.setattr(compare_budget, "train", lambda name, *a, **k: trained.append(name) or really(name, *a, **k))
+    really = budget_training.train
+    monkeypatch.setattr(budget_training, "train", lambda name, *a, **k: trained.append(name) or really(name, *a, **k))
     again = compare_under_budget(asked(data, "vae", "gan"), out, stream=io.StringIO())
     assert trained == ["gan"]
     assert again.rows[0].to_dict() == first.rows[0].to_dict()
-    with pytest.raises(BadInput, match=r"budget 0\.4 and not 0\.5") as caught:
+    with pytest.raises(BadInput, match=r"budget 0\.4, not 0\.5") as caught:
         compare_under_budget(asked(data, "vae", budget=0.5), out)
     assert "\n" not in str(caught.value)
 
 
 def test_a_stopped_comparison_goes_on_where_it_was(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out, plan = tmp_path / "out", asked(data, "vae", budget=1.2)
-    look = Countdown._look
+    check = Countdown._check
 
     def interrupted(self: Countdown, trainer: Any, spent: float) -> None:
-        look(self, trainer, spent)
+        check(self, trainer, spent)
         if spent > 0.5:
             trainer.stop_requested = "SIGINT"  # what Ctrl-C does
 
-    monkeypatch.setattr(Countdown, "_look", interrupted)
+    monkeypatch.setattr(Countdown, "_check", interrupted)
     with pytest.raises(KeyboardInterrupt):
         compare_under_budget(plan, out, stream=io.StringIO())
     assert not (out / "vae-0" / "measured.json").exists()
     stopped = [json.loads(line) for line in (out / "vae-0" / "metrics.jsonl").read_text().splitlines()][-1]
-    monkeypatch.setattr(Countdown, "_look", look)
+    monkeypatch.setattr(Countdown, "_check", check)
     row = compare_under_budget(plan, out, stream=io.StringIO()).rows[0]
     assert row.ended == "healthy" and row.kimg > stopped["kimg"] and 1.2 <= row.seconds < 3
     assert "resumed from" in (out / "vae-0" / "events.jsonl").read_text()
@@ -123,7 +124,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(data: str, tmp_pat
     plan = asked(data, "vae")
     killed = out / "vae-0"
     killed.mkdir(parents=True)
-    checked, opened = compare_budget._checked(plan)
+    checked, opened = budget_plan.check(plan)
     (out / "asked.json").write_text(json.dumps(checked.kept(opened)))
     (killed / "run.json").write_text('{"state": "running"}')
     (killed / "config.json").write_text("{}")
@@ -158,8 +159,8 @@ def test_the_doctor_says_how_a_run_ended(data: str, tmp_path: Path, monkeypatch:
     """A model that draws one latent ends in time, with finite weights, and is not healthy; one without findings is."""
     with np.load(data) as found:
         np.savez(data, images=found["images"])  # noise has no classes, and the doctor would say so
-    really = compare_budget.train
-    monkeypatch.setattr(compare_budget, "train", lambda *a, **k: really(*a, **(k | {"kimg_per_tick": 0.1})))
+    really = budget_training.train
+    monkeypatch.setattr(budget_training, "train", lambda *a, **k: really(*a, **(k | {"kimg_per_tick": 0.1})))
     with faults.find("no noise").inside(recipes.find("gan"), 0):
         found = compare_under_budget(asked(data, "gan", "vae", budget=4.0), tmp_path / "out", stream=io.StringIO())
     first = json.loads((tmp_path / "out" / "gan-0" / "doctor.json").read_text())["findings"][0]
@@ -223,7 +224,7 @@ def test_rows_survive_json() -> None:
 
 def test_images_are_drawn_once_and_as_the_model_draws_them() -> None:
     model, heard = testing.build("vae"), []
-    kept = model_costs.Drawn(model, 10, lambda what, done, total: heard.append((what, done, total)))
+    kept = model_costs.CachedSamples(model, 10, lambda what, done, total: heard.append((what, done, total)))
     c = torch.arange(10) % 3
     a = kept.generate(10, seed=5, c=c)
     assert torch.allclose(a, model.generate(10, seed=5, c=c), atol=1e-6)
@@ -287,7 +288,7 @@ def test_bad_input_is_one_line_and_trains_nothing(
     assert "--seeds must be at least 1" in refused(capsys, "--budget", "1s", data, "vae", "--seeds", "0", *at)
     assert "k = 30 needs" in refused(capsys, "--budget", "1s", data, "vae", "--out", str(out), "--n", "20", "--k", "30")
     assert "points" in refused(capsys, "--budget", "1s", "ring", "gan", *at)
-    assert "belongs to --budget" in refused(capsys, "--seeds", "2", "runs/a", "runs/b")
+    assert "--seeds needs --budget" in refused(capsys, "--seeds", "2", "runs/a", "runs/b")
     assert not out.exists()
     out.mkdir()
     (out / "mine.txt").write_text("")
@@ -323,8 +324,8 @@ def test_a_model_takes_flags(data: str, tmp_path: Path, capsys: pytest.CaptureFi
     for words, said in (
         ("dcgann --small", 'did you mean "dcgan"'), ("dcgan --widht 4", "--widht"), ("dcgan 'x", "quotation"),
         ("'dcgan small'", 'unknown recipe "dcgan small"'),
-        ("dcgan --out here", "--out is no setting of a model"), ("dcgan photos", '"photos" is no setting of a model'),
-        ("dcgan --seed 3", "--seed is the comparison's to say"), ("dcgan --width 0", "--width"),
+        ("dcgan --out here", "--out is not a setting of a model"), ("dcgan photos", '"photos" is not a setting of a model'),
+        ("dcgan --seed 3", "--seed is set by the comparison"), ("dcgan --width 0", "--width"),
     ):  # fmt: skip
         assert said in refused(capsys, "--budget", "1s", data, words, *at)
     twice = refused(capsys, "--budget", "1s", data, "dcgan --width 4", "dcgan  --width 4", *at)

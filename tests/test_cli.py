@@ -57,12 +57,12 @@ def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train dgcan", 'did you mean "dcgan"'),
         ("train dcgan no/such/folder", "no/such/folder"),
         ("train dcgan fashion-10", 'did you mean "fashion-10k"'),
-        ("train dcgan --totl-kimg 3", "did you mean --total-kimg"),
-        ("train dcgan --total-kimg three", "--total-kimg"),
+        ("train dcgan --totl-kimg 3", 'did you mean "--total-kimg"'),
+        ("train dcgan --total-kimg three", '--total-kimg cannot be "three"'),
         ("train dcgan --total-kimg 0", "--total-kimg must be above 0"),
-        ("train dcgan --shape 3 64", "--shape"),
-        ("train wgan-gp --body mlp", "--body"),
-        ("train dcgan --fit stretch", "--fit"),
+        ("train dcgan --shape 3 64", "--shape needs 3 values, got 2"),
+        ("train wgan-gp --body mlp", "--body must be one of"),
+        ("train dcgan --fit stretch", "--fit must be one of crop, pad, squash"),
         ("train dcgan --g-opt.betas 0.5 1.5", "betas must lie in"),
         ("train dcgan --device cuda:99", "--device cuda:99"),
         ("train default --gamma -1", "--gamma must not be negative"),
@@ -75,9 +75,14 @@ def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train dcgan --seed 99999999999999999999", "--seed must lie in 0..2^63"),
         ("train dcgan --ema-kimg -1", "--ema-kimg must not be negative"),
         ("train cgan --n-classes 3", "fashion-10k has 10 classes"),
-        ("train gan --n-classes 3", "Unrecognized options: --n-classes"),
+        ("train gan --n-classes 3", "unknown option --n-classes"),
         ("resume no/such/run", "no run at"),
-        ("resume", "RUN"),
+        ("resume", "RUN is missing"),
+        ("resume a b", 'unexpected argument "b"'),
+        ("train dcgan --out", "--out needs 1 value"),
+        ("train dcgan --flip=maybe", '--flip must be one of True, False, got "maybe"'),
+        ("train dcgan --g-opt.schedule linear(1)", "linear(START, END, TO)"),
+        ("train dcgan --g-opt.schedule cosin(0,9)", 'did you mean "cosine"'),
         ("sample no/such/run", "no run at"),
         ("evaluate no/such/run", "no run at"),
         ("data chek x", 'did you mean "check"'),
@@ -102,8 +107,20 @@ def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_help_of_a_recipe_shows_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = call(capsys, "train", "wgan-gp", "--help")
+    code, out, _ = call(capsys, "train", "wgan-gp", "--help-all")
     assert code == 0 and "--gp-weight" in out and "--g-opt.lr" in out and "--nan-policy" in out
+    for title in ("data and run:", "training:", "recipe wgan-gp:", "stabilisers:"):
+        assert f"\n{title}\n" in out
+    assert "--g-opt.schedule SCHEDULE" in out and "(default: linear(0, 32000))" in " ".join(out.split())
+
+
+def test_help_shows_what_people_use_first(capsys: pytest.CaptureFixture[str]) -> None:
+    for recipe, rate in (("dcgan", "--g-opt.lr"), ("r3gan", "--lr")):
+        code, out, _ = call(capsys, "train", recipe, "--help")
+        lines = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
+        assert code == 0 and {"RECIPE", "DATA", "--out", "--total-kimg", "--small", "--device", rate} <= set(lines)
+        assert 12 <= len(lines) <= 18 and max(map(len, out.splitlines())) <= 100, "one line each"
+        assert "--help-all" in out.splitlines()[-1] and "--nan-policy" not in out
 
 
 def test_version_and_list(capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,13 +51,13 @@ def test_equal_protocols_stand_in_one_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"seed": 1}, "seed (0 against 1)"),
-        ({"n_fake": 400, "n_real": 400}, "n_real (500 against 400), n_fake (500 against 400)"),
-        ({"sha8": "deadbeef"}, "sha8 (055a6223 against deadbeef)"),
-        ({"resizer": "clean"}, "resizer (antialiased against clean)"),
-        ({"truncation": 0.7}, "truncation (1.0 against 0.7)"),
-        ({"weights": "raw"}, "weights (EMA against raw)"),
-        ({"split": "test", "data": "def"}, "data (abc against def), split (fashion-10k (training data) against test)"),
+        ({"seed": 1}, "seed (0 and 1)"),
+        ({"n_fake": 400, "n_real": 400}, "n_real (500 and 400), n_fake (500 and 400)"),
+        ({"sha8": "deadbeef"}, "sha8 (055a6223 and deadbeef)"),
+        ({"resizer": "clean"}, "resizer (antialiased and clean)"),
+        ({"truncation": 0.7}, "truncation (1.0 and 0.7)"),
+        ({"weights": "raw"}, "weights (EMA and raw)"),
+        ({"split": "test", "data": "def"}, "data (abc and def), split (fashion-10k (training data) and test)"),
     ],
 )
 def test_unlike_protocols_are_refused_in_one_line(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
@@ -89,10 +89,10 @@ def test_runs_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "torn" / "metrics.json").write_text('{"rows": 3}')
     for others, words in (
         ([], "two or more"),
-        ([a], "named twice"),
+        ([a], "given twice"),
         ([tmp_path / "new"], "ganloom evaluate"),
         ([tmp_path / "gone"], "no run"),
-        ([tmp_path / "torn"], "is no measurement"),
+        ([tmp_path / "torn"], "is not a measurement"),
     ):
         with pytest.raises(BadInput, match=words) as caught:
             compare([a, *others])

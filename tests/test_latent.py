@@ -71,7 +71,12 @@ def test_mixing_takes_the_layers_it_says() -> None:
     both[:, :3] = ws[3:4, :3]
     torch.testing.assert_close(x[4 * 2 + 2], latent.drawn(gan, both)[0])
     torch.testing.assert_close(latent.mixed(gan, (0,), (5,), "all")[3], latent.drawn(gan, ws[2:3])[0])
-    for text, said in (("9", "has the layers 0 to 7"), ("a", "such as"), ("3-", "such as"), ("", "such as")):
+    for text, said in (
+        ("9", "has the layers 0 to 7"),
+        ("a", "must be like"),
+        ("3-", "must be like"),
+        ("", "must be like"),
+    ):
         with pytest.raises(BadInput, match=said):
             latent.mixed(gan, (0,), (5,), text)
 
@@ -218,7 +223,7 @@ def test_noise_and_cutoff_of_sample(run: Path, tmp_path: Path, capsys: pytest.Ca
     for flag, value in (("--cutoff", "1"), ("--noise-mode", "none")):
         with pytest.raises(SystemExit) as left:
             main(["sample", str(plain.path), flag, value])
-        assert left.value.code == 2 and f"{flag} was given" in capsys.readouterr().err
+        assert left.value.code == 2 and f"{flag}: this run's recipe does not have" in capsys.readouterr().err
 
 
 def base(gan: GAN) -> str:
@@ -259,9 +264,9 @@ def test_mp4_by_ffmpeg(
         (("walk", "RUN", "--fps", "0"), "--fps"),
         (("walk", "RUN", "--c", "7"), "0..2"),
         (("mix", "RUN", "--layers", "99"), "has the layers"),
-        (("directions", "RUN", "--n", "99"), "--n must lie in"),
+        (("directions", "RUN", "--n", "99"), "--n must be in"),
         (("directions", "RUN", "--steps", "1"), "--steps"),
-        (("project", "RUN", "nowhere.png"), "no file nowhere.png"),
+        (("project", "RUN", "nowhere.png"), "there is no file nowhere.png"),
         (("project", "RUN", "bad.png"), "cannot be read as an image"),
         (("dance", "RUN"), 'unknown command "latent dance"'),
         (("walk", "nowhere"), "no run at"),

@@ -12,9 +12,9 @@ from test_metrics import one_thread
 from torch import Tensor, nn
 
 from ganloom import data as datasets
-from ganloom.apps.evaluate import choose_features, evaluate, measure_model
-from ganloom.apps.measure import choose_all
 from ganloom.core.errors import BadInput
+from ganloom.evaluation.evaluate import choose_features, evaluate, measure_model
+from ganloom.evaluation.measure import choose_all
 from ganloom.gan import GAN
 
 __all__ = ["one_thread"]
@@ -67,9 +67,9 @@ def test_a_model_needs_data_and_gives_plain_numbers() -> None:
     assert json.loads(json.dumps(result)) == result
     assert set(result["rows"]) == {"generated", "real (other half)", "noise"} and result["run"] is None
     assert result["rows"]["generated"]["fd_random30"]["low"] <= result["rows"]["generated"]["fd_random30"]["value"]
-    with pytest.raises(BadInput, match="say which images"):
+    with pytest.raises(BadInput, match="give the images"):
         evaluate(model)
-    with pytest.raises(BadInput, match="needs 24 or more"):
+    with pytest.raises(BadInput, match="needs at least 24 rows"):
         evaluate(model, images[:20])
 
 
@@ -86,7 +86,7 @@ def test_points_are_their_own_features() -> None:
 
 
 def test_rows_protocol_and_metrics_of_a_conditional_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganloom.apps.measure.PATHS", 50)
+    monkeypatch.setattr("ganloom.evaluation.measure.PATHS", 50)
     fashion = datasets.open("fashion-10k")
     model = Replay(fashion.get(range(4000, 8000)), torch.from_numpy(fashion.labels[4000:8000]))
     data = fashion.split(4000)[0]
@@ -120,11 +120,11 @@ def test_both_adds_effnet_where_it_is_installed(monkeypatch: pytest.MonkeyPatch)
         made.append(name)
         return SimpleNamespace(name=name)
 
-    monkeypatch.setattr("ganloom.apps.measure.choose_features", choose)
-    monkeypatch.setattr("ganloom.apps.measure.effnet_installed", lambda: True)
+    monkeypatch.setattr("ganloom.evaluation.measure.choose_features", choose)
+    monkeypatch.setattr("ganloom.evaluation.measure.effnet_installed", lambda: True)
     assert len(choose_all("both", fashion)) == 2 and made == ["auto", "effnet"]
     assert len(choose_all("auto", fashion)) == 1
-    monkeypatch.setattr("ganloom.apps.measure.effnet_installed", lambda: False)
+    monkeypatch.setattr("ganloom.evaluation.measure.effnet_installed", lambda: False)
     assert len(choose_all("both", fashion)) == 1
     assert len(choose_all(["fashion, random"], fashion)) == 2
     with pytest.raises(BadInput, match="fashion twice"):

@@ -10,9 +10,9 @@ from test_metrics import normal, one_thread
 from test_metrics_evaluate import Replay
 
 from ganloom import data as datasets
-from ganloom.apps.evaluate import evaluate
-from ganloom.apps.nearest_neighbours import memorise, write_sheet
 from ganloom.core.errors import BadInput
+from ganloom.evaluation.evaluate import evaluate
+from ganloom.evaluation.nearest_neighbours import memorise, write_sheet
 from ganloom.metrics.statistics.memorisation import mann_whitney, memorisation, share
 
 __all__ = ["one_thread"]

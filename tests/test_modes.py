@@ -117,13 +117,13 @@ def test_fused_adam_takes_the_steps_of_the_plain_one(name: str) -> None:
         torch.testing.assert_close(a, b, atol=2e-4, rtol=0)
 
 
-def test_looking_ahead_is_taken_back() -> None:
+def test_unrolled_is_taken_back() -> None:
     torch.manual_seed(0)
     G, D = Layers(2, (2, 16, 2)), Critic(2, SIZES, 0.2)
     loop = Loop(CURES["unrolled"], benchmark.ring(), G, D)
     loop.step(0.0, 0.1)
     before = [t.clone() for p in loop.of["D"] for t in (p.detach(), *loop.opt["D"].state[p].values())]
-    with loop._looking_ahead(0.0):
+    with loop._unrolled(0.0):
         assert not torch.equal(before[0], next(D.parameters()))
     after = [t for p in loop.of["D"] for t in (p.detach(), *loop.opt["D"].state[p].values())]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import ganloom
-from ganloom.apps.evaluate_translator import called_b, domain_classifier
 from ganloom.core.errors import BadInput
 from ganloom.data.translation_sets import recoloured
+from ganloom.evaluation.translator import called_b, domain_classifier
 from ganloom.metrics import paired_errors
 from ganloom.metrics.statistics.translation import feature_distance, matched
 

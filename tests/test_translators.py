@@ -346,7 +346,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert call(str(run.path), str(tmp_path / "in" / "grey.jpg"), str(tmp_path / "one.png"), "--reverse") == 0
     for args, said in {
         (str(run.path), str(tmp_path / "in"), str(tmp_path / "out")): "not an empty folder",
-        (str(run.path), str(tmp_path / "none"), str(tmp_path / "b")): "no image or folder",
+        (str(run.path), str(tmp_path / "none"), str(tmp_path / "b")): "there is no image or folder",
         (str(run.path), str(tmp_path / "in" / "broken.png"), str(tmp_path / "b.png")): "not an image",
     }.items():
         capsys.readouterr()

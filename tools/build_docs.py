@@ -22,6 +22,7 @@ PUBLIC = (
     "data",
     "metrics",
     "doctor",
+    "evaluation",
     "apps",
     "weights",
     "baselines",
@@ -87,7 +88,7 @@ def entry(node: ast.stmt) -> str:
 
 
 def commands() -> str:
-    """The --help page of every command."""
+    """The --help page of every command, with all options."""
     from ganloom.cli import COMMANDS
 
     several = {
@@ -110,7 +111,7 @@ texts = []
 for words in json.loads(sys.argv[1]):
     page = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     with contextlib.redirect_stdout(page), contextlib.suppress(SystemExit):
-        main([*words, "--help"])
+        main([*words, "--help-all"])
     page.flush()
     texts.append(page.buffer.getvalue().decode())
 print(json.dumps(texts))
@@ -118,7 +119,7 @@ print(json.dumps(texts))
 
 
 def help_pages(commands: list[list[str]]) -> list[str]:
-    """The output of ``ganloom WORDS --help`` for each command, 100 columns wide, without colours; runs one process for all."""
+    """The output of ``ganloom WORDS --help-all`` for each command, 100 columns wide, without colours, from one process."""
     env = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
     done = subprocess.run(
         [sys.executable, "-c", HELP, json.dumps(commands)], capture_output=True, text=True, env=env, check=True

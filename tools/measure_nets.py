@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from ganloom import data as datasets
 from ganloom import metrics
-from ganloom.apps.measure import choose_features, effnet_installed
+from ganloom.evaluation.measure import choose_features, effnet_installed
 
 DAMAGES = ("real", "blurred", "half of the classes", "one class", "noise")
 SETS = ("fashion-10k", "shapes", "letters")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ganloom import data as data
     from ganloom import losses, metrics, penalties, testing, weights
     from ganloom.api import Run, load, resume, train
-    from ganloom.apps.evaluate import evaluate
+    from ganloom.evaluation.evaluate import evaluate
     from ganloom.gan import GAN, Batch, Phase
     from ganloom.recipes import RECIPES
 
@@ -27,7 +27,7 @@ _HOME = {
     "resume": "api",
     "load": "api",
     "Run": "api",
-    "evaluate": "apps.evaluate",
+    "evaluate": "evaluation.evaluate",
     "RECIPES": "recipes",
     "GAN": "gan",
     "Phase": "gan",
@@ -55,7 +55,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for: ``import ganloom`` costs no torch."""
+    """Import a public name at its first use, so that ``import ganloom`` does not import torch."""
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOME:

@@ -1,7 +1,7 @@
-"""Real images as D sees them under augmentation, at several strengths, and what G would draw if the augmentation leaked.
+"""Preview augmentation: real images as D gets them, at several strengths, and what G would draw if the augmentation leaked.
 
-Augmentation stays out of G's images as long as enough reals pass untouched: T is then one-to-one on distributions (Karras
-et al. 2020, arXiv:2006.06676, sec. 2.2), which holds in practice up to a strength of about 0.8.
+Augmentation does not leak into the images of G as long as enough real images are not changed by it: then T is one-to-one on
+distributions (Karras et al. 2020, arXiv:2006.06676, sec. 2.2). In practice this holds up to a strength of about 0.8.
 """
 
 from collections.abc import Sequence
@@ -22,25 +22,24 @@ from ganloom.imaging import grid
 from ganloom.runs.folder import check_new
 
 SAFE = 0.8
-"""The largest strength at which the authors found no leak (sec. 2.2)."""
+"""The largest strength without a leak in the paper (sec. 2.2)."""
 STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
 DRAWS = 1000
 
 
 @dataclass(frozen=True)
 class Previewed:
-    """Two sheets, and for each strength the share of images that pass untouched."""
+    """Two sheets, and for each strength the share of images that are not changed."""
 
     sheet: Path
     leak: Path
     untouched: dict[float, float]
 
     def lines(self) -> list[str]:
-        """The shares in words."""
-        said = [f"p {p:g}: {share:.1%} of images pass untouched" for p, share in self.untouched.items()]
+        """The shares as text, a line for each strength."""
         return [
-            line + (f"; above {SAFE:g} it can leak" if p > SAFE else "")
-            for p, line in zip(self.untouched, said, strict=True)
+            f"p {p:g}: {share:.1%} of images are not changed" + (f"; above {SAFE:g} it can leak" if p > SAFE else "")
+            for p, share in self.untouched.items()
         ]
 
 
@@ -56,10 +55,28 @@ def preview(
     shape: tuple[int, int, int] | None = None,
     fit: str = "crop",
 ) -> Previewed:
-    """Write ``out``, a PNG, and OUT-leak.png beside it, both new.
+    """Write two sheets.
 
-    ``out``: a row an image; as it is, under ADA's ``parts`` at each strength, under each part of DiffAugment's ``policy`` and
-    under all of it. The leak: a row a strength, each of other images; if G draws such ones, the augmentation has leaked.
+    ``out`` has a row for each image: without augmentation, under ADA at each strength, under each part of DiffAugment, and
+    under all parts. OUT-leak.png has a row for each strength of ADA, with other images. If the samples of G look like these,
+    the augmentation has leaked.
+
+    Args:
+        data: Whatever ``ganloom.data.open`` accepts; images.
+        out: The new .png file.
+        p: Strengths of ADA, in [0, 1].
+        parts: Parts of ADA.
+        policy: Parts of DiffAugment.
+        n: Number of images.
+        seed: Seed of all random numbers.
+        shape: Channels, height and width. None: from the data.
+        fit: How to bring images of other sizes to the shape: "crop", "pad" or "squash".
+
+    Returns:
+        Both files, and the shares of images that are not changed.
+
+    Raises:
+        BadInput: An argument cannot be used, or a file exists.
     """
     path = check_new(out, (".png",))
     leak = check_new(path.with_name(f"{path.stem}-leak.png"), (".png",))
@@ -68,38 +85,55 @@ def preview(
     if n < 1:
         raise BadInput(f"--n must be at least 1, got {n}")
     if not p or not all(0 <= strength <= 1 for strength in p):
-        raise BadInput(f"--p are strengths in 0..1, got {' '.join(f'{strength:g}' for strength in p) or 'none'}")
+        raise BadInput(f"--p needs strengths in 0..1, got {' '.join(f'{strength:g}' for strength in p) or 'none'}")
     opened = datasets.open(data, shape=shape, fit=fit)
     if opened.kind == "points":
-        raise BadInput(f"{opened.name} is a set of points: augmentation is for images")
+        raise BadInput(f"{opened.name} is a set of points: augmentation needs images")
     columns = 1 + len(p) + len(policy) + (len(policy) > 1)
     with torch.random.fork_rng(devices=[]):
         randomness.seed_all(randomness.key(seed, "augment"))
         x = opened.get(_spread(len(opened), n))
-        seen = [x, *(pipe(parts, strength)(x) for strength in p), *(diff_augment(x, (name,)) for name in policy)]
-        seen += [diff_augment(x, policy)] if len(policy) > 1 else []
+        columns_of = [x, *(pipe(parts, strength)(x) for strength in p), *(diff_augment(x, (name,)) for name in policy)]
+        columns_of += [diff_augment(x, policy)] if len(policy) > 1 else []
         many = opened.get(_spread(len(opened), columns * len(p), 1))
         leaked = [pipe(parts, s)(rows) for s, rows in zip(p, many.split(-(-len(many) // len(p))), strict=False)]
         untouched = {float(strength): share_untouched(x[:1], parts, strength) for strength in p}
-    grid.save_png(grid.grid(grid.side_by_side(*seen).clamp(-1, 1), columns), path)
+    grid.save_png(grid.grid(grid.side_by_side(*columns_of).clamp(-1, 1), columns), path)
     grid.save_png(grid.grid(torch.cat(leaked).clamp(-1, 1), columns), leak)
     return Previewed(path, leak, untouched)
 
 
 def pipe(parts: tuple[str, ...], p: float) -> Ada:
-    """ADA's pipeline at a strength."""
+    """Build ADA's pipeline.
+
+    Args:
+        parts: Its parts.
+        p: Its strength, in [0, 1].
+    """
     return Ada(dict.fromkeys(parts, 1.0), p)
 
 
 @torch.no_grad()
 def share_untouched(x: Tensor, parts: tuple[str, ...], p: float, draws: int = DRAWS) -> float:
-    """The share of ``draws`` copies of one image (1, C, H, W) that come through as they were."""
-    small = torch.linspace(-0.5, 0.5, x.shape[1] * 16).view(1, -1, 4, 4)  # no two pixels alike, so that each move shows
+    """Compute the share of images that ADA does not change.
+
+    Args:
+        x: An image (1, C, H, W), for the number of channels.
+        parts: Parts of ADA.
+        p: Its strength.
+        draws: Number of random draws.
+
+    Returns:
+        The share, in [0, 1].
+    """
+    small = torch.linspace(-0.5, 0.5, x.shape[1] * 16).view(
+        1, -1, 4, 4
+    )  # all pixels differ, so that every transformation changes the image
     many = small.expand(draws, -1, -1, -1).contiguous()
-    away = (pipe(parts, p)(many) - many).flatten(1).abs().amax(1)
-    return float((away < 1e-4).float().mean())
+    change = (pipe(parts, p)(many) - many).flatten(1).abs().amax(1)
+    return float((change < 1e-4).float().mean())
 
 
 def _spread(size: int, n: int, start: int = 0) -> Tensor:
-    """n rows of so many, far apart."""
+    """n of ``size`` rows, evenly spaced."""
     return (torch.linspace(0, size - 1, n).round().long() + start) % size

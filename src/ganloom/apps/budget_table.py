@@ -1,4 +1,4 @@
-"""The rows of a comparison under a budget, as text, Markdown, JSON and one sheet of images."""
+"""The result of `ganloom compare --budget` as text, Markdown, JSON and a sheet of images."""
 
 import math
 import statistics
@@ -16,55 +16,57 @@ from ganloom.metrics import FLOOR, NOISE, Value
 from ganloom.report.figures import duration, short
 
 OWN = {
-    "ms_sample_64": ("ms a sample, batch of 64", -1),
-    "ms_sample_1": ("ms a sample, one by one", -1),
+    "ms_sample_64": ("ms per sample, batch of 64", -1),
+    "ms_sample_1": ("ms per sample, one by one", -1),
     "sharpness": ("sharpness, real = 1", 0),
-    "classes_apart": ("class shares apart, 0 to 1", -1),
+    "classes_apart": ("difference of class shares, 0 to 1", -1),
     "least_class": ("rarest class, real = 1", 1),
-    "bits_per_dim": ("bits a dimension", 0),
+    "bits_per_dim": ("bits per dimension", 0),
 }
-"""Figures that are no distance: what they are called, and which way is better (0: neither)."""
+"""Values that are not distances: (their name in the table, 1 if larger is better, -1 if smaller is, 0 if neither)."""
 
 LOST = 0.1
-"""A class with less than this of its real share counts as lost."""
+"""A class whose share is less than this part of its real share counts as lost."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One training: what it took, what it made. ``values`` are empty where training broke before a checkpoint."""
+    """One training and its measurements. ``values`` is empty if training failed before the first checkpoint."""
 
     model: str
     seed: int
     family: str
-    """gan or baseline."""
+    """"gan" or "baseline"."""
     run: str
     ended: str
-    """healthy when its time was spent, or what broke training."""
+    """"healthy" if its time was used up, else why training ended."""
     seconds: float
-    """Of training."""
+    """Time of training."""
     kimg: float
     values: dict[str, Value] = field(default_factory=dict)
     references: dict[str, dict[str, Value]] = field(default_factory=dict)
     parameters: int = 0
     generator: int = 0
-    """Parameters that sampling uses."""
+    """Number of parameters that sampling uses."""
     protocols: list[dict[str, Any]] = field(default_factory=list)
     levels: int = 0
-    """Levels of the images that bits_per_dim is of."""
+    """Levels of a pixel, for bits_per_dim."""
     likelihood: str = ""
     """What bits_per_dim is: exact, or a bound."""
     machine: str = ""
     cores: float = 0.0
-    """Processor time over time while it trained: below the number of threads where the machine was shared."""
+    """Processor time divided by time in training. It is below the number of threads if other programs were running."""
     torch: str = ""
     warnings: list[str] = field(default_factory=list)
     finding: str = ""
-    """The worst that the doctor found at the end, such as "red: mode collapse"; empty where nothing, or nobody looked."""
+    """The doctor's worst finding at the end, such as "red: mode collapse"; empty without findings."""
 
     @property
     def state(self) -> str:
-        """What broke training, or what is wrong with what came of it: the doctor's red finding, a class that has under
-        ``LOST`` of its real share, the doctor's yellow finding; healthy where nothing is."""
+        """Why training ended, or what is wrong with the model: a red finding, else a lost class, else a yellow finding.
+
+        "healthy" if nothing is wrong.
+        """
         if self.ended != "healthy":
             return self.ended
         least = self.values.get("least_class")
@@ -73,11 +75,11 @@ class Row:
 
     @property
     def speed(self) -> float:
-        """Real images a second in training."""
+        """Real images per second in training."""
         return self.kimg * 1000 / self.seconds if self.seconds > 0 else math.nan
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """The row as plain data."""
         plain = dict(vars(self)) | {"img_per_s": round(self.speed, 2) if self.seconds > 0 else None}
         plain["seconds"] = None if math.isnan(self.seconds) else self.seconds
         plain["values"] = _plain(self.values)
@@ -85,15 +87,15 @@ class Row:
         return plain
 
     @classmethod
-    def from_dict(cls, found: dict[str, Any]) -> "Row":
-        """What ``to_dict`` gave."""
-        made = {name: value for name, value in found.items() if name != "img_per_s"}
-        made["seconds"] = math.nan if made["seconds"] is None else made["seconds"]
-        made["values"] = {name: Value(**value) for name, value in found["values"].items()}
-        made["references"] = {
-            row: {name: Value(**value) for name, value in values.items()} for row, values in found["references"].items()
+    def from_dict(cls, plain: dict[str, Any]) -> "Row":
+        """The row of which ``plain`` is the ``to_dict``."""
+        fields = {name: value for name, value in plain.items() if name != "img_per_s"}
+        fields["seconds"] = math.nan if fields["seconds"] is None else fields["seconds"]
+        fields["values"] = {name: Value(**value) for name, value in plain["values"].items()}
+        fields["references"] = {
+            row: {name: Value(**value) for name, value in values.items()} for row, values in plain["references"].items()
         }
-        return cls(**made)
+        return cls(**fields)
 
 
 def _plain(values: dict[str, Value]) -> dict[str, Any]:
@@ -102,11 +104,14 @@ def _plain(values: dict[str, Value]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Budgeted:
-    """``plan``: what was asked; ``rows``: one a model and seed; ``where``: machine and threads in words."""
+    """The result of a comparison under a time limit."""
 
     plan: dict[str, Any]
+    """The fields of the plan."""
     rows: list[Row]
+    """One for each model and seed."""
     where: str
+    """Machine and threads in words."""
 
     @property
     def models(self) -> dict[str, list[Row]]:
@@ -116,46 +121,46 @@ class Budgeted:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """The result as plain data."""
         return {
             "plan": {**self.plan, "features": str(self.plan["features"])}, "where": self.where,
             "rows": [row.to_dict() for row in self.rows], "winners": self.winners(),
         }  # fmt: skip
 
     def metrics(self) -> list[str]:
-        """Names of the distances and shares that were measured, in their order."""
+        """Names of the distances and shares that were measured."""
         return [m for m in dict.fromkeys(m for row in self.rows for m in row.values) if m not in OWN]
 
     def cells(self) -> list[list[str]]:
-        """The table: a line a figure, a column a model, then real images and noise; * marks a winner."""
+        """The table: a line for each value, a column for each model, for real images and for noise; * marks a winner."""
         models, winners = self.models, self.winners()
         references = next((row.references for row in self.rows if row.references), {})
-        shown = [name for name in (FLOOR, NOISE) if name in references]
-        blank = [""] * len(shown)
-        table = [["", *models, *shown]]
+        reference_names = [name for name in (FLOOR, NOISE) if name in references]
+        blank = [""] * len(reference_names)
+        table = [["", *models, *reference_names]]
         for metric in self.metrics():
             cells = [_cell(rows, metric) + " *" * (winners.get(metric) == name) for name, rows in models.items()]
-            table.append([metric, *cells, *(str(references[name].get(metric, "")) for name in shown)])
+            table.append([metric, *cells, *(str(references[name].get(metric, "")) for name in reference_names)])
         for metric, (words, _) in OWN.items():
             if any(metric in row.values for row in self.rows):
                 cells = [_cell(rows, metric) + " *" * (winners.get(metric) == name) for name, rows in models.items()]
                 table.append([words, *cells, *blank])
         counts: list[tuple[str, Callable[[Row], str]]] = [
             ("trained", lambda row: duration(row.seconds)),
-            ("kimg seen", lambda row: short(row.kimg)),
+            ("kimg trained", lambda row: short(row.kimg)),
             ("img/s in training", lambda row: short(row.speed)),
-            ("cores it had", lambda row: f"{row.cores:.2f}"),
-            ("parameters that sample", lambda row: f"{row.generator / 1e6:.2f} M"),
+            ("cores used", lambda row: f"{row.cores:.2f}"),
+            ("parameters for sampling", lambda row: f"{row.generator / 1e6:.2f} M"),
             ("parameters, all", lambda row: f"{row.parameters / 1e6:.2f} M"),
             ("ended", lambda row: row.state),
         ]
-        for words, say in counts:
-            table.append([words, *(_said([say(row) for row in rows]) for rows in models.values()), *blank])
+        for words, text_of in counts:
+            table.append([words, *(_join([text_of(row) for row in rows]) for rows in models.values()), *blank])
         return table
 
     def winners(self) -> dict[str, str]:
-        """Figure -> the model that is best: beyond every interval with one seed, beyond every spread with several."""
-        found = {}
+        """Value -> the best model, if its interval (one seed) or spread (several seeds) does not overlap with the others."""
+        winners = {}
         for metric in [*self.metrics(), *OWN]:
             sign = OWN[metric][1] if metric in OWN else direction(metric)
             ends = {name: _ends(rows, metric) for name, rows in self.models.items()}
@@ -166,50 +171,48 @@ class Budgeted:
             best = {name: max(sign * end for end in pair) for name, pair in known.items()}
             first = max(worst, key=lambda name: worst[name])
             if all(worst[first] > best[name] for name in known if name != first):
-                found[metric] = first
-        return found
+                winners[metric] = first
+        return winners
 
     def notes(self) -> list[str]:
-        """What must be known to read the table."""
+        """Notes below the table."""
         seeds = len({row.seed for row in self.rows})
         spread = (
             f"mean ± standard deviation over {seeds} trainings" if seeds > 1
-            else "brackets: 95 % intervals over the draw of samples, not over training (--seeds for that)"
+            else "brackets: 95 % intervals over the choice of samples, not over trainings (use --seeds for that)"
         )  # fmt: skip
         protocols = {p["backbone"]: p for row in self.rows for p in row.protocols}
-        said = [
+        features = [
             f"{p['backbone']} features (sha8 {p['sha8']}): {p['n_fake']} samples and {p['n_real']} real images of "
             f"{p['split']}, seed {p['seed']}, k = {p['k']}"
             for p in protocols.values()
         ]
-        notes = [*said, f"{spread}; * best beyond that"]
+        notes = [*features, f"{spread}; * best without overlap"]
         bits = {
             row.model: f"{row.model} {row.likelihood}, of {row.levels} levels" for row in self.rows if row.likelihood
         }
         if bits:
-            said_of = "; ".join(bits.values())
-            notes.append(f"bits a dimension of the same real images: {said_of}; the others have no likelihood")
+            likelihoods = "; ".join(bits.values())
+            notes.append(f"bits per dimension of the same real images: {likelihoods}; the others have no likelihood")
         if any("least_class" in row.values for row in self.rows):
             notes.append(
-                f"classes as the feature net names them; one with under {LOST:g} of its real share counts as lost"
+                f"classes by the feature net; a class with less than {LOST:g} of its real share counts as lost"
             )
         if any(row.finding for row in self.rows):
             notes.append("ended: the doctor's worst finding at the end; `ganloom doctor RUN` says what to change")
         notes += [f"{row.model}, seed {row.seed}: {text}" for row in self.rows for text in row.warnings]
-        notes.append(
-            f"training under one clock of {duration(self.plan['budget'])} a model, averaged weights; {self.where}"
-        )
+        notes.append(f"{duration(self.plan['budget'])} of training for each model, EMA weights; {self.where}")
         return notes
 
     def lines(self) -> list[str]:
-        """The table as aligned text, then the notes."""
+        """The table and the notes as aligned text."""
         table = self.cells()
         widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
         rows = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in table]
         return [*rows, *self.notes()]
 
     def markdown(self) -> str:
-        """The table as Markdown, then the notes."""
+        """The table and the notes as Markdown."""
         head, *rest = self.cells()
         lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
         lines += ["| " + " | ".join(_bold(cell) for cell in line) + " |" for line in rest]
@@ -221,7 +224,7 @@ def _bold(cell: str) -> str:
 
 
 def _cell(rows: Sequence[Row], metric: str) -> str:
-    """One training: value and interval. Several: mean and standard deviation."""
+    """Value and interval for one training; mean and standard deviation for several."""
     values = [row.values[metric] for row in rows if metric in row.values]
     if not values:
         return "–"
@@ -232,7 +235,7 @@ def _cell(rows: Sequence[Row], metric: str) -> str:
 
 
 def _ends(rows: Sequence[Row], metric: str) -> tuple[float, float] | None:
-    """What the figure may be: its interval with one training, mean and spread with several; None without one."""
+    """The range of a value: its interval for one training, mean and standard deviation for several; None without one."""
     values = [row.values[metric] for row in rows if metric in row.values]
     if not values or len(values) < len(rows):
         return None
@@ -244,13 +247,20 @@ def _ends(rows: Sequence[Row], metric: str) -> tuple[float, float] | None:
     return mean - sd, mean + sd
 
 
-def _said(words: Sequence[str]) -> str:
-    """Equal words once, unlike ones all."""
+def _join(words: Sequence[str]) -> str:
+    """The different words, separated by commas."""
     return ", ".join(dict.fromkeys(words))
 
 
 def sheet(strips: Sequence[tuple[str, Tensor]]) -> Image.Image:
-    """A row of images a name, (N, C, H, W) in [-1, 1] each, the names to their left."""
+    """Draw rows of images with names.
+
+    Args:
+        strips: (name, images (N, C, H, W) in [-1, 1]) for each row.
+
+    Returns:
+        The image.
+    """
     rows = [(name, grid.grid(x, len(x), 1).convert("RGB")) for name, x in strips]
     margin = 8 + max(int(ImageDraw.Draw(rows[0][1]).textlength(name)) for name, _ in rows) + 8
     height = sum(row.height for _, row in rows)

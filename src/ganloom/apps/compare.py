@@ -1,4 +1,4 @@
-"""Measurements of several models in one table, if they were taken alike."""
+"""Show the measurements of several models in one table, if they were measured in the same way."""
 
 import json
 import math
@@ -13,22 +13,24 @@ from ganloom.metrics import FLOOR, GENERATED, NOISE, ONE_CLASS, Value
 KEYS = (
     "data", "split", "n_real", "n_fake", "seed", "k", "sha8", "resizer", "size", "truncation", "weights",
 )  # fmt: skip
-"""What two measurements through one feature net must have in common before their numbers stand in one column."""
+"""What two measurements with one feature net must have in common to be compared."""
 SMALLER = ("fd", "fid", "kd", "kid", "fd_inf", "fid_inf", "swd", "ppl", "intra_kd")
 LARGER = ("precision", "recall", "density", "coverage", "is", "iprecision", "irecall")
 
 
 @dataclass(frozen=True)
 class Result:
-    """One metrics.json: where it came from, its rows and its protocols by feature net."""
+    """The contents of one metrics.json."""
 
     name: str
+    """The path it was read from."""
     rows: dict[str, dict[str, Any]]
     protocols: dict[str, dict[str, Any]]
+    """By feature net."""
     kimg: float | None
 
     def net_of(self, metric: str) -> str:
-        """The feature net whose name a metric bears."""
+        """The feature net in the name of a metric."""
         fits = [net for net in self.protocols if f"_{net}" in metric]
         standard = next((net for net in self.protocols if net.startswith("inception")), "")
         return max(fits, key=len) if fits else standard
@@ -36,23 +38,26 @@ class Result:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``rows``: model -> metric -> value, ``references`` likewise for the other half, one class and noise, the protocols
-    in common, and per metric the model that is best beyond its interval, if one is."""
+    """Several measurements that can be compared."""
 
     rows: dict[str, dict[str, Value]]
+    """Model -> metric -> value."""
     references: dict[str, dict[str, Value]]
+    """The same for the other half of the real images, for one class and for noise."""
     protocols: list[dict[str, Any]]
+    """How it was measured, for each feature net."""
     winners: dict[str, str]
+    """Metric -> the best model, where its interval does not overlap with another model's."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """The comparison as plain data."""
         return {
             "rows": _plain(self.rows), "references": _plain(self.references), "protocols": self.protocols,
             "winners": self.winners,
         }  # fmt: skip
 
     def lines(self) -> list[str]:
-        """A line a metric, a column a model, then the references; * marks the best where its interval stands apart."""
+        """The table as text: a line for each metric, a column for each model and each reference; * marks a winner."""
         columns = {**self.rows, **self.references}
         table = [["", *columns]]
         for metric in dict.fromkeys(m for values in self.rows.values() for m in values):
@@ -70,7 +75,7 @@ class Comparison:
             )
         return [
             *text,
-            "brackets: 95 % intervals over the draw of samples, not over training; * best beyond its interval",
+            "brackets: 95 % intervals over the choice of samples, not over trainings; * best, and its interval does not overlap",
         ]
 
 
@@ -82,22 +87,30 @@ def _plain(rows: dict[str, dict[str, Value]]) -> dict[str, Any]:
 
 
 def compare(sources: Sequence[str | Path]) -> Comparison:
-    """Read the metrics.json of two or more runs (folders, or such files) and put them side by side.
+    """Read the metrics.json of two or more runs, and compare them.
 
-    Raises `BadInput`, one line, for a run that was not measured and for runs that were measured differently: it names
-    what differs and the command that mends it.
+    Args:
+        sources: Run folders, or metrics.json files.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        BadInput: A run was not measured, or the runs were measured differently; the message names the difference.
     """
     paths = [Path(source) for source in sources]
     if len(paths) < 2:
-        raise BadInput("compare takes two or more runs that `ganloom evaluate` has measured")
+        raise BadInput("compare needs two or more runs that `ganloom evaluate` has measured")
     if len(set(paths)) < len(paths):
-        raise BadInput(f"{next(p for p in paths if paths.count(p) > 1)} is named twice: give different runs")
+        raise BadInput(f"{next(p for p in paths if paths.count(p) > 1)} is given twice: give different runs")
     results = [_read(path) for path in paths]
     first, *others = results
     shared = [net for net in first.protocols if all(net in other.protocols for other in others)]
     if not shared:
         nets = "; ".join(f"{r.name}: {', '.join(r.protocols)}" for r in results)
-        raise BadInput(f"no feature net measured all of them ({nets}): evaluate them with the same --features")
+        raise BadInput(
+            f"the runs were measured with different feature nets ({nets}): evaluate them with the same --features"
+        )
     _check_alike(results)
     rows: dict[str, dict[str, Value]] = {}
     for result in results:
@@ -123,10 +136,10 @@ def _check_alike(results: Sequence[Result]) -> None:
                 p, q = a.protocols[net], b.protocols[net]
                 differing = [key for key in KEYS if p.get(key) != q.get(key)]
                 if differing:
-                    said = ", ".join(f"{key} ({p.get(key)} against {q.get(key)})" for key in differing)
+                    text = ", ".join(f"{key} ({p.get(key)} and {q.get(key)})" for key in differing)
                     raise BadInput(
-                        f"{a.name} and {b.name} were measured differently through {net}: {said}; numbers taken unlike"
-                        f" are not compared: `ganloom evaluate` them with equal DATA, --n, --seed, --k and --features"
+                        f"{a.name} and {b.name} were measured differently with {net}: {text}; use `ganloom evaluate` for both"
+                        f" with equal DATA, --n, --seed, --k and --features"
                     )
 
 
@@ -134,25 +147,34 @@ def _read(path: Path) -> Result:
     file = path / "metrics.json" if path.is_dir() else path
     if not file.is_file():
         if path.is_dir() and (path / "config.json").is_file():
-            raise BadInput(f"{path} was not measured yet: `ganloom evaluate {path}` first")
-        raise BadInput(f"no run and no metrics.json at {path}")
+            raise BadInput(f"{path} was not measured yet: run `ganloom evaluate {path}` first")
+        raise BadInput(f"there is no run and no metrics.json at {path}")
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        protocols = found.get("protocols") or [found["protocol"]]
-        rows = {str(row): dict(values) for row, values in found["rows"].items()}
-        return Result(str(path), rows, {str(p["backbone"]): dict(p) for p in protocols}, found.get("kimg"))
+        saved = json.loads(file.read_text(encoding="utf-8"))
+        protocols = saved.get("protocols") or [saved["protocol"]]
+        rows = {str(row): dict(values) for row, values in saved["rows"].items()}
+        return Result(str(path), rows, {str(p["backbone"]): dict(p) for p in protocols}, saved.get("kimg"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"{file} is no measurement ({type(error).__name__}: {error}): evaluate the run anew") from None
+        raise BadInput(
+            f"{file} is not a measurement ({type(error).__name__}: {error}): evaluate the run again"
+        ) from None
 
 
-def _value(found: Any) -> Value:
-    if isinstance(found, dict) and isinstance(found.get("value"), int | float):
-        return Value(found["value"], found.get("low"), found.get("high"), found.get("sd"))
-    raise BadInput("a metrics.json holds a value that is no number: evaluate the run anew")
+def _value(saved: Any) -> Value:
+    if isinstance(saved, dict) and isinstance(saved.get("value"), int | float):
+        return Value(saved["value"], saved.get("low"), saved.get("high"), saved.get("sd"))
+    raise BadInput("a metrics.json has a value that is not a number: evaluate the run again")
 
 
 def direction(metric: str) -> int:
-    """-1 where smaller is better, 1 where larger is, 0 where neither is."""
+    """Which values of a metric are better.
+
+    Args:
+        metric: Its name.
+
+    Returns:
+        -1 if smaller is better, 1 if larger is better, 0 if neither.
+    """
     for names, sign in ((SMALLER, -1), (LARGER, 1)):
         if any(metric.startswith(name) and not metric[len(name) : len(name) + 1].isalpha() for name in names):
             return sign
@@ -160,8 +182,8 @@ def direction(metric: str) -> int:
 
 
 def _winners(rows: dict[str, dict[str, Value]]) -> dict[str, str]:
-    """Metric -> the model whose whole interval is better than every other model's."""
-    found = {}
+    """Metric -> the model whose whole interval is better than the intervals of all others."""
+    winners = {}
     for metric in dict.fromkeys(m for values in rows.values() for m in values):
         sign = direction(metric)
         values = {name: row[metric] for name, row in rows.items() if metric in row}
@@ -170,11 +192,11 @@ def _winners(rows: dict[str, dict[str, Value]]) -> dict[str, str]:
         best = max(values, key=lambda name: sign * values[name].value)
         worst_end = _end(values[best], -sign)
         if all(sign * worst_end > sign * _end(v, sign) for name, v in values.items() if name != best):
-            found[metric] = best
-    return found
+            winners[metric] = best
+    return winners
 
 
 def _end(value: Value, side: int) -> float:
-    """The interval's upper end (side 1) or lower end (-1); not a number without an interval: then nothing wins."""
+    """The upper end (side 1) or lower end (-1) of an interval. NaN without an interval, so that nothing wins."""
     end = value.high if side > 0 else value.low
     return math.nan if end is None else end

@@ -1,4 +1,4 @@
-"""Another project's weights as a model folder of ganloom's own, which ``sample``, ``evaluate`` and ``load`` take."""
+"""Convert the weights of another project into a model folder, for ``sample``, ``evaluate`` and ``load``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,39 +16,49 @@ from ganloom.runs.manifest import FORMAT
 
 @dataclass(frozen=True)
 class Imported:
-    """What ``import_weights`` made."""
+    """The result of ``import_weights``."""
 
     folder: Path
     recipe: str
     gan: GAN
     networks: tuple[str, ...]
-    """The networks that the files hold: "G", "D"; the other one is as new."""
+    """The networks that the files contain: "G", "D". The other one is initialized at random."""
 
 
 def import_weights(file: str | Path, out: str | Path, discriminator: str | Path | None = None) -> Imported:
-    """Read a generator's file (and its discriminator's), and write them to the new folder ``out``.
+    """Convert a generator, and its discriminator if given, into a model folder like the model/ of a run.
 
-    The folder is that of a run's model/: config.json with the recipe and its fields, G.safetensors with what the files
-    hold, README.md. Raises BadInput as ``weights.read`` does, and where ``out`` holds something.
+    The folder contains config.json with the recipe and its settings, G.safetensors and README.md.
+
+    Args:
+        file: The file of the generator.
+        out: A new or empty folder.
+        discriminator: The file of the discriminator, or None.
+
+    Returns:
+        What was read and where it was written.
+
+    Raises:
+        BadInput: The files cannot be read (see ``ganloom.weights.read``), or the folder is not empty.
     """
     folder = Folder(check_empty(out))
-    found = weights.found_in(file, discriminator)
-    gan = weights.build(found)
-    networks = tuple(sorted({name.split(".")[0] for name in found.tensors}, reverse=True))
+    contents = weights.found_in(file, discriminator)
+    gan = weights.build(contents)
+    networks = tuple(sorted({name.split(".")[0] for name in contents.tensors}, reverse=True))
     described = {
         "format": FORMAT,
-        "recipe": found.recipe,
+        "recipe": contents.recipe,
         "config": config.to_dict(gan.cfg),
-        "defaults": config.to_dict(recipes.RECIPES[found.recipe].Config()),
+        "defaults": config.to_dict(recipes.RECIPES[contents.recipe].Config()),
         "imported": [str(name) for name in (file, discriminator) if name is not None],
     }
-    kept = {name: t for name, t in gan.state_dict().items() if name.split(".")[0] in networks}
-    tensors, card = safetensors.torch.save(_plain(kept)), _card(described, networks).encode(errors="replace")
+    tensors_read = {name: t for name, t in gan.state_dict().items() if name.split(".")[0] in networks}
+    tensors, card = safetensors.torch.save(_plain(tensors_read)), _card(described, networks).encode(errors="replace")
     folder.path.mkdir(parents=True, exist_ok=True)
     checkpoint.replace_file(folder.path / "G.safetensors", tensors)
     checkpoint.replace_file(folder.path / "README.md", card)
     folder.write("config.json", described)
-    return Imported(folder.path, found.recipe, gan, networks)
+    return Imported(folder.path, contents.recipe, gan, networks)
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -64,8 +74,8 @@ def _card(described: dict[str, object], networks: tuple[str, ...]) -> str:
     )
     return (
         f"# {described['recipe']} from {files}\n\n"
-        f"Weights of another project ({' and '.join(networks)}), read by ganloom without changing what they compute. Their "
-        "authors' licence, and that of the data they were trained on, applies.\n\n"
+        f"Weights of another project ({' and '.join(networks)}), converted by ganloom without changing what they compute. "
+        "The licence of their authors and the licence of the training data apply.\n\n"
         "```python\nimport ganloom\n\n"
         'gan = ganloom.load("path/to/this/folder")\n'
         f"{use}\n```\n"

@@ -1,4 +1,4 @@
-"""`ganloom doctor` without a run: installation, device, disk, data and speed, in a few seconds."""
+"""`ganloom doctor` without a run: check the installation, the device, the disk, the data and the speed in a few seconds."""
 
 import dataclasses
 import os
@@ -23,14 +23,14 @@ from ganloom.training.trainer import TrainConfig, Trainer
 
 OK, WARN, BAD = "ok", "watch", "bad"
 LITTLE_DISK, NO_DISK = 2e9, 2e8
-"""Bytes free below which a run's checkpoints may not fit, and below which nothing does."""
+"""Free bytes below which the checkpoints of a run may not fit, and below which nothing fits."""
 SECONDS = 2.0
-"""Of training for the speed."""
+"""Seconds of training to measure the speed."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     state: str
@@ -39,30 +39,34 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """All of them."""
+    """The results of all checks."""
 
     checks: list[Check]
 
     @property
     def exit_code(self) -> int:
-        """1 when something is bad."""
+        """1 if something is bad."""
         return 1 if any(c.state == BAD for c in self.checks) else 0
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """The results as plain data."""
         return dataclasses.asdict(self)
 
     def lines(self) -> list[str]:
-        """For people."""
+        """The results as text."""
         return [f"{c.state:<6}{c.name:<10}{c.text}" for c in self.checks]
 
 
 def check_up() -> Report:
-    """Look at everything that a training needs; nothing is downloaded, nothing is left behind."""
-    return Report([_guarded(check) for check in (installation, device, disk, data, speed)])
+    """Check everything that a training needs. Nothing is downloaded, and no file is left behind.
+
+    Returns:
+        The results.
+    """
+    return Report([_run(check) for check in (installation, device, disk, data, speed)])
 
 
-def _guarded(check: Callable[[], Check]) -> Check:
+def _run(check: Callable[[], Check]) -> Check:
     try:
         return check()
     except (GanloomError, OSError, RuntimeError, MemoryError) as error:
@@ -70,7 +74,7 @@ def _guarded(check: Callable[[], Check]) -> Check:
 
 
 def installation() -> Check:
-    """Versions, and the optional parts that are there."""
+    """Check the versions and the installed extras."""
     import importlib.util
 
     extras = [name for name in ("tensorboard", "wandb", "efficientnet_lite_pytorch") if importlib.util.find_spec(name)]
@@ -79,19 +83,19 @@ def installation() -> Check:
 
 
 def device() -> Check:
-    """Where a run would train."""
+    """Check which device a run would use."""
     chosen = choose_device("auto")
     name = torch.cuda.get_device_name() if chosen.startswith("cuda") else platform.machine()
     threads = torch.get_num_threads()
     text = f"{chosen} ({name}), {threads} threads of {os.cpu_count()} cores"
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > 1.5 * (os.cpu_count() or 1):
-        return Check("device", WARN, f"{text}; other programs keep it busy (load {load:.1f})")
+        return Check("device", WARN, f"{text}; other programs use it too (load {load:.1f})")
     return Check("device", OK, text)
 
 
 def disk() -> Check:
-    """Room for runs here, and that a file can be written, flushed and renamed."""
+    """Check the free space here, and that a file can be written and renamed."""
     with tempfile.TemporaryDirectory(dir=".") as folder:
         path = Path(folder) / "a"
         path.write_bytes(b"x" * 2**20)
@@ -102,7 +106,7 @@ def disk() -> Check:
 
 
 def data() -> Check:
-    """The built-in data open, and the cache of decoded images."""
+    """Check that the built-in data can be opened, and the size of the cache of decoded images."""
     opened = datasets.open("fashion-10k")
     folder = cache.root()
     files = folder.rglob("*") if folder is not None and folder.is_dir() else ()
@@ -111,7 +115,7 @@ def data() -> Check:
 
 
 def speed() -> Check:
-    """Steps of the default recipe."""
+    """Measure training steps of the default recipe."""
     gan, opened = prepare("default", "fashion-10k")
     chosen = choose_device("auto")
     precision = choose_precision("auto", chosen, gan)

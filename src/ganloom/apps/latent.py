@@ -1,7 +1,8 @@
-"""Walks through a model's latents and mixtures of styles, as images.
+"""Walks through the latent space of a model, and mixtures of styles, as images.
 
-A walk joins the latents of seeds: in z along great circles (slerp), as normal numbers lie near a sphere, or in w along
-straight lines (lerp), for models with a ``mapping`` and a ``synthesis``. Mixing takes some layers' styles from other seeds.
+A walk connects the latents of several seeds: in z along great circles (slerp), because normal numbers are near a sphere; in w
+along straight lines (lerp), for models with a ``mapping`` and a ``synthesis``. Mixing takes the styles of some layers from
+other seeds.
 """
 
 import math
@@ -27,7 +28,7 @@ FORMATS = (".gif", ".webp", ".mp4")
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a tool wrote, and how many images are in it."""
+    """A file that was written, and the number of images in it."""
 
     path: Path
     images: int
@@ -37,7 +38,14 @@ class Drawn:
 
 
 def styled(gan: GAN) -> Any:
-    """The model, if it has styles; else BadInput."""
+    """Return the model if it has styles.
+
+    Args:
+        gan: The model.
+
+    Raises:
+        BadInput: The model has no styles.
+    """
     if not hasattr(gan, "mapping") or not hasattr(gan, "synthesis"):
         raise BadInput(
             f"{type(gan).__name__} has no styles: use a run of stylegan or stylegan2, or `latent walk --space z`"
@@ -47,16 +55,25 @@ def styled(gan: GAN) -> Any:
 
 @torch.no_grad()
 def latents(gan: GAN, seeds: Sequence[int], c: int | None = None) -> tuple[Tensor, Tensor | None]:
-    """(z, labels) that ``generate`` draws for these seeds, (n, z_dim) and (n,) or None."""
+    """Return the latents and labels that ``generate`` uses for these seeds.
+
+    Args:
+        gan: The model.
+        seeds: One for each latent.
+        c: The class; None: by the seed.
+
+    Returns:
+        (z (n, z_dim), labels (n,) or None).
+    """
     with sampling.unchanged(gan):
-        made = [sampling.latents(gan, 1, seed, None, c) for seed in seeds]
-    labels = [label for _, label in made if label is not None]
-    return torch.cat([z for z, _ in made]), torch.cat(labels) if labels else None
+        pairs = [sampling.latents(gan, 1, seed, None, c) for seed in seeds]
+    labels = [label for _, label in pairs if label is not None]
+    return torch.cat([z for z, _ in pairs]), torch.cat(labels) if labels else None
 
 
 @torch.no_grad()
 def styles(gan: GAN, seeds: Sequence[int], c: int | None = None, truncation: float = 1.0) -> Tensor:
-    """ws (n, layers, w_dim) of these seeds."""
+    """Return the styles ws (n, layers, w_dim) of these seeds."""
     z, labels = latents(gan, seeds, c)
     ws: Tensor = styled(gan).mapping(z, labels, truncation)
     return ws
@@ -64,12 +81,21 @@ def styles(gan: GAN, seeds: Sequence[int], c: int | None = None, truncation: flo
 
 @torch.no_grad()
 def drawn(gan: GAN, ws: Tensor, batch: int = 64) -> Tensor:
-    """Images (n, C, H, W) in [-1, 1] of ws, with the fixed noise."""
+    """Generate images (n, C, H, W) in [-1, 1] from styles ws (n, layers, w_dim), with the fixed noise of the model."""
     return torch.cat([styled(gan).synthesis(part).clamp(-1, 1) for part in ws.split(batch)])
 
 
 def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
-    """Along the great circle from a to b (n, d), lengths between theirs; straight where they are nearly parallel."""
+    """Interpolate along the great circle from a to b.
+
+    Args:
+        a: Latents (n, d).
+        b: Latents (n, d).
+        t: 0 gives a, 1 gives b.
+
+    Returns:
+        Latents (n, d), with lengths between those of a and b. Nearly parallel latents are interpolated linearly.
+    """
     cosine = torch.nn.functional.cosine_similarity(a, b, dim=1).clamp(-1, 1)[:, None]
     angle = torch.acos(cosine)
     straight = angle.sin() < 1e-4
@@ -79,18 +105,30 @@ def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
 
 
 def layers_of(text: str, count: int, flag: str = "--layers") -> list[int]:
-    """Layers named as "0-3", "0,2,5" or "all", of ``count``."""
+    """Read layers such as "0-3", "0,2,5" or "all".
+
+    Args:
+        text: The layers.
+        count: The number of layers of the model.
+        flag: The flag, for messages.
+
+    Returns:
+        The numbers, sorted.
+
+    Raises:
+        BadInput: The text cannot be read, or the model has no such layer.
+    """
     if text == "all":
         return list(range(count))
-    found: set[int] = set()
+    numbers: set[int] = set()
     for part in text.split(","):
         ends = part.split("-")
         if len(ends) > 2 or not all(end.strip().isdigit() for end in ends):
-            raise BadInput(f'{flag} is such as 0-3, 0,2,5 or all, got "{text}"')
-        found |= set(range(int(ends[0]), int(ends[-1]) + 1))
-    if not found or max(found) >= count:
+            raise BadInput(f'{flag} must be like 0-3, 0,2,5 or all, got "{text}"')
+        numbers |= set(range(int(ends[0]), int(ends[-1]) + 1))
+    if not numbers or max(numbers) >= count:
         raise BadInput(f"{flag} {text}: this model has the layers 0 to {count - 1}")
-    return sorted(found)
+    return sorted(numbers)
 
 
 # ----------------------------------------------------------------------------------------------------------------- walk
@@ -107,18 +145,35 @@ def walk(
     truncation: float = 1.0,
     c: int | None = None,
 ) -> Drawn:
-    """A closed walk through the seeds' images as an animated GIF or WebP, or an MP4 by ffmpeg, of ``frames`` frames."""
+    """Write a closed walk through the images of several seeds as an animation.
+
+    Args:
+        gan: The model.
+        out: The new file: .gif, .webp, or .mp4 (needs ffmpeg).
+        seeds: The images to pass through, at least two.
+        frames: Number of frames.
+        fps: Frames per second, in (0, 100].
+        space: "z", "w", or "auto": w if the model has it.
+        truncation: Truncation of the images.
+        c: The class. None: 0, if the model has classes.
+
+    Returns:
+        What was written.
+
+    Raises:
+        BadInput: An argument cannot be used.
+    """
     path = check_new(out, FORMATS)
     if path.suffix.lower() == ".webp" and not features.check("webp"):
-        raise BadInput("this Pillow writes no WebP: use --out with .gif")
+        raise BadInput("this Pillow cannot write WebP: let --out end in .gif")
     if path.suffix.lower() == ".mp4":
         ffmpeg()
     if len(seeds) < 2:
-        raise BadInput(f"--seeds needs at least two, got {list(seeds)}")
+        raise BadInput(f"--seeds needs at least two seeds, got {list(seeds)}")
     if frames < len(seeds):
         raise BadInput(f"--frames {frames} is fewer than the {len(seeds)} seeds")
     if not 0 < fps <= 100:
-        raise BadInput(f"--fps must lie in (0, 100], got {fps}")
+        raise BadInput(f"--fps must be in (0, 100], got {fps}")
     x = walked(gan, seeds, frames, space, truncation, c)
     save_animation([grid.grid(frame[None]) for frame in x], path, fps)
     return Drawn(path, len(x))
@@ -128,12 +183,12 @@ def walk(
 def walked(
     gan: GAN, seeds: Sequence[int], frames: int, space: str = "auto", truncation: float = 1.0, c: int | None = None
 ) -> Tensor:
-    """The walk's images (frames, C, H, W)."""
+    """Generate the images of a walk, (frames, C, H, W); see ``walk``."""
     if space not in ("auto", "z", "w"):
         raise BadInput(f'--space must be auto, z or w, got "{space}"')
     in_w = space == "w" or (space == "auto" and hasattr(gan, "mapping"))
     if gan.c(1) is not None and c is None:
-        c = 0  # one class throughout: a label has nothing between
+        c = 0  # the same class for all frames: labels cannot be interpolated
     places = [i * len(seeds) / frames for i in range(frames)]
     if in_w:
         ws = styles(gan, seeds, c, truncation)
@@ -145,12 +200,18 @@ def walked(
 
 
 def save_animation(images: Sequence[Image.Image], path: Path, fps: float) -> None:
-    """Frames as an endless GIF or WebP or as an MP4, whole or not at all; transparency is shown on grey."""
+    """Write an animation that repeats; the file is complete or does not exist.
+
+    Args:
+        images: The frames. Transparent ones are shown on dark grey.
+        path: The file: .gif, .webp or .mp4.
+        fps: Frames per second.
+    """
     plain = []
     for image in images:
         if image.mode in ("LA", "RGBA"):
-            ground = Image.new("RGBA", image.size, (40, 40, 40, 255))
-            image = Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+            background = Image.new("RGBA", image.size, (40, 40, 40, 255))
+            image = Image.alpha_composite(background, image.convert("RGBA")).convert("RGB")
         plain.append(image)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
@@ -168,29 +229,31 @@ def save_animation(images: Sequence[Image.Image], path: Path, fps: float) -> Non
 
 
 def ffmpeg() -> str:
-    """The program that writes MP4."""
-    found = shutil.which("ffmpeg")
-    if found is None:
-        raise BadInput(
-            "an .mp4 is written by ffmpeg, which is not on the PATH: install it, or let --out end in .gif or .webp"
-        )
-    return found
+    """Find ffmpeg, which writes .mp4 files.
+
+    Raises:
+        BadInput: It is not installed.
+    """
+    program = shutil.which("ffmpeg")
+    if program is None:
+        raise BadInput("an .mp4 needs ffmpeg, which is not on the PATH: install it, or let --out end in .gif or .webp")
+    return program
 
 
 def _save_mp4(images: Sequence[Image.Image], path: Path, fps: float) -> None:
-    """H.264, or MPEG-4 where this ffmpeg has no such encoder; an odd side gets a black line."""
+    """Write H.264, or MPEG-4 if this ffmpeg has no H.264 encoder. Odd sides get a black line."""
     width, height = images[0].size
     raw = b"".join(image.convert("RGB").tobytes() for image in images)
-    given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "-"]
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "-"]
     even = ["-vf", f"pad={width + width % 2}:{height + height % 2}", "-pix_fmt", "yuv420p", "-movflags", "+faststart"]
-    said = ""
+    message = ""
     for encoder in (["libx264", "-crf", "12"], ["mpeg4", "-q:v", "2"]):
-        argv = [ffmpeg(), "-v", "error", "-y", *given, *even, "-c:v", *encoder, "-f", "mp4", str(path)]
+        argv = [ffmpeg(), "-v", "error", "-y", *source, *even, "-c:v", *encoder, "-f", "mp4", str(path)]
         done = subprocess.run(argv, input=raw, capture_output=True)
         if not done.returncode:
             return
-        said = " ".join(done.stderr.decode(errors="replace").split())[:200]
-    raise GanloomError(f"ffmpeg could not write {path.suffix}: {said}")
+        message = " ".join(done.stderr.decode(errors="replace").split())[:200]
+    raise GanloomError(f"ffmpeg could not write {path.suffix}: {message}")
 
 
 # ------------------------------------------------------------------------------------------------------------------ mix
@@ -206,7 +269,25 @@ def mix(
     truncation: float = 1.0,
     c: int | None = None,
 ) -> Drawn:
-    """A grid: each row's image with the ``layers`` of each column's; the sources stand at the edges."""
+    """Write a grid of style mixtures: the image of each row with some layers of the image of each column.
+
+    The first row and the first column show the source images.
+
+    Args:
+        gan: A model with styles.
+        out: The new .png file.
+        rows: Seeds of the rows.
+        columns: Seeds of the columns.
+        layers: Layers to take from the columns: "0-3", "0,2,5" or "all".
+        truncation: Truncation of the images.
+        c: The class; None: by the seed.
+
+    Returns:
+        What was written.
+
+    Raises:
+        BadInput: An argument cannot be used.
+    """
     path = check_new(out, (".png",))
     x = mixed(gan, rows, columns, layers, truncation, c)
     grid.save_png(grid.grid(x, columns=len(columns) + 1), path)
@@ -216,7 +297,7 @@ def mix(
 def mixed(
     gan: GAN, rows: Sequence[int], columns: Sequence[int], layers: str, truncation: float = 1.0, c: int | None = None
 ) -> Tensor:
-    """The grid's images row by row, an empty one first: ((rows + 1) x (columns + 1), C, H, W)."""
+    """Generate the images of the grid, row by row; the first one is empty: ((rows + 1) x (columns + 1), C, H, W)."""
     if not rows or not columns:
         raise BadInput("--rows and --columns need at least one seed each")
     own, other = styles(gan, rows, c, truncation), styles(gan, columns, c, truncation)
@@ -230,6 +311,6 @@ def mixed(
 
 
 def psnr(a: Tensor, b: Tensor) -> float:
-    """Peak signal to noise ratio of images in [-1, 1], decibels."""
+    """Compute the peak signal-to-noise ratio of images in [-1, 1], in decibels."""
     error = float((a - b).square().mean())
     return math.inf if error == 0 else 10 * math.log10(4 / error)

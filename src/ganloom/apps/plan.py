@@ -1,4 +1,4 @@
-"""What to train on a data set and what it will cost: a probe of 20 steps instead of a guess."""
+"""Measure 20 training steps on a data set, and report the speed, the memory and the time of a whole run."""
 
 import math
 import resource
@@ -20,16 +20,16 @@ from ganloom.training.trainer import TrainConfig, Trainer
 
 STEPS = 20
 SECONDS = 60.0
-"""The probe ends after so many steps, or after this time."""
+"""The measurement ends after this many steps, or after this many seconds."""
 FEW = 2000
-"""Under so many images a discriminator learns them by heart early."""
+"""With fewer images, a discriminator memorises them early."""
 FEW_EACH = 20
-"""Under so many images a class, labels split the data more than they help."""
+"""With fewer images in a class, labels do not help."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A recommendation with its measured basis. ``memory`` in MiB: the process's peak, or the GPU's."""
+    """What a run takes, and the command for it. ``memory`` is the peak of the process, or of the GPU, in MiB."""
 
     recipe: str
     data: str
@@ -58,17 +58,28 @@ class Plan:
             f"recipe    {self.recipe}: G {self.g_parameters / 1e6:.2f} M, D {self.d_parameters / 1e6:.2f} M parameters, "
             f"batch {self.batch_size}",
             f"machine   {self.device}, {self.precision}: {self.img_per_s:.0f} img/s, {self.memory:,} MiB at the peak "
-            f"(probe of {self.steps} steps)",
-            f"time      {self.total_kimg:g} kimg take about {duration(self.seconds)}; stop with Ctrl-C at any time",
+            f"(measured over {self.steps} steps)",
+            f"time      {self.total_kimg:g} kimg take about {duration(self.seconds)}; you can stop with Ctrl-C at any time",
             *[f"note      {note}" for note in self.notes],
             f"next: {self.command}",
         ]
 
 
 def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int = STEPS, **options: Any) -> Plan:
-    """Open ``data``, train ``recipe`` on it for ``steps`` steps in memory, and say what a whole run takes.
+    """Train a recipe for some steps and compute what a whole run takes. Only the cache of decoded images is written.
 
-    ``options`` as for ``ganloom.train``. Nothing is written but the cache of decoded images.
+    Args:
+        data: Whatever ``ganloom.data.open`` accepts.
+        recipe: The name of a recipe.
+        device: "auto", "cpu", "cuda" or "mps".
+        steps: Number of steps to measure.
+        options: Options of ``ganloom.train``.
+
+    Returns:
+        The plan.
+
+    Raises:
+        BadInput: An argument cannot be used.
     """
     allocator.keep_freed_blocks()
     module = recipes.find(recipe)
@@ -78,7 +89,7 @@ def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int
     warnings = refuse(lint(gan, opened, TrainConfig(total_kimg=total)))
     precision = choose_precision("auto", device, gan)
     trainer = Trainer(gan, opened, TrainConfig(device=device), device=device, bf16=precision == "bf16")
-    done, speed = _probe(trainer, steps)
+    done, speed = _measure(trainer, steps)
     name = str(data) if isinstance(data, str) else opened.name
     return Plan(
         recipe=recipe,
@@ -102,7 +113,7 @@ def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int
 
 
 def _flags(options: dict[str, Any]) -> list[str]:
-    """The options as they are written on the command line; what is off, or is so anyway, is left out."""
+    """The options as command-line flags, without those that are off or equal to the default."""
     flags: list[str] = []
     for name, value in options.items():
         if value is None or value is False or (name, value) == ("fit", "crop"):
@@ -112,8 +123,8 @@ def _flags(options: dict[str, Any]) -> list[str]:
     return flags
 
 
-def _probe(trainer: Trainer, steps: int) -> tuple[int, float]:
-    """(steps run, images a second), the first three steps left out."""
+def _measure(trainer: Trainer, steps: int) -> tuple[int, float]:
+    """(steps, images per second), without the first three steps."""
     for _ in range(3):
         trainer.train_step()
     start, nimg, done = time.perf_counter(), trainer.nimg, 0
@@ -130,7 +141,7 @@ def _parameters(net: torch.nn.Module) -> int:
 
 
 def _length(images: int, own: float) -> float:
-    """The recipe's own length, longer for large sets: each image should be seen ten times."""
+    """The recipe's length in kimg; longer for large data sets, so that each image is used ten times."""
     return max(own, math.ceil(images / 1000) * 10.0)
 
 
@@ -146,19 +157,21 @@ def _notes(data: Any, recipe: str, seconds: float) -> list[str]:
     if data.bad_files:
         notes.append(f"{len(data.bad_files)} files cannot be read and are left out: `ganloom data check` lists them")
     if len(data) < FEW and data.kind == "images":
-        flip = "" if data.flip else "; --flip doubles them if left and right mean the same"
-        notes.append(f"{len(data)} images are few: D will learn them by heart, watch for the best checkpoint{flip}")
+        flip = "" if data.flip else "; --flip doubles them if left and right do not matter"
+        notes.append(f"{len(data)} images are few: D will memorise them, so use the best checkpoint{flip}")
     if data.n_classes > 1:
         notes += _class_notes(data, recipe)
     if seconds > 24 * 3600:
-        notes.append("that is more than a day: a smaller --shape costs a quarter for half the side")
+        notes.append("that is more than a day: half the side in --shape takes a quarter of the time")
     return notes
 
 
 def _class_notes(data: Any, recipe: str) -> list[str]:
     if not hasattr(recipes.find(recipe).Config(), "n_classes"):
-        return [f"the data has {data.n_classes} classes: `ganloom train` or `ganloom train cgan` makes each on request"]
+        return [
+            f"the data has {data.n_classes} classes: `ganloom train` and `ganloom train cgan` can generate each of them"
+        ]
     each = len(data) / data.n_classes
     if each < FEW_EACH:
-        return [f"about {each:.0f} images a class are few: --n-classes 0 trains without labels"]
+        return [f"about {each:.0f} images in a class are few: --n-classes 0 trains without labels"]
     return []

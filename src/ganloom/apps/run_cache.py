@@ -1,4 +1,4 @@
-"""A finished run of given settings: the one that lies there, the one there gone on with, or a new one."""
+"""Reuse runs: return a finished run, continue a stopped one, or train a new one."""
 
 import time
 from pathlib import Path
@@ -10,12 +10,22 @@ from ganloom.training.callbacks import Console
 
 
 def finished(recipe: str, data: str, path: Path, **options: Any) -> Run:
-    """Train into ``path`` unless that was done; a run that was stopped there goes on. ``options`` as ``ganloom.train``'s."""
+    """Train a run unless it is finished already; continue it if it was stopped.
+
+    Args:
+        recipe: The name of a recipe.
+        data: The data.
+        path: The run folder.
+        options: Options of ``ganloom.train``.
+
+    Returns:
+        The finished run.
+    """
     state = Folder(path).read("run.json").get("state") if (path / "run.json").exists() else None
     if state == "finished":
         return Run(path)
     if state is not None and (path / "checkpoints").is_dir() and any((path / "checkpoints").iterdir()):
         return resume(path, console=Console())
-    if path.exists():  # killed before its first checkpoint: nothing to go on from
+    if path.exists():  # killed before its first checkpoint: there is nothing to continue
         path = path.with_name(f"{path.name}-{time.time_ns()}")
     return train(recipe, data, path, console=Console(), **options)

@@ -1,4 +1,4 @@
-"""Samples of a trained model as files: single images, a grid, and per class."""
+"""Generate samples with a trained model and write them as files: single images, a grid, and folders for classes."""
 
 import math
 import sys
@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ganloom.api import load
-from ganloom.apps.evaluate import data_of
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.evaluation.evaluate import data_of
 from ganloom.gan import GAN
 from ganloom.imaging import grid
 from ganloom.metrics import Clock
@@ -23,7 +23,7 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Written:
-    """What ``write_samples`` made."""
+    """What ``write_samples`` wrote."""
 
     folder: Path
     grid: Path
@@ -45,12 +45,29 @@ def write_samples(
     device: str = "auto",
     precision: str = "float32",
 ) -> Written:
-    """Draw n samples of a run (n of each class for ``c="all"``) into ``out``: seed000000.png ... and grid.png.
+    """Generate samples into a folder: seed000000.png, ... and grid.png; points.csv for points.
 
-    ``cutoff``: the layers of styles that truncation pulls; ``noise``: const, random or none; both for recipes that have them.
-    ``standing`` batches give BatchNorm its statistics anew, where the recipe offers it. ``precision``: float32 or bf16. The
-    same arguments give the same bytes. Points go to points.csv. ``out`` must be new or empty; by default a folder under
-    RUN/generated named after the arguments.
+    The same arguments give the same bytes.
+
+    Args:
+        run: A run folder or a model/ folder.
+        n: Number of samples; of each class with ``c="all"``.
+        seed: Sample i has the seed ``seed + i``.
+        truncation: Below 1 samples are more typical and less diverse.
+        cutoff: For recipes with styles: truncate only this many layers, from the coarsest. None: all.
+        noise: For recipes with noise in the layers: "const", "random" or "none".
+        standing: For biggan: compute the statistics of BatchNorm from this many batches. 0: use the averaged ones.
+        c: A class by name or number, or "all". None: classes are drawn uniformly.
+        out: A new or empty folder. None: a folder in RUN/generated, named after the arguments.
+        checkpoint: "latest", "best", or the name of a checkpoint.
+        device: "auto", "cpu", "cuda" or "mps".
+        precision: "float32" or "bf16".
+
+    Returns:
+        What was written.
+
+    Raises:
+        BadInput: An argument cannot be used, or the folder is not empty.
     """
     if n < 1:
         raise BadInput(f"--n must be at least 1, got {n}")
@@ -63,23 +80,21 @@ def write_samples(
     more: dict[str, Any] = {"standing": standing} if standing else {}
     takes = gan.sample_options
     if standing and not takes.standing:
-        raise BadInput(
-            "--standing was given, but this run's recipe has no standing statistics (biggan has): leave it out"
-        )
-    for flag, given, taken in (
+        raise BadInput("--standing: this run's recipe has no standing statistics (biggan has them): leave it out")
+    for flag, is_set, taken in (
         ("--cutoff", cutoff is not None, takes.cutoff), ("--noise-mode", noise != "const", takes.noise)
     ):  # fmt: skip
-        if given and not taken:
-            raise BadInput(f"{flag} was given, but this run's recipe has no such thing (stylegan2 has): leave it out")
+        if is_set and not taken:
+            raise BadInput(f"{flag}: this run's recipe does not have this option (stylegan2 has it): leave it out")
     more |= ({} if cutoff is None else {"cutoff": cutoff}) | ({"noise": noise} if noise != "const" else {})
     names = Folder(path).read("config.json").get("classes")
     labels, words = _labels(gan, names, c, n)
     labels = _inputs(path, gan, n, seed) if gan.conditions_on == "images" else labels
     count = n if labels is None else len(labels)
-    if takes.progress:  # one that makes images in many steps
+    if takes.progress:  # a model that generates in many steps
         more["progress"] = _Steps(math.ceil(count / BATCH))
     x = gan.generate(count, seed=seed, c=labels, truncation=truncation, batch=BATCH, precision=precision, **more).cpu()
-    named = {
+    settings = {
         "truncation": (truncation, 1.0),
         "cutoff": (cutoff, None),
         "noise-": (noise, "const"),
@@ -87,7 +102,7 @@ def write_samples(
         "precision-": (precision, "float32"),
     }
     folder = _folder(
-        path, out, f"kimg{gan.kimg:g}-seed{seed}-n{n}", named | {"c": (c, None), "": (checkpoint, "latest")}
+        path, out, f"kimg{gan.kimg:g}-seed{seed}-n{n}", settings | {"c": (c, None), "": (checkpoint, "latest")}
     )
     if x.dim() == 2:
         return _write_points(folder, x)
@@ -97,7 +112,7 @@ def write_samples(
         grid.save_png(image, folder / name)
         files.append(folder / name)
     sheet = folder / "grid.png"
-    if gan.conditions_on == "images" and labels is not None:  # each beside what it was made from
+    if gan.conditions_on == "images" and labels is not None:  # each next to its input
         both = grid.side_by_side(labels.cpu(), x)
         grid.save_png(grid.grid(both, 2 * max(1, round((count / 2) ** 0.5))), sheet)
         return Written(folder, sheet, files)
@@ -106,7 +121,7 @@ def write_samples(
 
 
 class _Steps:
-    """Hears how far each of several batches is, and says now and then on stderr how far all are."""
+    """Add up the steps of several batches, and print the progress of all on stderr now and then."""
 
     def __init__(self, batches: int) -> None:
         self.batches, self.before, self.last = batches, 0, 0
@@ -119,43 +134,43 @@ class _Steps:
 
 
 def _inputs(path: Path, gan: GAN, n: int, seed: int) -> Tensor | None:
-    """The inputs seed, seed + 1, ... of the run's own data, of what was kept from training where there is such."""
+    """The inputs seed, seed + 1, ... of the held-out data of the run, or of its training data if none is held out."""
     if not isinstance(Folder(path).read("config.json").get("data"), dict):
-        raise BadInput(f"{path} knows no images to start from: give some, ganloom translate {path} IN OUT")
+        raise BadInput(f"{path} has no input images: give some with ganloom translate {path} IN OUT")
     data, _, _ = data_of(path, None, gan)
     data = data.held or data
     return gan.inputs(data, torch.arange(seed, seed + n) % len(data))
 
 
 def _labels(gan: GAN, names: list[str] | None, c: str | int | None, n: int) -> tuple[Tensor | None, list[str] | None]:
-    """(labels, folder name of each) for what the user asked; (None, None) where nothing was."""
+    """(labels, folder names) for a class by name or number; (None, None) without a class."""
     if c is None:
         return None, None
     classes = int(getattr(gan.cfg, "n_classes", 0) or 0)
     if not classes:
-        raise BadInput("--c was given, but this run was trained without labels: leave it out")
+        raise BadInput("--c: this run was trained without labels: leave it out")
     known = names or [str(i) for i in range(classes)]
     if c == "all":
-        wanted = list(range(classes))
+        chosen = list(range(classes))
     elif str(c) in known:
-        wanted = [known.index(str(c))]
+        chosen = [known.index(str(c))]
     elif str(c).lstrip("-").isdigit() and 0 <= int(c) < classes:
-        wanted = [int(c)]
+        chosen = [int(c)]
     else:
         raise BadInput(
             f'--c "{c}" is no class of this run{did_you_mean(str(c), known)}: it has {", ".join(known)}, or 0..{classes - 1}'
         )
-    labels = torch.tensor(wanted).repeat_interleave(n)
+    labels = torch.tensor(chosen).repeat_interleave(n)
     plain = ["".join(ch if ch.isalnum() or ch in "-_" else "-" for ch in name) for name in known]
     return labels, [plain[i] for i in labels.tolist()]
 
 
-def _folder(run: Path, out: str | Path | None, name: str, said: dict[str, tuple[Any, Any]]) -> Path:
-    """``out``, new or empty; or a folder named after the arguments that are not as usual, (value, usual value) by name."""
+def _folder(run: Path, out: str | Path | None, name: str, settings: dict[str, tuple[Any, Any]]) -> Path:
+    """``out``, or a folder named after the settings that differ from the default: name -> (value, default)."""
     if out is not None:
         return check_empty(out)
-    for key, (value, usual) in said.items():
-        if value != usual:
+    for key, (value, default) in settings.items():
+        if value != default:
             name += f"-{key}{value:g}" if isinstance(value, float) else f"-{key}{value}".replace("/", "-")
     return run / "generated" / name
 

@@ -1,6 +1,6 @@
-"""`ganloom doctor sensitivity`: the same recipe at other learning rates, penalties, momenta and batches; which die, which thrive.
+"""`ganloom doctor sensitivity`: train a recipe with other learning rates, penalty weights, beta1 and batch sizes.
 
-Each setting is a short run of its own, judged by the doctor's light and by the distance that keeps the best checkpoint.
+Each setting is a short run. The doctor's light and the distance that selects the best checkpoint decide whether it works.
 """
 
 import dataclasses
@@ -27,28 +27,28 @@ from ganloom.runs.checkpoint import replace_file
 from ganloom.runs.folder import Folder
 
 RATES = (0.2, 1.0, 5.0)
-"""Factors on each network's learning rate, in all pairs."""
+"""Factors for the learning rates of D and G; all pairs are tried."""
 WEIGHTS = (0.1, 10.0)
 BATCHES = (0.5, 2.0)
 MOMENTA = (0.0, 0.5, 0.9)
 NEAR = 1.5
-"""A setting thrives when its distance is at most so many times the best one's."""
+"""A setting works well ("thrives") if its distance is at most this many times the best one."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One point of the grid."""
+    """One setting of the grid."""
 
     name: str
     axis: str
     options: dict[str, Any]
     place: tuple[int, int] | None = None
-    """Row (D's rate) and column (G's rate) in the square of rates."""
+    """Row (learning rate of D) and column (learning rate of G) in the image."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """How it went."""
+    """The result of one setting."""
 
     name: str
     axis: str
@@ -63,34 +63,45 @@ class Result:
 
 
 def settings(recipe: str, base: Any) -> list[Setting]:
-    """The grid round a recipe's config."""
+    """Build the grid of settings around a config.
+
+    Args:
+        recipe: The name of the recipe, for messages.
+        base: Its config.
+
+    Returns:
+        The settings.
+
+    Raises:
+        BadInput: The config has no optimizers ``g_opt`` and ``d_opt``.
+    """
 
     def opt(net: str, **changes: Any) -> Any:
         return dataclasses.replace(getattr(base, f"{net}_opt"), **changes)
 
     if not (hasattr(base, "g_opt") and hasattr(base, "d_opt")):
-        raise BadInput(f"{recipe} has not two optimizers g_opt and d_opt: there is no grid to try")
-    found = []
+        raise BadInput(f"{recipe} does not have the optimizers g_opt and d_opt, so there are no settings to try")
+    grid = []
     for row, d in enumerate(RATES):
         for column, g in enumerate(RATES):
             options = {"d_opt": opt("d", lr=base.d_opt.lr * d), "g_opt": opt("g", lr=base.g_opt.lr * g)}
-            found.append(Setting(f"D lr x{d:g}, G lr x{g:g}", "learning rates", options, (row, column)))
+            grid.append(Setting(f"D lr x{d:g}, G lr x{g:g}", "learning rates", options, (row, column)))
     for field in PENALTIES:
         weight = getattr(base, field, None)
         if weight:
-            found += [Setting(f"{field} x{f:g}", field, {field: weight * f}) for f in (0.0, *WEIGHTS)]
+            grid += [Setting(f"{field} x{f:g}", field, {field: weight * f}) for f in (0.0, *WEIGHTS)]
     if hasattr(base.g_opt, "betas"):
         own = (base.g_opt.betas[0], base.d_opt.betas[0])
         for beta in MOMENTA:
             if own != (beta, beta):
                 both = {f"{n}_opt": opt(n, betas=(beta, getattr(base, f"{n}_opt").betas[1])) for n in "gd"}
-                found.append(Setting(f"beta1 {beta:g}", "beta1", both))
+                grid.append(Setting(f"beta1 {beta:g}", "beta1", both))
     if hasattr(base, "batch_size"):
-        found += [
+        grid += [
             Setting(f"batch {round(base.batch_size * f)}", "batch", {"batch_size": max(2, round(base.batch_size * f))})
             for f in BATCHES
         ]
-    return found
+    return grid
 
 
 def measure(
@@ -102,7 +113,23 @@ def measure(
     options: dict[str, Any] | None = None,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
 ) -> list[Result]:
-    """Train every setting that ``folder`` does not hold yet, in an order that can be stopped; results and image go there."""
+    """Train every setting that is not in the folder yet, and write the results after each one.
+
+    Args:
+        data: The data.
+        recipe: The name of the recipe.
+        folder: The folder for the runs, sensitivity.json and sensitivity.png.
+        kimg: Length of each run in thousands of images.
+        seed: Seed of every run.
+        options: More options of ``ganloom.train``.
+        say: Called with a line of progress.
+
+    Returns:
+        The results.
+
+    Raises:
+        BadInput: An argument cannot be used.
+    """
     if not kimg > 0:
         raise BadInput(f"--kimg must be above 0, got {kimg}")
     module = recipes.find(recipe)
@@ -128,7 +155,7 @@ def measure(
             "finished",
             "failed",
         )
-        begun = time.perf_counter()
+        run_start = time.perf_counter()
         if fresh:
             try:
                 finished(recipe, data, path, **train, **(own | one.options))
@@ -137,7 +164,7 @@ def measure(
                     raise
                 say(f"{one.name}: {error}")
             ran += 1
-        raw.append((one, _outcome(path, time.perf_counter() - begun)))
+        raw.append((one, _outcome(path, time.perf_counter() - run_start)))
         left = (time.perf_counter() - start) / max(1, ran) * (len(grid) - i - 1)
         if fresh:
             say(f"{i + 1}/{len(grid)} {one.name}: {raw[-1][1]['light']}, about {duration(left)} left")
@@ -150,28 +177,25 @@ def measure(
 
 
 def _with_weight(module: Any, base: Any, data: str, own: dict[str, Any]) -> Any:
-    """A penalty's weight that hangs on the data's shape, as a number."""
+    """Replace penalty weights that depend on the shape of the data by their numbers."""
     for field in PENALTIES:
         if hasattr(base, field) and getattr(base, field) is None:
             from ganloom.api import prepare
 
-            names = {name: value for name, value in own.items()}
-            found = getattr(
-                prepare(module.__name__.rsplit(".", 1)[-1].replace("_", "-"), data, **names)[0], field, None
-            )
-            base = dataclasses.replace(base, **{field: found})
+            name = module.__name__.rsplit(".", 1)[-1].replace("_", "-")
+            weight = getattr(prepare(name, data, **own)[0], field, None)
+            base = dataclasses.replace(base, **{field: weight})
     return base
 
 
 def _outcome(path: Path, seconds: float) -> dict[str, Any]:
-    kept = Folder(path).read(FILE)
-    found = kept.get("findings", [])
-    red = any(f["severity"] == RED for f in found)
+    findings = Folder(path).read(FILE).get("findings", [])
+    red = any(f["severity"] == RED for f in findings)
     rows = read_rows(path)
     judged = [(n, v) for row in rows for n, v in row.items() if n.startswith("fd") and isinstance(v, float)]
     name, value = judged[-1] if judged else ("", math.nan)
     return {
-        "light": RED if red else "yellow" if found else "green", "finding": found[0]["name"] if found else "",
+        "light": RED if red else "yellow" if findings else "green", "finding": findings[0]["name"] if findings else "",
         "metric": name, "value": value, "seconds": rows[-1]["seconds"] if rows else seconds,
     }  # fmt: skip
 
@@ -179,19 +203,26 @@ def _outcome(path: Path, seconds: float) -> dict[str, Any]:
 def _judged(raw: Sequence[tuple[Setting, dict[str, Any]]]) -> list[Result]:
     alive = [o["value"] for _, o in raw if o["light"] != RED and math.isfinite(o["value"])]
     best = min(alive, default=math.nan)
-    found = []
+    results = []
     for one, o in raw:
         known = math.isfinite(o["value"])
         verdict = "dies" if o["light"] == RED or not known else "thrives" if o["value"] <= NEAR * best else "lives"
         value = o["value"] if known else None
-        found.append(
+        results.append(
             Result(one.name, one.axis, verdict, o["light"], o["finding"], o["metric"], value, o["seconds"], one.place)
         )
-    return found
+    return results
 
 
 def table(results: Sequence[Result]) -> list[str]:
-    """A line a setting, and the share that dies."""
+    """The results as text: a line for each setting, and how many work.
+
+    Args:
+        results: From ``measure``.
+
+    Returns:
+        The lines.
+    """
     width = max(len(r.name) for r in results)
     metric = next((r.metric for r in results if r.metric), "distance")
     lines = [f"{'setting':<{width}}  verdict  light   {metric:>18}  first finding"]
@@ -212,11 +243,21 @@ DEAD, INK, PAPER = (120, 40, 40), (20, 20, 20), (255, 255, 255)
 
 
 def image(results: Sequence[Result], title: str) -> Image.Image:
-    """The square of learning rates, and a row for each other axis; dark red died, from white (far) to green (the best)."""
+    """Draw the results: a square of learning rates, and a row for each other kind of setting.
+
+    Failed settings are dark red; the others are between white (a large distance) and green (the best).
+
+    Args:
+        results: From ``measure``.
+        title: The title.
+
+    Returns:
+        The image.
+    """
     axes = [a for a in dict.fromkeys(r.axis for r in results) if a != "learning rates"]
     image = Image.new("RGB", (LEFT + 3 * (CELL + GAP) + 20, TOP + (3 + len(axes)) * (CELL + GAP) + 50), PAPER)
     draw = ImageDraw.Draw(image)
-    draw.text((10, 10), f"{title}: distance, lower is better; red died", fill=INK)
+    draw.text((10, 10), f"{title}: distance, lower is better; red failed", fill=INK)
     values = [math.log(r.value) for r in results if r.value is not None and r.value > 0 and r.verdict != "dies"]
     low, high = min(values, default=0.0), max(values, default=1.0)
     for i, factor in enumerate(RATES):
@@ -241,6 +282,6 @@ def _cell(draw: Any, r: Result, column: int, y: int, low: float, high: float, na
     colour = DEAD if dead else (int(60 + 190 * far), int(160 + 90 * far), int(90 + 160 * far))
     draw.rectangle((x, y, x + CELL, y + CELL), fill=colour)
     ink = PAPER if dead else INK
-    said = "-" if r.value is None else f"{r.value:.3g}"
-    for i, line in enumerate((name, said, r.verdict, r.finding[:15])):
+    value = "-" if r.value is None else f"{r.value:.3g}"
+    for i, line in enumerate((name, value, r.verdict, r.finding[:15])):
         draw.text((x + 6, y + 8 + 20 * i), line, fill=ink)

@@ -1,4 +1,4 @@
-"""Images through a trained translator: files or a folder, any size, alpha and 16 bits kept, large ones in bands."""
+"""Translate image files with a trained image-to-image model: any size, with alpha and 16 bits, large images in bands."""
 
 import math
 from collections.abc import Callable
@@ -23,13 +23,13 @@ from ganloom.imaging.png16 import read16, write16
 from ganloom.runs.folder import Folder, check_empty
 
 SHEET = 64
-"""Images at most in a sheet of comparison."""
-_SHOWN = 256
+"""Largest number of images in the sheet of comparisons."""
+_SIDE = 256
 
 
 @dataclass(frozen=True)
 class Translated:
-    """What ``translate_files`` made."""
+    """What ``translate_files`` wrote."""
 
     files: list[Path]
     sheet: Path | None
@@ -51,25 +51,42 @@ def translate_files(
     device: str = "auto",
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Translated:
-    """Translate an image to the file ``out``, or a folder's images to the new folder ``out``, as PNG under their names.
+    """Translate an image, or all images of a folder, to PNG files.
 
-    ``memory``: MiB of features that may be in memory; larger images go through in bands of rows, with the same result.
-    ``compare``: also a sheet of inputs and outputs. ``reverse``, ``stochastic``, ``seed``: see ``Translator.translate``.
-    Sizes, alpha and 16 bits a channel stay. Raises BadInput; a folder's unreadable images are left out and named.
+    Sizes, alpha channels and 16 bits per channel are kept. Unreadable images of a folder are skipped and listed.
+
+    Args:
+        run: A run folder or a model/ folder of an image-to-image recipe.
+        source: An image or a folder.
+        out: A new .png file, or a new or empty folder, in which the files have the names of the inputs.
+        reverse: Translate from the target domain to the input domain.
+        stochastic: Use dropout and the batch statistics of each image.
+        seed: Seed of the dropout.
+        memory: Largest memory for features, in MiB. Larger images are processed in bands of rows, with the same result.
+        compare: Also write a sheet of inputs and outputs.
+        checkpoint: "latest", "best", or the name of a checkpoint.
+        device: "auto", "cpu", "cuda" or "mps".
+        progress: Called with (file name, number, count) before each image.
+
+    Returns:
+        What was written.
+
+    Raises:
+        BadInput: An argument cannot be used, or no image can be read.
     """
     if memory <= 0:
         raise BadInput(f"--memory must be above 0 MiB, got {memory:g}")
     gan: Any = load(Path(run), checkpoint=checkpoint, device=choose_device(device))
     if gan.conditions_on != "images":
-        raise BadInput(f"{run} makes images from latents, not from images: use ganloom sample")
+        raise BadInput(f"{run} generates images from latents, not from images: use ganloom sample")
     if reverse and not gan.both_ways:
-        raise BadInput("--reverse: this run's recipe translates one way only")
+        raise BadInput("--reverse: this run's recipe translates in one direction only")
     labels = _has_label_maps(Path(run)) and not reverse
     pairs = _targets(Path(source), Path(out))
     single = Path(source).is_file()
-    made: list[Path] = []
+    files: list[Path] = []
     bad: list[tuple[str, str]] = []
-    shown: list[Tensor] = []
+    comparisons: list[Tensor] = []
     for number, (path, target) in enumerate(pairs):
         if progress is not None:
             progress(path.name, number, len(pairs))
@@ -85,16 +102,17 @@ def translate_files(
         )
         target.parent.mkdir(parents=True, exist_ok=True)
         write(result, target)
-        made.append(target)
-        if compare and len(shown) < 2 * SHEET:
-            shown += [_shown(pixels), _shown(result)]
-    if not made:
+        files.append(target)
+        if compare and len(comparisons) < 2 * SHEET:
+            comparisons += [_thumbnail(pixels), _thumbnail(result)]
+    if not files:
         raise BadInput(f"none of the {len(bad)} images in {source} can be read: {bad[0][0]} ({bad[0][1]})")
     sheet = None
     if compare:
         sheet = Path(out).with_suffix(".compare.png") if single else Path(out) / "compare.png"
-        grid.save_png(grid.grid(torch.cat(shown), 2 * max(1, round(math.sqrt(len(shown) / 2) / 2)), scale=1), sheet)
-    return Translated(made, sheet, bad)
+        columns = 2 * max(1, round(math.sqrt(len(comparisons) / 2) / 2))
+        grid.save_png(grid.grid(torch.cat(comparisons), columns, scale=1), sheet)
+    return Translated(files, sheet, bad)
 
 
 def translate_pixels(
@@ -107,27 +125,47 @@ def translate_pixels(
     memory: float = 1024.0,
     labels: bool = False,
 ) -> NDArray[Any]:
-    """(H, W, 1 to 4) uint8 or uint16 to the other domain, of the same type and size, its alpha kept.
+    """Translate one image; its size, type and alpha channel are kept.
 
-    Channels are brought to those that the model takes: grey is repeated, colours become their luma. ``labels``: one-channel
-    values are labels and get the colours that training gave them.
+    Args:
+        gan: An image-to-image model.
+        pixels: (H, W, 1 to 4), uint8 or uint16. Grey is repeated or colours become grey, as the model needs.
+        reverse: Translate from the target domain to the input domain.
+        stochastic: Use dropout and the batch statistics of the image.
+        seed: Seed of the dropout.
+        memory: Largest memory for features, in MiB.
+        labels: Values of one-channel images are labels; they get the colours that they had in training.
+
+    Returns:
+        (H, W, 1 to 4), of the type of ``pixels``.
     """
-    wanted = int(gan.cfg.shape[0] if reverse else gan.cfg.in_channels)
+    channels = int(gan.cfg.shape[0] if reverse else gan.cfg.in_channels)
     if labels and pixels.shape[2] == 1 and pixels.dtype == np.uint8:
         pixels = colours()[pixels[..., 0]]
     alpha = pixels[..., -1:] if pixels.shape[2] in (2, 4) else None
     top = float(np.iinfo(pixels.dtype).max)
     x = torch.from_numpy(pixels.astype(np.float32) / top * 2 - 1).permute(2, 0, 1)[None]
-    x = x if wanted in (2, 4) or alpha is None else x[:, :-1]
-    y = gan.translate(grid.alike(x, wanted), reverse=reverse, stochastic=stochastic, seed=seed, memory=memory)
-    made = y.cpu().clamp(-1, 1).add(1).div(2).mul(top).add(0.5).floor()[0].permute(1, 2, 0).numpy().astype(pixels.dtype)
-    if alpha is not None and made.shape[2] in (1, 3):
-        made = np.concatenate([made, alpha], axis=2)
-    return np.asarray(made)
+    x = x if channels in (2, 4) or alpha is None else x[:, :-1]
+    y = gan.translate(grid.alike(x, channels), reverse=reverse, stochastic=stochastic, seed=seed, memory=memory)
+    scaled = y.cpu().clamp(-1, 1).add(1).div(2).mul(top).add(0.5).floor()
+    result = scaled[0].permute(1, 2, 0).numpy().astype(pixels.dtype)
+    if alpha is not None and result.shape[2] in (1, 3):
+        result = np.concatenate([result, alpha], axis=2)
+    return np.asarray(result)
 
 
 def read(path: Path) -> NDArray[Any]:
-    """An image as (H, W, 1 to 4), uint16 where a PNG has 16 bits a channel, else uint8. Raises BadImage."""
+    """Read an image file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        (H, W, 1 to 4): uint16 for a PNG with 16 bits per channel, else uint8.
+
+    Raises:
+        BadImage: The file cannot be read.
+    """
     try:
         deep = read16(path.read_bytes())
     except BadInput as error:
@@ -141,7 +179,12 @@ def read(path: Path) -> NDArray[Any]:
 
 
 def write(pixels: NDArray[Any], path: Path) -> None:
-    """PNG, 8 or 16 bits."""
+    """Write a PNG with 8 or 16 bits per channel.
+
+    Args:
+        pixels: (H, W, 1 to 4), uint8 or uint16.
+        path: The file.
+    """
     if pixels.dtype == np.uint16:
         write16(pixels, path)
     else:
@@ -149,25 +192,25 @@ def write(pixels: NDArray[Any], path: Path) -> None:
 
 
 def _targets(source: Path, out: Path) -> list[tuple[Path, Path]]:
-    """(input, output) of each image; nothing that exists is overwritten."""
+    """(input, output) for each image. Existing files are not overwritten."""
     if source.is_file():
         target = out / f"{source.stem}.png" if out.is_dir() or not out.suffix else out
         if target.suffix.lower() != ".png":
-            raise BadInput(f"{out}: the result is a .png file, or goes into a folder")
+            raise BadInput(f"{out} must end in .png, or be a folder")
         if target.exists():
             raise BadInput(f"{target} exists: choose another name, nothing is overwritten")
         return [(source, target)]
     if not source.is_dir():
-        raise BadInput(f"no image or folder {source}")
+        raise BadInput(f"there is no image or folder {source}")
     check_empty(out, "")
-    found = sorted(p for p in source.rglob("*") if p.is_file() and is_image(p.name))
-    if not found:
-        raise BadInput(f"no images in the folder {source}; put .png, .jpg or .webp files there")
-    targets = [out / p.relative_to(source).with_suffix(".png") for p in found]
+    images = sorted(p for p in source.rglob("*") if p.is_file() and is_image(p.name))
+    if not images:
+        raise BadInput(f"there are no images in the folder {source}: put .png, .jpg or .webp files there")
+    targets = [out / p.relative_to(source).with_suffix(".png") for p in images]
     twice = [t for i, t in enumerate(targets) if t in targets[:i]]
     if twice:
-        raise BadInput(f"{source} holds {twice[0].stem} twice with other endings: both would become {twice[0].name}")
-    return list(zip(found, targets, strict=True))
+        raise BadInput(f"{source} has {twice[0].stem} twice with different endings: both would become {twice[0].name}")
+    return list(zip(images, targets, strict=True))
 
 
 def _has_label_maps(run: Path) -> bool:
@@ -175,11 +218,11 @@ def _has_label_maps(run: Path) -> bool:
     return isinstance(data, dict) and bool(data.get("source", {}).get("label_maps"))
 
 
-def _shown(pixels: NDArray[Any]) -> Tensor:
-    """An image as RGB of at most 256 pixels on grey, (1, 3, 256, 256), for the sheet."""
+def _thumbnail(pixels: NDArray[Any]) -> Tensor:
+    """An image as RGB with at most 256 pixels a side, on grey, (1, 3, 256, 256)."""
     eight = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
     image = Image.fromarray(eight[..., 0] if eight.shape[2] == 1 else eight).convert("RGB")
-    image.thumbnail((_SHOWN, _SHOWN), Image.Resampling.LANCZOS)
-    page = Image.new("RGB", (_SHOWN, _SHOWN), (128, 128, 128))
-    page.paste(image, ((_SHOWN - image.width) // 2, (_SHOWN - image.height) // 2))
+    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    page = Image.new("RGB", (_SIDE, _SIDE), (128, 128, 128))
+    page.paste(image, ((_SIDE - image.width) // 2, (_SIDE - image.height) // 2))
     return torch.from_numpy(np.asarray(page).copy()).permute(2, 0, 1)[None].float() / 127.5 - 1

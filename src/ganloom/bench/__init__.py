@@ -1,1 +1,1 @@
-"""Measurements of this machine: how fast training steps and sampling run, and what bounds them (`ganloom bench`)."""
+"""Benchmarks (`ganloom bench`): speed, methods against mode collapse, all recipes, and how often the doctor is right."""

@@ -1,4 +1,4 @@
-"""The command line: one thin file a command, which parses, calls the Python API and prints."""
+"""The command line. Each command is one file: it reads the arguments, calls the Python API, and prints the result."""
 
 import importlib
 import keyword
@@ -10,37 +10,42 @@ from ganloom import __version__
 from ganloom.core.errors import BadInput, GanloomError, did_you_mean
 
 LONGEST_LINE = 2000
-"""Letters of an error."""
+"""Longest error message, in characters."""
 COMMANDS: dict[str, str] = {
-    "train": "train a GAN on images; without arguments, the default one on the built-in data",
-    "resume": "go on with a run exactly where it stopped",
-    "sample": "draw images from a trained run",
-    "evaluate": "measure a run against its data, beside real-versus-real and noise",
-    "translate": "put an image or a folder through a trained translator, any size",
-    "doctor": "say what is wrong with a run and what to change; without a run, look over the installation",
-    "compare": "several runs in one table, if they were measured alike; --budget TIME trains models for equal time first",
-    "recipes": "list the GANs that can be trained, and the baselines beside them",
-    "plan": "look at a data set, probe 20 steps, and say what to train and how long it takes",
-    "augment": "preview DATA: real images as D sees them under ADA and DiffAugment, and what a leak would look like",
-    "data": "check DIR: what is in a data set and what the network will see",
-    "import": "read published weights of another project into a model folder",
-    "latent": "walk, mix, project, directions: what lies between and behind a model's images",
-    "export": "write a trained generator as ONNX, checked against torch, or as a page that runs in a browser",
-    "bench": "step: training steps measured here; modes: cures for mode collapse; recipes: all of them; doctor: faults",
+    "train": "train a GAN; without arguments: the default recipe on built-in images",
+    "resume": "continue a run that was stopped, with the same result",
+    "sample": "generate images with a trained model",
+    "evaluate": "measure a trained model against real images, with intervals",
+    "translate": "translate images of any size with a trained image-to-image model",
+    "doctor": "say what is wrong with a run and what to change; without a run: check the installation",
+    "compare": "show several measured runs in one table; --budget TIME trains models for equal time first",
+    "recipes": "list the recipes and baselines that can be trained",
+    "plan": "train 20 steps on a data set and report speed, memory and training time",
+    "augment": "preview DATA: show real images under ADA and DiffAugment, and what a leak would look like",
+    "data": "check DIR: show what is in a data set and what the network will get",
+    "import": "convert published weights of another project into a model folder",
+    "latent": "walk, mix, project, directions: explore the latent space of a model",
+    "export": "write a trained generator as ONNX, or as a web page that runs in a browser",
+    "bench": "step: speed; modes: methods against mode collapse; recipes: train and measure all; doctor: how often it is right",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one command and exit with its code: 0 ok, 1 a check failed, 2 usage or bad input, 130/143 stopped, 141 unheard."""
+    """Run one command and exit with its code.
+
+    The codes: 0 ok, 1 a check failed, 2 usage or bad input, 130 or 143 stopped by a signal, 141 the reader of a pipe left.
+    """
     args = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in args
     args = [arg for arg in args if arg != "--debug"]
     try:
         code = _run(args)
+    except SystemExit as left:  # after --help, and after a signal that stopped a training
+        code = left.code if isinstance(left.code, int) else int(left.code is not None)
     except KeyboardInterrupt:
         code = 130
         print("stopped", file=sys.stderr)
-    except BrokenPipeError:  # `ganloom recipes | head`: nobody reads on
+    except BrokenPipeError:  # the reader left, as in `ganloom recipes | head`
         code = 141
     except (GanloomError, MemoryError, OSError) as error:
         if debug:
@@ -52,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         code = 1
         detail = _one_line(error)
-        print(f"error: {type(error).__name__}: {detail} (a fault in ganloom; --debug shows where)", file=sys.stderr)
+        print(
+            f"error: {type(error).__name__}: {detail} (this is a bug in ganloom; --debug shows where)", file=sys.stderr
+        )
     _leave(code)
 
 
@@ -60,14 +67,14 @@ def _leave(code: int) -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:  # what is left goes nowhere, where it would fail once more at exit
+        except BrokenPipeError:  # Python flushes again at exit, which must not fail once more
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             code = code or 141
     sys.exit(code)
 
 
 def _run(args: list[str]) -> int:
-    if not args or args[0] in ("-h", "--help", "help"):
+    if not args or args[0] in ("-h", "--help", "--help-all", "help"):
         print(_usage())
         return 0
     if args[0] in ("-V", "--version", "version"):
@@ -82,7 +89,7 @@ def _run(args: list[str]) -> int:
 
 
 def _one_line(error: BaseException) -> str:
-    """Without line breaks, and without what a terminal would obey: names come from files."""
+    """The message without line breaks and control characters; it may hold names from files."""
     text = " ".join(str(error).split()) or type(error).__name__
     text = "".join(letter if letter.isprintable() else "?" for letter in text)
     return text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]} ..."
@@ -100,6 +107,6 @@ def _usage() -> str:
             *lines,
             "",
             "first steps: `ganloom train` (about three minutes on two CPU cores), then `ganloom sample RUN`",
-            "--debug shows the traceback of an error, --version the version",
+            "--debug shows the traceback of an error, --version shows the version",
         ]
     )

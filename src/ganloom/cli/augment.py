@@ -5,57 +5,58 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-import tyro
-
+from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Real images as D sees them under ADA at several strengths and under DiffAugment; and beside them what G would draw if
-    the augmentation leaked into its images. What must not be seen in samples, such as mirrored text, should not stand there.
+    """Draw real images as D gets them, under ADA at several strengths and under DiffAugment; and a second sheet with what
+    G would draw if the augmentation leaked into its samples. If a leak would be wrong for your images, such as mirrored
+    text, do not use that part of the augmentation.
     """
 
-    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
-    """Folder, class folders, .zip, .npz, .npy, or a built-in set."""
+    data: Annotated[str, Positional("DATA")]
+    """A folder, class folders, .zip, .npz, .npy, or the name of a built-in data set."""
     out: str
-    """The new sheet, a .png; the leak goes beside it as ...-leak.png."""
+    """The new sheet, a .png file. The second sheet is written next to it, with -leak in its name."""
     p: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
-    """Strengths of ADA."""
+    """Strengths of ADA, in [0, 1]."""
     parts: tuple[str, ...] = ("blit", "geometry", "colour")
-    """Of ADA's pipeline: blit (flip, quarter, shift), geometry (scale, rotate, stretch, slide), colour (brightness, contrast,
-    invert, hue, saturation), filter, noise, cutout; parts, or single ones of their transformations."""
+    """Parts of ADA: blit (flip, quarter, shift), geometry (scale, rotate, stretch, slide), colour (brightness, contrast,
+    invert, hue, saturation), filter, noise, cutout; or single transformations of them."""
     policy: tuple[str, ...] = ("colour", "translation", "cutout")
-    """Of DiffAugment: colour, translation, cutout, flip."""
+    """Parts of DiffAugment: colour, translation, cutout, flip."""
     n: int = 6
-    """Images, a row each."""
+    """Number of images, one in each row."""
     seed: int = 0
-    """Everything random follows from it."""
+    """Seed of all random numbers."""
     shape: tuple[int, int, int] | None = None
-    """Channels, height, width that you mean to train at. None: as the data suggest."""
+    """Channels, height and width for training. None: from the data."""
     fit: Literal["crop", "pad", "squash"] = "crop"
-    """How an image of another size is brought to the shape."""
+    """How to bring images of other sizes to the shape."""
     json: bool = False
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
 
 
 def run(argv: Sequence[str]) -> None:
-    """Parse, draw, say what was written."""
+    """Read the command line, draw both sheets, print what was written."""
     use = "`ganloom augment preview DATA --out FILE.png`"
     if subcommand("augment", ["preview"], argv, Arguments, use) is None:
         return
     args = parse(Arguments, argv[1:], "augment preview")
     from ganloom.apps.augment_preview import preview
 
-    made = preview(
+    sheets = preview(
         args.data, args.out, p=args.p, parts=args.parts, policy=args.policy, n=args.n, seed=args.seed, shape=args.shape,
         fit=args.fit,
     )  # fmt: skip
     if args.json:
-        print(json.dumps({"out": str(made.sheet), "leak": str(made.leak), "untouched": made.untouched}))
+        print(json.dumps({"out": str(sheets.sheet), "leak": str(sheets.leak), "untouched": sheets.untouched}))
         return
-    print("\n".join(made.lines()))
-    print(f"wrote {made.sheet}: real, ADA at p {' '.join(f'{p:g}' for p in args.p)}, DiffAugment's parts, all of them")
-    print(f"wrote {made.leak}: a row a strength, as G would draw where ADA leaks")
+    print("\n".join(sheets.lines()))
+    strengths = " ".join(f"{p:g}" for p in args.p)
+    print(f"wrote {sheets.sheet}: real images, ADA at p {strengths}, each part of DiffAugment, all of its parts")
+    print(f"wrote {sheets.leak}: what G would draw if ADA leaked, a row for each strength")
     print(following(["train", "stylegan2", args.data, "--augment", "auto"]))

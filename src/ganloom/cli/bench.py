@@ -1,4 +1,4 @@
-"""ganloom bench step ..., and the way to `bench modes`, `bench recipes` and `bench doctor`."""
+"""ganloom bench step ...; calls the other benchmarks: `bench modes`, `bench recipes` and `bench doctor`."""
 
 import dataclasses
 import json
@@ -8,42 +8,43 @@ from typing import Literal
 from ganloom.cli import bench_doctor, bench_modes, bench_recipes
 from ganloom.cli.parse import parse, subcommand
 
-WORDS = {"step": None, "modes": bench_modes.run, "recipes": bench_recipes.run, "doctor": bench_doctor.run}
+BENCHMARKS = {"step": None, "modes": bench_modes.run, "recipes": bench_recipes.run, "doctor": bench_doctor.run}
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Measure training steps and sampling on this machine, what the loop adds, and a peer's scripts beside ours."""
+    """Measure on this machine how long training steps and sampling take, how much of it is the training loop, and how long
+    other projects' scripts take for the same networks."""
 
     recipe: tuple[str, ...] = ("default", "gan", "dcgan", "cgan", "wgan-gp")
-    """Which recipes, one or more."""
+    """Recipes to measure."""
     rounds: int = 5
-    """Rounds in which the contestants take turns; a median is over all turns."""
+    """Number of rounds. In each round every contestant has one turn; the medians are over all turns."""
     steps: int | None = None
-    """Steps a turn. None: as many as take 0.15 seconds."""
+    """Steps in a turn. None: as many as take 0.15 seconds."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    """float32, bf16 (inside the networks), or auto: bf16 where a probe finds it faster."""
+    """float32, bf16 (inside the networks), or auto: the faster one, by a short measurement."""
     peer: bool = True
-    """Measure the peers' networks, their way and ours, and sampling."""
+    """Also measure the networks of other projects, with their script and with ganloom, and their sampling."""
     peers: tuple[str, ...] = ("gan", "dcgan", "wgan_gp")
-    """Which: gan, dcgan, wgan_gp of PyTorch-GAN; stylegan2-32, stylegan2-64, r3gan-32, r3gan-64 by their authors' reference
-    operations, minutes each."""
+    """Other projects: gan, dcgan, wgan_gp, pix2pix-256, pix2pix-64, cyclegan-128, cyclegan-32 (PyTorch-GAN); stylegan2-32,
+    stylegan2-64, r3gan-32, r3gan-64 (the authors' reference operations; minutes each)."""
     data: str = "fashion-10k"
-    """What the recipes draw; its images give the shape."""
+    """The data set; its images give the shape."""
     seconds: float = 60.0
-    """No further round of a row begins after so many."""
+    """Start no new round of a row after this many seconds."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     json: bool = False
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
 
 
 def run(argv: Sequence[str]) -> None:
-    """Parse, measure, print."""
-    word = subcommand("bench", WORDS, argv, Arguments, "`ganloom bench step`, `modes`, `recipes` or `doctor`")
+    """Read the command line, measure, print the table."""
+    word = subcommand("bench", BENCHMARKS, argv, Arguments, "`ganloom bench step`, `modes`, `recipes` or `doctor`")
     if word is None:
         return
-    other = WORDS[word]
+    other = BENCHMARKS[word]
     if other is not None:
         other(argv[1:])
         return

@@ -11,35 +11,36 @@ from ganloom.recipes import RECIPES
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Put faults into small trainings and hear whether the doctor names them first; train healthy ones and hear whether it is
-    silent. With --heal: how many faults that a setting can mend end healthy. Stopped, it goes on where it was."""
+    """Count how often the doctor is right. Faults are put into small trainings, and the doctor should name them first; healthy
+    trainings should have no findings. With --heal: how many faults that a setting can fix end healthy. If you stop it, run
+    the same command to continue."""
 
     recipe: tuple[str, ...] = ("default", "dragan")
-    """Which recipes get the faults."""
+    """Recipes that get the faults."""
     fault: tuple[str, ...] = ("all",)
-    """Which faults, by name; "all", or "none"."""
+    """Names of faults; or "all" or "none"."""
     healthy: tuple[str, ...] = ("all",)
-    """Which recipes are trained as they are; "all", or "none"."""
+    """Recipes that are trained without a fault; or "all" or "none"."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """A run each."""
+    """Seeds; one run for each."""
     heal: int = 0
-    """How often a run may heal; above 0 only faults that a setting can mend are run, and no healthy runs."""
+    """How many times a run may be healed. Above 0: only faults that a setting can fix, and no healthy runs."""
     kimg: float | None = None
-    """Length of each run. None: 16, or 24 where it may heal."""
+    """Length of each run in thousands of images. None: 16, or 24 with --heal."""
     threads: int = 1
-    """Threads of torch."""
+    """Number of threads of torch."""
     runs: str = "runs/faults"
-    """Folder of the run folders."""
+    """The folder for the run folders."""
     json: bool = False
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
 
 
 def run(argv: Sequence[str]) -> None:
-    """Parse, train, print."""
+    """Read the command line, train, print the table."""
     args = parse(Arguments, argv, "bench doctor")
     from ganloom.bench.doctor import faults, suite
 
-    chosen = suite.Suite(
+    tests = suite.Suite(
         recipes=args.recipe,
         faults=tuple(faults.NAMES) if args.fault == ("all",) else () if args.fault == ("none",) else args.fault,
         seeds=args.seeds,
@@ -48,7 +49,7 @@ def run(argv: Sequence[str]) -> None:
         kimg=args.kimg,
     )
     suite.threads(args.threads)
-    outcomes = suite.measure(chosen, Path(args.runs))
+    outcomes = suite.measure(tests, Path(args.runs))
     if args.json:
         print(json.dumps({"outcomes": [outcome.to_dict() for outcome in outcomes]}))
         return

@@ -15,33 +15,34 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Measure cures for mode collapse and instability where the truth is known, many seeds at once; no network needed."""
+    """Measure methods against mode collapse and unstable training ("cures") on data whose modes are known, over many seeds.
+    It needs no internet connection."""
 
     data: Literal["ring", "grid25", "grid100", "narrow", "steady", "far", "few", "dirac", "stacked", "shapes"] = (
         "grid25"
     )
-    """8 modes on a circle, 25 or 100 on a grid, the Dirac-GAN; narrow, steady, far, few: each for one sickness; images of
-    which 1,000 or 1,296 kinds are counted."""
+    """ring: 8 modes on a circle; grid25, grid100: modes on a grid; narrow, steady, far, few: points that each cause one kind
+    of failure; dirac: the Dirac-GAN; stacked, shapes: images of 1,000 and 1,296 kinds, which are counted."""
     cure: tuple[str, ...] = ()
-    """Which cures, one or more; none: those that the data is for (of dirac and images: all settings); "all": every one."""
+    """Names of cures, or "all". None given: those that the data set is for (for dirac and images: all settings)."""
     seeds: int | None = None
-    """Points: trained side by side in batched networks, none: 10. Images: one after the other, none: 1."""
+    """Number of seeds. Points train all seeds at once in batched networks (None: 10), images one after the other (None: 1)."""
     seed: int = 0
     """The first seed."""
     steps: int | None = None
-    """G's steps. None: 6000 on the grid of 25, 10000 on that of 100, on the others fewer."""
+    """Steps of G. None: 6000 for grid25, 10000 for grid100, fewer for the others."""
     kimg: float | None = None
-    """Images: thousands of images. None: each setting's own."""
+    """For images: length of each run in thousands of images. None: each setting's own."""
     runs: str = "runs/modes"
-    """Images: folder of the run folders. A run that was stopped goes on from there."""
+    """For images: the folder for the run folders. Runs that were stopped are continued."""
     out: str | None = None
-    """Write images, the table and its rows into this folder: known-truth.md, known-truth.json, images/."""
+    """Write the table, its rows and images into this folder: known-truth.md, known-truth.json, images/."""
     json: bool = False
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
 
 
 def run(argv: Sequence[str]) -> None:
-    """Parse, measure, print."""
+    """Read the command line, measure, print the table."""
     args = parse(Arguments, argv, "bench modes")
     folder = None if args.out is None else Path(args.out)
     if args.data == "dirac":
@@ -58,14 +59,14 @@ def _points(args: Arguments, folder: Path | None) -> None:
     from ganloom.bench.modes.failures import usual
     from ganloom.bench.modes.toy_training import Trained
 
-    def written(row: benchmark.Row, trained: Trained) -> None:
+    def write(row: benchmark.Row, trained: Trained) -> None:
         if folder is not None:
             page.save_panels(folder, row, trained, benchmark.DATA[row.data].mixture())
             page.write_rows(folder, page.keep(folder, row), row)
 
     cures = tuple(CURES) if args.cure == ("all",) else args.cure or usual(args.data)
     rows = benchmark.measure(
-        args.data, cures, 10 if args.seeds is None else args.seeds, args.steps, args.seed, each=written
+        args.data, cures, 10 if args.seeds is None else args.seeds, args.steps, args.seed, each=write
     )
     if args.json:
         print(json.dumps({"rows": [row.to_dict() for row in rows]}))
@@ -81,7 +82,7 @@ def _dirac(args: Arguments, folder: Path | None) -> None:
     for name in names:
         if name not in dirac.SETTINGS:
             known = ", ".join(dirac.SETTINGS)
-            raise BadInput(f'--cure: dirac has no "{name}"{did_you_mean(name, dirac.SETTINGS)}: {known}')
+            raise BadInput(f'--cure: dirac has no setting "{name}"{did_you_mean(name, dirac.SETTINGS)}; it has {known}')
     runs = [dirac.measure(name, alternating) for name in names for alternating in (True, False)]
     if folder is not None:
         page.write_dirac(folder, runs)
@@ -97,12 +98,12 @@ def _images(args: Arguments, folder: Path | None) -> None:
 
     task = {"stacked": stacked_reader.TASK, "shapes": shapes_reader.TASK}[args.data]
 
-    def drawn(row: counted_images.Row, samples: "Tensor") -> None:
+    def save(row: counted_images.Row, samples: "Tensor") -> None:
         if folder is not None:
             counted_page.save(folder, row, samples)
 
     names, seeds = () if args.cure == ("all",) else args.cure, 1 if args.seeds is None else args.seeds
-    counter, rows = counted_images.measure(task, names, seeds, args.seed, args.kimg, Path(args.runs), each=drawn)
+    counter, rows = counted_images.measure(task, names, seeds, args.seed, args.kimg, Path(args.runs), each=save)
     if folder is not None:
         rows = counted_page.write(folder, task, counter, rows)
     if args.json:

@@ -12,28 +12,29 @@ from ganloom.cli.parse import parse
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Train recipes for minutes each, with the data and flags of their doc pages; draw samples, measure them, time steps."""
+    """Train each recipe for some minutes, with the data and flags of its doc page; draw samples, measure them, and time training
+    steps."""
 
     recipe: tuple[str, ...] = ()
-    """Which recipes, one or more; none: all."""
+    """Recipes to train. None given: all."""
     out: str = "runs/recipes"
-    """Folder of results/recipes.json and images/recipes/NAME.png; `docs` in a checkout brings the doc pages up to date."""
+    """The folder for results/recipes.json and images/recipes/NAME.png. In a checkout, `docs` updates the doc pages."""
     runs: str = "runs/recipes"
-    """Folder of the run folders. A run that was stopped goes on from there."""
+    """The folder for the run folders. Runs that were stopped are continued."""
     seed: int = 0
-    """Of training."""
+    """Seed of the trainings."""
     kimg: float | None = None
-    """Thousands of images of every run. None: as each recipe's page says."""
+    """Length of every run in thousands of images. None: as on the recipe's doc page."""
     anew: bool = False
-    """Also recipes whose row is there already for the same command."""
+    """Repeat recipes that were already measured with the same command."""
     speed: bool = False
-    """Only time training steps anew, for the rows that are there: on an idle machine."""
+    """Only time training steps again, for the rows that exist. Use an idle machine."""
     json: bool = False
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
 
 
 def run(argv: Sequence[str]) -> None:
-    """Parse, train and measure, print."""
+    """Read the command line, train, measure, print the table."""
     args = parse(Arguments, argv, "bench recipes")
     from ganloom.bench.recipes import benchmark
     from ganloom.recipes import RECIPES
@@ -54,7 +55,7 @@ def run(argv: Sequence[str]) -> None:
 
 
 def _line(row: Any) -> dict[str, str]:
-    told = ("coverage", "precision", "fd", "l1", "psnr")
-    cells = {k: "{:.3g} [{:.3g}, {:.3g}]".format(*row.figures[k]) if k in row.figures else "" for k in told}
+    metrics = ("coverage", "precision", "fd", "l1", "psnr")
+    cells = {k: "{:.3g} [{:.3g}, {:.3g}]".format(*row.figures[k]) if k in row.figures else "" for k in metrics}
     speed = "" if row.speed is None else f"{row.speed.img_per_s:g}"
     return {"recipe": row.recipe, **cells, "kimg": f"{row.kimg:g}", "s": f"{row.seconds:.0f}", "img/s": speed}

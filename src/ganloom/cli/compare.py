@@ -6,57 +6,59 @@ import shlex
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import tyro
-
+from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
-from ganloom.cli.parse import given_fields, parse
+from ganloom.cli.parse import parse_given
 from ganloom.core.errors import BadInput
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Put what `ganloom evaluate` measured of several runs in one table; measurements taken unlike are refused. With
-    --budget, train models on DATA for equal time first: `compare --budget 10m fashion-10k dcgan default vae ddpm`."""
+    """Show what `ganloom evaluate` measured for several runs in one table. Runs that were measured with different settings are
+    refused. With --budget, train models on DATA for equal time first:
+    `ganloom compare --budget 10m fashion-10k dcgan default vae ddpm`."""
 
-    runs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Run folders, or their metrics.json: two or more. With --budget: DATA, then models (see `ganloom recipes`),
-    each with flags of `ganloom train` behind it where it is quoted: "stylegan2 --small"."""
+    runs: Annotated[tuple[str, ...], Positional("RUN")]
+    """Two or more run folders, or their metrics.json files. With --budget: DATA, then models (see `ganloom recipes`). A model
+    in quotes may have flags of `ganloom train`: "stylegan2 --small"."""
     budget: str | None = None
-    """Training time of each model, such as 90s, 10m or 1h30m. A command that was stopped goes on where it was."""
+    """Training time of each model, such as 90s, 10m or 1h30m. If you stop it, run the same command to continue."""
     out: str | None = None
-    """With --budget: folder of the runs, compare.md, compare.json and compare.png. None: runs/compare-DATA-BUDGET."""
+    """With --budget: the folder for the runs, compare.md, compare.json and compare.png. None: runs/compare-DATA-BUDGET."""
     seeds: int = 1
-    """With --budget: trainings of each model; more than one gives means and standard deviations."""
+    """With --budget: number of trainings of each model. More than one gives means and standard deviations."""
     seed: int = 0
-    """With --budget: of the first training."""
+    """With --budget: seed of the first training."""
     n: int = 2000
-    """With --budget: samples that are measured, against as many real images."""
+    """With --budget: number of samples that are measured, against as many real images."""
     k: int = 5
-    """With --budget: neighbours of precision, recall, density and coverage."""
+    """With --budget: number of neighbours for precision, recall, density and coverage."""
     features: str = "both"
-    """With --budget: as `ganloom evaluate --features`."""
+    """With --budget: the feature nets; see `ganloom evaluate --features`."""
     shape: tuple[int, int, int] | None = None
-    """With --budget: channels, height, width. None: as the data are, at 32 px where they have no size of their own."""
+    """With --budget: channels, height and width. None: from the data; 32 px if the images have different sizes."""
     json: bool = False
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
 
 
 def run(argv: Sequence[str]) -> None:
-    """Parse, read or train, print."""
-    args = parse(Arguments, argv, "compare")
+    """Read the command line, read the measurements or train, print the table."""
+    args, given = parse_given(Arguments, argv, "compare")
     if args.budget is not None:
         _train(args, args.budget)
         return
-    alone = sorted(given_fields(Arguments, argv) - {"json"})
-    if alone:
-        raise BadInput(f"--{alone[0]} belongs to --budget, which trains; runs that are there are compared as measured")
+    others = sorted(given - {"runs", "json"})
+    if others:
+        raise BadInput(
+            f"--{others[0]} needs --budget: without it, runs are compared as `ganloom evaluate` measured them"
+        )
     from ganloom.apps.compare import compare
 
-    found = compare(args.runs)
+    comparison = compare(args.runs)
     if args.json:
-        print(json.dumps(found.to_dict()))
+        print(json.dumps(comparison.to_dict()))
         return
-    print("\n".join(found.lines()))
+    print("\n".join(comparison.lines()))
     print(following(["sample", args.runs[0]]))
 
 
@@ -73,21 +75,21 @@ def _train(args: Arguments, budget: str) -> None:
         data, tuple(models), seconds, seeds=args.seeds, seed=args.seed, n=args.n, k=args.k, features=args.features,
         shape=args.shape, settings=settings,
     )  # fmt: skip
-    found = compare_under_budget(plan, out)
+    comparison = compare_under_budget(plan, out)
     if args.json:
-        print(json.dumps(found.to_dict()))
+        print(json.dumps(comparison.to_dict()))
         return
-    print("\n".join(found.lines()))
-    print(f"wrote {out}: compare.md, compare.json, compare.png, a run folder a model")
-    print(following(["sample", found.rows[0].run]))
+    print("\n".join(comparison.lines()))
+    print(f"wrote {out}: compare.md, compare.json, compare.png, and a run folder for each model")
+    print(following(["sample", comparison.rows[0].run]))
 
 
 def _settings(words: str) -> tuple[str, dict[str, Any]]:
-    """Recipe and settings of "stylegan2 --small --gamma 1"."""
+    """The recipe and the settings of "stylegan2 --small --gamma 1"."""
     from ganloom.cli.train import settings_of
 
     try:
         argv = shlex.split(words)
-    except ValueError as error:  # a quote without its end
+    except ValueError as error:  # a quote that is not closed
         raise BadInput(f"{words!r} cannot be read as a model and its flags ({error})") from None
     return settings_of(argv)

@@ -5,31 +5,30 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-import tyro
-
 from ganloom import data as datasets
+from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Look at a data set: counts, sizes, channels, classes, duplicates, unreadable files, what the network will see."""
+    """Check a data set: counts, sizes, channels, classes, duplicates, unreadable files, and what the network will get."""
 
-    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
-    """Folder, class folders, .zip, .npz, .npy, or a built-in set."""
+    data: Annotated[str, Positional("DATA")]
+    """A folder, class folders, .zip, .npz, .npy, or the name of a built-in data set."""
     shape: tuple[int, int, int] | None = None
-    """Channels, height, width that you mean to train at. None: as the data suggest."""
+    """Channels, height and width for training. None: from the data."""
     fit: Literal["crop", "pad", "squash"] = "crop"
-    """How an image of another size is brought to the shape."""
+    """How to bring images of other sizes to the shape."""
     preview: str | None = None
-    """Write a grid of 25 images as the network will see them to this PNG file."""
+    """Write a grid of 25 images, as the network will get them, to this PNG file."""
     json: bool = False
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
 
 
 def run(argv: Sequence[str]) -> None:
-    """Parse, check, print the report."""
+    """Read the command line, check, print the report."""
     if subcommand("data", ["check"], argv, Arguments, "`ganloom data check DIR`") is None:
         return
     args = parse(Arguments, argv[1:], "data check")

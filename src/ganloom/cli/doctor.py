@@ -1,32 +1,31 @@
-"""ganloom doctor [RUN], and the way to `doctor sensitivity`."""
+"""ganloom doctor [RUN]; calls `doctor sensitivity`."""
 
 import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Annotated
 
-import tyro
-
 from ganloom.cli import doctor_sensitivity
+from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Say what is wrong with a run and what to change: green, yellow or red (then the exit code is 1). Without RUN: look over
-    the installation, the device, the disk and the speed. `ganloom doctor sensitivity DATA RECIPE`: which settings die."""
+    """Say what is wrong with a run and what to change: green, yellow or red. Red means exit code 1. Without RUN: check the
+    installation, the device, the disk and the speed. `ganloom doctor sensitivity DATA RECIPE` shows which settings fail."""
 
-    run: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = None
-    """The run folder, also of a run that trains just now."""
+    run: Annotated[str | None, Positional("RUN")] = None
+    """The run folder; the run may still be training."""
     probe: bool = False
-    """Look at the newest checkpoint too, which takes some seconds; a run without the doctor's figures is always probed."""
+    """Also examine the newest checkpoint, which takes some seconds. Runs that trained without the doctor are always examined."""
     json: bool = False
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Parse, look, print; 1 when something is red."""
+    """Read the command line, diagnose, print; returns 1 if something is red."""
     if argv and argv[0] == "sensitivity":
         return doctor_sensitivity.run(argv[1:])
     args = parse(Arguments, argv, "doctor")
@@ -34,13 +33,13 @@ def run(argv: Sequence[str]) -> int:
         return _check_up(args.json)
     from ganloom.apps.diagnose import diagnose
 
-    found = diagnose(args.run, args.probe)
+    diagnosis = diagnose(args.run, args.probe)
     if args.json:
-        print(json.dumps(found.to_dict()))
-        return found.exit_code
-    print("\n".join(found.lines()))
+        print(json.dumps(diagnosis.to_dict()))
+        return diagnosis.exit_code
+    print("\n".join(diagnosis.lines()))
     print(following(["resume", args.run], ["sample", args.run], ["evaluate", args.run]))
-    return found.exit_code
+    return diagnosis.exit_code
 
 
 def _check_up(as_json: bool) -> int:

@@ -6,43 +6,42 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import tyro
-
+from ganloom.cli.flags import Positional
 from ganloom.cli.parse import parse
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Train a recipe at other learning rates, penalty weights, beta1 and batches, shortly each: which die, which thrive, as a
-    table and an image. Stopped, it goes on where it was."""
+    """Train a recipe for a short time with other learning rates, penalty weights, beta1 and batch sizes, and show which settings
+    work and which fail, as a table and an image. If you stop it, run the same command to continue."""
 
-    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
-    """Folder, class folders, .zip, .npz, .npy, or a built-in set."""
-    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")] = "default"
-    """Which recipe."""
+    data: Annotated[str, Positional("DATA")]
+    """A folder, class folders, .zip, .npz, .npy, or the name of a built-in data set."""
+    recipe: Annotated[str, Positional("RECIPE")] = "default"
+    """The recipe."""
     kimg: float = 10.0
-    """Thousands of images a setting."""
+    """Length of each run in thousands of images."""
     shape: tuple[int, int, int] | None = None
-    """Channels, height, width. None: as the data suggest; small images make it quick."""
+    """Channels, height and width. None: from the data. Small images make it quick."""
     width: int | None = None
-    """The recipe's width, where it has one. None: its own."""
+    """The recipe's --width, if it has one. None: its default."""
     batch_size: int | None = None
-    """The middle of the batches. None: the recipe's own."""
+    """The middle one of the batch sizes. None: the recipe's default."""
     seed: int = 0
-    """Of every run."""
+    """Seed of every run."""
     out: str = "runs/sensitivity"
-    """Folder of the runs, sensitivity.json and sensitivity.png."""
+    """The folder for the runs, sensitivity.json and sensitivity.png."""
     json: bool = False
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Parse, train, print."""
+    """Read the command line, train, print the table."""
     args = parse(Arguments, argv, "doctor sensitivity")
     from ganloom.apps import sensitivity
 
-    given = {name: getattr(args, name) for name in ("shape", "width", "batch_size")}
-    options = {name: value for name, value in given.items() if value is not None}
+    settings = {name: getattr(args, name) for name in ("shape", "width", "batch_size")}
+    options = {name: value for name, value in settings.items() if value is not None}
     folder = Path(args.out) / f"{args.recipe}-{Path(args.data).name}"
     results = sensitivity.measure(args.data, args.recipe, folder, args.kimg, args.seed, options)
     if args.json:
@@ -52,5 +51,5 @@ def run(argv: Sequence[str]) -> int:
         return 0
     print("\n".join(sensitivity.table(results)))
     print(f"wrote {folder}: sensitivity.png, sensitivity.json")
-    print("next: ganloom train with a setting that thrives")
+    print("next: ganloom train with a setting that works")
     return 0

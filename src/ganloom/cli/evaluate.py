@@ -6,57 +6,57 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-import tyro
-
-from ganloom.apps.evaluate import evaluate
+from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
+from ganloom.evaluation.evaluate import evaluate
 from ganloom.metrics import METRICS, Clock
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Measure a run's generator against real images, beside real-versus-real, one class and noise, with intervals."""
+    """Measure a run's generator against real images, with 95 % intervals. The table also has rows for real images, one class
+    and noise, so that the numbers can be judged."""
 
-    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    run: Annotated[str, Positional("RUN")]
     """The run folder."""
-    data: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")] = None
-    """Real images to compare with. None: the run's own data."""
+    data: Annotated[str | None, Positional("DATA")] = None
+    """Real images to compare with. None: the run's training data."""
     n: int = 2000
-    """Samples on each side."""
+    """Number of samples, and of real images."""
     features: str = "both"
-    """fashion, task (a small classifier trained on the data's labels), effnet (extra), inception (FID's; see --weights),
-    random, a file as net.pt2:size=224:norm=imagenet, auto (one that fits the data), both (auto, and effnet beside it where
-    it is installed), or several parted by commas."""
+    """The feature net: fashion, task (a small classifier trained on the data's labels), effnet (an extra), inception (for FID;
+    see --weights), random, a file such as net.pt2:size=224:norm=imagenet, auto (one that fits the data), both (auto, and
+    effnet if it is installed), or several, separated by commas."""
     metrics: str = ",".join(METRICS)
-    """Parted by commas: fd, kd, precision, recall, density, coverage; is, fd_inf, swd, vendi, diversity, iprecision,
+    """Separated by commas: fd, kd, precision, recall, density, coverage; is, fd_inf, swd, vendi, diversity, iprecision,
     irecall; intra (distance within each class), msssim, ppl."""
     weights: str | None = None
-    """Inception's weight file, as pytorch-fid or NVIDIA give it. None: the usual folders; nothing is downloaded."""
+    """The Inception weight file of pytorch-fid or NVIDIA. None: search the usual folders. Nothing is downloaded."""
     resizer: Literal["legacy", "clean", "halfpixel"] = "legacy"
-    """How images get to Inception's size: as published, as Clean-FID, or as pytorch-fid."""
+    """How images are resized for Inception: legacy (as published), clean (Clean-FID) or halfpixel (pytorch-fid)."""
     k: int = 5
-    """Neighbours of precision, recall, density and coverage."""
+    """Number of neighbours for precision, recall, density and coverage."""
     seed: int = 0
-    """Which samples."""
+    """Seed of the samples and of the choice of real images."""
     truncation: float = 1.0
-    """Below 1: truer and less varied samples."""
+    """Below 1: samples are more typical and less diverse."""
     checkpoint: str = "both"
-    """latest, best, a checkpoint's name, or both: the best beside the last."""
+    """latest, best, the name of a checkpoint, or both: latest and best."""
     intervals: bool = True
-    """95 % intervals; without them it is several times as fast."""
+    """Compute 95 % intervals. Without them it is several times as fast."""
     memorisation: bool = False
-    """Compare samples with the training images and draw the nearest to RUN/neighbours.png."""
+    """Check for memorisation: compare samples with the training images and draw the nearest ones to RUN/neighbours.png."""
     held_out: str | None = None
-    """Images that training never saw, which --memorisation compares with."""
+    """For --memorisation: images that were not used in training."""
     device: str = "cpu"
-    """cpu, cuda, mps or auto: where the generator and the feature nets run."""
+    """cpu, cuda, mps or auto: the device of the generator and the feature nets."""
     json: bool = False
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
 
 
 def run(argv: Sequence[str]) -> None:
-    """Parse, measure, print."""
+    """Read the command line, measure, print the table."""
     args = parse(Arguments, argv, "evaluate")
     options = {
         field.name: getattr(args, field.name)
@@ -65,12 +65,12 @@ def run(argv: Sequence[str]) -> None:
     }
     names = [name.strip() for name in args.metrics.split(",") if name.strip()]
     clock = Clock(lambda line: print(line, file=sys.stderr, flush=True))
-    found = evaluate(args.run, args.data, metrics=names, progress=clock, **options)
+    result = evaluate(args.run, args.data, metrics=names, progress=clock, **options)
     if args.json:
-        print(json.dumps(found))
+        print(json.dumps(result))
         return
-    print("\n".join(found["table"]))
-    if found["checkpoint"]:
-        sheet = ", neighbours.png" if "memorisation" in found else ""
-        print(f"wrote {args.run}/metrics.json{sheet} in {found['seconds']} s")
+    print("\n".join(result["table"]))
+    if result["checkpoint"]:
+        sheet = ", neighbours.png" if "memorisation" in result else ""
+        print(f"wrote {args.run}/metrics.json{sheet} in {result['seconds']} s")
     print(following(["sample", args.run]))

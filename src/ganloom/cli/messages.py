@@ -1,4 +1,4 @@
-"""What commands say when they are done: what was written, and the next command."""
+"""What commands print at their end: what was written, and the next commands."""
 
 import json
 import shlex
@@ -10,7 +10,7 @@ from ganloom.training.callbacks import Callback, TensorBoard, Wandb
 
 
 def finished(run: Run, as_json: bool) -> None:
-    """The end of a training."""
+    """Print how a training ended and where it is."""
     last = run.metrics[-1] if run.metrics else {}
     if as_json:
         print(
@@ -28,18 +28,22 @@ def finished(run: Run, as_json: bool) -> None:
 
 
 def following(*commands: Sequence[object]) -> str:
-    """The line that names the next commands, ready to be copied: what a shell would split is quoted."""
+    """The line with the next commands, quoted for the shell, so that they can be copied."""
     return "next: " + "        ".join(shlex.join(["ganloom", *map(str, words)]) for words in commands)
 
 
 def trackers(tensorboard: bool, wandb: str | None) -> list[Callback]:
-    """The trackers asked for; a missing extra says what to install before training starts."""
-    chosen: list[Callback] = [TensorBoard()] if tensorboard else []
-    return chosen + ([Wandb(wandb)] if wandb else [])
+    """The callbacks for TensorBoard and Weights & Biases.
+
+    Raises:
+        MissingExtra: The package is not installed; the message names the pip install.
+    """
+    callbacks: list[Callback] = [TensorBoard()] if tensorboard else []
+    return callbacks + ([Wandb(wandb)] if wandb else [])
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Rows of equal keys as aligned plain text."""
+    """Rows with equal keys as aligned text."""
     columns = list(rows[0])
     cells = [columns, *[[str(row[column]) for column in columns] for row in rows]]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]

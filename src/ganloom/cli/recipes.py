@@ -14,10 +14,11 @@ from ganloom.recipes import LISTED, RECIPES
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """List the recipes, then the baselines: paper, data, conditions, parameters at their own shape, and measured speed."""
+    """List the recipes and the baselines: paper, data, whether they use labels, parameters at their default shape, and
+    measured speed."""
 
     json: bool = False
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
 
 
 def run(argv: Sequence[str]) -> None:
@@ -32,14 +33,14 @@ def run(argv: Sequence[str]) -> None:
     print(table(rows))
     others = [_row(name, None) for name in BASELINES]
     print(
-        "\nbaselines, which are no GANs and train, sample and are measured alike (G samples; D: what else is trained):\n"
+        "\nbaselines: not GANs, but trained, sampled and measured in the same way (G: what samples; D: what else is trained)\n"
     )
     print(table([{"baseline": row.pop("recipe"), **row} for row in others]))
-    told = {f"{one['machine']}, {one['threads']} thread{'s' * (one['threads'] > 1)}" for one in speeds.values()}
-    if told:
+    machines = {f"{one['machine']}, {one['threads']} thread{'s' * (one['threads'] > 1)}" for one in speeds.values()}
+    if machines:
         print(
-            f"\nimg/s: real images a second in training on fashion-10k, networks cut down as docs/recipes/ says, on "
-            f"{', '.join(sorted(told))}; `ganloom plan DATA NAME` measures yours"
+            f"\nimg/s: real images per second in training on fashion-10k with the smaller networks of docs/recipes/, on "
+            f"{', '.join(sorted(machines))}; `ganloom plan DATA NAME` measures your machine"
         )
     print("\nnext: ganloom train RECIPE DATA        ganloom compare --budget 10m DATA RECIPE BASELINE ...")
 
@@ -49,7 +50,7 @@ def _row(name: str, measured: dict[str, Any] | None) -> dict[str, str]:
 
     module = LISTED[name]
     cfg = module.Config()
-    with torch.device("meta"):  # shapes without numbers: counting costs no memory
+    with torch.device("meta"):  # tensors without data: counting parameters needs no memory
         gan = module.MODEL(cfg)
     g, everything = (sum(p.numel() for p in net.parameters()) / 1e6 for net in (gan.G, gan))
     d = sum(p.numel() for p in gan.D.parameters()) / 1e6 if hasattr(gan, "D") else everything - g

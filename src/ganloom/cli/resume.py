@@ -4,9 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Annotated
 
-import tyro
-
 from ganloom.api import resume
+from ganloom.cli.flags import Positional
 from ganloom.cli.messages import finished, trackers
 from ganloom.cli.parse import parse
 from ganloom.training.callbacks import Console
@@ -14,18 +13,19 @@ from ganloom.training.callbacks import Console
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Go on with a run exactly where its newest whole checkpoint left it. The folder is all that is needed."""
+    """Continue a run from its newest complete checkpoint, with the same result as an uninterrupted run. The run folder is all
+    that is needed."""
 
-    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    run: Annotated[str, Positional("RUN")]
     """The run folder."""
     total_kimg: float | None = None
-    """A new end of the run, thousands of images in all."""
+    """A new length of the whole run, in thousands of images. None: as before."""
     data: str | None = None
-    """Where the data lies now, if it moved; its content must be the same."""
+    """Where the data is now, if it was moved. Its content must be the same."""
     device: str | None = None
-    """Go on on another device."""
+    """Another device, such as cuda. None: as before."""
     json: bool = False
-    """Rows as JSON lines on stdout."""
+    """Print the statistics as JSON lines on stdout."""
     tensorboard: bool = False
     """Also write TensorBoard events into the run folder."""
     wandb: str | None = None
@@ -33,7 +33,7 @@ class Arguments:
 
 
 def run(argv: Sequence[str]) -> None:
-    """Parse, resume, say where the run is."""
+    """Read the command line, resume, print where the run is."""
     args = parse(Arguments, argv, "resume")
     done = resume(
         args.run,

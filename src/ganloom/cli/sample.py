@@ -8,36 +8,36 @@ from typing import Literal
 from ganloom.apps.sample import write_samples
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
-from ganloom.cli.shared_flags import OfImages
+from ganloom.cli.shared_flags import ImageFlags
 
 
 @dataclasses.dataclass(frozen=True)
-class Arguments(OfImages):
-    """Draw samples from a trained run: single files and a grid. The same seed gives the same bytes.
+class Arguments(ImageFlags):
+    """Generate samples with a trained model: single files and a grid. The same seed gives the same bytes.
 
-    Without --out: a folder under RUN/generated that is named after the arguments.
+    Without --out: a folder in RUN/generated, named after the arguments.
     """
 
     n: int = 64
-    """How many; of each class with --c all."""
+    """Number of samples; with --c all, of each class."""
     seed: int = 0
-    """Sample i is made from seed + i."""
+    """Sample i has the seed SEED + i."""
     cutoff: int | None = None
-    """Layers of styles, from the coarsest on, that truncation pulls; None: all. For recipes with styles."""
+    """For recipes with styles: truncate only this many layers, from the coarsest. None: all."""
     noise_mode: Literal["const", "random", "none"] = "const"
-    """Noise that the layers add: each its own fixed field, drawn anew by the seed, or none. For recipes with noise."""
+    """For recipes with noise in the layers: const (the fixed noise of the model), random (by the seed), or none."""
     standing: int = 0
-    """Batches from which BatchNorm takes its statistics anew, for biggan; 0: the averaged ones."""
+    """For biggan: compute the statistics of BatchNorm from this many batches. 0: use the averaged ones."""
     precision: Literal["float32", "bf16"] = "float32"
-    """What the networks compute in: bf16 is about twice as fast where the machine has it, and a hundredth from exact."""
+    """Number format inside the networks. bf16 is about twice as fast where the machine supports it, with errors of about 1 %."""
     c: str | None = None
-    """A class by name or number, or "all"; none: drawn evenly."""
+    """A class by name or number, or "all". None: classes are drawn uniformly."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
 
 
 def run(argv: Sequence[str]) -> None:
-    """Parse, sample, say what was written."""
+    """Read the command line, sample, print what was written."""
     args = parse(Arguments, argv, "sample")
     written = write_samples(
         args.run, n=args.n, seed=args.seed, truncation=args.truncation, cutoff=args.cutoff, noise=args.noise_mode,

@@ -1,28 +1,28 @@
-"""Flags that commands on a trained model share: each command's own dataclass inherits them, with their help."""
+"""Flags that several commands share: the dataclass of a command inherits them."""
 
 import dataclasses
 from typing import Annotated
 
-import tyro
+from ganloom.cli.flags import Positional
 
 
 @dataclasses.dataclass(frozen=True)
-class OfModel:
-    """Which model, and where what is made of it goes."""
+class ModelFlags:
+    """Which model to use, and where to write."""
 
-    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    run: Annotated[str, Positional("RUN")]
     """A run folder, or a model/ folder."""
     out: str | None = dataclasses.field(default=None, kw_only=True)
-    """The new file or folder. None: in RUN, under the command's name."""
+    """The new file or folder. None: in RUN."""
     checkpoint: str = dataclasses.field(default="latest", kw_only=True)
-    """latest, best, or a checkpoint's name."""
+    """latest, best, or the name of a checkpoint."""
     json: bool = dataclasses.field(default=False, kw_only=True)
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
 
 
 @dataclasses.dataclass(frozen=True)
-class OfImages(OfModel):
-    """How images are drawn."""
+class ImageFlags(ModelFlags):
+    """How to generate images."""
 
     truncation: float = dataclasses.field(default=1.0, kw_only=True)
-    """Below 1: truer and less varied."""
+    """Below 1: samples are more typical and less diverse."""

@@ -3,16 +3,18 @@
 import dataclasses
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal
-
-import tyro
 
 from ganloom import data as datasets
 from ganloom import recipes
 from ganloom.api import train
+from ganloom.cli import help_page, schedules
+from ganloom.cli.flags import FieldPath, Positional, Section
 from ganloom.cli.messages import finished, trackers
-from ganloom.cli.parse import given_fields, parse
+from ganloom.cli.parse import HELP_ALL, Words, show, split, values
 from ganloom.core.errors import BadInput
 from ganloom.recipes import presets
 from ganloom.runs.folder import Folder
@@ -20,168 +22,229 @@ from ganloom.stabilisers.config import Stabilise
 from ganloom.training.callbacks import Console
 from ganloom.training.config import TrainConfig
 
-SWITCHES = ("--flip", "--json", "--small", "--doctor", "--no-doctor")
-"""Flags without a value, after which a recipe's name may stand."""
 
-
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Options:
-    """What is not the recipe's: the data, the folder, and who watches."""
+    """The arguments that do not belong to a recipe: the data, the run folder, the start and the output."""
 
+    recipe: Annotated[str, Positional("RECIPE")] = "default"
+    """What to train; `ganloom recipes` lists the recipes."""
+    data: Annotated[str, Positional("DATA")] = "fashion-10k"
+    """A folder, class folders, .zip, .npz, .npy, or the name of a built-in data set."""
     out: str | None = None
-    """The run folder, new. None: runs/RECIPE-DATA-NN."""
-    init: str | None = None
-    """Begin with the weights of this run or model/ folder; settings that are not given are that run's."""
-    init_checkpoint: str = "latest"
-    """Of --init: latest, best, or a checkpoint's name."""
-    fresh: tuple[str, ...] = ()
-    """With --init: beginnings of names of weights that begin anew, such as D or G.synthesis.levels.5."""
-    freeze_d: int = 0
-    """With --init: so many layers of D, from the image on, do not train (FreezeD, Mo et al. 2020, arXiv:2002.10964)."""
-    fit: Literal["crop", "pad", "squash"] = "crop"
-    """How an image of another size is brought to the shape."""
-    flip: bool = False
-    """Mirror images at random; doubles data whose left and right mean the same."""
+    """The run folder; it must be new or empty. None: runs/RECIPE-DATA-NN."""
     small: bool = False
-    """The recipe cut down to small images and minutes of a CPU, as `ganloom bench recipes` trains it: settings that are not
-    given are that form's and not the paper's. With --total-kimg its schedules stretch to that length."""
+    """Use the recipe's settings for small images and minutes on a CPU (those of `ganloom bench recipes`) instead of the
+    paper's. Settings that you give still count. With --total-kimg the schedules are stretched to that length."""
+    init: str | None = None
+    """Start from the weights of this run or model/ folder. Settings that you do not give are taken from that run."""
+    init_checkpoint: str = "latest"
+    """With --init: latest, best, or the name of a checkpoint."""
+    fresh: tuple[str, ...] = ()
+    """With --init: prefixes of weight names to re-initialize, such as D or G.synthesis.levels.5."""
+    freeze_d: int = 0
+    """With --init: the number of D's first layers that are not trained (FreezeD, Mo et al. 2020, arXiv:2002.10964)."""
+    augment: Literal["auto", "none", "ada", "diffaugment"] | None = None
+    """How to augment the images that D gets. auto: by the number of images. None: as the recipe does."""
+    flip: bool = False
+    """Flip images horizontally at random. Do not use it where left and right differ, as in text."""
+    fit: Literal["crop", "pad", "squash"] = "crop"
+    """How to bring images of other sizes to the shape."""
     held_out: float = 0.0
-    """Share of the data that training never draws, by which the doctor sees whether D learns images by heart."""
+    """Share of the images that training does not use, in [0, 1). The doctor measures overfitting of D with them."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
-    """Of pairs and domains: which side is made from which."""
+    """For image pairs and domains: which side is the input."""
     label_maps: bool = False
-    """The inputs of pairs are maps of labels: each label gets a colour of its own."""
+    """For image pairs: the inputs are label maps; each label gets its own colour."""
     json: bool = False
-    """Rows as JSON lines on stdout."""
+    """Print the statistics as JSON lines on stdout."""
     tensorboard: bool = False
     """Also write TensorBoard events into the run folder."""
     wandb: str | None = None
     """Also log to this Weights & Biases project."""
 
 
+OF_COMMAND = frozenset(field.name for field in dataclasses.fields(Options)) - {"small", "augment"}
+"""Options that are not settings of a model."""
+FIRST: dict[FieldPath, tuple[str, str]] = {
+    ("recipe",): ("", "what to train; `ganloom recipes` lists the recipes"),
+    ("data",): ("", "a folder, .zip, .npz, .npy or a built-in data set"),
+    ("out",): ("DIR", "the new run folder (default: runs/RECIPE-DATA-NN)"),
+    ("total_kimg",): ("FLOAT", "thousands of images to train on"),
+    ("shape",): ("C H W", "channels, height and width (default: from the data)"),
+    ("batch_size",): ("INT", "images in a batch"),
+    ("lr",): ("FLOAT", "learning rate"),
+    ("g_opt", "lr"): ("FLOAT", "learning rate of G"),
+    ("d_opt", "lr"): ("FLOAT", "learning rate of D"),
+    ("small",): ("", "the recipe's settings for small images and minutes on a CPU"),
+    ("augment",): ("MODE", "how to augment: auto, none, ada or diffaugment (default: by the recipe)"),
+    ("flip",): ("", "flip images horizontally at random"),
+    ("held_out",): ("FLOAT", "share of the images that training does not use"),
+    ("init",): ("RUN", "start from the weights of this run"),
+    ("heal",): ("INT", "times a failed training may restart with one setting changed"),
+    ("seed",): ("INT", "seed of all random numbers"),
+    ("device",): ("NAME", "auto, cpu, cuda, cuda:1 or mps"),
+    ("json",): ("", "print the statistics as JSON lines"),
+}
+"""The flags of `ganloom train --help`: placeholder of the value, and a few words."""
+SPELLINGS = {"schedule": schedules.SPELLING}
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line of `ganloom train`, read."""
+
+    options: Options
+    module: ModuleType
+    """The recipe's."""
+    settings: dict[str, Any]
+    """Keywords of ``ganloom.train`` for the settings that were given."""
+    given: frozenset[str]
+    """The fields of ``options`` that were given."""
+
+
 def run(argv: Sequence[str]) -> None:
-    """Parse, train, say where the run is."""
-    args, options, module = _parsed(argv)
-    images = getattr(module.MODEL, "conditions_on", "labels") == "images"
-    options |= {"direction": args.options.direction, "label_maps": args.options.label_maps} if images else {}
-    console = Console(json=args.options.json)
+    """Read the command line, train, print where the run is."""
+    command = _read(argv)
+    options, settings = command.options, command.settings
+    if getattr(command.module.MODEL, "conditions_on", "labels") == "images":
+        settings |= {"direction": options.direction, "label_maps": options.label_maps}
     done = train(
-        args.recipe,
-        args.data,
-        args.options.out,
-        fit=args.options.fit,
-        flip=args.options.flip,
-        held_out=args.options.held_out,
-        init=args.options.init,
-        init_checkpoint=args.options.init_checkpoint,
-        fresh=args.options.fresh,
-        freeze_d=args.options.freeze_d,
-        console=console,
-        callbacks=trackers(args.options.tensorboard, args.options.wandb),
-        **options,
+        options.recipe,
+        options.data,
+        options.out,
+        fit=options.fit,
+        flip=options.flip,
+        held_out=options.held_out,
+        init=options.init,
+        init_checkpoint=options.init_checkpoint,
+        fresh=options.fresh,
+        freeze_d=options.freeze_d,
+        console=Console(json=options.json),
+        callbacks=trackers(options.tensorboard, options.wandb),
+        **settings,
     )
-    finished(done, args.options.json)
+    finished(done, options.json)
 
 
 def settings_of(argv: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """(recipe, settings as keywords of ``ganloom.train``) of `RECIPE --flags`, for a command that has data of its own."""
-    usable = f"no setting of a model: name a recipe and settings of its own, {argv[0]} --small"
+    """Read a recipe and its settings, for a command that brings its own data.
+
+    Args:
+        argv: The recipe and flags of `ganloom train`, such as ["stylegan2", "--small"].
+
+    Returns:
+        (recipe, keywords of ``ganloom.train``).
+
+    Raises:
+        BadInput: A word is not a setting of the recipe.
+    """
+    usable = f"not a setting of a model: give a recipe and its settings, such as {argv[0]} --small"
     if len(argv) > 1 and not argv[1].startswith("--"):
         raise BadInput(f'"{argv[1]}" is {usable}')
-    args, options, _ = _parsed([argv[0], "fashion-10k", *argv[1:]])
-    other = sorted(given_fields(args.options, argv) - {"small"})
-    if other:
-        raise BadInput(f"--{other[0].replace('_', '-')} is {usable}")
-    return args.recipe, options
+    command = _read([argv[0], "fashion-10k", *argv[1:]])
+    others = sorted((command.given & OF_COMMAND) - {"recipe", "data"})
+    if others:
+        raise BadInput(f"--{others[0].replace('_', '-')} is {usable}")
+    return command.options.recipe, command.settings
 
 
-def _parsed(argv: Sequence[str]) -> tuple[Any, dict[str, Any], Any]:
-    """Everything that was said, the settings that were given, and the recipe's module."""
-    usual = _usual_recipe(argv)
-    argv = _with_recipe(list(argv), usual)
-    name = _recipe_in(argv, usual)
+def _read(argv: Sequence[str]) -> Command:
+    """Find the recipe, then read the rest of the command line with that recipe's flags."""
+    name, words = _recipe(argv)
     module = recipes.find(name)
-    small = presets.small(name, module) if "--small" in argv else {}
-    args: Any = parse(_arguments(name, module, small), argv, "train")
-    if small and "total_kimg" in given_fields(args.train, argv):  # the plan's course for a run of that length
-        args = parse(_arguments(name, module, presets.small(name, module, args.train.total_kimg)), argv, "train")
-    options: dict[str, Any] = {"small": True} if small else {}
-    for part in (args.config, args.train, args.stabilise):
-        options |= {field: getattr(part, field) for field in given_fields(part, argv)}
-    return args, options, module
+    if words.help:
+        show(_help(name, module, words.help))
+    sections = _sections(name, module)
+    given = values(words, [flag for section in sections for flag in section.flags], f"ganloom train {name} {HELP_ALL}")
+    small: dict[str, Any] = {}
+    if given.get(("small",)):  # its schedules depend on the length of the run
+        small = presets.small(name, module, given.get(("total_kimg",)))
+        sections = _sections(name, module, small)
+    options: Options = dataclasses.replace(sections[0].build(given), recipe=name)
+    settings: dict[str, Any] = {"small": True} if small else {}
+    settings |= {"augment": options.augment} if ("augment",) in given else {}
+    for section in sections[1:]:
+        settings |= section.given(given)
+    return Command(options, module, settings, frozenset(sections[0].given(given)))
 
 
-def _arguments(name: str, module: Any, small: dict[str, Any]) -> type:
-    """One flat set of flags: positionals, options, TrainConfig, the recipe's Config and the stabilisers."""
-    flat, settings = tyro.conf.arg(name=""), _with_augment(module.Config)
+def _sections(name: str, module: ModuleType, small: dict[str, Any] | None = None) -> list[Section]:
+    """The flags of `ganloom train NAME`; ``small``: the defaults that --small changes."""
 
-    def begun(kind: type[Any]) -> Any:
-        return kind(**{f.name: small[f.name] for f in dataclasses.fields(kind) if f.name in small})
+    def begin(kind: type[Any]) -> Any:
+        changed = small or {}
+        return kind(**{field.name: changed[field.name] for field in dataclasses.fields(kind) if field.name in changed})
 
-    described = (module.__doc__ or "").split("\n\n")[0]
-    made = dataclasses.make_dataclass(
-        "Arguments",
-        [
-            (
-                "recipe",
-                Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE", help="see `ganloom recipes`")],
-                name,
-            ),
-            (
-                "data",
-                Annotated[
-                    str,
-                    tyro.conf.Positional,
-                    tyro.conf.arg(metavar="DATA", help="folder, class folders, .zip, .npz, .npy, or a built-in set"),
-                ],
-                "fashion-10k",
-            ),
-            ("options", Annotated[Options, flat], Options()),
-            ("train", Annotated[TrainConfig, flat], begun(TrainConfig)),
-            ("config", Annotated[settings, flat], begun(settings)),
-            ("stabilise", Annotated[Stabilise, flat], begun(Stabilise)),
-        ],
-        frozen=True,
-    )
-    others = ", ".join(recipes.LISTED)
-    made.__doc__ = (
-        f"Train {name}: {described} Recipes: {others}. --help after a recipe's name shows that recipe's flags."
-    )
-    return made
+    return [
+        Section("data and run", Options),
+        Section("training", TrainConfig, begin(TrainConfig)),
+        # Options has the recipe's augment: ``ganloom.train`` translates it into the setting of each recipe.
+        Section(f"recipe {name}", module.Config, begin(module.Config), frozenset({"augment"}), SPELLINGS),
+        Section("stabilisers", Stabilise, begin(Stabilise)),
+    ]
 
 
-def _with_augment(kind: type[Any]) -> type[Any]:
-    """A recipe's Config with --augment as it is for every recipe; ``ganloom.train`` finds the setting that it comes to."""
-    said = "What D sees: images as they are, augmented, or auto by the number of images. None: as the recipe has it."
-    flag = Annotated[Literal["auto", "none", "ada", "diffaugment"] | None, tyro.conf.arg(help=said)]
-    return dataclasses.make_dataclass(
-        kind.__name__, [("augment", flag, None)], bases=(kind,), frozen=True, namespace={"__doc__": kind.__doc__}
-    )
+def _help(name: str, module: ModuleType, which: str) -> str:
+    """The page of --help or --help-all."""
+    sections = _sections(name, module)
+    about = (module.__doc__ or "").split("\n\n")[0]
+    if which != HELP_ALL:
+        count = sum(not flag.positional for section in sections for flag in section.flags)
+        first = FIRST | {("total_kimg",): ("FLOAT", f"{FIRST['total_kimg',][1]} (default: {_length(module):g})")}
+        last = f"-h, --help shows this page; {HELP_ALL} shows all {count} options of {name}."
+        return help_page.short("ganloom train", f"Train {name}: {about}", sections, first, last)
+    return help_page.full("ganloom train", f"Train {name}: {about}\n\nRecipes: {', '.join(recipes.LISTED)}.", sections)
 
 
-def _usual_recipe(argv: Sequence[str]) -> str:
-    """What is trained where no recipe is named: that of --init, or the default one."""
-    words = [word for arg in argv for word in (arg.split("=", 1) if arg.startswith("--init=") else [arg])]
-    for before, word in zip(words, words[1:], strict=False):
-        if before == "--init" and (Path(word) / "config.json").is_file():
-            found = Folder(Path(word)).read("config.json").get("recipe")
-            return str(found) if found in recipes.LISTED else "default"
+def _length(module: ModuleType) -> float:
+    """The recipe's own length in kimg."""
+    return float(getattr(module, "KIMG", 200.0))
+
+
+# ------------------------------------------------------------------------------------------------- which recipe is meant
+
+
+def _recipe(argv: Sequence[str]) -> tuple[str, Words]:
+    """The recipe that a command line names, and its words, sorted by the flags of that recipe.
+
+    How many words a flag takes depends on the recipe. So a recipe is the one that is named if its own flags leave its
+    name as the first positional argument. Without one, it is the recipe of --init, or the default one.
+    """
+    for word in argv:
+        if _known(word):
+            words = _split(argv, word)
+            if words.positionals[:1] == [word]:
+                return _plain(word), words
+    name = _recipe_of_run(_split(argv, "default").flags.get(("init",), []))
+    words = _split(argv, name)
+    if not words.positionals or _is_data(words.positionals[0]):
+        return name, dataclasses.replace(words, positionals=[name, *words.positionals])
+    name = words.positionals[0]
+    return name, _split(argv, name) if _known(name) else words
+
+
+def _split(argv: Sequence[str], recipe: str) -> Words:
+    sections = _sections(_plain(recipe), recipes.find(recipe))
+    return split(argv, [flag for section in sections for flag in section.flags])
+
+
+def _plain(recipe: str) -> str:
+    return recipe.lower().replace("_", "-")
+
+
+def _known(word: str) -> bool:
+    return _plain(word) in recipes.LISTED
+
+
+def _is_data(word: str) -> bool:
+    """Whether a word names data: `ganloom train DIR` trains the default recipe."""
+    return not _known(word) and (os.path.exists(word) or os.sep in word or word.split(":")[0] in datasets.BUILTIN)
+
+
+def _recipe_of_run(init: list[str]) -> str:
+    """The recipe of the run that --init names; the default one if there is none."""
+    if init and (Path(init[0]) / "config.json").is_file():
+        name = Folder(Path(init[0])).read("config.json").get("recipe")
+        return str(name) if name in recipes.LISTED else "default"
     return "default"
-
-
-def _with_recipe(argv: list[str], usual: str) -> list[str]:
-    """`ganloom train DIR`: a first word that is data and no recipe is trained by the usual recipe."""
-    first = argv[0] if argv else ""
-    if first and not first.startswith("-") and first.lower().replace("_", "-") not in recipes.LISTED:
-        if os.path.exists(first) or os.sep in first or first.split(":")[0] in datasets.BUILTIN:
-            return [usual, *argv]
-    return argv
-
-
-def _recipe_in(argv: list[str], usual: str) -> str:
-    if argv and not argv[0].startswith("-"):
-        return argv[0]
-    for before, word in zip(argv, argv[1:], strict=False):
-        if word in recipes.LISTED and (not before.startswith("--") or "=" in before or before in SWITCHES):
-            return word
-    return usual

@@ -1,7 +1,7 @@
-"""Twelve faults that are put into a training on purpose, and the findings that name them.
+"""Twelve faults that are put into trainings, and the findings that name them.
 
-A fault changes the recipe's settings, its data, or its class while a run lasts, so that a model made anew in between (when a
-run heals) has the fault too. The doctor is told nothing of it.
+A fault changes the settings of the recipe, its data, or its class for the time of a run. So a model that is built again
+(when a run heals) has the fault too. The doctor has no information about the fault.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ganloom import data as datasets
 from ganloom import losses
-from ganloom.core.errors import BadInput
+from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.core.randomness import Rng
 from ganloom.data.images import Images
 from ganloom.data.translation_sets import recoloured
@@ -26,26 +26,34 @@ from ganloom.scoring import Generated
 
 Kind = type[GAN]
 Patch = Callable[[Kind, int], dict[str, Any]]
-"""(class of the recipe, seed) -> methods and attributes that take the place of its own."""
+"""(class of the recipe, seed) -> methods and attributes that replace those of the class."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """One fault. ``named``: findings that are right; ``settings``: (module, config) -> changes of the config."""
+    """One fault."""
 
     name: str
     what: str
+    """What it changes."""
     named: tuple[str, ...]
+    """The findings that are right."""
     settings: Callable[[Any], dict[str, Any]] = lambda cfg: {}
+    """From a config to the settings that are changed."""
     patch: Patch = lambda kind, seed: {}
     data: Callable[[Any, int], Any] = lambda data, seed: data
     heals: bool = False
-    """Whether a setting can mend it; what is wrong in the data or the code must be mended there."""
+    """Whether a setting can fix it. Faults in the data or the code cannot be fixed by a setting."""
     fits: Callable[[Any], bool] = lambda cfg: True
 
     @contextlib.contextmanager
     def inside(self, module: ModuleType, seed: int) -> Iterator[None]:
-        """The recipe's class has the fault in here."""
+        """Change the class of the recipe inside the ``with`` block.
+
+        Args:
+            module: The recipe.
+            seed: The seed of the run.
+        """
         kind = module.MODEL
         changes = self.patch(kind, seed)
         own = {name: kind.__dict__[name] for name in changes if name in kind.__dict__}
@@ -81,7 +89,7 @@ def _silent(kind: Kind, seed: int) -> dict[str, Any]:
 
 
 def _dropped(kind: Kind, seed: int) -> dict[str, Any]:
-    """A class's rows are replaced by other rows of the batch."""
+    """Replace the rows of one class by other rows of the batch."""
     draw = kind.draw
 
     def without(self: GAN, data: Any, rng: Any) -> Any:
@@ -120,8 +128,10 @@ def _stuck(kind: Kind, seed: int) -> dict[str, Any]:
 
 
 def _perfect(kind: Kind, seed: int) -> dict[str, Any]:
-    """G's loss saturates, D has no penalty, and reals and fakes differ in a row of pixels that G cannot change: supports that
-    do not meet, for which a perfect D exists (Arjovsky & Bottou 2017, arXiv:1701.04862, theorem 2.1)."""
+    """G's loss saturates, D has no penalty, and real and fake images differ in a row of pixels that G cannot change.
+
+    Their supports are disjoint, so that a perfect D exists (Arjovsky & Bottou 2017, arXiv:1701.04862, theorem 2.1).
+    """
     phases, draw, sample = kind.phases, kind.draw, kind.sample
 
     def marked(x: Tensor, value: float) -> Tensor:
@@ -133,7 +143,7 @@ def _perfect(kind: Kind, seed: int) -> dict[str, Any]:
         fake, c = Adversarial.fakes(self, n, batch)
         return dataclasses.replace(fake, x=marked(fake.x, -1.0)), c
 
-    def drawn(self: GAN, data: Any, rng: Any) -> Any:
+    def marked_batch(self: GAN, data: Any, rng: Any) -> Any:
         batch: Any = draw(self, data, rng)
         return batch._replace(x=marked(batch.x, 1.0))
 
@@ -142,7 +152,7 @@ def _perfect(kind: Kind, seed: int) -> dict[str, Any]:
         "d_loss": Adversarial.d_loss,
         "phases": lambda self: [p for p in phases(self) if p.lazy == 1],
         "fakes": fakes,
-        "draw": drawn,
+        "draw": marked_batch,
         "sample": lambda self, z, c=None: marked(sample(self, z, c), -1.0),
     }
 
@@ -162,7 +172,7 @@ def _penalty(cfg: Any) -> str:
 FEW = 300
 FAULTS: tuple[Fault, ...] = (
     Fault("frozen latent", "z() draws one latent for all samples", ("mode collapse", "z ignored"), patch=_frozen),
-    Fault("class dropped", "batches never hold one class", ("class missing",), patch=_dropped),
+    Fault("class dropped", "batches never contain one of the classes", ("class missing",), patch=_dropped),
     Fault("D lr x30", "D's learning rate is 30 times the recipe's", ("D learning rate",), _times(30, "d"), heals=True),
     Fault("G lr x30", "G's learning rate is 30 times the recipe's", ("G learning rate",), _times(30, "g"), heals=True),
     Fault(
@@ -175,12 +185,12 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "perfect D",
-        "a saturating loss, no penalty, and a row of pixels that gives fakes away",
+        "a saturating loss, no penalty, and a row of pixels that shows which images are fake",
         ("vanishing gradients", "D too strong"),
         patch=_perfect,
     ),
     Fault("data scaled", "batches in [0, 1], [0, 255] or [-0.1, 0.1]", ("data range",), patch=_scaled),
-    Fault("labels shuffled", "each batch's labels in another order", ("labels shuffled",), patch=_shuffled),
+    Fault("labels shuffled", "the labels of each batch in random order", ("labels shuffled",), patch=_shuffled),
     Fault(
         "few images",
         f"{FEW} images, no augmentation",
@@ -202,14 +212,28 @@ NAMES = {fault.name: fault for fault in FAULTS}
 
 
 def find(name: str) -> Fault:
-    """A fault by name, or BadInput."""
+    """Return a fault by its name.
+
+    Raises:
+        BadInput: There is no such fault.
+    """
     if name not in NAMES:
-        raise BadInput(f'--fault: no fault "{name}"; known: {", ".join(NAMES)}')
+        raise BadInput(f'--fault: there is no fault "{name}"{did_you_mean(name, NAMES)}; use {", ".join(NAMES)}')
     return NAMES[name]
 
 
 def open_data(fault: Fault | None, side: int, seed: int, gan: GAN) -> Any:
-    """fashion-10k at side x side, with the fault's change; for a translator those images and recoloured ones."""
+    """Open fashion-10k, changed by the fault.
+
+    Args:
+        fault: The fault, or None.
+        side: Height and width of the images.
+        seed: The seed of the run.
+        gan: The class of the recipe. An image-to-image recipe gets these images and recoloured ones.
+
+    Returns:
+        The data.
+    """
     data = datasets.open("fashion-10k", shape=(1, side, side))
     if gan.conditions_on == "images":
         assert isinstance(data, Images)

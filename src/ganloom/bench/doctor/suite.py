@@ -1,4 +1,4 @@
-"""`ganloom bench doctor`: how often the doctor names a fault that was put in, and how often it cries over a healthy run."""
+"""`ganloom bench doctor`: how often the doctor names a fault, and how often it has a finding for a healthy run."""
 
 import contextlib
 import dataclasses
@@ -22,12 +22,12 @@ from ganloom.recipes.presets import PLANS
 from ganloom.training.callbacks import Callback
 
 SIDE = 16
-"""Pixels: a run takes some seconds on one core."""
+"""Height and width of the images; a run takes some seconds on one core."""
 SMALL: dict[str, dict[str, Any]] = {
     "default": {"width": 8},
     "dragan": {"width": 16, "batch_size": 32},
 }
-"""The recipes that faults are put into, as small as they still learn: with labels and without, a penalty each."""
+"""The recipes that get the faults, as small as they still learn: one with labels and one without, both with a penalty."""
 KIMG, TICK = 16.0, 1.0
 HEAL_KIMG = 24.0
 TRAIN: dict[str, Any] = {
@@ -43,29 +43,36 @@ TRAIN: dict[str, Any] = {
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """One run."""
+    """The result of one run."""
 
     recipe: str
     fault: str
-    """"": a healthy run."""
+    """Empty for a healthy run."""
     seed: int
     light: str
     findings: tuple[str, ...]
     first: str
     right: bool
-    """The first finding names the fault; of a healthy run: none is red; of one that may heal: none is red or names the fault."""
+    """With a fault: the first finding names it. Healthy: no finding is red. Healed: no finding is red or names the fault."""
     ever: tuple[str, ...] = ()
-    """Findings at any tick, also those that went again."""
+    """Findings at any time, also those that disappeared again."""
     seconds: float = 0.0
     heals: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """The values as plain data."""
         return dataclasses.asdict(self)
 
 
 def small(recipe: str) -> dict[str, Any]:
-    """Settings under which a recipe trains in seconds at 16 px."""
+    """Choose settings with which a recipe trains in seconds on images of 16 px.
+
+    Args:
+        recipe: The name of the recipe.
+
+    Returns:
+        Fields of its Config.
+    """
     if recipe in SMALL:
         return dict(SMALL[recipe])
     plan = dict(PLANS[recipe].options) if recipe in PLANS else {}
@@ -90,7 +97,20 @@ def one(
     heal: int = 0,
     options: dict[str, Any] | None = None,
 ) -> Outcome:
-    """Train one run and hear what the doctor says at its end."""
+    """Train one run and compare the doctor's findings with the fault.
+
+    Args:
+        recipe: The name of the recipe.
+        fault: The fault, or None for a healthy run.
+        seed: The seed.
+        folder: The folder for the run folder.
+        kimg: Length in thousands of images. None: ``KIMG``, or ``HEAL_KIMG`` with ``heal``.
+        heal: How many times the run may be healed.
+        options: More options of ``ganloom.train``.
+
+    Returns:
+        The result.
+    """
     module, start = find(recipe), time.perf_counter()
     own = small(recipe) | (options or {})
     base = dataclasses.replace(module.Config(), **own)
@@ -100,13 +120,13 @@ def one(
     data = faults.open_data(fault, SIDE, seed, module.MODEL)
     inside = fault.inside(module, seed) if fault else contextlib.nullcontext()
     length = kimg or (HEAL_KIMG if heal else KIMG)
-    with inside, contextlib.suppress(GanloomError), contextlib.redirect_stderr(_Nowhere()):
+    with inside, contextlib.suppress(GanloomError), contextlib.redirect_stderr(_Discard()):
         train(recipe, data, path, console=Callback(), total_kimg=length, seed=seed, heal=heal, **TRAIN, **own)
-    kept = json.loads((path / "doctor.json").read_text())
-    found = kept["findings"]
-    names = tuple(f["name"] for f in found)
+    saved = json.loads((path / "doctor.json").read_text())
+    findings = saved["findings"]
+    names = tuple(f["name"] for f in findings)
     first = names[0] if names else ""
-    reds = [f["name"] for f in found if f["severity"] == RED]
+    reds = [f["name"] for f in findings if f["severity"] == RED]
     if fault is None:
         right = not reds
     else:
@@ -123,17 +143,17 @@ def one(
         right,
         _ever(path),
         seconds,
-        len(kept.get("heals", [])),
+        len(saved.get("heals", [])),
     )
 
 
 def _outcome(values: dict[str, Any]) -> Outcome:
-    made: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-    return Outcome(**made)
+    fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    return Outcome(**fields)
 
 
-class _Nowhere:
-    """A stream that forgets."""
+class _Discard:
+    """A stream that discards what is written."""
 
     def write(self, text: str) -> int:
         return len(text)
@@ -153,7 +173,7 @@ def _ever(path: Path) -> tuple[str, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class Suite:
-    """What is to be run."""
+    """Which runs to make."""
 
     recipes: Sequence[str] = tuple(SMALL)
     faults: Sequence[str] = tuple(faults.NAMES)
@@ -164,7 +184,19 @@ class Suite:
 
 
 def measure(suite: Suite, folder: Path, each: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
-    """All runs, one after the other; an outcome that ``folder`` has already is taken from there."""
+    """Make all runs, one after the other. Results that are already in the folder are reused.
+
+    Args:
+        suite: Which runs to make.
+        folder: The folder for the run folders and outcomes.jsonl.
+        each: Called with each result.
+
+    Returns:
+        The results.
+
+    Raises:
+        BadInput: A name or a number cannot be used.
+    """
     for name in (*suite.recipes, *suite.healthy):
         find(name)
     if suite.kimg is not None and not suite.kimg > 0:
@@ -174,14 +206,14 @@ def measure(suite: Suite, folder: Path, each: Callable[[Outcome], None] = lambda
     for seed in suite.seeds:
         for recipe in suite.recipes:
             cfg = find(recipe).Config()
-            wanted = [faults.find(name) for name in suite.faults]
-            jobs += [(recipe, f, seed) for f in wanted if f.fits(cfg) and (f.heals or not suite.heal)]
+            chosen = [faults.find(name) for name in suite.faults]
+            jobs += [(recipe, f, seed) for f in chosen if f.fits(cfg) and (f.heals or not suite.heal)]
         jobs += [] if suite.heal else [(recipe, None, seed) for recipe in suite.healthy]
     folder.mkdir(parents=True, exist_ok=True)
     rows = folder / "outcomes.jsonl"
-    kept = [json.loads(line) for line in rows.read_text().splitlines()] if rows.exists() else []
-    done = {tuple(row["key"]): _outcome(row["outcome"]) for row in kept}
-    found, start, ran = [], time.perf_counter(), 0
+    saved = [json.loads(line) for line in rows.read_text().splitlines()] if rows.exists() else []
+    done = {tuple(row["key"]): _outcome(row["outcome"]) for row in saved}
+    outcomes, start, ran = [], time.perf_counter(), 0
     for i, (recipe, fault, seed) in enumerate(jobs):
         key = (recipe, fault.name if fault else "", seed, suite.heal, suite.kimg)
         outcome = done.get(key)
@@ -191,47 +223,55 @@ def measure(suite: Suite, folder: Path, each: Callable[[Outcome], None] = lambda
             with rows.open("a") as file:
                 file.write(json.dumps({"key": key, "outcome": outcome.to_dict()}) + "\n")
             left = (time.perf_counter() - start) / ran * (len(jobs) - i - 1)
-            said = "ok" if outcome.right else "WRONG"
+            result = "ok" if outcome.right else "WRONG"
             print(
-                f"{i + 1}/{len(jobs)} {recipe}, {outcome.fault or 'healthy'}, seed {seed}: {said} ({outcome.light}: "
-                f"{', '.join(outcome.findings) or 'nothing'}), {outcome.seconds:.0f} s, at most {left / 60:.0f} min left",
+                f"{i + 1}/{len(jobs)} {recipe}, {outcome.fault or 'healthy'}, seed {seed}: {result} ({outcome.light}: "
+                f"{', '.join(outcome.findings) or 'no finding'}), {outcome.seconds:.0f} s, at most {left / 60:.0f} min left",
                 file=sys.stderr, flush=True,
             )  # fmt: skip
         each(outcome)
-        found.append(outcome)
-    return found
+        outcomes.append(outcome)
+    return outcomes
 
 
 def table(outcomes: Sequence[Outcome], heal: int = 0) -> list[str]:
-    """The shares, a line a fault."""
-    sick = [o for o in outcomes if o.fault]
-    well = [o for o in outcomes if not o.fault]
+    """The results as text: a line for each fault, then the healthy runs.
+
+    Args:
+        outcomes: From ``measure``.
+        heal: Whether runs could be healed.
+
+    Returns:
+        The lines.
+    """
+    faulty = [o for o in outcomes if o.fault]
+    healthy = [o for o in outcomes if not o.fault]
     lines = []
-    if sick:
-        what = "ended healthy" if heal else "named first"
-        lines.append(f"{'fault':<18}{what:<30}other answers")
-        for name in dict.fromkeys(o.fault for o in sick):
-            mine = [o for o in sick if o.fault == name]
-            wrong = [o.first or "nothing" for o in mine if not o.right]
-            lines.append(f"{name:<18}{f'{sum(o.right for o in mine)} of {len(mine)}':<30}{', '.join(wrong)}")
-        lines.append(f"{'all':<18}{share(sick):.1%} ({sum(o.right for o in sick)} of {len(sick)})")
-    if well:
-        alarms = [o for o in well if not o.right]
-        warned = [o for o in well if o.right and o.findings]
+    if faulty:
+        what = "ended healthy" if heal else "first finding is right"
+        lines.append(f"{'fault':<18}{what:<30}other first findings")
+        for name in dict.fromkeys(o.fault for o in faulty):
+            runs = [o for o in faulty if o.fault == name]
+            wrong = [o.first or "nothing" for o in runs if not o.right]
+            lines.append(f"{name:<18}{f'{sum(o.right for o in runs)} of {len(runs)}':<30}{', '.join(wrong)}")
+        lines.append(f"{'all':<18}{share(faulty):.1%} ({sum(o.right for o in faulty)} of {len(faulty)})")
+    if healthy:
+        alarms = [o for o in healthy if not o.right]
+        warned = [o for o in healthy if o.right and o.findings]
         named = ", ".join(f"{o.recipe} ({o.first}, seed {o.seed})" for o in alarms)
         lines.append(
-            f"healthy runs with a red finding: {len(alarms)} of {len(well)} ({len(alarms) / len(well):.1%}) {named}"
+            f"healthy runs with a red finding: {len(alarms)} of {len(healthy)} ({len(alarms) / len(healthy):.1%}) {named}"
         )
         named = ", ".join(f"{o.recipe} ({o.first}, seed {o.seed})" for o in warned)
-        lines.append(f"healthy runs with a yellow one: {len(warned)} of {len(well)} {named}")
+        lines.append(f"healthy runs with a yellow finding: {len(warned)} of {len(healthy)} {named}")
     return lines
 
 
 def share(outcomes: Sequence[Outcome]) -> float:
-    """Of outcomes that are right."""
+    """The share of results that are right, in [0, 1]."""
     return sum(o.right for o in outcomes) / max(1, len(outcomes))
 
 
 def threads(n: int) -> None:
-    """The number of threads that torch computes with."""
+    """Set the number of threads of torch."""
     torch.set_num_threads(n)

@@ -1,1 +1,1 @@
-"""`ganloom bench modes`: cures for mode collapse on data with known modes."""
+"""`ganloom bench modes`: methods against mode collapse, measured on data whose modes are known."""

@@ -1,4 +1,4 @@
-"""`ganloom bench modes`: cures for mode collapse measured over seeds, on points whose modes are known."""
+"""`ganloom bench modes`: methods against mode collapse ("cures"), measured over seeds on points whose modes are known."""
 
 import dataclasses
 import math
@@ -20,49 +20,65 @@ from ganloom.metrics.statistics.modes import Modes, means, mode_counts, mode_cov
 from ganloom.report.figures import duration
 
 CUT = 0.5
-"""Where z is cut to see what truncation does."""
+"""Truncation of z for the figure ``truncated``."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """A mixture and how long it is trained by default."""
+    """A data set of the benchmark."""
 
     what: str
+    """What it is."""
     mixture: Callable[[], Mixture]
     steps: int
+    """Steps of G by default."""
     plan: Plan = PLAN
     figure: str = "kl"
-    """What a cure is judged by on it."""
+    """The figure that decides whether a cure helps."""
     sick: str = "plain"
-    """The cure that is none."""
+    """The cure to compare with: training without the cure."""
 
 
 def ring(modes: int = 8, radius: float = 1.0, sd: float = 0.01) -> Mixture:
-    """Modes on a circle (radius 1, sd 0.01 as in PacGAN; 2 and 0.02 of others is the same, doubled)."""
+    """Build a mixture of modes on a circle.
+
+    Radius 1 and sd 0.01 are those of PacGAN. Radius 2 and sd 0.02, as in other papers, is the same at twice the scale.
+
+    Args:
+        modes: Number of modes.
+        radius: Radius of the circle.
+        sd: Standard deviation of each mode.
+    """
     angles = torch.arange(modes) * (2 * math.pi / modes)
     return Mixture(radius * torch.stack([angles.cos(), angles.sin()], 1), sd)
 
 
 def grid(side: int = 5, apart: float = 2.0, sd: float = 0.05) -> Mixture:
-    """side^2 modes ``apart`` from each other, about the origin, unscaled."""
+    """Build a mixture of modes on a square grid around the origin.
+
+    Args:
+        side: Number of modes on each side.
+        apart: Distance between neighbours.
+        sd: Standard deviation of each mode.
+    """
     places = (torch.arange(side) - (side - 1) / 2) * apart
     return Mixture(torch.cartesian_prod(places, places), sd)
 
 
 DATA: dict[str, Data] = {
-    "ring": Data("8 modes on a circle of radius 1, sd 0.01; batches of 256, z of 2 normal numbers and 2 signs, G's average "
+    "ring": Data("8 modes on a circle of radius 1, sd 0.01; batches of 256, z of 2 normal numbers and 2 signs, the EMA of G "
                  "measured", ring, 8000,
                  Plan(width=32, rates=5, beta=0.999, penalties=0.05, batch=256, ema=0.1, signs=2)),
     "grid25": Data("25 modes at {-4, -2, 0, 2, 4}^2, sd 0.05, unscaled", grid, 6000),
     "grid100": Data("100 modes at {-9, -7, ..., 9}^2, sd 0.05, unscaled", lambda: grid(10), 10000),
     "narrow": Data("the grid of 25, hidden layers of 48", grid, 3000, Plan(width=48, rates=4)),
-    "steady": Data("the ring, rates that do not fall", ring, 3000, Plan(width=32, rates=3, steady=True), "wander"),
+    "steady": Data("the ring, constant learning rates", ring, 3000, Plan(width=32, rates=3, steady=True), "wander"),
     "far": Data(
-        "the ring, D 1,000 steps ahead and trained five times as often, G by plain gradient descent", ring, 500,
+        "the ring, D trained 1,000 steps before G and five times as often, G by plain gradient descent", ring, 500,
         Plan(width=64, ahead=1000, critic=5, descent=0.02), "quality", "minimax",
     ),
     "few": Data(
-        "the ring with sd 0.1, of which a seed has 256 points, D trained five times as often as G",
+        "the ring with sd 0.1, 256 points for each seed, D trained five times as often as G",
         lambda: Few(ring(sd=0.1).modes, 0.1, 256), 1000, Plan(width=64, rates=3, critic=5), "known",
     ),
 }  # fmt: skip
@@ -70,7 +86,7 @@ DATA: dict[str, Data] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One cure on one data set."""
+    """The result of one cure on one data set."""
 
     data: str
     cure: str
@@ -79,60 +95,65 @@ class Row:
     seed: int
     """The first seed."""
     seconds: float
-    """Of training, all seeds together."""
+    """Time of training, all seeds together."""
     figures: dict[str, tuple[float, float, float]]
-    """modes, fair, quality, kl and those of ``extra``: mean over seeds, and its 95 % interval."""
+    """modes, fair, quality, kl and those of ``extra``: the mean over seeds and its 95 % interval."""
     worst: dict[str, float]
-    """The worst seed's modes, quality and kl."""
+    """modes, quality and kl of the worst seed."""
     apart: float
-    """Mean total variation between the seeds' shares over the modes."""
+    """Mean total variation between the mode shares of two seeds."""
     each: list[Modes] = field(repr=False)
-    """Every seed's figures."""
+    """The figures of every seed."""
     extra: dict[str, list[float]] = field(default_factory=dict, repr=False)
-    """Every seed's wander, sure, truncated and, where the data is few, known."""
+    """wander, sure, truncated and, for few data, known of every seed."""
 
     def seeds_of(self, figure: str) -> list[float]:
-        """A figure of every seed."""
+        """The values of a figure, one for each seed."""
         return self.extra.get(figure) or [float(getattr(one, figure)) for one in self.each]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """The row as plain data."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Row":
-        """What ``to_dict`` gave."""
+        """The row of which ``values`` is the ``to_dict``."""
         figures = {name: (float(a), float(b), float(c)) for name, (a, b, c) in values["figures"].items()}
         return cls(**{**values, "figures": figures, "each": [Modes(**one) for one in values["each"]]})
 
 
 class Progress:
-    """Which cure is at which step, and how long all will take yet, on stderr; rewritten in place on a terminal."""
+    """Print on stderr which cure is at which step, and the time left; on a terminal in one line that is updated.
+
+    Args:
+        cures: Number of cures.
+        steps: Number of steps of each.
+    """
 
     def __init__(self, cures: int, steps: int) -> None:
         self.cures, self.steps, self.cure, self.name = cures, steps, 0, ""
-        self.begun = self.told = time.perf_counter()
+        self.start = self.last_line = time.perf_counter()
 
     def begin(self, name: str) -> None:
-        """The next cure."""
+        """Start the next cure."""
         self.cure, self.name = self.cure + 1, name
         if not sys.stderr.isatty():
             print(f"[{self.cure}/{self.cures}] {name}: {self.steps} steps{self.left(0)}", file=sys.stderr, flush=True)
 
     def at(self, step: int) -> None:
-        """A step is done."""
+        """Report that a step is done."""
         now = time.perf_counter()
-        if now - self.told > 0.5 and sys.stderr.isatty():
-            self.told = now
+        if now - self.last_line > 0.5 and sys.stderr.isatty():
+            self.last_line = now
             text = f"[{self.cure}/{self.cures}] {self.name}: step {step} of {self.steps}{self.left(step)}; Ctrl-C stops"
             print(f"{text:<90}", end="\r", file=sys.stderr, flush=True)
 
     def left(self, step: int) -> str:
-        """An estimate from the steps so far; cures differ by a factor of about 3."""
+        """Estimate the time left from the steps so far. The times of cures differ by a factor of about 3."""
         done = (self.cure - 1) * self.steps + step
         if not done:
             return ""
-        left = (time.perf_counter() - self.begun) * (self.cures * self.steps / done - 1)
+        left = (time.perf_counter() - self.start) * (self.cures * self.steps / done - 1)
         return f", about {duration(left)} left"
 
     def end(self) -> None:
@@ -150,17 +171,34 @@ def measure(
     *,
     each: Callable[[Row, Trained], None] = lambda row, trained: None,
 ) -> list[Row]:
-    """Train each cure with ``seeds`` seeds at once and measure 2,500 samples of each; ``each`` hears of it at once."""
+    """Train each cure with all seeds at once, and measure 2,500 samples of each seed.
+
+    Args:
+        data: A key of ``DATA``.
+        cures: Keys of ``CURES``.
+        seeds: Number of seeds.
+        steps: Steps of G. None: by the data set.
+        seed: The first seed.
+        each: Called with each row and its networks.
+
+    Returns:
+        One row for each cure.
+
+    Raises:
+        BadInput: A name or a number cannot be used.
+    """
     if data not in DATA:
-        raise BadInput(f'--data: none is called "{data}"{did_you_mean(data, DATA)}: {", ".join(DATA)}, dirac')
+        raise BadInput(f'--data: there is no data set "{data}"{did_you_mean(data, DATA)}; use {", ".join(DATA)}, dirac')
     if seeds < 1 or (steps is not None and steps < 1):
-        raise BadInput(f"--seeds and --steps count from 1, got {seeds} and {steps}")
+        raise BadInput(f"--seeds and --steps must be at least 1, got {seeds} and {steps}")
     for name in cures:
         find(name)
     batch = DATA[data].plan.batch
     bad = [name for name in cures if batch % CURES[name].pack]
     if bad:
-        raise BadInput(f"--cure: {bad[0]} packs {CURES[bad[0]].pack}, which does not divide the batch of {batch}")
+        raise BadInput(
+            f"--cure: {bad[0]} packs {CURES[bad[0]].pack} samples, but the batch of {batch} is not a multiple of that"
+        )
     allocator.keep_freed_blocks()
     mixture, steps = DATA[data].mixture(), steps or DATA[data].steps
     progress = Progress(len(cures), steps)
@@ -175,32 +213,52 @@ def measure(
 
 
 def judge(trained: Trained, mixture: Mixture, data: str, cure: str, steps: int, seed: int) -> Row:
-    """The row of one training."""
+    """Measure one training.
+
+    Args:
+        trained: The networks.
+        mixture: The data.
+        data: The name of the data set.
+        cure: The name of the cure.
+        steps: Steps of G.
+        seed: The first seed.
+
+    Returns:
+        The row.
+    """
     samples = list(trained.sample(SAMPLES, seed))
-    found = [mode_coverage(x, mixture.modes, mixture.sd) for x in samples]
+    coverage = [mode_coverage(x, mixture.modes, mixture.sd) for x in samples]
     worst = {
-        "modes": float(min(m.modes for m in found)),
-        "quality": min(m.quality for m in found),
-        "kl": max(m.kl for m in found),
+        "modes": float(min(m.modes for m in coverage)),
+        "quality": min(m.quality for m in coverage),
+        "kl": max(m.kl for m in coverage),
     }
     extra = others(trained, mixture, seed)
-    figures = dict(means(found, len(mixture.modes)))
+    figures = dict(means(coverage, len(mixture.modes)))
     figures.update({name: over_seeds(values, 0.0, 1.0) for name, values in extra.items()})
     apart = seed_distance(samples, mixture.modes, mixture.sd)
-    return Row(data, cure, steps, len(found), seed, trained.seconds, figures, worst, apart, found, extra)
+    return Row(data, cure, steps, len(coverage), seed, trained.seconds, figures, worst, apart, coverage, extra)
 
 
 @torch.no_grad()
 def others(trained: Trained, mixture: Mixture, seed: int) -> dict[str, list[float]]:
-    """Figures of every seed beside those of its samples, each from 0 to 1.
+    """Compute more figures of every seed, each in [0, 1].
 
-    wander: total variation of the shares over the modes (and of the share near none) between one look and the next, late in
-    the run and for the same z. sure: how far from 1/2 the probability is that D gives to training points and to fakes,
-    times 2, mean. truncated: good samples where z is cut. known: share of pairs of a training point and a fresh one where
-    D tells which is which (1/2: it has learned no point by heart), for `Few` only.
+    wander: total variation of the mode shares (and of the share of bad samples) between snapshots of G late in the run, with
+    equal z. sure: mean of twice the distance from 1/2 of the probabilities that D gives to training points and fakes.
+    truncated: share of good samples with truncated z. known, for ``Few`` only: share of pairs of a training point and a new
+    point for which D gives the training point the higher logit (1/2: it has memorised none).
+
+    Args:
+        trained: The networks.
+        mixture: The data.
+        seed: The first seed.
+
+    Returns:
+        Name -> values, one for each seed.
     """
-    looks = [_shares(x, mixture) for x in trained.looks]
-    pairs = [(a - b).abs().sum(1) / 2 for a, b in zip(looks, looks[1:], strict=False)]
+    snapshots = [_shares(x, mixture) for x in trained.looks]
+    pairs = [(a - b).abs().sum(1) / 2 for a, b in zip(snapshots, snapshots[1:], strict=False)]
     wander = torch.stack(pairs).mean(0) if pairs else torch.zeros(trained.G.seeds)
     n, seeds = 20 * BATCH, trained.G.seeds
     fakes, real = trained.sample(n, seed), mixture.draw(seeds * n).view(seeds, n, -1)
@@ -212,18 +270,18 @@ def others(trained: Trained, mixture: Mixture, seed: int) -> dict[str, list[floa
         "truncated": cut,
     }
     if isinstance(mixture, Few):
-        seen = _logits(trained, mixture.points)[:, :, None]
+        old = _logits(trained, mixture.points)[:, :, None]
         fresh = _logits(trained, mixture.fresh(seeds * n).view(seeds, n, -1))[:, None]
-        out["known"] = ((seen > fresh).float() + (seen == fresh).float() / 2).mean((1, 2)).tolist()
+        out["known"] = ((old > fresh).float() + (old == fresh).float() / 2).mean((1, 2)).tolist()
     return out
 
 
 def _logits(trained: Trained, x: Tensor) -> Tensor:
-    """D's of (S, n, d): (S, n / pack), a batch at a time, since some D look at the whole batch."""
+    """D's logits (S, n / pack) for (S, n, d), batch by batch, because some D use the whole batch."""
     return torch.cat([trained.D(part.flatten(0, 1)).view(len(x), -1) for part in x.split(BATCH, 1)], 1)
 
 
 def _shares(samples: Tensor, mixture: Mixture) -> Tensor:
-    """(S, n, d) -> (S, K + 1): of each mode, and of none."""
+    """(S, n, d) -> (S, K + 1): the share of samples near each mode, and near no mode."""
     near = torch.stack([mode_counts(x, mixture.modes, mixture.sd) for x in samples])
     return torch.cat([near, samples.shape[1] - near.sum(1, keepdim=True)], 1) / samples.shape[1]

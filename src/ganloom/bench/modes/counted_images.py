@@ -1,7 +1,7 @@
-"""Images whose modes can be counted: a recipe is trained on them, a reader that is measured first says what it made.
+"""Train a recipe on images whose modes can be counted, and count the modes of its samples with a classifier ("reader").
 
-The reader is measured on real images whose truth is known: how many it reads rightly, and what samples of a perfect
-generator would get from it, which is the floor of the divergence and the ceiling of the modes.
+The reader is first measured on real images with known modes: how many it classifies correctly, and the result for samples of
+a perfect generator, which is the least possible divergence and the largest possible number of modes.
 """
 
 import dataclasses
@@ -24,63 +24,69 @@ from ganloom.recipes.presets import command, keywords
 
 
 class Reader(Protocol):
-    """What a sample shows."""
+    """Classifies samples."""
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) in [-1, 1] to (mode (N,) int64, how clearly it is seen (N,), more is clearer)."""
+        """From images (N, C, H, W) in [-1, 1] to (modes (N,) int64, clearness (N,), larger is clearer)."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """A recipe with what is changed in it, and how long it is trained."""
+    """A recipe with its settings and its length."""
 
     title: str
     recipe: str
     kimg: float
     options: dict[str, Any] = field(default_factory=dict)
-    """A dot leads into an optimizer: "g_opt.lr"."""
+    """Keywords of ``ganloom.train``; "g_opt.lr" is the field lr of g_opt."""
 
     def command(self, data: str, seed: int = 0) -> str:
-        """The training alone."""
+        """The command line of the training.
+
+        Args:
+            data: The data.
+            seed: The seed.
+        """
         return command(self.recipe, {**self.options, "total_kimg": self.kimg}, seed, data)
 
 
 @dataclass(frozen=True)
 class Task:
-    """Data with countable modes."""
+    """Data whose modes can be counted."""
 
     data: str
-    """What ``ganloom.data.open`` takes; also the task's name."""
+    """The name of the data for ``ganloom.data.open``, and of the task."""
     title: str
     modes: int
     samples: int
-    """That are drawn and counted."""
+    """Number of samples to count."""
     setups: dict[str, Setup]
     reader: Callable[[], Reader]
     known: Callable[[int], tuple[Tensor, Tensor, bool]]
-    """n real images, their modes, and whether the reader never saw them."""
+    """n -> (n real images, their modes, whether they were not used to make the reader)."""
     published: tuple[tuple[str, float, float, str], ...] = ()
-    """Name, modes, KL, source."""
+    """Published results: name, modes, KL, source."""
     published_on: str = ""
+    """On which data they were measured."""
 
 
 @dataclass(frozen=True)
 class Counter:
-    """The reader, measured."""
+    """The quality of the reader."""
 
     accuracy: float
-    """Share of real images whose whole mode it reads rightly."""
+    """Share of real images whose mode is right."""
     held_out: bool
     modes: int
     kl: float
-    """The floor: KL(shares among as many real images || uniform)."""
+    """KL(shares of as many real images || uniform): the least possible value."""
     clear: float
-    """The 1 % quantile of how clearly real images are seen."""
+    """The 1 % quantile of the clearness of real images."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One setup and seed."""
+    """The result of one setup and seed."""
 
     data: str
     setup: str
@@ -90,22 +96,35 @@ class Row:
     kl: float
     floor: float
     quality: float
-    """Share of samples that are seen as clearly as 99 % of the real ones."""
+    """Share of samples that are at least as clear as 99 % of the real images."""
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """The row as plain data."""
         return dataclasses.asdict(self)
 
 
 def count(read: Tensor, modes: int) -> tuple[int, float]:
-    """Different modes among (N,), and KL(their shares || uniform) in nats."""
+    """Count modes.
+
+    Args:
+        read: Modes (N,).
+        modes: Number of possible modes.
+
+    Returns:
+        (number of different modes, KL(their shares || uniform) in nats).
+    """
     counts = read.bincount(minlength=modes)
     return int((counts > 0).sum()), reverse_kl(counts)
 
 
 def measure_counter(task: Task, reader: Reader) -> Counter:
-    """The reader on real images."""
+    """Measure the reader on real images.
+
+    Args:
+        task: The task.
+        reader: Its reader.
+    """
     x, truth, held_out = task.known(task.samples)
     read, clear = reader(x)
     accuracy = float((read == truth).float().mean())
@@ -122,16 +141,33 @@ def measure(
     *,
     each: Callable[[Row, Tensor], None] = lambda row, samples: None,
 ) -> tuple[Counter, list[Row]]:
-    """Train each setup with each seed into ``runs``, one after the other, and count its samples; ``each`` hears at once.
+    """Train each setup with each seed, and count the modes of its samples.
 
-    What was trained before is not trained again, and what was stopped goes on.
+    Finished runs are not trained again, and stopped runs are continued.
+
+    Args:
+        task: The task.
+        names: Keys of ``task.setups``. Empty: all.
+        seeds: Number of seeds.
+        seed: The first seed.
+        kimg: Length in thousands of images. None: that of each setup.
+        runs: The folder for the run folders.
+        each: Called with each row and 64 samples.
+
+    Returns:
+        (the quality of the reader, the rows).
+
+    Raises:
+        BadInput: A name or a number cannot be used.
     """
     for name in names:
         if name not in task.setups:
             known = ", ".join(task.setups)
-            raise BadInput(f'--cure: {task.data} has no "{name}"{did_you_mean(name, task.setups)}: {known}')
+            raise BadInput(
+                f'--cure: {task.data} has no setting "{name}"{did_you_mean(name, task.setups)}; it has {known}'
+            )
     if seeds < 1 or (kimg is not None and not kimg > 0):
-        raise BadInput(f"--seeds counts from 1 and --kimg is above 0, got {seeds} and {kimg}")
+        raise BadInput(f"--seeds must be at least 1 and --kimg above 0, got {seeds} and {kimg}")
     allocator.keep_freed_blocks()
     reader = task.reader()
     counter, rows = measure_counter(task, reader), []
@@ -156,13 +192,22 @@ def measure(
 
 
 def table(task: Task, counter: Counter, rows: Sequence[Row]) -> list[str]:
-    """What was measured, as Markdown, and below it what papers report."""
-    seen = "never saw" if counter.held_out else "was made from"
+    """Write the results, and published results below them, as Markdown.
+
+    Args:
+        task: The task.
+        counter: The quality of the reader.
+        rows: The rows.
+
+    Returns:
+        The lines.
+    """
+    images = "images that it was not trained on" if counter.held_out else "the images that it was trained on"
     out = [
-        f"The reader names {counter.accuracy:.1%} of real images wholly right, of those that it {seen}; {task.samples:,} "
-        f"real ones: {counter.modes} modes, KL {counter.kl:.3f} (the floor).",
+        f"The reader classifies {counter.accuracy:.1%} of real images correctly ({images}). {task.samples:,} real images: "
+        f"{counter.modes} modes, KL {counter.kl:.3f} (the least possible value).",
         "",
-        f"| setup | seed | kimg | modes of {task.modes:,} | KL to uniform | above the floor | clear | s |",
+        f"| setup | seed | kimg | modes of {task.modes:,} | KL to uniform | above the least value | clear | s |",
         "|---|---|---|---|---|---|---|---|",
     ]
     out += [
@@ -177,5 +222,5 @@ def table(task: Task, counter: Counter, rows: Sequence[Row]) -> list[str]:
 
 
 def rows_of(images: Tensor) -> Tensor:
-    """uint8 (N, H, W, C) to (N, C, H, W) float32 in [-1, 1]."""
+    """Convert images (N, H, W, C) uint8 to (N, C, H, W) float32 in [-1, 1]."""
     return images.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1

@@ -1,4 +1,4 @@
-"""Counted images in docs/known-truth.md: samples, rows and table."""
+"""The sections of docs/known-truth.md with counted images: samples, rows and table."""
 
 import json
 from collections.abc import Sequence
@@ -12,22 +12,32 @@ from ganloom.imaging.grid import grid, save_png
 
 
 def save(folder: Path, row: Row, samples: Tensor) -> Path:
-    """Samples (N, C, H, W) in [-1, 1] of one setup and seed as a grid."""
+    """Write samples (N, C, H, W) in [-1, 1] of one row as a grid; return the path."""
     return save_png(grid(samples), folder / image(row))
 
 
 def image(row: Row) -> str:
-    """Where they lie."""
+    """The path of the grid, relative to the folder."""
     return f"images/{row.data}-{row.setup}-{row.seed}.png"
 
 
 def write(folder: Path, task: Task, counter: Counter, rows: Sequence[Row]) -> list[Row]:
-    """Put the rows beside those that the folder has, and all into the page; returns all."""
+    """Add rows to the JSON file of the folder, and write the section of the page.
+
+    Args:
+        folder: The folder.
+        task: The task.
+        counter: The quality of the reader.
+        rows: The new rows.
+
+    Returns:
+        All rows.
+    """
     path = folder / "results" / f"{task.data}.json"
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    found = {(row.setup, row.seed): row for row in [*(Row(**one) for one in kept), *rows]}
+    saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    by_key = {(row.setup, row.seed): row for row in [*(Row(**one) for one in saved), *rows]}
     order = list(task.setups)
-    every = sorted(found.values(), key=lambda row: (order.index(row.setup), row.seed))
+    every = sorted(by_key.values(), key=lambda row: (order.index(row.setup), row.seed))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps([row.to_dict() for row in every], indent=1) + "\n", encoding="utf-8")
     lines = [f"`ganloom bench modes --data {task.data} --out docs`", "", *table(task, counter, every)]

@@ -1,4 +1,4 @@
-"""The cures for instability and mode collapse that the toys are trained with: each is one loss and what is added to it."""
+"""The methods against mode collapse and unstable training ("cures") of the benchmark: a loss and what is added to it."""
 
 from dataclasses import dataclass
 
@@ -9,73 +9,73 @@ from ganloom.penalties import PENALTIES
 NOT_HERE = ("weight_clip", "weight_decay", "orthogonal", "lecam")
 """Penalties that are not functions of D's gradient at samples."""
 SCALED = ("r1", "r2", "zero_centred")
-"""Penalties whose weight is multiplied by the data's mean square a coordinate: where data and D's argument are both s
-times as large, D's gradient is 1/s of what it was, so that the same weight times s^2 is the same cure."""
+"""Penalties whose weight is multiplied by the mean square of the data's coordinates. If the data is s times as large, D's
+gradient is 1/s as large, so the weight times s^2 gives the same penalty."""
 
 
 @dataclass(frozen=True)
 class Cure:
-    """How one toy GAN is trained. Everything not named is the same for all: nets, batch, steps, learning rate."""
+    """How one toy GAN is trained. All else is equal for all cures: networks, batch size, steps, learning rate."""
 
     title: str
-    """What it is in a few words."""
+    """A few words on what it is."""
     paper: str
     """Authors, year, arXiv id."""
     against: tuple[str, ...] = ()
-    """The sicknesses that it is said to cure, of `sicknesses.SICKNESSES`."""
+    """The failures that it should prevent: keys of ``failures.SICKNESSES``."""
     loss: str = "nonsaturating"
     """One of ``ganloom.losses.LOSSES``."""
     penalties: tuple[tuple[str, float], ...] = ()
-    """Names of ``ganloom.penalties.PENALTIES`` with their weights; those in ``SCALED`` for data of mean square 1."""
+    """Names of ``ganloom.penalties.PENALTIES`` with their weights; weights of ``SCALED`` are for data with mean square 1."""
     anneal: float = 1.0
-    """The penalties' weight falls to this part of itself, geometrically over the whole run."""
+    """The weight of the penalties falls geometrically over the run to this part of its start."""
     spectral: bool = False
     """Spectral norm on each layer of D."""
     clip: float | None = None
-    """Bound on D's weights."""
+    """Largest absolute value of D's weights."""
     n_critic: int = 1
-    """D's steps for each of G's."""
+    """Steps of D for each step of G."""
     noise: float = 0.0
-    """Noise on what D sees, in root mean squares of the data, falling linearly to 0 at ``noise_until`` of the run."""
+    """Instance noise, in root mean squares of the data; it falls linearly to 0 at ``noise_until`` of the run."""
     noise_until: float = 0.75
     """Part of the run with noise."""
     smooth: float = 0.0
-    """One-sided label smoothing: real samples are 1 - ``smooth`` real."""
+    """One-sided label smoothing: the target for real samples is 1 - ``smooth``."""
     pack: int = 1
-    """Samples judged together."""
+    """Number of samples that D judges as one (PacGAN)."""
     batch: str = ""
-    """What D sees of the whole batch: "stddev" or "discrimination"."""
+    """What D gets from the whole batch: "stddev", "discrimination", or nothing."""
     unroll: int = 0
-    """Steps that D looks ahead before G's step, taken back afterwards (first order: G's gradient stops at D)."""
+    """Steps of D before G's step, undone afterwards (first order: no gradient through D's steps)."""
     matching: bool = False
-    """G descends |E f(x) - E f(G(z))|^2 alone, f being D's last hidden layer."""
+    """G's loss is only |E f(x) - E f(G(z))|^2, where f is D's last hidden layer."""
     consistency: tuple[float, float] = (0.0, 0.0)
-    """Weights of D's squared change between x and x + noise, at real and at fake x; noise of 0.02 root mean squares."""
+    """Weights of D's squared change between x and x + noise, for real and for fake x. The noise is 0.02 root mean squares."""
     latent: tuple[float, float] = (0.0, 0.0)
-    """Weights of the squared change between z and z + noise of 0.05: D's, that is to be small, and G's, that is not."""
+    """Weights of the squared change between z and z + noise of 0.05: for D, to make it small; for G, to make it large."""
     lecam: float = 0.0
-    """Weight of D's squared distance from running means (0.99 kept a step) of its logits on the other kind."""
+    """Weight of the squared distance of D's logits from the running mean (decay 0.99) of its logits on the other kind."""
     top: float = 1.0
-    """G learns from that part of its batch that D likes best; falls from 1 linearly over the run."""
+    """G learns from this part of its batch, with the highest logits. It falls linearly from 1 over the run."""
     history: float = 0.0
     """Weight of the squared distance of all weights from their mean over the run."""
     weight_decay: float = 0.0
-    """Weight of half D's squared weights."""
+    """Weight of half of D's squared weights."""
     orthogonal: float = 0.0
     """Weight of ``penalties.orthogonal`` of G."""
     ema: float = 0.0
-    """Half-life of G's averaged weights in parts of the run; 0: the last weights are measured."""
+    """Half-life of the EMA of G as a part of the run. 0: the last weights are measured."""
     lr: tuple[float, float] = (1e-3, 1e-3)
-    """Adam's rates of G and D."""
+    """Adam's learning rates of G and D."""
     betas: tuple[float, float] = (0.0, 0.99)
     """Adam's betas."""
     decay_from: float = 0.5
-    """The rates fall linearly to 0 from this part of the run on."""
+    """Part of the run after which the learning rates fall linearly to 0."""
 
     def __post_init__(self) -> None:
         unknown = [name for name, _ in self.penalties if name not in PENALTIES or name in NOT_HERE]
         if self.loss not in LOSSES or unknown:
-            raise BadInput(f"cure: no loss or penalty on samples is called {[*unknown, self.loss][0]!r}")
+            raise BadInput(f"cure: there is no loss or penalty on samples with the name {[*unknown, self.loss][0]!r}")
 
 
 _R1 = "Mescheder et al. 2018, arXiv:1801.04406"
@@ -83,7 +83,7 @@ _GAN = "Goodfellow et al. 2014, arXiv:1406.2661"
 _PAC = "Lin et al. 2018, arXiv:1712.04086"
 _TRICKS = "Salimans et al. 2016, arXiv:1606.03498"
 _FAST_G = (2e-3, 1e-3)
-"""R1 flattens D at real samples only; with equal rates one seed in ten then stays uneven over the modes."""
+"""R1 makes D flat at real samples only. With equal rates, one seed in ten then keeps uneven shares of the modes."""
 _COLLAPSE, _CIRCLES, _VANISHES, _FEW, _SURE = (
     ("mode collapse",), ("oscillation",), ("vanishing gradients",), ("overfitting of few data",), ("a D too sure",)
 )  # fmt: skip
@@ -138,14 +138,18 @@ CURES: dict[str, Cure] = {
     "zcr": Cure("latent consistency", "Zhao et al. 2020, arXiv:2002.04724", _COLLAPSE, latent=(5.0, 0.5)),
     "lecam": Cure("LeCam 0.1", "Tseng et al. 2021, arXiv:2104.03310", _FEW, lecam=0.1),
 }  # fmt: skip
-"""By the name that `ganloom bench modes --cure` knows."""
+"""By the names of `ganloom bench modes --cure`."""
 
 MAIN = ("plain", "r1", "zero-centred", "spectral-norm", "wgan-gp", "rpgan-r1-r2")
-"""Those that one measurement without ``--cure`` compares."""
+"""The cures that are compared without ``--cure``."""
 
 
 def find(name: str) -> Cure:
-    """The cure of that name, or what was meant."""
+    """Return a cure by its name.
+
+    Raises:
+        BadInput: There is no such cure.
+    """
     if name not in CURES:
-        raise BadInput(f'--cure: none is called "{name}"{did_you_mean(name, CURES)}: {", ".join(CURES)}')
+        raise BadInput(f'--cure: there is no cure "{name}"{did_you_mean(name, CURES)}; use {", ".join(CURES)}')
     return CURES[name]

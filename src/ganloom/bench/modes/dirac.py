@@ -1,14 +1,14 @@
-"""The Dirac-GAN: two numbers on which every loss and cure can be followed by hand.
+"""The Dirac-GAN: a GAN of two numbers, for which the effect of each loss and cure can be computed by hand.
 
-Mescheder, Geiger, Nowozin, "Which Training Methods for GANs do actually Converge?", 2018, arXiv:1801.04406. The data are
-one point at 0, G is one number theta, D(x) = psi x. Both players descend with step h from (theta, psi) = (1, 1); the only
-equilibrium is (0, 0). Losses and penalties are the library's own. Near the equilibrium the update is linear,
+Mescheder, Geiger, Nowozin, "Which Training Methods for GANs do actually Converge?", 2018, arXiv:1801.04406. The data is
+one point at 0, G is one number theta, and D(x) = psi x. Both descend with step h from (theta, psi) = (1, 1). The only
+equilibrium is (0, 0). Losses and penalties are those of ganloom. Near the equilibrium the update is linear,
 
     simultaneous   M = [[1 - h d, h a], [-h b, 1 - h c]]
-    alternating    D first, G sees its step:  M = [[1, h a], [0, 1]] [[1 - h d, 0], [-h b, 1 - h c]]
+    alternating    D first, then G with the new D:  M = [[1, h a], [0, 1]] [[1 - h d, 0], [-h b, 1 - h c]]
 
-with a = -d2 L_G / dtheta dpsi, b = d2 L_D / dpsi dtheta, and the damping d of G and c of D that a cure adds. What the
-largest eigenvalue's modulus says: below 1 it converges linearly, above 1 it does not, and at 1 the higher terms decide.
+with a = -d2 L_G / dtheta dpsi, b = d2 L_D / dpsi dtheta, and the damping d of G and c of D that a cure adds. The largest
+modulus of an eigenvalue decides: below 1 training converges linearly, above 1 it does not, at 1 the higher terms decide.
 """
 
 import dataclasses
@@ -23,14 +23,14 @@ from ganloom.penalties import PENALTIES
 
 STEP, START, STEPS = 0.1, (1.0, 1.0), 2000
 QUANTILES = 32
-"""Points that stand for the normal noise; evenly weighted, mean 0, variance 1 exactly."""
+"""Points that represent the normal noise, with equal weights, mean 0 and variance 1."""
 
 Path = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to train it."""
+    """One way to train the Dirac-GAN."""
 
     loss: str
     penalties: tuple[tuple[str, float], ...] = ()
@@ -40,11 +40,11 @@ class Setting:
     consensus: float = 0.0
     """Weight of |gradient field|^2 / 2 in both losses (Mescheder et al. 2017, arXiv:1705.10461)."""
     clip: float | None = None
-    """Bound on |psi|."""
+    """Largest |psi|."""
     unroll: int = 0
-    """Steps of size h that D looks ahead for G's gradient (Metz et al. 2016, arXiv:1611.02163)."""
+    """Steps of size h by which D is ahead in G's gradient (unrolling, Metz et al. 2016, arXiv:1611.02163)."""
     first_order: bool = False
-    """G's gradient stops at the D that looked ahead, instead of going through D's steps."""
+    """No gradient of G goes through D's steps."""
 
 
 SETTINGS: dict[str, Setting] = {
@@ -70,22 +70,32 @@ SETTINGS: dict[str, Setting] = {
     "unrolled": Setting("wasserstein", unroll=5),
     "unrolled-first-order": Setting("wasserstein", unroll=5, first_order=True),
 }
-"""By name: losses alone, penalties that do not help here, and cures."""
+"""By name: losses, penalties that do not help here, and penalties that help."""
 
 _COUPLING = {"minimax": (0.5, 0.5), "nonsaturating": (0.5, 0.5), "relativistic": (0.5, 0.5), "hinge": (1.0, 1.0),
              "wasserstein": (1.0, 1.0), "least_squares": (2.0, 0.0)}  # fmt: skip
-"""(a, b) of each loss, by hand. Least squares asks D for 1 on data where D is always 0, and then teaches D nothing."""
+"""(a, b) of each loss, computed by hand. With least squares the target of D at the data is 1, but D(0) is always 0, so D
+gets no gradient from it."""
 _CENTRED = ("r1", "r2", "zero_centred")
 
 
 def theory(setting: Setting, alternating: bool, step: float = STEP) -> Tensor | None:
-    """M (2, 2) on (theta, psi) by hand; None for one-centred penalties: at psi = 0 they have a kink, not a slope."""
+    """Compute the linear update at the equilibrium, from formulas derived by hand.
+
+    Args:
+        setting: The setting.
+        alternating: D is updated before G, else both at once.
+        step: The step size h.
+
+    Returns:
+        M (2, 2) on (theta, psi). None for one-centred penalties, which are not differentiable at psi = 0.
+    """
     a, b = _COUPLING[setting.loss]
     if any(name not in _CENTRED for name, _ in setting.penalties):
         return None
     # Each zero-centred penalty is psi^2 / 2. Noise of variance s^2 on real and fake: twice s^2 softplus''(0) = s^2 / 4.
     c = sum(weight for _, weight in setting.penalties) + setting.noise**2 / 2 + setting.consensus * a**2
-    # D's look-ahead psi - k h b theta replaces psi in G's slope; the way through D's steps gives the same once more.
+    # In G's gradient, psi - k h b theta replaces psi. The gradient through D's steps adds the same once more.
     d = setting.consensus * b**2 + setting.unroll * step * a * b * (1 if setting.first_order else 2)
     field = torch.tensor([[d, -a], [b, c]], dtype=torch.float64)
     G, D = torch.eye(2, dtype=torch.float64), torch.eye(2, dtype=torch.float64)
@@ -95,14 +105,25 @@ def theory(setting: Setting, alternating: bool, step: float = STEP) -> Tensor | 
 
 
 def modulus(matrix: Tensor) -> float:
-    """The largest eigenvalue's modulus."""
+    """Compute the largest modulus of the eigenvalues of a matrix (n, n)."""
     return float(torch.linalg.eigvals(matrix).abs().max())
 
 
 def trajectory(
     setting: Setting, alternating: bool, steps: int = STEPS, start: tuple[float, float] = START, step: float = STEP
 ) -> Path:
-    """(theta, psi) before the first step and after each: steps + 1 points, in float64."""
+    """Train the Dirac-GAN in float64.
+
+    Args:
+        setting: The setting.
+        alternating: D is updated before G, else both at once.
+        steps: Number of steps.
+        start: (theta, psi) at the start.
+        step: The step size h.
+
+    Returns:
+        (theta, psi) at the start and after each step: steps + 1 points.
+    """
     theta, psi = (torch.tensor([value], dtype=torch.float64) for value in start)
     path = [start]
     for _ in range(steps):
@@ -116,7 +137,18 @@ def trajectory(
 
 
 def slope(setting: Setting, net: str, theta: Tensor, psi: Tensor, step: float = STEP) -> Tensor:
-    """dL_G / dtheta for "G" or dL_D / dpsi for "D", (1,), with consensus and unrolling."""
+    """Compute a gradient, with consensus and unrolling.
+
+    Args:
+        setting: The setting.
+        net: "G" or "D".
+        theta: (1,).
+        psi: (1,).
+        step: The step size h, for unrolling.
+
+    Returns:
+        dL_G / dtheta for "G", dL_D / dpsi for "D", (1,).
+    """
     theta, psi = theta.detach().requires_grad_(), psi.detach().requires_grad_()
     field = {}
     if net == "D" or setting.consensus:
@@ -130,7 +162,7 @@ def slope(setting: Setting, net: str, theta: Tensor, psi: Tensor, step: float = 
 
 
 def _ahead(setting: Setting, theta: Tensor, psi: Tensor, step: float) -> Tensor:
-    """D after its look-ahead, with the way there in the graph unless only the first order is wanted."""
+    """psi after the unrolled steps; with gradient through the steps, unless first_order is set."""
     for _ in range(setting.unroll):
         psi = psi - step * _slope(d_loss(setting, theta, psi), psi)
     return psi.detach() if setting.first_order else psi
@@ -142,7 +174,7 @@ def _slope(loss: Tensor, at: Tensor) -> Tensor:
 
 
 def d_loss(setting: Setting, theta: Tensor, psi: Tensor) -> Tensor:
-    """What D descends, from theta and psi (1,)."""
+    """D's loss, a scalar, from theta and psi (1,)."""
     real, fake = _samples(setting, theta)
     loss = LOSSES[setting.loss].d(_judge(real, psi), _judge(fake, psi))
     for name, weight in setting.penalties:
@@ -151,7 +183,7 @@ def d_loss(setting: Setting, theta: Tensor, psi: Tensor) -> Tensor:
 
 
 def g_loss(setting: Setting, theta: Tensor, psi: Tensor) -> Tensor:
-    """What G descends, from theta and psi (1,)."""
+    """G's loss, a scalar, from theta and psi (1,)."""
     real, fake = _samples(setting, theta)
     return LOSSES[setting.loss].g(_judge(real, psi), _judge(fake, psi))
 
@@ -162,7 +194,7 @@ def _judge(x: Tensor, psi: Tensor) -> Tensor:
 
 
 def _samples(setting: Setting, theta: Tensor) -> tuple[Tensor, Tensor]:
-    """Real and fake samples (N, 1): two copies of a point, or the noise's quantiles about it."""
+    """Real and fake samples (N, 1): two copies of a point, or the quantiles of the noise around it."""
     spread = torch.zeros(2, dtype=torch.float64)
     if setting.noise:
         levels = (torch.arange(QUANTILES, dtype=torch.float64) + 0.5) / QUANTILES
@@ -172,29 +204,37 @@ def _samples(setting: Setting, theta: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def distance(point: tuple[float, float]) -> float:
-    """From the equilibrium."""
+    """The distance of (theta, psi) from the equilibrium."""
     return math.hypot(*point)
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one setting did in one order of updates."""
+    """The result of one setting with one order of updates."""
 
     setting: str
     alternating: bool
     modulus: float | None
-    """The theory's largest eigenvalue; None: there is no linear theory."""
+    """The largest modulus of an eigenvalue by the theory. None: there is no linear theory."""
     rate: float
-    """The measured factor a step: the mean over the last fifth of the steps above 1e-150."""
+    """The measured factor per step: the mean over the last fifth of the steps above 1e-150."""
     at_100: float
     at_500: float
     at_2000: float
-    """Distance from the equilibrium after so many steps."""
+    """Distance from the equilibrium after 2000 steps."""
     verdict: str
 
 
 def measure(name: str, alternating: bool) -> tuple[Row, Path]:
-    """Run one setting for 2,000 steps from (1, 1)."""
+    """Train one setting for 2,000 steps from (1, 1).
+
+    Args:
+        name: A key of ``SETTINGS``.
+        alternating: D is updated before G, else both at once.
+
+    Returns:
+        (the result, the points).
+    """
     setting = SETTINGS[name]
     path = trajectory(setting, alternating)
     matrix = theory(setting, alternating)
@@ -208,5 +248,5 @@ def measure(name: str, alternating: bool) -> tuple[Row, Path]:
 
 
 def to_dict(row: Row) -> dict[str, object]:
-    """JSON-able."""
+    """The row as plain data."""
     return dataclasses.asdict(row)

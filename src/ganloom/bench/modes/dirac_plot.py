@@ -1,4 +1,4 @@
-"""The Dirac-GAN's trajectories as one SVG: each setting's path in the plane, and its distance beside the theory's slope."""
+"""Draw the trajectories of the Dirac-GAN as an SVG: the path of each setting, and its distance with the rate of the theory."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,16 @@ COLOURS = {True: "#2456c4", False: "#d9711c"}
 
 
 def draw(runs: Sequence[tuple[Row, Path]]) -> str:
-    """All runs, one cell a setting: left (theta, psi), right the distance over steps with the theory's slope dashed."""
+    """Draw all runs, one cell for each setting.
+
+    Left: (theta, psi). Right: the distance over steps; the rate of the theory is dashed.
+
+    Args:
+        runs: (row, path) of each setting and order of updates.
+
+    Returns:
+        The SVG.
+    """
     names = list(dict.fromkeys(row.setting for row, _ in runs))
     wide, high = 2 * SIDE + 3 * GAP, SIDE + HEAD + GAP
     rows = math.ceil(len(names) / COLUMNS)
@@ -24,7 +33,7 @@ def draw(runs: Sequence[tuple[Row, Path]]) -> str:
         '<text x="12" y="20" font-size="14">Dirac-GAN: 2,000 steps of 0.1 from (1, 1)</text>',
         f'<text x="12" y="38"><tspan fill="{COLOURS[True]}">alternating</tspan> and '
         f'<tspan fill="{COLOURS[False]}">simultaneous</tspan> updates. Left: theta, psi up, -{REACH} to {REACH}, {EARLY} steps. '
-        f"Right: distance from (0, 0), {FLOOR:g} to {CEILING:g}, over steps; dashed: the theory's rate.</text>",
+        f"Right: distance from (0, 0), {FLOOR:g} to {CEILING:g}, over steps; dashed: the rate of the theory.</text>",
     ]
     for i, name in enumerate(names):
         left, top = i % COLUMNS * wide + GAP, i // COLUMNS * high + 50
@@ -35,8 +44,8 @@ def draw(runs: Sequence[tuple[Row, Path]]) -> str:
 
 def _cell(name: str, runs: Sequence[tuple[Row, Path]]) -> str:
     parts = [f'<text x="0" y="14" font-weight="bold">{name}</text>']
-    said = "; ".join(dict.fromkeys(row.verdict for row, _ in runs))
-    parts.append(f'<text x="0" y="27" fill="#666">{said}</text>')
+    verdicts = "; ".join(dict.fromkeys(row.verdict for row, _ in runs))
+    parts.append(f'<text x="0" y="27" fill="#666">{verdicts}</text>')
     frame = f'<rect y="{HEAD}" width="{SIDE}" height="{SIDE}" fill="#fafaf8" stroke="#ccc"/>'
     second = SIDE + GAP
     parts.append(
@@ -54,16 +63,16 @@ def _cell(name: str, runs: Sequence[tuple[Row, Path]]) -> str:
 
 
 def _polyline(points: Sequence[tuple[float, float]]) -> str:
-    """Points nearer than a pixel to the last one drawn are left out."""
-    kept: list[tuple[float, float]] = []
+    """An SVG path. Points less than a pixel from the last one are left out."""
+    line: list[tuple[float, float]] = []
     for x, y in points:
-        if not kept or math.hypot(x - kept[-1][0], y - kept[-1][1]) >= 1:
-            kept.append((x, y))
-    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in kept)
+        if not line or math.hypot(x - line[-1][0], y - line[-1][1]) >= 1:
+            line.append((x, y))
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in line)
 
 
 def _plane(path: Path) -> str:
-    """The path's first steps until it leaves the frame; later ones only thicken a circle."""
+    """The first steps of a path, until it leaves the frame. Later steps would only thicken a circle."""
     points = []
     for theta, psi in path[:EARLY]:
         if max(abs(theta), abs(psi)) > REACH:
@@ -88,7 +97,7 @@ def _decay(path: Path) -> str:
 
 
 def _theory(row: Row, path: Path) -> str:
-    """From step 100 of the path on, shrinking by the theory's factor, until it leaves the frame."""
+    """From step 100, the distance multiplied by the factor of the theory, until it leaves the frame."""
     assert row.modulus is not None
     start = min(100, len(path) - 1)
     far = distance(path[start])

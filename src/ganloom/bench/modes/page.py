@@ -1,4 +1,4 @@
-"""What `ganloom bench modes --out DIR` writes: rows kept as JSON, tables in a page, one image a cure."""
+"""What `ganloom bench modes --out DIR` writes: rows as JSON, tables in a Markdown page, and an image for each cure."""
 
 import json
 import re
@@ -20,37 +20,52 @@ from ganloom.imaging.grid import save_png, scatter
 
 PAGE, KEPT = "known-truth.md", "known-truth.json"
 AGAINST = "Each cure against its sickness"
-"""The section that gathers all rows."""
+"""The title of the section with all rows."""
 PANEL, FIELD = 210, 105
-"""Pixels of a panel; points a side at which D is asked."""
+"""Side of a panel in pixels; points on a side at which D is evaluated."""
 
 Key = tuple[str, str, int, int, int]
 
 
 def key(row: Row) -> Key:
-    """Rows of an equal key replace each other."""
+    """The key of a row; rows with equal keys replace each other."""
     return row.data, row.cure, row.steps, row.seeds, row.seed
 
 
 def keep(folder: Path, row: Row) -> list[Row]:
-    """Add a row to those that the folder has; all of them, in the order of the cures."""
+    """Add a row to the JSON file of the folder.
+
+    Args:
+        folder: The folder.
+        row: The new row.
+
+    Returns:
+        All rows, in the order of the cures.
+    """
     path = folder / KEPT
-    kept = [Row.from_dict(one) for one in json.loads(path.read_text(encoding="utf-8"))] if path.exists() else []
-    rows = {key(one): one for one in [*kept, row]}
+    saved = [Row.from_dict(one) for one in json.loads(path.read_text(encoding="utf-8"))] if path.exists() else []
+    rows = {key(one): one for one in [*saved, row]}
     order = list(CURES)
     ordered = sorted(rows.values(), key=lambda r: (r.data, r.steps, r.seeds, r.seed, order.index(r.cure)))
     folder.mkdir(parents=True, exist_ok=True)
-    lines = ",\n".join(json.dumps(one.to_dict()) for one in ordered)  # a line a row
+    lines = ",\n".join(json.dumps(one.to_dict()) for one in ordered)  # one line for each row
     path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
     return ordered
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """Rows of one data set, number of steps and set of seeds as Markdown."""
+    """Write rows with equal data, steps and seeds as a Markdown table.
+
+    Args:
+        rows: The rows.
+
+    Returns:
+        The lines.
+    """
     n = len(DATA[rows[0].data].mixture().modes)
     out = [
         f"| cure | what | modes of {n} (worst seed) | fair modes | good samples, % | reverse KL (worst seed) "
-        "| between seeds | s | beside the uncured |",
+        "| between seeds | s | compared with no cure |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -69,18 +84,26 @@ def _cell(figure: tuple[float, ...], digits: int) -> str:
 
 
 def section(rows: Sequence[Row], images: Sequence[str] = ()) -> str:
-    """A table with its command and what its columns mean."""
+    """Write a table with its command and the meaning of its columns.
+
+    Args:
+        rows: The rows.
+        images: Paths of images below the table.
+
+    Returns:
+        Markdown.
+    """
     first = rows[0]
     names, what = " ".join(row.cure for row in rows), DATA[first.data].what
     out = [
         f"`ganloom bench modes --data {first.data} --cure {names} --seeds {first.seeds} --seed {first.seed} "
         f"--steps {first.steps}`",
         "",
-        f"{what[:1].upper()}{what[1:]}. {first.seeds} seeds from {first.seed} on, {first.steps:,} steps, {SAMPLES:,} samples of "
-        "each seed; means over seeds with 95 % intervals. A mode counts with one sample within 3 sd, a fair one with a "
-        "fifth of its fair share; reverse KL over the good samples (fair counting alone gives "
+        f"{what[:1].upper()}{what[1:]}. {first.seeds} seeds from {first.seed}, {first.steps:,} steps, {SAMPLES:,} samples of "
+        "each seed; means over seeds with 95 % intervals. A mode counts if one sample is within 3 sd, and as fair if it has a "
+        "fifth of its fair share; reverse KL over the good samples (samples of a perfect generator give "
         f"{(len(DATA[first.data].mixture().modes) - 1) / 2 / SAMPLES:.3f}). Between seeds: total variation of their "
-        "shares. Seconds: all seeds together, on the machine at hand.",
+        "shares. Seconds: all seeds together, on the machine of the measurement.",
         "",
         *table(rows),
     ]
@@ -88,7 +111,7 @@ def section(rows: Sequence[Row], images: Sequence[str] = ()) -> str:
         shown = [f"![{Path(one).stem}]({one})" for one in images]
         out += [
             "",
-            f"Seed {first.seed}: 2,500 samples with the modes ringed, and D's logits (orange: real).",
+            f"Seed {first.seed}: 2,500 samples, circles around the modes, and D's logits (orange: real).",
             "",
             *shown,
         ]
@@ -96,39 +119,66 @@ def section(rows: Sequence[Row], images: Sequence[str] = ()) -> str:
 
 
 def dirac_section(runs: Sequence[tuple[dirac.Row, dirac.Path]], image: str) -> str:
-    """The Dirac-GAN's table and image."""
+    """Write the table and the image of the Dirac-GAN as Markdown.
+
+    Args:
+        runs: (row, path) of each setting.
+        image: The path of the image.
+    """
     out = [
         "`ganloom bench modes --data dirac`",
         "",
-        "Distance from the equilibrium after so many steps of 0.1 from (1, 1). Theory: the modulus of the update's largest "
-        "eigenvalue at the equilibrium; measured: the factor a step, over the last fifth of the way.",
+        "Distance from the equilibrium after 100, 500 and 2,000 steps of 0.1 from (1, 1). Theory: the largest modulus of an "
+        "eigenvalue of the update at the equilibrium. Measured: the factor per step over the last fifth of the steps.",
         "",
         "| setting | updates | theory | measured | after 100 | 500 | 2,000 | |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row, _ in runs:
         order = "alternating" if row.alternating else "simultaneous"
-        said = "none: a kink" if row.modulus is None else f"{row.modulus:.4f}"
+        modulus = "none: not differentiable" if row.modulus is None else f"{row.modulus:.4f}"
         far = " | ".join(f"{value:.2g}" for value in (row.at_100, row.at_500, row.at_2000))
-        out.append(f"| `{row.setting}` | {order} | {said} | {row.rate:.4f} | {far} | {row.verdict} |")
-    return "\n".join([*out, "", f"![trajectories beside the theory]({image})"])
+        out.append(f"| `{row.setting}` | {order} | {modulus} | {row.rate:.4f} | {far} | {row.verdict} |")
+    return "\n".join([*out, "", f"![trajectories and the theory]({image})"])
 
 
 def put(folder: Path, name: str, text: str) -> Path:
-    """Write a section into the page: over the one of that name, between its marks, or at the end."""
+    """Write a section into the page: in place of the one with this name, or at the end.
+
+    Args:
+        folder: The folder of the page.
+        name: The title of the section.
+        text: Markdown.
+
+    Returns:
+        The path of the page.
+    """
     path = folder / PAGE
-    page = path.read_text(encoding="utf-8") if path.exists() else "# What cures what, where the truth is known\n"
+    page = (
+        path.read_text(encoding="utf-8")
+        if path.exists()
+        else "# Methods against mode collapse, measured where the truth is known\n"
+    )
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
     block = f"{begin}\n{text}\n{end}"
-    found = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    page = found.sub(lambda _: block, page) if found.search(page) else f"{page.rstrip()}\n\n## {name}\n\n{block}\n"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    page = pattern.sub(lambda _: block, page) if pattern.search(page) else f"{page.rstrip()}\n\n## {name}\n\n{block}\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
     return path
 
 
 def write_rows(folder: Path, rows: Sequence[Row], latest: Row) -> Path:
-    """Put the table that ``latest`` belongs to into the page, and what all rows say of each cure."""
+    """Write the table of the latest row, and the table of all cures, into the page.
+
+    Args:
+        folder: The folder of the page.
+        rows: All rows.
+        latest: The row that was added.
+
+    Returns:
+        The path of the page.
+    """
     group = [row for row in rows if key(row)[2:] == key(latest)[2:] and row.data == latest.data]
     name = f"{latest.data}, {latest.steps:,} steps, seeds {latest.seed} to {latest.seed + latest.seeds - 1}"
     panels = [path for path in (panel_path(folder, row) for row in group) if path.exists()]
@@ -137,7 +187,15 @@ def write_rows(folder: Path, rows: Sequence[Row], latest: Row) -> Path:
 
 
 def write_dirac(folder: Path, runs: Sequence[tuple[dirac.Row, dirac.Path]]) -> Path:
-    """The image of the trajectories and their table."""
+    """Write the image and the table of the Dirac-GAN.
+
+    Args:
+        folder: The folder of the page.
+        runs: (row, path) of each setting.
+
+    Returns:
+        The path of the page.
+    """
     image = folder / "images" / "dirac.svg"
     image.parent.mkdir(parents=True, exist_ok=True)
     image.write_text(draw(runs), encoding="utf-8")
@@ -145,12 +203,22 @@ def write_dirac(folder: Path, runs: Sequence[tuple[dirac.Row, dirac.Path]]) -> P
 
 
 def panel_path(folder: Path, row: Row) -> Path:
-    """Where a cure's panels lie."""
+    """The path of the image of a row."""
     return folder / "images" / "modes" / f"{row.data}-{row.steps}-{row.seed}-{row.cure}.png"
 
 
 def save_panels(folder: Path, row: Row, trained: Trained, mixture: Mixture) -> Path:
-    """The first seed: its samples with the modes ringed, and D's logits over the plane."""
+    """Draw the samples of the first seed with circles around the modes, and D's logits over the plane.
+
+    Args:
+        folder: The folder of the page.
+        row: The row.
+        trained: The networks.
+        mixture: The data.
+
+    Returns:
+        The path of the image.
+    """
     extent = float(mixture.modes.abs().max()) * 1.25
     samples = scatter(trained.sample(SAMPLES, row.seed)[0], mixture.modes, extent, PANEL)
     field = Image.fromarray(colours(trained.field(0, extent, FIELD, BATCH)).numpy()).resize((PANEL, PANEL))
@@ -163,7 +231,14 @@ def save_panels(folder: Path, row: Row, trained: Trained, mixture: Mixture) -> P
 
 
 def colours(logits: Tensor) -> Tensor:
-    """(H, W) logits to (H, W, 3) uint8: blue below the median, orange above, by rank of distance from it."""
+    """Color logits: blue below the median, orange above it.
+
+    Args:
+        logits: (H, W).
+
+    Returns:
+        (H, W, 3) uint8.
+    """
     centred = torch.nan_to_num(logits - logits.nanmedian())
     scale = centred.abs().quantile(0.98).clamp(min=1e-12)
     t = (centred / scale).clamp(-1, 1)[..., None]

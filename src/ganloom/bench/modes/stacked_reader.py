@@ -1,7 +1,7 @@
-"""Stacked images, 1,000 modes, read by a classifier.
+"""Count the modes of stacked images (1,000 modes) with a classifier.
 
-Metz et al. 2016 (arXiv:1611.02163, app. D) stack three grey images in the channels of one; a classifier of each channel
-counts the 10 x 10 x 10 combinations among 26,000 samples and the divergence of their shares from the data's
+Metz et al. 2016 (arXiv:1611.02163, app. D) stack three grey images as the channels of one image. A classifier of each channel
+counts the 10 x 10 x 10 combinations in 26,000 samples, and the divergence of their shares from those of the data
 (Srivastava et al. 2017, arXiv:1705.07761, sec. 4.2).
 """
 
@@ -19,20 +19,20 @@ CLASSES = 10
 
 
 class Classifier:
-    """Reads each channel with the bundled classifier of clothes."""
+    """Classifies each channel with the built-in classifier of Fashion-MNIST."""
 
     def __init__(self) -> None:
         self.net = metrics.get("fashion")
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (N, 3, 28, 28) in [-1, 1] to (mode (N,) in [0, 1000), the least sure channel's probability (N,))."""
-        chances = self.net.logits(x.flatten(0, 1).unsqueeze(1)).softmax(1).view(len(x), len(CHANNELS), CLASSES)
-        sure, classes = chances.max(2)
+        """From images (N, 3, 28, 28) in [-1, 1] to (modes (N,) in [0, 1000), least probability of the channels (N,))."""
+        probabilities = self.net.logits(x.flatten(0, 1).unsqueeze(1)).softmax(1).view(len(x), len(CHANNELS), CLASSES)
+        sure, classes = probabilities.max(2)
         return classes @ torch.tensor([CLASSES**2, CLASSES, 1]), sure.min(1).values
 
 
 def known(n: int) -> tuple[Tensor, Tensor, bool]:
-    """n stacks of Fashion-MNIST's test images where they are installed, else of fashion-10k's, and their modes."""
+    """Draw n stacks of Fashion-MNIST's test images if they are installed, else of fashion-10k; see ``Task.known``."""
     try:
         grey, held_out = datasets.open("fashion-mnist-test"), True
     except BadInput:
@@ -44,7 +44,7 @@ def known(n: int) -> tuple[Tensor, Tensor, bool]:
 
 
 _FALLING = ((120.0, 1.0), (400.0, 0.0))
-"""Knots of the learning rates: full until 120 kimg, then in a line to 0, which evens out the modes' shares."""
+"""Schedule of the learning rates: constant until 120 kimg, then linearly to 0, which makes the mode shares more even."""
 
 TASK = Task(
     "stacked", "Stacked images", MODES, 26_000,
@@ -65,5 +65,5 @@ TASK = Task(
         ("PacDCGAN2", 1000, 0.06, "Lin et al. 2018, arXiv:1712.04086"),
         ("R3GAN", 1000, 0.03, "Huang et al. 2024, arXiv:2501.05441"),
     ),
-    "Published, on digits and with each paper's own classifier; other data than ours, so to be read beside, not compared:",
+    "Published results, on digits and with the classifier of each paper. The data differs, so they cannot be compared directly:",
 )  # fmt: skip

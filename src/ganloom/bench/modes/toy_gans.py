@@ -1,8 +1,8 @@
-"""Toy GANs of many seeds trained at once: each weight has a leading seed axis, a layer is one batched product.
+"""Toy GANs of many seeds, trained at once: each weight has a leading seed axis, and a layer is one batched product.
 
-Samples of all seeds share one axis, seed after seed: (S x N, d). Losses and penalties are then the library's own, since
-they are means over samples; times S, each seed's gradient is what it would be alone, and Adam works on each number
-apart. So no seed knows of another, but for the random numbers, which one generator draws for all.
+The samples of all seeds are on one axis, seed after seed: (S x N, d). So the losses and penalties of ganloom can be used,
+which are means over samples. Multiplied by S, the gradient of each seed is the same as alone, and Adam treats each number
+separately. So the seeds are independent, except that one generator draws the random numbers for all.
 """
 
 import math
@@ -13,56 +13,59 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Z, BATCH = 2, 128
-"""Noise of 2 numbers; 128 real samples a step."""
+"""Size of the normal part of z; real samples in a step."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a data set asks of the training, the same for every cure."""
+    """How a data set is trained; equal for every cure."""
 
     width: int = 128
-    """Of the three hidden layers of G and D."""
+    """Width of the three hidden layers of G and D."""
     beta: float = 0.0
-    """Adam's second beta in place of the cure's; 0: the cure's."""
+    """Adam's second beta. 0: the one of the cure."""
     penalties: float = 1.0
-    """Times the weights of the cure's penalties."""
+    """Factor for the weights of the cure's penalties."""
     rates: float = 1.0
-    """Times the cure's rates."""
+    """Factor for the cure's learning rates."""
     steady: bool = False
-    """The rates do not fall."""
+    """Constant learning rates."""
     ahead: int = 0
-    """D's steps before G's first."""
+    """Steps of D before the first step of G."""
     descent: float = 0.0
-    """G takes steps of this times its gradient, and not Adam's, which scale a vanishing one up; 0: Adam's."""
+    """Step size of plain gradient descent for G, because Adam scales vanishing gradients up. 0: Adam."""
     critic: int = 1
-    """D's steps for each of G's, where the cure does not ask for more."""
+    """Steps of D for each step of G, if the cure does not have more."""
     batch: int = BATCH
-    """Real samples a step."""
+    """Real samples in a step."""
     ema: float = 0.0
-    """Half-life of G's averaged weights, which are then measured, in parts of the run, where the cure has none of its own."""
+    """Half-life of the EMA of G as a part of the run, if the cure has none. The EMA is measured."""
     signs: int = 0
-    """Numbers of z that are -1 or 1, beside the normal ones. Of a connected latent a continuous G lays bridges of samples
-    from mode to mode (Khayatkhoei et al. 2018, arXiv:1806.00880); a latent in pieces spares them."""
+    """How many more numbers of z are -1 or 1. With a connected latent space, a continuous G makes bridges of samples
+    between the modes (Khayatkhoei et al. 2018, arXiv:1806.00880); a disconnected one avoids them."""
 
 
 PLAN = Plan()
 
 
 def latents(n: int, signs: int = 0, generator: torch.Generator | None = None) -> Tensor:
-    """(n, Z + ``signs``): normal numbers, and signs at even odds."""
+    """Draw latents (n, Z + signs): normal numbers, and signs with equal probability."""
     z = torch.randn(n, Z, generator=generator)
     if not signs:
         return z
-    coins = torch.randint(2, (n, signs), generator=generator)
-    return torch.cat([z, 2.0 * coins - 1], 1)
+    bits = torch.randint(2, (n, signs), generator=generator)
+    return torch.cat([z, 2.0 * bits - 1], 1)
 
 
 class Layers(nn.Module):
-    """Dense layers of S networks: (S x N, sizes[0]) -> (S x N, sizes[-1]); torch's own initialisation of ``Linear``.
+    """Dense layers of S networks, (S x N, sizes[0]) -> (S x N, sizes[-1]), initialized like ``torch.nn.Linear``.
 
-    ``slope`` of the leaky ReLU between layers, 0 for ReLU. ``spectral`` divides each weight by
-    its largest singular value (Miyato et al. 2018, arXiv:1802.05957), estimated by one turn of the power iteration at each
-    call of ``turn``.
+    Args:
+        seeds: Number of networks S.
+        sizes: Sizes of the layers, from the input to the output.
+        slope: Slope of the leaky ReLU between layers; 0 for ReLU.
+        spectral: Divide each weight by its largest singular value (Miyato et al. 2018, arXiv:1802.05957). Each call of
+            ``turn`` is one step of the power iteration.
     """
 
     def __init__(self, seeds: int, sizes: tuple[int, ...], slope: float = 0.0, spectral: bool = False) -> None:
@@ -82,14 +85,14 @@ class Layers(nn.Module):
 
     @torch.no_grad()
     def turn(self) -> None:
-        """One turn of the power iteration for each weight (S, in, out); nothing without ``spectral``."""
+        """Make one step of the power iteration for each weight (S, in, out), with ``spectral``."""
         for i, w in enumerate(self.weights if self.spectral else ()):
             u, v = getattr(self, f"u{i}"), getattr(self, f"v{i}")
             v.copy_(F.normalize(torch.bmm(w.transpose(1, 2), u), dim=1))
             u.copy_(F.normalize(torch.bmm(w, v), dim=1))
 
     def weight(self, i: int) -> Tensor:
-        """The i-th weight as used, (S, in, out)."""
+        """The i-th weight (S, in, out), after spectral normalization."""
         w: Tensor = self.weights[i]
         if not self.spectral:
             return w
@@ -102,11 +105,11 @@ class Layers(nn.Module):
         return self.run(y, 0, len(self.weights)).flatten(0, 1)
 
     def bend(self, x: Tensor) -> Tensor:
-        """ReLU or leaky ReLU, the latter as a product with a constant: its second derivative has no zeros to carry back."""
+        """ReLU or leaky ReLU. The latter is a product with a constant, so that double backward passes no zeros."""
         return x * F.leaky_relu(x.detach().sign(), self.slope).abs_() if self.slope else F.relu(x)
 
     def run(self, x: Tensor, start: int, end: int) -> Tensor:
-        """(S, N, in) through layers start to end; an activation follows each but the last layer of all."""
+        """Apply layers start to end to (S, N, in); each but the last layer of the network has an activation."""
         for i in range(start, end):
             x = torch.baddbmm(self.biases[i], x, self.weight(i))
             if i < len(self.weights) - 1:
@@ -115,12 +118,17 @@ class Layers(nn.Module):
 
 
 class Critic(Layers):
-    """D of S seeds: (S x N, d) -> logits (S x N / pack,).
+    """Discriminators of S seeds, (S x N, d) -> logits (S x N / pack,).
 
-    ``pack``: so many samples of a seed are judged as one (PacGAN, Lin et al. 2018, arXiv:1712.04086).
-    ``batch``: what the last layer sees of the other samples: "" nothing; "stddev" their mean standard deviation over groups
-    of 4 (Karras et al. 2017, arXiv:1710.10196, sec. 3); "discrimination" the sums of exp(-L1) over the batch in 16
-    learned kernels of 4 dimensions (Salimans et al. 2016, arXiv:1606.03498, sec. 3.2).
+    Args:
+        seeds: Number of networks S.
+        sizes: Sizes of the layers.
+        slope: Slope of the leaky ReLU.
+        spectral: Use spectral normalization.
+        pack: Number of samples that are judged as one (PacGAN, Lin et al. 2018, arXiv:1712.04086).
+        batch: What the last layer gets from the other samples. "": nothing. "stddev": the mean standard deviation over
+            groups of 4 (Karras et al. 2017, arXiv:1710.10196, sec. 3). "discrimination": the sums of exp(-L1) over the
+            batch in 16 learned kernels of 4 dimensions (Salimans et al. 2016, arXiv:1606.03498, sec. 3.2).
     """
 
     KERNELS, DIMENSIONS, GROUP = 16, 4, 4
@@ -166,33 +174,44 @@ class Critic(Layers):
 
 
 class Mixture:
-    """An even mixture of Gaussians at ``modes`` (K, d), each of standard deviation ``sd``: drawn anew, without end."""
+    """A mixture of Gaussians with equal weights; every sample is new.
+
+    Args:
+        modes: Centres (K, d).
+        sd: Standard deviation of each Gaussian.
+    """
 
     def __init__(self, modes: Tensor, sd: float) -> None:
         self.modes, self.sd = modes, sd
 
     @property
     def mean_square(self) -> float:
-        """Of a coordinate: 0.5 on a circle of radius 1, 8 on the grid of 25, 33 on that of 100."""
+        """Mean square of a coordinate: 0.5 for a circle of radius 1, 8 for the grid of 25, 33 for the grid of 100."""
         return float(self.modes.square().mean()) + self.sd**2
 
     def begin(self, seeds: int) -> None:
-        """So many seeds are about to be trained."""
+        """Prepare for the training of this many seeds."""
 
     def draw(self, n: int) -> Tensor:
-        """(n, d)."""
+        """Draw samples (n, d)."""
         picks = torch.randint(len(self.modes), (n,))
         return torch.randn(n, self.modes.shape[1]).mul_(self.sd).add_(self.modes[picks])
 
 
 class Few(Mixture):
-    """A mixture of which each seed has a few points only, drawn once, as many of each mode as of another."""
+    """A mixture of which each seed has only a few points, drawn once, with equal numbers for each mode.
+
+    Args:
+        modes: Centres (K, d).
+        sd: Standard deviation of each Gaussian.
+        points: Number of points of each seed.
+    """
 
     def __init__(self, modes: Tensor, sd: float, points: int) -> None:
         super().__init__(modes, sd)
         self.count = points
         self.points = torch.empty(0)
-        """(S, count, d)."""
+        """The points of each seed, (S, count, d)."""
 
     def begin(self, seeds: int) -> None:
         """Draw the points of each seed."""
@@ -200,11 +219,11 @@ class Few(Mixture):
         self.points = each + self.sd * torch.randn(seeds, *each.shape)
 
     def draw(self, n: int) -> Tensor:
-        """(n, d): n / S of each seed's points."""
+        """Draw samples (n, d), n / S from the points of each seed."""
         seeds = len(self.points)
         picks = torch.randint(self.count, (seeds, n // seeds, 1)).expand(-1, -1, self.modes.shape[1])
         return self.points.gather(1, picks).flatten(0, 1)
 
     def fresh(self, n: int) -> Tensor:
-        """(n, d) that no seed was shown."""
+        """Draw new samples (n, d), which are not training points."""
         return super().draw(n)

@@ -1,4 +1,4 @@
-"""The training loop of the toys: one cure, many seeds at once."""
+"""The training loop of the toy GANs: one cure, many seeds at once."""
 
 import contextlib
 import math
@@ -16,28 +16,37 @@ from ganloom.losses import LOSSES
 from ganloom.penalties import PENALTIES
 
 LOOKS, BETWEEN = 11, 50
-"""So many looks at G's samples at the run's end, each a 50th of the run after the one before."""
+"""Number of snapshots of G's samples at the end of the run, a 50th of the run apart."""
 SAMPLES = 2500
-"""Samples of each seed that a figure is taken of."""
+"""Number of samples of each seed for the figures."""
 NEAR, NEAR_Z, KEPT = 0.02, 0.05, 0.99
-"""Noise of the consistency terms, on samples (in root mean squares of the data) and on z; LeCam's running means."""
+"""Noise of the consistency terms: on samples, in root mean squares of the data, and on z; decay of LeCam's running means."""
 
 
 @dataclass
 class Trained:
-    """Networks of S seeds after training."""
+    """The networks of S seeds after training."""
 
     G: Layers
     D: Critic
     seconds: float
     looks: list[Tensor] = field(default_factory=list)
-    """(S, SAMPLES, d) of equal z each, late in the run and at its end."""
+    """Snapshots: samples (S, SAMPLES, d) with equal z, late in the run and at its end."""
     signs: int = 0
-    """The plan's."""
+    """``Plan.signs``."""
 
     @torch.no_grad()
     def sample(self, n: int, seed: int = 0, cut: float = math.inf) -> Tensor:
-        """n samples of each seed, (S, n, d); ``cut``: of z cut at +-cut (the truncation of Brock et al. 2018)."""
+        """Draw samples.
+
+        Args:
+            n: Number of samples of each seed.
+            seed: Seed of the latents.
+            cut: Truncate z at +-cut (Brock et al. 2018).
+
+        Returns:
+            (S, n, d).
+        """
         z = latents(self.G.seeds * n, self.signs, torch.Generator().manual_seed(key(seed, "sample")))
         if cut < math.inf:
             outside = float(torch.special.ndtr(torch.tensor(-cut)))
@@ -47,12 +56,22 @@ class Trained:
 
     @torch.no_grad()
     def field(self, index: int, extent: float, side: int, batch: int) -> Tensor:
-        """D's logits of one seed on a side x side raster of [-extent, extent]^2, top row first; packs hold one point."""
+        """Compute D's logits on a raster of [-extent, extent]^2; all samples of a pack are the same point.
+
+        Args:
+            index: Which network.
+            extent: Half of the side of the square.
+            side: Number of points on a side.
+            batch: Batch size.
+
+        Returns:
+            (side, side), the top row first.
+        """
         line = torch.linspace(-extent, extent, side)
         y, x = torch.meshgrid(line.flip(0), line, indexing="ij")
         points = torch.stack([x, y], 2).view(-1, 2)
         logits = torch.empty(len(points))
-        # In a mixed order, or a D that looks at the whole batch would see one line of the raster at a time.
+        # In random order: a D that uses the whole batch must not get one line of the raster as a batch.
         for places in torch.randperm(len(points), generator=torch.Generator().manual_seed(0)).split(batch):
             packed = points[places].repeat_interleave(self.D.pack, 0)
             logits[places] = self.D(packed.repeat(self.G.seeds, 1)).view(self.G.seeds, -1)[index]
@@ -68,7 +87,20 @@ def train(
     at: Callable[[int], None] = lambda step: None,
     plan: Plan = PLAN,
 ) -> Trained:
-    """Train ``seeds`` GANs side by side; ``seed`` is the first one's number and keys all. ``at`` hears of each step."""
+    """Train many GANs at once.
+
+    Args:
+        cure: How to train.
+        mixture: The data.
+        seeds: Number of GANs.
+        steps: Steps of G.
+        seed: The first seed; it determines all random numbers.
+        at: Called with the number of each step.
+        plan: How the data set is trained.
+
+    Returns:
+        The networks.
+    """
     seed_all(key(seed, seeds, "toys"))
     dim, hidden = mixture.modes.shape[1], (plan.width,) * 3
     G = Layers(seeds, (Z + plan.signs, *hidden, dim))
@@ -77,7 +109,7 @@ def train(
     loop = Loop(cure, mixture, G, D, plan)
     trained = Trained(G, D, 0.0, signs=plan.signs)
     late = {round(steps * (1 - i / BETWEEN)) for i in range(LOOKS)}
-    begun = time.perf_counter()
+    start = time.perf_counter()
     for _ in range(plan.ahead):
         loop.lead()
     for step in range(steps):
@@ -86,13 +118,21 @@ def train(
         if step + 1 in late:
             with loop.averaged():
                 trained.looks.append(trained.sample(SAMPLES, seed))
-    trained.seconds = time.perf_counter() - begun
+    trained.seconds = time.perf_counter() - start
     loop.exchange()
     return trained
 
 
 class Loop:
-    """One step of a cure. Losses are times S: a mean over all seeds' samples becomes the sum of the seeds' means."""
+    """The steps of a cure. Losses are multiplied by S, so that a mean over all samples is the sum of the means of the seeds.
+
+    Args:
+        cure: How to train.
+        mixture: The data.
+        G: Generators of S seeds.
+        D: Discriminators of S seeds.
+        plan: How the data set is trained.
+    """
 
     def __init__(self, cure: Cure, mixture: Mixture, G: Layers, D: Critic, plan: Plan = PLAN) -> None:
         self.cure, self.mixture, self.G, self.D, self.plan = cure, mixture, G, D, plan
@@ -118,32 +158,37 @@ class Loop:
         }
 
     def step(self, done: float, share: float) -> None:
-        """``done``: part of the run that is over; ``share``: a step's part of it."""
+        """Make one step of G and the steps of D before it.
+
+        Args:
+            done: Part of the run that is over, in [0, 1).
+            share: Part of the run that one step is.
+        """
         cure = self.cure
         pace = 1.0 if self.plan.steady else min(1.0, (1 - done) / (1 - cure.decay_from))
         for opt, lr in zip(self.opt.values(), self.rates, strict=True):
             opt.param_groups[0]["lr"] = lr * pace
         for turn in range(self.turns):
             z = latents(self.G.seeds * self.plan.batch, self.plan.signs)
-            # The fakes of D's last step serve G too: G's forward pass is run once.
+            # The fakes of D's last step are used for G too, so that G's forward pass runs once.
             with torch.set_grad_enabled(turn == self.turns - 1):
                 fake = self.G(z)
             real = self.mixture.draw(len(fake))
             self._descend("D", self.d_loss(real, fake.detach(), done, z))
-        with self._looking_ahead(done):
+        with self._unrolled(done):
             grads = torch.autograd.grad(self.g_loss(real, fake, done, z) * self.G.seeds, self.of["G"])
         self._update("G", grads)
         if self.past:
             self._remember(round(done / share) + 1)
         if self.average is not None:
-            # Short at first, or the first weights would stay in the mean.
+            # A short half-life at first, so that the first weights do not stay in the mean.
             half = min(self.ema, done / 4 + share) / share
             with torch.no_grad():
                 for mean, p in zip(self.average, self.of["G"], strict=True):
                     mean.lerp_(p, 1 - 0.5 ** (1 / half))
 
     def lead(self, done: float = 0.0) -> None:
-        """A step of D alone."""
+        """Make a step of D alone."""
         with torch.no_grad():
             z = latents(self.G.seeds * self.plan.batch, self.plan.signs)
             fake = self.G(z)
@@ -151,21 +196,31 @@ class Loop:
 
     @torch.no_grad()
     def exchange(self) -> None:
-        """G's weights and their average change places; nothing where none is kept."""
+        """Exchange the weights of G and their EMA, if there is one."""
         for mean, p in zip(self.average or (), self.of["G"] if self.average else (), strict=True):
-            kept = p.clone()
+            weights = p.clone()
             p.copy_(mean)
-            mean.copy_(kept)
+            mean.copy_(weights)
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
-        """G with its averaged weights for a while."""
+        """Use the EMA weights of G inside the ``with`` block."""
         self.exchange()
         yield
         self.exchange()
 
     def d_loss(self, real: Tensor, fake: Tensor, done: float, z: Tensor | None = None) -> Tensor:
-        """What D descends: its loss and the weighted penalties. ``z`` is what the fakes were made of."""
+        """Compute D's loss with the weighted penalties.
+
+        Args:
+            real: Real samples (S x N, d).
+            fake: Fakes (S x N, d).
+            done: Part of the run that is over.
+            z: The latents of the fakes.
+
+        Returns:
+            A scalar, the mean over seeds.
+        """
         cure = self.cure
         self.D.turn()
         real, fake = self._blur(real, done), self._blur(fake, done)
@@ -181,13 +236,13 @@ class Loop:
                 near = self.D(x + NEAR * self.rms * torch.randn_like(x))
                 loss = loss + weight * (logits - near).square().mean()
         if cure.latent[0] and z is not None:
-            loss = loss + cure.latent[0] * (of_fake - self.D(self._beside(z).detach())).square().mean()
+            loss = loss + cure.latent[0] * (of_fake - self.D(self._near(z).detach())).square().mean()
         if cure.lecam:
             loss = loss + cure.lecam * self._lecam(of_real, of_fake)
         return loss
 
     def _judge(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """D's logits on both: in one pass, but where a D looks at the whole batch."""
+        """D's logits on both: in one pass, or in two if D uses the whole batch."""
         if self.D.batch:
             return self.D(real), self.D(fake)
         seeds = self.G.seeds
@@ -196,7 +251,7 @@ class Loop:
         return logits[:, 0].flatten(), logits[:, 1].flatten()
 
     def g_loss(self, real: Tensor, fake: Tensor, done: float, z: Tensor) -> Tensor:
-        """What G descends."""
+        """Compute G's loss; see ``d_loss``."""
         cure, seeds = self.cure, self.G.seeds
         if cure.matching:
             of_real, of_fake = (self.D.features(self._blur(x, done)).mean(1) for x in (real, fake))
@@ -207,22 +262,22 @@ class Loop:
             part = round((1 - (1 - cure.top) * done) * len(logits) / seeds)
             logits = logits.view(seeds, -1).topk(part, dim=1).values.flatten()
         g = self.loss.g(others, logits)
-        if cure.latent[1]:  # of data of mean square 1, as images about are
-            g = g - cure.latent[1] * ((fake - self._beside(z)) / self.rms).square().mean()
+        if cure.latent[1]:  # for data with mean square 1, as images have about
+            g = g - cure.latent[1] * ((fake - self._near(z)) / self.rms).square().mean()
         return g
 
-    def _beside(self, z: Tensor) -> Tensor:
+    def _near(self, z: Tensor) -> Tensor:
         x: Tensor = self.G(z + NEAR_Z * torch.randn_like(z))
         return x
 
     def _lecam(self, of_real: Tensor, of_fake: Tensor) -> Tensor:
-        """`penalties.lecam` with anchors of each seed, which move first."""
+        """``penalties.lecam`` with running means of each seed, which are updated first."""
         real, fake = (x.view(self.G.seeds, -1) for x in (of_real, of_fake))
         self.anchors.lerp_(torch.stack([x.detach().mean(1, keepdim=True) for x in (real, fake)]), 1 - KEPT)
         return (real - self.anchors[1]).square().mean() + (fake - self.anchors[0]).square().mean()
 
     def _pack(self, x: Tensor) -> Tensor:
-        """What D judges as one sample: (S x N / pack, pack x d)."""
+        """Join the samples that D judges as one: (S x N / pack, pack x d)."""
         return x.reshape(-1, x.shape[1] * self.cure.pack)
 
     def _packed(self, x: Tensor) -> Tensor:
@@ -238,7 +293,7 @@ class Loop:
 
     def _update(self, net: str, grads: tuple[Tensor, ...]) -> None:
         for i, (p, grad) in enumerate(zip(self.of[net], grads, strict=True)):
-            # A double backward may leave a transposed layout, and fused Adam reads memory in the weight's own order.
+            # A double backward may return a transposed layout, but fused Adam needs the layout of the weight.
             pull = self._pull(net, i, p.detach())
             p.grad = (grad if pull is None else grad + pull).contiguous()
         self.opt[net].step()
@@ -248,7 +303,7 @@ class Loop:
                     p.clamp_(-self.cure.clip, self.cure.clip)
 
     def _pull(self, net: str, i: int, p: Tensor) -> Tensor | None:
-        """Gradient of what is asked of the i-th weights (S, in, out) themselves, if anything is."""
+        """Gradient of the penalties on the i-th weights (S, in, out), or None."""
         cure, matrix, pulls = self.cure, p.shape[1] > 1, []
         if self.past:
             pulls.append(2 * cure.history * (p - self.past[net][i]))
@@ -266,16 +321,16 @@ class Loop:
                 mean.lerp_(p, 1 / (step + 1))
 
     @contextlib.contextmanager
-    def _looking_ahead(self, done: float) -> Iterator[None]:
-        """D some steps later, put back afterwards (Metz et al. 2016, without the gradient through D's steps)."""
+    def _unrolled(self, done: float) -> Iterator[None]:
+        """D some steps later inside the ``with`` block (Metz et al. 2016, without the gradient through D's steps)."""
         if not self.cure.unroll:
             yield
             return
         opt = self.opt["D"]
-        kept = [(t, t.clone()) for p in self.of["D"] for t in (p.detach(), *opt.state[p].values())]
+        saved = [(t, t.clone()) for p in self.of["D"] for t in (p.detach(), *opt.state[p].values())]
         for _ in range(self.cure.unroll):
             self.lead(done)
         yield
         with torch.no_grad():
-            for live, old in kept:
+            for live, old in saved:
                 live.copy_(old)

@@ -1,1 +1,1 @@
-"""`ganloom bench recipes`: every recipe trained and measured."""
+"""`ganloom bench recipes`: train and measure every recipe."""

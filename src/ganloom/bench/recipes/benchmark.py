@@ -1,6 +1,6 @@
-"""`ganloom bench recipes`: every recipe trained in minutes, its samples seen and measured, its speed.
+"""`ganloom bench recipes`: train every recipe for some minutes, draw and measure its samples, and time its steps.
 
-On fashion-10k; those that make images from images on two domains made of it, or on pairs (see `plans`).
+The data is fashion-10k; for image-to-image recipes two domains made from it, or pairs (see ``ganloom.recipes.presets``).
 """
 
 import dataclasses
@@ -17,8 +17,6 @@ from typing import Any
 import torch
 
 from ganloom.api import Run, load, prepare
-from ganloom.apps.evaluate import evaluate
-from ganloom.apps.evaluate_translator import COPIED, MATCHED, MEAN
 from ganloom.apps.run_cache import finished
 from ganloom.bench.recipes.sheets import draw, translated
 from ganloom.bench.step.benchmark import trainer_of
@@ -26,6 +24,8 @@ from ganloom.bench.step.timing import clock, contest, cycle_of
 from ganloom.core import allocator, hardware
 from ganloom.core.device import choose_device, choose_precision
 from ganloom.core.errors import BadInput
+from ganloom.evaluation.evaluate import evaluate
+from ganloom.evaluation.translator import COPIED, MATCHED, MEAN
 from ganloom.imaging import grid
 from ganloom.recipes import RECIPES, find
 from ganloom.recipes.base.translator import Translator
@@ -35,7 +35,7 @@ from ganloom.runs.folder import Folder
 
 ROWS, IMAGES = Path("results") / "recipes.json", Path("images") / "recipes"
 N = 2000
-"""Samples that are measured, against as many real images."""
+"""Number of samples to measure, against as many real images."""
 FIGURES = ("coverage", "precision", "recall", "density", "fd", "kd")
 OF_TRANSLATION = ("l1", "psnr", "ssim", "called_b", "cycle_l1")
 
@@ -44,55 +44,55 @@ Interval = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Speed:
-    """Images that training draws a second, at the end of the run, on ready images; a median over turns."""
+    """The speed of training steps at the end of the run, without reading data; a median over turns."""
 
     img_per_s: float
     machine: str
     threads: int
     load: float
-    """Of the machine as timing began: well above the share of this process means that the figure is too low."""
+    """Load of the machine before the timing. If other programs were running, the speed is too low."""
     precision: str
     torch: str
 
 
 @dataclass(frozen=True)
 class Row:
-    """One recipe."""
+    """The result of one recipe."""
 
     recipe: str
     command: str
     seed: int
     kimg: float
     seconds: float
-    """Of training, on a machine that may have been busy."""
+    """Time of training, on a machine that may have been busy."""
     threads: int
     precision: str
     torch: str
     parameters: dict[str, int]
-    """G and D in this run."""
+    """Number of parameters of G and D."""
     figures: dict[str, Interval]
-    """Value and 95 % interval of the last weights' average."""
+    """Values and 95 % intervals of the EMA weights at the end."""
     floor: dict[str, Interval]
-    """The same of real images: what a perfect model would reach."""
+    """The same for real images: what a perfect model would reach."""
     protocol: dict[str, Any]
     image: str
-    """What its rows are."""
+    """What the rows of the image are."""
     speed: Speed | None = None
     trivial: dict[str, dict[str, Interval]] = dataclasses.field(default_factory=dict)
-    """Of translators: the same figures of what needs no training."""
+    """For image-to-image recipes: the same values for methods without training."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """The row as plain data."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Row":
-        """What ``to_dict`` gave."""
-        made = {**values, "speed": Speed(**values["speed"]) if values.get("speed") else None}
+        """The row of which ``values`` is the ``to_dict``."""
+        fields = {**values, "speed": Speed(**values["speed"]) if values.get("speed") else None}
         for name in ("figures", "floor"):
-            made[name] = _three(values[name])
-        made["trivial"] = {name: _three(figures) for name, figures in values.get("trivial", {}).items()}
-        return cls(**made)
+            fields[name] = _three(values[name])
+        fields["trivial"] = {name: _three(figures) for name, figures in values.get("trivial", {}).items()}
+        return cls(**fields)
 
 
 def _three(figures: dict[str, Sequence[float]]) -> dict[str, Interval]:
@@ -103,7 +103,7 @@ def _three(figures: dict[str, Sequence[float]]) -> dict[str, Interval]:
 
 
 def kept(folder: Path) -> dict[str, Row]:
-    """The rows that the folder has, by recipe."""
+    """Read the rows of a folder, by recipe."""
     path = folder / ROWS
     if not path.exists():
         return {}
@@ -111,7 +111,12 @@ def kept(folder: Path) -> dict[str, Row]:
 
 
 def keep(folder: Path, row: Row) -> None:
-    """Put a row in the place of the recipe's old one, in the order of the recipes."""
+    """Write a row into the folder, in place of the old row of the recipe.
+
+    Args:
+        folder: The folder.
+        row: The row.
+    """
     rows = {**kept(folder), row.recipe: row}
     ordered = [rows[name] for name in RECIPES if name in rows]
     path = folder / ROWS
@@ -121,7 +126,7 @@ def keep(folder: Path, row: Row) -> None:
 
 
 def ranked(rows: Sequence[Row]) -> list[Row]:
-    """By coverage, the best first; then translators by their distance from the truth."""
+    """Sort rows by coverage, the best first; then image-to-image recipes by l1."""
 
     def place(row: Row) -> tuple[bool, float]:
         translates = "l1" in row.figures
@@ -140,28 +145,42 @@ def measure(
     anew: bool = False,
     each: Callable[[Row], None] = lambda row: None,
 ) -> list[Row]:
-    """Train, sample, measure and time each recipe; rows and images go to ``folder``, run folders to ``runs``.
+    """Train, sample, measure and time recipes.
 
-    A recipe whose row is there for the same command is left as it is, unless ``anew``; a run that was stopped goes on.
-    ``kimg`` replaces the length of every run. ``each`` hears of a row once it is kept. Raises BadInput.
+    A recipe that was measured with the same command is not repeated, and a stopped run is continued.
+
+    Args:
+        names: Recipes.
+        folder: The folder for rows and images.
+        runs: The folder for run folders.
+        seed: The seed.
+        kimg: Length of every run in thousands of images. None: that of each recipe.
+        anew: Repeat recipes that were already measured.
+        each: Called with each row after it is written.
+
+    Returns:
+        The rows.
+
+    Raises:
+        BadInput: A name or a number cannot be used.
     """
     names = [name.lower().replace("_", "-") for name in names]
     for name in names:
         if find(name) and name not in RECIPES:
             raise BadInput(
-                f"{name} is a baseline and has no page: `ganloom compare --budget 10m {DATA} {name}` measures it"
+                f"{name} is a baseline without a page: measure it with `ganloom compare --budget 10m {DATA} {name}`"
             )
     if kimg is not None and not kimg > 0:
         raise BadInput(f"--kimg must be above 0, got {kimg}")
     allocator.keep_freed_blocks()
-    told = _Told(names)
+    progress = _Progress(names)
     rows = []
     for name in names:
         options = {**plan(name).options, **({} if kimg is None else {"total_kimg": kimg})}
         line = command(name, options, seed)
         row = kept(folder).get(name)
         if row is None or row.command != line or anew:
-            told.begin(name, line)
+            progress.begin(name, line)
             path = runs / f"{name}-{zlib.crc32(line.encode()):08x}"
             run = finished(name, plan(name).data, path, seed=seed, **keywords(find(name), options))
             row = _row(name, line, run, folder / IMAGES / f"{name}.png")
@@ -169,22 +188,34 @@ def measure(
             keep(folder, row)
         rows.append(row)
         each(row)
-        told.end(name)
+        progress.end(name)
     return rows
 
 
 def time_again(names: Sequence[str], folder: Path, each: Callable[[Row], None] = lambda row: None) -> list[Row]:
-    """Only the speed anew, of recipes whose rows are there."""
-    rows, found = [], kept(folder)
-    missing = [name for name in names if name not in found]
-    if not found or missing:
+    """Time the training steps again.
+
+    Args:
+        names: Recipes with rows in the folder.
+        folder: The folder.
+        each: Called with each row after it is written.
+
+    Returns:
+        The rows with the new speeds.
+
+    Raises:
+        BadInput: A recipe has no row.
+    """
+    rows, before = [], kept(folder)
+    missing = [name for name in names if name not in before]
+    if not before or missing:
         raise BadInput(
             f"{folder / ROWS} has no row for {', '.join(missing) or 'any recipe'}: run without --speed first"
         )
     allocator.keep_freed_blocks()
     for place, name in enumerate(names, 1):
-        print(f"[{place}/{len(names)}] {name}: a dozen steps and more", file=sys.stderr, flush=True)
-        rows.append(dataclasses.replace(found[name], speed=speed(name, plan(name).options)))
+        print(f"[{place}/{len(names)}] {name}: at least a dozen steps", file=sys.stderr, flush=True)
+        rows.append(dataclasses.replace(before[name], speed=speed(name, plan(name).options)))
         keep(folder, rows[-1])
         each(rows[-1])
     return rows
@@ -194,27 +225,27 @@ def _row(name: str, line: str, run: Run, image: Path) -> Row:
     gan = load(run.path)
     sheet, rows = translated(gan, plan(name).data) if isinstance(gan, Translator) else draw(gan)
     grid.save_png(sheet, image)
-    found = evaluate(run.path, n=N, write=False)
+    result = evaluate(run.path, n=N, write=False)
     described, last = Folder(run.path).read("run.json"), run.metrics[-1]
-    generated, real = (_intervals(found["rows"][key]) for key in ("generated", "real (other half)"))
-    trivial = {key: _intervals(found["rows"][key]) for key in (COPIED, MEAN, MATCHED) if key in found["rows"]}
+    generated, real = (_intervals(result["rows"][key]) for key in ("generated", "real (other half)"))
+    trivial = {key: _intervals(result["rows"][key]) for key in (COPIED, MEAN, MATCHED) if key in result["rows"]}
     return Row(
         recipe=name, command=line, seed=Folder(run.path).read("config.json")["train"]["seed"], kimg=last["kimg"],
         seconds=last["seconds"], threads=int(described["versions"]["threads"]), precision=described["precision"],
         torch=described["versions"]["torch"], parameters=_parameters(name, run), figures=generated, floor=real,
-        protocol=found["protocol"], image=rows, trivial=trivial,
+        protocol=result["protocol"], image=rows, trivial=trivial,
     )  # fmt: skip
 
 
 def _intervals(values: dict[str, dict[str, float]]) -> dict[str, Interval]:
-    """Figures without the name of their features, at 4 digits; one without an interval three times."""
-    found: dict[str, Interval] = {}
+    """Values without the name of the feature net, with 4 digits; a value without interval is repeated."""
+    intervals: dict[str, Interval] = {}
     for full, value in values.items():
         key = full if full in OF_TRANSLATION else full.split("_")[0]
         if key in FIGURES + OF_TRANSLATION:
             low, high = (value["value"] if value.get(end) is None else value[end] for end in ("low", "high"))
-            found[key] = float(f"{value['value']:.4g}"), float(f"{low:.4g}"), float(f"{high:.4g}")
-    return found
+            intervals[key] = float(f"{value['value']:.4g}"), float(f"{low:.4g}"), float(f"{high:.4g}")
+    return intervals
 
 
 def _parameters(name: str, run: Run) -> dict[str, int]:
@@ -231,7 +262,16 @@ def _parameters(name: str, run: Run) -> dict[str, int]:
 
 
 def speed(name: str, options: dict[str, Any], rounds: int = 3) -> Speed:
-    """Time a dozen training steps and more, at the end of the run (a network that grows has its full size there)."""
+    """Time at least a dozen training steps at the end of the run, where growing networks have their full size.
+
+    Args:
+        name: The recipe.
+        options: Keywords of ``ganloom.train``.
+        rounds: Number of turns.
+
+    Returns:
+        The speed.
+    """
     load_now = os.getloadavg()[0] if hasattr(os, "getloadavg") else -1.0
     settings = keywords(find(name), options)
     device = choose_device("auto")
@@ -240,12 +280,12 @@ def speed(name: str, options: dict[str, Any], rounds: int = 3) -> Speed:
     trainer = trainer_of(gan, data, device, precision)
     end = int(1000 * float(settings.get("total_kimg", 0.0)))
     trainer.load_state(trainer.tensors(), trainer.state() | {"nimg": end})
-    before, begun = trainer.nimg, trainer.step
+    before, first_step = trainer.nimg, trainer.step
     cycle = cycle_of([phase.lazy for phase in trainer.phases])
     times = contest(
         {"step": clock(trainer.train_step, lambda: hardware.wait(device))}, rounds, cycle=cycle, seconds=10.0
     )["step"]
-    images_a_step = (trainer.nimg - before) / (trainer.step - begun)
+    images_a_step = (trainer.nimg - before) / (trainer.step - first_step)
     seconds = sorted(times)[len(times) // 2]
     return Speed(
         float(f"{images_a_step / seconds:.3g}"), hardware.name(device), torch.get_num_threads(), round(load_now, 1),
@@ -256,20 +296,22 @@ def speed(name: str, options: dict[str, Any], rounds: int = 3) -> Speed:
 # ----------------------------------------------------------------------------------------------------------- progress
 
 
-class _Told:
-    """Which recipe is trained and how long all will take yet, on stderr; each run shows its own progress below."""
+class _Progress:
+    """Print on stderr which recipe is trained, and the time left for all; each run prints its own progress."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names, self.done, self.spent = list(names), 0.0, 0.0
-        self.begun = 0.0
+        self.start = 0.0
 
     def begin(self, name: str, line: str) -> None:
-        self.begun = time.perf_counter()
+        self.start = time.perf_counter()
         place = self.names.index(name)
         left = f", about {self.spent / self.done * (len(self.names) - place) / 60:.0f} min left" if self.done else ""
-        print(f"[{place + 1}/{len(self.names)}] {line}{left}; Ctrl-C stops, the same command goes on", file=sys.stderr)
+        print(
+            f"[{place + 1}/{len(self.names)}] {line}{left}; Ctrl-C stops, the same command continues", file=sys.stderr
+        )
 
     def end(self, name: str) -> None:
-        if self.begun:
-            self.done, self.spent = self.done + 1, self.spent + time.perf_counter() - self.begun
-            self.begun = 0.0
+        if self.start:
+            self.done, self.spent = self.done + 1, self.spent + time.perf_counter() - self.start
+            self.start = 0.0

@@ -1,26 +1,33 @@
-"""The images of the doc pages: a model's first samples, or its first translations beside what they were made from."""
+"""Draw the images of the doc pages: the first samples of a model, or its first translations with their inputs."""
 
 from typing import Any
 
 import torch
 
-from ganloom.apps.evaluate import data_of
 from ganloom.core import randomness
+from ganloom.evaluation.evaluate import data_of
 from ganloom.gan import GAN
 from ganloom.imaging import grid
 from ganloom.recipes.base.translator import Translator
 
 SHOWN = 64
-"""Samples in an image, about."""
+"""About this many samples in an image."""
 
 
 def draw(gan: GAN) -> tuple[Any, str]:
-    """Samples of the first seeds, nothing picked, and what the rows are: classes or codes where the model has them."""
+    """Draw samples of the first seeds, without selection.
+
+    Args:
+        gan: The model.
+
+    Returns:
+        (image, what its rows are: classes, or values of a code; empty for neither).
+    """
     classes = int(getattr(gan.cfg, "n_classes", 0) or 0)
     if classes:
         columns, rows = grid.class_rows(SHOWN, classes)
         c = torch.tensor(rows).repeat_interleave(columns)
-        return grid.grid(gan.generate(len(c), seed=0, c=c).cpu(), columns, 1, 1), "one class a row"
+        return grid.grid(gan.generate(len(c), seed=0, c=c).cpu(), columns, 1, 1), "one class in each row"
     coded, codes = getattr(gan, "coded", None), getattr(gan.cfg, "categories", ())
     if coded is None or not codes:
         return grid.grid(gan.generate(SHOWN, seed=0).cpu(), 8, 1, 1), ""
@@ -30,11 +37,19 @@ def draw(gan: GAN) -> tuple[Any, str]:
     z = torch.cat([coded(noise, category=value) for value in rows])
     return grid.grid(
         gan.generate(z=z).cpu(), columns, 1, 1
-    ), "one value of the categorical code a row, equal noise in a column"
+    ), "one value of the categorical code in each row, equal noise in each column"
 
 
 def translated(gan: Translator, name: str) -> tuple[Any, str]:
-    """The first images that training did not see: input, translation, and the target where it is known."""
+    """Draw the first held-out images: input, translation, and the target if it is known.
+
+    Args:
+        gan: The model.
+        name: The data.
+
+    Returns:
+        (image, what its rows are).
+    """
     data, _, _ = data_of(None, name, gan)
     data = data.held or data
     rows = torch.arange(SHOWN // 2)
@@ -43,5 +58,5 @@ def translated(gan: Translator, name: str) -> tuple[Any, str]:
     columns = [grid.alike(x.cpu(), gan.cfg.shape[0]), gan.translate(x).cpu()]
     if data.paired:
         columns.append(data.get(rows).cpu())
-    said = "input, translation, the truth" if data.paired else "input, translation"
-    return grid.grid(torch.stack(columns, 1).flatten(0, 1), 4 * len(columns), 1, 1), f"{said}, four times a row"
+    parts = "input, translation, target" if data.paired else "input, translation"
+    return grid.grid(torch.stack(columns, 1).flatten(0, 1), 4 * len(columns), 1, 1), f"{parts}, four times in each row"

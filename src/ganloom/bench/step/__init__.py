@@ -1,1 +1,1 @@
-"""`ganloom bench step`: speed of training steps and of sampling."""
+"""`ganloom bench step`: the speed of training steps and of sampling."""

@@ -1,10 +1,10 @@
-"""The yardstick for the loop: a recipe's own updates and nothing else.
+"""A bare training loop to compare the Trainer with: the updates of a recipe and nothing else.
 
-A bare step calls each due phase's loss on a batch that lies ready, adds its terms that have a gradient, calls
-``backward``, takes a step of the same optimizer class (fused, built by the same function) and drops the gradients. Only
-the phase's own networks require gradients, for nobody would train otherwise. Layout and precision of the networks are the
-Trainer's. Not in it: drawing data, the gradient norm, the guard against NaN, statistics, the average of the weights,
-seeds by key, schedules, windows, micro-batches, ``after_update`` and the clock.
+A bare step calls the loss of each due phase on a prepared batch, adds the terms that have a gradient, calls ``backward``,
+makes a step of the same optimizer class (fused, built by the same function), and deletes the gradients. Only the networks of
+the phase require gradients. Memory layout and precision of the networks are those of the Trainer. Not included: data, the
+gradient norm, the check for NaN, statistics, EMA, seeds by key, schedules, windows, micro-batches, ``after_update`` and the
+clock.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,17 @@ from ganloom.training.memory_format import channels_last
 
 
 class Bare:
-    """The bare step of a model that no Trainer has touched."""
+    """The bare loop of a model that no Trainer uses.
+
+    Args:
+        gan: The model.
+        batches: Prepared batches.
+        device: The device.
+        bf16: Use bf16 inside the networks.
+    """
 
     def __init__(self, gan: GAN, batches: Sequence[NamedTuple], device: str, bf16: bool) -> None:
-        self.gan, self.batches, self.drawn, self.at = gan.to(device).train().requires_grad_(False), batches, 0, 0
+        self.gan, self.batches, self.count, self.at = gan.to(device).train().requires_grad_(False), batches, 0, 0
         channels_last(gan)
         if bf16:
             autocast_networks(gan, torch.device(device).type, torch.bfloat16)
@@ -40,7 +47,7 @@ class Bare:
         self.optimizers = [built[phase.net, optimizers.resolve(gan, phase)] for phase in self.phases]
 
     def step(self) -> None:
-        """Each due phase once, ``repeat`` times."""
+        """Run each due phase, ``repeat`` times."""
         for phase, parameters, optimizer in zip(self.phases, self.parameters, self.optimizers, strict=True):
             if self.at % phase.lazy:
                 continue
@@ -56,5 +63,5 @@ class Bare:
         self.at += 1
 
     def _next(self) -> NamedTuple:
-        self.drawn += 1
-        return self.batches[self.drawn % len(self.batches)]
+        self.count += 1
+        return self.batches[self.count % len(self.batches)]

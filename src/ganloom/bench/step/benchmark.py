@@ -1,4 +1,4 @@
-"""`ganloom bench step`: what training steps and sampling reach here, what the loop adds, and how a peer does beside it."""
+"""`ganloom bench step`: measure training steps and sampling, the share of the training loop, and other projects."""
 
 import copy
 import dataclasses
@@ -28,16 +28,16 @@ from ganloom.recipes import find
 from ganloom.training.trainer import TrainConfig, Trainer
 
 LOOP, DATA = 0.03, 0.02
-"""What the loop may add to the bare steps, and what data may take of a step."""
+"""Targets: what the Trainer adds to the bare steps, and the share of a step for the data."""
 
 LAYOUTS, SHORT = 15, 0.05
-"""Copies of a model, each at places in memory of its own, over which the loop's share is a median, where a step takes less
-than so many seconds."""
+"""Number of copies of a model at different places in memory, if a step takes less than this many seconds. The share of the
+loop is a median over the copies."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is measured and how long."""
+    """How to measure."""
 
     rounds: int = 5
     steps: int | None = None
@@ -45,16 +45,12 @@ class Options:
     device: str = "auto"
     data: str = "fashion-10k"
     seconds: float = 60.0
-    """No further round of a row begins after so long."""
+    """No round of a row starts after this time."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line. Times are medians; ratios are medians over turns, of figures taken in the same turn.
-
-    ``loop``: (step - draw - bare) / bare, ``data``: draw / step (recipes). ``shipped`` and ``same``: our speed over the
-    peer's with malloc as it comes and with ours (peers, samples). ``share``: of the matrix-product peak in ``precision``.
-    """
+    """One line of the report. Times are medians; ratios are medians over turns, of values from the same turn."""
 
     kind: str
     name: str
@@ -64,16 +60,21 @@ class Row:
     gflop: float
     gflop_per_s: float
     share: float
+    """Of the peak of matrix products in ``precision``."""
     loop: float | None = None
+    """For recipes: (step - data - bare step) / bare step."""
     data: float | None = None
+    """For recipes: time for data / time of the step."""
     shipped: float | None = None
+    """For other projects: our speed / their speed in a separate process with the default malloc."""
     same: float | None = None
+    """For other projects: our speed / their speed with our malloc settings."""
     turns: int = 0
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that was measured."""
+    """All measurements."""
 
     machine: Machine
     allocator: bool
@@ -82,20 +83,32 @@ class Report:
     """Seconds from `ganloom train` to its first step."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """The report as plain data."""
         return dataclasses.asdict(self)
 
 
 def measure(recipes: Sequence[str], peers: Sequence[str], options: Options) -> Report:
-    """Measure the recipes' steps on ``options.data``, then each peer's networks, in turns within this process."""
+    """Measure recipes, then the networks of other projects.
+
+    Args:
+        recipes: Names of recipes.
+        peers: Names of other projects.
+        options: How to measure.
+
+    Returns:
+        The report.
+
+    Raises:
+        BadInput: A name or a number cannot be used.
+    """
     if options.rounds < 1 or (options.steps is not None and options.steps < 1):
-        raise BadInput(f"--rounds and --steps count from 1, got {options.rounds} and {options.steps}")
+        raise BadInput(f"--rounds and --steps must be at least 1, got {options.rounds} and {options.steps}")
     for name in recipes:
         find(name)
     for name in peers:
         peer_of(name)
     device = choose_device(options.device)
-    kept = allocator.keep_freed_blocks()
+    malloc_set = allocator.keep_freed_blocks()
     progress = Progress(2 + len(recipes) + 2 * len(peers))
     progress.begin("the first step of `ganloom train`")
     first = first_step.seconds(recipes[0], options.data, device) if recipes else None
@@ -103,7 +116,7 @@ def measure(recipes: Sequence[str], peers: Sequence[str], options: Options) -> R
     here = hardware.measure(device)
     rows: list[Row] = []
     for name in recipes:
-        progress.begin(f"recipe {name}: the loop, the bare steps, the data")
+        progress.begin(f"recipe {name}: training loop, bare steps, data")
         rows.append(_recipe(name, here, options, progress))
     for name in peers:
         with Shipped(name, device) as shipped:
@@ -112,42 +125,49 @@ def measure(recipes: Sequence[str], peers: Sequence[str], options: Options) -> R
             progress.begin(f"{peer_of(name).script}: its sampling and ours")
             rows += _samples(name, shipped, here, options, progress)
     progress.end()
-    # A peak that something else spoilt at the start would flatter every row: the better of before and after counts.
+    # If other programs disturbed the first measurement of the peak, all shares would be too high: use the better of two.
     after = hardware.measure(device).peaks
     peaks = {name: max(value, after[name]) for name, value in here.peaks.items()}
     rows = [dataclasses.replace(row, share=row.gflop_per_s / peaks[row.precision]) for row in rows]
-    return Report(dataclasses.replace(here, peaks=peaks), kept, rows, first)
+    return Report(dataclasses.replace(here, peaks=peaks), malloc_set, rows, first)
 
 
 def trainer_of(gan: GAN, data: Any, device: str, precision: str) -> Trainer:
-    """The Trainer that ``train`` would make, without callbacks."""
+    """Build the Trainer that ``ganloom.train`` would use, without callbacks.
+
+    Args:
+        gan: The model.
+        data: The data.
+        device: The device.
+        precision: "float32" or "bf16".
+    """
     half_life = getattr(gan.cfg, "ema_kimg", None)
     cfg = TrainConfig(device=device, precision=precision)
     return Trainer(gan, data, cfg, device=device, bf16=precision == "bf16", ema_kimg=half_life)
 
 
 def _recipe(name: str, here: Machine, options: Options, progress: Progress) -> Row:
-    """The loop's step and the bare one in turns, on several copies of the model; draws are timed where they happen.
+    """Time the Trainer's step and the bare step in turns, on several copies of the model; data is timed inside the step.
 
-    Where its tensors happen to lie changes a small network's time by some per cent from one process to the next, as much
-    as the loop adds: so the copies before stay in memory, and each lies elsewhere.
+    The place of the tensors in memory changes the time of a small network by some per cent, as much as the loop adds. So all
+    copies stay in memory, and each is at another place.
     """
     gan, data = prepare(name, options.data)
     precision = choose_precision(options.precision, here.device, gan)
     ready = [gan.draw(data, Rng(1, i, i * gan.cfg.batch_size)) for i in range(8)]
     times: dict[str, list[float]] = {"step": [], "bare": [], "draw": []}
-    kept: list[tuple[Trainer, Bare]] = []
+    copies: list[tuple[Trainer, Bare]] = []
     wait, layouts = _wait(here.device), LAYOUTS
-    while len(kept) < layouts:
+    while len(copies) < layouts:
         trainer = trainer_of(copy.deepcopy(gan), data, here.device, precision)
         bare = Bare(copy.deepcopy(gan), ready, here.device, precision == "bf16")
-        kept.append((trainer, bare))
+        copies.append((trainer, bare))
         cycle = cycle_of([phase.lazy for phase in trainer.phases])
         images = _images(trainer)
-        if len(kept) == 1:
-            begun = time.perf_counter()
+        if len(copies) == 1:
+            start = time.perf_counter()
             gflop = _gflop(trainer.train_step, cycle)
-            layouts = LAYOUTS if (time.perf_counter() - begun) / cycle < SHORT else 1
+            layouts = LAYOUTS if (time.perf_counter() - start) / cycle < SHORT else 1
         watch = Watch(trainer.gan.draw)
         trainer.gan.draw = watch  # type: ignore[method-assign]
         some = contest(
@@ -166,12 +186,12 @@ def _recipe(name: str, here: Machine, options: Options, progress: Progress) -> R
 
 
 def _steps(name: str, shipped: Shipped, here: Machine, options: Options, progress: Progress) -> list[Row]:
-    """The peer as shipped, the peer in this process, ours in float32, and ours in bf16 where the machine has it."""
+    """Time the script in its own process, the script in this process, and ours in float32 and (if supported) in bf16."""
     peer, wait = run_of(name, here.device), _wait(here.device)
-    mine = {precision: _ours(name, precision, here.device) for precision in _precisions(name, options, here.device)}
+    trainers = {precision: _ours(name, precision, here.device) for precision in _precisions(name, options, here.device)}
     cycle = cycle_of(lazies_of(name))
     contestants: dict[str, Contestant] = {"shipped": shipped.contestant("step"), "same": clock(peer.step, wait)}
-    contestants |= {precision: clock(run.train_step, wait) for precision, run in mine.items()}
+    contestants |= {precision: clock(run.train_step, wait) for precision, run in trainers.items()}
     times = contest(
         contestants, options.rounds, steps=options.steps, cycle=cycle, seconds=options.seconds, progress=progress
     )  # fmt: skip
@@ -187,14 +207,14 @@ def _steps(name: str, shipped: Shipped, here: Machine, options: Options, progres
             "peer", f"{script} our way", precision, times[precision], images, _gflop(run.train_step, cycle), here,
             shipped=ratio(times["shipped"], times[precision]), same=ratio(times["same"], times[precision]),
         )
-        for precision, run in mine.items()
+        for precision, run in trainers.items()
     ]  # fmt: skip
 
 
 def _samples(name: str, shipped: Shipped, here: Machine, options: Options, progress: Progress) -> list[Row]:
-    """64 images or so: the peer's G in eval mode on one call's noise, and our ``generate``, each seed's latent its own."""
+    """Time sampling of about 64 images: the script's G in eval mode, and our ``generate`` with a latent for each seed."""
     peer, gan, wait = run_of(name, here.device), ours(name), _wait(here.device)
-    trainer_of(gan, None, here.device, "float32")  # lays the networks out
+    trainer_of(gan, None, here.device, "float32")  # sets the memory layout of the networks
     calls = {at: sampling(name, gan, here.device, at) for at in _precisions(name, options, here.device)}
     n = calls["float32"][0]
     contestants: dict[str, Contestant] = {"shipped": shipped.contestant("sample"), "same": clock(peer.sample, wait)}
@@ -222,13 +242,13 @@ def _ours(name: str, precision: str, device: str) -> Trainer:
 
 
 def _precisions(name: str, options: Options, device: str) -> list[str]:
-    """float32 for the same numbers as the peer's, and what is asked for, or what ``auto`` finds."""
+    """float32, for the same numbers as the script, and the chosen precision."""
     chosen = choose_precision(options.precision, device, ours(name))
     return ["float32"] if chosen == "float32" else ["float32", "bf16"]
 
 
 def _images(trainer: Trainer) -> int:
-    """Real images a step."""
+    """Real images in a step."""
     before = trainer.nimg
     trainer.train_step()
     return trainer.nimg - before

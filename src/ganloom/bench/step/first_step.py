@@ -1,4 +1,4 @@
-"""How long a user waits for the first training step: from the command to the step's row, in a process of its own."""
+"""Measure the time from the command to the first training step, in a separate process."""
 
 import subprocess
 import sys
@@ -10,7 +10,17 @@ from ganloom.core.errors import GanloomError
 
 
 def seconds(recipe: str, data: str, device: str, tries: int = 2) -> float:
-    """The shortest of ``tries``, of which the first warms the disk; the run is then ended and its folder removed."""
+    """Measure the time to the first training step. The run is then ended and its folder removed.
+
+    Args:
+        recipe: The recipe.
+        data: The data.
+        device: The device.
+        tries: Number of tries; the first one fills the disk cache.
+
+    Returns:
+        The least number of seconds.
+    """
     return min(_once(recipe, data, device) for _ in range(tries))
 
 
@@ -18,12 +28,12 @@ def _once(recipe: str, data: str, device: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "ganloom", "train", recipe, data, "--device", device, "--json"]
         command += ["--kimg-per-tick", "0.001", "--total-kimg", "1e6", "--out", str(Path(folder) / "run")]
-        begun = time.perf_counter()
+        start = time.perf_counter()
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None and process.stderr is not None
             row = process.stdout.readline()
-            took = time.perf_counter() - begun
+            took = time.perf_counter() - start
             process.kill()
             if not row:
-                raise GanloomError(f"no first step: {process.stderr.read().strip()}")
+                raise GanloomError(f"training did not start: {process.stderr.read().strip()}")
     return took

@@ -1,8 +1,8 @@
-"""Floating-point operations counted as torch runs them, through ``backward`` and double backward alike.
+"""Count floating-point operations while torch runs them, also in ``backward`` and double backward.
 
-torch's own counter keeps track of modules with hooks that fail on a step with ``autograd.grad`` inside; counting needs
-none of that. A multiplication and an addition are two operations, whatever the precision; only products of matrices and
-convolutions count, as everywhere in the literature.
+torch's own counter uses module hooks, which fail in a step with ``autograd.grad``. This counter does not need hooks. A
+multiplication and an addition are two operations, in any precision. Only matrix products and convolutions are counted, as is
+usual in the literature.
 """
 
 import math
@@ -15,16 +15,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 Formula = Callable[[Any, Any, Any], int]
-"""(args, kwargs, out) of an operator -> operations."""
+"""(args, kwargs, out) of an operator -> number of operations."""
 
 _HEAVY = ("conv", "mm", "matmul", "linear", "mv", "einsum", "attention", "gru", "lstm", "rnn")
-"""An operator with one of these in its name does products: uncounted, it is reported."""
+"""Operators with one of these words in their names compute products. If there is no formula, they are reported."""
 _LIGHT = ("comm", "convert", "norm", "linear1d")
-"""Names that hold such a word by chance."""
+"""Names that contain such a word but compute no products."""
 
 
 def _convolution(x: Sequence[int], w: Sequence[int], out: Sequence[int], transposed: bool) -> int:
-    """Each tap of the kernel meets each place of the smaller grid once; right for groups and strides too."""
+    """Each kernel entry is used once at each place of the smaller grid; this is also true for groups and strides."""
     places = x[2:] if transposed else out[2:]
     return 2 * x[0] * math.prod(places) * math.prod(w)
 
@@ -35,7 +35,7 @@ def _conv(args: Any, kwargs: Any, out: Any) -> int:
 
 def _conv_backward(args: Any, kwargs: Any, out: Any) -> int:
     grad, x, w, transposed, mask = args[0], args[1], args[2], args[7], args[10]
-    # The gradients of input and weight take as many products as the way forward, each.
+    # The gradient of the input and that of the weight take as many products as the forward pass.
     return _convolution(x.shape, w.shape, grad.shape, transposed) * (int(mask[0]) + int(mask[1]))
 
 
@@ -48,7 +48,7 @@ def _linear(args: Any, kwargs: Any, out: Any) -> int:
 
 
 def _twice(place: int) -> Formula:
-    """Two operations for each entry of one argument."""
+    """Two operations for each entry of the argument at this place."""
     return lambda args, kwargs, out: 2 * int(args[place].numel())
 
 
@@ -57,12 +57,12 @@ def _registered(formula: Callable[..., int]) -> Formula:
 
 
 def _formulas() -> dict[Any, Formula]:
-    found = {packet: _registered(formula) for packet, formula in flop_registry.items()}
+    formulas = {packet: _registered(formula) for packet, formula in flop_registry.items()}
     own: Mapping[str, Formula] = {
         "convolution": _conv,
         "_convolution": _conv,
         "convolution_overrideable": _conv,
-        "convolution_backward": _conv_backward,  # the registry's counts the weights of a grouped one g times
+        "convolution_backward": _conv_backward,  # torch's formula counts the weights of a grouped convolution g times
         "mkldnn_convolution": _plain_conv,
         "mkldnn_linear": _linear,
         "linear": _linear,
@@ -71,11 +71,16 @@ def _formulas() -> dict[Any, Formula]:
         "dot": _twice(0),
     }
     aten = torch.ops.aten
-    return found | {getattr(aten, name): formula for name, formula in own.items() if hasattr(aten, name)}
+    return formulas | {getattr(aten, name): formula for name, formula in own.items() if hasattr(aten, name)}
 
 
 class FlopCounter(TorchDispatchMode):
-    """Counts inside ``with FlopCounter() as counter``: ``total``, ``by_op`` (name -> operations), ``uncounted`` names."""
+    """Count operations inside ``with FlopCounter() as counter``.
+
+    Attributes:
+        by_op: Name of the operator -> number of operations.
+        uncounted: Names of operators with products but without a formula.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,11 +90,11 @@ class FlopCounter(TorchDispatchMode):
 
     @property
     def total(self) -> int:
-        """All operations so far."""
+        """Number of all operations so far."""
         return sum(self.by_op.values())
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run the operator and add what it costs; one that torch only composes of others is taken apart first."""
+        """Run an operator and add its operations. Composite operators are decomposed first."""
         kwargs = kwargs or {}
         packet = func.overloadpacket
         formula = self._formulas.get(packet)
@@ -109,7 +114,14 @@ class FlopCounter(TorchDispatchMode):
 
 
 def count(run: Callable[[], Any]) -> FlopCounter:
-    """What one call of ``run`` costs."""
+    """Count the operations of one call.
+
+    Args:
+        run: The function to call.
+
+    Returns:
+        The counter.
+    """
     counter = FlopCounter()
     with counter:
         run()

@@ -1,8 +1,8 @@
-"""The peers' networks as a GAN of ours, run by the Trainer: the same layers, batch, losses and order of updates.
+"""The networks of PyTorch-GAN's scripts as a GAN for the Trainer: the same layers, batch size, losses and order of updates.
 
-What differs is only how it is computed: doubling and 3x3 convolution are one transposed 4x4 convolution; channels_last,
-and bf16 where it pays; logits and softplus in place of a sigmoid and its logarithm; fused Adam; D frozen in G's phase, G
-without a graph in the critic's; and where D has no BatchNorm, real and fake pass through it together.
+Only the way of computing differs: upsampling and 3x3 convolution are one transposed 4x4 convolution; channels_last, and bf16
+if it is faster; logits and softplus instead of a sigmoid and its logarithm; fused Adam; D is frozen in G's phase, and G has no
+graph in the critic's phase; without BatchNorm, real and fake images go through D in one batch.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from ganloom.losses import nonsaturating, wasserstein
 
 @dataclass(frozen=True)
 class Config:
-    """A peer's arguments."""
+    """The arguments of a script."""
 
     shape: tuple[int, int, int]
     batch_size: int = 64
@@ -29,10 +29,15 @@ class Config:
 
 
 class PeerShaped(GAN):
-    """A peer's networks under our contract."""
+    """The networks of a script as a GAN.
+
+    Args:
+        name: A key of ``PEERS``.
+        seed: Seed of the weights.
+    """
 
     splits_by = None
-    made: Tensor
+    fakes: Tensor
 
     def __init__(self, name: str, seed: int = 0) -> None:
         peer = PEERS[name]
@@ -48,17 +53,17 @@ class PeerShaped(GAN):
 
     def g_loss(self, batch: Batch) -> Terms:
         fake = self.G(self.z(len(batch.x)))
-        self.made = fake.detach()
+        self.fakes = fake.detach()
         return {"adv": nonsaturating.g(None, self.D(fake))}
 
     def d_loss(self, batch: Batch) -> Terms:
-        """On the fakes of G's phase, as the scripts have it: whole batches only."""
-        return {"adv": nonsaturating.d(*self._both(batch.x, self.made)) / 2}
+        """D's loss on the fakes of G's phase, as in the scripts; only for whole batches."""
+        return {"adv": nonsaturating.d(*self._both(batch.x, self.fakes)) / 2}
 
     def critic_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():
             fake = self.G(self.z(len(batch.x)))
-        # The penalty has a pass of its own: in one with the others, second derivatives would run over their rows too.
+        # The penalty has its own pass: in a common pass, second derivatives would include the other rows.
         gp = GP_WEIGHT * penalties.wgan_gp(self.D, batch.x, fake)
         return {"adv": wasserstein.d(*self._both(batch.x, fake)), "gp": gp}
 
@@ -66,7 +71,7 @@ class PeerShaped(GAN):
         return {"adv": wasserstein.g(None, self.D(self.G(self.z(len(batch.x)))))}
 
     def _both(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of real and fake: two passes where BatchNorm sees them apart, else one, which spares half the calls."""
+        """Logits of real and fake images: in two passes with BatchNorm, else in one."""
         if self.peer.conv:
             return self.D(real), self.D(fake)
         logits: Tensor = self.D(torch.cat([real, fake]))
@@ -74,19 +79,25 @@ class PeerShaped(GAN):
 
 
 class Ready:
-    """Data that costs nothing: the batches lie there."""
+    """Data without cost: prepared batches.
+
+    Args:
+        shape: Shape of an image.
+        n: Batch size.
+        device: The device.
+    """
 
     def __init__(self, shape: tuple[int, ...], n: int, device: str) -> None:
         self.batches = [Batch(x) for x in ready_batches(shape, n, device)]
-        self.drawn = 0
+        self.count = 0
 
     def draw(self, n: int, rng: torch.Generator) -> Batch:
-        """The next one."""
-        self.drawn += 1
-        return self.batches[self.drawn % len(self.batches)]
+        """Return the next batch."""
+        self.count += 1
+        return self.batches[self.count % len(self.batches)]
 
 
 def _network(net: nn.Sequential, conv: bool) -> nn.Sequential:
-    """Tell the Trainer what pays: bf16, and channels_last for convolutions (see networks/)."""
+    """Mark a network for the Trainer: bf16, and channels_last for convolutions (see networks/)."""
     net.channels_last, net.bf16 = conv, True  # type: ignore[assignment]
     return net

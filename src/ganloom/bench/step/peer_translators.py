@@ -1,8 +1,8 @@
-"""pix2pix and CycleGAN as scripts of PyTorch-GAN step them, on networks of ours, beside our own step on the same ones.
+"""pix2pix and CycleGAN with the training step of PyTorch-GAN's scripts, on networks of ganloom.
 
-What the scripts do (github.com/eriklindernoren/PyTorch-GAN, pix2pix.py and cyclegan.py), in words of our own: float32 and
-NCHW; least squares on D's patches; torch's Adam as it comes; D takes gradients in G's update too, which are thrown away;
-both discriminators of CycleGAN step one after the other; old fakes come from a list; the losses are read each step.
+The scripts (github.com/eriklindernoren/PyTorch-GAN, pix2pix.py and cyclegan.py), written again: float32 and NCHW; least
+squares on D's patches; torch's Adam with default options; D computes gradients in G's update too, which are not used; the two
+discriminators of CycleGAN are updated one after the other; old fakes come from a list; the losses are read at each step.
 """
 
 import random
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganloom.bench.step.author_operations import Peer
+from ganloom.bench.step.author_run import Peer
 from ganloom.bench.step.peers import BETAS, LR, ready_batches
 from ganloom.core import randomness
 from ganloom.gan import GAN, Batch
@@ -30,41 +30,57 @@ TRANSLATING: dict[str, Peer] = {
 
 
 def ours(name: str, seed: int = 0) -> GAN:
-    """Our model: the papers' networks at 128 and 256 px, half as wide below (6 blocks for CycleGAN throughout)."""
+    """Build ganloom's model: the papers' networks at 128 and 256 px, half as wide below; 6 blocks for CycleGAN.
+
+    Args:
+        name: A key of ``TRANSLATING``.
+        seed: Seed of the weights.
+    """
     peer = TRANSLATING[name]
     randomness.seed_all(seed)
-    told: dict[str, Any] = {"batch_size": peer.batch, "jitter": 1.0}
+    settings: dict[str, Any] = {"batch_size": peer.batch, "jitter": 1.0}
     if peer.shape[1] < 128:
-        told |= {"width": 32, "d_width": 32}
+        settings |= {"width": 32, "d_width": 32}
     if peer.recipe == "pix2pix":
-        return pix2pix.Pix2Pix(pix2pix.Config(peer.shape, norm="instance", **told))
-    return cyclegan.CycleGAN(cyclegan.Config(peer.shape, **told))
+        return pix2pix.Pix2Pix(pix2pix.Config(peer.shape, norm="instance", **settings))
+    return cyclegan.CycleGAN(cyclegan.Config(peer.shape, **settings))
 
 
 class Sides:
-    """Data that costs nothing, with an input or an image of the other domain beside each image."""
+    """Data without cost: prepared batches with inputs, or with images of the other domain.
+
+    Args:
+        name: A key of ``TRANSLATING``.
+        device: The device.
+    """
 
     def __init__(self, name: str, device: str) -> None:
         peer = TRANSLATING[name]
         self.name, self.paired = name, peer.recipe == "pix2pix"
         self.inputs = ready_batches(peer.shape, peer.batch, device)
         self.targets = [x.flip(3) for x in self.inputs]
-        self.drawn = 0
+        self.count = 0
 
     def unpaired(self) -> "Sides":
-        """Itself: its sides do not belong together."""
+        """Return the data itself, whose domains are unpaired."""
         return self
 
     def draw(self, n: int, rng: torch.Generator) -> Batch:
-        """The next batch."""
-        self.drawn += 1
-        at = self.drawn % len(self.inputs)
+        """Return the next batch."""
+        self.count += 1
+        at = self.count % len(self.inputs)
         x, other = self.targets[at], self.inputs[at]
         return Batch(x, c=other) if self.paired else Batch(x, y=other)
 
 
 class TranslatingRun:
-    """The script's step on the weights of one of our models."""
+    """The training step of a script, on the weights of a ganloom model.
+
+    Args:
+        name: A key of ``TRANSLATING``.
+        device: The device.
+        seed: Seed of the weights.
+    """
 
     def __init__(self, name: str, device: str = "cpu", seed: int = 0) -> None:
         self.peer, self.device = TRANSLATING[name], device
@@ -77,18 +93,17 @@ class TranslatingRun:
         self.random = random.Random(seed)
 
     def step(self) -> tuple[float, float]:
-        """One round of updates; the losses (D, G)."""
+        """Make one round of updates; return the losses (D, G)."""
         batch = self.sides.draw(self.peer.batch, self.rng)
         g, d = self._pix2pix(batch) if self.peer.recipe == "pix2pix" else self._cyclegan(batch)
         return d.item(), g.item()
 
     @torch.no_grad()
     def sample(self) -> Tensor:
-        """Translations by the network as it stands."""
-        made = self.gan.way().eval()(given(self.peer, self.device))
+        """Translate images with the current weights."""
+        images: Tensor = self.gan.way().eval()(inputs_of(self.peer, self.device))
         self.gan.train()
-        out: Tensor = made
-        return out
+        return images
 
     def _pix2pix(self, batch: Batch) -> tuple[Tensor, Tensor]:
         gan, x, c = self.gan, batch.x, batch.c
@@ -122,31 +137,31 @@ class TranslatingRun:
             "ab", (judge_a, judge_b), self.d_opts, (a, b), (fake_a, fake_b), strict=True
         ):
             opt.zero_grad()
-            shown = self._mixed(side, fake.detach())
-            loss = (squares(judge(real), 1.0) + squares(judge(shown), 0.0)) / 2
+            mixed = self._mixed(side, fake.detach())
+            loss = (squares(judge(real), 1.0) + squares(judge(mixed), 0.0)) / 2
             loss.backward()
             opt.step()
             total = total + loss.detach()
         return g_loss, total / 2
 
     def _mixed(self, side: str, fakes: Tensor) -> Tensor:
-        kept, shown = self.old[side], []
+        pool, mixed = self.old[side], []
         for one in fakes:
-            if len(kept) < POOL:
-                kept.append(one)
+            if len(pool) < POOL:
+                pool.append(one)
             elif self.random.random() > 0.5:
                 at = self.random.randrange(POOL)
-                one, kept[at] = kept[at].clone(), one
-            shown.append(one)
-        return torch.stack(shown)
+                one, pool[at] = pool[at].clone(), one
+            mixed.append(one)
+        return torch.stack(mixed)
 
 
-def given(peer: Peer, device: str) -> Tensor:
-    """Inputs of one call of translating."""
+def inputs_of(peer: Peer, device: str) -> Tensor:
+    """Prepare the inputs of one call of translating."""
     (x,) = ready_batches(peer.shape, peer.samples, device, count=1)
     return x
 
 
 def squares(logits: Tensor, target: float) -> Tensor:
-    """The mean squared distance from 1 (real) or 0 (fake)."""
+    """Compute the mean squared distance of logits from 1 (real) or 0 (fake)."""
     return F.mse_loss(logits, torch.full_like(logits, target))

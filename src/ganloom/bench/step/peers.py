@@ -1,10 +1,10 @@
-"""Three scripts of PyTorch-GAN (Erik Linder-Norén, github.com/eriklindernoren/PyTorch-GAN) as tables, and their step.
+"""Three scripts of PyTorch-GAN (Erik Linder-Norén, github.com/eriklindernoren/PyTorch-GAN) as tables, and their training step.
 
-What many people start from: `gan.py`, `dcgan.py` and `wgan_gp.py` with their default arguments. The tables say the sizes
-of their layers; ``PeerRun`` takes a step as these scripts do, in words of our own: the probability from a sigmoid into a
-binary cross-entropy, the generator first, its fakes used again for the discriminator, gradients of the discriminator's
-weights computed in the generator's step and thrown away, Adam without fusion, float32, NCHW, noise from numpy, and both
-losses read each step. Left out, in the scripts' favour: the loader and the printing. Batches lie ready.
+Many people start from these scripts: `gan.py`, `dcgan.py` and `wgan_gp.py` with their default arguments. The tables have the
+sizes of their layers. ``PeerRun`` makes a step like the scripts, written again: the probability from a sigmoid in a binary
+cross-entropy, the generator first, its fakes used again for the discriminator, unused gradients of the discriminator in the
+generator's step, Adam without fusion, float32, NCHW, noise from numpy, and both losses read at each step. The loader and the
+printing are left out, in favour of the scripts. Batches are prepared.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,12 +23,12 @@ Z_DIM = 100
 LR, BETAS = 2e-4, (0.5, 0.999)
 GP_WEIGHT = 10.0
 EPS = 0.8
-"""What the scripts give BatchNorm as eps (it was a momentum in the Keras code they come from)."""
+"""The eps of BatchNorm in the scripts (in the Keras code that they come from, it was a momentum)."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """One script: its image, its layers (kind, sizes) and how many critic updates go with one of G."""
+    """One script: the shape of its images, its layers (kind, sizes), and the updates of D for each update of G."""
 
     script: str
     shape: tuple[int, int, int]
@@ -36,7 +36,7 @@ class Peer:
     d: tuple[Layer, ...]
     n_critic: int = 1
     critic: bool = False
-    """Wasserstein with gradient penalty; else probabilities."""
+    """Wasserstein loss with gradient penalty; else probabilities."""
     conv: bool = False
     batch: int = 64
 
@@ -92,7 +92,11 @@ _MAKE: dict[str, Callable[..., nn.Module]] = {
 
 
 class Grid(nn.Module):
-    """(N, C x H x W) -> (N, C, H, W) in channels_last."""
+    """Reshape (N, C x H x W) to (N, C, H, W) in channels_last.
+
+    Args:
+        shape: (C, H, W).
+    """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -105,9 +109,13 @@ class Grid(nn.Module):
 
 
 def build(layers: Sequence[Layer], *, ours: bool = False) -> nn.Sequential:
-    """The network of a table. ``ours``: doubling and convolution in one, the grid in channels_last, no last sigmoid.
+    """Build the network of a table.
 
-    Modules are named by their row, so the weights have the same names either way.
+    Modules are named by their row, so the weights have the same names with and without ``ours``.
+
+    Args:
+        layers: (kind, sizes) of each layer.
+        ours: Upsampling and convolution in one module, grids in channels_last, no sigmoid at the end.
     """
     net = nn.Sequential()
     before = ""
@@ -119,7 +127,7 @@ def build(layers: Sequence[Layer], *, ours: bool = False) -> nn.Sequential:
                 module = Grid(sizes) if ours and kind == "grid" else _MAKE[kind](*sizes)
             net.add_module(str(row), module)
         before = kind
-    for module in net.modules():  # only the convolutional script starts its layers in a way of its own
+    for module in net.modules():  # only the convolutional script has its own initialization
         if isinstance(module, nn.Conv2d):
             nn.init.normal_(module.weight, 0.0, 0.02)
         elif isinstance(module, nn.BatchNorm2d):
@@ -128,13 +136,19 @@ def build(layers: Sequence[Layer], *, ours: bool = False) -> nn.Sequential:
 
 
 def ready_batches(shape: tuple[int, ...], n: int, device: str, count: int = 8) -> list[Tensor]:
-    """Batches (n, *shape) in [-1, 1] that lie ready on the device."""
+    """Prepare batches (n, *shape) in [-1, 1] on the device."""
     generator = torch.Generator().manual_seed(0)
     return [(torch.rand(n, *shape, generator=generator) * 2 - 1).to(device) for _ in range(count)]
 
 
 class PeerRun:
-    """A script's networks, optimizers and step."""
+    """The networks, optimizers and training step of a script.
+
+    Args:
+        name: A key of ``PEERS``.
+        device: The device.
+        seed: Seed of the weights and the noise.
+    """
 
     def __init__(self, name: str, device: str = "cpu", seed: int = 0) -> None:
         self.peer, self.device = PEERS[name], device
@@ -144,14 +158,14 @@ class PeerRun:
         self.g_opt = torch.optim.Adam(self.G.parameters(), lr=LR, betas=BETAS)
         self.d_opt = torch.optim.Adam(self.D.parameters(), lr=LR, betas=BETAS)
         self.batches = ready_batches(self.peer.shape, self.peer.batch, device)
-        self.drawn = 0
+        self.count = 0
 
     def step(self) -> tuple[float, float]:
-        """One round of updates; the losses (D, G)."""
+        """Make one round of updates; return the losses (D, G)."""
         return self._critic_step() if self.peer.critic else self._step()
 
     def sample(self) -> Tensor:
-        """A batch of images from the network as it stands, in eval mode."""
+        """Generate a batch of images with the current weights, in eval mode."""
         self.G.eval()
         with torch.no_grad():
             out: Tensor = self.G(self._noise())
@@ -159,8 +173,8 @@ class PeerRun:
         return out
 
     def _next(self) -> Tensor:
-        self.drawn += 1
-        return self.batches[self.drawn % len(self.batches)]
+        self.count += 1
+        return self.batches[self.count % len(self.batches)]
 
     def _noise(self) -> Tensor:
         return torch.from_numpy(self.numpy.normal(0, 1, (self.peer.batch, Z_DIM))).float().to(self.device)
@@ -185,7 +199,7 @@ class PeerRun:
         for _ in range(self.peer.n_critic):
             real, noise = self._next(), self._noise()
             self.d_opt.zero_grad()
-            fakes = self.G(noise)  # with its graph: the script's backward goes on into G
+            fakes = self.G(noise)  # with graph: the backward pass of the script continues into G
             on_real, on_fakes = self.D(real), self.D(fakes)
             d_loss = on_fakes.mean() - on_real.mean() + GP_WEIGHT * self._penalty(real, fakes.detach())
             d_loss.backward()

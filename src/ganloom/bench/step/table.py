@@ -6,9 +6,9 @@ from ganloom.bench.step.benchmark import DATA, LOOP, Report, Row
 
 _HEADS = {
     "recipe": "Recipes: a step of `ganloom train`, at the shape of the data",
-    "peer": "Peers' networks, layers and batch: PyTorch-GAN's scripts, StyleGAN2 and R3GAN by their authors' reference "
-    "operations (ready batches: loaders and printing are left out)",
-    "sample": "Sampling: 64 images by one call, those networks, eval mode",
+    "peer": "Networks and batch size of other projects: scripts of PyTorch-GAN, StyleGAN2 and R3GAN with their authors' "
+    "reference operations (prepared batches, without loaders and printing)",
+    "sample": "Sampling with these networks: 64 images in one call, eval mode",
 }
 _COLUMNS = ("", "precision", "img/s", "ms", "GFLOP", "GFLOP/s", "of peak")
 _MORE = {
@@ -19,10 +19,17 @@ _MORE = {
 
 
 def lines(report: Report) -> list[str]:
-    """Tables, then what the columns mean."""
+    """Write the tables and the meaning of their columns.
+
+    Args:
+        report: The report.
+
+    Returns:
+        The lines.
+    """
     out = report.machine.lines()
     if not report.allocator:
-        out.append("malloc's thresholds were left alone (not glibc, or GANLOOM_MALLOC=0)")
+        out.append("malloc's thresholds were not changed (no glibc, or GANLOOM_MALLOC=0)")
     if report.start is not None:
         out.append(f"first training step {report.start:.1f} s after the command")
     for kind, head in _HEADS.items():
@@ -54,16 +61,16 @@ def _aligned(table: list[tuple[str, ...]]) -> Iterable[str]:
 
 def _legend(kinds: set[str]) -> list[str]:
     out = [
-        "img/s: real images drawn by D a second (sampling: images made); medians of turns taken in alternation;",
-        "GFLOP: products of matrices and convolutions as run, 2 a multiply-add; of peak: of the matrix product above.",
+        "img/s: real images per second (sampling: generated images); medians over alternating turns;",
+        "GFLOP: matrix products and convolutions, a multiply-add counts as 2; of peak: of the matrix products above.",
     ]
     if "recipe" in kinds:
         out += [
-            "loop adds: over the same losses, backward and fused optimizers on ready batches, without gradient norm,",
-            f"  NaN guard, statistics, weight average, seeds and clock (aim {LOOP:.0%}); data: drawing (aim {DATA:.0%}).",
+            "loop adds: compared with the same losses, backward and fused optimizers on prepared batches, without gradient",
+            f"  norm, NaN check, statistics, EMA, seeds and clock (target {LOOP:.0%}); data: reading it (target {DATA:.0%}).",
         ]
     if kinds & {"peer", "sample"}:
         out += [
-            "x shipped: over the peer in a process of its own, malloc as it comes; x our malloc: over the peer in this one.",
+            "x shipped: our speed / theirs in a separate process with default malloc; x our malloc: / theirs in this process.",
         ]
     return out

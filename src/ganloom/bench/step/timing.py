@@ -1,4 +1,4 @@
-"""Contestants timed in turns: what else the machine does then falls on all of them alike."""
+"""Time several functions ("contestants") in turns, so that other programs disturb all of them equally."""
 
 import math
 import statistics
@@ -10,30 +10,34 @@ from typing import Any
 from ganloom.report.figures import duration
 
 Contestant = Callable[[int], float]
-"""Runs n steps and returns the seconds they took."""
+"""Runs n steps and returns the time in seconds."""
 
 SLICE = 0.15
-"""Seconds of one contestant's turn, where its steps are that short."""
+"""Seconds of one turn, if the steps are that short."""
 TURNS = 4
-"""Turns a round, where steps are short."""
+"""Turns in a round, if the steps are short."""
 
 
 class Progress:
-    """What is being measured and how long it will take yet, on stderr."""
+    """Print on stderr what is measured and the time left.
+
+    Args:
+        groups: Number of groups of contestants.
+    """
 
     def __init__(self, groups: int) -> None:
         self.groups, self.group = groups, 0
-        self.begun = self.since = time.perf_counter()
+        self.start = self.since = time.perf_counter()
         self._text = ""
 
     def begin(self, text: str) -> None:
-        """The next group of contestants."""
+        """Start the next group of contestants."""
         self.group += 1
         self.since, self._text = time.perf_counter(), text
         self._say(f"[{self.group}/{self.groups}] {text}{self._left()}", end="\r" if sys.stderr.isatty() else "\n")
 
     def at(self, done: int, rounds: int) -> None:
-        """A round of the group is done; shown on a terminal only."""
+        """Report that a round of the group is done; only on a terminal."""
         if sys.stderr.isatty():
             self._say(
                 f"[{self.group}/{self.groups}] {self._text}: round {done} of {rounds}{self._left(done / rounds)}",
@@ -46,9 +50,9 @@ class Progress:
             self._say("", end="\r")
 
     def _left(self, part: float = 0.0) -> str:
-        """An estimate from the groups so far and ``part`` of this one; groups differ, so the slower of both is believed."""
+        """Estimate the time left from the earlier groups and ``part`` of this one; the slower of both counts."""
         here = time.perf_counter() - self.since
-        earlier = (self.since - self.begun) / (self.group - 1) if self.group > 1 else 0.0
+        earlier = (self.since - self.start) / (self.group - 1) if self.group > 1 else 0.0
         each = max(earlier, here / part if part else 0.0)
         return f", about {duration(max(each * (self.groups - self.group + 1) - here, 0.0))} left" if each else ""
 
@@ -65,15 +69,23 @@ def contest(
     seconds: float = 60.0,
     progress: Progress | None = None,
 ) -> dict[str, list[float]]:
-    """Seconds a step of each contestant, one figure a turn; every list has the same length.
+    """Time contestants in turns, whose order changes.
 
-    ``steps`` a turn; None: as many as fill ``SLICE``. They come in multiples of ``cycle`` (a lazy phase's period). Turns
-    change order from one to the next. Once ``seconds`` are over no further round begins, but two are always run.
+    Args:
+        contestants: By name.
+        rounds: Number of rounds.
+        steps: Steps in a turn. None: as many as take ``SLICE`` seconds.
+        cycle: The number of steps is a multiple of this (the period of lazy phases).
+        seconds: No round starts after this time, but there are at least two.
+        progress: To report the rounds.
+
+    Returns:
+        Name -> seconds per step, one for each turn; all lists have the same length.
     """
-    begun = time.perf_counter()
+    start = time.perf_counter()
     plans: dict[str, int] = {}
     longest = 0.0
-    for name, run in contestants.items():  # the first cycle warms up and is not counted
+    for name, run in contestants.items():  # the first cycle is a warm-up
         run(cycle)
         each = run(cycle) / cycle
         plans[name] = cycle * max(1, round((steps or SLICE / max(each, 1e-6)) / cycle))
@@ -87,18 +99,23 @@ def contest(
                 times[name].append(contestants[name](plans[name]) / plans[name])
         if progress is not None:
             progress.at(turn, rounds)
-        if turn >= 2 and time.perf_counter() - begun > seconds:
+        if turn >= 2 and time.perf_counter() - start > seconds:
             break
     return times
 
 
 def ratio(over: Sequence[float], under: Sequence[float]) -> float:
-    """Median of the quotients of figures taken in the same turn."""
+    """Compute the median of the quotients of values from the same turn."""
     return statistics.median(a / b for a, b in zip(over, under, strict=True))
 
 
 def clock(step: Callable[[], object], wait: Callable[[], None] = lambda: None) -> Contestant:
-    """A contestant that calls ``step``."""
+    """Build a contestant from a function.
+
+    Args:
+        step: The function.
+        wait: Waits for the device.
+    """
 
     def run(n: int) -> float:
         wait()
@@ -112,7 +129,11 @@ def clock(step: Callable[[], object], wait: Callable[[], None] = lambda: None) -
 
 
 class Watch:
-    """A function that is timed wherever it is called; ``turns`` has its seconds a step of each of a contestant's runs."""
+    """A function that measures its own time, inside a contestant.
+
+    Attributes:
+        turns: Seconds per step, one for each run of the contestant.
+    """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function, self.seconds = function, 0.0
@@ -125,7 +146,7 @@ class Watch:
         return result
 
     def around(self, contestant: Contestant) -> Contestant:
-        """The contestant, in each of whose runs this is called."""
+        """Wrap a contestant that calls this function, to record its time in each run."""
 
         def run(n: int) -> float:
             self.seconds = 0.0
@@ -137,5 +158,5 @@ class Watch:
 
 
 def cycle_of(periods: Sequence[int]) -> int:
-    """After how many steps everything periodic has run whole."""
+    """Number of steps after which all periodic updates have run a whole number of times."""
     return math.lcm(*periods) if periods else 1

@@ -1,7 +1,7 @@
-"""A peer in a process of its own: `python -m ganloom.bench.step.worker NAME`, which nothing tells the allocator anything.
+"""Run another project's script in a separate process with default malloc: `python -m ganloom.bench.step.worker NAME`.
 
-malloc's thresholds cannot be put back once they are set, so the peer as shipped runs here, and takes turns with this
-process: a line "step 12" or "sample 12" comes in, the seconds go out. It computes nothing while it waits.
+The thresholds of malloc cannot be reset, so the script runs in another process, in turns with this one. It reads a line
+"step 12" or "sample 12", and prints the seconds. It computes nothing while it waits.
 """
 
 import contextlib
@@ -14,7 +14,12 @@ from ganloom.bench.step.timing import Contestant, clock
 
 
 class Shipped:
-    """The process, as a context manager; ``step`` and ``sample`` are contestants."""
+    """The process, as a context manager.
+
+    Args:
+        name: The project.
+        device: The device.
+    """
 
     def __init__(self, name: str, device: str = "cpu") -> None:
         self.command = [sys.executable, "-m", "ganloom.bench.step.worker", name, device]
@@ -37,7 +42,11 @@ class Shipped:
         self.process.stdout.close()
 
     def contestant(self, what: str) -> Contestant:
-        """``what``: "step" or "sample"."""
+        """A contestant that runs in the process.
+
+        Args:
+            what: "step" or "sample".
+        """
 
         def run(n: int) -> float:
             assert self.process.stdin is not None and self.process.stdout is not None
@@ -47,14 +56,19 @@ class Shipped:
                 self.process.stdin.flush()
                 answer = self.process.stdout.readline()
             if not answer:
-                raise OSError(f"the peer's process ended: {' '.join(self.command)}")
+                raise OSError(f"the process of the script ended: {' '.join(self.command)}")
             return float(answer)
 
         return run
 
 
 def main(name: str, device: str) -> None:
-    """Serve lines until the input ends."""
+    """Answer lines until the input ends.
+
+    Args:
+        name: The project.
+        device: The device.
+    """
     from ganloom.bench.step.contenders import run_of
     from ganloom.core.hardware import wait
 

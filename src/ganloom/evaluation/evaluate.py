@@ -1,0 +1,194 @@
+"""Measure a trained model: samples against real images, with rows for real images and noise as references."""
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganloom import data as datasets
+from ganloom import metrics
+from ganloom.core.errors import BadInput
+from ganloom.evaluation.measure import Features, choose_features, measure_model
+from ganloom.evaluation.nearest_neighbours import memorise, write_sheet
+from ganloom.evaluation.translator import measure_translator
+from ganloom.gan import GAN
+from ganloom.runs import checkpoint as checkpoints
+from ganloom.runs.folder import Folder
+from ganloom.runs.load import load
+
+__all__ = ["choose_features", "evaluate", "measure_model"]
+
+
+def evaluate(
+    run: str | os.PathLike[str] | GAN,
+    data: Any = None,
+    *,
+    n: int = 2000,
+    features: Features | Sequence[Features] = "auto",
+    seed: int = 0,
+    checkpoint: str = "latest",
+    k: int = 5,
+    intervals: bool = True,
+    device: str = "cpu",
+    gan: GAN | None = None,
+    write: bool = True,
+    metrics: Sequence[str] = metrics.METRICS,
+    weights: str | Path | None = None,
+    resizer: str = "legacy",
+    truncation: float = 1.0,
+    memorisation: bool = False,
+    held_out: Any = None,
+    progress: metrics.Progress = None,
+) -> dict[str, Any]:
+    """Measure the generator of a run.
+
+    Args:
+        run: A run folder, a model/ folder, a Run, or a model.
+        data: Real images: whatever ``ganloom.data.open`` accepts, such as images that were not used in training. None:
+            the training data of the run.
+        n: Number of samples, at most half of the number of real images: one half is the reference, the other half is
+            measured like samples, which shows what a perfect model would score.
+        features: The name of a feature net, a net of your own, or several ("fashion,effnet"; see ``metrics.get``). "auto":
+            ``fashion`` for Fashion-MNIST, ``task`` for labelled data (two or more classes with at least 50 images each),
+            else ``random``. "both": the same, and ``effnet`` if that extra is installed.
+        seed: Seed of the samples and of the choice of real images.
+        checkpoint: "latest", "best", the name of a checkpoint, or "both": the latest and the best one.
+        k: Number of neighbours for precision, recall, density and coverage.
+        intervals: Compute 95 % intervals.
+        device: Where the generator and the feature nets run.
+        gan: A fresh model, for a run of a GAN class of your own.
+        write: Write the result to the run's metrics.json.
+        metrics: Names of ``metrics.METRICS`` and ``metrics.MORE``, and intra, msssim, ppl.
+        weights: The weight file of ``inception``.
+        resizer: The resizer of ``inception``: "legacy", "clean" or "halfpixel".
+        truncation: Truncation of the samples; below 1 they are more typical and less diverse.
+        memorisation: Compare samples with the training images, and draw the nearest ones to RUN/neighbours.png.
+        held_out: Images that were not used in training, for the check for memorisation.
+        progress: See ``metrics.Progress``.
+
+    Returns:
+        Plain data: ``rows`` (generated, real (other half), one class (for labelled data), noise -> metric -> value, low,
+        high), ``protocol`` (of the first feature net), ``protocols``, ``class_counts``, ``warnings``, ``table`` (lines of
+        text), ``run``, ``checkpoint``, ``kimg``, ``seconds``, ``memorisation``.
+
+    Raises:
+        BadInput: The run, the data or an option cannot be used.
+    """
+    start = time.perf_counter()
+    path = None if isinstance(run, GAN) else Path(run)
+    both, checkpoint = checkpoint == "both", "latest" if checkpoint == "both" else checkpoint
+    model = run if isinstance(run, GAN) else load(run, checkpoint=checkpoint, gan=gan, device=device)
+    opened, split, warnings = data_of(path, data, model)
+    options: dict[str, Any] = {
+        "n": n, "features": features, "seed": seed, "k": k, "split": split, "intervals": intervals,
+        "metrics": tuple(metrics), "weights": weights, "resizer": resizer, "truncation": truncation, "progress": progress,
+    }  # fmt: skip
+    measurement = _measure(model, opened, data is None, options)
+    best = _other_best(path) if both else None
+    if best and path is not None:
+        other = _measure(load(path, checkpoint="best", gan=gan, device=device), opened, data is None, options)
+        measurement = _with_row(measurement, other, f"best ({best})")
+    measurement = replace(measurement, warnings=(*warnings, *measurement.warnings))
+    writes = write and path is not None and (path / "checkpoints").is_dir()
+    table = measurement.lines()
+    copies = None
+    if memorisation or held_out is not None:
+        copies = _memorise(path, data, opened, model, held_out, options)
+        table += ["", *copies.found.lines()]
+        if writes and path is not None:
+            write_sheet(copies, path / "neighbours.png")
+    result = measurement.to_dict() | {
+        "table": table,
+        "run": None if path is None else str(path),
+        "checkpoint": checkpoint if path is not None and (path / "checkpoints").is_dir() else None,
+        "kimg": model.kimg if np.isfinite(model.kimg) else None,
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+    if copies is not None:
+        result["memorisation"] = copies.to_dict()
+    if writes and path is not None:
+        checkpoints.replace_file(path / "metrics.json", (json.dumps(result, indent=1) + "\n").encode())
+    return result
+
+
+def _measure(model: GAN, data: datasets.Data, own: bool, options: dict[str, Any]) -> metrics.Measurement:
+    """Measure samples; for an image-to-image model also the translations, on images that were held out if there are any."""
+    if model.conditions_on != "images":
+        return measure_model(model, data, **options)
+    model.check_data(data)
+    held = data.held if own else None
+    if held is not None:
+        options = {**options, "split": held.name if "held back" in held.name else f"{data.name}, held back"}
+    return measure_translator(model, held or data, data, **options)
+
+
+def _memorise(path: Path | None, data: Any, opened: Any, model: GAN, held_out: Any, options: dict[str, Any]) -> Any:
+    """Compare samples with the training images; other images that were given for evaluation are the held-out images."""
+    if opened.kind != "images":
+        raise BadInput("--memorisation needs images; this run was trained on points")
+    trained = opened
+    if data is not None and path is not None:
+        trained, _, _ = data_of(path, None, model)
+        held_out = opened if held_out is None else held_out
+    others = None if held_out is None else datasets.open(held_out, shape=trained.shape)
+    keys = ("n", "features", "seed", "weights", "resizer", "truncation", "progress")
+    return memorise(model, trained, others, **{key: options[key] for key in keys})
+
+
+def _other_best(path: Path | None) -> str | None:
+    """The name of the best checkpoint, if it is not the latest one."""
+    if path is None or not (path / "checkpoints").is_dir():
+        return None
+    best = checkpoints.pointer(path / "checkpoints", "best")
+    return best if best != checkpoints.pointer(path / "checkpoints", "latest") else None
+
+
+def _with_row(first: metrics.Measurement, other: metrics.Measurement, name: str) -> metrics.Measurement:
+    """A measurement with the samples of another model as its second row."""
+    generated, *rest = first.rows
+    rows = {generated: first.rows[generated], name: other.rows[generated], **{row: first.rows[row] for row in rest}}
+    counts = dict(first.class_counts)
+    if generated in other.class_counts:
+        counts[name] = other.class_counts[generated]
+    return replace(first, rows=rows, class_counts=counts)
+
+
+def data_of(path: Path | None, data: Any, model: GAN) -> tuple[datasets.Data, str, list[str]]:
+    """Open the real data in the shape of the model.
+
+    Args:
+        path: The run folder, or None.
+        data: Whatever ``ganloom.data.open`` accepts. None: the training data of the run.
+        model: The model.
+
+    Returns:
+        (data, where it comes from, warnings).
+
+    Raises:
+        BadInput: The data cannot be opened, or a model without a run folder has no training data.
+    """
+    if data is not None:
+        if isinstance(data, datasets.Points):
+            return data, data.name, []
+        if model.conditions_on == "images":
+            inputs, channels = "pairs" if model.paired else "domains", int(model.cfg.in_channels)
+            opened = datasets.open(data, shape=tuple(model.cfg.shape), inputs=inputs, in_channels=channels)
+            return opened, opened.name, []
+        shape = tuple(model.generate(1).shape[1:])
+        opened = datasets.open(data, shape=shape) if len(shape) == 3 else datasets.open(data)
+        return opened, opened.name, []
+    saved = {} if path is None else Folder(path).read("config.json").get("data")
+    if not isinstance(saved, dict) or not saved:
+        raise BadInput("this model has no run folder with its training data: give the images to compare with")
+    assert path is not None
+    source = dict(saved["source"])
+    if source.pop("in_run", False):
+        source["source"] = str(path / source["source"])
+    opened = datasets.reopen(source)
+    changed = f"the data {saved['name']} changed since training began: the row of real images is that of the new data"
+    return opened, f"{opened.name} (training data)", [] if opened.fingerprint == saved["fingerprint"] else [changed]
