@@ -10,14 +10,15 @@ from torch import Tensor
 
 from ganloom.core.errors import BadInput
 from ganloom.metrics.extractors.extractor import Extractor, Progress
-from ganloom.metrics.extractors.inputs import Images, check_images
 from ganloom.metrics.figures import METRICS, check_names, row_values
-from ganloom.metrics.measurement import FLOOR, GENERATED, NOISE, Measurement, Value, metric_name
+from ganloom.metrics.images import Images, check_images
+from ganloom.metrics.measurement import FLOOR, GENERATED, NOISE, Measurement, metric_name
 from ganloom.metrics.reference import kept
 from ganloom.metrics.statistics.frechet import frechet_distance
 from ganloom.metrics.statistics.kernel import kernel_distance
 from ganloom.metrics.statistics.neighbours import expected_coverage, prdc
 from ganloom.metrics.statistics.rows import Features
+from ganloom.metrics.statistics.value import Value
 
 _MOST_CLASSES = 100
 PART = 512

@@ -4,35 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
-
 from ganloom.core.errors import BadInput
+from ganloom.metrics.statistics.value import Value
 
 GENERATED, FLOOR, NOISE, ONE_CLASS = "generated", "real (other half)", "noise", "one class"
 _STANDARD = {"inception": "", "inceptionclean": "_clean", "inceptionhalfpixel": "_halfpixel"}
 _PUBLISHED = {"fd": "fid", "kd": "kid", "is": "is", "fd_inf": "fid_inf"}
-
-
-@dataclass(frozen=True)
-class Value:
-    """A number, its 95 % interval (None when not asked for) and, for kd, the spread between subsets."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-    sd: float | None = None
-
-    @classmethod
-    def mean_of(cls, values: Tensor) -> "Value":
-        """The mean of figures (N,) and its 95 % interval over them."""
-        x = values.double()
-        mean, reach = float(x.mean()), 1.96 * float(x.std()) / len(x) ** 0.5 if len(x) > 1 else 0.0
-        return cls(mean, mean - reach, mean + reach)
-
-    def __str__(self) -> str:
-        if self.low is None or self.high is None:
-            return _short(self.value)
-        return f"{_short(self.value)} [{_short(self.low)}, {_short(self.high)}]"
 
 
 @dataclass(frozen=True)
@@ -119,8 +96,3 @@ def metric_name(metric: str, backbone: str, n: int) -> str:
     if backbone in _STANDARD and metric in _PUBLISHED:
         return f"{_PUBLISHED[metric]}{_STANDARD[backbone]}{count_name(n)}"
     return f"{metric}_{backbone}{'_' if '_' in backbone or backbone[-1].isdigit() else ''}{count_name(n)}"
-
-
-def _short(x: float) -> str:
-    """Three significant figures, without exponents in the usual range."""
-    return f"{x:.3f}" if abs(x) < 10 else f"{x:.1f}" if abs(x) < 1000 else f"{x:.0f}"
