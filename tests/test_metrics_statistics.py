@@ -312,7 +312,7 @@ def test_half_samples_are_disjoint_halves_of_equal_size() -> None:
 
 
 def test_variances_of_linear_and_quadratic_statistics() -> None:
-    """Of x's mean: 1 / n. Of its square: linear far from 0, purely quadratic (2 / n^2) at 0."""
+    """Variance of the mean of x: 1 / n. Of its square: linear far from 0 (36 / n), purely quadratic (2 / n^2) at 0."""
     n, found = 200, {"mean": [], "far": [], "near": []}
     for seed in range(60):
         x = normal(n, 1, seed=seed)[:, 0]
@@ -327,10 +327,11 @@ def test_variances_of_linear_and_quadratic_statistics() -> None:
         )
         found["mean"].append(halves.variance("mean"))
         found["far"].append(halves.smooth_variance("far"))
-        found["near"].append(halves.smooth_variance("near"))
+        found["near"].append(halves.linear_and_quadratic("near"))
     assert np.mean(found["mean"]) == pytest.approx(1 / n, rel=0.1)
     assert np.mean(found["far"]) == pytest.approx(36 / n, rel=0.1)
-    assert np.mean(found["near"]) == pytest.approx(2 / n**2, rel=0.5)  # few random terms: chi-squared with one degree
+    linear, quadratic = np.mean(found["near"], axis=0)
+    assert linear + quadratic == pytest.approx(2 / n**2, rel=0.5)  # few random terms: chi-squared with one degree
 
 
 # path length
