@@ -24,7 +24,7 @@ from ganloom.metrics import (
     prdc,
     quick,
 )
-from ganloom.metrics.statistics.intervals import spreads
+from ganloom.metrics.figures import row_values
 
 
 @pytest.fixture(autouse=True)
@@ -251,10 +251,10 @@ def test_half_samples_of_neighbours_match_fresh_draws() -> None:
         return normal(300, 4, seed=seed), normal(300, 4, seed=seed + 1000, scale=0.8)
 
     fresh = [prdc(*draw(s)) for s in range(50)]
-    guesses = [spreads(prdc, *draw(s), n=30) for s in (5000, 5001)]
+    guesses = [row_values(*draw(s), names=("precision", "recall", "density", "coverage")) for s in (5000, 5001)]
     for metric in ("precision", "recall", "density", "coverage"):
-        ratio = np.mean([g[metric] for g in guesses]) / np.std([f[metric] for f in fresh], ddof=1)
-        assert 0.7 < ratio < 1.8, metric
+        widths = [g[metric].high - g[metric].low for g in guesses]
+        assert 0.7 < np.mean(widths) / 4 / np.std([f[metric] for f in fresh], ddof=1) < 1.8, metric
 
 
 def test_bootstrap_bounds_and_faults() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ganloom import metrics
 from ganloom.core.errors import BadInput
 from ganloom.metrics import Extractor, Moments, frechet_distance, kernel_distance, prdc
-from ganloom.metrics.statistics.intervals import spreads
+from ganloom.metrics.statistics.intervals import half_samples
 from ganloom.metrics.statistics.kernel import Kernels, squared_mmd
 from ganloom.metrics.statistics.neighbours import Distances, nearest
 from ganloom.metrics.statistics.ssim import scales
@@ -286,11 +286,52 @@ def test_tables_of_pairs_agree_with_direct_computation(monkeypatch: pytest.Monke
     a, b = torch.from_numpy(REAL), torch.from_numpy(FAKE)
     i, j = torch.randperm(400)[:90], torch.randperm(300)[:70]
     assert Kernels(a, b).squared_mmd(i, j) == pytest.approx(squared_mmd(a[i], b[j]), rel=1e-9)
-    assert Distances(a, b).prdc(i, j, 5) == pytest.approx(prdc(a[i], b[j], 5), abs=1e-12)
+    assert Distances(a, b).row_values(i, j, 5).means() == pytest.approx(prdc(a[i], b[j], 5), abs=1e-12)
+    rim = Distances(a, b).row_values(i, j, 3, rim=True).means()
+    assert (rim["precision"], rim["recall"]) == pytest.approx(metrics.improved_precision_recall(a[i], b[j]), abs=1e-12)
     once = kernel_distance(a, b, subsets=20, subset_size=100)
     monkeypatch.setattr("ganloom.metrics.statistics.kernel.TABLE_ROWS", 1)
     assert once == pytest.approx(kernel_distance(a, b, subsets=20, subset_size=100), rel=1e-9)
-    assert set(spreads(lambda x, y: {"a": 1.0, "b": float(x.mean())}, a, b, n=3)) == {"a", "b"}
+
+
+# half-samples and the variances that come from them
+
+
+def test_half_samples_are_disjoint_halves_of_equal_size() -> None:
+    splits: list[tuple[list[int], list[int]]] = []
+
+    def note(i: Tensor, j: Tensor) -> dict[str, float]:
+        splits.append((i.tolist(), j.tolist()))
+        return {"a": 1.0, "b": float(i[0])}
+
+    halves = half_samples(note, (9, 6), pairs=3)
+    assert set(halves.values) == {"a", "b"} and halves.values["a"].shape == (3, 2) and halves.pairs == 3
+    for (i, j), (k, m) in zip(splits[::2], splits[1::2], strict=True):
+        assert len(i) == len(k) == 4 and len({*i, *k}) == 8 and {*j, *m} == set(range(6))
+    assert splits[0] != splits[2]
+
+
+def test_variances_of_linear_and_quadratic_statistics() -> None:
+    """Variance of the mean of x: 1 / n. Of its square: linear far from 0 (36 / n), purely quadratic (2 / n^2) at 0."""
+    n, found = 200, {"mean": [], "far": [], "near": []}
+    for seed in range(60):
+        x = normal(n, 1, seed=seed)[:, 0]
+        halves = half_samples(
+            lambda i, x=x: {
+                "mean": float(x[i].mean()),
+                "far": float((x[i].mean() + 3) ** 2),
+                "near": float(x[i].mean() ** 2),
+            },
+            (n,),
+            pairs=60,
+        )
+        found["mean"].append(halves.variance("mean"))
+        found["far"].append(halves.smooth_variance("far"))
+        found["near"].append(halves.linear_and_quadratic("near"))
+    assert np.mean(found["mean"]) == pytest.approx(1 / n, rel=0.1)
+    assert np.mean(found["far"]) == pytest.approx(36 / n, rel=0.1)
+    linear, quadratic = np.mean(found["near"], axis=0)
+    assert linear + quadratic == pytest.approx(2 / n**2, rel=0.5)  # few random terms: chi-squared with one degree
 
 
 # path length

@@ -11,24 +11,25 @@ from ganloom.metrics.measurement import (
     NOISE,
     ONE_CLASS,
     Measurement,
-    Value,
     count_name,
     join,
     metric_name,
 )
-from ganloom.metrics.statistics.diversity import intra_class_distance, pair_distance, vendi_score
+from ganloom.metrics.path_length import PathLength, path_length
+from ganloom.metrics.statistics.diversity import pair_distance, vendi_score
 from ganloom.metrics.statistics.frechet import Moments, frechet_distance, frechet_from_stats, moments
 from ganloom.metrics.statistics.inception_score import inception_score
 from ganloom.metrics.statistics.infinity import Extrapolation, frechet_infinity
 from ganloom.metrics.statistics.intervals import bootstrap
+from ganloom.metrics.statistics.intra_class import intra_class_distance
 from ganloom.metrics.statistics.kernel import kernel_distance
 from ganloom.metrics.statistics.modes import Modes, mode_coverage
 from ganloom.metrics.statistics.neighbours import expected_coverage, improved_precision_recall, prdc
-from ganloom.metrics.statistics.path_length import PathLength, path_length
 from ganloom.metrics.statistics.sharpness import laplacian_variance
 from ganloom.metrics.statistics.sliced import sliced_wasserstein
 from ganloom.metrics.statistics.ssim import ms_ssim, ms_ssim_diversity
 from ganloom.metrics.statistics.translation import paired_errors
+from ganloom.metrics.statistics.value import Value
 
 __all__ = [
     "FLOOR",

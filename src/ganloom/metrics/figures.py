@@ -1,42 +1,60 @@
-"""All figures of one set of features against a reference, each with its interval."""
+"""All metrics of one set of features against a reference, each with its 95 % interval."""
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ganloom.core.errors import BadInput, did_you_mean
-from ganloom.metrics.measurement import Value
-from ganloom.metrics.statistics.diversity import pair_distance, vendi_score
+from ganloom.metrics.statistics.diversity import pair_distances, vendi_score
 from ganloom.metrics.statistics.frechet import frechet_distance
 from ganloom.metrics.statistics.inception_score import inception_score
-from ganloom.metrics.statistics.infinity import frechet_infinity
-from ganloom.metrics.statistics.intervals import index_spreads, interval, spreads
-from ganloom.metrics.statistics.kernel import TABLE_ROWS, Kernels, kernel_distance, squared_mmd
-from ganloom.metrics.statistics.neighbours import Distances, improved_precision_recall, prdc
+from ganloom.metrics.statistics.infinity import fit_line
+from ganloom.metrics.statistics.intervals import PAIRS, Halves, half_samples, interval, random_subsets, t975, wilson
+from ganloom.metrics.statistics.kernel import SUBSETS, kernel_distance, mmd_variance
+from ganloom.metrics.statistics.neighbours import Distances, RowValues
+from ganloom.metrics.statistics.neighbours import row_values as neighbour_values
+from ganloom.metrics.statistics.pairs import pair_variance
 from ganloom.metrics.statistics.rows import Features, as_pair, as_rows
 from ganloom.metrics.statistics.sliced import sliced_wasserstein
+from ganloom.metrics.statistics.value import Value
 
 METRICS = ("fd", "kd", "precision", "recall", "density", "coverage")
-"""What is measured unless other names are given."""
+"""Measured by default."""
 MORE = ("is", "fd_inf", "swd", "vendi", "diversity", "iprecision", "irecall")
-"""What can be asked for beside: Inception score, extrapolated Frechet distance, sliced Wasserstein distance, Vendi score,
-mean distance of pairs, and precision and recall as first published."""
-_BOUNDS = {
-    "kd": (-math.inf, math.inf),
-    "fd_inf": (-math.inf, math.inf),
-    "is": (1.0, math.inf),
-    "vendi": (1.0, math.inf),
-}
-_SHARES = ("precision", "recall", "coverage", "iprecision", "irecall")
-_NEAR = ("precision", "recall", "density", "coverage")
-_MOST = 1000  # rows a half-sample of the costly statistics
-_DRAWS = 40
+"""Measured on request: Inception score, extrapolated Frechet distance, sliced Wasserstein distance, Vendi score, mean
+distance of pairs, and precision and recall as first published."""
+_HALF = 1000  # rows in a half-sample of the metrics of neighbours
+_FIRST_K = 3  # Kynkaanniemi's number of neighbours
+_FEWER_PAIRS = 8  # of half-samples, for costly metrics
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What one row of a measurement is computed from."""
+
+    a: Tensor
+    b: Tensor
+    names: tuple[str, ...]
+    k: int
+    seed: int
+    intervals: bool
 
 
 def check_names(names: Iterable[str]) -> tuple[str, ...]:
-    """The metrics asked for, each once; "all" is every one. `BadInput` on an unknown name."""
+    """Check the names of metrics.
+
+    Args:
+        names: of `METRICS` and `MORE`, or "all".
+
+    Returns:
+        Each name once.
+
+    Raises:
+        BadInput: an unknown name, or no name.
+    """
     wanted = tuple(dict.fromkeys(names))
     if wanted == ("all",):
         return METRICS + MORE
@@ -46,7 +64,7 @@ def check_names(names: Iterable[str]) -> tuple[str, ...]:
                 f"metrics: unknown {name!r}{did_you_mean(name, METRICS + MORE)}; known: {', '.join(METRICS + MORE)}"
             )
     if not wanted:
-        raise BadInput(f"metrics: none named; known: {', '.join(METRICS + MORE)}, or all")
+        raise BadInput(f"metrics: no name given; known: {', '.join(METRICS + MORE)}, or all")
     return wanted
 
 
@@ -61,128 +79,175 @@ def row_values(
     intervals: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Value]:
-    """Name -> `Value` of ``features`` (N, d) against ``reference`` (M, d), in the order of ``names``.
+    """Compute the metrics of ``features`` against ``reference``.
 
-    ``is`` needs ``logits`` (N, classes) and ``fd_inf`` more than three samples a feature: where these are missing the
-    name is left out. ``progress`` hears (stages done, of how many).
+    ``is`` needs ``logits``, and ``fd_inf`` more than three samples for each feature. A metric whose needs are not met
+    is left out.
+
+    Args:
+        reference: (M, d) features of real images.
+        features: (N, d) features.
+        logits: (N, classes), or None.
+        names: of `METRICS` and `MORE`.
+        k: number of neighbours of precision, recall, density and coverage.
+        seed: keys all random choices.
+        intervals: whether to compute the 95 % intervals (see `statistics.intervals`).
+        progress: called with (stages done, stages).
+
+    Returns:
+        Name -> `Value`, in the order of ``names``.
+
+    Raises:
+        BadInput: NaN or Inf, different d, or too few rows.
     """
     a, b = as_pair(reference, features)
-    found: dict[str, Value] = {}
-    stages = (_kernel_and_near, _frechet, _first_published, _sliced, _one_sample)
-    for i, make in enumerate(stages):
-        found |= make(a, b, names, k, seed, intervals)
+    task = _Task(a, b, names, k, seed, intervals and min(len(a), len(b)) >= 4)
+    values: dict[str, Value] = {}
+    stages = (_kernel, _neighbours, _frechet, _sliced, _vendi, _diversity)
+    for i, stage in enumerate(stages):
+        values |= stage(task)
         if progress:
             progress(i + 1, len(stages) + 1)
     if "is" in names and logits is not None:
-        found["is"] = _score(logits, seed, intervals)
-    if "fd_inf" in names and min(len(a), len(b)) // 3 > a.shape[1]:
-        end = frechet_infinity(a, b, seed=seed)
-        found["fd_inf"] = Value(end.value, end.low, end.high) if intervals else Value(end.value)
-    return {name: found[name] for name in names if name in found}
+        values["is"] = _score(logits, seed, intervals)
+    return {name: values[name] for name in names if name in values}
 
 
-def _with(numbers: dict[str, float], spread: dict[str, float], draws: int, **sd: float) -> dict[str, Value]:
-    """Values with intervals where a spread is known."""
-    result = {}
-    for name, number in numbers.items():
-        low, high = None, None
-        if name in spread:
-            bounds = (0.0, 1.0) if name in _SHARES else _BOUNDS.get(name, (0.0, math.inf))
-            low, high = interval(number, spread[name], draws, bounds)
-        result[name] = Value(number, low, high, sd.get(name))
-    return result
+def _with_interval(
+    value: float, variance: float, dof: int, low: float = 0.0, high: float = math.inf, sd: float | None = None
+) -> Value:
+    """A value with the interval that its variance gives, clipped to ``low`` and ``high``."""
+    return Value(value, *interval(value, math.sqrt(variance), dof + 1, (low, high)), sd)
 
 
-def _frechet(a: Tensor, b: Tensor, names: tuple[str, ...], k: int, seed: int, intervals: bool) -> dict[str, Value]:
-    if "fd" not in names:
+def _kernel(task: _Task) -> dict[str, Value]:
+    """Kernel distance. The random choice of its subsets adds to its variance."""
+    if "kd" not in task.names:
         return {}
-    draws = _DRAWS if a.shape[1] <= 128 else 16 if a.shape[1] <= 512 else 8  # two eigendecompositions each
-    distance: Callable[[Tensor, Tensor], dict[str, float]] = lambda x, y: {"fd": frechet_distance(x, y)}  # noqa: E731
-    spread = spreads(distance, a, b, n=draws, seed=seed) if intervals else {}
-    return _with(distance(a, b), spread, draws)
+    mean, sd = kernel_distance(task.a, task.b, seed=task.seed)
+    if not task.intervals:
+        return {"kd": Value(mean, sd=sd)}
+    variance, dof = mmd_variance(task.a, task.b, seed=task.seed)
+    return {"kd": _with_interval(mean, variance + sd**2 / SUBSETS, dof, -math.inf, sd=sd)}
 
 
-def _kernel_and_near(
-    a: Tensor, b: Tensor, names: tuple[str, ...], k: int, seed: int, intervals: bool
-) -> dict[str, Value]:
-    """The statistics of pairs. Up to `TABLE_ROWS` rows the half-samples read one table of all pairs."""
-    near = [name for name in _NEAR if name in names]
-    numbers: dict[str, float] = {}
-    sd = {}
-    if "kd" in names:
-        numbers["kd"], sd["kd"] = kernel_distance(a, b, seed=seed)
-    if near:
-        all_near = prdc(a, b, k)
-        numbers |= {name: all_near[name] for name in near}
-    if not numbers or not intervals:
-        return _with(numbers, {}, _DRAWS, **sd)
-    tabled = max(len(a), len(b)) <= TABLE_ROWS
-    kernels = Kernels(a, b) if tabled and "kd" in names else None
-    distances = Distances(a, b) if tabled and near else None
-
-    def draw(i: Tensor, j: Tensor) -> dict[str, float]:
-        got: dict[str, float] = {}
-        if "kd" in names:
-            got["kd"] = kernels.squared_mmd(i, j) if kernels else squared_mmd(a[i], b[j])
-        if near:
-            values = distances.prdc(i, j, k) if distances else prdc(a[i], b[j], k)
-            got |= {name: values[name] for name in near}
-        return got
-
-    spread = index_spreads(draw, len(a), len(b), n=_DRAWS, seed=seed, most=_MOST)
-    return _with(numbers, spread, _DRAWS, **sd)
+def _neighbours(task: _Task) -> dict[str, Value]:
+    """Metrics of nearest neighbours, as defined by Naeem et al. and as first published (k = 3, the rim is inside)."""
+    families: tuple[tuple[int, bool, dict[str, str]], ...] = (
+        (task.k, False, {field: field for field in RowValues._fields}),
+        (_FIRST_K, True, {"iprecision": "precision", "irecall": "recall"}),
+    )
+    x, y, share = random_subsets(task.a, task.b, _HALF, task.seed)
+    distances = None
+    values = {}
+    for k, rim, fields in families:
+        fields = {name: field for name, field in fields.items() if name in task.names}
+        if not fields:
+            continue
+        rows = neighbour_values(task.a, task.b, k, rim=rim)
+        halves = None
+        if task.intervals and k < min(len(x), len(y)) // 2:
+            distances = distances or Distances(x, y)
+            halves = _neighbour_halves(distances, (len(x), len(y)), k, rim, task.seed, share)
+        for name, field in fields.items():
+            values[name] = _mean_of_rows(getattr(rows, field), field, halves)
+    return values
 
 
-def _first_published(
-    a: Tensor, b: Tensor, names: tuple[str, ...], k: int, seed: int, intervals: bool
-) -> dict[str, Value]:
-    """Kynkaanniemi's precision and recall, at their k = 3."""
-    wanted = [name for name in ("iprecision", "irecall") if name in names]
-    if not wanted:
+def _neighbour_halves(
+    distances: Distances, sizes: tuple[int, int], k: int, rim: bool, seed: int, share: float
+) -> Halves:
+    """The metrics of half-samples, and under "NAME rows" the variance that independent rows would give."""
+
+    def statistics(i: Tensor, j: Tensor) -> dict[str, float]:
+        rows = distances.row_values(i, j, k, rim=rim)
+        return rows.means() | {f"{name} rows": variance for name, variance in rows.variances().items()}
+
+    return half_samples(statistics, sizes, seed=seed, share=share)
+
+
+def _mean_of_rows(rows: Tensor, field: str, halves: Halves | None) -> Value:
+    """The mean over dependent rows: by Wilson's interval for shares, by Student's t for the density."""
+    mean = float(rows.mean())
+    if halves is None:
+        return Value(mean)
+    effect = halves.design_effect(field, f"{field} rows")
+    if field == "density":
+        return _with_interval(mean, float(rows.var(correction=0)) / len(rows) * effect, halves.pairs)
+    return Value(mean, *wilson(mean, len(rows) / effect, t975(halves.pairs)))
+
+
+def _frechet(task: _Task) -> dict[str, Value]:
+    """Frechet distance and its extrapolation, from the same half-samples."""
+    a, b = task.a, task.b
+    extrapolates = "fd_inf" in task.names and min(len(a), len(b)) // 3 > a.shape[1]
+    line = fit_line(a, b, seed=task.seed) if extrapolates else None
+    values = {"fd": Value(frechet_distance(a, b))} if "fd" in task.names else {}
+    if line is not None:
+        values["fd_inf"] = Value(line.intercept)
+    if not task.intervals or not values:
+        return values
+    pairs = PAIRS if a.shape[1] <= 128 else 8 if a.shape[1] <= 512 else 4  # each takes four eigendecompositions
+
+    def halves_of(sizes: tuple[int, int]) -> Halves:
+        return half_samples(lambda i, j: {"fd": frechet_distance(a[i], b[j])}, sizes, pairs=pairs, seed=task.seed)
+
+    halves = halves_of((len(a), len(b)))
+    if "fd" in values:
+        values["fd"] = _with_interval(values["fd"].value, halves.smooth_variance("fd"), pairs)
+    if line is not None:
+        least = min(len(a), len(b))
+        cut = halves if len(a) == len(b) else halves_of((least, least))  # the line uses as many rows of both sets
+        values["fd_inf"] = _with_interval(line.intercept, line.variance(cut, "fd"), pairs, -math.inf)
+    return values
+
+
+def _sliced(task: _Task) -> dict[str, Value]:
+    """Sliced Wasserstein distance; fewer directions for the half-samples."""
+    if "swd" not in task.names:
         return {}
+    a, b, seed = task.a, task.b, task.seed
+    distance = sliced_wasserstein(a, b, seed=seed)
+    if not task.intervals:
+        return {"swd": Value(distance)}
+    halves = half_samples(
+        lambda i, j: {"swd": sliced_wasserstein(a[i], b[j], projections=128, seed=seed)},
+        (len(a), len(b)),
+        pairs=_FEWER_PAIRS,
+        seed=seed,
+    )
+    return {"swd": _with_interval(distance, halves.variance("swd"), halves.pairs)}
 
-    def both(x: Tensor, y: Tensor) -> dict[str, float]:
-        values = dict(zip(("iprecision", "irecall"), improved_precision_recall(x, y), strict=True))
-        return {name: values[name] for name in wanted}
 
-    spread = spreads(both, a, b, n=16, seed=seed, most=_MOST) if intervals else {}
-    return _with(both(a, b), spread, 16)
-
-
-def _sliced(a: Tensor, b: Tensor, names: tuple[str, ...], k: int, seed: int, intervals: bool) -> dict[str, Value]:
-    if "swd" not in names:
+def _vendi(task: _Task) -> dict[str, Value]:
+    """Vendi score of the features alone: in the row of the other half it is that of real images."""
+    if "vendi" not in task.names:
         return {}
-    distance: Callable[[Tensor, Tensor], dict[str, float]] = lambda x, y: {  # noqa: E731
-        "swd": sliced_wasserstein(x, y, projections=128, seed=seed)
-    }
-    spread = spreads(distance, a, b, n=16, seed=seed) if intervals else {}
-    return _with({"swd": sliced_wasserstein(a, b, seed=seed)}, spread, 16)
+    b, score = task.b, vendi_score(task.b)
+    if not task.intervals:
+        return {"vendi": Value(score)}
+    halves = half_samples(lambda i: {"vendi": vendi_score(b[i])}, (len(b),), pairs=_FEWER_PAIRS, seed=task.seed)
+    return {"vendi": _with_interval(score, halves.smooth_variance("vendi"), halves.pairs, 1.0)}
 
 
-def _one_sample(a: Tensor, b: Tensor, names: tuple[str, ...], k: int, seed: int, intervals: bool) -> dict[str, Value]:
-    """What looks at one set only: the reals' own value stands in the row of the other half."""
-    wanted = [name for name in ("vendi", "diversity") if name in names]
-    if not wanted:
+def _diversity(task: _Task) -> dict[str, Value]:
+    """Mean distance of random pairs of the features."""
+    if "diversity" not in task.names:
         return {}
-
-    def both(x: Tensor, y: Tensor) -> dict[str, float]:
-        made: dict[str, Callable[[], float]] = {
-            "vendi": lambda: vendi_score(y), "diversity": lambda: pair_distance(y, seed=seed),
-        }  # fmt: skip
-        return {name: made[name]() for name in wanted}
-
-    spread = spreads(both, b[:4], b, n=16, seed=seed) if intervals else {}
-    return _with(both(b, b), spread, 16)
+    distances, first, second = pair_distances(task.b, seed=task.seed)
+    mean = float(distances.mean())
+    if not task.intervals:
+        return {"diversity": Value(mean)}
+    return {"diversity": _with_interval(mean, pair_variance(distances, first, second), len(task.b) - 1)}
 
 
 def _score(logits: Tensor, seed: int, intervals: bool) -> Value:
-    """The Inception score over ten parts of the shuffled rows; its deviation is that of the parts, as published."""
+    """Inception score over ten parts of the shuffled rows; its deviation is that between the parts, as published."""
     rows = as_rows(logits, "logits")
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
     parts = 10 if len(rows) >= 10 else 1
     mean, sd = inception_score(rows[order], splits=parts)
-    if not intervals:
+    if not intervals or len(rows) < 2 * parts:
         return Value(mean, sd=sd)
-    spread = spreads(lambda x, y: {"is": inception_score(y, splits=parts)[0]}, rows[:4], rows, n=_DRAWS, seed=seed)
-    low, high = interval(mean, spread["is"], _DRAWS, _BOUNDS["is"])
-    return Value(mean, low, high, sd)
+    halves = half_samples(lambda i: {"is": inception_score(rows[i], splits=parts)[0]}, (len(rows),), seed=seed)
+    return _with_interval(mean, halves.variance("is"), halves.pairs, 1.0, sd=sd)

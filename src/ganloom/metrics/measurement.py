@@ -1,12 +1,11 @@
-"""What a measurement hands back: values with intervals, the protocol they were taken by, their names and their table."""
+"""The result of a measurement: values with intervals, their names, the protocol, and the table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
-
 from ganloom.core.errors import BadInput
+from ganloom.metrics.statistics.value import Value
 
 GENERATED, FLOOR, NOISE, ONE_CLASS = "generated", "real (other half)", "noise", "one class"
 _STANDARD = {"inception": "", "inceptionclean": "_clean", "inceptionhalfpixel": "_halfpixel"}
@@ -14,34 +13,16 @@ _PUBLISHED = {"fd": "fid", "kd": "kid", "is": "is", "fd_inf": "fid_inf"}
 
 
 @dataclass(frozen=True)
-class Value:
-    """A number, its 95 % interval (None when not asked for) and, for kd, the spread between subsets."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-    sd: float | None = None
-
-    @classmethod
-    def mean_of(cls, values: Tensor) -> "Value":
-        """The mean of figures (N,) and its 95 % interval over them."""
-        x = values.double()
-        mean, reach = float(x.mean()), 1.96 * float(x.std()) / len(x) ** 0.5 if len(x) > 1 else 0.0
-        return cls(mean, mean - reach, mean + reach)
-
-    def __str__(self) -> str:
-        if self.low is None or self.high is None:
-            return _short(self.value)
-        return f"{_short(self.value)} [{_short(self.low)}, {_short(self.high)}]"
-
-
-@dataclass(frozen=True)
 class Measurement:
-    """Rows ``generated``, ``real (other half)`` and ``noise`` of named values, and how they were taken.
+    """Named values of several sets of images, and how they were measured.
 
-    ``protocol``: backbone, sha8, resizer, n_real, n_fake, k, size, split, seed, expected_coverage, note. With several
-    feature nets it is the first one's, and ``more`` holds the others'. ``class_counts``: how many of each row's images
-    the net's classifier puts in each class (empty without a classifier).
+    Attributes:
+        rows: set (``generated``, ``real (other half)``, ``noise``) -> full metric name -> value.
+        protocol: backbone, sha8, resizer, n_real, n_fake, k, size, split, seed, expected_coverage, note. With several
+            feature nets it is the protocol of the first one.
+        class_counts: set -> number of images that the net's classifier puts in each class; empty without a classifier.
+        warnings: sentences on what not to conclude from the numbers.
+        more: protocols of the other feature nets.
     """
 
     rows: dict[str, dict[str, Value]]
@@ -52,15 +33,26 @@ class Measurement:
 
     @property
     def protocols(self) -> list[dict[str, Any]]:
-        """One a feature net."""
+        """One protocol for each feature net."""
         return [self.protocol, *self.more]
 
     def value(self, metric: str, row: str = GENERATED) -> float:
-        """The number for a full name (``fd_fashion2k``) or its first word (``fd``, of the first feature net)."""
+        """Look up one number.
+
+        Args:
+            metric: a full name (``fd_fashion2k``), or its first word (``fd``) for the first feature net.
+            row: the set of images.
+
+        Returns:
+            The number without its interval.
+
+        Raises:
+            BadInput: the metric was not measured.
+        """
         values = self.rows[row]
         name = metric if metric in values else metric_name(metric, self.protocol["backbone"], self.protocol["n_fake"])
         if name not in values:
-            raise BadInput(f"{metric} was not measured for {row}; there are {', '.join(values)}")
+            raise BadInput(f"{metric} was not measured for {row}; available: {', '.join(values)}")
         return values[name].value
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,7 +67,7 @@ class Measurement:
         }  # fmt: skip
 
     def lines(self) -> list[str]:
-        """A plain-text table: a line a metric, a column a row, then class shares, protocol and warnings."""
+        """A plain-text table: one line for each metric, one column for each row; class counts, protocol, warnings."""
         table = [["", *self.rows]]
         for name in dict.fromkeys(name for values in self.rows.values() for name in values):
             table.append([name, *(str(values.get(name, "")) for values in self.rows.values())])
@@ -83,20 +75,27 @@ class Measurement:
             table.append([f"classes, {row}", " ".join(map(str, counts))])
         widths = [max(len(line[i]) for line in table if i < len(line) > 2) for i in range(len(table[0]))]
         text = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=False)).rstrip() for line in table]
-        text += [_said(p) for p in self.protocols]
+        text += [_protocol_line(p) for p in self.protocols]
         notes = [f"note: {p['note']}" for p in self.protocols if p["note"]]
         return text + notes + [f"warning: {w}" for w in self.warnings]
 
 
 def join(parts: Sequence[Measurement]) -> Measurement:
-    """Measurements of the same rows through several feature nets as one; the first gives class shares and protocol."""
+    """Join measurements of the same images through several feature nets.
+
+    Args:
+        parts: one measurement for each net.
+
+    Returns:
+        One measurement with all values. Protocol: of the first part. Class counts: of the first part that has them.
+    """
     rows = {row: {name: v for part in parts for name, v in part.rows.get(row, {}).items()} for row in parts[0].rows}
     counts = next((part.class_counts for part in parts if part.class_counts), {})
     warnings = tuple(dict.fromkeys(w for part in parts for w in part.warnings))
     return Measurement(rows, parts[0].protocol, counts, warnings, tuple(part.protocol for part in parts[1:]))
 
 
-def _said(p: dict[str, Any]) -> str:
+def _protocol_line(p: dict[str, Any]) -> str:
     """A protocol in one line."""
     return (
         f"{p['backbone']} features (sha8 {p['sha8']}, {p['size']} px), {p['n_fake']} generated and {p['n_real']}"
@@ -111,16 +110,20 @@ def count_name(n: int) -> str:
 
 
 def metric_name(metric: str, backbone: str, n: int) -> str:
-    """``fd_fashion2k``; an underscore parts a backbone that ends in a digest: ``fd_task_1a2b3c4d_2k``.
+    """Build the full name of a metric, such as ``fd_fashion2k``.
 
-    The standard Inception features bear the published names: ``fid50k``, ``kid50k``, ``is50k``, and ``fid_clean50k``,
-    ``fid_halfpixel50k`` with another resizer.
+    An underscore separates a digest at the end of the backbone from the count: ``fd_task_1a2b3c4d_2k``. The standard
+    Inception features have the published names: ``fid50k``, ``kid50k``, ``is50k``, and with another resizer
+    ``fid_clean50k`` or ``fid_halfpixel50k``.
+
+    Args:
+        metric: its short name.
+        backbone: name of the feature net.
+        n: number of samples.
+
+    Returns:
+        The full name.
     """
     if backbone in _STANDARD and metric in _PUBLISHED:
         return f"{_PUBLISHED[metric]}{_STANDARD[backbone]}{count_name(n)}"
     return f"{metric}_{backbone}{'_' if '_' in backbone or backbone[-1].isdigit() else ''}{count_name(n)}"
-
-
-def _short(x: float) -> str:
-    """Three significant figures, without exponents in the usual range."""
-    return f"{x:.3f}" if abs(x) < 10 else f"{x:.1f}" if abs(x) < 1000 else f"{x:.0f}"

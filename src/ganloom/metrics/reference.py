@@ -1,7 +1,7 @@
-"""Features of real images, kept from one evaluation to the next.
+"""A cache for the features of real images, from one evaluation to the next.
 
-A file a set, in ``$GANLOOM_CACHE/features``, named after the SHA-256 of what the features depend on: the images (the
-data's fingerprint and the rows drawn), the net's weights, its resizer, size, channels and value range.
+One file for each set, in ``$GANLOOM_CACHE/features``. Its name is the SHA-256 of what the features depend on: the images
+(the fingerprint of the data and the chosen rows), the weights of the net, its resizer, size, channels and value range.
 """
 
 import hashlib
@@ -19,32 +19,44 @@ from ganloom.metrics.extractors.extractor import Extractor
 from ganloom.metrics.extractors.task import cache_folder
 
 LIMIT = 4 * 2**30
-"""Bytes that the folder may hold; the oldest files go first."""
+"""Largest size of the folder in bytes. The oldest files are deleted first."""
 _FORMAT = "1"
 
-Found = tuple[Tensor, Tensor | None]
+FeaturesAndLogits = tuple[Tensor, Tensor | None]
 
 
-def kept(extractor: Extractor, key: str | None, make: Callable[[], Found]) -> Found:
-    """``make()``'s features and logits, or those kept under ``key`` for this extractor.
+def cached_features(
+    extractor: Extractor, key: str | None, compute: Callable[[], FeaturesAndLogits]
+) -> FeaturesAndLogits:
+    """Read features from the cache, or compute and store them.
 
-    Nothing is kept for ``key`` None or for a plain function, whose content has no digest.
+    Args:
+        extractor: makes the features. A plain function has no digest, so its features are not cached.
+        key: names the content of the images. None: not cached.
+        compute: makes the features if they are not in the cache.
+
+    Returns:
+        Features (N, d), and logits (N, classes) or None.
     """
     if key is None or not isinstance(extractor.net, torch.nn.Module):
-        return make()
+        return compute()
     path = _path(extractor, key)
     try:
-        found = load_file(path)
+        tensors = load_file(path)
         os.utime(path)
-        return found["features"], found.get("logits")
+        return tensors["features"], tensors.get("logits")
     except (OSError, SafetensorError, KeyError):
         pass
-    features, logits = make()
+    features, logits = compute()
     _write(path, {"features": features} | ({} if logits is None else {"logits": logits}))
     return features, logits
 
 
+kept = cached_features  # the former name
+
+
 def _path(extractor: Extractor, key: str) -> Path:
+    """The file of these images and this net."""
     e = extractor
     parts = (_FORMAT, key, e.digest, e.resizer, e.size, e.channels, e.value_range, type(e.net).__name__)
     name = hashlib.sha256(repr(parts).encode()).hexdigest()
@@ -52,7 +64,7 @@ def _path(extractor: Extractor, key: str) -> Path:
 
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Whole or not at all; a cache that cannot be written is no reason to fail."""
+    """Write the whole file or nothing. An evaluation does not fail if the cache cannot be written."""
     size = sum(t.numel() * t.element_size() for t in tensors.values())
     if size > LIMIT // 4:
         return
@@ -68,10 +80,11 @@ def _write(path: Path, tensors: dict[str, Tensor]) -> None:
 
 
 def _make_room(folder: Path, size: int) -> None:
+    """Delete the oldest files until ``size`` bytes fit."""
     files = sorted(folder.glob("*.safetensors"), key=lambda p: p.stat().st_mtime)
-    held = sum(p.stat().st_size for p in files)
+    total = sum(p.stat().st_size for p in files)
     for path in files:
-        if held + size <= LIMIT:
+        if total + size <= LIMIT:
             return
-        held -= path.stat().st_size
+        total -= path.stat().st_size
         path.unlink(missing_ok=True)

@@ -13,9 +13,9 @@ from ganloom.core.errors import BadInput, did_you_mean, need
 from ganloom.metrics.extractors.exported import is_file_spec, open_exported
 from ganloom.metrics.extractors.extractor import Extractor, digest_of
 from ganloom.metrics.extractors.inception_weights import inception
-from ganloom.metrics.extractors.inputs import Images
 from ganloom.metrics.extractors.nets import RandomNet, SmallNet
 from ganloom.metrics.extractors.task import TASK_SAMPLES, train_task_net
+from ganloom.metrics.images import Images
 
 FASHION_FILE = Path(__file__).with_name("fashion_net.safetensors")
 NAMES = ("fashion", "task", "random", "effnet", "inception")

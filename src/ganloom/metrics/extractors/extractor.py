@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ganloom.core.errors import BadInput
-from ganloom.metrics.extractors.inputs import Images, check_images, to_channels, to_size
+from ganloom.metrics.extractors.inputs import to_channels, to_size
+from ganloom.metrics.images import Images, check_images
 
 Progress = Callable[[str, int, int], None] | None
 """Called with (what, done, total) while long work goes on."""

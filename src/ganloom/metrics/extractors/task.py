@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ganloom.core.errors import BadInput
-from ganloom.metrics.extractors.inputs import Images, check_images, to_channels, to_size
+from ganloom.metrics.extractors.inputs import to_channels, to_size
 from ganloom.metrics.extractors.nets import SmallNet
+from ganloom.metrics.images import Images, check_images
 
 TASK_SIZE = 32
 TASK_SAMPLES = 40_000

@@ -7,21 +7,36 @@ import torch
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
+from ganloom.metrics.statistics.intervals import half_samples, random_subsets
 from ganloom.metrics.statistics.rows import Features, as_pair, chunks
 
 TABLE_ROWS = 4096
-"""Up to so many rows a set, the table of all pairs is kept (3 x 134 MB); beyond, each subset is computed anew."""
+"""Largest set whose table of all pairs is kept (3 x 134 MB). For larger sets each subset is computed by itself."""
+SUBSETS = 100
+_HALF = 1000
 
 
 def kernel_distance(
-    real: Features, fake: Features, *, subsets: int = 100, subset_size: int = 1000, seed: int = 0
+    real: Features, fake: Features, *, subsets: int = SUBSETS, subset_size: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """Mean and standard deviation over ``subsets`` of the unbiased MMD^2 between (N, d) ``real`` and (M, d) ``fake``.
+    """Compute the mean and the standard deviation over subsets of the unbiased MMD^2.
 
-    Zero on average for equal distributions at any sample count (single values may be negative), so two counts can be
-    compared. Each subset draws ``subset_size`` rows (at most min(N, M)) of either set without replacement, keyed by
-    ``seed``. The deviation is the spread between subsets as published, not the error of the mean: for that see
-    `bootstrap`. Where a subset is the whole of both sets the deviation is 0. Raises `BadInput` as `frechet_distance`.
+    The mean is 0 on average for equal distributions at any sample count (single values may be negative), so two counts
+    can be compared. The deviation is the spread between subsets, as published. It is not the error of the mean: see
+    `mmd_variance`. It is 0 if a subset is the whole of both sets.
+
+    Args:
+        real: (N, d) features.
+        fake: (M, d) features.
+        subsets: number of subsets.
+        subset_size: rows of each set in a subset, drawn without replacement (at most min(N, M)).
+        seed: keys the subsets.
+
+    Returns:
+        (mean, standard deviation).
+
+    Raises:
+        BadInput: NaN or Inf, different d, fewer than 2 rows, or a size below 2.
     """
     a, b = as_pair(real, fake)
     if subsets < 1 or subset_size < 2:
@@ -40,8 +55,25 @@ def kernel_distance(
     return result.mean().item(), result.std(correction=0).item()
 
 
+def mmd_variance(a: Tensor, b: Tensor, *, seed: int = 0) -> tuple[float, int]:
+    """Estimate the variance of the unbiased MMD^2 over the draw of both sets, by half-samples of at most 1,000 rows.
+
+    Args:
+        a: (N, d) checked rows, N >= 4.
+        b: (M, d) checked rows, M >= 4.
+        seed: keys the half-samples.
+
+    Returns:
+        The variance and its degrees of freedom.
+    """
+    x, y, share = random_subsets(a, b, _HALF, seed)
+    table = Kernels(x, y)
+    halves = half_samples(lambda i, j: {"kd": table.squared_mmd(i, j)}, (len(x), len(y)), seed=seed, share=share)
+    return halves.smooth_variance("kd"), halves.pairs
+
+
 class Kernels:
-    """The kernel of all pairs within and between two sets, for statistics over many of their subsets: 3 N^2 float64."""
+    """The kernel of all pairs within and between two sets, for the metric of many of their subsets: 3 N^2 float64."""
 
     def __init__(self, a: Tensor, b: Tensor) -> None:
         x, y = a.double(), b.double()
@@ -56,15 +88,17 @@ class Kernels:
 
 
 def _block(table: Tensor, i: Tensor, j: Tensor) -> Tensor:
+    """Rows ``i`` and columns ``j`` of a table."""
     return table[i][:, j]
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    """The kernel of all pairs of rows."""
     return torch.addmm(torch.ones((), dtype=x.dtype), x, y.T, alpha=1 / x.shape[1]).pow_(3)
 
 
 def squared_mmd(x: Tensor, y: Tensor) -> float:
-    """Unbiased MMD^2 of checked rows (N, d) and (M, d), cubic kernel, float64, chunked: O(N + M) memory."""
+    """Unbiased MMD^2 of checked rows (N, d) and (M, d), in float64 and in chunks: O(N + M) memory."""
     x, y = x.double(), y.double()
     n, m = len(x), len(y)
     within_x = (_kernel_sum(x, x) - _self_kernel_sum(x)) / (n * (n - 1))
@@ -82,5 +116,5 @@ def _kernel_sum(x: Tensor, y: Tensor) -> float:
 
 
 def _self_kernel_sum(x: Tensor) -> float:
-    """Sum of k(x_i, x_i), the diagonal that the unbiased estimate leaves out."""
+    """Sum of k(x_i, x_i), the diagonal, which the unbiased estimate excludes."""
     return float((x.square().sum(1) / x.shape[1] + 1).pow(3).sum())

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
-from ganloom.metrics.measurement import Value
 from ganloom.metrics.statistics.neighbours import nearest, squared_distances
 from ganloom.metrics.statistics.rows import Features, as_pair
+from ganloom.metrics.statistics.value import Value
 
 DUPLICATE_QUANTILE = 0.01
 """A sample is a near duplicate when it lies nearer to a training row than all but this share of training rows do."""

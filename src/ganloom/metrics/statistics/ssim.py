@@ -9,8 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ganloom.core.errors import BadInput
-from ganloom.metrics.extractors.inputs import Images, check_images
-from ganloom.metrics.measurement import Value
+from ganloom.metrics.images import Images, check_images
+from ganloom.metrics.statistics.intervals import interval
+from ganloom.metrics.statistics.pairs import pair_variance
+from ganloom.metrics.statistics.value import Value
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _WINDOW, _SIGMA = 11, 1.5
@@ -68,29 +70,43 @@ def _ssim(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def ms_ssim_diversity(x: Images, labels: Tensor | None = None, *, pairs: int = 1000, seed: int = 0) -> Value:
-    """Mean MS-SSIM over ``pairs`` random pairs of different images, of one class where ``labels`` (N,) are given.
+    """Compute the mean MS-SSIM over random pairs of different images. Lower is more varied.
 
-    Lower is more varied; read it beside the real images' own. Keyed by ``seed``. The 95 % interval counts that pairs
-    share images: its variance is that of a pair times 1 / pairs + 2 / N, an upper bound (Hoeffding 1948). Raises
-    `BadInput` as `ms_ssim`, and when no class has two images.
+    Compare it with the value of the real images.
+
+    Args:
+        x: (N, C, H, W) images in [-1, 1], 11 pixels a side or more.
+        labels: (N,) class of each image. With labels both images of a pair are of one class.
+        pairs: number of pairs.
+        seed: keys the pairs.
+
+    Returns:
+        The mean and its 95 % interval over the draw of the images, at these labels (see `pair_variance`); no interval
+        for one pair.
+
+    Raises:
+        BadInput: as `ms_ssim`, and if no class has two images.
     """
     images = check_images(x, "x")
     rng = torch.Generator().manual_seed(seed)
     labels = torch.zeros(len(images), dtype=torch.long) if labels is None else labels
     if len(labels) != len(images):
-        raise BadInput(f"labels: {len(labels)} labels for {len(images)} images; give one an image")
+        raise BadInput(f"labels: {len(labels)} labels for {len(images)} images; give one label for each image")
     groups = [rows for v in labels.unique() if len(rows := (labels == v).nonzero()[:, 0]) >= 2]
     if not groups or pairs < 1:
         raise BadInput(f"{len(images)} images, {pairs} pairs: similarity needs a pair of one class")
     sizes = torch.tensor([len(rows) for rows in groups], dtype=torch.float64)
-    chosen = torch.multinomial(sizes, pairs, replacement=True, generator=rng).tolist()
+    chosen = torch.multinomial(sizes, pairs, replacement=True, generator=rng)
     first, second = [], []
-    for group in chosen:
+    for group in chosen.tolist():
         rows = groups[group]
         i = int(torch.randint(len(rows), (1,), generator=rng))
         first.append(int(rows[i]))
         second.append(int(rows[(i + int(torch.randint(1, len(rows), (1,), generator=rng))) % len(rows)]))
-    values = [ms_ssim(images[first[s : s + 64]], images[second[s : s + 64]]).double() for s in range(0, pairs, 64)]
-    found = torch.cat(values)
-    reach = 1.96 * float(found.std()) * (1 / pairs + 2 / len(images)) ** 0.5 if pairs > 1 else 0.0
-    return Value(float(found.mean()), float(found.mean()) - reach, float(found.mean()) + reach)
+    parts = [ms_ssim(images[first[s : s + 64]], images[second[s : s + 64]]).double() for s in range(0, pairs, 64)]
+    values = torch.cat(parts)
+    mean = float(values.mean())
+    if pairs < 2:
+        return Value(mean)
+    variance = pair_variance(values, torch.tensor(first), torch.tensor(second), chosen)
+    return Value(mean, *interval(mean, variance**0.5, len(images), (0.0, 1.0)))

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
-from ganloom.metrics.extractors.inputs import Images, check_images
-from ganloom.metrics.measurement import Value
+from ganloom.metrics.images import Images, check_images
 from ganloom.metrics.statistics.ssim import _ssim
+from ganloom.metrics.statistics.value import Value
 
 _QUANTILES = 256
 
