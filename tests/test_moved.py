@@ -16,6 +16,8 @@ NAMES: dict[str, list[str]] = json.loads((Path(__file__).parent / "figures" / "a
 REMOVED = {
     "ganloom.losses:altered": "Loss.with_label_smoothing and Loss.with_top_k return a changed loss",
     "ganloom.data.files:survey": "default_shape.shape_of_files(listing, default_size)",
+    "ganloom.metrics.intervals:spreads": "the functions of metrics.statistics.intervals",
+    "ganloom.metrics.intervals:index_spreads": "the functions of metrics.statistics.intervals",
 }
 """Names that have no equal: what to use is in CHANGELOG.md."""
 

@@ -12,7 +12,11 @@ x = gan.generate(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ganloom.core import moved
+
 __version__ = "0.1.0"
+
+moved.install()
 
 if TYPE_CHECKING:
     from ganloom import data as data

@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw
 from ganloom import recipes
 from ganloom.apps.run_cache import finished
 from ganloom.core.errors import BadInput, GanloomError
+from ganloom.core.moved import renamed
 from ganloom.doctor import RED
 from ganloom.doctor.callback import FILE, read_rows
 from ganloom.doctor.run_facts import PENALTIES
@@ -285,3 +286,6 @@ def _cell(draw: Any, r: Result, column: int, y: int, low: float, high: float, na
     value = "-" if r.value is None else f"{r.value:.3g}"
     for i, line in enumerate((name, value, r.verdict, r.finding[:15])):
         draw.text((x + 6, y + 8 + 20 * i), line, fill=ink)
+
+
+__getattr__ = renamed(__name__)  # names of earlier versions

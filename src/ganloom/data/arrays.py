@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
+from ganloom.core.moved import renamed
 
 _TOLERANCE = 1e-4  # floats that were rescaled exceed their range a little
 
@@ -123,3 +124,6 @@ def _scale_and_offset(array: NDArray[Any], where: str) -> tuple[float, float]:
     if high == 1:
         raise BadInput(f"{where}: {span}: is 1 white or nearly black? Give bool, or multiply by 255")
     return 1.0, 0.0
+
+
+__getattr__ = renamed(__name__)  # names of earlier versions

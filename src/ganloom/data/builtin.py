@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput
+from ganloom.core.moved import renamed
 from ganloom.data import cache, fashion_mnist, points, shapes, stacked, store, translation_sets
 from ganloom.data.apply_options import images_with_options, points_with_options
 from ganloom.data.dataset import Data, Facts
@@ -140,3 +141,6 @@ def number(source: str, default: int) -> int:
     if not (digits.isascii() and digits.isdigit() and 0 < int(digits[:12]) <= 10_000_000):
         raise BadInput(f"{source}: after the colon give a number from 1 to 10000000, such as {name}:{default}")
     return int(digits)
+
+
+__getattr__ = renamed(__name__)  # names of earlier versions

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from ganloom.core.moved import renamed
+
 VERSION = 1
 """Increase it when a change here changes decoded pixels; it is part of the keys of the cache."""
 
@@ -256,3 +258,6 @@ def to_array(image: Image.Image) -> NDArray[np.uint8]:
 def from_array(pixels: NDArray[np.uint8]) -> Image.Image:
     """Convert uint8 (H, W, C) with 1 to 4 channels to an image of mode L, LA, RGB or RGBA."""
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
+__getattr__ = renamed(__name__)  # names of earlier versions

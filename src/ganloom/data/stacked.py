@@ -9,6 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ganloom.core.moved import renamed
 from ganloom.data import cache, fashion_mnist, store
 from ganloom.data.dataset import Facts
 
@@ -38,3 +39,6 @@ def images(size: int = SIZE, seed: int = 0) -> tuple[NDArray[np.uint8], Facts]:
         return image
 
     return store.fill(stack_row, size, shape).store.rows, facts
+
+
+__getattr__ = renamed(__name__)  # names of earlier versions
