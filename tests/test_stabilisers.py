@@ -22,6 +22,7 @@ from ganloom.stabilisers.apply import compose, parts_of
 from ganloom.stabilisers.config import Stabilise, matched
 from ganloom.stabilisers.modules import Widened
 from ganloom.training.config import TrainConfig
+from ganloom.training.trainer import Trainer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -348,6 +349,24 @@ def test_logits_that_changed_on_the_way_are_refused() -> None:
     terms(gan, "G")
     with pytest.raises(BadInput, match="--cr works on logits, and D's loss of Doubled"):
         gan.stabilisers.check_used()
+
+
+def test_a_trainer_refuses_a_stabiliser_that_the_losses_pass_by() -> None:
+    """Also without the lint: a class of one's own that calls its D directly."""
+
+    class Direct(Plain):
+        def d_loss(self, batch: Batch) -> Terms:
+            fake = self.G(self.z(len(batch.x))).detach()
+            return {"adv": losses.nonsaturating.d(self.D(batch.x), self.D(fake))}
+
+        def g_loss(self, batch: Batch) -> Terms:
+            return {"adv": losses.nonsaturating.g(None, self.D(self.G(self.z(len(batch.x)))))}
+
+    data = testing.make_data((1, 8, 8))
+    Trainer(Direct(Small((1, 8, 8))), data).train_step()
+    for parts in ({"instance_noise": 0.1}, {"lecam": 0.3}, {"top_k": 0.5}):
+        with pytest.raises(BadInput, match="Direct.*leave it out"):
+            Trainer(compose(Direct(Small((1, 8, 8))), Stabilise(**parts)), data).train_step()
 
 
 def test_a_second_image_is_refused() -> None:

@@ -133,3 +133,6 @@ class Stabilising(Protocol):
 
     def after_update(self, gan: Any, phase: Any) -> None:
         """Called after an update, under no_grad."""
+
+    def check_used(self) -> None:
+        """Raise BadInput for a stabiliser that the losses, once they have run, gave no chance to act."""

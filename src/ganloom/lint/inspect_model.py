@@ -11,7 +11,7 @@ from ganloom.core import randomness
 from ganloom.core.errors import BadInput, MissingExtra
 from ganloom.gan import GAN, Phase, net_names
 from ganloom.scoring import Logits, Trace
-from ganloom.stabilisers.apply import Stabilisers, parts_of
+from ganloom.stabilisers.apply import parts_of
 from ganloom.stabilisers.config import Stabilise
 from ganloom.training import optimizers
 from ganloom.training.config import TrainConfig
@@ -105,7 +105,7 @@ def look(case: Case, data: Any) -> None:
             for phase in case.phases:
                 if phase.kimg[0] <= 0:
                     _run(case, phase, batch)
-        if isinstance(gan.stabilisers, Stabilisers):
+        if gan.stabilisers is not None:
             gan.stabilisers.check_used()
     except BadInput as error:
         case.fault = str(error)

@@ -128,6 +128,8 @@ class Trainer:
                 if refused and self.device.type == "cpu" and self.nan_policy.check(self):
                     return
         self.step += 1
+        if self.step == 1 and self.gan.stabilisers is not None and len(self.active) == len(self.phases):
+            self.gan.stabilisers.check_used()
         if self.averages.due(self.step, self.nimg):
             self._update_ema()
         self.set_clock(self.nimg)
