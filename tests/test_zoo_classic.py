@@ -343,7 +343,7 @@ def test_nothing_leaks_out_of_the_inner_steps(inner: str) -> None:
 def test_unrolling_makes_d_better() -> None:
     gan = testing.build("unrolled", steps=5, inner_lr=0.05)
     batch, fake = batch_of(gan), gan.G(gan.z(8)).detach()
-    loss = lambda weights: unrolled.minimax.d(gan._with(weights, batch.x), gan._with(weights, fake)).item()
+    loss = lambda weights: unrolled.minimax.d(gan._with(weights, batch.x).flat, gan._with(weights, fake).flat).item()
     assert loss(gan.unroll(batch.x, fake)) < loss(dict(gan.D.named_parameters())) - 0.01
 
 

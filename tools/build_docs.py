@@ -16,6 +16,10 @@ NOTE = "<!-- written by `make docs` from the docstrings: change those -->\n\n"
 PUBLIC = (
     "api.py",
     "gan.py",
+    "optim.py",
+    "scoring.py",
+    "sampling.py",
+    "core/schedules.py",
     "losses.py",
     "penalties.py",
     "training",
@@ -84,7 +88,29 @@ def entry(node: ast.stmt) -> str:
             methods.append(
                 f"- `{inner.name}({ast.unparse(inner.args)})`: {first_paragraph(ast.get_docstring(inner) or '')}"
             )
-    return f"### `{head}`\n\n{text}\n" + ("\n" + "\n".join(methods) + "\n" if methods else "")
+    return f"### `{head}`\n\n{as_markdown(text)}\n" + ("\n" + "\n".join(methods) + "\n" if methods else "")
+
+
+SECTIONS = ("Args:", "Returns:", "Raises:", "Attributes:")
+
+
+def as_markdown(text: str) -> str:
+    """A docstring with its Args, Returns and Raises as Markdown lists."""
+    lines: list[str] = []
+    inside = False
+    for line in text.splitlines():
+        if line in SECTIONS:
+            inside = True
+            lines += [f"**{line[:-1]}**", ""]
+        elif inside and line.startswith("    ") and not line.startswith("     "):
+            name, colon, rest = line.strip().partition(": ")
+            lines.append(f"- `{name}`: {rest}" if colon and " " not in name else f"- {line.strip()}")
+        elif inside and line.startswith("     "):
+            lines.append(f"  {line.strip()}")
+        else:
+            inside = inside and not line.strip()
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def commands() -> str:
