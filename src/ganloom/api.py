@@ -22,7 +22,7 @@ from ganloom.runs import checkpoint, manifest, warm_start
 from ganloom.runs.folder import Folder, next_name
 from ganloom.runs.healing import Build, heal, own_class
 from ganloom.runs.session import STOPPED, Session
-from ganloom.runs.setup import begin, make
+from ganloom.runs.setup import load_weights, set_up
 from ganloom.runs.storage import RunStorage
 from ganloom.stabilisers.config import Stabilise
 from ganloom.training.best_checkpoint import Judge
@@ -94,17 +94,17 @@ def train(
     callbacks = _renamed(callbacks, observers)
     allocator.keep_freed_blocks()
     source = _source(init, init_checkpoint, freeze_d, fresh)
-    made = make(recipe, data, options, source)
+    made = set_up(recipe, data, options, source)
     cfg, gan = made.cfg, made.gan
     cfg = dataclasses.replace(cfg, device=choose_device(cfg.device))
     if cfg.total_kimg is None:
         cfg = dataclasses.replace(cfg, total_kimg=float(getattr(made.module, "KIMG", 200.0)))
     if cfg.heal and not cfg.doctor:
         raise BadInput("--heal needs the doctor: leave it out")
-    anew = manifest.anew(made.module, gan, cfg)
+    anew = manifest.rebuilder(made.module, gan, cfg)
     notes = [("warning", text) for text in refuse(lint(gan, made.data, cfg))]
     notes += [("augment", made.augment)] if made.augment else []
-    begun = None if source is None else begin(made, source, freeze_d, fresh)
+    begun = None if source is None else load_weights(made, source, freeze_d, fresh)
     notes += [] if begun is None else [("init", begun.text)]
     cfg = dataclasses.replace(cfg, precision=choose_precision(cfg.precision, cfg.device, gan))
     gan.make_ready(torch.empty(0, device=cfg.device).device)  # with its number, as tensors have it
@@ -117,7 +117,7 @@ def train(
 
 def prepare(recipe: Any, data: Any, **options: Any) -> tuple[GAN, Any]:
     """The model and the open data that ``train`` with these arguments would begin with."""
-    made = make(recipe, data, options)
+    made = set_up(recipe, data, options)
     return made.gan, made.data
 
 
@@ -153,7 +153,7 @@ def resume(
             gan = own_class(gan, cfg.seed)(described)
         module = None if gan is not None else recipes.LISTED.get(described.get("recipe", ""))
         gan = manifest.composed(gan or manifest.gan_of(described, cfg.seed, folder.path), described, cfg.seed)
-        anew = manifest.anew(module, gan, cfg)
+        anew = manifest.rebuilder(module, gan, cfg)
         opened = manifest.reopen_data(described, data, folder.path)
         if data is not None and opened.source.get("source") is not None:  # the run remembers where it lies now
             folder.update("config.json", data={**described["data"], "source": opened.source})
@@ -181,7 +181,7 @@ def _go(
     *,
     resume: bool,
     notes: Sequence[tuple[str, str]] = (),
-    begun: warm_start.Begun | None = None,
+    begun: warm_start.WarmStart | None = None,
 ) -> Run:
     """Train until it ends; a run that heals goes on from its last healthy checkpoint with one setting changed."""
     while True:
@@ -213,7 +213,7 @@ def _train(
     *,
     resume: bool,
     notes: Sequence[tuple[str, str]] = (),
-    begun: warm_start.Begun | None = None,
+    begun: warm_start.WarmStart | None = None,
 ) -> Run:
     """One session."""
     judge, report = Judge(cfg.judge, cfg.seed), Guarded(Report())
