@@ -99,7 +99,7 @@ def test_each_choice_in_each_kind_of_recipe() -> None:
     assert made("fastgan", augment="none").cfg.policy == () and made("fastgan", augment="auto").cfg.policy
     assert made("dcgan", augment="ada").parts.adaptive == policy.TARGET
     assert made("dcgan", augment="none").stabilisers is None and made("dcgan").stabilisers is None
-    with pytest.raises(BadInput, match="leave one out"):
+    with pytest.raises(BadInput, match="both set the augmentation of D's images. Omit one"):
         made("dcgan", augment="auto", diff_augment=("colour",))
     with pytest.raises(BadInput, match="both augment"):
         compose(testing.build("stylegan2", augment="ada"), Stabilise(adaptive=0.6))

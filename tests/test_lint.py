@@ -1,4 +1,4 @@
-"""The lint: each rule fires where it should and is silent on every recipe as it comes; the CLI refuses in one line."""
+"""The lint: each rule reports its fault, no recipe with default settings is reported, and CLI errors have one line."""
 
 import dataclasses
 from pathlib import Path
@@ -33,7 +33,7 @@ class Cfg:
 
 
 class Own(GAN):
-    """A GAN of a user's own, its faults given by keywords."""
+    """A user's GAN, with faults that the keywords select."""
 
     def __init__(
         self, *layers: nn.Module, loss: str = "nonsaturating", penalty: str = "", by_hand: bool = False,
@@ -76,7 +76,7 @@ class Clipped(Own):
 
 
 class Flat(Own):
-    """On images of which a half is black."""
+    """Draws images with a black half."""
 
     def draw(self, data: Any, rng: Any) -> Batch:
         batch = data.draw(8, rng)
@@ -84,7 +84,7 @@ class Flat(Own):
 
 
 class Energy(Own):
-    """A loss of one's own making, such as an energy."""
+    """A custom loss, such as an energy."""
 
     def d_loss(self, batch: Batch) -> Terms:
         return {"energy": self.D(batch.x).mean() - self.D(self.G(self.z(len(batch.x))).detach()).mean()}
@@ -94,7 +94,7 @@ class Energy(Own):
 
 
 class Failing(Own):
-    """A loss that cannot do with a few samples."""
+    """A loss that needs more than a few samples."""
 
     def d_loss(self, batch: Batch) -> Terms:
         if len(batch.x) < 8:
@@ -127,7 +127,7 @@ def spectral() -> nn.Module:
 
 
 def dcgan() -> GAN:
-    """For packs: a model that is made again from its config."""
+    """A model that can be rebuilt from its config, as packs need."""
     return testing.build("dcgan")
 
 
@@ -198,21 +198,21 @@ SILENT: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-def found(made: Any, parts: dict[str, Any], cfg: dict[str, Any]) -> list[rules.Finding]:
-    gan = compose(made(), Stabilise(**parts))
+def findings(build: Any, parts: dict[str, Any], cfg: dict[str, Any]) -> list[rules.Finding]:
+    gan = compose(build(), Stabilise(**parts))
     return rules.lint(gan, testing.make_data(), dataclasses.replace(LONG, **cfg))
 
 
-@pytest.mark.parametrize(("rule", "level", "made", "parts", "cfg"), FIRES)
-def test_a_rule_fires(rule: str, level: str, made: Any, parts: dict[str, Any], cfg: dict[str, Any]) -> None:
-    hits = [f for f in found(made, parts, cfg) if f.rule == rule]
+@pytest.mark.parametrize(("rule", "level", "build", "parts", "cfg"), FIRES)
+def test_a_rule_fires(rule: str, level: str, build: Any, parts: dict[str, Any], cfg: dict[str, Any]) -> None:
+    hits = [f for f in findings(build, parts, cfg) if f.rule == rule]
     assert [f.level for f in hits] == [level]
     assert "\n" not in hits[0].text and len(hits[0].text) < 260
 
 
-@pytest.mark.parametrize(("rule", "made", "parts", "cfg"), SILENT)
-def test_a_rule_is_silent_next_to_its_fault(rule: str, made: Any, parts: dict[str, Any], cfg: dict[str, Any]) -> None:
-    assert [f for f in found(made, parts, cfg) if f.rule == rule] == []
+@pytest.mark.parametrize(("rule", "build", "parts", "cfg"), SILENT)
+def test_a_rule_is_silent_without_its_fault(rule: str, build: Any, parts: dict[str, Any], cfg: dict[str, Any]) -> None:
+    assert [f for f in findings(build, parts, cfg) if f.rule == rule] == []
 
 
 def test_every_rule_is_tested_both_ways() -> None:
@@ -222,19 +222,19 @@ def test_every_rule_is_tested_both_ways() -> None:
 
 
 @pytest.mark.parametrize("name", recipes.RECIPES)
-def test_no_false_alarm_on_a_recipe_as_it_comes(name: str) -> None:
-    """The published sizes, in a run of the recipe's own length; the widest networks are made narrow to save time."""
+def test_no_false_alarm_on_a_recipe_with_default_settings(name: str) -> None:
+    """The published sizes and the recipe's own run length. The widest networks are made narrow to save time."""
     two = np.zeros((400, 64, 64, 3), np.uint8)
     data = (two, two) if recipes.find(name).MODEL.conditions_on == "images" else "fashion-10k"
     narrow = {"sngan": {"width": 32}, "sagan": {"width": 16}, "biggan": {"width": 16}, "fastgan": {"width": 16}}
     gan, data = prepare(name, data, **narrow.get(name, {}))
     module = recipes.find(name)
-    found = rules.lint(gan, data, TrainConfig(total_kimg=float(getattr(module, "KIMG", 200.0))))
-    true = ["flat_grounds"] if hasattr(gan.cfg, "tanh") else []  # half of these images is black
-    assert [finding.rule for finding in found] == true
+    results = rules.lint(gan, data, TrainConfig(total_kimg=float(getattr(module, "KIMG", 200.0))))
+    true = ["flat_grounds"] if hasattr(gan.cfg, "tanh") else []  # half of the image values are black
+    assert [finding.rule for finding in results] == true
 
 
-def test_looking_leaves_no_trace() -> None:
+def test_the_lint_does_not_change_the_model() -> None:
     gan: Any = compose(testing.build("sngan", (1, 16, 16)), Stabilise(lecam=0.3, historical=0.1, cr=1.0))
     gan.D.eval()
     before = {name: t.clone() for name, t in gan.state_dict().items()}
@@ -245,28 +245,28 @@ def test_looking_leaves_no_trace() -> None:
     assert all(p.grad is None and p.requires_grad for p in gan.parameters())
 
 
-def test_train_refuses_before_it_makes_a_folder(tmp_path: Path) -> None:
+def test_train_refuses_before_it_creates_a_folder(tmp_path: Path) -> None:
     images = np.zeros((20, 16, 16, 1), np.uint8)
-    with pytest.raises(BadInput, match="take the sigmoid out of D"):
+    with pytest.raises(BadInput, match="Remove the sigmoid from D"):
         ganloom.train(Own(*head(), nn.Sigmoid(), loss="hinge"), images, tmp_path / "run", total_kimg=0.1)
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         ("sngan --label-smoothing 0.1", "--label-smoothing needs a loss"),
-        ("dcgan --pack 3 --batch-size 8", "--pack 3 needs batches that are multiples of it"),
+        ("dcgan --pack 3 --batch-size 8", "--pack 3 needs a batch size that is a multiple of 3, got 8"),
         ("cgan --pack 2", "--pack joins several images"),
         ("ebgan --lecam 0.3", "--lecam works on logits"),
         ("fastgan --pack 2", "--pack joins several images"),
-        ("gan --cr 1 --bcr 1", "leave one out"),
-        ("gan --top-k 0", "--top-k is a share"),
-        ("gan --micro-batch 1 --top-k 0.5", "leaves nothing to choose"),
+        ("gan --cr 1 --bcr 1", "--cr and --bcr both regularize the consistency of reals. Omit one"),
+        ("gan --top-k 0", "--top-k must be a share"),
+        ("gan --micro-batch 1 --top-k 0.5", "--top-k 0.5 needs more than 1 sample to choose from"),
     ],
 )
 def test_the_command_refuses_in_one_line(
-    args: str, said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    args: str, message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     recipe, *rest = args.split()
     capsys.readouterr()
@@ -274,14 +274,14 @@ def test_the_command_refuses_in_one_line(
         main(["train", recipe, "fashion-10k", "--out", str(tmp_path / "run"), *rest])
     err = capsys.readouterr().err.strip()
     assert left.value.code == 2 and len(err.splitlines()) == 1 and "Traceback" not in err
-    assert said in err
+    assert message in err
     assert not (tmp_path / "run").exists()
 
 
-def test_the_command_says_warnings_and_trains(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_command_prints_warnings_and_trains(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     tiny = "--width 4 --batch-size 8 --total-kimg 0.05 --judge 0 --grid 4".split()
     with pytest.raises(SystemExit) as left:
         main(["train", "dcgan", "fashion-10k", "--out", str(tmp_path / "run"), "--penalty", "r1", *tiny])
     out, err = capsys.readouterr()
-    assert not left.value.code and "D has BatchNorm and is under r1" in out + err
+    assert not left.value.code and "D has BatchNorm and the gradient penalty r1" in out + err
     assert "D has BatchNorm" in "".join(p.read_text() for p in (tmp_path / "run").glob("*.jsonl"))

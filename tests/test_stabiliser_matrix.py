@@ -18,7 +18,7 @@ from ganloom.gan import GAN
 from ganloom.lint import rules
 from ganloom.recipes import RECIPES
 from ganloom.stabilisers.apply import compose
-from ganloom.stabilisers.config import OF, Stabilise
+from ganloom.stabilisers.config import ADJUSTS, Stabilise
 from ganloom.training.config import TrainConfig
 from ganloom.training.trainer import Trainer
 
@@ -120,7 +120,7 @@ def composed(name: str, part: str) -> GAN:
 def test_every_stabiliser_is_in_the_matrix() -> None:
     import dataclasses
 
-    fields = {field.name for field in dataclasses.fields(Stabilise)} - set(OF)
+    fields = {field.name for field in dataclasses.fields(Stabilise)} - set(ADJUSTS)
     assert fields == set(STABILISERS)
 
 
@@ -173,7 +173,7 @@ def record_losses(name: str) -> set[str]:
     """Which sides' adversarial losses a recipe calls."""
     case = rules.Case(testing.build(name, SHAPE), testing.build(name, SHAPE).phases(), TrainConfig())
     case.phases = case.gan.phases()
-    rules.look(case, data(name))
+    rules.run_losses(case, data(name))
     return {side for side, _ in case.losses}
 
 

@@ -163,7 +163,7 @@ def test_d_gets_packs_of_images() -> None:
     real, fake = gan.D.seen
     assert real.shape == fake.shape == (2, 8, 8, 8)
     assert torch.equal(real[1, 2:4], x.x[5]), "the second pack holds samples 4 to 7"
-    with pytest.raises(BadInput, match="multiples"):
+    with pytest.raises(BadInput, match="--pack 4 needs a batch size that is a multiple of 4, got 6"):
         terms(gan, "D", batch(6, (2, 8, 8)))
     assert gan.splits_by == 4
 

@@ -13,7 +13,7 @@ from ganloom.core.errors import BadInput
 from ganloom.core.randomness import Rng
 from ganloom.gan import GAN
 from ganloom.stabilisers.apply import compose, parts_of
-from ganloom.stabilisers.config import OF, Stabilise, matched
+from ganloom.stabilisers.config import ADJUSTS, Stabilise, matched
 from ganloom.stabilisers.modules import Spread, Widened
 from ganloom.training.trainer import TrainConfig, Trainer
 
@@ -102,7 +102,7 @@ def test_every_penalty(penalty: str) -> None:
 
 def test_no_part_is_forgotten() -> None:
     own = {"adaptive"}  # its p first moves after four steps: tests/test_augmenting.py
-    assert set(PARTS) == {f.name for f in dataclasses.fields(Stabilise)} - set(OF) - own
+    assert set(PARTS) == {f.name for f in dataclasses.fields(Stabilise)} - set(ADJUSTS) - own
 
 
 # ------------------------------------------------------------------------------------------------ where parts could err

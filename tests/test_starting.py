@@ -1,4 +1,4 @@
-"""Training that starts from another run's weights: what is carried over, what begins anew, what is refused, and FreezeD."""
+"""Training that starts from another run's weights: which tensors are loaded or re-initialized, errors, and FreezeD."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ SMALL = SMALL | {
 
 
 class Start(Callback):
-    """Keeps the tensors with which a run begins."""
+    """Keeps the tensors at the start of a run."""
 
     tensors: dict[str, dict[str, torch.Tensor]]
 
@@ -39,15 +39,15 @@ def train(recipe: str, out: Path, **options: Any) -> ganloom.Run:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A short run of each recipe, made when it is asked for."""
+    """A short run of each recipe, trained when a test needs it."""
     home = tmp_path_factory.mktemp("runs")
 
-    class Made(dict[str, Path]):
+    class Runs(dict[str, Path]):
         def __missing__(self, recipe: str) -> Path:
             self[recipe] = train(recipe, home / recipe, seed=5, **SMALL[recipe]).path
             return self[recipe]
 
-    return Made()
+    return Runs()
 
 
 def networks(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -147,7 +147,7 @@ def test_other_classes_reset_what_labels_decide_alone(recipe: str, runs: dict[st
 
 def test_what_does_not_fit_is_named(runs: dict[str, Path], tmp_path: Path) -> None:
     run = runs["dcgan"]
-    for options, said in (
+    for options, message in (
         (
             {"init": run, "width": 8},
             r"does not fit this DCGAN: G\.\S+ \(\S+ there, \S+ here\).* more\. Use the settings",
@@ -160,22 +160,22 @@ def test_what_does_not_fit_is_named(runs: dict[str, Path], tmp_path: Path) -> No
         ({"fresh": ("D",)}, "name that run with --init"),
         ({"init": tmp_path}, "is neither a run nor a model/ folder"),
     ):
-        with pytest.raises(BadInput, match=said) as error:
+        with pytest.raises(BadInput, match=message) as error:
             train("dcgan", tmp_path / "b", **options)
         assert "\n" not in str(error.value) and not (tmp_path / "b").exists()
     with pytest.raises(BadInput, match="does not fit this VanillaGAN"):
         train("gan", tmp_path / "b", init=run)
     other = testing.build("dcgan", (1, 16, 16), width=4, z_dim=100)
-    made = warm_start.begin(other, warm_start.read(run), testing.make_data(), fresh=("D",))
-    assert "tensors are re-initialized" in made.text and all(n.startswith("D.") for n in made.record["fresh"])
+    start = warm_start.load_weights(other, warm_start.read(run), testing.make_data(), fresh=("D",))
+    assert "tensors are re-initialized" in start.text and all(n.startswith("D.") for n in start.record["fresh"])
 
 
-def test_a_growing_recipe_says_that_it_grows_anew(tmp_path: Path) -> None:
+def test_a_growing_recipe_starts_from_the_first_level(tmp_path: Path) -> None:
     small = {"width": 8, "z_dim": 6, "batch_size": 8, "stage_kimg": 0.01}
     run = train("progan", tmp_path / "a", total_kimg=0.1, **small)
     gan = testing.build("progan", (1, 16, 16), n_classes=3)
-    begun = warm_start.begin(gan, warm_start.read(run.path), testing.make_data())
-    assert "a small --stage-kimg starts at full size" in begun.text
+    start = warm_start.load_weights(gan, warm_start.read(run.path), testing.make_data())
+    assert "a small --stage-kimg starts at full size" in start.text
     end = ganloom.load(train("progan", tmp_path / "b", init=run, total_kimg=0.1, stage_kimg=0.001).path)
     assert end.level == end.top
 
@@ -185,15 +185,15 @@ def test_the_command(runs: dict[str, Path], tmp_path: Path, capsys: pytest.Captu
     with pytest.raises(SystemExit) as left:
         main(["train", str(tmp_path / "new.npz"), "--init", str(runs["stylegan2"]), "--out", str(tmp_path / "b"),
               "--total-kimg", "0.05", "--judge", "0", "--freeze-d", "1", "--ada-kimg", "100"])  # fmt: skip
-    said = capsys.readouterr()
-    assert not left.value.code, said.err
+    output = capsys.readouterr()
+    assert not left.value.code, output.err
     described = json.loads((tmp_path / "b" / "config.json").read_text())
     assert described["recipe"] == "stylegan2" and described["config"]["z_dim"] == 6
     assert described["config"]["shape"] == [1, 16, 16], "images are brought to the model's size"
     assert described["config"]["n_classes"] == 0 and described["config"]["ada_kimg"] == 100
     assert (
-        "because the number of classes changed from 3 to 0" in said.err
-        and "the first layer of D (start) does not train" in said.err
+        "because the number of classes changed from 3 to 0" in output.err
+        and "the first layer of D (start) does not train" in output.err
     )
     with pytest.raises(SystemExit) as left:
         main(["train", "--freeze-d", "3"])

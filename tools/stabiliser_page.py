@@ -146,9 +146,9 @@ WHEN = {
 
 def _when() -> list[str]:
     """The table of when to use each stabiliser."""
-    from ganloom.stabilisers.config import OF, Stabilise
+    from ganloom.stabilisers.config import ADJUSTS, Stabilise
 
-    fields = [f.name for f in dataclasses.fields(Stabilise) if f.name not in OF]
+    fields = [f.name for f in dataclasses.fields(Stabilise) if f.name not in ADJUSTS]
     if set(fields) != set(WHEN):
         raise SystemExit(
             f"tools/stabiliser_page.py: WHEN and the fields of Stabilise differ in {sorted(set(fields) ^ set(WHEN))}; update WHEN"

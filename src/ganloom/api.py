@@ -25,7 +25,7 @@ from ganloom.runs.folder import Folder, next_name
 from ganloom.runs.healing import Build, heal, own_class
 from ganloom.runs.load import load
 from ganloom.runs.session import STOPPED, Session
-from ganloom.runs.setup import begin, make
+from ganloom.runs.setup import load_weights, set_up
 from ganloom.runs.storage import RunStorage
 from ganloom.stabilisers.config import Stabilise
 from ganloom.training.best_checkpoint import Judge
@@ -110,17 +110,17 @@ def train(
     callbacks = _renamed(callbacks, observers)
     allocator.keep_freed_blocks()
     source = _source(init, init_checkpoint, freeze_d, fresh)
-    setup = make(recipe, data, options, source)
+    setup = set_up(recipe, data, options, source)
     cfg, gan = setup.cfg, setup.gan
     cfg = dataclasses.replace(cfg, device=choose_device(cfg.device))
     if cfg.total_kimg is None:
         cfg = dataclasses.replace(cfg, total_kimg=float(getattr(setup.module, "KIMG", 200.0)))
     if cfg.heal and not cfg.doctor:
         raise BadInput("--heal needs the doctor: leave out --no-doctor")
-    build = manifest.anew(setup.module, gan, cfg)
+    build = manifest.rebuilder(setup.module, gan, cfg)
     notes = [("warning", text) for text in refuse(lint(gan, setup.data, cfg))]
     notes += [("augment", setup.augment)] if setup.augment else []
-    warm = None if source is None else begin(setup, source, freeze_d, fresh)
+    warm = None if source is None else load_weights(setup, source, freeze_d, fresh)
     notes += [] if warm is None else [("init", warm.text)]
     cfg = dataclasses.replace(cfg, precision=choose_precision(cfg.precision, cfg.device, gan))
     gan.make_ready(torch.empty(0, device=cfg.device).device)  # a tensor's device has its index: "cuda:0", not "cuda"
@@ -145,7 +145,7 @@ def prepare(recipe: Any, data: Any, **options: Any) -> tuple[GAN, Any]:
     Raises:
         BadInput: An argument cannot be used.
     """
-    setup = make(recipe, data, options)
+    setup = set_up(recipe, data, options)
     return setup.gan, setup.data
 
 
@@ -192,7 +192,7 @@ def resume(
             gan = own_class(gan, cfg.seed)(described)
         module = None if gan is not None else recipes.LISTED.get(described.get("recipe", ""))
         gan = manifest.composed(gan or manifest.gan_of(described, cfg.seed, folder.path), described, cfg.seed)
-        build = manifest.anew(module, gan, cfg)
+        build = manifest.rebuilder(module, gan, cfg)
         opened = manifest.reopen_data(described, data, folder.path)
         if data is not None and opened.source.get("source") is not None:  # remember the new place
             folder.update("config.json", data={**described["data"], "source": opened.source})
@@ -230,7 +230,7 @@ def _fit(
     *,
     resume: bool,
     notes: Sequence[tuple[str, str]] = (),
-    warm: warm_start.Begun | None = None,
+    warm: warm_start.WarmStart | None = None,
 ) -> Run:
     """Train to the end; after a healing, train on from the last healthy checkpoint with one setting changed."""
     while True:
@@ -262,7 +262,7 @@ def _session(
     *,
     resume: bool,
     notes: Sequence[tuple[str, str]] = (),
-    warm: warm_start.Begun | None = None,
+    warm: warm_start.WarmStart | None = None,
 ) -> Run:
     """Train until the end, a signal, or a finding that healing can fix."""
     judge, report = Judge(cfg.judge, cfg.seed), Guarded(Report())

@@ -1,8 +1,8 @@
 """Adversarial losses as functions of logits: ``d(real, fake)`` for the discriminator, ``g(real, fake)`` for the generator.
 
-Each takes logits of any equal shape and returns a scalar mean. ``g`` receives the real logits too, because relativistic
-losses need them; the others ignore them, and then they may be None. D never ends in a sigmoid. The value where neither
-side can improve stands beside each loss as ``equilibrium`` (d, g).
+Each takes logits of any equal shape and returns a scalar mean. Relativistic losses need the real logits in ``g`` too; for the
+others they may be None. D must not end in a sigmoid. Each loss states the values (d, g) at which neither side can improve as
+``equilibrium``.
 """
 
 import math
@@ -19,15 +19,15 @@ Pair = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Loss:
-    """A pair of losses, with the values they have when D cannot tell real from fake.
+    """A pair of losses for D and G.
 
     Args:
         d_formula: (real logits, fake logits) to D's loss.
         g_formula: (real logits or None, fake logits) to G's loss.
-        equilibrium: Values (d, g) at which neither side can improve.
+        equilibrium: Values (d, g) if D cannot distinguish real from fake, where neither side can improve.
         paper: Authors, year and arXiv id.
         needs_real_in_g: Whether G's loss uses the logits of real samples.
-        smoothed: D's loss with the target for reals lowered by a share; None if D aims at no target.
+        smoothed: D's loss with the target for reals reduced by a share; None if D's loss has no target.
         signed: Whether D's best logits are above 0 for reals and below 0 for fakes.
     """
 
@@ -40,7 +40,7 @@ class Loss:
     signed: bool = False
 
     def d(self, real: Tensor, fake: Tensor) -> Tensor:
-        """D's loss, a scalar.
+        """Compute D's loss, a scalar.
 
         Args:
             real: Logits of real samples, of any shape.
@@ -49,7 +49,7 @@ class Loss:
         return self.d_formula(real, fake)
 
     def g(self, real: Tensor | None, fake: Tensor) -> Tensor:
-        """G's loss, a scalar.
+        """Compute G's loss, a scalar.
 
         Args:
             real: Logits of real samples; may be None unless ``needs_real_in_g``.
@@ -58,10 +58,13 @@ class Loss:
         return self.g_formula(real, fake)
 
     def with_label_smoothing(self, share: float) -> "Loss":
-        """This loss with D's target for reals lowered by ``share`` (Salimans et al. 2016, arXiv:1606.03498, sec. 3.4).
+        """Return this loss with D's target for reals reduced by a share (Salimans et al. 2016, arXiv:1606.03498, sec. 3.4).
+
+        Args:
+            share: 0 for no change.
 
         Raises:
-            BadInput: If D aims at no target (hinge, Wasserstein, relativistic).
+            BadInput: If D's loss has no target (hinge, Wasserstein, relativistic).
         """
         if not share:
             return self
@@ -69,15 +72,15 @@ class Loss:
         if smoothed is None:
             raise BadInput(
                 "--label-smoothing needs a loss whose D aims at a target for reals (minimax, nonsaturating, "
-                "least_squares). Hinge, Wasserstein and relativistic losses have no target: leave it out"
+                "least_squares). Hinge, Wasserstein and relativistic losses have no target. Omit --label-smoothing"
             )
         return replace(self, d_formula=lambda real, fake: smoothed(real, fake, share))
 
     def with_top_k(self, share: float) -> "Loss":
-        """This loss with G's mean over its best ``share`` of the fakes only (Sinha et al. 2020, arXiv:2002.06224).
+        """Return this loss with G's mean over the best fakes only (Sinha et al. 2020, arXiv:2002.06224).
 
         Args:
-            share: In (0, 1]; at least one fake is kept.
+            share: Share of the fakes in (0, 1]; at least one fake is used.
         """
         if share >= 1:
             return self
@@ -90,12 +93,21 @@ class Loss:
 
 
 def top_k(logits: Tensor, share: float) -> Tensor:
-    """Rows of the round(share x N), at least one, largest of the logits (N, ...), by each sample's mean: int64 (k,)."""
+    """Return the rows with the largest logits.
+
+    Args:
+        logits: Logits (N, ...); those of a sample are averaged.
+        share: Share of the rows.
+
+    Returns:
+        Row numbers, int64 (k,), with k = round(share x N), at least 1.
+    """
     k = max(1, round(share * len(logits)))
     return logits.detach().float().reshape(len(logits), -1).mean(1).topk(k).indices
 
 
 def _real(real: Tensor | None) -> Tensor:
+    """Return the real logits, or raise ValueError if there are none."""
     if real is None:
         raise ValueError("a relativistic g(real, fake) needs the logits of real samples")
     return real
@@ -112,7 +124,7 @@ def _minimax_smoothed(real: Tensor, fake: Tensor, share: float) -> Tensor:
 
 
 def _minimax_g(real: Tensor | None, fake: Tensor) -> Tensor:
-    """E[log(1 - D(G(z)))]: saturates when D is sure."""
+    """E[log(1 - D(G(z)))]; saturates if D rejects all fakes with confidence."""
     return -F.softplus(fake).mean()
 
 
@@ -137,9 +149,14 @@ def _least_squares_g(real: Tensor | None, fake: Tensor) -> Tensor:
 
 
 def least_squares_coded(a: float, b: float, c: float) -> Loss:
-    """Least squares with the paper's codes and halves (Mao et al. 2016, arXiv:1611.04076, eq. 2).
+    """Return the least squares loss with the codes and factors 1/2 of the paper (Mao et al. 2016, arXiv:1611.04076, eq. 2).
 
-    D: E[(D(x) - b)^2] / 2 + E[(D(G(z)) - a)^2] / 2, G: E[(D(G(z)) - c)^2] / 2; with equal densities D is (a + b) / 2.
+    D: E[(D(x) - b)^2] / 2 + E[(D(G(z)) - a)^2] / 2, G: E[(D(G(z)) - c)^2] / 2. If both densities are equal, D is (a + b) / 2.
+
+    Args:
+        a: D's target for fakes.
+        b: D's target for reals.
+        c: G's target for fakes.
     """
 
     def d(real: Tensor, fake: Tensor) -> Tensor:
@@ -161,7 +178,7 @@ def _hinge_d(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def _wasserstein_d(real: Tensor, fake: Tensor) -> Tensor:
-    """E[D(G(z))] - E[D(x)]: minus the estimate of the distance."""
+    """E[D(G(z))] - E[D(x)]: minus the estimate of the Wasserstein distance."""
     return fake.mean() - real.mean()
 
 
@@ -181,11 +198,12 @@ def _relativistic_g(real: Tensor | None, fake: Tensor) -> Tensor:
 
 
 def _relativistic_average_d(real: Tensor, fake: Tensor) -> Tensor:
-    """Each side against the other side's mean; a mean over the batch, so not for micro-batches."""
+    """Compare each logit with the mean of the other side. That mean is over the batch, so micro-batches change the loss."""
     return F.softplus(-(real - fake.mean())).mean() + F.softplus(fake - real.mean()).mean()
 
 
 def _relativistic_average_g(real: Tensor | None, fake: Tensor) -> Tensor:
+    """``_relativistic_average_d`` with real and fake exchanged."""
     real = _real(real)
     return F.softplus(real - fake.mean()).mean() + F.softplus(-(fake - real.mean())).mean()
 

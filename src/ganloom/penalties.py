@@ -1,8 +1,12 @@
-"""Penalties on the discriminator as functions of ``(D, real, fake)``: unweighted scalars, with the paper's 1/2 inside.
+"""Penalties on the discriminator, as functions of ``(D, real, fake)``.
 
-``D`` is anything that maps samples (N, ...) to logits whose first axis is N; with a condition, pass
-``lambda x: D(x, c)``. Real and fake are detached inside. All gradient penalties stand on one ``grad_norm`` and compute in
-float32, also when the networks run in bfloat16 (in float64 for samples in float64).
+Each returns an unweighted 0-d tensor, including the factor 1/2 of the paper. The arguments are the same for all of them:
+
+- ``D``: maps samples (N, ...) to logits whose first axis is N. With a condition c, pass ``lambda x: D(x, c)``.
+- ``real``, ``fake``: samples (N, ...) of equal shape; they are detached. None is allowed where a default says so.
+
+All gradient penalties use ``grad_norm``. They are computed in float32, also when the networks run in bfloat16, and in float64 for
+samples in float64.
 """
 
 from collections.abc import Callable
@@ -16,17 +20,25 @@ from ganloom.core.precision import full_precision
 from ganloom.scoring import Critic as RecordingCritic
 
 Critic = Callable[[Tensor], Tensor]
-"""From samples (N, ...) to logits whose first axis is N: a network, or ``GAN.critic()``."""
+"""Maps samples (N, ...) to logits whose first axis is N: a network, or ``GAN.critic()``."""
 
 
 def _note(D: Critic, name: str) -> None:
-    """Tell a model's own critic which penalty uses it, for the lint."""
+    """Record for the lint which penalty uses the critic of a model."""
     if isinstance(D, RecordingCritic) and D.trace is not None:
         D.trace.penalties.append(name)
 
 
 def grad_norm(f: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-    """Norm of the gradient of ``f``'s summed output over all inputs, one value a sample: (N,), differentiable."""
+    """Compute the norm of the gradient of the summed output of a function, for each sample.
+
+    Args:
+        f: The function.
+        *inputs: Its inputs (N, ...); the gradient is taken over all of them.
+
+    Returns:
+        Norms (N,), differentiable.
+    """
     leaves = [x.detach().to(torch.promote_types(x.dtype, torch.float32)).requires_grad_(True) for x in inputs]
     with full_precision(), torch.enable_grad():
         out = f(*leaves)
@@ -38,80 +50,94 @@ def grad_norm(f: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
 
 
 def between(real: Tensor, fake: Tensor) -> Tensor:
-    """Points on the segments between paired samples, one uniform position a sample."""
+    """Return a random point between each real sample and the fake of the same index, uniform on the segment."""
     t = randomness.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
     return torch.lerp(real.detach(), fake.detach(), t.to(real.dtype))
 
 
 def wgan_gp(D: Critic, real: Tensor, fake: Tensor) -> Tensor:
-    """E[(|grad D| - 1)^2] between real and fake (Gulrajani et al. 2017, arXiv:1704.00028, eq. 3)."""
+    """Compute E[(|grad D| - 1)^2] between real and fake samples (Gulrajani et al. 2017, arXiv:1704.00028, eq. 3)."""
     _note(D, "wgan_gp")
     return (grad_norm(D, between(real, fake)) - 1).square().mean()
 
 
 def wgan_lp(D: Critic, real: Tensor, fake: Tensor) -> Tensor:
-    """E[max(0, |grad D| - 1)^2] between real and fake (Petzka et al. 2017, arXiv:1709.08894)."""
+    """Compute E[max(0, |grad D| - 1)^2] between real and fake samples (Petzka et al. 2017, arXiv:1709.08894)."""
     _note(D, "wgan_lp")
     return F.relu(grad_norm(D, between(real, fake)) - 1).square().mean()
 
 
 def dragan(D: Critic, real: Tensor, fake: Tensor | None = None, scale: float = 0.5) -> Tensor:
-    """E[(|grad D| - 1)^2] around the data (Kodali et al. 2017, arXiv:1705.07215); noise U(0, 1) x scale x sd(data)."""
+    """Compute E[(|grad D| - 1)^2] around the real samples (Kodali et al. 2017, arXiv:1705.07215).
+
+    Args:
+        D: The discriminator.
+        real: Real samples.
+        fake: Not used.
+        scale: Factor of the noise, U(0, 1) x scale x the standard deviation of ``real``.
+    """
     _note(D, "dragan")
     near = real + scale * real.std() * randomness.rand(*real.shape, device=real.device)
     return (grad_norm(D, between(real, near)) - 1).square().mean()
 
 
 def r1(D: Critic, real: Tensor, fake: Tensor | None = None) -> Tensor:
-    """E[|grad D(x)|^2] / 2 at real samples (Mescheder et al. 2018, arXiv:1801.04406, eq. 9)."""
+    """Compute E[|grad D(x)|^2] / 2 at real samples (Mescheder et al. 2018, arXiv:1801.04406, eq. 9)."""
     _note(D, "r1")
     return grad_norm(D, real).square().mean() / 2
 
 
 def r2(D: Critic, real: Tensor | None, fake: Tensor) -> Tensor:
-    """E[|grad D(G(z))|^2] / 2 at fake samples (Mescheder et al. 2018, arXiv:1801.04406)."""
+    """Compute E[|grad D(G(z))|^2] / 2 at fake samples (Mescheder et al. 2018, arXiv:1801.04406)."""
     _note(D, "r2")
     return grad_norm(D, fake).square().mean() / 2
 
 
 def of_pass(name: str, logits: Tensor, x: Tensor) -> Tensor:
-    """``r1`` or ``r2`` without a pass of its own: ``logits`` are D's of ``x``, a leaf that asks for a gradient, in float32."""
-    (slopes,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
-    penalty: Tensor = slopes.flatten(1).norm(dim=1).square().mean() / 2
+    """Compute ``r1`` or ``r2`` from logits that exist already, without another forward pass.
+
+    Args:
+        name: "r1" or "r2".
+        logits: Logits of ``x``, computed in float32.
+        x: Samples: a leaf that requires a gradient.
+    """
+    (grads,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+    penalty: Tensor = grads.flatten(1).norm(dim=1).square().mean() / 2
     return penalty
 
 
 def zero_centred(D: Critic, real: Tensor, fake: Tensor) -> Tensor:
-    """E[|grad D|^2] / 2 between real and fake (Thanh-Tung et al. 2019, arXiv:1902.03984)."""
+    """Compute E[|grad D|^2] / 2 between real and fake samples (Thanh-Tung et al. 2019, arXiv:1902.03984)."""
     _note(D, "zero_centred")
     return grad_norm(D, between(real, fake)).square().mean() / 2
 
 
 def _weights(D: Critic) -> list[Tensor]:
+    """Return the parameters of two or more dimensions."""
     if not isinstance(D, nn.Module):
-        raise TypeError("a penalty on weights needs the network itself, not a function of it")
+        raise TypeError("a penalty on weights needs the network itself (nn.Module), not a function")
     return [p for p in D.parameters() if p.dim() > 1]
 
 
 def weight_clip(D: Critic, real: Tensor | None = None, fake: Tensor | None = None, bound: float = 0.01) -> Tensor:
-    """Sum of squared excess of the weights over ``bound``: the smooth form of ``clip_weights_``."""
+    """Compute the sum of max(0, |w| - bound)^2 over the weights, a smooth form of ``clip_weights_``."""
     return torch.stack([F.relu(w.abs() - bound).square().sum() for w in _weights(D)]).sum()
 
 
 @torch.no_grad()
 def clip_weights_(D: nn.Module, bound: float = 0.01) -> None:
-    """Clip every parameter to [-bound, bound] in place; for ``after_update`` (Arjovsky et al. 2017, arXiv:1701.07875)."""
+    """Clip every parameter to [-bound, bound] in place, as in ``after_update`` (Arjovsky et al. 2017, arXiv:1701.07875)."""
     for parameter in D.parameters():
         parameter.clamp_(-bound, bound)
 
 
 def weight_decay(D: Critic, real: Tensor | None = None, fake: Tensor | None = None) -> Tensor:
-    """Half the sum of squared weights (biases and gains left out)."""
+    """Compute half the sum of the squared weights, without biases and gains."""
     return torch.stack([w.square().sum() for w in _weights(D)]).sum() / 2
 
 
 def orthogonal(D: Critic, real: Tensor | None = None, fake: Tensor | None = None) -> Tensor:
-    """Sum of |W W^T (1 - I)|^2 over the layers (Brock et al. 2018, arXiv:1809.11096, eq. 3)."""
+    """Compute the sum of |W W^T (1 - I)|^2 over the layers (Brock et al. 2018, arXiv:1809.11096, eq. 3)."""
     total = []
     for w in _weights(D):
         rows = w.flatten(1)
@@ -126,9 +152,14 @@ def orthogonal(D: Critic, real: Tensor | None = None, fake: Tensor | None = None
 def lecam(
     D: Critic, real: Tensor, fake: Tensor, anchor_real: Tensor | float = 0.0, anchor_fake: Tensor | float = 0.0
 ) -> Tensor:
-    """E[(D(x) - a_fake)^2] + E[(D(G(z)) - a_real)^2] (Tseng et al. 2021, arXiv:2104.03310).
+    """Compute E[(D(x) - a_fake)^2] + E[(D(G(z)) - a_real)^2] (Tseng et al. 2021, arXiv:2104.03310).
 
-    The anchors are running means of D's logits on real and on fake samples, kept by the recipe as buffers.
+    Args:
+        D: The discriminator.
+        real: Real samples.
+        fake: Fakes.
+        anchor_real: Running mean of D's logits on real samples, a buffer of the recipe.
+        anchor_fake: The same on fakes.
     """
     return lecam_of(D(real), D(fake.detach()), anchor_real, anchor_fake)
 
@@ -136,15 +167,20 @@ def lecam(
 def lecam_of(
     real_logits: Tensor, fake_logits: Tensor, anchor_real: Tensor | float, anchor_fake: Tensor | float
 ) -> Tensor:
-    """``lecam`` of logits that are already there."""
+    """Compute ``lecam`` from logits that exist already."""
     return (real_logits - anchor_fake).square().mean() + (fake_logits - anchor_real).square().mean()
 
 
 def pulling_away(codes: Tensor) -> Tensor:
-    """Mean squared cosine between the codes of different samples (Zhao et al. 2016, arXiv:1609.03126, eq. 4).
+    """Compute the mean squared cosine between the codes of different samples (Zhao et al. 2016, arXiv:1609.03126, eq. 4).
 
-    ``codes`` (N, ...) is what an encoder makes of N fakes; 0 when all are orthogonal, 1 when all are parallel. Unlike
-    the others it takes codes and not D, so it is not in ``PENALTIES``.
+    It takes codes instead of D, so it is not in ``PENALTIES``.
+
+    Args:
+        codes: Output (N, ...) of an encoder for N fakes.
+
+    Returns:
+        0 if all codes are orthogonal, 1 if all are parallel.
     """
     n = len(codes)
     units = F.normalize(codes.flatten(1), dim=1)

@@ -1,7 +1,7 @@
-"""The conformance suite: what every recipe must keep, listed or your own.
+"""The conformance suite: checks that every recipe must pass, those of ganloom and your own.
 
-``check_recipe("dcgan")`` runs all checks and raises AssertionError at the first that fails; ``CHECKS`` are the single
-ones, for a parametrised test.
+``check_recipe("dcgan")`` runs all checks and raises AssertionError if one fails. ``CHECKS`` contains the single checks, for a
+parametrized test. Each takes the recipe and an existing folder for checkpoints.
 """
 
 import contextlib
@@ -27,14 +27,21 @@ from ganloom.training.config import TrainConfig
 from ganloom.training.trainer import Trainer
 
 Recipe = str | ModuleType | Callable[[tuple[int, ...], int], GAN]
-"""A recipe's name or module, or a function (shape, number of classes) -> GAN of your own."""
+"""A recipe's name or module, or your own function (shape, number of classes) -> GAN."""
 
 SHAPES = ((1, 28, 28), (2, 16, 16), (3, 32, 32), (4, 48, 32))
 CLASSES = 3
 
 
 def build(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, **changes: Any) -> GAN:
-    """A small model of the recipe: few channels, a batch of 8."""
+    """Build a small model of a recipe, with few channels and a batch size of 8.
+
+    Args:
+        recipe: The recipe.
+        shape: (channels, height, width) of the images.
+        seed: Seed of the weights.
+        **changes: Fields of the recipe's config; unknown ones are ignored.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(randomness.key(seed, "init"))
         if callable(recipe) and not isinstance(recipe, ModuleType):
@@ -50,7 +57,7 @@ def build(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, *
             "steps": 2,
             "features": "random",
             "side": 32,
-        }  # few updates, small inside, nothing that has to be installed
+        }  # few updates, small networks, no optional dependencies
         small |= {"shape": shape, "n_classes": CLASSES, "in_channels": shape[0], "pool": 6, "blocks": 1} | changes
         names = {field.name for field in dataclasses.fields(module.Config)}
         model: GAN = module.MODEL(config.replace(module.Config(), {k: v for k, v in small.items() if k in names}))
@@ -58,7 +65,13 @@ def build(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, *
 
 
 def make_data(shape: tuple[int, ...] = (1, 16, 16), n: int = 50, gan: GAN | None = None) -> Any:
-    """Random labelled images (n, H, W, C) uint8; for a model that starts from images, with inputs beside them."""
+    """Make a data set of random labelled images.
+
+    Args:
+        shape: (channels, height, width) of the images.
+        n: Number of images.
+        gan: A model. If it is an image-to-image model, the data are pairs or two domains without labels.
+    """
     rng = np.random.default_rng(0)
     if gan is not None and gan.conditions_on == "images":
         a, b = (rng.integers(0, 256, (n, *shape[1:], shape[0]), dtype=np.uint8) for _ in range(2))
@@ -70,23 +83,41 @@ def make_data(shape: tuple[int, ...] = (1, 16, 16), n: int = 50, gan: GAN | None
 
 
 def trainer(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, **cfg: Any) -> Trainer:
-    """A Trainer of a small model on random images."""
+    """Create a Trainer of a small model on random images.
+
+    Args:
+        recipe: The recipe.
+        shape: (channels, height, width) of the images.
+        seed: Seed of the weights.
+        **cfg: Fields of ``TrainConfig``.
+    """
     gan = build(recipe, shape, seed)
     return Trainer(gan, make_data(shape, gan=gan), TrainConfig(**cfg), ema_kimg=0.05)
 
 
 def generate(run: Trainer, model: GAN, n: int, seed: int) -> Tensor:
-    """Samples seed, seed + 1, ...; of a model that starts from images, from the data's inputs of these numbers."""
+    """Generate the samples seed, seed + 1, ...
+
+    Args:
+        run: The trainer; an image-to-image model gets its data's inputs at these indices.
+        model: Its model or EMA.
+        n: Number of samples.
+        seed: Index of the first sample.
+
+    Returns:
+        Samples (n, ...).
+    """
     rows = torch.arange(seed, seed + n) % len(run.data)
     return model.generate(n, seed=seed, c=model.inputs(run.data, rows))
 
 
 def _snapshot(run: Trainer) -> dict[str, Tensor]:
+    """Copy all tensors of a run."""
     return {f"{part}/{name}": t.detach().clone() for part, ts in run.tensors().items() for name, t in ts.items()}
 
 
 def _assert_equal(a: dict[str, Tensor], b: dict[str, Tensor], what: str) -> None:
-    assert a.keys() == b.keys(), f"{what}: tensors appear or vanish: {sorted(a.keys() ^ b.keys())[:3]}"
+    assert a.keys() == b.keys(), f"{what}: only one side has the tensors {sorted(a.keys() ^ b.keys())[:3]}"
     for name, value in a.items():
         assert torch.equal(value, b[name]), f"{what}: {name} differs"
 
@@ -95,37 +126,39 @@ def _assert_equal(a: dict[str, Tensor], b: dict[str, Tensor], what: str) -> None
 
 
 def check_shapes(recipe: Recipe, tmp: Path) -> None:
-    """Any channel count and size: a step runs, and samples have the data's shape and range."""
+    """Check for several sizes and channel counts that a step runs and samples have the data's shape and range."""
     for shape in SHAPES:
         run = trainer(recipe, shape)
         run.train_step()
         x = generate(run, run.ema, 3, 0)
         assert x.shape == (3, *shape), f"samples of shape {tuple(x.shape)} for {shape}"
         assert x.dtype == torch.float32 and bool(x.isfinite().all()), "samples must be finite float32"
-        assert float(x.abs().max()) <= 1.0, "images must lie in [-1, 1]"
+        assert float(x.abs().max()) <= 1.0, "images must be in [-1, 1]"
 
 
 def check_phases(recipe: Recipe, tmp: Path) -> None:
-    """A phase changes its own networks' parameters and no others; what no phase trains keeps its buffers too."""
+    """Check that a phase changes the parameters of its own networks and no others."""
     run = trainer(recipe)
     changed: set[str] = set()
     for index, phase in run.active:
-        own = {name for name, _ in optimizers.named_parameters(run.gan, phase)}
+        names = {name for name, _ in optimizers.named_parameters(run.gan, phase)}
         before = {name: p.detach().clone() for name, p in run.gan.named_parameters()}
-        for repeat in range(2):  # a residual branch whose last weight starts at 0 is still for one update
+        for repeat in range(2):  # a residual branch whose last weight starts at 0 does not change in the first update
             run._update(index, phase, repeat, run._draw())
         for name, parameter in run.gan.named_parameters():
             moved = not torch.equal(before[name], parameter)
-            assert not moved or name in own, f'phase "{phase.net}" changed {name}'
-            assert parameter.grad is None and not parameter.requires_grad, f"{name} is left thawed"
+            assert not moved or name in names, f'phase "{phase.net}" changed {name}'
+            assert parameter.grad is None and not parameter.requires_grad, (
+                f"{name} still has a gradient or requires one after the update"
+            )
             changed |= {name} if moved else set()
     trained = {name for _, phase in run.active for name, _ in optimizers.named_parameters(run.gan, phase)}
-    assert len(changed) > 0.5 * len(trained), f"of {len(trained)} trained parameters only {len(changed)} move"
+    assert len(changed) > 0.5 * len(trained), f"only {len(changed)} of {len(trained)} trained parameters change"
 
 
 def check_resume(recipe: Recipe, tmp: Path) -> None:
-    """Saved and loaded at a random step, with and without micro-batches: every tensor equal to the uninterrupted run."""
-    steps = 9  # past the first steps, in which the average moves each time
+    """Check that a run which is saved and loaded at a random step ends with the same tensors, with and without micro-batches."""
+    steps = 9  # more than the first steps, in which the EMA is updated every time
     for micro in (None, 4):
         whole = trainer(recipe, micro_batch=micro)
         for _ in range(steps):
@@ -136,7 +169,7 @@ def check_resume(recipe: Recipe, tmp: Path) -> None:
             first.train_step()
         folder = tmp / f"resume-{micro}"
         path = checkpoint.save(folder, checkpoint.name_of(first.nimg), first.tensors(), first.state())
-        torch.manual_seed(random.randrange(1 << 30))  # nothing may hang on the process's own random state
+        torch.manual_seed(random.randrange(1 << 30))  # nothing may depend on the global random state
         loaded = checkpoint.read(path)
         second = trainer(recipe, seed=1, micro_batch=micro)
         second.load_state(loaded.tensors, loaded.state)
@@ -147,28 +180,28 @@ def check_resume(recipe: Recipe, tmp: Path) -> None:
 
 
 def check_generate(recipe: Recipe, tmp: Path) -> None:
-    """generate is seeded and pure: equal seeds equal samples, z is honoured, and looking never changes a run."""
+    """Check that ``generate`` depends on the seed only and does not change the training."""
     run = trainer(recipe)
     run.train_step()
     for model in (run.ema, run.gan):
         a, b = generate(run, model, 4, 3), generate(run, model, 4, 3)
-        assert torch.equal(a, b), "the same seed gave other samples"
-        assert not torch.equal(a, generate(run, model, 4, 99)), "another seed gave the same samples"
+        assert torch.equal(a, b), "the same seed gives different samples"
+        assert not torch.equal(a, generate(run, model, 4, 99)), "a different seed gives the same samples"
         assert torch.allclose(a[:2], generate(run, model, 2, 3), atol=1e-4), "sample i depends on n"
         shifted = generate(run, model, 2, 4)
         assert torch.allclose(a[1:3], shifted, atol=1e-4), "sample i is not a function of seed + i"
-    looked, blind = trainer(recipe), trainer(recipe)
+    sampled, reference = trainer(recipe), trainer(recipe)
     for _ in range(3):
-        looked.train_step()
-        blind.train_step()
-        generate(looked, looked.ema, 2, 1)
-        generate(looked, looked.gan, 2, 1)
+        sampled.train_step()
+        reference.train_step()
+        generate(sampled, sampled.ema, 2, 1)
+        generate(sampled, sampled.gan, 2, 1)
         torch.rand(7)
-    _assert_equal(_snapshot(looked), _snapshot(blind), "sampling between steps")
+    _assert_equal(_snapshot(sampled), _snapshot(reference), "sampling between steps")
 
 
 def check_splits(recipe: Recipe, tmp: Path) -> None:
-    """A recipe that says its losses split by n samples has the same gradients in parts as whole, on the same noise."""
+    """Check that micro-batches of multiples of ``splits_by`` give the gradients of the whole batch, with the same noise."""
     run = trainer(recipe)
     by = run.gan.splits_by
     if by is None:
@@ -178,11 +211,13 @@ def check_splits(recipe: Recipe, tmp: Path) -> None:
         n = len(batch[0])
         whole, parts = (_gradient(run, index, batch, size) for size in (n, by * max(1, n // (2 * by))))
         error = float((whole - parts).norm() / whole.norm().clamp_min(1e-12))
-        assert error < 1e-4, f'phase "{phase.net}": gradients in parts of {by} differ from the whole by {error:.1e}'
+        assert error < 1e-4, (
+            f'phase "{phase.net}": gradients with micro-batches (multiples of {by}) differ from those of the batch by {error:.1e}'
+        )
 
 
 def _gradient(run: Trainer, index: int, batch: Any, size: int) -> Tensor:
-    """The gradient of one phase by parts of ``size``; sample i sees the same random numbers whatever the size is."""
+    """Compute the gradient of one phase in parts of ``size`` samples; each sample has the same random numbers for any size."""
     phase, parameters = run.phases[index], run.windows.parameters[index]
     n = len(batch[0])
     run.cfg = dataclasses.replace(run.cfg, micro_batch=size)
@@ -195,8 +230,8 @@ def _gradient(run: Trainer, index: int, batch: Any, size: int) -> Tensor:
         (torch.stack([t for t in terms.values() if t.requires_grad]).sum() * share).backward()
     gradient = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
     with torch.no_grad():
-        for buffer, kept in buffers:
-            buffer.copy_(kept)
+        for buffer, value in buffers:
+            buffer.copy_(value)
     for parameter in parameters:
         parameter.grad = None
         parameter.requires_grad_(False)
@@ -205,7 +240,7 @@ def _gradient(run: Trainer, index: int, batch: Any, size: int) -> Tensor:
 
 @contextlib.contextmanager
 def _same_numbers(n: int, start: int, size: int) -> Iterator[None]:
-    """ganloom's random functions give part [start, start + size) the rows that the whole batch of n would get."""
+    """Give the part [start, start + size) the random numbers that it would get in the whole batch of n samples."""
     calls = iter(range(1_000_000))
 
     def rows(draw: Callable[..., Tensor], count: int, *shape: int) -> Tensor:
@@ -213,18 +248,18 @@ def _same_numbers(n: int, start: int, size: int) -> Iterator[None]:
         each = count // size  # a loss may draw several numbers for each sample
         return draw(each * n, *shape, generator=generator)[each * start : each * (start + size)]
 
-    kept = randomness.randn, randomness.rand, randomness.randint
+    originals = randomness.randn, randomness.rand, randomness.randint
     randomness.randn = lambda count, *shape, device="cpu": rows(torch.randn, count, *shape)  # type: ignore[assignment]
     randomness.rand = lambda count, *shape, device="cpu": rows(torch.rand, count, *shape)  # type: ignore[assignment]
     randomness.randint = lambda high, count, device="cpu": (rows(torch.rand, count) * high).long()  # type: ignore[assignment]
     try:
         yield
     finally:
-        randomness.randn, randomness.rand, randomness.randint = kept  # type: ignore[assignment]
+        randomness.randn, randomness.rand, randomness.randint = originals  # type: ignore[assignment]
 
 
 def check_storage(recipe: Recipe, tmp: Path) -> None:
-    """No two tensors of the state share storage, and keys do not change while training."""
+    """Check that no two tensors of the state share storage, and that training does not change the keys."""
     run = trainer(recipe)
     before = set(run.gan.state_dict())
     run.train_step()
@@ -240,42 +275,45 @@ def check_storage(recipe: Recipe, tmp: Path) -> None:
 
 
 def check_config(recipe: Recipe, tmp: Path) -> None:
-    """The config survives JSON, and a listed recipe says its paper and its departures."""
+    """Check that the config can be stored as JSON, and that a recipe module names its paper and its departures from it."""
     gan = build(recipe)
     if not dataclasses.is_dataclass(gan.cfg):
         return
     plain = json.loads(json.dumps(config.to_dict(gan.cfg)))
-    assert config.from_dict(type(gan.cfg), plain) == gan.cfg, "the config does not survive JSON"
+    assert config.from_dict(type(gan.cfg), plain) == gan.cfg, "the config changes when it is stored as JSON"
     module = recipes.find(recipe) if isinstance(recipe, str) else recipe
     if isinstance(module, ModuleType):
         text = module.__doc__ or ""
-        assert "arXiv:" in text and "Departures" in text, "the docstring names the paper (arXiv:...) and the departures"
-        assert module.TITLE and module.PAPER and module.DATA, "the module says TITLE, PAPER and DATA"
+        assert "arXiv:" in text and "Departures" in text, (
+            "the docstring must name the paper (arXiv:...) and the departures from it"
+        )
+        assert module.TITLE and module.PAPER and module.DATA, "the module must define TITLE, PAPER and DATA"
 
 
 def check_nan(recipe: Recipe, tmp: Path) -> None:
-    """A NaN in the data is refused: weights and average stay what they were."""
+    """Check that a NaN in the data stops the training and does not change the weights."""
     from ganloom.training.nan_guard import NonFinite
 
     run = trainer(recipe)
     run.train_step()
     before = {n: p.detach().clone() for n, p in run.gan.named_parameters()}
     draw = run.gan.draw
-    run.gan.draw = lambda data, rng: _poisoned(draw(data, rng))  # type: ignore[method-assign, assignment]
+    run.gan.draw = lambda data, rng: _with_nan(draw(data, rng))  # type: ignore[method-assign, assignment]
     try:
         run.train_step()
     except NonFinite as error:
-        assert "NaN" in str(error) and "batch" in str(error), f"the fault is not named: {error}"
+        assert "NaN" in str(error) and "batch" in str(error), f"the error does not name the NaN in the batch: {error}"
     else:
-        raise AssertionError("a NaN in the data went unnoticed")
+        raise AssertionError("a NaN in the data was not detected")
     for name, parameter in run.gan.named_parameters():
-        assert bool(parameter.isfinite().all()), f"NaN reached {name}"
-    first = run.active[0][1]
-    for name, parameter in optimizers.named_parameters(run.gan, first):
-        assert torch.equal(before[name], parameter), f"{name} moved in the refused update"
+        assert bool(parameter.isfinite().all()), f"{name} contains a NaN"
+    first_phase = run.active[0][1]
+    for name, parameter in optimizers.named_parameters(run.gan, first_phase):
+        assert torch.equal(before[name], parameter), f"{name} changed in the skipped update"
 
 
-def _poisoned(batch: Any) -> Any:
+def _with_nan(batch: Any) -> Any:
+    """Return the batch with one NaN."""
     x = batch.x.clone()
     x[0].flatten()[0] = float("nan")
     return batch._replace(x=x)
@@ -294,11 +332,19 @@ CHECKS: dict[str, Callable[[Recipe, Path], None]] = {
 
 
 def check_recipe(recipe: Recipe, tmp: Path | str | None = None) -> None:
-    """Run every check on a recipe; ``tmp`` is a folder for checkpoints (None: a temporary one)."""
+    """Run all checks on a recipe.
+
+    Args:
+        recipe: The recipe.
+        tmp: Folder for checkpoints; None for a temporary one.
+
+    Raises:
+        AssertionError: If a check fails.
+    """
     import tempfile
 
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as temporary:
         for name, check in CHECKS.items():
-            folder = Path(tmp or made) / name
+            folder = Path(tmp or temporary) / name
             folder.mkdir(parents=True, exist_ok=True)
             check(recipe, folder)

@@ -1,1 +1,1 @@
-"""Settings that contradict each other, found before training."""
+"""Checks before training: settings that contradict each other."""

@@ -1,4 +1,4 @@
-"""What the lint sees of a model: its modules, settings and phases, and which losses and penalties it calls."""
+"""Collect what the lint rules check: modules, settings and phases of a model, and the losses and penalties that it calls."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -29,69 +29,82 @@ VIEWS = (
     "Clone",
     "Transpose",
 )
-"""Steps of a graph that compute nothing."""
+"""Nodes of an autograd graph that only reshape, copy or cast."""
 
 
 @dataclass
 class Case:
-    """All that the rules look at."""
+    """Everything that a rule can check."""
 
     gan: GAN
     phases: list[Phase]
     cfg: TrainConfig
     images: int | None = None
     flipped: bool = False
-    flat: float = 0.0
-    """Share of the images' values that are exactly black or white."""
+    flat_share: float = 0.0
+    """Share of image values that are exactly black or white."""
     losses: list[tuple[str, Any]] = field(default_factory=list)
-    """(side "d" or "g", ``Loss``) of each adversarial loss."""
+    """(side "d" or "g", ``Loss``) of each adversarial loss that was called."""
     penalties: list[str] = field(default_factory=list)
-    """Names of the gradient penalties."""
+    """Names of the gradient penalties that were called."""
     fault: str | None = None
-    """Why a loss refuses its settings."""
+    """Error message of a loss or stabiliser that rejects its settings."""
     failure: str | None = None
-    """Why the losses could not be run on a few samples."""
+    """Why the losses could not be computed on a few samples."""
     bounded: set[str] = field(default_factory=set)
-    """Bounded functions that D's logits come from, such as "sigmoid"."""
+    """Bounded functions at the end of D, such as "sigmoid"."""
     differentiated: bool = False
-    """Whether D's loss calls D on samples that require a gradient: a penalty of the recipe's own."""
+    """Whether D's loss calls D on samples that require a gradient, as a custom gradient penalty does."""
 
     @property
     def parts(self) -> Stabilise:
-        """The stabilisers on the model."""
+        """The settings of the model's stabilisers."""
         return parts_of(self.gan)
 
     @property
     def batch(self) -> int:
-        """Samples of a batch, 0 where the config does not say."""
+        """Batch size, 0 if the config has none."""
         return int(getattr(self.gan.cfg, "batch_size", 0) or 0)
 
     @property
-    def part(self) -> int:
-        """Samples that go through the networks at once."""
+    def micro_batch(self) -> int:
+        """Number of samples per forward pass."""
         return min(self.batch, self.cfg.micro_batch or self.batch)
 
+    @property
+    def size_flag(self) -> str:
+        """The flag that limits the number of samples per forward pass."""
+        return "--micro-batch" if self.micro_batch < self.batch else "--batch-size"
+
     def has(self, net: str, *kinds: type[nn.Module]) -> bool:
-        """Whether a network holds a module of these kinds."""
+        """Return whether a network contains a module of these types."""
         return any(isinstance(m, kinds) for m in getattr(self.gan, net, nn.Identity()).modules())
 
     @property
     def spectral(self) -> bool:
-        """Whether D has spectral norm, ours or torch's."""
-        named = {type(m).__name__ for m in getattr(self.gan, "D", nn.Identity()).modules()}
-        return bool(named & {"Spectral", "_SpectralNorm"})
+        """Whether D has spectral norm, from ganloom or from torch."""
+        names = {type(m).__name__ for m in getattr(self.gan, "D", nn.Identity()).modules()}
+        return bool(names & {"Spectral", "_SpectralNorm"})
 
     @property
     def clips(self) -> bool:
-        """Whether D's weights are clipped after updates."""
+        """Whether D's weights are clipped after each update."""
         return bool(self.parts.weight_clip) or self.gan.clips_weights
 
 
-def look(case: Case, data: Any) -> None:
-    """Run the loss of each phase that is active at the start on a few samples; the model is restored afterwards."""
-    gan, few = case.gan, 4 * case.parts.pack
-    kept = (gan.kimg, [(m, m.training) for m in gan.modules()], [(b, b.clone()) for b in gan.buffers()])
-    requires = [(p, p.requires_grad) for p in gan.parameters()]
+def run_losses(case: Case, data: Any) -> None:
+    """Compute the losses of all phases that are active at the start on a few samples, and store the results in ``case``.
+
+    The model and the random state are restored afterwards.
+
+    Args:
+        case: The case to fill in.
+        data: The data to draw the samples from.
+    """
+    gan, n_samples = case.gan, 4 * case.parts.pack
+    kimg, modes = gan.kimg, [(m, m.training) for m in gan.modules()]
+    buffers = [(b, b.clone()) for b in gan.buffers()]
+    requires_grad = [(p, p.requires_grad) for p in gan.parameters()]
     phase: Phase | None = None
     try:
         with torch.random.fork_rng(devices=[]):
@@ -99,56 +112,56 @@ def look(case: Case, data: Any) -> None:
             gan.kimg = 0.0
             gan.train().requires_grad_(False)
             batch: Any = gan.draw(data, randomness.Rng(0))
-            case.flat = float((batch.x.abs() > 0.9999).float().mean()) if batch.x.dim() == 4 else 0.0
-            parts: list[Any] = [None if v is None else v[:few] for v in batch]
-            batch = type(batch)(*parts)
+            case.flat_share = float((batch.x.abs() > 0.9999).float().mean()) if batch.x.dim() == 4 else 0.0
+            fields: list[Any] = [None if v is None else v[:n_samples] for v in batch]
+            batch = type(batch)(*fields)
             for phase in case.phases:
                 if phase.kimg[0] <= 0:
-                    _run(case, phase, batch)
+                    _run_phase(case, phase, batch)
         if gan.stabilisers is not None:
             gan.stabilisers.check_used()
     except BadInput as error:
         case.fault = str(error)
     except MissingExtra:
-        pass  # ``make_ready`` says what to install
-    except Exception as error:  # a loss that cannot do with few samples, or a fault that training shows with its place
+        pass  # ``make_ready`` reports what to install
+    except Exception as error:  # the loss needs more samples, or it has a bug that training will report
         where = "drawing a batch" if phase is None else f'the loss of phase "{phase.net}"'
         detail = " ".join(str(error).split())[:120]
-        case.failure = f"{where} failed on {few} samples ({type(error).__name__}{': ' if detail else ''}{detail})"
+        case.failure = f"{where} failed on {n_samples} samples ({type(error).__name__}{': ' if detail else ''}{detail})"
     finally:
-        gan.kimg, gan.trace = kept[0], None
-        for module, mode in kept[1]:
+        gan.kimg, gan.trace = kimg, None
+        for module, mode in modes:
             module.training = mode
         with torch.no_grad():
-            for buffer, value in kept[2]:
+            for buffer, value in buffers:
                 buffer.copy_(value)
-        for parameter, required in requires:
+        for parameter, required in requires_grad:
             parameter.requires_grad_(required)
 
 
-def _run(case: Case, phase: Phase, batch: Any) -> None:
-    """Run one phase's loss and note which losses and penalties it calls."""
-    own = [p for name in net_names(phase) for p in optimizers.find(case.gan, name).parameters()]
+def _run_phase(case: Case, phase: Phase, batch: Any) -> None:
+    """Compute the loss of one phase and record which losses and penalties it calls."""
+    parameters = [p for name in net_names(phase) for p in optimizers.find(case.gan, name).parameters()]
     trace = case.gan.trace = Trace()
-    for parameter in own:
+    for parameter in parameters:
         parameter.requires_grad_(True)
     try:
         case.gan.loss_terms(phase, batch)
     finally:
-        for parameter in own:
+        for parameter in parameters:
             parameter.requires_grad_(False)
     case.losses += [(side, loss) for side, loss, _ in trace.losses]
     case.penalties += trace.penalties
     if phase.net.startswith("D"):
         case.differentiated |= trace.differentiated
-        case.bounded |= {name for side, _, real in trace.losses if side == "d" for name in _ends_in(real)}
+        case.bounded |= {name for side, _, real in trace.losses if side == "d" for name in _bounded_functions(real)}
 
 
-def _ends_in(logits: Logits | None) -> Iterator[str]:
-    """The bounded function that these logits come from, if the last operation that computes is one."""
-    for one in logits if isinstance(logits, tuple) else (logits,):
-        step = getattr(one, "grad_fn", None)
-        while step is not None and step.name().startswith(VIEWS):
-            step = step.next_functions[0][0]
-        if step is not None:
-            yield from (name.lower() for name in BOUNDED if step.name().startswith(name))
+def _bounded_functions(logits: Logits | None) -> Iterator[str]:
+    """Yield the name of the last operation that computed the logits, if it is a bounded function."""
+    for tensor in logits if isinstance(logits, tuple) else (logits,):
+        node = getattr(tensor, "grad_fn", None)
+        while node is not None and node.name().startswith(VIEWS):
+            node = node.next_functions[0][0]
+        if node is not None:
+            yield from (name.lower() for name in BOUNDED if node.name().startswith(name))

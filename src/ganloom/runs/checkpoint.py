@@ -141,21 +141,21 @@ def _json(value: Any) -> bytes:
 
 def _remove(path: Path) -> None:
     """Remove a checkpoint: rename it first, so that a kill leaves a temporary folder and not half a checkpoint."""
-    doomed = path.with_name(f"{_TEMPORARY}del-{path.name}-{os.getpid()}")
-    os.rename(path, doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
+    temporary = path.with_name(f"{_TEMPORARY}del-{path.name}-{os.getpid()}")
+    os.rename(path, temporary)
+    shutil.rmtree(temporary, ignore_errors=True)
 
 
 def sweep(folder: Path) -> list[str]:
     """Remove the temporary files of a killed process; return their names."""
-    gone = []
+    removed = []
     for path in folder.glob(f"{_TEMPORARY}*"):
-        gone.append(path.name)
+        removed.append(path.name)
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
-    return gone
+    return removed
 
 
 def mark_best(folder: Path, name: str) -> None:
@@ -276,14 +276,14 @@ def load(folder: Path, which: str = "latest", only: Callable[[str], bool] = lamb
     first = pointer(folder, which) if which in ("latest", "best") else which
     if which == "best" and first is None:
         first = pointer(folder, "latest")
-    # Then the others, newest first: a kill may have hit between the rename and the update of the pointer.
+    # Then the others, newest first: the process may have been killed between the rename and the update of the pointer.
     order = ([first] if first else []) + [name for name in reversed(known) if name != first]
     skipped = []
     for name in order:
         try:
-            found = read(folder / name, only)
+            loaded = read(folder / name, only)
         except CheckpointError as error:
             skipped.append(str(error))
             continue
-        return Loaded(found.path, found.tensors, found.state, tuple(skipped))
+        return Loaded(loaded.path, loaded.tensors, loaded.state, tuple(skipped))
     raise CheckpointError(f"all checkpoints in {folder} are incomplete or damaged: {skipped[0]}")

@@ -86,9 +86,9 @@ class Folder:
                 f"{self.path} already holds a run. Continue it with `ganloom resume {self.path}`, "
                 "or choose another --out"
             )
-        foreign = [p.name for p in self.path.iterdir() if p.name != "lock"] if self.path.exists() else []
-        if foreign:
-            raise BadInput(f"{self.path} is not empty (it contains {foreign[0]}). Choose another --out")
+        content = [p.name for p in self.path.iterdir() if p.name != "lock"] if self.path.exists() else []
+        if content:
+            raise BadInput(f"{self.path} is not empty (it contains {content[0]}). Choose another --out")
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -141,8 +141,8 @@ class Folder:
             kimg: Real images shown to D so far, in thousands.
             more: Further keys, such as the figures of a finding.
         """
-        said = {"time": round(time.time(), 1), "kimg": kimg, "kind": kind, "text": text} | (more or {})
-        line = json.dumps(said)
+        event = {"time": round(time.time(), 1), "kimg": kimg, "kind": kind, "text": text} | (more or {})
+        line = json.dumps(event)
         with open(self.path / "events.jsonl", "a", encoding="utf-8") as file:
             file.write(line + "\n")
 

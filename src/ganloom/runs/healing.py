@@ -46,8 +46,8 @@ def heal(folder: Folder, finding: Finding, build: Build) -> tuple[str, Any]:
         BadInput: If no change fits the model.
     """
     before = folder.read("config.json")
-    tried: list[dict[str, Any]] = [dict(finding.change), _slower(before)]
-    for change in tried:
+    candidates: list[dict[str, Any]] = [dict(finding.change), _slower(before)]
+    for change in candidates:
         described = copy.deepcopy(before)
         if not _apply(described, change):
             continue
@@ -55,13 +55,13 @@ def heal(folder: Folder, finding: Finding, build: Build) -> tuple[str, Any]:
             gan = build(described)
         except BadInput:  # a stabiliser that does not fit this recipe
             continue
-        said = ", ".join(f"{name} {_value(before, name)} -> {_value(described, name)}" for name in change)
-        back = _go_back(folder.checkpoints)
+        changes = ", ".join(f"{name} {_value(before, name)} -> {_value(described, name)}" for name in change)
+        back_to = _go_back(folder.checkpoints)
         folder.write("config.json", described)
         doctor = folder.read(FILE)
-        done = {"finding": finding.name, "change": {n: _plain(v) for n, v in change.items()}, "back_to": back}
+        done = {"finding": finding.name, "change": {n: _plain(v) for n, v in change.items()}, "back_to": back_to}
         folder.write(FILE, doctor | {"heals": [*doctor.get("heals", []), done], "findings": [], "ended": None})
-        return f"{finding.name}: went back to {back} and changed {said}", gan
+        return f"{finding.name}: went back to {back_to} and changed {changes}", gan
     missing = [name for name in finding.change if not _has(before, name)]
     why = "no setting of this recipe fixes it"
     if missing:
@@ -91,15 +91,15 @@ def own_class(gan: GAN, seed: int) -> Build:
         )
     settings = type(gan.cfg)
 
-    def make(described: dict[str, Any]) -> GAN:
+    def rebuild(described: dict[str, Any]) -> GAN:
         cfg = config.from_dict(settings, described["config"])
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(key(seed, "init"))
-            made: GAN = kind(cfg)
-        return made
+            model: GAN = kind(cfg)
+        return model
 
     try:
-        again = make({"config": config.to_dict(gan.cfg)})
+        again = rebuild({"config": config.to_dict(gan.cfg)})
     except (*REFUSALS, NameError) as error:
         why = " ".join(str(error).split())[:200]
         raise BadInput(
@@ -107,7 +107,7 @@ def own_class(gan: GAN, seed: int) -> Build:
         ) from error
     if not parts_of(gan).on() and _shapes(again) != _shapes(gan):
         raise BadInput(f"--heal must rebuild the model, but {kind.__name__}(cfg) has other weights. Omit --heal")
-    return make
+    return rebuild
 
 
 def _shapes(gan: GAN) -> dict[str, tuple[int, ...]]:
@@ -115,6 +115,7 @@ def _shapes(gan: GAN) -> dict[str, tuple[int, ...]]:
 
 
 def _slower(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the change that lowers both learning rates."""
     opts = [name for name in ("d_opt", "g_opt") if _has(described, f"{name}.lr")]
     return {f"{name}.lr": LOWER * described["config"][name]["lr"] for name in opts}
 
@@ -166,6 +167,7 @@ def _place(described: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
 
 
 def _value(described: Mapping[str, Any], name: str) -> Any:
+    """Return the value of a setting in config.json, None if it is not set."""
     first, _, rest = name.partition(".")
     config = described["config"]
     if rest:

@@ -15,7 +15,7 @@ from ganloom.gan import GAN
 from ganloom.runs import warm_start
 from ganloom.runs.folder import Folder, versions
 from ganloom.runs.healing import Build, own_class
-from ganloom.runs.setup import Made, build
+from ganloom.runs.setup import TrainingSetup, build
 from ganloom.stabilisers.apply import compose
 from ganloom.stabilisers.config import Stabilise
 from ganloom.training.config import TrainConfig
@@ -23,18 +23,18 @@ from ganloom.training.config import TrainConfig
 FORMAT = 1
 
 
-def describe(folder: Folder, made: Made, cfg: TrainConfig, begun: warm_start.Begun | None = None) -> None:
+def describe(folder: Folder, setup: TrainingSetup, cfg: TrainConfig, start: warm_start.WarmStart | None = None) -> None:
     """Write config.json and run.json, which hold all that ``resume`` and the report need.
 
     Arrays without a file are saved in the run folder. Files that could not be read are listed in bad_files.csv.
 
     Args:
         folder: The run folder.
-        made: The model, its recipe and its data.
+        setup: The model, its recipe and its data.
         cfg: Settings of the training.
-        begun: Record of a warm start (``--init``), or None.
+        start: The warm start (``--init``), or None.
     """
-    name, module, gan, data = made.name, made.module, made.gan, made.data
+    name, module, gan, data = setup.name, setup.module, setup.gan, setup.data
     source = data.source
     if source.get("source") is None:  # arrays in memory: save a copy in the run folder
         data.save(folder.path / "data.npz")
@@ -49,8 +49,8 @@ def describe(folder: Folder, made: Made, cfg: TrainConfig, begun: warm_start.Beg
             "recipe": name,
             "config": plain,
             "defaults": config.to_dict(module.Config()) if module is not None else {},
-            **({"stabilise": config.to_dict(made.parts)} if made.parts.on() else {}),
-            **({"init": begun.record} if begun is not None else {}),
+            **({"stabilise": config.to_dict(setup.parts)} if setup.parts.on() else {}),
+            **({"init": start.record} if start is not None else {}),
             "train": config.to_dict(cfg),
             "data": {"name": data.name, "source": source, "fingerprint": data.fingerprint, "size": len(data)},
             "classes": list(data.classes) if data.classes else None,
@@ -78,6 +78,7 @@ def describe(folder: Folder, made: Made, cfg: TrainConfig, begun: warm_start.Beg
 
 
 def _csv(text: str) -> str:
+    """Quote a field for CSV."""
     return '"' + str(text).replace('"', '""') + '"'
 
 
@@ -121,7 +122,7 @@ def composed(gan: GAN, described: dict[str, Any], seed: int) -> GAN:
     return gan
 
 
-def anew(module: ModuleType | None, gan: GAN, cfg: TrainConfig) -> Build | None:
+def rebuilder(module: ModuleType | None, gan: GAN, cfg: TrainConfig) -> Build | None:
     """Return the function that rebuilds the model from a changed config.json when a run heals.
 
     Args:
@@ -138,10 +139,10 @@ def anew(module: ModuleType | None, gan: GAN, cfg: TrainConfig) -> Build | None:
     if not cfg.heal:
         return None
     if module is None:
-        make = own_class(gan, cfg.seed)
+        rebuild = own_class(gan, cfg.seed)
     else:
-        make = lambda d: build(module, config.from_dict(module.Config, d["config"]), cfg.seed)  # noqa: E731
-    return lambda described: composed(make(described), described, cfg.seed)
+        rebuild = lambda d: build(module, config.from_dict(module.Config, d["config"]), cfg.seed)  # noqa: E731
+    return lambda described: composed(rebuild(described), described, cfg.seed)
 
 
 def reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
@@ -155,26 +156,26 @@ def reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
     Raises:
         BadInput: If the data changed since the run began.
     """
-    kept = described["data"]
+    recorded = described["data"]
     if data is not None:
-        source = kept["source"]
-        told = {k: source[k] for k in ("inputs", "direction", "label_maps", "in_channels") if k in source}
+        source = recorded["source"]
+        options = {k: source[k] for k in ("inputs", "direction", "label_maps", "in_channels") if k in source}
         opened = datasets.open(
             data,
             shape=tuple(described["config"]["shape"]),
             fit=source.get("fit") or "crop",
             flip=bool(source.get("flip")),
-            **told,
+            **options,
         )
     else:
-        source = dict(kept["source"])
+        source = dict(recorded["source"])
         if source.pop("in_run", False):
             source["source"] = str(run / source["source"])
         opened = datasets.reopen(source)
-    if opened.fingerprint != kept["fingerprint"]:
+    if opened.fingerprint != recorded["fingerprint"]:
         raise BadInput(
-            f"the data {kept['name']} changed since this run began (fingerprint {opened.fingerprint[:12]} instead of "
-            f"{kept['fingerprint'][:12]}). Restore the original data, or start a new run"
+            f"the data {recorded['name']} changed since this run began (fingerprint {opened.fingerprint[:12]} instead of "
+            f"{recorded['fingerprint'][:12]}). Restore the original data, or start a new run"
         )
     return opened
 
@@ -184,5 +185,5 @@ def held_out(data: Any, run: Path) -> Any:
     none."""
     if data.split_off is not None:
         return data.split_off
-    kept = run / "held.npz"
-    return datasets.open(str(kept)) if kept.exists() else datasets.other_half(data)
+    file = run / "held.npz"
+    return datasets.open(str(file)) if file.exists() else datasets.other_half(data)

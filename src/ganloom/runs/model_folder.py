@@ -1,4 +1,4 @@
-"""The model/ folder of a run: averaged weights, config and a model card, ready to be shared."""
+"""Write the model/ folder of a run, for sharing: EMA weights, config and a model card."""
 
 from typing import Any
 
@@ -11,7 +11,12 @@ from ganloom.training.trainer import Trainer
 
 
 def write_model(folder: Folder, trainer: Trainer) -> None:
-    """Write model/: the averaged networks and the config, which is all that ``load`` needs. Each file is replaced whole."""
+    """Write the EMA weights, the config and a model card. Each file is replaced atomically.
+
+    Args:
+        folder: The run folder.
+        trainer: The trainer.
+    """
     folder.model.mkdir(exist_ok=True)
     with trainer.averages.current(trainer.nimg):
         weights = trainer.average() or trainer.gan.state_dict()
@@ -32,6 +37,7 @@ def write_model(folder: Folder, trainer: Trainer) -> None:
 
 
 def _card(described: dict[str, Any], translates: bool) -> str:
+    """Return the text of the model card."""
     use = (
         "y = gan.translate(x)  # (N, C, H, W) float32 in [-1, 1], any height and width"
         if translates
@@ -45,6 +51,6 @@ def _card(described: dict[str, Any], translates: bool) -> str:
         "```python\nimport ganloom\n\n"
         'gan = ganloom.load("path/to/this/folder")\n'
         f"{use}\n```\n\n"
-        "What it makes is synthetic. It follows its training data, gaps and biases included; the licence of the data "
-        "applies to what may be done with it.\n"
+        "The output is synthetic. It reproduces gaps and biases of the training data. The licence of the data may limit "
+        "its use.\n"
     )

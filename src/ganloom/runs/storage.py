@@ -40,13 +40,13 @@ class RunStorage:
         """
         fault = bad_state(trainer.gan) or bad_state(trainer.ema)
         if fault:
-            raise NonFinite(f"{fault} at kimg {trainer.nimg / 1000:g}: not saved, the last checkpoint is good")
-        numbers = trainer.state() | {"versions": versions()}
+            raise NonFinite(f"{fault} at kimg {trainer.nimg / 1000:g}: not saved; the last checkpoint is still valid")
+        state = trainer.state() | {"versions": versions()}
         score = self.take_score()
         if score:
-            numbers["judged"] = list(score)
+            state["judged"] = list(score)
         name = checkpoint.name_of(trainer.nimg)
-        checkpoint.save(self.folder.checkpoints, name, trainer.tensors(), numbers)
+        checkpoint.save(self.folder.checkpoints, name, trainer.tensors(), state)
         if score and (self.best is None or self.best[0] != score[0] or score[1] < self.best[1]):
             self.best = score
             checkpoint.mark_best(self.folder.checkpoints, name)
@@ -54,9 +54,9 @@ class RunStorage:
         write_model(self.folder, trainer)
 
     def load(self, trainer: Trainer) -> checkpoint.Loaded:
-        """Put the trainer where the newest complete checkpoint was taken, and report what was skipped."""
+        """Load the newest complete checkpoint into the trainer, and report damaged ones that were skipped."""
         for name in checkpoint.sweep(self.folder.checkpoints):
-            trainer.event("warning", f"removed {name}, left by a save that was killed")
+            trainer.event("warning", f"removed {name}, which an interrupted save left behind")
         loaded = checkpoint.load(self.folder.checkpoints)
         for line in loaded.skipped:
             trainer.event("warning", f"{line}; using {loaded.path.name} instead")
@@ -84,10 +84,11 @@ class RunStorage:
         return checkpoint.pointer(self.folder.checkpoints, HEALTHY)
 
     def mark_healthy(self, nimg: int) -> None:
-        """Note that the checkpoint which follows at ``nimg`` images is healthy."""
+        """Mark the checkpoint that will be saved at ``nimg`` images as healthy."""
         checkpoint.replace_file(self.folder.checkpoints / HEALTHY, checkpoint.name_of(nimg).encode())
 
     def _best_score(self) -> tuple[str, float] | None:
+        """Read the score of the best checkpoint; None if there is none."""
         name = checkpoint.pointer(self.folder.checkpoints, "best")
         if name is None:
             return None

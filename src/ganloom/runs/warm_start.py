@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ganloom.core.errors import BadInput
 from ganloom.gan import GAN
-from ganloom.lint.inspect_model import Case, look
+from ganloom.lint.inspect_model import Case, run_losses
 from ganloom.runs import checkpoint
 from ganloom.runs.folder import Folder
 from ganloom.training.config import TrainConfig
@@ -55,8 +55,8 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Begun:
-    """The result of ``begin``.
+class WarmStart:
+    """The result of ``load_weights``.
 
     Attributes:
         record: Entry for config.json.
@@ -124,7 +124,7 @@ def inherited(source: Source, recipe: Any) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in (*OWN, "type")}
 
 
-def begin(
+def load_weights(
     gan: GAN,
     source: Source,
     data: Any,
@@ -132,7 +132,7 @@ def begin(
     freeze_d: int = 0,
     fresh: Sequence[str] = (),
     build: Callable[[int], GAN] | None = None,
-) -> Begun:
+) -> WarmStart:
     """Load the weights of another run into a model.
 
     Args:
@@ -151,36 +151,36 @@ def begin(
         BadInput: If a tensor does not fit, a prefix matches nothing, or the layers cannot be frozen.
     """
     wanted = _networks(gan, gan.state_dict())
-    anew = {name for name in wanted if name.startswith(tuple(fresh))} if fresh else set()
-    for beginning in fresh:
-        if not any(name.startswith(beginning) for name in wanted):
+    reset = {name for name in wanted if name.startswith(tuple(fresh))} if fresh else set()
+    for prefix in fresh:
+        if not any(name.startswith(prefix) for name in wanted):
             raise BadInput(
-                f"--fresh {beginning}: no weight of this model starts with this name. An example is {next(iter(wanted))}"
+                f"--fresh {prefix}: no weight of this model starts with this name. An example is {next(iter(wanted))}"
             )
-    given = {n: t for n, t in _networks(gan, source.tensors).items() if not n.startswith(tuple(fresh) or ("\0",))}
-    needed = {name: t for name, t in wanted.items() if name not in anew}
+    loaded = {n: t for n, t in _networks(gan, source.tensors).items() if not n.startswith(tuple(fresh) or ("\0",))}
+    needed = {name: t for name, t in wanted.items() if name not in reset}
     before, now = (_classes(described) for described in (source.described.get("config", {}), vars(gan.cfg or object)))
     labelled: set[str] = set()
-    if build is not None and before != now and _misfits(needed, given):
-        needed_there = {n: t for n, t in _networks(gan, build(before).state_dict()).items() if n not in anew}
-        if not _misfits(needed_there, given):
-            labelled = set(_misfits(needed, given)) & set(needed)
-            given = {n: t for n, t in given.items() if n in needed and n not in labelled}
+    if build is not None and before != now and _misfits(needed, loaded):
+        source_shapes = {n: t for n, t in _networks(gan, build(before).state_dict()).items() if n not in reset}
+        if not _misfits(source_shapes, loaded):
+            labelled = set(_misfits(needed, loaded)) & set(needed)
+            loaded = {n: t for n, t in loaded.items() if n in needed and n not in labelled}
             needed = {n: t for n, t in needed.items() if n not in labelled}
-    _refuse(source, needed, given, gan)
-    _load(gan, given)
-    averages = {name: source.averages[name] for name in given if name in source.averages}
+    _check_fit(source, needed, loaded, gan)
+    _copy(gan, loaded)
+    averages = {name: source.averages[name] for name in loaded if name in source.averages}
     layers = frozen_layers(gan, data, freeze_d)
     gan.frozen = frozenset(name for layer in layers for name in layer)
-    began = sorted(anew | labelled)
+    initialized = sorted(reset | labelled)
     record = {
         "source": str(source.path), "checkpoint": source.checkpoint, "recipe": source.described.get("recipe"),
-        "kimg": source.kimg, "fresh": began, "freeze_d": freeze_d, "frozen": sorted(gan.frozen),
+        "kimg": source.kimg, "fresh": initialized, "freeze_d": freeze_d, "frozen": sorted(gan.frozen),
     }  # fmt: skip
-    text = _said(source, given, began, before, now, labelled, layers)
+    text = _summary(source, loaded, initialized, before, now, labelled, layers)
     if hasattr(gan.cfg, "stage_kimg"):
         text += "; it grows from the first level again (a small --stage-kimg starts at full size)"
-    return Begun(record, averages, text)
+    return WarmStart(record, averages, text)
 
 
 def _networks(gan: GAN, tensors: Tensors) -> dict[str, Tensor]:
@@ -193,29 +193,29 @@ def _classes(settings: Mapping[str, Any]) -> int:
     return int(settings.get("n_classes", 0) or 0)
 
 
-def _misfits(wanted: Tensors, given: Tensors) -> list[str]:
+def _misfits(wanted: Tensors, loaded: Tensors) -> list[str]:
     """Return the names that only one side has, or whose shapes differ."""
-    wrong = [n for n, t in wanted.items() if n not in given or given[n].shape != t.shape]
-    return wrong + [n for n in given if n not in wanted]
+    misfits = [n for n, t in wanted.items() if n not in loaded or loaded[n].shape != t.shape]
+    return misfits + [n for n in loaded if n not in wanted]
 
 
-def _refuse(source: Source, wanted: Tensors, given: Tensors, gan: GAN) -> None:
+def _check_fit(source: Source, wanted: Tensors, loaded: Tensors, gan: GAN) -> None:
     """Raise BadInput with the names of the tensors that do not fit."""
-    wrong = _misfits(wanted, given)
-    if not wrong:
+    misfits = _misfits(wanted, loaded)
+    if not misfits:
         return
     for net in dict.fromkeys(name.split(".")[0] for name in wanted):
-        if not any(name.startswith(f"{net}.") for name in given):
+        if not any(name.startswith(f"{net}.") for name in loaded):
             raise BadInput(
                 f"--init {source.path} contains no {net}. Give a run with checkpoints, or --fresh {net} for new weights"
             )
-    told = []
-    for name in wrong[:3]:
-        there, here = (_size(side.get(name)) for side in (given, wanted))
-        told.append(f"{name} ({there} there, {here} here)")
-    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+    details = []
+    for name in misfits[:3]:
+        there, here = (_size(side.get(name)) for side in (loaded, wanted))
+        details.append(f"{name} ({there} there, {here} here)")
+    more = f" and {len(misfits) - 3} more" if len(misfits) > 3 else ""
     raise BadInput(
-        f"--init {source.path} does not fit this {type(gan).__name__}: {', '.join(told)}{more}. Use the settings of that run, "
+        f"--init {source.path} does not fit this {type(gan).__name__}: {', '.join(details)}{more}. Use the settings of that run, "
         f"or --fresh with prefixes of the names to re-initialize"
     )
 
@@ -225,26 +225,33 @@ def _size(tensor: Tensor | None) -> str:
 
 
 @torch.no_grad()
-def _load(gan: GAN, given: Tensors) -> None:
+def _copy(gan: GAN, loaded: Tensors) -> None:
+    """Copy the tensors into the model."""
     own = gan.state_dict()
-    for name, value in given.items():
+    for name, value in loaded.items():
         own[name].copy_(value)
 
 
-def _said(
-    source: Source, given: Tensors, began: list[str], before: int, now: int, labelled: set[str], layers: list[list[str]]
+def _summary(
+    source: Source,
+    loaded: Tensors,
+    initialized: list[str],
+    before: int,
+    now: int,
+    labelled: set[str],
+    layers: list[list[str]],
 ) -> str:
-    nets = list(dict.fromkeys(name.split(".")[0] for name in given))
+    """Return one line on what was loaded, re-initialized and frozen."""
+    nets = list(dict.fromkeys(name.split(".")[0] for name in loaded))
     text = f"weights of {source.name} ({', '.join(nets)})"
-    if began:
+    if initialized:
         why = f" because the number of classes changed from {before} to {now}" if labelled else ""
-        text += (
-            f"; {len(began)} tensors are re-initialized{why}: {', '.join(began[:4])}{' ...' if len(began) > 4 else ''}"
-        )
+        names = ", ".join(initialized[:4]) + (" ..." if len(initialized) > 4 else "")
+        text += f"; {len(initialized)} tensors are re-initialized{why}: {names}"
     if layers:
         first, last = (_owner(layer[0]).removeprefix("D.") for layer in (layers[0], layers[-1]))
-        some = f"first {len(layers)} layers of D ({first} to {last}) do not"
-        text += f"; the {some if len(layers) > 1 else f'first layer of D ({first}) does not'} train"
+        several = f"first {len(layers)} layers of D ({first} to {last}) do not"
+        text += f"; the {several if len(layers) > 1 else f'first layer of D ({first}) does not'} train"
     return text
 
 
@@ -299,16 +306,16 @@ def d_layers(gan: GAN, data: Any) -> list[list[str]]:
     owned: dict[str, list[str]] = {}
     for name, _ in critic.named_parameters():
         owned.setdefault(_owner(name), []).append(name)
-    met: dict[str, None] = {}
-    handles = [critic.get_submodule(o).register_forward_hook(lambda *_, o=o: met.setdefault(o)) for o in owned]
+    called: dict[str, None] = {}
+    handles = [critic.get_submodule(o).register_forward_hook(lambda *_, o=o: called.setdefault(o)) for o in owned]
     try:
-        look(Case(gan, gan.phases(), TrainConfig()), data)
+        run_losses(Case(gan, gan.phases(), TrainConfig()), data)
     finally:
         for handle in handles:
             handle.remove()
     shapes = {name: p.dim() for name, p in critic.named_parameters()}
     layers: list[list[str]] = []
-    for owner in met:
+    for owner in called:
         if not layers or any(shapes[name] > 1 for name in owned[owner]):
             layers.append([])
         layers[-1] += [f"D.{name}" for name in owned[owner]]

@@ -34,7 +34,7 @@ class Judge(Callback):
         self.n, self.seed = n, seed
         self._extractor: Any = None
         self._real: Tensor | None = None
-        self._found: tuple[str, float] | None = None
+        self._score: tuple[str, float] | None = None
 
     def on_tick(self, trainer: Any, row: dict[str, Any]) -> None:
         if not trainer.checkpoint_due or not self.n:
@@ -43,18 +43,18 @@ class Judge(Callback):
         if self._real is None or len(self._real) < FEWEST:
             return
         n = len(self._real)
-        c = trainer.ema.inputs(trainer.data, self._picks[:n])
+        c = trainer.ema.inputs(trainer.data, self._rows[:n])
         fake = self._features(trainer.ema.generate(n, seed=self.seed + 1, c=c))
         name = self._extractor.name if self._extractor else "points"
-        found = metrics.quick(self._real, fake, seed=self.seed)
-        named = {metrics.metric_name(metric, name, n): value for metric, value in found.items()}
-        row |= named
-        self._found = next(iter(named.items()))
+        values = metrics.quick(self._real, fake, seed=self.seed)
+        figures = {metrics.metric_name(metric, name, n): value for metric, value in values.items()}
+        row |= figures
+        self._score = next(iter(figures.items()))
 
     def take(self) -> tuple[str, float] | None:
         """Return the last measurement as (name of the distance, value) and forget it; None if there is none."""
-        found, self._found = self._found, None
-        return found
+        score, self._score = self._score, None
+        return score
 
     def _prepare(self, trainer: Any) -> None:
         """Compute features of real samples once, as many as the generator can make within ``SECONDS``."""
@@ -62,16 +62,16 @@ class Judge(Callback):
             return
         data = trainer.data
         start = time.perf_counter()
-        few = torch.arange(16) % len(data)
-        trainer.ema.generate(16, seed=self.seed, c=trainer.ema.inputs(data, few))
-        a_second = 16 / (time.perf_counter() - start)
-        n = min(self.n, len(data), int(a_second * SECONDS))
+        first = torch.arange(16) % len(data)
+        trainer.ema.generate(16, seed=self.seed, c=trainer.ema.inputs(data, first))
+        per_second = 16 / (time.perf_counter() - start)
+        n = min(self.n, len(data), int(per_second * SECONDS))
         if data.kind == "images":
             fashion = data.name.startswith("fashion") and data.shape[0] == 1
             self._extractor = metrics.get("fashion" if fashion else "random")
-        picks = torch.randperm(len(data), generator=torch.Generator().manual_seed(self.seed))[:n]
-        self._picks = picks
-        self._real = self._features(data.get(picks))
+        rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(self.seed))[:n]
+        self._rows = rows
+        self._real = self._features(data.get(rows))
 
     def _features(self, x: Tensor) -> Tensor:
         x = x.cpu()

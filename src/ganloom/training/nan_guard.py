@@ -114,24 +114,25 @@ def autopsy(gan: nn.Module, loss: Callable[[Any], dict[str, Tensor]], batch: Any
     state = bad_state(gan)
     if state:
         return state
-    found: list[str] = []
-    handles = [m.register_forward_hook(_watch(found, name)) for name, m in gan.named_modules() if name]
-    kept = [(b, b.clone()) for b in gan.buffers()]
+    faults: list[str] = []
+    handles = [m.register_forward_hook(_watch(faults, name)) for name, m in gan.named_modules() if name]
+    buffers = [(b, b.clone()) for b in gan.buffers()]
     try:
         terms = loss(batch)
     finally:
         for handle in handles:
             handle.remove()
         with torch.no_grad():
-            for buffer, value in kept:
+            for buffer, value in buffers:
                 buffer.copy_(value)
-    if found:
-        return found[0]
+    if faults:
+        return faults[0]
     bad = [f'{_fault(t)} in loss term "{name}"' for name, t in terms.items() if not finite(t)]
     return bad[0] if bad else _bad_gradient(gan, terms) or "a gradient was not finite"
 
 
 def _bad_gradient(gan: nn.Module, terms: dict[str, Tensor]) -> str | None:
+    """Return a description of the first gradient that is not finite, or None."""
     named = [(name, p) for name, p in gan.named_parameters() if p.requires_grad]
     total = torch.stack([t for t in terms.values() if t.requires_grad]).sum()
     grads: Sequence[Tensor | None] = torch.autograd.grad(total, [p for _, p in named], allow_unused=True)
@@ -141,19 +142,22 @@ def _bad_gradient(gan: nn.Module, terms: dict[str, Tensor]) -> str | None:
     return None
 
 
-def _watch(found: list[str], name: str) -> Callable[[nn.Module, Any, Any], None]:
+def _watch(faults: list[str], name: str) -> Callable[[nn.Module, Any, Any], None]:
+    """Return a forward hook that notes the first module whose input or output is not finite."""
+
     def hook(module: nn.Module, args: Any, output: Any) -> None:
-        if found:
+        if faults:
             return
         if any(not finite(t) for t in _tensors(args)):
-            found.append(f"NaN or infinity in the input of {name}")
+            faults.append(f"NaN or infinity in the input of {name}")
         elif any(not finite(t) for t in _tensors(output)):
-            found.append(f"NaN or infinity in the output of {name}")
+            faults.append(f"NaN or infinity in the output of {name}")
 
     return hook
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors in nested tuples and lists."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, tuple | list):

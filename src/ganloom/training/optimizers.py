@@ -45,11 +45,11 @@ def named_parameters(gan: GAN, phase: Phase) -> list[tuple[str, nn.Parameter]]:
 
     Each parameter is listed once. Frozen ones are left out.
     """
-    found: dict[int, tuple[str, nn.Parameter]] = {}
+    parameters: dict[int, tuple[str, nn.Parameter]] = {}
     for net in net_names(phase):
         for name, parameter in find(gan, net).named_parameters():
-            found.setdefault(id(parameter), (f"{net}.{name}", parameter))
-    return [(name, parameter) for name, parameter in found.values() if name not in gan.frozen]
+            parameters.setdefault(id(parameter), (f"{net}.{name}", parameter))
+    return [(name, parameter) for name, parameter in parameters.values() if name not in gan.frozen]
 
 
 def pace(phases: Sequence[Phase]) -> float:
@@ -118,16 +118,16 @@ class FusedAdam(torch.optim.Adam):
         """
         lists = self._lists or []
         grads = [[p.grad for p in params] for _, params, _ in lists]
-        if not lists or any(grad is None for some in grads for grad in some):
+        if not lists or any(grad is None for group_grads in grads for grad in group_grads):
             self.grad_scale, self.found_inf = None, refuse
             self.step()
             self._lists = self._gather()
             return
         with torch.no_grad():
-            for (group, params, (means, squares, steps)), some in zip(lists, grads, strict=True):
+            for (group, params, (means, squares, steps)), group_grads in zip(lists, grads, strict=True):
                 adam(
                     params,  # type: ignore[arg-type]
-                    some,  # type: ignore[arg-type]
+                    group_grads,  # type: ignore[arg-type]
                     means,
                     squares,
                     [],

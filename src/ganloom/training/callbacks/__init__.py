@@ -1,7 +1,7 @@
-"""Callbacks: what is shown, written and measured while a model trains.
+"""Callbacks, which show, write or measure something while a model trains.
 
-A callback may read everything of the Trainer (``nimg``, ``total_nimg``, ``ema``, ``data``, ``run_dir``, ``event`` ...) and
-changes nothing. It knows no recipe by name.
+A callback may read all attributes of the Trainer (``nimg``, ``total_nimg``, ``ema``, ``data``, ``run_dir``, ``event`` ...).
+It must not change them, and does not know recipes by name.
 """
 
 from ganloom.training.callbacks.base import Callback, Row

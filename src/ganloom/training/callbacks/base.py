@@ -1,4 +1,4 @@
-"""The base class of callbacks, which are called while a model trains."""
+"""The base class of callbacks."""
 
 from typing import Any
 
@@ -6,16 +6,26 @@ Row = dict[str, Any]
 
 
 class Callback:
-    """Does nothing; override what you need."""
+    """Base class of callbacks. Its methods do nothing; override those that you need."""
 
     def on_start(self, trainer: Any) -> None:
-        """Before the first step, also of a resumed run."""
+        """Called before the first step of a new or resumed run."""
 
     def on_step(self, trainer: Any) -> None:
-        """After each step."""
+        """Called after each step."""
 
     def on_tick(self, trainer: Any, row: Row) -> None:
-        """With the statistics since the last tick."""
+        """Called at each tick.
+
+        Args:
+            trainer: The Trainer.
+            row: Statistics since the last tick, by name. A callback may add entries.
+        """
 
     def on_end(self, trainer: Any, reason: str) -> None:
-        """Once, however the run ended."""
+        """Called once at the end of the run.
+
+        Args:
+            trainer: The Trainer.
+            reason: Why the run ended: "finished", "failed", "nan" or the name of the signal that stopped it.
+        """

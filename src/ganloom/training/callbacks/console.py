@@ -1,4 +1,4 @@
-"""Progress of a training on the terminal, as lines, or as JSON."""
+"""Show the progress of a training: a table on a terminal, text lines or JSON lines."""
 
 import atexit
 import json
@@ -16,17 +16,23 @@ from ganloom.training.callbacks.jsonl import plain_json
 
 
 class Console(Callback):
-    """Progress for people: a live table on a terminal, a line a tick elsewhere, JSON lines on stdout on request."""
+    """Shows the progress: a live table on a terminal, otherwise one line per tick.
+
+    Args:
+        stream: Where to write; None for the stderr at the start of the training.
+        json: Write the rows as JSON lines to stdout, and nothing else.
+
+    Attributes:
+        title: A line that is printed at the start.
+    """
 
     def __init__(self, stream: TextIO | None = None, json: bool = False) -> None:
-        """``stream`` None: stderr as it is when training starts. ``json``: rows go to stdout and nothing else does."""
         self._stream, self._json = stream, json
         self._live: Any = None
         self._speeds: deque[float] = deque(maxlen=5)
         self._row: Row = {}
         self._drawn = self._started = 0.0
         self.title = ""
-        """One line said at the start: what is trained on what."""
 
     def on_start(self, trainer: Any) -> None:
         self._out = sys.stdout if self._json else self._stream or sys.stderr
@@ -37,7 +43,7 @@ class Console(Callback):
         if self._json or plain:
             return
         rich_console, rich_live = need("rich.console", "rich"), need("rich.live", "rich")
-        # No thread draws: between two steps the terminal is never in the middle of something.
+        # No refresh thread: the table is drawn between steps only, so no output is interrupted.
         console = rich_console.Console(file=self._out)
         self._live = rich_live.Live(
             self._table(trainer), console=console, auto_refresh=False, redirect_stdout=sys.stdout.isatty()
@@ -66,7 +72,7 @@ class Console(Callback):
         self._close()
 
     def _close(self) -> None:
-        """Give the terminal back: cursor shown, streams restored. May be called twice."""
+        """Restore the cursor and the streams. It may be called twice."""
         live, self._live = self._live, None
         if live:
             live.stop()
@@ -81,9 +87,9 @@ class Console(Callback):
             raise
 
     def _left(self, trainer: Any) -> float:
-        """Seconds to the end at the speed of the last ticks; infinite where unknown."""
-        ahead = max(0.0, trainer.total_nimg - trainer.nimg)
-        return ahead * sum(1 / v for v in self._speeds) / len(self._speeds) if self._speeds else math.inf
+        """Return the seconds to the end at the speed of the last ticks; infinity if unknown."""
+        images = max(0.0, trainer.total_nimg - trainer.nimg)
+        return images * sum(1 / v for v in self._speeds) / len(self._speeds) if self._speeds else math.inf
 
     def _speed(self) -> str:
         last = self._speeds[-1] if self._speeds else math.nan
@@ -95,19 +101,19 @@ class Console(Callback):
         )
 
     def _line(self, trainer: Any, row: Row) -> str:
-        shown = [f"kimg {self._clock(trainer)}", *(f"{name} {value}" for name, value in headline(row))]
+        parts = [f"kimg {self._clock(trainer)}", *(f"{name} {value}" for name, value in headline(row))]
         if self._speeds:
-            shown.append(f"{self._speed()} img/s")
+            parts.append(f"{self._speed()} img/s")
         if math.isfinite(left := self._left(trainer)):
-            shown.append(f"left {duration(left)}")
+            parts.append(f"left {duration(left)}")
         if row.get("doctor"):
-            shown.append(str(row["light"] if row["light"] == "green" else row["doctor"]))
-        return "  ".join(shown)
+            parts.append(str(row["light"] if row["light"] == "green" else row["doctor"]))
+        return "  ".join(parts)
 
     def _table(self, trainer: Any) -> Any:
         table = need("rich.table", "rich").Table.grid(padding=(0, 2))
         bar = need("rich.progress_bar", "rich").ProgressBar
-        text = need("rich.text", "rich").Text  # names from a run are no markup
+        text = need("rich.text", "rich").Text  # no markup in names from a run
         known = math.isfinite(trainer.total_nimg) and trainer.total_nimg > 0
         left = self._left(trainer)
         times = f"elapsed {duration(time.monotonic() - self._started)}"

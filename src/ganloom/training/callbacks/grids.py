@@ -1,4 +1,4 @@
-"""Image grids in a run folder: real data once, and samples of the EMA at ticks."""
+"""Save image grids in a run folder: real data once, and samples of the EMA at ticks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +12,13 @@ from ganloom.training.callbacks.base import Callback, Row
 
 
 class Grids(Callback):
-    """RUN/samples/: reals.png once, and at ticks the same latents through the averaged model.
+    """Writes RUN/samples/: reals.png once, and samples of the EMA for the same latents at ticks.
 
-    2-D points are drawn as scatter plots; data that are neither images nor points leave no file.
+    2-D points are drawn as scatter plots. Other data are not drawn.
+
+    Args:
+        every_tick: Number of ticks between two grids.
+        n: Number of samples per grid.
     """
 
     POINTS = 1024
@@ -60,13 +64,13 @@ class Grids(Callback):
         if self._folder is None:
             return
         samples = trainer.ema.generate(self._count, seed=trainer.cfg.seed, c=self._c)
-        if self._beside:  # input, what is made of it, and the truth where it is known
+        if self._beside:  # input, output, and the true output if it is known
             samples = grid.side_by_side(self._beside[0], samples.cpu(), *self._beside[1:])
         grid.save_png(self._draw(samples), self._folder / f"{trainer.nimg:08d}.png")
         self._saved = trainer.nimg
 
     def _translations(self, trainer: Any) -> Tensor:
-        """Of images made from images: the inputs to show, from what training does not see where there is such."""
+        """Choose the inputs of an image-to-image model, from the held-out data if there are any; return the real images."""
         data = trainer.data.held or trainer.data
         count = max(1, min(self.n // 2, len(data)))
         rows = torch.tensor([i * len(data) // count for i in range(count)])
@@ -81,7 +85,7 @@ class Grids(Callback):
         return grid.scatter(x, self._modes, self._extent) if self._points else grid.grid(x, self._columns)
 
     def _reals(self, data: Any) -> Tensor:
-        """Real data laid out like the samples: by class where the grid is, else evenly over the classes or the set."""
+        """Return real data in the layout of the samples: by class, or evenly over the classes or the data set."""
         count, labels = self._count, getattr(data, "labels", None)
         labels = None if labels is None else torch.as_tensor(labels)
         if labels is None or labels.dim() != 1 or labels.is_floating_point():
@@ -90,18 +94,18 @@ class Grids(Callback):
         else:
             wanted = self._c if self._c is not None else torch.unique(labels).repeat(count)[:count]
             chosen = _members(labels, wanted.tolist())
-        found = data.get(torch.tensor(chosen))
-        x: Tensor = getattr(found, "x", found)
+        batch = data.get(torch.tensor(chosen))
+        x: Tensor = getattr(batch, "x", batch)
         return x
 
 
 def _members(labels: Tensor, wanted: Sequence[int]) -> list[int]:
-    """For each wanted class the place of its next member in ``labels``, from the start again when they run out."""
-    places = {c: torch.nonzero(labels == c).flatten().tolist() for c in set(wanted)}
-    taken = dict.fromkeys(places, 0)
+    """Return for each wanted class the index of its next sample in ``labels``, cyclically."""
+    rows = {c: torch.nonzero(labels == c).flatten().tolist() for c in set(wanted)}
+    used = dict.fromkeys(rows, 0)
     chosen = []
     for c in wanted:
-        if places[c]:
-            chosen.append(places[c][taken[c] % len(places[c])])
-            taken[c] += 1
+        if rows[c]:
+            chosen.append(rows[c][used[c] % len(rows[c])])
+            used[c] += 1
     return chosen

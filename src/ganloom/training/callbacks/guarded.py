@@ -7,7 +7,13 @@ from ganloom.training.callbacks.base import Callback, Row
 
 
 class Guarded(Callback):
-    """Keeps training alive when ``callback`` fails: one warning event, and it is switched off. Ctrl-C passes."""
+    """Switches a callback off if it raises an exception, with one warning event, so that the training continues.
+
+    KeyboardInterrupt is not caught.
+
+    Args:
+        callback: The callback.
+    """
 
     def __init__(self, callback: Callback) -> None:
         self.callback: Callback | None = callback
@@ -36,5 +42,5 @@ class Guarded(Callback):
             text = f"{self.name} switched off: {type(error).__name__}{': ' if detail else ''}{detail}"
             try:
                 trainer.event("warning", text)
-            except Exception:  # a full disk fails the log of events as well
+            except Exception:  # if the disk is full, the event log fails too
                 logging.getLogger("ganloom").warning(text)

@@ -1,4 +1,4 @@
-"""metrics.jsonl of a run folder: one row of statistics per tick."""
+"""Write metrics.jsonl of a run folder: one row of statistics per tick."""
 
 import contextlib
 import json
@@ -11,12 +11,12 @@ from ganloom.training.callbacks.base import Callback, Row
 
 
 def plain_json(row: Row) -> Row:
-    """A row in standard JSON, which has no NaN or infinity: those become null."""
+    """Return a row for standard JSON, with None instead of NaN and infinity."""
     return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in row.items()}
 
 
 class Jsonl(Callback):
-    """RUN/metrics.jsonl, a row a tick. A resumed run writes on as if it had never stopped."""
+    """Writes RUN/metrics.jsonl, one row per tick. A resumed run gives the same rows as an uninterrupted one."""
 
     _path: Path | None = None
     _last = -1
@@ -35,17 +35,17 @@ class Jsonl(Callback):
         self._last = row["nimg"]
 
     def _cut(self, nimg: int) -> None:
-        """Keep whole rows up to ``nimg``, but for partial ones, which an uninterrupted run does not write."""
+        """Remove rows after ``nimg``, damaged rows, and partial rows, which an uninterrupted run does not write."""
         self._last = -1
         if self._path is None or not self._path.exists():
             return
-        kept = []
+        lines = []
         for line in self._path.read_text(encoding="utf-8", errors="replace").split("\n"):
             with contextlib.suppress(ValueError, TypeError, KeyError):
                 row = json.loads(line)
                 if row["nimg"] <= nimg and not row.get("partial"):
-                    kept.append(line + "\n")
+                    lines.append(line + "\n")
                     self._last = row["nimg"]
         temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
-        temporary.write_text("".join(kept), encoding="utf-8")
+        temporary.write_text("".join(lines), encoding="utf-8")
         os.replace(temporary, self._path)

@@ -1,4 +1,4 @@
-"""report.html of a run folder, written while the model trains."""
+"""Write report.html of a run folder while the model trains."""
 
 import math
 import time
@@ -11,7 +11,12 @@ from ganloom.training.callbacks.base import Callback, Row
 
 
 class Report(Callback):
-    """RUN/report.html, written anew at ticks, at most every ``every_seconds``, and at the end."""
+    """Writes RUN/report.html at ticks and at the end.
+
+    Args:
+        every_seconds: Shortest time between two reports in seconds, except the last.
+        write: Writes the report of a run folder.
+    """
 
     def __init__(self, every_seconds: float = 20.0, write: Callable[[Path], object] = report.write) -> None:
         self._every, self._write, self._written = every_seconds, write, -math.inf

@@ -1,4 +1,4 @@
-"""Rows of statistics to TensorBoard and to Weights & Biases."""
+"""Send rows of statistics to TensorBoard or Weights & Biases."""
 
 import dataclasses
 import math
@@ -11,7 +11,11 @@ from ganloom.training.callbacks.base import Callback, Row
 
 
 class TensorBoard(Callback):
-    """Rows as TensorBoard scalars over nimg; ``log_dir`` None: RUN/tensorboard."""
+    """Writes the rows as TensorBoard scalars over nimg.
+
+    Args:
+        log_dir: Folder of the log; None for RUN/tensorboard.
+    """
 
     def __init__(self, log_dir: str | Path | None = None) -> None:
         need("tensorboard", "tensorboard")
@@ -35,7 +39,13 @@ class TensorBoard(Callback):
 
 
 class Wandb(Callback):
-    """Rows to Weights & Biases, with the training and recipe settings; nothing leaves the machine without it."""
+    """Sends the rows and the settings of the training and the recipe to Weights & Biases.
+
+    Without this callback, ganloom sends no data.
+
+    Args:
+        project: Name of the project.
+    """
 
     def __init__(self, project: str) -> None:
         self._wandb, self._project = need("wandb", "wandb"), project
@@ -60,5 +70,5 @@ class Wandb(Callback):
 
 
 def _scalars(row: Row) -> dict[str, float]:
-    """The finite numbers of a row."""
+    """Return the finite numbers of a row."""
     return {name: value for name, v in row.items() if not math.isnan(value := number(v))}
