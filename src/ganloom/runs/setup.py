@@ -101,7 +101,7 @@ def _augment(
         asked, {f.name: getattr(settings, f.name) for f in fields} | options, data,
         kimg=cfg.total_kimg or float(getattr(module, "KIMG", 200.0)), critic=critic,
         images_in=getattr(module.MODEL if module is not None else gan, "conditions_on", "labels") == "images",
-        tuned=source is not None, told=said,
+        tuned=source is not None, explicit=said,
     )  # fmt: skip
 
 
