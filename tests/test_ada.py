@@ -26,14 +26,14 @@ SINGLE = [name for names in ada.PARTS.values() for name in names]
 class Fixed(ada.Ada):
     """The authors' fixed draw leaves out the second of two rotations."""
 
-    seen = 0
+    rotations = 0
 
-    def _drawn(self, name: str, value: Tensor, idle: float, chance: Tensor | None = None) -> Tensor:
-        self.seen += name == "rotate"
+    def _draw(self, name: str, value: Tensor, idle: float, chance: Tensor | None = None) -> Tensor:
+        self.rotations += name == "rotate"
         return (
             torch.zeros_like(value)
-            if self.seen == 2 and name == "rotate"
-            else super()._drawn(name, value, idle, chance)
+            if self.rotations == 2 and name == "rotate"
+            else super()._draw(name, value, idle, chance)
         )
 
 

@@ -36,13 +36,13 @@ class Rows(SimpleNamespace):
 @pytest.mark.parametrize(
     ("n", "kimg", "own", "said", "parts"),
     [
-        (500, 100.0, {}, "diffaugment: each of 500 images is seen 200 times", {"diff_augment": ("translation",)}),
-        (500, 500.0, {}, "diffaugment: each of 500 images is seen 1,000 times", {"diff_augment": policy.POLICY}),
-        (500, 4.0, {}, "none: each of 500 images is seen 8 times, too seldom", {}),
+        (500, 100.0, {}, "diffaugment: D sees each of 500 images 200 times", {"diff_augment": ("translation",)}),
+        (500, 500.0, {}, "diffaugment: D sees each of 500 images 1,000 times", {"diff_augment": policy.POLICY}),
+        (500, 4.0, {}, "none: D sees each of 500 images 8 times, too few to memorise them", {}),
         (30000, 25000.0, {}, "none: 30,000 images are enough", {}),
-        (29999, 25000.0, {"augment": "none"}, "ada: each of 29,999 images is seen 833 times", {}),
-        (500, 500.0, {"augment": "none", "ada_kimg": 500.0}, "ada: each of 500 images is seen 1,000 times", {}),
-        (500, 100.0, {"policy": ("colour",)}, "diffaugment (colour), the recipe's own: each of 500", {}),
+        (29999, 25000.0, {"augment": "none"}, "ada: D sees each of 29,999 images 833 times", {}),
+        (500, 500.0, {"augment": "none", "ada_kimg": 500.0}, "ada: D sees each of 500 images 1,000 times", {}),
+        (500, 100.0, {"policy": ("colour",)}, "diffaugment (colour), the recipe's own: D sees each of 500", {}),
     ],
 )
 def test_auto_goes_by_the_number_of_images(
@@ -60,23 +60,23 @@ def test_auto_gives_ada_s_strength_time_to_rise() -> None:
     own, few = {"augment": "none", "ada_kimg": 500.0}, Rows(n=500)
     short = policy.choose("auto", own, few, kimg=240.0)
     assert short.config == {"augment": "ada", "ada_kimg": 16.0, "ada_parts": policy.MILD}
-    assert short.text.startswith("ada: each of 500 images is seen 480 times")
-    assert short.text.endswith("shift, scale, stretch alone, rising within 16 kimg, since the run has 240")
-    mine = policy.choose("auto", own, few, kimg=240.0, told={"ada_parts"})
+    assert short.text.startswith("ada: D sees each of 500 images 480 times")
+    assert short.text.endswith("shift, scale, stretch only, rising within 16 kimg, because the run has 240 kimg")
+    mine = policy.choose("auto", own, few, kimg=240.0, explicit={"ada_parts"})
     assert mine.config == {"augment": "ada", "ada_kimg": 16.0}  # what was given stands
     assert policy.choose("auto", own | {"ada_kimg": 200.0}, few, kimg=230.0).config == {"augment": "ada"}
     tuned = policy.choose("auto", own, few, kimg=230.0, tuned=True)  # from another run's weights it rises faster
     assert tuned.config == {"augment": "ada", "ada_kimg": policy.TUNED_KIMG}
-    slow = policy.choose("ada", own | {"ada_kimg": 300.0}, few, kimg=230.0, tuned=True, told={"ada_kimg"})
+    slow = policy.choose("ada", own | {"ada_kimg": 300.0}, few, kimg=230.0, tuned=True, explicit={"ada_kimg"})
     assert slow.config == {"augment": "ada"}  # the user's own stands
     assert policy.choose("ada", {}, few, kimg=230.0, tuned=True).parts["adaptive_kimg"] == policy.TUNED_KIMG
-    assert "adaptive_kimg" not in policy.choose("ada", {}, few, kimg=9.0, tuned=True, told={"adaptive_kimg"}).parts
+    assert "adaptive_kimg" not in policy.choose("ada", {}, few, kimg=9.0, tuned=True, explicit={"adaptive_kimg"}).parts
 
 
 def test_auto_leaves_alone_what_cannot_be_augmented() -> None:
     for more, said in (
-        ({"critic": False}, "none: augmentation changes what D sees"),
-        ({"images_in": True}, "none: augmentation would move"),
+        ({"critic": False}, "none: augmentation changes the inputs of D"),
+        ({"images_in": True}, "none: augmentation would change the output image"),
     ):
         assert policy.choose("auto", {}, Rows(n=99), kimg=100.0, **more).text.startswith(said)
         with pytest.raises(BadInput, match="--augment ada"):
@@ -164,7 +164,7 @@ def test_the_command_says_what_auto_chose(tmp_path: Path, capsys: pytest.Capture
               "--batch-size", "8", "--out", str(tmp_path / "a"), "--total-kimg", "0.8", "--ada-kimg", "0.5",
               "--judge", "0", "--no-doctor"])  # fmt: skip
     said = capsys.readouterr()
-    assert not left.value.code and "augment: ada: each of 60 images is seen 13 times" in said.err
+    assert not left.value.code and "augment: ada: D sees each of 60 images 13 times" in said.err
     assert json.loads((tmp_path / "a" / "config.json").read_text())["config"]["augment"] == "ada"
 
 

@@ -429,9 +429,9 @@ def test_a_finding_that_ends_is_reported(tmp_path: Path) -> None:
             self.events.append((kind, text))
 
     one = Finding("mode collapse", RED, "text", "advice")
-    callback._tell(Stub(), [], [one])
-    callback._tell(Stub(), [one], [one])
-    callback._tell(Stub(), [one], [])
+    callback._report_changes(Stub(), [], [one])
+    callback._report_changes(Stub(), [one], [one])
+    callback._report_changes(Stub(), [one], [])
     assert [kind for kind, _ in Stub.events] == ["finding", "cured"]
 
 

@@ -217,7 +217,7 @@ def test_noise_and_cutoff_of_sample(run: Path, tmp_path: Path, capsys: pytest.Ca
         f"{base(gan)}-noise-none",
     }
     code, err = sample("--cutoff", 99)
-    assert code == 2 and "cutoff counts layers" in err
+    assert code == 2 and "cutoff (a number of layers) must be in 0.." in err
     plain = ganloom.train("gan", np.zeros((40, 16, 16, 1), np.uint8), tmp_path / "gan", total_kimg=0.1, judge=0,
                           g_widths=(16,), d_widths=(16,))  # fmt: skip
     for flag, value in (("--cutoff", "1"), ("--noise-mode", "none")):

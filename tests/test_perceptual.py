@@ -86,10 +86,10 @@ def losses(model: nn.Module, batch: Batch) -> dict:
 
 def test_bad_settings_are_said(tmp_path: Path) -> None:
     pix2pix = ganloom.RECIPES["pix2pix"]
-    with pytest.raises(BadInput, match="--perceptual is a weight from 0, got -1"):
+    with pytest.raises(BadInput, match="--perceptual must be a finite number of at least 0, got -1"):
         pix2pix.Config(perceptual=-1.0)
     for net in ("task", "inception"):
-        with pytest.raises(BadInput, match=f"--perceptual-net {net}: give random"):
+        with pytest.raises(BadInput, match=f"--perceptual-net {net}: use random"):
             Perceptual(net)
     with pytest.raises(BadInput, match="unknown extractor 'rndom'"):
         Perceptual("rndom")

@@ -198,18 +198,18 @@ def test_path_lengths_against_finite_differences() -> None:
 
 
 def test_presets_and_the_rule_auto() -> None:
-    settled = lambda size, **more: stylegan2.settled(stylegan2.Config(shape=(3, size, size), **more))
+    with_defaults = lambda size, **more: stylegan2.with_defaults(stylegan2.Config(shape=(3, size, size), **more))
     sizes = {32: (32, 16384, 2.5e-3), 128: (32, 16384, 2.5e-3), 256: (16, 16384, 2.5e-3), 512: (8, 32768, 2.5e-3),
              1024: (4, 32768, 2e-3)}  # fmt: skip
     for size, (batch, base, lr) in sizes.items():
-        cfg = settled(size)
+        cfg = with_defaults(size)
         assert (cfg.batch_size, cfg.base, cfg.g_opt.lr, cfg.layers, cfg.group) == (batch, base, lr, 2, 4)
         assert cfg.gamma == pytest.approx(2e-4 * size**2 / batch) and cfg.ema_kimg == batch * 10 / 32
-    cifar = settled(32, preset="cifar")
+    cifar = with_defaults(32, preset="cifar")
     assert (cifar.gamma, cifar.mixing, cifar.path_length, cifar.residual, cifar.group) == (0.01, 0, 0, False, 32)
-    full = settled(1024, preset="stylegan2", gamma=3.0)
+    full = with_defaults(1024, preset="stylegan2", gamma=3.0)
     assert (full.gamma, full.layers, full.g_opt.lr, full.batch_size) == (3.0, 8, 2e-3, 32)
-    assert stylegan2.settled(full) == full
+    assert stylegan2.with_defaults(full) == full
     assert len(stylegan2.StyleGAN2(stylegan2.Config(shape=(1, 16, 16), width=8, preset="cifar")).phases()) == 3
     for wrong in ({"gamma": -1.0}, {"mixing": 2.0}, {"clamp": 0.0}, {"layers": 0}):
         with pytest.raises(BadInput, match=f"--{next(iter(wrong))}"):

@@ -150,7 +150,7 @@ def test_translate_is_deterministic_and_pure(name: str) -> None:
     assert all(torch.equal(v, before[k]) for k, v in gan.state_dict().items())
     with pytest.raises(BadInput, match=r"images \(N, 3, H, W\)"):
         gan.translate(x[:, :1])
-    with pytest.raises(BadInput, match="give them as c="):
+    with pytest.raises(BadInput, match="pass them as c="):
         gan.generate(2)
 
 
@@ -183,7 +183,7 @@ def test_runs_on_pairs_and_on_domains(tmp_path: Path) -> None:
         write_samples(tmp_path / "p" / "model")
     with pytest.raises(BadInput, match="learns from pairs"):
         ganloom.train("pix2pix", "unpaired-fashion", tmp_path / "q")
-    with pytest.raises(BadInput, match="has no inputs"):
+    with pytest.raises(BadInput, match="has no input images"):
         ganloom.train("cyclegan", "fashion-10k", tmp_path / "q")
     small = {"width": 4, "d_width": 4, "blocks": 1, "batch_size": 4, "total_kimg": 0.02, "judge": 0}
     run = ganloom.train("cyclegan", "unpaired-fashion", tmp_path / "c", **small)
@@ -256,16 +256,16 @@ def test_bands_with_what_is_drawn() -> None:
 
 def test_a_network_of_unknown_layers_goes_whole() -> None:
     gan = testing.build("cyclegan", (3, 32, 32)).eval()
-    assert tiling.knows(gan.G["ab"]) and tiling.knows(testing.build("unit", variant="released").way())
+    assert tiling.supported(gan.G["ab"]) and tiling.supported(testing.build("unit", variant="released").way())
     for layer in (
         nn.GELU(), nn.Conv2d(4, 4, (3, 5)), nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular"),
         nn.ReflectionPad2d((1, 0, 0, 0)), nn.Conv2d(4, 4, 3, dilation=2), nn.ConvTranspose2d(4, 4, 3, groups=2),
         nn.Upsample(scale_factor=2, mode="bilinear"),
         nn.Conv2d(4, 4, 3, padding="same"),
     ):  # fmt: skip
-        assert not tiling.knows(nn.Sequential(layer)), layer
+        assert not tiling.supported(nn.Sequential(layer)), layer
     gan.G["ab"].body[3] = nn.GELU()
-    assert not tiling.knows(gan.G["ab"]) and tiling.knows(gan.G["ba"])
+    assert not tiling.supported(gan.G["ab"]) and tiling.supported(gan.G["ba"])
     x = torch.rand(1, 3, 40, 40)
     assert torch.equal(gan.translate(x, memory=0.01), gan.translate(x))
 

@@ -52,7 +52,7 @@ def test_losses_by_hand(variant: str) -> None:
     gan = testing.build("unit", (1, 16, 16), variant=variant)
     gan.encode = lambda x, side: x * {"a": 2.0, "b": 4.0}[side]
     gan.decode = lambda z, side: z * {"a": 0.5, "b": 0.25}[side]
-    gan.drawn = lambda mean: mean + 0.4
+    gan.sample_latents = lambda mean: mean + 0.4
     for critic in gan.D.values():
         critic.forward = lambda x: (torch.zeros(len(x), 1, 2, 2), torch.zeros(len(x), 1, 1, 1))
     a, b = -0.4, 0.8
@@ -92,7 +92,7 @@ def test_what_is_shared_is_one_layer() -> None:
         gan.back(x)
         assert seen == ["encode.b", "encode.shared", "decode.shared", "decode.a"]
     torch.manual_seed(0)
-    z = gan.drawn(torch.zeros(1, 32, 16, 16))
+    z = gan.sample_latents(torch.zeros(1, 32, 16, 16))
     assert abs(float(z.mean())) < 0.05 and abs(float(z.std()) - 1) < 0.05
     assert torch.allclose(gan.translate(x), gan.eval().decode(gan.encode(x, "a"), "b"), atol=1e-6)
 

@@ -46,10 +46,10 @@ def check_parts(parts: tuple[str, ...], flag: str = "--ada-parts") -> None:
     known = dict.fromkeys(name for part, names in PARTS.items() for name in (part, *names))
     for name in parts:
         if name not in known:
-            parts_and_theirs = ", ".join(
+            choices = ", ".join(
                 part if names == (part,) else f"{part} ({', '.join(names)})" for part, names in PARTS.items()
             )
-            raise BadInput(f'{flag} has no "{name}"{did_you_mean(name, known)}: it knows {parts_and_theirs}')
+            raise BadInput(f'{flag} has no "{name}"{did_you_mean(name, known)}: choose from {choices}')
 
 
 class Ada(nn.Module):
@@ -119,13 +119,13 @@ class Ada(nn.Module):
         if self.rates.get("filter"):
             x = self.filtered(x)
         if self.rates.get("noise"):
-            sigma = self._drawn("noise", _normal(x).abs() * 0.1, 0.0)[:, None, None, None]
+            sigma = self._draw("noise", _normal(x).abs() * 0.1, 0.0)[:, None, None, None]
             x = x + sigma * randomness.randn(*x.shape, device=x.device)
         if self.rates.get("cutout"):
             x = self.cut(x)
         return x
 
-    def _drawn(self, name: str, value: Tensor, idle: float, chance: Tensor | None = None) -> Tensor:
+    def _draw(self, name: str, value: Tensor, idle: float, chance: Tensor | None = None) -> Tensor:
         """Return ``value`` with probability p x rate, else ``idle``; value is (N, ...), with one draw per image."""
         chance = self.p * self.rates[name] if chance is None else chance
         fires = randomness.rand(len(value), device=value.device) < chance
@@ -145,32 +145,32 @@ class Ada(nn.Module):
     def inverse(self, x: Tensor) -> Tensor:
         """Return (N, 3, 3): maps from positions in the new image to positions in the old one, in pixels from the centre."""
         n, (height, width), rates = len(x), x.shape[2:], self.rates
-        found = torch.eye(3, device=x.device).expand(n, 3, 3)
+        transform = torch.eye(3, device=x.device).expand(n, 3, 3)
         if rates.get("flip"):
-            flips = self._drawn("flip", (_uniform(x) * 2).floor(), 0.0)
-            found = found @ _scaling(1 - 2 * flips, torch.ones_like(flips))
+            flips = self._draw("flip", (_uniform(x) * 2).floor(), 0.0)
+            transform = transform @ _scaling(1 - 2 * flips, torch.ones_like(flips))
         if rates.get("quarter"):
-            turns = self._drawn("quarter", (_uniform(x) * 4).floor(), 0.0)
-            found = found @ _rounded(_rotation(turns * (math.pi / 2)))
+            turns = self._draw("quarter", (_uniform(x) * 4).floor(), 0.0)
+            transform = transform @ _rounded(_rotation(turns * (math.pi / 2)))
         if rates.get("shift"):
-            t = self._drawn("shift", (randomness.rand(n, 2, device=x.device) * 2 - 1) / 8, 0.0)
-            found = found @ _translation(-(t[:, 0] * width).round(), -(t[:, 1] * height).round())
+            t = self._draw("shift", (randomness.rand(n, 2, device=x.device) * 2 - 1) / 8, 0.0)
+            transform = transform @ _translation(-(t[:, 0] * width).round(), -(t[:, 1] * height).round())
         if rates.get("scale"):
-            s = self._drawn("scale", torch.exp2(_normal(x) * 0.2), 1.0)
-            found = found @ _scaling(1 / s, 1 / s)
+            s = self._draw("scale", torch.exp2(_normal(x) * 0.2), 1.0)
+            transform = transform @ _scaling(1 / s, 1 / s)
         # Once before and once after the stretch, so that at least one rotation happens with probability p.
         half = 1 - torch.sqrt((1 - rates.get("rotate", 0.0) * self.p).clamp(0, 1))
         if rates.get("rotate"):
-            found = found @ _rotation(self._drawn("rotate", (_uniform(x) * 2 - 1) * math.pi, 0.0, half))
+            transform = transform @ _rotation(self._draw("rotate", (_uniform(x) * 2 - 1) * math.pi, 0.0, half))
         if rates.get("stretch"):
-            s = self._drawn("stretch", torch.exp2(_normal(x) * 0.2), 1.0)
-            found = found @ _scaling(1 / s, s)
+            s = self._draw("stretch", torch.exp2(_normal(x) * 0.2), 1.0)
+            transform = transform @ _scaling(1 / s, s)
         if rates.get("rotate"):
-            found = found @ _rotation(self._drawn("rotate", (_uniform(x) * 2 - 1) * math.pi, 0.0, half))
+            transform = transform @ _rotation(self._draw("rotate", (_uniform(x) * 2 - 1) * math.pi, 0.0, half))
         if rates.get("slide"):
-            t = self._drawn("slide", randomness.randn(n, 2, device=x.device) / 8, 0.0)
-            found = found @ _translation(-t[:, 0] * width, -t[:, 1] * height)
-        return found
+            t = self._draw("slide", randomness.randn(n, 2, device=x.device) / 8, 0.0)
+            transform = transform @ _translation(-t[:, 0] * width, -t[:, 1] * height)
+        return transform
 
     def tinted(self, x: Tensor) -> Tensor:
         """Apply the colour transformations as one affine map per image; for grey images its mean over three channels."""
@@ -188,25 +188,25 @@ class Ada(nn.Module):
         n, rates, one = len(x), self.rates, torch.eye(4, device=x.device)
         luma = torch.tensor([1.0, 1.0, 1.0, 0.0], device=x.device) / math.sqrt(3)
         along = torch.outer(luma, luma)
-        found = one.expand(n, 4, 4)
+        matrix = one.expand(n, 4, 4)
         if rates.get("brightness"):
-            b = self._drawn("brightness", _normal(x) * 0.2, 0.0)
+            b = self._draw("brightness", _normal(x) * 0.2, 0.0)
             offset = torch.zeros(n, 4, 4, device=x.device)
             offset[:, :3, 3] = b[:, None]
-            found = (one + offset) @ found
+            matrix = (one + offset) @ matrix
         if rates.get("contrast"):
-            c = self._drawn("contrast", torch.exp2(_normal(x) * 0.5), 1.0)
-            found = torch.diag_embed(torch.stack([c, c, c, torch.ones_like(c)], 1)) @ found
+            c = self._draw("contrast", torch.exp2(_normal(x) * 0.5), 1.0)
+            matrix = torch.diag_embed(torch.stack([c, c, c, torch.ones_like(c)], 1)) @ matrix
         if rates.get("invert"):
-            i = self._drawn("invert", (_uniform(x) * 2).floor(), 0.0)[:, None, None]
-            found = (one - 2 * along * i) @ found
+            i = self._draw("invert", (_uniform(x) * 2).floor(), 0.0)[:, None, None]
+            matrix = (one - 2 * along * i) @ matrix
         if rates.get("hue") and coloured:
-            theta = self._drawn("hue", (_uniform(x) * 2 - 1) * math.pi, 0.0)[:, None, None]
-            found = _turned(luma, along, theta, one) @ found
+            theta = self._draw("hue", (_uniform(x) * 2 - 1) * math.pi, 0.0)[:, None, None]
+            matrix = _turned(luma, along, theta, one) @ matrix
         if rates.get("saturation") and coloured:
-            s = self._drawn("saturation", torch.exp2(_normal(x)), 1.0)[:, None, None]
-            found = (along + (one - along) * s) @ found
-        return found
+            s = self._draw("saturation", torch.exp2(_normal(x)), 1.0)[:, None, None]
+            matrix = (along + (one - along) * s) @ matrix
+        return matrix
 
     def filtered(self, x: Tensor) -> Tensor:
         """Amplify or weaken four frequency bands, at equal power for images with a 1 / f spectrum."""
@@ -216,7 +216,7 @@ class Ada(nn.Module):
         gains = torch.ones(n, bands, device=x.device)
         for i in range(bands):
             t = torch.ones(n, bands, device=x.device)
-            t[:, i] = self._drawn("filter", torch.exp2(_normal(x)), 1.0)
+            t[:, i] = self._draw("filter", torch.exp2(_normal(x)), 1.0)
             gains = gains * t / (power * t.square()).sum(1, keepdim=True).sqrt()
         taps = (gains @ self.bank).repeat_interleave(c, 0)
         pad = self.bank.shape[1] // 2
@@ -227,7 +227,7 @@ class Ada(nn.Module):
     def cut(self, x: Tensor) -> Tensor:
         """Set a box with half of each side, centred at a random position, to 0."""
         n = len(x)
-        half = self._drawn("cutout", torch.full((n,), 0.25, device=x.device), 0.0)[:, None]
+        half = self._draw("cutout", torch.full((n,), 0.25, device=x.device), 0.0)[:, None]
         centre = randomness.rand(n, 2, device=x.device)
         out = []
         for axis, side in enumerate((x.shape[3], x.shape[2])):
@@ -253,18 +253,18 @@ def _rows(rows: list[list[Tensor]]) -> Tensor:
 
 
 def _scaling(x: Tensor, y: Tensor) -> Tensor:
-    none, one = torch.zeros_like(x), torch.ones_like(x)
-    return _rows([[x, none, none], [none, y, none], [none, none, one]])
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    return _rows([[x, zero, zero], [zero, y, zero], [zero, zero, one]])
 
 
 def _translation(x: Tensor, y: Tensor) -> Tensor:
-    none, one = torch.zeros_like(x), torch.ones_like(x)
-    return _rows([[one, none, x], [none, one, y], [none, none, one]])
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    return _rows([[one, zero, x], [zero, one, y], [zero, zero, one]])
 
 
 def _rotation(angle: Tensor) -> Tensor:
-    none, one, c, s = torch.zeros_like(angle), torch.ones_like(angle), angle.cos(), angle.sin()
-    return _rows([[c, -s, none], [s, c, none], [none, none, one]])
+    zero, one, c, s = torch.zeros_like(angle), torch.ones_like(angle), angle.cos(), angle.sin()
+    return _rows([[c, -s, zero], [s, c, zero], [zero, zero, one]])
 
 
 def _rounded(quarters: Tensor) -> Tensor:

@@ -74,7 +74,7 @@ def check_policy(policy: Sequence[str], flag: str = "--augment") -> None:
     """Raise BadInput if a name of the policy is unknown; ``flag`` is the option named in the message."""
     for name in policy:
         if name not in AUGMENTS:
-            raise BadInput(f'{flag} has no "{name}"{did_you_mean(name, AUGMENTS)}: it knows {", ".join(AUGMENTS)}')
+            raise BadInput(f'{flag} has no "{name}"{did_you_mean(name, AUGMENTS)}: choose from {", ".join(AUGMENTS)}')
 
 
 def diff_augment(x: Tensor, policy: Sequence[str] = ("colour", "translation", "cutout")) -> Tensor:

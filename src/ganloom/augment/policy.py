@@ -14,7 +14,7 @@ from ganloom.core.errors import BadInput, did_you_mean
 CHOICES = ("auto", "none", "ada", "diffaugment")
 MANY = 30000
 """Number of images at or above which augmentation is not needed."""
-SEEN = 10.0
+MEMORISING_EPOCHS = 10.0
 """Number of times that D sees each image before it can memorise it (``doctor.settings.memorising``)."""
 POLICY = ("colour", "translation", "cutout")
 """Policy of DiffAugment for few images (Zhao et al. 2020, sec. 4.2 and 4.3)."""
@@ -42,7 +42,7 @@ class Chosen:
 
 
 def choose(
-    asked: str | None,
+    choice: str | None,
     own: Mapping[str, Any],
     data: Any,
     *,
@@ -50,92 +50,92 @@ def choose(
     critic: bool = True,
     images_in: bool = False,
     tuned: bool = False,
-    told: Container[str] = (),
+    explicit: Container[str] = (),
 ) -> Chosen:
     """Choose the augmentation of a run.
 
     Args:
-        asked: Value of ``--augment``: none, ada, diffaugment or auto; None: leave everything as it is.
+        choice: Value of ``--augment``: none, ada, diffaugment or auto; None: leave everything as it is.
         own: The fields of the recipe's config and their defaults.
         data: The data set.
         kimg: Length of the run.
         critic: Whether the model has a D.
         images_in: Whether the model makes images from images.
         tuned: Whether training starts from another run's weights.
-        told: Names of settings that the user set, which are not changed.
+        explicit: Names of settings that the user set, which are not changed.
 
     Returns:
         The chosen settings.
 
     Raises:
-        BadInput: If ``asked`` is unknown or does not fit the recipe or the data.
+        BadInput: If ``choice`` is unknown or does not fit the recipe or the data.
     """
-    if asked is None:
+    if choice is None:
         return Chosen()
-    if asked not in CHOICES:
-        raise BadInput(f'--augment has no "{asked}"{did_you_mean(asked, CHOICES)}: it knows {", ".join(CHOICES)}')
-    why, tuning = "", {"ada_kimg": TUNED_KIMG} if tuned and "ada_kimg" in own and "ada_kimg" not in told else {}
+    if choice not in CHOICES:
+        raise BadInput(f'--augment has no "{choice}"{did_you_mean(choice, CHOICES)}: choose from {", ".join(CHOICES)}')
+    reason, tuning = "", {"ada_kimg": TUNED_KIMG} if tuned and "ada_kimg" in own and "ada_kimg" not in explicit else {}
     short: dict[str, Any] = {}
-    if asked == "auto":
-        asked, why, short = _decided({**own, **tuning}, data, kimg, critic, images_in)
-        short = {name: value for name, value in short.items() if name not in told}
-    elif asked != "none" and (images_in or not critic or data.kind == "points"):
-        raise BadInput(f"--augment {asked} {_unfit(data, critic, images_in)}: leave it out")
-    said = asked + (f": {why}" if why else "")
-    if asked == "none":
-        return Chosen(_none(own), OFF, said)
+    if choice == "auto":
+        choice, reason, short = _decide({**own, **tuning}, data, kimg, critic, images_in)
+        short = {name: value for name, value in short.items() if name not in explicit}
+    elif choice != "none" and (images_in or not critic or data.kind == "points"):
+        raise BadInput(f"--augment {choice} {_misfit_reason(data, critic, images_in)}: leave it out")
+    text = choice + (f": {reason}" if reason else "")
+    if choice == "none":
+        return Chosen(_no_augmentation(own), OFF, text)
     if "policy" in own:
-        if asked == "ada":
-            raise BadInput("--augment ada: this recipe augments by --policy in its own way; use --augment diffaugment")
+        if choice == "ada":
+            raise BadInput("--augment ada: this recipe has its own augmentation, --policy; use --augment diffaugment")
         return Chosen(
-            {}, OFF, f"diffaugment ({', '.join(own['policy'])}), the recipe's own" + (f": {why}" if why else "")
+            {}, OFF, f"diffaugment ({', '.join(own['policy'])}), the recipe's own" + (f": {reason}" if reason else "")
         )
-    if asked == "diffaugment":
-        return Chosen(_none(own), OFF | {"diff_augment": POLICY} | short, said)
+    if choice == "diffaugment":
+        return Chosen(_no_augmentation(own), OFF | {"diff_augment": POLICY} | short, text)
     if "augment" in own:
-        return Chosen({"augment": "ada"} | tuning | short, OFF, said)
-    rise = {"adaptive_kimg": TUNED_KIMG} if tuned and "adaptive_kimg" not in told else {}
-    return Chosen({}, OFF | {"adaptive": TARGET} | rise, said)
+        return Chosen({"augment": "ada"} | tuning | short, OFF, text)
+    rise = {"adaptive_kimg": TUNED_KIMG} if tuned and "adaptive_kimg" not in explicit else {}
+    return Chosen({}, OFF | {"adaptive": TARGET} | rise, text)
 
 
-def _none(own: Mapping[str, Any]) -> dict[str, Any]:
+def _no_augmentation(own: Mapping[str, Any]) -> dict[str, Any]:
     return {"augment": "none"} if "augment" in own else {"policy": ()} if "policy" in own else {}
 
 
-def _unfit(data: Any, critic: bool, images_in: bool) -> str:
+def _misfit_reason(data: Any, critic: bool, images_in: bool) -> str:
     if not critic:
-        return "changes what D sees, and this model has none"
+        return "changes the inputs of D, and this model has no D"
     if images_in:
-        return "would move the result and not the image that it is made from"
+        return "would change the output image but not the input image"
     return f"is for images, and {data.name} is a set of points"
 
 
-def _decided(
+def _decide(
     own: Mapping[str, Any], data: Any, kimg: float, critic: bool, images_in: bool
 ) -> tuple[str, str, dict[str, Any]]:
     """Decide for auto: (choice, reason, settings that a short run needs)."""
-    n, seen = len(data), kimg * 1000 / max(len(data), 1)
+    n, n_epochs = len(data), kimg * 1000 / max(len(data), 1)
     if images_in or not critic or data.kind == "points":
-        return "none", f"augmentation {_unfit(data, critic, images_in)}", {}
-    times = f"each of {n:,} images is seen {seen:,.0f} times"
+        return "none", f"augmentation {_misfit_reason(data, critic, images_in)}", {}
+    epochs = f"D sees each of {n:,} images {n_epochs:,.0f} times"
     if n >= MANY:
-        return "none", f"{n:,} images are enough ({MANY:,})", {}
-    if seen < SEEN:
-        return "none", f"{times}, too seldom to be learnt by heart ({SEEN:.0f})", {}
-    why = f"{times}, and fewer than {MANY:,} are learnt by heart"
+        return "none", f"{n:,} images are enough without augmentation (limit {MANY:,})", {}
+    if n_epochs < MEMORISING_EPOCHS:
+        return "none", f"{epochs}, too few to memorise them (limit {MEMORISING_EPOCHS:.0f})", {}
+    reason = f"{epochs}; it can memorise fewer than {MANY:,} images"
     if "augment" not in own:
         if kimg >= SHORT_KIMG:
-            return "diffaugment", why, {}
+            return "diffaugment", reason, {}
         return (
             "diffaugment",
-            f"{why}; translation alone in a run of {kimg:,.0f} kimg",
+            f"{reason}; translation only, because the run has {kimg:,.0f} kimg",
             {"diff_augment": ("translation",)},
         )
     if kimg >= own.get("ada_kimg", 0.0):
-        return "ada", why, {}
+        return "ada", reason, {}
     rise = kimg / RISES  # otherwise the strength would still be low at the end of the run
     return (
         "ada",
-        f"{why}; {', '.join(MILD)} alone, rising within {rise:,.3g} kimg, since the run has {kimg:,.0f}",
+        f"{reason}; {', '.join(MILD)} only, rising within {rise:,.3g} kimg, because the run has {kimg:,.0f} kimg",
         {"ada_kimg": rise, "ada_parts": MILD},
     )

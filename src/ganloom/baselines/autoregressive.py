@@ -67,7 +67,7 @@ class Config:
         check_classes(self)
         check_levels(self.levels)
         if not self.dilations or min(self.dilations) < 1:
-            raise BadInput(f"--dilations must be one or more counts from 1, got {self.dilations}")
+            raise BadInput(f"--dilations must be one or more numbers of at least 1, got {self.dilations}")
         if self.mixtures < 1:
             raise BadInput(f"--mixtures must be at least 1, got {self.mixtures}")
 

@@ -79,7 +79,9 @@ class Config:
     def __post_init__(self) -> None:
         check_classes(self)
         if not 0 < self.sigma_min < self.sigma_max:
-            raise BadInput(f"--sigma-min must lie between 0 and --sigma-max, got {self.sigma_min} and {self.sigma_max}")
+            raise BadInput(
+                f"--sigma-min must be above 0 and below --sigma-max, got {self.sigma_min} and {self.sigma_max}"
+            )
         for name in ("patch", "depth", "sampler_steps"):
             if getattr(self, name) < 1:
                 raise BadInput(f"--{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")

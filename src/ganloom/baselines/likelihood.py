@@ -50,4 +50,4 @@ def bits(nats: Tensor, dims: int) -> Tensor:
 def check_levels(levels: int) -> None:
     """Raise BadInput if images of 8 bits cannot be quantised to this number of levels."""
     if not 2 <= levels <= 256:
-        raise BadInput(f"--levels must lie in 2..256, got {levels}")
+        raise BadInput(f"--levels must be in 2..256, got {levels}")

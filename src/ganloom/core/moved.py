@@ -157,9 +157,9 @@ class MovedModule(ModuleType):
             return getattr(importlib.import_module(f"ganloom.{module}"), name)
         if not name.startswith("__"):
             for module in MOVED[old]:
-                found = importlib.import_module(f"ganloom.{module}")
-                if hasattr(found, name):
-                    return getattr(found, name)
+                candidate = importlib.import_module(f"ganloom.{module}")
+                if hasattr(candidate, name):
+                    return getattr(candidate, name)
         raise AttributeError(f"module {self.__name__} has no attribute {name!r}")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

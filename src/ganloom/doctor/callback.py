@@ -17,7 +17,7 @@ from ganloom.doctor.finding import LIGHTS
 from ganloom.doctor.run_facts import facts_of as facts_of
 from ganloom.doctor.run_facts import nets_trained
 from ganloom.doctor.run_facts import sizes as sizes_of
-from ganloom.report.figures import kimg as said_kimg
+from ganloom.report.figures import kimg as kimg_text
 from ganloom.training.callbacks import Callback, Row
 
 FILE = "doctor.json"
@@ -83,18 +83,18 @@ class Doctor(Callback):
 
     def on_start(self, trainer: Any) -> None:
         start = time.perf_counter()
-        described = _read(trainer, "config.json")
-        known = _read(trainer, FILE).get("facts", {}).get("sizes", {})
-        sizes = sizes_of(trainer.gan, nets_trained(trainer)) if trainer.nimg == 0 else known
-        self.facts = dataclasses.replace(facts_of(trainer, described), sizes=sizes)
+        config = _read(trainer, "config.json")
+        stored_sizes = _read(trainer, FILE).get("facts", {}).get("sizes", {})
+        sizes = sizes_of(trainer.gan, nets_trained(trainer)) if trainer.nimg == 0 else stored_sizes
+        self.facts = dataclasses.replace(facts_of(trainer, config), sizes=sizes)
         for n in (self.n, self.n // 2, self.n // 4):  # fewer samples if probes would otherwise be rare
             n = min(n, len(trainer.data))
             if n < FEWEST:
                 break
             self._probe = probe.Probe(trainer, n, self.held, self.seed)
-            look, train = probe.cost(trainer, self._probe)
-            self.every = max(1, math.ceil(look / (self.share * train * trainer.cfg.kimg_per_tick)))
-            self.early = look <= max(CHEAP, train * trainer.cfg.kimg_per_tick)
+            probe_seconds, train_seconds = probe.cost(trainer, self._probe)
+            self.every = max(1, math.ceil(probe_seconds / (self.share * train_seconds * trainer.cfg.kimg_per_tick)))
+            self.early = probe_seconds <= max(CHEAP, train_seconds * trainer.cfg.kimg_per_tick)
             if self.every <= OFTEN or (n < self.n and self.early):
                 break
         self.heals_left = trainer.cfg.heal - len(_read(trainer, FILE).get("heals", []))
@@ -120,44 +120,44 @@ class Doctor(Callback):
         tick = int(trainer.nimg // (trainer.cfg.kimg_per_tick * 1000))
         if self._probe is not None and due(tick, self.every, self.early):
             row |= {LOOK + name: value for name, value in self._probe.look(trainer, row).items()}
-            self._say_left_out(trainer, self._probe.refused)
+            self._report_left_out(trainer, self._probe.refused)
         self.rows.append(dict(row))
         before, self.findings = self.findings, examine(self.rows, self.facts)
-        looked = any(name.startswith(LOOK) for r in self.rows for name in r)
-        row |= {"light": light(self.findings), "doctor": sentence(self.findings, looked)}
-        _tell(trainer, before, self.findings)
+        probed = any(name.startswith(LOOK) for r in self.rows for name in r)
+        row |= {"light": light(self.findings), "doctor": sentence(self.findings, probed)}
+        _report_changes(trainer, before, self.findings)
         if before != self.findings:
             self._write(trainer)
-        if trainer.checkpoint_due and looked and light(examine(self.rows, self.facts, once=True)) != RED:
+        if trainer.checkpoint_due and probed and light(examine(self.rows, self.facts, once=True)) != RED:
             self.on_healthy(trainer)
         if self.heals_left > 0 and curable(self.findings) and not trainer.stop_requested:
             trainer.stop_requested = HEAL
         self._plateau(trainer)
 
-    def _say_left_out(self, trainer: Any, refused: dict[str, str]) -> None:
+    def _report_left_out(self, trainer: Any, refused: dict[str, str]) -> None:
         """Write one event for the checks that turned out to be unsupported."""
-        new = {look: why for look, why in refused.items() if look not in self.left_out}
+        new = {check: reason for check, reason in refused.items() if check not in self.left_out}
         if new:
             self.left_out |= new
-            said = "; ".join(f"{look}: {why}" for look, why in new.items())
+            message = "; ".join(f"{check}: {reason}" for check, reason in new.items())
             trainer.event(
-                "left out", f"the doctor skips checks that this model does not support: {said}", {"looks": new}
+                "left out", f"the doctor skips checks that this model does not support: {message}", {"looks": new}
             )
             self._write(trainer)
 
     def _plateau(self, trainer: Any) -> None:
         """Stop the training if the best distance is too old."""
         patience = trainer.cfg.stop_on_plateau
-        judged = [
+        distances = [
             (v, r["kimg"]) for r in self.rows for n, v in r.items() if n.startswith("fd") and isinstance(v, float)
         ]
-        if patience is None or not judged or trainer.stop_requested:
+        if patience is None or not distances or trainer.stop_requested:
             return
-        best, at = min(judged)
-        if judged[-1][1] == self.rows[-1]["kimg"] and judged[-1][1] - at >= patience:
+        best, at = min(distances)
+        if distances[-1][1] == self.rows[-1]["kimg"] and distances[-1][1] - at >= patience:
             trainer.event(
                 "plateau",
-                f"no improvement for {patience:g} kimg: the best distance, {best:.4g}, was at {said_kimg(at)} kimg",
+                f"no improvement for {patience:g} kimg: the best distance, {best:.4g}, was at {kimg_text(at)} kimg",
             )
             trainer.stop_requested = PLATEAU
 
@@ -169,20 +169,20 @@ class Doctor(Callback):
     def on_end(self, trainer: Any, reason: str) -> None:
         if reason == "nan":
             before, self.findings = self.findings, examine(self.rows, self.facts, ended=reason)
-            _tell(trainer, before, self.findings)
+            _report_changes(trainer, before, self.findings)
         self._write(trainer, reason)
 
     def _write(self, trainer: Any, reason: str | None = None) -> None:
         if trainer.run_dir is None:
             return
-        kept = _read(trainer, FILE)
-        found = [f.to_dict() for f in self.findings]
-        kept |= {"facts": self.facts.to_dict(), "every": self.every, "findings": found, "ended": reason}
-        kept |= {"left_out": self.left_out}
-        kept |= {"seconds": round(self.seconds, 3), "prepared": round(self.prepared, 3)}
+        state = _read(trainer, FILE)
+        findings = [f.to_dict() for f in self.findings]
+        state |= {"facts": self.facts.to_dict(), "every": self.every, "findings": findings, "ended": reason}
+        state |= {"left_out": self.left_out}
+        state |= {"seconds": round(self.seconds, 3), "prepared": round(self.prepared, 3)}
         target = Path(trainer.run_dir) / FILE
         temporary = target.with_name(f".{FILE}.tmp")
-        temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+        temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")
         temporary.replace(target)
 
 
@@ -192,28 +192,28 @@ WORTH_HEALING = ("penalty off", "penalty too strong", "D memorises")
 
 def curable(findings: list[Finding]) -> Finding | None:
     """Return the first finding that a change of settings may fix (red, or one of ``WORTH_HEALING``), or None."""
-    some = [f for f in findings if f.change and (f.severity == RED or f.name in WORTH_HEALING)]
-    return next(iter(some), None)
+    fixable = [f for f in findings if f.change and (f.severity == RED or f.name in WORTH_HEALING)]
+    return next(iter(fixable), None)
 
 
-def _tell(trainer: Any, before: list[Finding], now: list[Finding]) -> None:
+def _report_changes(trainer: Any, before: list[Finding], now: list[Finding]) -> None:
     """Write an event for each finding that appeared, ended or changed its severity."""
-    was = {f.name: f.severity for f in before}
+    severities = {f.name: f.severity for f in before}
     for finding in now:
-        if was.get(finding.name) != finding.severity:
+        if severities.get(finding.name) != finding.severity:
             figures = {k: v for k, v in finding.figures.items() if math.isfinite(v)}
-            more = {"name": finding.name, "severity": finding.severity, "figures": figures, "change": finding.change}
-            trainer.event("finding", f"{finding.severity}: {finding}", more)
-    for name in was.keys() - {f.name for f in now}:
-        trainer.event("cured", f"{name} is no longer found", {"name": name})
+            details = {"name": finding.name, "severity": finding.severity, "figures": figures, "change": finding.change}
+            trainer.event("finding", f"{finding.severity}: {finding}", details)
+    for name in severities.keys() - {f.name for f in now}:
+        trainer.event("cured", f"{name} is no longer detected", {"name": name})
 
 
 def _read(trainer: Any, name: str) -> dict[str, Any]:
     path = None if trainer.run_dir is None else Path(trainer.run_dir) / name
     if path is None or not path.exists():
         return {}
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def _rows(trainer: Any) -> list[Row]:
@@ -239,13 +239,13 @@ def read_rows(run: Path) -> list[Row]:
 def worst_of(run: Path) -> str:
     """Return the worst finding at the end of a run, such as "red: mode collapse"; empty if there is none or no doctor.json."""
     path = run / FILE
-    found = json.loads(path.read_text(encoding="utf-8")).get("findings", []) if path.exists() else []
-    first = max(found, key=lambda f: LIGHTS.index(f["severity"]), default=None)  # the first of equals: the cause
+    findings = json.loads(path.read_text(encoding="utf-8")).get("findings", []) if path.exists() else []
+    first = max(findings, key=lambda f: LIGHTS.index(f["severity"]), default=None)  # the first of equals: the cause
     return "" if first is None else f"{first['severity']}: {first['name']}"
 
 
 def summary(findings: list[Finding], kimg: float) -> str:
     """Return the findings as text, one per line."""
     if not findings:
-        return f"green at {said_kimg(kimg)} kimg: nothing found"
+        return f"green at {kimg_text(kimg)} kimg: nothing found"
     return "\n".join(f"{f.severity}: {f}" for f in findings)

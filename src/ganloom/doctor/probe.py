@@ -51,7 +51,7 @@ class Probe:
         self.row_shape = tuple(data.shape)
         parts = [(self.features(x), _digests(x)) for x in (data.get(some).cpu() for some in picks.split(CHUNK))]
         self.real = torch.cat([features for features, _ in parts])
-        self.copies = 1 - len(set().union(*(seen for _, seen in parts))) / len(picks)
+        self.copies = 1 - len(set().union(*(digests for _, digests in parts))) / len(picks)
         x = data.get(picks[: min(len(picks), _fitting(data.shape))]).cpu()
         labels = None if data.labels is None else torch.as_tensor(data.labels)[picks].long()
         self.labels, self.classes = labels, int(data.n_classes)
@@ -71,86 +71,88 @@ class Probe:
     def features(self, x: Tensor) -> Tensor:
         """Compute features (N, d) of samples (N, ...) in [-1, 1]."""
         x = x.float().cpu()
-        found: Tensor = self.extractor(x.clamp(-1, 1)) if self.extractor else x.flatten(1)
-        return found
+        features: Tensor = self.extractor(x.clamp(-1, 1)) if self.extractor else x.flatten(1)
+        return features
 
     def _data(self, data: Any, x: Tensor) -> Figures:
         """Measure the data once; ``x`` holds some of their rows."""
-        found: Figures = {}
+        figures: Figures = {}
         if self.images:
-            found["data/low"], found["data/high"] = float(x.min()), float(x.max())
-            found["data/constant"] = float(len(st.constant_channels(x)))
-            found["data/checker"] = st.spectrum(x)
-        found["data/repeated"] = self.copies
-        found["data/size"] = float(len(data))
+            figures["data/low"], figures["data/high"] = float(x.min()), float(x.max())
+            figures["data/constant"] = float(len(st.constant_channels(x)))
+            figures["data/checker"] = st.spectrum(x)
+        figures["data/repeated"] = self.copies
+        figures["data/size"] = float(len(data))
         if data.labels is not None and self.classes > 1:
             counts = torch.bincount(torch.as_tensor(data.labels).long(), minlength=self.classes)
-            found["data/empty"] = float((counts == 0).sum())
+            figures["data/empty"] = float((counts == 0).sum())
         if self.labels is not None:
-            said = st.vote(self.real, self.real, self.labels, self.classes, itself=True)
-            self.fair = st.shares(said, self.classes)  # shares among the reals by the same vote
-            found["data/labels_fit"] = st.agreement(said, self.labels)
+            votes = st.vote(self.real, self.real, self.labels, self.classes, itself=True)
+            self.fair = st.shares(votes, self.classes)  # shares among the reals by the same vote
+            figures["data/labels_fit"] = st.agreement(votes, self.labels)
             largest = st.shares(self.labels, self.classes).max().item()
-            found["data/labels_chance"] = largest
-        return found
+            figures["data/labels_chance"] = largest
+        return figures
 
     # ------------------------------------------------------------------------------------------------------ the look
     def look(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Return all figures at this step by name; those that are not finite are left out."""
-        found: Figures = dict(self.of_data)
-        for part in (self._latents, self._batches, self._samples, self._judgements, self._weights):
+        figures: Figures = dict(self.of_data)
+        for part in (self._latents, self._batches, self._samples, self._d_figures, self._weights):
             with torch.no_grad(), queries.apart(trainer.gan, trainer.ema):
                 randomness.seed_all(randomness.key(self.seed, "doctor", trainer.step))
-                found |= part(trainer, row)
-        return {name: value for name, value in found.items() if math.isfinite(value)}
+                figures |= part(trainer, row)
+        return {name: value for name, value in figures.items() if math.isfinite(value)}
 
     def _latents(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Measure the spread and size of the latents, and the classes that c() draws."""
-        found: Figures = {}
+        figures: Figures = {}
         z = queries.latents(trainer.gan, 64, self.refused)
         if z is not None:
-            found["z_sd"], found["z_size"] = z.std(0).mean().item(), z.square().mean().sqrt().item()
+            figures["z_sd"], figures["z_size"] = z.std(0).mean().item(), z.square().mean().sqrt().item()
         c = queries.classes(trainer.gan, 64 * self.classes, self.refused) if self.classes > 1 else None
         if c is not None:
-            found["c_empty"] = float((torch.bincount(c, minlength=self.classes) == 0).sum())
-        return found
+            figures["c_empty"] = float((torch.bincount(c, minlength=self.classes) == 0).sum())
+        return figures
 
     def _batches(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Measure range, labels and repetition in four batches from different places of an epoch."""
-        data, gan, found = trainer.data, trainer.gan, Figures()
+        data, gan, figures = trainer.data, trainer.gan, Figures()
         size = len(data)
-        drawn = [gan.draw(data, randomness.Rng(self.seed, i, i * max(1, size // 8))) for i in range(4)]
-        drawn = [type(b)(*(None if v is None else v[: self.n // 4] for v in b)) for b in drawn]
-        x = torch.cat([b.x.flatten(1).cpu().float() for b in drawn if b.x.dim() > 1])
+        batches = [gan.draw(data, randomness.Rng(self.seed, i, i * max(1, size // 8))) for i in range(4)]
+        batches = [type(b)(*(None if v is None else v[: self.n // 4] for v in b)) for b in batches]
+        x = torch.cat([b.x.flatten(1).cpu().float() for b in batches if b.x.dim() > 1])
         if self.images and x.shape[0]:
-            found["batch_low"], found["batch_high"] = x.min().item(), x.max().item()
-            if drawn[0].x.shape[1:] == self.row_shape:
-                found["batch_constant"] = float(len(st.constant_channels(drawn[0].x)))
-        n = len(drawn[0].x)
+            figures["batch_low"], figures["batch_high"] = x.min().item(), x.max().item()
+            if batches[0].x.shape[1:] == self.row_shape:
+                figures["batch_constant"] = float(len(st.constant_channels(batches[0].x)))
+        n = len(batches[0].x)
         if n * 4 <= size:  # batches of an epoch share no row
-            found["batch_repeated"] = max(0.0, st.repeated(x) - self.of_data["data/repeated"])
-        labels = [b.c for b in drawn if getattr(b, "c", None) is not None]
+            figures["batch_repeated"] = max(0.0, st.repeated(x) - self.of_data["data/repeated"])
+        labels = [b.c for b in batches if getattr(b, "c", None) is not None]
         if self.labels is None or not labels or labels[0].dim() != 1 or labels[0].is_floating_point():
-            return found
-        c = torch.cat([one.cpu().long() for one in labels])
+            return figures
+        c = torch.cat([batch_c.cpu().long() for batch_c in labels])
         if c.max() >= self.classes:
-            return found
-        if drawn[0].x.shape[1:] == self.row_shape:
-            images = torch.cat([b.x[: FEW // 4].cpu() for b in drawn])
-            asked = torch.cat([one[: FEW // 4].cpu().long() for one in labels])
-            said = st.vote(self.features(images), self.real, self.labels, self.classes)
-            found["batch_labels_fit"] = st.agreement(said, asked)
-        more = [gan.draw(data, randomness.Rng(self.seed, i, i * n)).c for i in range(4, 4 + 24 * self.classes // n)]
-        seen = torch.cat([c, *(one.cpu().long() for one in more)])
-        wanted = st.shares(torch.as_tensor(data.labels), self.classes)
-        got = torch.bincount(seen, minlength=self.classes)
+            return figures
+        if batches[0].x.shape[1:] == self.row_shape:
+            images = torch.cat([b.x[: FEW // 4].cpu() for b in batches])
+            image_labels = torch.cat([batch_c[: FEW // 4].cpu().long() for batch_c in labels])
+            votes = st.vote(self.features(images), self.real, self.labels, self.classes)
+            figures["batch_labels_fit"] = st.agreement(votes, image_labels)
+        more_labels = [
+            gan.draw(data, randomness.Rng(self.seed, i, i * n)).c for i in range(4, 4 + 24 * self.classes // n)
+        ]
+        all_labels = torch.cat([c, *(batch_c.cpu().long() for batch_c in more_labels)])
+        expected = st.shares(torch.as_tensor(data.labels), self.classes)
+        counts = torch.bincount(all_labels, minlength=self.classes)
         # Under a fair draw a class of n expected rows is absent with probability exp(-n): 12 make it 6e-6.
-        found["batch_empty"] = float(((got == 0) & (wanted * len(seen) >= 12)).sum())
-        return found
+        figures["batch_empty"] = float(((counts == 0) & (expected * len(all_labels) >= 12)).sum())
+        return figures
 
     def _samples(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Compare samples of the EMA with the reals: diversity, copies, classes, spectrum."""
-        n, found = self.n, Figures()
+        n, figures = self.n, Figures()
         conditional = int(getattr(getattr(trainer.ema, "cfg", None), "n_classes", 0) or 0)
         c = torch.arange(n) % conditional if conditional else None
         if conditional and self.labels is not None and conditional == self.classes:
@@ -158,31 +160,33 @@ class Probe:
         with queries.watched(getattr(trainer.ema, "G", None)) as dead:
             fake = self._generated(trainer, n, self.seed + 1_000_003, c)
         if fake is None:
-            return found
+            return figures
         n = len(fake)
-        found["G_dead"] = max(dead, default=0.0)
+        figures["G_dead"] = max(dead, default=0.0)
         if fake.shape[1:] != self.row_shape or not bool(fake.isfinite().all()):
             return {"samples_bad": float(not bool(fake.isfinite().all()))}
         real = self.real[:n]
         f = self.features(fake)
-        found["diversity"] = st.diversity(f, real)
-        found["duplicates"], support = st.duplicates(f, real)
-        found["support"] = support
-        found["precision"], found["coverage"] = st.coverage(f, real)
+        figures["diversity"] = st.diversity(f, real)
+        figures["duplicates"], support = st.duplicates(f, real)
+        figures["support"] = support
+        figures["precision"], figures["coverage"] = st.coverage(f, real)
         if self.images:
-            found["checker"] = st.spectrum(fake)
-            found["sample_low"], found["sample_high"] = fake.min().item(), fake.max().item()
+            figures["checker"] = st.spectrum(fake)
+            figures["sample_low"], figures["sample_high"] = fake.min().item(), fake.max().item()
         if self.labels is not None:
-            said = st.vote(f, self.real, self.labels, self.classes)
-            got, fair = st.shares(said, self.classes), self.fair
-            lost = (fair * n >= 10) & (got < 0.2 * fair)
-            found["classes_lost"] = float(lost.sum())
-            kept = ~lost & (fair * n >= 10)
-            found["classes_least"] = float((got / fair.clamp_min(1e-9))[kept].min()) if kept.any() else math.nan
+            votes = st.vote(f, self.real, self.labels, self.classes)
+            shares, fair = st.shares(votes, self.classes), self.fair
+            missing = (fair * n >= 10) & (shares < 0.2 * fair)
+            figures["classes_lost"] = float(missing.sum())
+            present = ~missing & (fair * n >= 10)
+            figures["classes_least"] = (
+                float((shares / fair.clamp_min(1e-9))[present].min()) if present.any() else math.nan
+            )
             if c is not None and conditional == self.classes:
-                found["c_agrees"] = st.agreement(said, c)
-                found["diversity_within"] = st.diversity_within(f, c, real, self.labels[:n])
-        return found
+                figures["c_agrees"] = st.agreement(votes, c)
+                figures["diversity_within"] = st.diversity_within(f, c, real, self.labels[:n])
+        return figures
 
     def _generated(self, trainer: Any, n: int, seed: int, c: Tensor | None) -> Tensor | None:
         """Generate samples (n, ...) with the EMA, of classes ``c``; an image-to-image model gets inputs from the data."""
@@ -191,42 +195,50 @@ class Probe:
         fake = self.refused.unless("samples", lambda: trainer.ema.generate(n, seed=seed, c=c))
         return None if fake is None else fake.cpu()
 
-    def _judgements(self, trainer: Any, row: dict[str, Any]) -> Figures:
+    def _d_figures(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Compare D's logits, in training mode, on training images, held-out images and fakes."""
-        gan, found = trainer.gan, Figures()
+        gan, figures = trainer.gan, Figures()
         if not isinstance(getattr(gan, "D", None), nn.Module):
-            return found
+            return figures
         if gan.conditions_on == "images":
             self.refused.note("D's logits", "image-to-image model: its D may also need the input image")
-            return found
+            return figures
         half = min(self.n // 2, len(self.train_picks))
         conditional = int(getattr(getattr(gan, "cfg", None), "n_classes", 0) or 0)
         if conditional and trainer.data.labels is None:
-            return found
+            return figures
         batch = int(getattr(getattr(gan, "cfg", None), "batch_size", 64) or 64)
         # Drawn as in training, with whatever the recipe's draw() does to them.
-        drawn = [gan.draw(trainer.data, randomness.Rng(self.seed, i, i * batch)) for i in range(-(-half // batch))]
-        x = torch.cat([b.x for b in drawn])[:half]
-        labels = torch.cat([b.c for b in drawn])[:half].long() if conditional and drawn[0].c is not None else None
+        batches = [gan.draw(trainer.data, randomness.Rng(self.seed, i, i * batch)) for i in range(-(-half // batch))]
+        x = torch.cat([b.x for b in batches])[:half]
+        labels = torch.cat([b.c for b in batches])[:half].long() if conditional and batches[0].c is not None else None
         fake = queries.fakes(gan, len(x), labels, batch, self.refused)
         with queries.watched(gan.D) as dead:
-            train = queries.logits(gan, x, labels, batch, self.refused)
-        found["D_dead"] = max(dead, default=0.0)
-        made = None if fake is None else queries.logits(gan, fake, labels, batch, self.refused)
-        if train is None or made is None:
-            return found
-        found["D_real"], found["D_fake"] = train.mean().item(), made.mean().item()
-        found["D_accuracy"], found["D_overlap"] = st.accuracy(train, made), st.overlap(train, made)
-        found["D_spread"] = torch.cat([train, made]).std().item()
+            real_logits = queries.logits(gan, x, labels, batch, self.refused)
+        figures["D_dead"] = max(dead, default=0.0)
+        fake_logits = None if fake is None else queries.logits(gan, fake, labels, batch, self.refused)
+        if real_logits is None or fake_logits is None:
+            return figures
+        figures["D_real"], figures["D_fake"] = real_logits.mean().item(), fake_logits.mean().item()
+        figures["D_accuracy"], figures["D_overlap"] = (
+            st.accuracy(real_logits, fake_logits),
+            st.overlap(real_logits, fake_logits),
+        )
+        figures["D_spread"] = torch.cat([real_logits, fake_logits]).std().item()
         if self.held is not None and len(self.held) >= half // 2:
-            known = self._plain_logits(trainer, trainer.data, self.train_picks[:half], conditional, batch)
-            unseen = self._plain_logits(trainer, self.held, torch.arange(min(half, len(self.held))), conditional, batch)
-            if known is not None and unseen is not None:
-                found["D_held"], found["memorised"] = unseen.mean().item(), st.memorised(known, unseen, made)
+            train_logits = self._plain_logits(trainer, trainer.data, self.train_picks[:half], conditional, batch)
+            held_logits = self._plain_logits(
+                trainer, self.held, torch.arange(min(half, len(self.held))), conditional, batch
+            )
+            if train_logits is not None and held_logits is not None:
+                figures["D_held"], figures["memorised"] = (
+                    held_logits.mean().item(),
+                    st.memorised(train_logits, held_logits, fake_logits),
+                )
         loss = getattr(gan, "loss", None)
         if hasattr(loss, "g") and hasattr(loss, "equilibrium"):
-            found["pull"] = queries.pull(loss, train, made)
-        return found
+            figures["pull"] = queries.pull(loss, real_logits, fake_logits)
+        return figures
 
     def _plain_logits(self, trainer: Any, data: Any, picks: Tensor, conditional: int, batch: int) -> Tensor | None:
         """Return D's logits of stored rows, without the recipe's draw()."""
@@ -235,21 +247,21 @@ class Probe:
 
     def _weights(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Measure the size of each network's weight matrices, and of one step relative to it."""
-        found: Figures = {}
+        figures: Figures = {}
         for (net, _, _), optimizer in trainer.optimizers.items():
             letter = net.split()[0].split(".")[0]
             module = optimizers.find(trainer.gan, letter)
             matrices = [p for p in module.parameters() if p.dim() > 1]
             if not matrices:
                 continue
-            found[f"{letter}_weights"] = st.rms([p.detach() for p in matrices])
+            figures[f"{letter}_weights"] = st.rms([p.detach() for p in matrices])
             norm = row.get(f"{letter}/grad_norm", math.nan)
             step = st.stride(optimizer, {id(p) for p in matrices}, norm)
             if not math.isnan(step):
-                found[f"{letter}_stride"] = max(step, found.get(f"{letter}_stride", 0.0))
+                figures[f"{letter}_stride"] = max(step, figures.get(f"{letter}_stride", 0.0))
             rate = max(float(group["lr"]) for group in optimizer.param_groups)
-            found[f"{letter}_lr"] = max(rate, found.get(f"{letter}_lr", 0.0))
-        return found
+            figures[f"{letter}_lr"] = max(rate, figures.get(f"{letter}_lr", 0.0))
+        return figures
 
 
 CHUNK = 64
@@ -289,10 +301,10 @@ def cost(trainer: Any, probe: Probe) -> tuple[float, float]:
         own = 0.0 if has_d else _step(trainer, probe.refused)
     f = _operations(lambda: probe.features(x)) / len(x)
     n, layers = probe.n, sum(not list(m.children()) for m in gan.modules())
-    look = n * (1.5 * g + 1.5 * d + 1.4 * f) / RATE + FIXED
+    probe_seconds = n * (1.5 * g + 1.5 * d + 1.4 * f) / RATE + FIXED
     # A step: generate fakes, then D forward and backward on both. G's update is left out because it may be rare.
-    train = 1000 * (g + 6 * d if d else 3 * (own or g)) / RATE + 1000 / batch * LAYER * layers
-    return look, train
+    train_seconds = 1000 * (g + 6 * d if d else 3 * (own or g)) / RATE + 1000 / batch * LAYER * layers
+    return probe_seconds, train_seconds
 
 
 def _step(trainer: Any, refused: queries.Refused) -> float:
@@ -301,10 +313,10 @@ def _step(trainer: Any, refused: queries.Refused) -> float:
     Returns 0 if the loss cannot be computed on its own.
     """
     gan, phase = trainer.gan, trainer.phases[0]
-    drawn = gan.draw(trainer.data, randomness.Rng(0, 0, 0))
-    few = type(drawn)(*(None if v is None else v[:4] for v in drawn))
-    found = refused.unless("what its loss costs", lambda: _operations(lambda: gan.loss_terms(phase, few)))
-    return (found or 0.0) / len(few.x)
+    batch = gan.draw(trainer.data, randomness.Rng(0, 0, 0))
+    small = type(batch)(*(None if v is None else v[:4] for v in batch))
+    operations = refused.unless("what its loss costs", lambda: _operations(lambda: gan.loss_terms(phase, small)))
+    return (operations or 0.0) / len(small.x)
 
 
 def _operations(call: Any) -> float:

@@ -44,7 +44,7 @@ def latents(gan: Any, n: int, refused: Refused) -> Tensor | None:
     if z is None:
         return None
     if not isinstance(z, Tensor) or not z.is_floating_point() or len(z) != n:
-        refused.note("z()", f"returned {_said(z)}, expected a float tensor with {n} rows")
+        refused.note("z()", f"returned {_described(z)}, expected a float tensor with {n} rows")
         return None
     return z.flatten(1).cpu().double() if z.numel() else None
 
@@ -60,17 +60,17 @@ def classes(gan: Any, n: int, refused: Refused) -> Tensor | None:
 
 def fakes(gan: Any, n: int, c: Tensor | None, batch: int, refused: Refused) -> Tensor | None:
     """Generate fakes as in training: G in training mode, whole batches (a batch of one has no batch statistics)."""
-    found = []
+    batches = []
     for start in range(0, n // batch * batch or n, batch):
         rows = slice(start, min(n, start + batch))
-        made = refused.unless("fakes as D sees them", partial(_fake, gan, rows, c))
-        if made is None:
+        fake = refused.unless("fakes as D sees them", partial(_fake, gan, rows, c))
+        if fake is None:
             return None
-        if not isinstance(made, Tensor):
-            refused.note("fakes as D sees them", f"sample() returned {_said(made)}, expected a tensor")
+        if not isinstance(fake, Tensor):
+            refused.note("fakes as D sees them", f"sample() returned {_described(fake)}, expected a tensor")
             return None
-        found.append(made)
-    x = torch.cat(found).float()
+        batches.append(fake)
+    x = torch.cat(batches).float()
     return x if bool(x.isfinite().all()) else None
 
 
@@ -80,30 +80,30 @@ def _fake(gan: Any, rows: slice, c: Tensor | None) -> Any:
 
 def logits(gan: Any, x: Tensor, c: Tensor | None, batch: int, refused: Refused) -> Tensor | None:
     """Return D's logits in training mode, (N,) float64 on the CPU. None if D returns anything else."""
-    found = []
+    batches = []
     x = x.to(gan.device)
-    told = c is not None and gan.labels_to_d
+    with_labels = c is not None and gan.labels_to_d
     for start in range(0, len(x) // batch * batch or len(x), batch):  # whole batches, as in training
         rows = slice(start, start + batch)
-        args = (c[rows].to(gan.device),) if told and c is not None else ()
-        one = refused.unless("D's logits", partial(_judged, gan, x[rows], args))
-        if one is None:
+        args = (c[rows].to(gan.device),) if with_labels and c is not None else ()
+        part = refused.unless("D's logits", partial(_d_logits, gan, x[rows], args))
+        if part is None:
             return None
-        if not isinstance(one, Tensor) or len(one) != len(x[rows]) or (one.dim() > 2 and one.numel() > 4096):
+        if not isinstance(part, Tensor) or len(part) != len(x[rows]) or (part.dim() > 2 and part.numel() > 4096):
             refused.note(
                 "D's logits",
-                f"D returned {_said(one)} for {len(x[rows])} samples, expected one row of logits per sample",
+                f"D returned {_described(part)} for {len(x[rows])} samples, expected one row of logits per sample",
             )
             return None
-        found.append(one.reshape(len(one), -1).float().mean(1).cpu().double())
-    return torch.cat(found)
+        batches.append(part.reshape(len(part), -1).float().mean(1).cpu().double())
+    return torch.cat(batches)
 
 
-def _judged(gan: Any, x: Tensor, args: tuple[Tensor, ...]) -> Any:
+def _d_logits(gan: Any, x: Tensor, args: tuple[Tensor, ...]) -> Any:
     return joined(gan.logits_of(gan.D(x, *args)))
 
 
-def _said(answer: Any) -> str:
+def _described(answer: Any) -> str:
     return f"a tensor {tuple(answer.shape)}" if isinstance(answer, Tensor) else type(answer).__name__
 
 
@@ -127,21 +127,21 @@ def watched(net: Any) -> Iterator[list[float]]:
     An input that is the same for all samples (the noise level of a diffusion step, the empty image of a PixelCNN) says
     nothing about dead channels.
     """
-    found: dict[nn.Module, float] = {}
+    dead: dict[nn.Module, float] = {}
     shares: list[float] = []
 
     def hook(module: nn.Module, args: Any, out: Any) -> None:
-        if module not in found and isinstance(out, Tensor) and out.dim() in (2, 4) and min(out.shape[:2]) >= 8:
-            told = args[0] if args and isinstance(args[0], Tensor) else out
-            if bool((told != told[:1]).any()):
-                found[module] = st.dead(out)
+        if module not in dead and isinstance(out, Tensor) and out.dim() in (2, 4) and min(out.shape[:2]) >= 8:
+            inputs = args[0] if args and isinstance(args[0], Tensor) else out
+            if bool((inputs != inputs[:1]).any()):
+                dead[module] = st.dead(out)
 
     modules = net.modules() if isinstance(net, nn.Module) else ()
     handles = [m.register_forward_hook(hook) for m in modules if isinstance(m, LAYERS)]
     try:
         yield shares
     finally:
-        shares += found.values()
+        shares += dead.values()
         for handle in handles:
             handle.remove()
 
@@ -159,5 +159,5 @@ def apart(*models: nn.Module) -> Iterator[None]:
         finally:
             for module, mode in modes:
                 module.training = mode
-            for buffer, kept in buffers:
-                buffer.copy_(kept)
+            for buffer, value in buffers:
+                buffer.copy_(value)

@@ -34,8 +34,8 @@ def facts_of(trainer: Any, described: dict[str, Any]) -> Facts:
     loss = getattr(gan, "loss", None)
     adversarial = hasattr(loss, "equilibrium")
     field = next((name for name in PENALTIES if adversarial and hasattr(cfg, name)), "")
-    own = getattr(cfg, "policy", ()) or getattr(cfg, "augment", "none") != "none"
-    augmented = bool(parts.diff_augment or parts.adaptive or data.flip or own)
+    recipe_augments = getattr(cfg, "policy", ()) or getattr(cfg, "augment", "none") != "none"
+    augmented = bool(parts.diff_augment or parts.adaptive or data.flip or recipe_augments)
     return Facts(
         recipe=str(described.get("recipe", type(gan).__name__)),
         data=str(described.get("data", {}).get("name", data.name)),
@@ -75,44 +75,46 @@ def _usual_weight(gan: Any, field: str) -> float | None:
 
 def sizes(gan: Any, trained: set[str]) -> Figures:
     """Return the root mean square of each trained network's weight matrices."""
-    found = {}
+    rms_by_net = {}
     for net in sorted(trained):
         matrices = [p.detach() for p in optimizers.find(gan, net).parameters() if p.dim() > 1]
         if matrices:
-            found[net] = st.rms(matrices)
-    return found
+            rms_by_net[net] = st.rms(matrices)
+    return rms_by_net
 
 
 def updates(phases: list[Any]) -> dict[str, int]:
     """Return each network's updates per step, from its first phase that runs every step."""
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for phase in phases:
         if phase.lazy == 1:
-            found.setdefault(phase.net.split()[0].split(".")[0], phase.repeat)
-    return found
+            counts.setdefault(phase.net.split()[0].split(".")[0], phase.repeat)
+    return counts
 
 
 def rates(trainer: Any) -> Figures:
     """Return each network's learning rate without schedules."""
-    found: Figures = {}
+    rates_by_net: Figures = {}
     for (net, _, _), optimizer in trainer.optimizers.items():
         letter = net.split()[0].split(".")[0]
-        found[letter] = max(found.get(letter, 0.0), *(float(group["base_lr"]) for group in optimizer.param_groups))
-    return found
+        rates_by_net[letter] = max(
+            rates_by_net.get(letter, 0.0), *(float(group["base_lr"]) for group in optimizer.param_groups)
+        )
+    return rates_by_net
 
 
 def usual_rates(gan: Any) -> Figures:
     """Return the recipe's default learning rates by network; empty if its config has no defaults."""
     try:
-        usual = type(gan.cfg)()
+        defaults = type(gan.cfg)()
     except (AttributeError, TypeError, BadInput):
         return {}
-    found = {}
+    rates_by_net = {}
     for letter in ("G", "D"):
-        own = getattr(usual, f"{letter.lower()}_opt", None)
-        if own is not None and getattr(own, "lr", 0) > 0:
-            found[letter] = float(own.lr)
-    return found
+        optimizer = getattr(defaults, f"{letter.lower()}_opt", None)
+        if optimizer is not None and getattr(optimizer, "lr", 0) > 0:
+            rates_by_net[letter] = float(optimizer.lr)
+    return rates_by_net
 
 
 def nets_trained(trainer: Any) -> set[str]:

@@ -25,7 +25,7 @@ class Pair(NamedTuple):
     small: Tensor
 
 
-class Judged(NamedTuple):
+class DiscriminatorOutput(NamedTuple):
     """Full output of D: one logit per patch (N, patches), and the reconstructions if requested."""
 
     logits: Tensor
@@ -141,7 +141,7 @@ def _decoder(channels: int, out_channels: int, width: int, ups: int) -> nn.Seque
 
 
 class Discriminator(nn.Module):
-    """Map images x (N, C, H, W) to logits (N,), the mean over patches; ``full``: to ``Judged`` with a logit per patch."""
+    """Map images x (N, C, H, W) to logits (N,), the mean over patches; ``full``: to ``DiscriminatorOutput``."""
 
     channels_last = True
     bf16 = True
@@ -194,7 +194,7 @@ class Discriminator(nn.Module):
             c: Not used.
             small: Smaller images; None: made from x.
             part: Which quarter to reconstruct, (N,); None: no reconstructions.
-            full: Return ``Judged`` instead of logits (N,).
+            full: Return ``DiscriminatorOutput`` instead of logits (N,).
         """
         small = F.interpolate(x, self.small_size, mode="area") if small is None else small
         features = [self.start(x)]
@@ -206,9 +206,11 @@ class Discriminator(nn.Module):
         if not full:
             return logits.mean(1)
         if part is None:
-            return Judged(logits)
+            return DiscriminatorOutput(logits)
         piece = quarter(features[-2] if len(features) > 1 else features[-1], part)
-        return Judged(logits, self.paint_whole(features[-1]), self.paint_small(of_small), self.paint_part(piece))
+        return DiscriminatorOutput(
+            logits, self.paint_whole(features[-1]), self.paint_small(of_small), self.paint_part(piece)
+        )
 
 
 def quarter(x: Tensor, which: Tensor) -> Tensor:

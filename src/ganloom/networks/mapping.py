@@ -72,7 +72,7 @@ class Mapping(nn.Module):
 
     def move_mean(self, rate: float = 0.005) -> None:
         """Move the mean of w by ``rate`` towards the mean since the last call."""
-        any_seen = (self.seen > 0).to(self.w_mean.dtype)  # no value is read back, so no device synchronisation
-        self.w_mean.lerp_(self.w_sums / self.seen.clamp_min(1), rate * any_seen)
+        any_new = (self.seen > 0).to(self.w_mean.dtype)  # no value is read back, so no device synchronisation
+        self.w_mean.lerp_(self.w_sums / self.seen.clamp_min(1), rate * any_new)
         self.w_sums.zero_()
         self.seen.zero_()

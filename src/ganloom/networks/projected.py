@@ -50,13 +50,13 @@ class Projection:
             Four maps, finest first, of H / 2, H / 4, H / 8 and H / 16.
 
         Raises:
-            BadInput: If the network gives fewer than four resolutions.
+            BadInput: If the network returns fewer than four resolutions.
         """
-        maps = self.opened(x.device)(x)[-SCALES:]
+        maps = self.network(x.device)(x)[-SCALES:]
         if len(maps) < SCALES:
             raise BadInput(
-                f"--features {self.name} gives maps of {len(maps)} resolutions for images of {x.shape[2]} x {x.shape[3]}, and "
-                f"the discriminators look at {SCALES}: raise --side, or take effnet or random"
+                f"--features {self.name} returns maps of {len(maps)} resolutions for images of {x.shape[2]} x {x.shape[3]}, but "
+                f"the discriminators need {SCALES}: increase --side, or use effnet or random"
             )
         mix = self._mix([m.shape[1] for m in maps], seed, x.device)
         mixed = [F.conv2d(m, w.to(m.dtype), b.to(m.dtype)) for m, (w, b) in zip(maps, mix, strict=False)]
@@ -71,7 +71,7 @@ class Projection:
             outputs.append(F.conv2d(y, weight.to(y.dtype), bias.to(y.dtype)))
         return outputs[::-1]
 
-    def opened(self, device: torch.device) -> Maps:
+    def network(self, device: torch.device) -> Maps:
         """Return the frozen network on a device; raises what opening it raises, e.g. `BadInput` for a missing extra."""
         if self._maps is None or self._device != device:
             self._maps, self._device = self.open_net(device), device
@@ -81,7 +81,7 @@ class Projection:
         """Return the random weights; they are drawn again if the seed's value changed, e.g. by loading a checkpoint."""
         key = channels, device, int(seed)
         if self._mixed[0] != key:
-            self._mixed = key, drawn(channels, self.width, int(seed), device)
+            self._mixed = key, random_mixes(channels, self.width, int(seed), device)
         return self._mixed[1]
 
 
@@ -95,7 +95,7 @@ def mixes(width: int) -> list[tuple[int, int]]:
     return [(width, width), (2 * width, width), (4 * width, 2 * width), (8 * width, 4 * width)]
 
 
-def drawn(channels: Sequence[int], width: int, seed: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+def random_mixes(channels: Sequence[int], width: int, seed: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
     """Draw weights and biases of the four mixes over channels, then of the four over scales: uniform in +-1 / sqrt(inputs)."""
     rng = torch.Generator().manual_seed(seed)
     pairs = []

@@ -157,8 +157,8 @@ class Synthesis(nn.Module):
         if self.place is None:
             return self.const.expand(w.shape[0], -1, -1, -1)
         grid = self.const.permute(1, 2, 0)
-        placed: Tensor = self.place(w).to(grid.dtype).unflatten(1, grid.shape) + grid
-        return placed.permute(0, 3, 1, 2)  # channels last without a copy
+        features: Tensor = self.place(w).to(grid.dtype).unflatten(1, grid.shape) + grid
+        return features.permute(0, 3, 1, 2)  # channels last without a copy
 
     def forward(self, ws: Tensor, noise: str = "const") -> Tensor:
         """Map ws (N, layers, w_dim) to images (N, C, H, W)."""

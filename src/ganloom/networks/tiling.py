@@ -30,7 +30,7 @@ COPIES = 6
 """Approximate number of copies of a band's input and output in memory during a convolution."""
 
 
-def knows(net: nn.Module) -> bool:
+def supported(net: nn.Module) -> bool:
     """Return whether ``net`` consists of layers that can be computed in bands."""
     return all(type(module) in KNOWN and _usual(module) for module in net.modules())
 
@@ -50,7 +50,7 @@ def in_bands(net: nn.Module, x: Tensor, memory: float) -> Tensor:
     """Run ``net`` in bands of rows.
 
     Args:
-        net: A network for which ``knows`` is true.
+        net: A network for which ``supported`` is true.
         x: An image (1, C, H, W) of a size that the network accepts.
         memory: Approximate bytes of features at a time.
 
@@ -113,8 +113,8 @@ class _Bands:
         if isinstance(layer, UNet):
             return self._unet(layer, x)
         if isinstance(layer, ResidualBlock):
-            more = self.run(layer.body, x)
-            return self.kept(Sheet(x.shape, lambda a, b: x.read(a, b) + more.read(a, b)))
+            residual = self.run(layer.body, x)
+            return self.stored(Sheet(x.shape, lambda a, b: x.read(a, b) + residual.read(a, b)))
         if type(layer) in PADS:
             return padded(x, int(layer.padding[0]), PADS[type(layer)])
         if isinstance(layer, nn.Conv2d):
@@ -130,7 +130,7 @@ class _Bands:
             return self._normed(layer, x)
         output = Sheet(x.shape, lambda a, b: layer(x.read(a, b)))
         random = isinstance(layer, nn.Dropout) and layer.training  # draw the mask once, however often the rows are read
-        return self.kept(output) if random else output
+        return self.stored(output) if random else output
 
     def _unet(self, net: UNet, x: Sheet) -> Sheet:
         levels = []
@@ -150,7 +150,7 @@ class _Bands:
         step = max(1, int(self.memory / (4 * COPIES * (channels * width + cost))))
         return ((a, min(a + step, height)) for a in range(0, height, step))
 
-    def kept(self, x: Sheet, cost: int = 0) -> Sheet:
+    def stored(self, x: Sheet, cost: int = 0) -> Sheet:
         """Compute a sheet and store it in a file."""
         file = _File(x.shape)
         for a, b in self.parts(x, cost):
@@ -167,16 +167,23 @@ class _Bands:
             source = bordered.read(a * stride, (b - 1) * stride + size)
             return F.conv2d(source, weight, bias, stride, groups=groups)
 
-        return self.kept(Sheet(shape, rows), stride * channels * width)
+        return self.stored(Sheet(shape, rows), stride * channels * width)
 
     def _transposed(
-        self, x: Sheet, weight: Tensor, bias: Tensor | None, stride: int, padding: int, more: int = 0, groups: int = 1
+        self,
+        x: Sheet,
+        weight: Tensor,
+        bias: Tensor | None,
+        stride: int,
+        padding: int,
+        output_padding: int = 0,
+        groups: int = 1,
     ) -> Sheet:
         (_, outputs, size, _), (channels, height, width) = weight.shape, x.shape
         shape = (
             outputs * groups,
-            (height - 1) * stride - 2 * padding + size + more,
-            (width - 1) * stride - 2 * padding + size + more,
+            (height - 1) * stride - 2 * padding + size + output_padding,
+            (width - 1) * stride - 2 * padding + size + output_padding,
         )
         border = size  # zeros outside the image add nothing, and no row needs special treatment
         bordered = padded(x, border, "constant", across=0)
@@ -184,11 +191,11 @@ class _Bands:
         def rows(a: int, b: int) -> Tensor:
             first, last = -((size - 1 - padding - a) // stride), (b - 1 + padding) // stride
             source = bordered.read(first + border, last + 1 + border)
-            y = F.conv_transpose2d(source, weight, bias, stride, (0, padding), (0, more), groups)
+            y = F.conv_transpose2d(source, weight, bias, stride, (0, padding), (0, output_padding), groups)
             start = a + padding - first * stride
             return y[:, :, start : start + b - a]
 
-        return self.kept(Sheet(shape, rows), channels * width // stride + 1)
+        return self.stored(Sheet(shape, rows), channels * width // stride + 1)
 
     def _blurred(self, layer: Blur, x: Sheet) -> Sheet:
         channels = x.shape[0]
@@ -235,15 +242,15 @@ def padded(x: Sheet, by: int, mode: str, across: int | None = None) -> Sheet:
         return x
 
     def read(a: int, b: int) -> Tensor:
-        places = torch.arange(a - by, b - by)
-        inside = places.abs() if mode == "reflect" else places.clamp_min(0)
+        positions = torch.arange(a - by, b - by)
+        inside = positions.abs() if mode == "reflect" else positions.clamp_min(0)
         inside = inside.minimum(2 * (height - 1) - inside) if mode == "reflect" else inside.clamp_max(height - 1)
         first = int(inside.min())
         rows = x.read(first, int(inside.max()) + 1)
-        if bool((places != inside).any()):
+        if bool((positions != inside).any()):
             rows = rows.index_select(2, (inside - first).to(rows.device))
             if mode == "constant":
-                rows = rows * (places == inside).to(rows)[:, None]
+                rows = rows * (positions == inside).to(rows)[:, None]
         return F.pad(rows, (across, across, 0, 0), mode)
 
     return Sheet((channels, height + 2 * by, width + 2 * across), read)

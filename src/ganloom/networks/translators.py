@@ -204,7 +204,7 @@ def reflect_to(x: Tensor, height: int, width: int) -> Tensor:
     return x
 
 
-def grown(x: Tensor, multiple: int) -> Tensor:
+def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     """Enlarge (N, C, H, W) by reflection to the next multiples of ``multiple``; to at least twice it if it is below 8."""
     height, width = (max(-(-n // multiple), 2 if multiple < 8 else 1) * multiple for n in map(int, x.shape[2:]))
     return reflect_to(x, height, width)
@@ -212,5 +212,5 @@ def grown(x: Tensor, multiple: int) -> Tensor:
 
 def through(net: nn.Module, x: Tensor) -> Tensor:
     """Run ``net`` on images of any size: reflect them to the multiple it needs, and crop its output."""
-    out: Tensor = net(grown(x, int(getattr(net, "multiple", 1))))
+    out: Tensor = net(pad_to_multiple(x, int(getattr(net, "multiple", 1))))
     return crop(out, int(x.shape[2]), int(x.shape[3]))  # plain numbers in a trace too

@@ -38,25 +38,25 @@ class Pool(nn.Module):
         """Return the first n pushed fakes (n, C, H, W) in order; None if there are fewer."""
         if len(self._waiting) < n:
             return None
-        taken, self._waiting = self._waiting[:n], self._waiting[n:]
-        return torch.stack(taken)
+        fakes, self._waiting = self._waiting[:n], self._waiting[n:]
+        return torch.stack(fakes)
 
     @torch.no_grad()
     def mix(self, fake: Tensor, chance: Tensor) -> Tensor:
         """Exchange some fakes (n, C, H, W) for old ones; ``chance`` (n, 2) in [0, 1) decides which."""
         if not self.size:
             return fake
-        shown, kept, filled = [], self.bits.view(torch.float32), int(self.count)
+        outputs, stored, filled = [], self.bits.view(torch.float32), int(self.count)
         for one, (swap, place) in zip(fake.detach().float(), chance.tolist(), strict=True):
             if filled < self.size:
-                kept[filled] = one
+                stored[filled] = one
                 filled += 1
-                shown.append(one)
+                outputs.append(one)
             elif swap > 0.5:
                 at = int(place * self.size)
-                shown.append(kept[at].clone())
-                kept[at] = one
+                outputs.append(stored[at].clone())
+                stored[at] = one
             else:
-                shown.append(one)
+                outputs.append(one)
         self.count.fill_(filled)
-        return torch.stack(shown)
+        return torch.stack(outputs)

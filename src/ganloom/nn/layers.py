@@ -190,8 +190,8 @@ class MinibatchDiscrimination(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """(N, F) -> (N, kernels)."""
         m = (h @ self.project.to(h.dtype)).float().unflatten(1, (self.kernels, -1))
-        apart = (m[:, None] - m[None]).abs().sum(3)
-        near: Tensor = (-apart).exp().sum(1) - 1
+        distances = (m[:, None] - m[None]).abs().sum(3)
+        near: Tensor = (-distances).exp().sum(1) - 1
         return near.to(h.dtype)
 
 
@@ -242,8 +242,8 @@ class SelfAttention(nn.Module):
         if min(x.shape[2:]) > 1:
             key, value = F.max_pool2d(key, 2), F.max_pool2d(value, 2)
         weights = torch.softmax(query.flatten(2).transpose(1, 2) @ key.flatten(2), 2)
-        seen = (weights @ value.flatten(2).transpose(1, 2).to(weights.dtype)).transpose(1, 2)
-        out: Tensor = self.out(seen.unflatten(2, x.shape[2:]))
+        attended = (weights @ value.flatten(2).transpose(1, 2).to(weights.dtype)).transpose(1, 2)
+        out: Tensor = self.out(attended.unflatten(2, x.shape[2:]))
         return x + (self.gamma * out).to(x.dtype)
 
 

@@ -219,12 +219,12 @@ def standing_statistics(network: nn.Module) -> Iterator[None]:
     Run the network on a number of batches inside, and sample afterwards (Brock et al. 2018, arXiv:1809.11096, app. D).
     """
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-    kept = [(m.momentum, m.training) for m in norms]
+    saved = [(m.momentum, m.training) for m in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum, norm.training = None, True
     try:
         yield
     finally:
-        for norm, (momentum, training) in zip(norms, kept, strict=True):
+        for norm, (momentum, training) in zip(norms, saved, strict=True):
             norm.momentum, norm.training = momentum, training

@@ -25,11 +25,11 @@ class Perceptual:
 
     def __init__(self, name: str, device: str | torch.device = "cpu") -> None:
         if name in ("task", "inception"):
-            raise BadInput(f"--perceptual-net {name}: give random, fashion, effnet or a file .pt2 with its features")
-        found = by_name.get(name, device=device)
-        self.device, self.channels, self.range = torch.device(device), found.channels, found.value_range
-        self.size = None if name.split(":")[0] in ("random", "effnet", "efficientnet") else found.size
-        self.net = found.net
+            raise BadInput(f"--perceptual-net {name}: use random, fashion, effnet or a .pt2 file that returns features")
+        extractor = by_name.get(name, device=device)
+        self.device, self.channels, self.range = torch.device(device), extractor.channels, extractor.value_range
+        self.size = None if name.split(":")[0] in ("random", "effnet", "efficientnet") else extractor.size
+        self.net = extractor.net
         if isinstance(self.net, nn.Module):
             self.net.requires_grad_(False).eval()
 
@@ -47,49 +47,51 @@ class Perceptual:
         x = x if self.size is None else to_size(x, self.size)
         x = (x + 1) * ((high - low) / 2) + low
         with torch.autocast(x.device.type, enabled=False):
-            own = getattr(self.net, "maps", None)
-            if own is not None:
-                found: list[Tensor] = own(x)
-                return found
-            kept: dict[int, Tensor] = {}  # keyed by the octave of the height: padding may turn 32 into 33
+            net_maps = getattr(self.net, "maps", None)
+            if net_maps is not None:
+                maps: list[Tensor] = net_maps(x)
+                return maps
+            last_maps: dict[int, Tensor] = {}  # keyed by the octave of the height: padding may turn 32 into 33
 
-            def keep(module: nn.Module, args: object, made: object) -> None:
-                if isinstance(made, Tensor) and made.ndim == 4 and min(made.shape[2:]) > 1:
-                    kept[made.shape[2].bit_length()] = made
+            def store(module: nn.Module, args: object, output: object) -> None:
+                if isinstance(output, Tensor) and output.ndim == 4 and min(output.shape[2:]) > 1:
+                    last_maps[output.shape[2].bit_length()] = output
 
-            hooks = [leaf.register_forward_hook(keep) for leaf in _leaves(self.net)]
+            hooks = [leaf.register_forward_hook(store) for leaf in _leaves(self.net)]
             try:
                 out = self.net(x)
             finally:
                 for hook in hooks:
                     hook.remove()
-        if kept:
-            return [kept[octave] for octave in sorted(kept, reverse=True)]
+        if last_maps:
+            return [last_maps[octave] for octave in sorted(last_maps, reverse=True)]
         out = out[0] if isinstance(out, tuple) else out
         return [out if out.ndim == 4 else out[:, :, None, None]]
 
-    def distance(self, made: Tensor, truth: Tensor) -> Tensor:
+    def distance(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the mean squared difference of the maps, with the features of each position scaled to length 1.
 
         0 for equal images, at most 4 (Zhang et al. 2018, arXiv:1801.03924, without their learned weights).
         """
-        pairs = zip(self.maps(made), self.maps(truth), strict=True)
-        return torch.stack([_apart(a, b) for a, b in pairs]).mean()
+        pairs = zip(self.maps(output), self.maps(target), strict=True)
+        return torch.stack([_distance(a, b) for a, b in pairs]).mean()
 
-    def content(self, made: Tensor, source: Tensor) -> Tensor:
+    def content(self, output: Tensor, source: Tensor) -> Tensor:
         """Return the same with each channel first normalised to mean 0 and variance 1, so that changes of colour cost less.
 
         For images of two domains (Huang et al. 2018, arXiv:1804.04732, section 5.1); uses only the coarser half of the maps.
         """
-        pairs = list(zip(self.maps(made), self.maps(source), strict=True))
-        apart = []
+        pairs = list(zip(self.maps(output), self.maps(source), strict=True))
+        distances = []
         for a, b in pairs[len(pairs) // 2 :]:
             one_pixel = a[0, 0].numel() == 1  # no variance
-            apart.append(_apart(a, b) if one_pixel else (F.instance_norm(a) - F.instance_norm(b)).square().mean())
-        return torch.stack(apart).mean()
+            distances.append(
+                _distance(a, b) if one_pixel else (F.instance_norm(a) - F.instance_norm(b)).square().mean()
+            )
+        return torch.stack(distances).mean()
 
 
-def _apart(a: Tensor, b: Tensor) -> Tensor:
+def _distance(a: Tensor, b: Tensor) -> Tensor:
     """Return the mean squared distance of two maps (N, c, h, w), features scaled to length 1."""
     return (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(1).mean()
 

@@ -67,10 +67,10 @@ class Config:
 
     def __post_init__(self) -> None:
         if not 0 <= self.dropout < 1:
-            raise BadInput(f"--dropout must lie in [0, 1), got {self.dropout}")
+            raise BadInput(f"--dropout must be in [0, 1), got {self.dropout}")
         if self.n_classes < 2:
             raise BadInput(
-                f"acgan needs data with at least 2 classes, got {self.n_classes}: put the images in one folder a class, "
+                f"acgan needs data with at least 2 classes, got {self.n_classes}: put the images in one folder per class, "
                 "or train a recipe without labels"
             )
 

@@ -71,7 +71,7 @@ class Config:
 
     def __post_init__(self) -> None:
         if not 0 < self.gamma <= 1:
-            raise BadInput(f"--gamma must lie in (0, 1], got {self.gamma}")
+            raise BadInput(f"--gamma must be in (0, 1], got {self.gamma}")
         if self.k_rate < 0:
             raise BadInput(f"--k-rate must not be negative, got {self.k_rate}")
 

@@ -103,15 +103,21 @@ class Config:
         check_classes(self)
         parts = plan_sizes(*self.shape[1:])[2] + 1
         if self.multiples and (len(self.multiples) != parts or min(self.multiples) < 1):
-            raise BadInput(f"--multiples must be {parts} numbers from 1 at this size, got {self.multiples}")
+            raise BadInput(
+                f"--multiples must be {parts} numbers of at least 1 at this image size, got {self.multiples}"
+            )
         if not self.shared and (self.deep or self.hierarchical):
-            raise BadInput("--no-shared goes with --no-hierarchical and without --deep: a table's row is a class alone")
+            raise BadInput(
+                "--no-shared needs --no-hierarchical and excludes --deep: its tables depend on the class only, not on z"
+            )
         if self.deep and not self.hierarchical:
-            raise BadInput("--no-hierarchical is not for --deep, in which every block sees all of z")
+            raise BadInput("--no-hierarchical excludes --deep, in which every block uses all of z")
         if self.hub < 0 or self.hub == 1:
-            raise BadInput(f"--hub counts sets of statistics, 0 or at least 2, got {self.hub}")
+            raise BadInput(f"--hub (a number of sets of statistics) must be 0 or at least 2, got {self.hub}")
         if not self.deep and self.hierarchical and self.z_dim < parts:
-            raise BadInput(f"--z-dim must be at least {parts} at this size, one number for each part, got {self.z_dim}")
+            raise BadInput(
+                f"--z-dim must be at least {parts} at this image size, one number per part, got {self.z_dim}"
+            )
         if self.ortho < 0:
             raise BadInput(f"--ortho must not be negative, got {self.ortho}")
 
@@ -196,7 +202,7 @@ class BigGAN(Adversarial):
                 running statistics.
         """
         if standing < 0:
-            raise BadInput(f"standing counts batches and must not be negative, got {standing}")
+            raise BadInput(f"standing (a number of batches) must not be negative, got {standing}")
         with sampling.unchanged(self):
             with standing_statistics(self.G) if standing else contextlib.nullcontext():
                 for i in range(standing):

@@ -68,7 +68,7 @@ class Config:
     def __post_init__(self) -> None:
         if self.n_classes < 2:
             raise BadInput(
-                f"cgan needs data with at least 2 classes, got {self.n_classes}: put the images in one folder a class, "
+                f"cgan needs data with at least 2 classes, got {self.n_classes}: put the images in one folder per class, "
                 "or train a recipe without labels"
             )
         if self.body == "dense" and (self.g_condition, self.d_condition) != ("concat", "concat"):

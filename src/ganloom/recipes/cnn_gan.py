@@ -63,7 +63,7 @@ class Config:
 
     def __post_init__(self) -> None:
         if not 0 <= self.dropout < 1:
-            raise BadInput(f"--dropout must lie in [0, 1), got {self.dropout}")
+            raise BadInput(f"--dropout must be in [0, 1), got {self.dropout}")
 
 
 def _glorot(network: nn.Module) -> None:

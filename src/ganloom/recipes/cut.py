@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms, linear
 from ganloom.losses import least_squares
-from ganloom.networks.translators import PatchGAN, ResNet, grown, patch_layers
+from ganloom.networks.translators import PatchGAN, ResNet, pad_to_multiple, patch_layers
 from ganloom.nn.layers import crop
 from ganloom.recipes.base.translator import Translator, TranslatorConfig
 
@@ -68,11 +68,12 @@ class Config(TranslatorConfig):
         super().__post_init__()
         if self.in_channels != self.shape[0] and not self.fast:
             raise BadInput(
-                f"--fast is needed for domains of {self.in_channels} and {self.shape[0]} channels: G(x) must exist"
+                f"domains of {self.in_channels} and {self.shape[0]} channels need --fast: otherwise G is applied to both domains"
             )
         if not 1 <= self.blocks <= 32 or self.patches < 2 or self.head < 1:
             raise BadInput(
-                f"--blocks lies in 1..32, --patches from 2 and --head from 1, got {self.blocks}, {self.patches}, {self.head}"
+                "--blocks must be in 1..32, --patches at least 2 and --head at least 1, "
+                f"got {self.blocks}, {self.patches}, {self.head}"
             )
         if not self.temperature > 0:
             raise BadInput(f"--temperature must be above 0, got {self.temperature}")
@@ -107,22 +108,22 @@ class CUT(Translator):
         return [Phase("D", self.d_loss), Phase("G heads", self.g_loss)]
 
     def d_loss(self, batch: Batch) -> Terms:
-        return self.judged(least_squares, self.discriminate(batch.x), self.discriminate(self.for_d(batch)))
+        return self.d_terms(least_squares, self.discriminate(batch.x), self.discriminate(self.fakes_for_d(batch)))
 
     def g_loss(self, batch: Batch) -> Terms:
         y, cfg = batch.y, self.cfg
         assert y is not None
-        fake, made, before, flips = self.for_g(batch)
-        given = y if flips is None else torch.where(flips, y.flip(3), y)
-        nce = self.contrast(before, made, flips, sides=1 if cfg.fast else 2)
+        fake, outputs, before, flips = self.outputs_for_g(batch)
+        inputs = y if flips is None else torch.where(flips, y.flip(3), y)
+        nce = self.contrast(before, outputs, flips, sides=1 if cfg.fast else 2)
         terms = self.g_adversarial(least_squares, self.discriminate(fake), reals=(batch.x,))
         terms["nce"] = cfg.nce * nce[: len(y)].mean()
         if not cfg.fast:
             terms["nce"] = terms["nce"] / 2
             terms["nce_same"] = cfg.nce * nce[len(y) :].mean() / 2
-        return terms | self.perceived((fake, given))
+        return terms | self.perceptual_terms((fake, inputs))
 
-    def whole(self, batch: Batch) -> tuple[Tensor, Tensor, list[Tensor], Tensor | None]:
+    def g_outputs(self, batch: Batch) -> tuple[Tensor, Tensor, list[Tensor], Tensor | None]:
         """Run G once for both updates of a step.
 
         Returns:
@@ -132,14 +133,14 @@ class CUT(Translator):
         assert y is not None
         if self.cfg.fast:
             flips = self.rand(len(y), 1, 1, 1) < 0.5
-            made = self.direct(torch.where(flips, y.flip(3), y))
+            outputs = self.direct(torch.where(flips, y.flip(3), y))
             with torch.no_grad():  # gradients flow through the outputs only
                 before = self.features(y)
-            return made, made, before, flips
+            return outputs, outputs, before, flips
         x = torch.cat([y, batch.x])
-        images, found = self.G(grown(x, self.G.multiple), self.places, whole=True)
-        made = crop(images, *x.shape[2:])
-        return made[: len(y)], made, found, None
+        images, features = self.G(pad_to_multiple(x, self.G.multiple), self.places, whole=True)
+        outputs = crop(images, *x.shape[2:])
+        return outputs[: len(y)], outputs, features, None
 
     def contrast(self, before: list[Tensor], after: Tensor, flips: Tensor | None, sides: int = 1) -> Tensor:
         """Compute the contrastive loss of each image, averaged over layers and positions.
@@ -157,21 +158,21 @@ class CUT(Translator):
         for head, key, query in zip(self.heads, before, self.features(after), strict=True):
             query = query if flips is None else torch.where(flips, query.flip(3), query)
             n, count = len(key), min(self.cfg.patches, key.shape[2] * key.shape[3])
-            chance = [self.rand(n // sides, key.shape[2] * key.shape[3]) for _ in range(sides)]
-            places = torch.cat(chance).argsort(1)[:, :count, None]
-            some = [x.flatten(2).transpose(1, 2).gather(1, places.expand(-1, -1, x.shape[1])) for x in (key, query)]
+            scores = [self.rand(n // sides, key.shape[2] * key.shape[3]) for _ in range(sides)]
+            places = torch.cat(scores).argsort(1)[:, :count, None]
+            sampled = [x.flatten(2).transpose(1, 2).gather(1, places.expand(-1, -1, x.shape[1])) for x in (key, query)]
             with torch.no_grad():  # the input's features are fixed targets
-                k = F.normalize(head(some[0]), dim=2)
-            cosines = F.normalize(head(some[1]), dim=2) @ k.transpose(1, 2)
-            truth = torch.arange(count, device=k.device).expand(n, -1)
+                k = F.normalize(head(sampled[0]), dim=2)
+            cosines = F.normalize(head(sampled[1]), dim=2) @ k.transpose(1, 2)
+            targets = torch.arange(count, device=k.device).expand(n, -1)
             logits = cosines.float().transpose(1, 2) / self.cfg.temperature
-            losses.append(F.cross_entropy(logits, truth, reduction="none").mean(1))
+            losses.append(F.cross_entropy(logits, targets, reduction="none").mean(1))
         return torch.stack(losses).mean(0)
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Return the features of G's first half that the contrastive loss compares."""
-        found: list[Tensor] = self.G(grown(x, self.G.multiple), self.places)
-        return found
+        features: list[Tensor] = self.G(pad_to_multiple(x, self.G.multiple), self.places)
+        return features
 
 
 MODEL = CUT

@@ -64,10 +64,10 @@ class Config(TranslatorConfig):
             raise BadInput(f"--norm must be one of {', '.join(NORMS)}, got {self.norm!r}")
         if self.identity and self.in_channels != self.shape[0]:
             raise BadInput(
-                f"--identity needs domains of equal channels, got {self.in_channels} and {self.shape[0]}: give --identity 0"
+                f"--identity must be 0 for domains of {self.in_channels} and {self.shape[0]} channels; got {self.identity}"
             )
         if not 0 <= self.blocks <= 32 or self.pool < 0:
-            raise BadInput(f"--blocks lies in 0..32 and --pool from 0, got {self.blocks} and {self.pool}")
+            raise BadInput(f"--blocks must be in 0..32 and --pool at least 0, got {self.blocks} and {self.pool}")
 
 
 class CycleGAN(Translator):
@@ -117,17 +117,17 @@ class CycleGAN(Translator):
         if cfg.identity:
             same = (same_b - b).abs().mean() + (same_a - a).abs().mean()
             terms["identity"] = cfg.cycle * cfg.identity * same
-        return terms | self.perceived((fake_b, a), (fake_a, b))
+        return terms | self.perceptual_terms((fake_b, a), (fake_a, b))
 
     def _translated(self, x: Tensor, target: Tensor, back: bool = False) -> tuple[Tensor, Tensor]:
         """Translate x and, if the identity loss is on, apply the same generator to images of its target domain."""
-        go = self.back if back else self.direct
+        translate = self.back if back else self.direct
         if not self.cfg.identity:
-            return go(x), target
+            return translate(x), target
         if self.cfg.norm == "batch":  # keep the batch statistics of the two domains apart
-            return go(x), go(target)
-        made, same = go(torch.cat([x, target])).chunk(2)
-        return made, same
+            return translate(x), translate(target)
+        fake, same = translate(torch.cat([x, target])).chunk(2)
+        return fake, same
 
     def d_loss(self, batch: Batch) -> Terms:
         a, b = batch.y, batch.x
@@ -141,7 +141,7 @@ class CycleGAN(Translator):
             fake = pool.mix(fake, self.rand(n, 2))
             net = f"D.{name}"
             scores = self.discriminate(real, net=net), self.discriminate(fake, net=net)
-            terms |= self.judged(least_squares, *scores, name)
+            terms |= self.d_terms(least_squares, *scores, name)
         return terms
 
 

@@ -82,7 +82,7 @@ class FastGAN(GAN):
         return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
 
     def logits_of(self, output: Any) -> Tensor:
-        """The logits of ``Judged``."""
+        """The logits of ``DiscriminatorOutput``."""
         logits: Tensor = output if isinstance(output, Tensor) else output.logits
         return logits
 
@@ -99,8 +99,8 @@ class FastGAN(GAN):
         real_scores = self.discriminate(x, part=part, full=True)
         fake_scores = self.discriminate(fake.x, small=fake.small, full=True)
         real = real_scores.output
-        repainted = [(real.whole, x), (real.small, x), (real.part, fastgan.quarter(x, part))]
-        recon = torch.stack([_distance(seen, true) for seen, true in repainted]).sum()
+        decoded = [(real.whole, x), (real.small, x), (real.part, fastgan.quarter(x, part))]
+        recon = torch.stack([_distance(output, target) for output, target in decoded]).sum()
         return self.d_adversarial(hinge, real_scores, fake_scores) | {"recon": self.cfg.recon * recon}
 
     def g_loss(self, batch: Batch) -> Terms:
@@ -108,9 +108,9 @@ class FastGAN(GAN):
         return self.g_adversarial(hinge, self.discriminate(fake.x, small=fake.small, full=True))
 
 
-def _distance(seen: Tensor, true: Tensor) -> Tensor:
-    """Return E[|seen - true|], with ``true`` resized to the size of ``seen``."""
-    return F.l1_loss(seen, resize(true, *seen.shape[2:]))
+def _distance(output: Tensor, target: Tensor) -> Tensor:
+    """Return E[|output - target|], with ``target`` resized to the size of ``output``."""
+    return F.l1_loss(output, resize(target, *output.shape[2:]))
 
 
 MODEL = FastGAN

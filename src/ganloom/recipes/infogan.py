@@ -71,10 +71,10 @@ class Config:
 
     def __post_init__(self) -> None:
         if any(values < 2 for values in self.categories):
-            raise BadInput(f"--categories must each have at least 2 values, got {self.categories}")
+            raise BadInput(f"each of --categories must have at least 2 values, got {self.categories}")
         if self.continuous < 0 or not (self.categories or self.continuous):
             raise BadInput(
-                f"--continuous must count codes from 0, and from 1 without --categories, got {self.continuous}"
+                f"--continuous must be at least 0, or at least 1 without --categories, got {self.continuous}"
             )
 
     @property
@@ -161,9 +161,9 @@ class InfoGAN(GAN):
     def z(self, n: int) -> Tensor:
         """Draw latents (n, z_dim + code_dim): noise uniform in [-1, 1], one-hot categories, codes uniform in [-1, 1]."""
         cfg = self.cfg
-        drawn = [randomness.randint(values, n, self.draw_device).to(self.device) for values in cfg.categories]
-        hot = [F.one_hot(c, values).float() for c, values in zip(drawn, cfg.categories, strict=True)]
-        return torch.cat([self.rand(n, cfg.z_dim) * 2 - 1, *hot, self.rand(n, cfg.continuous) * 2 - 1], 1)
+        categories = [randomness.randint(values, n, self.draw_device).to(self.device) for values in cfg.categories]
+        one_hot = [F.one_hot(c, values).float() for c, values in zip(categories, cfg.categories, strict=True)]
+        return torch.cat([self.rand(n, cfg.z_dim) * 2 - 1, *one_hot, self.rand(n, cfg.continuous) * 2 - 1], 1)
 
     def logits_of(self, output: Any) -> Tensor:
         """D's logits, also where it returns Q's numbers too."""

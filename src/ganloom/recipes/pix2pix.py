@@ -67,9 +67,9 @@ class Config(TranslatorConfig):
         if self.norm not in NORMS:
             raise BadInput(f"--norm must be one of {', '.join(NORMS)}, got {self.norm!r}")
         if not 1 <= self.blocks <= 32:
-            raise BadInput(f"--blocks must lie in 1..32, got {self.blocks}")
+            raise BadInput(f"--blocks must be in 1..32, got {self.blocks}")
         if not 0 <= self.levels <= 10:
-            raise BadInput(f"--levels must lie in 0..10, got {self.levels}")
+            raise BadInput(f"--levels must be in 0..10, got {self.levels}")
 
 
 class Pix2Pix(Translator):
@@ -83,34 +83,34 @@ class Pix2Pix(Translator):
         h, w = cfg.shape[1:]
         levels = cfg.levels or max(2, min(8, int(math.log2(max(min(h, w), 4)))))
         ends = cfg.in_channels, cfg.shape[0]
-        told: dict[str, Any] = {"norm": cfg.norm, "dropout": cfg.dropout}
+        options: dict[str, Any] = {"norm": cfg.norm, "dropout": cfg.dropout}
         if cfg.net == "unet":
-            self.G = UNet(*ends, levels, cfg.width, **told)
+            self.G = UNet(*ends, levels, cfg.width, **options)
         else:
-            self.G = ResNet(*ends, cfg.blocks, cfg.width, **told, antialias=cfg.antialias)
+            self.G = ResNet(*ends, cfg.blocks, cfg.width, **options, antialias=cfg.antialias)
         layers = patch_layers(h, w, cfg.layers)
         self.D = PatchGAN(cfg.shape[0] + cfg.in_channels, cfg.d_width, layers, norm=cfg.norm)
 
     def phases(self) -> list[Phase]:
         return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
 
-    def whole(self, batch: Batch) -> tuple[Tensor]:
+    def g_outputs(self, batch: Batch) -> tuple[Tensor]:
         """Return G(c), with the same dropout mask for both updates of a step."""
         assert batch.c is not None
         return (self.direct(batch.c),)
 
     def d_loss(self, batch: Batch) -> Terms:
         assert batch.c is not None
-        fake = self.for_d(batch)
-        return self.judged(nonsaturating, self.discriminate(batch.x, batch.c), self.discriminate(fake, batch.c))
+        fake = self.fakes_for_d(batch)
+        return self.d_terms(nonsaturating, self.discriminate(batch.x, batch.c), self.discriminate(fake, batch.c))
 
     def g_loss(self, batch: Batch) -> Terms:
         assert batch.c is not None
-        (fake,) = self.for_g(batch)
+        (fake,) = self.outputs_for_g(batch)
         terms = self.g_adversarial(nonsaturating, self.discriminate(fake, batch.c), reals=(batch.x, batch.c))
         return terms | {
             "l1": self.cfg.l1 * (fake - batch.x).abs().mean(),
-            **self.perceived((fake, batch.x)),
+            **self.perceptual_terms((fake, batch.x)),
         }
 
 

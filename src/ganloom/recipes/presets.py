@@ -220,11 +220,11 @@ def grown(name: str, cfg: Any) -> dict[str, Any]:
 
 def keywords(module: ModuleType, options: dict[str, Any]) -> dict[str, Any]:
     """Convert options to keyword arguments of ``ganloom.train``."""
-    found: dict[str, Any] = {}
+    keywords: dict[str, Any] = {}
     for key, value in options.items():
         name, _, inner = key.partition(".")
         if inner:
-            found[name] = replace(found.get(name, getattr(module.Config(), name)), **{inner: value})
+            keywords[name] = replace(keywords.get(name, getattr(module.Config(), name)), **{inner: value})
         else:
-            found[name] = value
-    return found
+            keywords[name] = value
+    return keywords

@@ -84,8 +84,8 @@ class ProGAN(Growing):
     def phases(self) -> list[Phase]:
         """Return the phases; each time window trains the levels that it uses."""
         phases = []
-        for window, shown, newest in self.windows():
-            parts = [f"levels.{i}" for i in range(newest + 1)] + [f"rgb.{i}" for i in shown]
+        for window, levels, newest in self.windows():
+            parts = [f"levels.{i}" for i in range(newest + 1)] + [f"rgb.{i}" for i in levels]
             nets = {net: " ".join(f"{net}.{part}" for part in parts) for net in "DG"}
             phases += [Phase(nets["D"], self.d_loss, kimg=window), Phase(nets["G"], self.g_loss, kimg=window)]
         return phases
@@ -99,18 +99,18 @@ class ProGAN(Growing):
         real = progressive.at_level(batch.x, self.level)
         with torch.no_grad():
             fake = self.generated(self.z(len(real)), None, self.level)
-        grown = None, self.level  # D's further inputs: no labels, and the level it has grown to
-        real_scores, fake_scores = self.discriminate(real, *grown), self.discriminate(fake, *grown)
+        d_inputs = None, self.level  # D takes no labels, and the level
+        real_scores, fake_scores = self.discriminate(real, *d_inputs), self.discriminate(fake, *d_inputs)
         return self.d_adversarial(wasserstein, real_scores, fake_scores) | {
-            "gp": self.cfg.gp_weight * penalties.wgan_gp(self.critic(*grown), real, fake.x),
+            "gp": self.cfg.gp_weight * penalties.wgan_gp(self.critic(*d_inputs), real, fake.x),
             "drift": self.cfg.drift * real_scores.first.square().mean(),
             "level": torch.full((), self.level, device=real.device),
         }
 
     def g_loss(self, batch: Batch) -> Terms:
-        grown = None, self.level
-        scores = self.discriminate(self.generated(self.z(len(batch.x)), None, self.level), *grown)
-        return self.g_adversarial(wasserstein, scores, reals=(progressive.at_level(batch.x, self.level), *grown))
+        d_inputs = None, self.level
+        scores = self.discriminate(self.generated(self.z(len(batch.x)), None, self.level), *d_inputs)
+        return self.g_adversarial(wasserstein, scores, reals=(progressive.at_level(batch.x, self.level), *d_inputs))
 
 
 MODEL = ProGAN

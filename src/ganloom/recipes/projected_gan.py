@@ -74,9 +74,9 @@ class Config:
     def __post_init__(self) -> None:
         check_policy(self.policy, "--policy")
         if self.features in ("task", "inception", "fashion"):
-            raise BadInput(f"--features {self.features}: give effnet, random or a file .pt2 with its features")
+            raise BadInput(f"--features {self.features}: use effnet, random or a .pt2 file that returns features")
         if not 16 <= self.side <= 1024:
-            raise BadInput(f"--side must lie in 16..1024, got {self.side}")
+            raise BadInput(f"--side must be in 16..1024, got {self.side}")
 
 
 class ProjectedGAN(GAN):
@@ -97,24 +97,24 @@ class ProjectedGAN(GAN):
 
     def make_ready(self, device: torch.device) -> None:
         """Open the frozen network. Raises BadInput with the install command if its extra is missing."""
-        self.D.projection.opened(device)
+        self.D.projection.network(device)
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Map latents (N, z_dim) to images (N, C, H, W) in [-1, 1]; the length of a latent has no effect."""
         images: Tensor = self.G(normed(z))
         return images
 
-    def judged(self, x: Tensor) -> Scores:
+    def d_scores(self, x: Tensor) -> Scores:
         """D's scores of augmented images, a logit per patch of all scales."""
         return self.discriminate(diff_augment(x, self.cfg.policy), patches=True)
 
     def d_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():
             fake = self.sample(self.z(len(batch.x)))
-        return self.d_adversarial(hinge, self.judged(batch.x), self.judged(fake))
+        return self.d_adversarial(hinge, self.d_scores(batch.x), self.d_scores(fake))
 
     def g_loss(self, batch: Batch) -> Terms:
-        return self.g_adversarial(hinge, self.judged(self.sample(self.z(len(batch.x)))))
+        return self.g_adversarial(hinge, self.d_scores(self.sample(self.z(len(batch.x)))))
 
 
 MODEL = ProjectedGAN

@@ -103,7 +103,7 @@ class Config:
         if self.full < 0:
             raise BadInput(f"--full must not be negative, got {self.full}")
         if not 0 <= self.augment_p <= 1:
-            raise BadInput(f"--augment-p is a strength in 0..1, got {self.augment_p}")
+            raise BadInput(f"--augment-p (a strength) must be in 0..1, got {self.augment_p}")
         if not self.decay_kimg > 0:
             raise BadInput(f"--decay-kimg must be above 0, got {self.decay_kimg}")
         if not self.lr > 0:
@@ -136,8 +136,10 @@ class R3GAN(Augmented):
         decay = self.cfg.decay_kimg
         beta2 = tuple((t, 0.99 - 0.09 * left) for t, left in self.course)
         opt = Adam(self.cfg.lr, betas=(0.0, 0.9), schedule=cosine(0.0, decay, 0.25), beta2=beta2)
-        apart = [Phase("D", self.d_reg, opt, lazy=self.cfg.lazy)] if self.cfg.lazy > 1 and any(self.gammas) else []
-        return [Phase("D", self.d_loss, opt), *apart, Phase("G", self.g_loss, opt)]
+        lazy_phases = (
+            [Phase("D", self.d_reg, opt, lazy=self.cfg.lazy)] if self.cfg.lazy > 1 and any(self.gammas) else []
+        )
+        return [Phase("D", self.d_loss, opt), *lazy_phases, Phase("G", self.g_loss, opt)]
 
     @property
     def gamma(self) -> float:
@@ -164,7 +166,7 @@ class R3GAN(Augmented):
         now = {"gamma": torch.full((), gamma, device=batch.x.device)}
         if gamma and self.cfg.lazy == 1 and not getattr(self.D, "autocasts", False):
             return self._in_one_pass(batch, fake, c) | now
-        terms = self.judged(batch, fake, c)
+        terms = self.d_terms(batch, fake, c)
         return terms | now | (self._penalties(batch, fake.x, c) if gamma and self.cfg.lazy == 1 else {})
 
     def d_reg(self, batch: Batch) -> Terms:

@@ -77,7 +77,7 @@ class Relativistic(Adversarial):
     def d_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():
             fake, _ = self.fakes(len(batch.x), batch)
-        terms = self.judged(batch, fake, None)
+        terms = self.d_terms(batch, fake, None)
         if self.cfg.gamma:
             terms["r1"] = self.cfg.gamma * penalties.r1(self.critic(), batch.x)
             terms["r2"] = self.cfg.gamma * penalties.r2(self.critic(), None, fake.x)

@@ -78,7 +78,7 @@ class Config:
     def __post_init__(self) -> None:
         check_classes(self)
         if min(self.attention, self.d_attention or 0) < 0:
-            raise BadInput(f"--attention must not be negative, got {self.attention}: 0 leaves it out")
+            raise BadInput(f"--attention must not be negative, got {self.attention}; 0 turns it off")
 
 
 class SAGAN(Adversarial):

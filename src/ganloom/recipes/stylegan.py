@@ -32,7 +32,7 @@ from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import nonsaturating
 from ganloom.networks import progressive, stylegan
-from ganloom.recipes.base.adversarial import given
+from ganloom.recipes.base.adversarial import as_arguments
 from ganloom.recipes.base.progressive import Growing, check_stages
 from ganloom.recipes.base.style_based import Styled
 from ganloom.scoring import Generated, Scores
@@ -88,7 +88,7 @@ class Config:
         check_classes(self)
         check_stages(self)
         if not 0 <= self.mixing <= 1:
-            raise BadInput(f"--mixing is a probability in 0..1, got {self.mixing}")
+            raise BadInput(f"--mixing (a probability) must be in 0..1, got {self.mixing}")
         if self.gamma < 0:
             raise BadInput(f"--gamma must not be negative, got {self.gamma}")
         if self.layers < 1:
@@ -111,8 +111,8 @@ class StyleGAN(Growing, Styled):
     def phases(self) -> list[Phase]:
         """Return the phases; each time window trains the mapping and the levels that it uses."""
         phases = []
-        for window, shown, newest in self.windows():
-            parts = [f"levels.{i}" for i in range(newest + 1)] + [f"rgb.{i}" for i in shown]
+        for window, levels, newest in self.windows():
+            parts = [f"levels.{i}" for i in range(newest + 1)] + [f"rgb.{i}" for i in levels]
             d = " ".join(f"D.{part}" for part in parts)
             g = " ".join(["G.mapping", *(f"G.synthesis.{part}" for part in parts)])
             phases += [Phase(d, self.d_loss, kimg=window), Phase(g, self.g_loss, kimg=window)]
@@ -125,7 +125,7 @@ class StyleGAN(Growing, Styled):
     def fakes(self, n: int, batch: Batch) -> tuple[Generated, Tensor | None]:
         c, (newest, _) = self.labels(n, batch), progressive.newest_of(self.level, self.top)
         mixed = self.mixed(n, 2 * newest + 2)
-        return self.generated(self.z(n), *given(c), noise="random", mixed=mixed, level=self.level), c
+        return self.generated(self.z(n), *as_arguments(c), noise="random", mixed=mixed, level=self.level), c
 
     def d_loss(self, batch: Batch) -> Terms:
         real = progressive.at_level(batch.x, self.level)

@@ -40,7 +40,7 @@ from ganloom.core.randomness import Rng
 from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import nonsaturating
 from ganloom.networks import stylegan2
-from ganloom.recipes.base.adversarial import given
+from ganloom.recipes.base.adversarial import as_arguments
 from ganloom.recipes.base.style_based import Styled
 from ganloom.scoring import Generated
 
@@ -154,19 +154,19 @@ class Config:
             if value is not None and value < 0:
                 raise BadInput(f"--{name.replace('_', '-')} must not be negative, got {value}")
         if self.mixing is not None and not 0 <= self.mixing <= 1:
-            raise BadInput(f"--mixing is a probability in 0..1, got {self.mixing}")
+            raise BadInput(f"--mixing (a probability) must be in 0..1, got {self.mixing}")
         check_parts(self.ada_parts)
         if not -1 <= self.ada_target <= 1:
-            raise BadInput(f"--ada-target is a mean sign in -1..1, got {self.ada_target}")
+            raise BadInput(f"--ada-target (a mean sign) must be in -1..1, got {self.ada_target}")
         if not self.ada_kimg > 0:
             raise BadInput(f"--ada-kimg must be above 0, got {self.ada_kimg}")
         if not 0 <= self.ada_p <= 1:
-            raise BadInput(f"--ada-p is a strength in 0..1, got {self.ada_p}")
+            raise BadInput(f"--ada-p (a strength) must be in 0..1, got {self.ada_p}")
         if self.clamp is not None and self.clamp <= 0:
-            raise BadInput(f"--clamp must be positive or none, got {self.clamp}")
+            raise BadInput(f"--clamp must be above 0 or none, got {self.clamp}")
 
 
-def settled(cfg: Config) -> Config:
+def with_defaults(cfg: Config) -> Config:
     """Return the config with every None filled by the preset or by the rule "auto"."""
     preset = PRESETS[cfg.preset]
     side = max(int(math.sqrt(cfg.shape[1] * cfg.shape[2])), 1)
@@ -177,12 +177,12 @@ def settled(cfg: Config) -> Config:
         "d_width": cfg.width,
     } | preset | {"batch_size": batch}  # fmt: skip
     rate = rule.pop("lr", 2e-3 if cfg.preset == "auto" and side >= 1024 else OPT.lr)
-    filled = {name: value for name, value in rule.items() if getattr(cfg, name) is None}
-    filled["d_base"] = cfg.d_base or cfg.base or rule["base"]
+    defaults = {name: value for name, value in rule.items() if getattr(cfg, name) is None}
+    defaults["d_base"] = cfg.d_base or cfg.base or rule["base"]
     for name in ("g_opt", "d_opt"):
         if getattr(cfg, name) == OPT:
-            filled[name] = dataclasses.replace(OPT, lr=rate)
-    return dataclasses.replace(cfg, **filled)
+            defaults[name] = dataclasses.replace(OPT, lr=rate)
+    return dataclasses.replace(cfg, **defaults)
 
 
 class StyleGAN2(Styled):
@@ -194,11 +194,13 @@ class StyleGAN2(Styled):
     pl_sums: Tensor
 
     def __init__(self, cfg: Config) -> None:
-        cfg = settled(cfg)
+        cfg = with_defaults(cfg)
         super().__init__(cfg)
         last = stylegan2.channels_of(0, cfg.d_base or 32768, cfg.d_width or cfg.width)
         if last % cfg.group_maps:
-            raise BadInput(f"--group-maps must divide D's {last} channels of its last grid, got {cfg.group_maps}")
+            raise BadInput(
+                f"--group-maps must divide {last}, the number of channels of D's last grid, got {cfg.group_maps}"
+            )
         self.G = stylegan2.Generator(
             cfg.shape, cfg.z_dim, cfg.w_dim or cfg.z_dim, n_classes=cfg.n_classes, layers=cfg.layers or 8,
             base=cfg.base or 32768, most=cfg.width, clamp=cfg.clamp, tanh=cfg.tanh, dense_base=cfg.dense_base,
@@ -231,10 +233,10 @@ class StyleGAN2(Styled):
 
     def fakes(self, n: int, batch: Batch) -> tuple[Generated, Tensor | None]:
         c = self.labels(n, batch)
-        return self.generated(self.z(n), *given(c), mixed=self.mixed(n, self.G.synthesis.n_layers)), c
+        return self.generated(self.z(n), *as_arguments(c), mixed=self.mixed(n, self.G.synthesis.n_layers)), c
 
-    def judged(self, batch: Batch, fake: Generated, c: Tensor | None) -> Terms:
-        terms = super().judged(batch, fake, c)
+    def d_terms(self, batch: Batch, fake: Generated, c: Tensor | None) -> Terms:
+        terms = super().d_terms(batch, fake, c)
         return terms if self.ada is None else terms | {"ada_p": self.ada.p.clone()}
 
     def d_reg(self, batch: Batch) -> Terms:

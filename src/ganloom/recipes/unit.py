@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import least_squares, nonsaturating
-from ganloom.networks.translators import grown
+from ganloom.networks.translators import pad_to_multiple
 from ganloom.networks.unit import Critic, Part, decoder, encoder, middle
 from ganloom.nn.layers import crop
 from ganloom.recipes.base.translator import Translator, TranslatorConfig
@@ -95,9 +95,9 @@ class Config(TranslatorConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 1 <= self.blocks <= 32 or not 0 <= self.sharing <= self.blocks:
-            raise BadInput(f"--blocks lies in 1..32 and --shared in 0..blocks, got {self.blocks} and {self.sharing}")
+            raise BadInput(f"--blocks must be in 1..32 and --shared in 0..blocks, got {self.blocks} and {self.sharing}")
         if self.scales is not None and not 1 <= self.scales <= 5:
-            raise BadInput(f"--scales must lie in 1..5, got {self.scales}")
+            raise BadInput(f"--scales must be in 1..5, got {self.scales}")
 
     @property
     def sharing(self) -> int:
@@ -107,11 +107,11 @@ class Config(TranslatorConfig):
     @property
     def weights(self) -> Weights:
         """Loss weights: those that are set, else the variant's."""
-        usual = WEIGHTS[self.variant]
-        said = {name: getattr(self, name) for name in usual._fields}
-        said["cycle"] = self.recon if self.cycle is None else self.cycle
-        said["cycle_kl"] = self.kl if self.cycle_kl is None else self.cycle_kl
-        return usual._replace(**{name: value for name, value in said.items() if value is not None})
+        defaults = WEIGHTS[self.variant]
+        values = {name: getattr(self, name) for name in defaults._fields}
+        values["cycle"] = self.recon if self.cycle is None else self.cycle
+        values["cycle_kl"] = self.kl if self.cycle_kl is None else self.cycle_kl
+        return defaults._replace(**{name: value for name, value in values.items() if value is not None})
 
 
 class UNIT(Translator):
@@ -126,8 +126,8 @@ class UNIT(Translator):
         shapes = {"a": (cfg.in_channels, *cfg.shape[1:]), "b": cfg.shape}
         own, shared = cfg.blocks - cfg.sharing, cfg.sharing
         self.G = nn.ModuleDict()
-        for name, made in (("encode", encoder), ("decode", decoder)):
-            parts = {side: made(shape[0], cfg.width, own, self.released) for side, shape in shapes.items()}
+        for name, build in (("encode", encoder), ("decode", decoder)):
+            parts = {side: build(shape[0], cfg.width, own, self.released) for side, shape in shapes.items()}
             self.G[name] = nn.ModuleDict({**parts, "shared": middle(cfg.width, shared, self.released)})
         layers = cfg.layers or (4 if self.released else 6)
         scales = cfg.scales or (3 if self.released else 1)
@@ -147,7 +147,7 @@ class UNIT(Translator):
     def encode(self, x: Tensor, side: str) -> Tensor:
         """Map images of domain ``side`` to the latent's mean, (N, 4 * width, H / 4, W / 4)."""
         net = self.G["encode"]
-        mean: Tensor = net["shared"](net[side](grown(x, Part.multiple)))
+        mean: Tensor = net["shared"](net[side](pad_to_multiple(x, Part.multiple)))
         return mean
 
     def decode(self, z: Tensor, side: str) -> Tensor:
@@ -155,7 +155,7 @@ class UNIT(Translator):
         net = self.G["decode"]
         return crop(net[side](net["shared"](z)), *self.cfg.shape[1:])
 
-    def drawn(self, mean: Tensor) -> Tensor:
+    def sample_latents(self, mean: Tensor) -> Tensor:
         """Draw latents with this mean and variance 1."""
         return mean + self.randn(*mean.shape)
 
@@ -163,8 +163,8 @@ class UNIT(Translator):
         a, b = batch.y, batch.x
         assert a is not None
         with torch.no_grad():
-            fake_b = self.decode(self.drawn(self.encode(a, "a")), "b")
-            fake_a = self.decode(self.drawn(self.encode(b, "b")), "a")
+            fake_b = self.decode(self.sample_latents(self.encode(a, "a")), "b")
+            fake_a = self.decode(self.sample_latents(self.encode(b, "b")), "a")
         terms = Terms()
         for side, real, fake in (("a", a, fake_a), ("b", b, fake_b)):
             scores = self.discriminate(real, net=f"D.{side}"), self.discriminate(fake, net=f"D.{side}")
@@ -178,21 +178,21 @@ class UNIT(Translator):
         pairs = []
         for x, here, there in ((a, "a", "b"), (b, "b", "a")):
             mean = self.encode(x, here)
-            z = self.drawn(mean)
+            z = self.sample_latents(mean)
             fake = self.decode(z, there)
             mean_again = self.encode(fake, there)
-            again = self.decode(self.drawn(mean_again), here)
+            reconstruction = self.decode(self.sample_latents(mean_again), here)
             scores, reals = self.discriminate(fake, net=f"D.{there}"), (b if there == "b" else a,)
             terms["adv"] = terms["adv"] + self.g_adversarial(self.loss, scores, reals=reals, weight=weights.adv)["adv"]
-            found = {
+            unweighted = {
                 "recon": (self.decode(z, here) - x).abs().mean(),
                 "kl": mean.square().mean(),
-                "cycle": (again - x).abs().mean(),
+                "cycle": (reconstruction - x).abs().mean(),
                 "cycle_kl": mean_again.square().mean(),
             }
-            terms |= {name: terms[name] + getattr(weights, name) * value for name, value in found.items()}
+            terms |= {name: terms[name] + getattr(weights, name) * value for name, value in unweighted.items()}
             pairs.append((fake, x))
-        return terms | self.perceived(*pairs)
+        return terms | self.perceptual_terms(*pairs)
 
 
 MODEL = UNIT

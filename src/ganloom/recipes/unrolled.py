@@ -82,7 +82,7 @@ class Config:
 
     def __post_init__(self) -> None:
         if self.steps < 0:
-            raise BadInput(f"--steps counts D's inner steps from 0, got {self.steps}")
+            raise BadInput(f"--steps must not be negative, got {self.steps}")
         if self.inner_lr <= 0:
             raise BadInput(f"--inner-lr must be above 0, got {self.inner_lr}")
 

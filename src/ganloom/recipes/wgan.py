@@ -79,11 +79,13 @@ class Config:
         if self.clip <= 0:
             raise BadInput(f"--clip must be above 0, got {self.clip}")
         if self.warm_steps < 0 or self.warm_every < 0:
-            raise BadInput(f"--warm-steps and --warm-every count from 0, got {self.warm_steps} and {self.warm_every}")
+            raise BadInput(
+                f"--warm-steps and --warm-every must not be negative, got {self.warm_steps} and {self.warm_every}"
+            )
         if self.warm_steps and self.warm_critic <= self.n_critic:
             raise BadInput(
                 f"--warm-critic must be above --n-critic, got {self.warm_critic} and {self.n_critic}; "
-                "--warm-steps 0 leaves the warm-up out"
+                "--warm-steps 0 turns the warm-up off"
             )
 
 

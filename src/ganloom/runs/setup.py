@@ -123,7 +123,7 @@ def _augment(
         augment, {f.name: getattr(settings, f.name) for f in fields} | options, data,
         kimg=cfg.total_kimg or float(getattr(module, "KIMG", 200.0)), critic=critic,
         images_in=getattr(module.MODEL if module is not None else gan, "conditions_on", "labels") == "images",
-        tuned=source is not None, told=explicit,
+        tuned=source is not None, explicit=explicit,
     )  # fmt: skip
 
 

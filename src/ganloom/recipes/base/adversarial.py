@@ -24,7 +24,7 @@ class Adversarial(GAN):
     def phases(self) -> list[Phase]:
         return [Phase("D", self.d_loss, repeat=getattr(self.cfg, "n_critic", 1)), Phase("G", self.g_loss)]
 
-    def seen(self, x: Tensor) -> Tensor:
+    def augment_for_d(self, x: Tensor) -> Tensor:
         """Return images as D sees them, real or fake; override to augment them."""
         return x
 
@@ -38,19 +38,19 @@ class Adversarial(GAN):
     def fakes(self, n: int, batch: Batch) -> tuple[Generated, Tensor | None]:
         """Return n samples G(z, c) and their labels c (None for a model without labels)."""
         c = self.labels(n, batch)
-        return self.generated(self.z(n), *given(c)), c
+        return self.generated(self.z(n), *as_arguments(c)), c
 
     def scores(self, x: Tensor | Generated, c: Tensor | None) -> Scores:
         """Return D's scores of a batch with labels c, augmented as the recipe does; override for a D with other inputs."""
-        return self.discriminate(self.augmented(x), *given(c))
+        return self.discriminate(self.augmented(x), *as_arguments(c))
 
     def augmented(self, x: Tensor | Generated) -> Tensor | Generated:
-        """Apply ``seen`` to a batch; if it changes nothing, fakes keep how they were generated."""
+        """Apply ``augment_for_d`` to a batch; if it changes nothing, fakes keep how they were generated."""
         batch = x.x if isinstance(x, Generated) else x
-        changed = self.seen(batch)
-        return x if changed is batch else changed
+        output = self.augment_for_d(batch)
+        return x if output is batch else output
 
-    def judged(self, batch: Batch, fake: Generated, c: Tensor | None) -> Terms:
+    def d_terms(self, batch: Batch, fake: Generated, c: Tensor | None) -> Terms:
         """Return D's adversarial terms of the batch and these fakes."""
         real_scores = self.scores(batch.x, batch.c if c is not None else None)
         fake_scores = self.scores(fake, c)  # two passes: BatchNorm computes statistics of reals and fakes separately
@@ -60,7 +60,7 @@ class Adversarial(GAN):
     def d_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():
             fake, c = self.fakes(len(batch.x), batch)
-        return self.judged(batch, fake, c)
+        return self.d_terms(batch, fake, c)
 
     def g_loss(self, batch: Batch) -> Terms:
         fake, c = self.fakes(len(batch.x) * getattr(self.cfg, "g_batch", 1), batch)
@@ -69,9 +69,9 @@ class Adversarial(GAN):
         if self.loss.needs_real_in_g:
             with torch.no_grad():  # the logits on reals do not depend on G
                 real = self.scores(batch.x, labels)
-        return self.g_adversarial(self.loss, self.scores(fake, c), real, reals=(batch.x, *given(labels)))
+        return self.g_adversarial(self.loss, self.scores(fake, c), real, reals=(batch.x, *as_arguments(labels)))
 
 
-def given(c: Tensor | None) -> tuple[Tensor, ...]:
+def as_arguments(c: Tensor | None) -> tuple[Tensor, ...]:
     """Return the condition as a tuple of arguments; empty for None."""
     return () if c is None else (c,)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ganloom.augment.ada import Ada
 from ganloom.gan import Phase
-from ganloom.recipes.base.adversarial import Adversarial, given
+from ganloom.recipes.base.adversarial import Adversarial, as_arguments
 from ganloom.scoring import Critic
 
 
@@ -19,14 +19,14 @@ class Augmented(Adversarial):
         super().__init__(cfg)
         self.ada = None
 
-    def seen(self, x: Tensor) -> Tensor:
+    def augment_for_d(self, x: Tensor) -> Tensor:
         """Return images (N, C, H, W) as D sees them: augmented if ``ada`` is set."""
         return x if self.ada is None else self.ada(x)
 
     def augmented_critic(self, c: Tensor | None) -> Critic:
         """D as a function of the batch, augmented as in its loss, for penalties."""
-        plain = self.critic(*given(c))
-        return Critic(lambda x: plain(self.seen(x)), self.trace)
+        critic = self.critic(*as_arguments(c))
+        return Critic(lambda x: critic(self.augment_for_d(x)), self.trace)
 
     def note_reals(self, logits: Tensor) -> None:
         if self.ada is not None:

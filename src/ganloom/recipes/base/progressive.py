@@ -49,12 +49,12 @@ class Growing(GAN):
             (window in kimg, levels whose images are shown in it, newest level) for each window. Each level has a window of
             training, then a window in which the next level is faded in.
         """
-        stage, found = self.cfg.stage_kimg, []
+        stage, windows = self.cfg.stage_kimg, []
         for level in range(self.first, self.top):
             start = 2 * stage * (level - self.first)
-            found.append(((start, start + stage), [level], level))
-            found.append(((start + stage, start + 2 * stage), [level, level + 1], level + 1))
-        return [*found, ((2 * stage * (self.top - self.first), math.inf), [self.top], self.top)]
+            windows.append(((start, start + stage), [level], level))
+            windows.append(((start + stage, start + 2 * stage), [level, level + 1], level + 1))
+        return [*windows, ((2 * stage * (self.top - self.first), math.inf), [self.top], self.top)]
 
     def draw(self, data: Any, rng: Rng) -> NamedTuple:
         """Draw one batch; its size doubles with each level that is still to come."""

@@ -60,7 +60,7 @@ class Styled(Augmented):
             BadInput: If ``cutoff`` is not a number of layers.
         """
         if cutoff is not None and not 0 <= cutoff <= self.G.synthesis.n_layers:
-            raise BadInput(f"cutoff counts layers, 0 to {self.G.synthesis.n_layers}, got {cutoff}")
+            raise BadInput(f"cutoff (a number of layers) must be in 0..{self.G.synthesis.n_layers}, got {cutoff}")
         ws: Tensor = self.G.ws(z, c, truncation, cutoff, self.cfg.centre)
         return ws
 

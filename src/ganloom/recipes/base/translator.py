@@ -15,7 +15,7 @@ from ganloom.core.randomness import key
 from ganloom.gan import GAN, Phase, Rng, Terms, net_names
 from ganloom.losses import Loss
 from ganloom.networks import tiling
-from ganloom.networks.translators import grown, through
+from ganloom.networks.translators import pad_to_multiple, through
 from ganloom.nn.layers import crop
 from ganloom.nn.perceptual import Perceptual
 from ganloom.scoring import Scores
@@ -48,24 +48,24 @@ class TranslatorConfig:
 
     def __post_init__(self) -> None:
         if not 0 <= self.layers <= 6:
-            raise BadInput(f"--layers must lie in 0..6, got {self.layers}")
+            raise BadInput(f"--layers must be in 0..6, got {self.layers}")
         if not 1 <= self.jitter <= 4:
-            raise BadInput(f"--jitter must lie in 1..4, got {self.jitter}")
+            raise BadInput(f"--jitter must be in 1..4, got {self.jitter}")
         if not 0 <= self.perceptual < float("inf"):
-            raise BadInput(f"--perceptual is a weight from 0, got {self.perceptual}")
+            raise BadInput(f"--perceptual must be a finite number of at least 0, got {self.perceptual}")
 
 
-class _Kept:
+class _SharedPass:
     """A batch and what G made of it, with its graph; dropped when G is updated, and empty in a copy."""
 
     def __init__(self) -> None:
-        self.hold(None, None)
+        self.set(None, None)
 
-    def hold(self, batch: Any, made: Any) -> None:
-        self.batch, self.made = batch, made
+    def set(self, batch: Any, outputs: Any) -> None:
+        self.batch, self.outputs = batch, outputs
 
-    def __reduce__(self) -> tuple[type["_Kept"], tuple[()]]:
-        return _Kept, ()
+    def __reduce__(self) -> tuple[type["_SharedPass"], tuple[()]]:
+        return _SharedPass, ()
 
 
 class Translator(GAN):
@@ -82,13 +82,13 @@ class Translator(GAN):
 
     def __init__(self, cfg: Any) -> None:
         super().__init__(cfg)
-        self._kept = _Kept()
+        self._shared = _SharedPass()
         self._perceptual: Perceptual | None = None  # not a submodule: neither saved nor averaged nor trained
 
     def way(self, reverse: bool = False) -> nn.Module:
         """Return the network from inputs to targets; ``reverse``: the one back, for models with both directions."""
         if reverse:
-            raise BadInput(f"{type(self).__name__} translates one way only: leave out reverse")
+            raise BadInput(f"{type(self).__name__} translates in one direction only: do not set reverse")
         net: nn.Module = self.G
         return net
 
@@ -96,12 +96,12 @@ class Translator(GAN):
         """Map inputs (N, C, H, W) of any size to the target domain."""
         return through(self.way(), x)
 
-    def whole(self, batch: Any) -> Any:
+    def g_outputs(self, batch: Any) -> Any:
         """Return what both phases need of one pass through G over a batch: a tuple that starts with the images for D."""
-        raise NotImplementedError(f"{type(self).__name__} does not share a pass between its phases")
+        raise NotImplementedError(f"{type(self).__name__} must implement g_outputs(batch)")
 
-    def for_d(self, batch: Any) -> Tensor:
-        """Return the images of ``whole`` for D's phase, without a graph, and keep the pass for G's phase.
+    def fakes_for_d(self, batch: Any) -> Tensor:
+        """Return the images of ``g_outputs`` for D's phase, without a graph, and keep the pass for G's phase.
 
         In the papers' code, too, one batch of fakes serves both updates of a step.
         """
@@ -110,26 +110,26 @@ class Translator(GAN):
             parameter.requires_grad_(True)
         try:
             with torch.enable_grad():
-                made = self.whole(batch)
+                outputs = self.g_outputs(batch)
         finally:
             for parameter in parameters:
                 parameter.requires_grad_(False)
-        self._kept.hold(batch, made)
-        images: Tensor = made[0]
+        self._shared.set(batch, outputs)
+        images: Tensor = outputs[0]
         return images.detach()
 
-    def for_g(self, batch: Any) -> Any:
-        """Return ``whole`` for G's phase: the kept pass of D's phase, unless the batch differs or G was updated since."""
-        kept = self._kept
-        found = kept.made if kept.batch is batch else None
-        kept.hold(None, None)
-        return self.whole(batch) if found is None else found
+    def outputs_for_g(self, batch: Any) -> Any:
+        """Return ``g_outputs`` for G's phase: the stored pass of D's phase, unless the batch differs or G was updated since."""
+        shared = self._shared
+        outputs = shared.outputs if shared.batch is batch else None
+        shared.set(None, None)
+        return self.g_outputs(batch) if outputs is None else outputs
 
     def after_update(self, phase: Phase) -> None:
-        """Drop the output kept for G's phase when G was updated: it came from the weights before."""
+        """Drop the output stored for G's phase when G was updated: it came from the weights before."""
         super().after_update(phase)
         if any(name.split(".")[0] == "G" for name in net_names(phase)):
-            self._kept.hold(None, None)
+            self._shared.set(None, None)
 
     def back(self, x: Tensor) -> Tensor:
         """Map targets (N, C, H, W) to the input domain, for models with both directions."""
@@ -140,16 +140,16 @@ class Translator(GAN):
     def check_data(cls, data: Any) -> None:
         """Raise BadInput if the data have no inputs, or no pairs although the recipe needs them."""
         if getattr(data, "inputs", None) is None:
-            where = "folders A/ and B/ of equal names, images A|B side by side, or edges-to-emoji"
-            apart = "trainA/ and trainB/, two folders A,B, or unpaired-fashion"
+            paired_data = "folders A/ and B/ with equal file names, images A|B side by side, or edges-to-emoji"
+            unpaired_data = "trainA/ and trainB/, two folders A,B, or unpaired-fashion"
             raise BadInput(
-                f"{data.name} has no inputs beside its images: this recipe makes images from images; give "
-                f"{where if cls.paired else apart}"
+                f"{data.name} has no input images, and this recipe translates images. Use "
+                f"{paired_data if cls.paired else unpaired_data}."
             )
         if cls.paired and not data.paired:
             raise BadInput(
-                f"{data.name} holds two domains without pairs, and this recipe learns from pairs: give A/ and B/ of equal "
-                "names, or train cyclegan"
+                f"{data.name} has two domains without pairs, and this recipe learns from pairs. Use folders A/ and B/ with "
+                "equal file names, or train cyclegan."
             )
 
     def make_ready(self, device: torch.device) -> None:
@@ -162,8 +162,8 @@ class Translator(GAN):
     def inputs(self, data: Any, rows: Any) -> Tensor | None:
         """Return the inputs for rows of a data set; for unpaired domains the inputs at the same positions."""
         self.check_data(data)
-        found: Tensor = data.inputs.get(data.picks(rows) % len(data.inputs))
-        return found
+        images: Tensor = data.inputs.get(data.picks(rows) % len(data.inputs))
+        return images
 
     def draw(self, data: Any, rng: Rng) -> NamedTuple:
         """Draw a batch of images, enlarged by ``cfg.jitter`` and cropped at random; a pair is cropped at the same position."""
@@ -173,15 +173,15 @@ class Translator(GAN):
         return batch
 
     def _jittered(self, batch: Any, rng: Rng) -> Any:
-        larger = float(getattr(self.cfg, "jitter", 1.0))
+        factor = float(getattr(self.cfg, "jitter", 1.0))
         h, w = batch.x.shape[2:]
-        height, width = round(h * larger), round(w * larger)
+        height, width = round(h * factor), round(w * factor)
         if (height, width) == (h, w):
             return batch
         world = getattr(rng, "world", 1)
-        places = torch.rand(len(batch.x) * world, 2, 2, generator=rng)[getattr(rng, "rank", 0) :: world]
-        rooms = torch.tensor([height - h + 1, width - w + 1])
-        corners = (places * rooms).long().tolist()
+        positions = torch.rand(len(batch.x) * world, 2, 2, generator=rng)[getattr(rng, "rank", 0) :: world]
+        margins = torch.tensor([height - h + 1, width - w + 1])
+        corners = (positions * margins).long().tolist()
 
         def cut(x: Tensor | None, which: int) -> Tensor | None:
             if x is None:
@@ -199,7 +199,7 @@ class Translator(GAN):
 
     def c(self, n: int) -> Tensor | None:
         """Raise BadInput: inputs cannot be drawn."""
-        raise BadInput("this model makes images from images: give them as c=, or call translate(x)")
+        raise BadInput("this model translates images: pass them as c=, or call translate(x)")
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Map inputs c (N, C, H, W) to the target domain, at the same size."""
@@ -210,16 +210,16 @@ class Translator(GAN):
         x = torch.as_tensor(c, device=self.device).float()
         channels = int(self.cfg.in_channels)
         if x.dim() != 4 or x.shape[1] != channels or not len(x):
-            raise BadInput(f"inputs are images (N, {channels}, H, W) in [-1, 1], got shape {tuple(x.shape)}")
+            raise BadInput(f"inputs must be images (N, {channels}, H, W) in [-1, 1], got shape {tuple(x.shape)}")
         if len(x) != n:
-            raise BadInput(f"c has {len(x)} images for {n} samples: give one a sample")
+            raise BadInput(f"c has {len(x)} images for {n} samples: pass one image per sample")
         return x
 
-    def judged(self, loss: Loss, real: Scores, fake: Scores, side: str = "") -> Terms:
+    def d_terms(self, loss: Loss, real: Scores, fake: Scores, side: str = "") -> Terms:
         """Return D's terms, with its loss halved so that it learns more slowly than G; ``side``: the domain of D."""
         return self.d_adversarial(loss, real, fake, weight=0.5, side=side)
 
-    def perceived(self, *pairs: tuple[Tensor, Tensor]) -> Terms:
+    def perceptual_terms(self, *pairs: tuple[Tensor, Tensor]) -> Terms:
         """Return the perceptual term if ``cfg.perceptual`` is set.
 
         Args:
@@ -229,8 +229,8 @@ class Translator(GAN):
         if not weight:
             return {}
         net = self._opened(pairs[0][0].device)
-        apart = net.distance if self.paired else net.content
-        return {"perceptual": weight * torch.stack([apart(*pair) for pair in pairs]).sum()}
+        distance = net.distance if self.paired else net.content
+        return {"perceptual": weight * torch.stack([distance(*pair) for pair in pairs]).sum()}
 
     def _opened(self, device: torch.device) -> Perceptual:
         if self._perceptual is None or self._perceptual.device != device:
@@ -271,7 +271,7 @@ class Translator(GAN):
         """
         channels = int(self.cfg.shape[0] if reverse else self.cfg.in_channels)
         if x.dim() != 4 or x.shape[1] != channels or not x.numel():
-            raise BadInput(f"translate takes images (N, {channels}, H, W) in [-1, 1], got shape {tuple(x.shape)}")
+            raise BadInput(f"translate needs images (N, {channels}, H, W) in [-1, 1], got shape {tuple(x.shape)}")
         with sampling.unchanged(self), full_precision():
             if stochastic:
                 for module in self.modules():
@@ -282,16 +282,16 @@ class Translator(GAN):
             for start in range(0, len(x), batch):
                 randomness.seed_all(key(seed, "translate", start))
                 part = x[start : start + batch].to(self.device, torch.float32)
-                parts.append(self._within(part, reverse, memory).float())
+                parts.append(self._translate_part(part, reverse, memory).float())
         return torch.cat(parts)
 
-    def _within(self, x: Tensor, reverse: bool, memory: float | None) -> Tensor:
+    def _translate_part(self, x: Tensor, reverse: bool, memory: float | None) -> Tensor:
         """Translate whole images if the features fit into ``memory`` MiB, else in bands of rows."""
         net = self.way(reverse)
-        whole = grown(x, int(getattr(net, "multiple", 1)))
-        needed = whole[:, 0].numel() * int(getattr(net, "bytes_per_pixel", 0)) / 2**20
-        if memory is None or needed <= memory or not tiling.knows(net):
-            made = net(whole)
+        padded = pad_to_multiple(x, int(getattr(net, "multiple", 1)))
+        needed = padded[:, 0].numel() * int(getattr(net, "bytes_per_pixel", 0)) / 2**20
+        if memory is None or needed <= memory or not tiling.supported(net):
+            output = net(padded)
         else:
-            made = torch.cat([tiling.in_bands(net, one[None], memory * 2**20) for one in whole])
-        return crop(made, *x.shape[2:])
+            output = torch.cat([tiling.in_bands(net, one[None], memory * 2**20) for one in padded])
+        return crop(output, *x.shape[2:])
