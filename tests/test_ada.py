@@ -14,7 +14,7 @@ from made_weights import inputs
 from torch import Tensor, nn
 
 from ganloom import penalties, testing
-from ganloom.augment import ada
+from ganloom.augment import ada, warp
 from ganloom.core import randomness
 from ganloom.core.errors import BadInput
 from ganloom.recipes import r3gan, stylegan2
@@ -90,8 +90,8 @@ def test_sampling_is_differentiable_twice() -> None:
     torch.manual_seed(0)
     x = torch.randn(2, 2, 5, 6, dtype=torch.float64, requires_grad=True)
     grid = torch.rand(2, 4, 3, 2, dtype=torch.float64) * 2.4 - 1.2
-    assert torch.autograd.gradcheck(lambda x: ada.sampled(x, grid).sin(), x)
-    assert torch.autograd.gradgradcheck(lambda x: ada.sampled(x, grid).sin(), x)
+    assert torch.autograd.gradcheck(lambda x: warp.sampled(x, grid).sin(), x)
+    assert torch.autograd.gradgradcheck(lambda x: warp.sampled(x, grid).sin(), x)
 
 
 def test_r1_goes_through_the_whole_pipeline() -> None:
@@ -180,5 +180,5 @@ def test_bad_fields_are_one_line() -> None:
 
 def test_mirrored_borders() -> None:
     x = torch.arange(12.0).view(1, 1, 3, 4)
-    torch.testing.assert_close(ada.reflected(x, 2, 3, 1, 2), nn.functional.pad(x, (2, 3, 1, 2), mode="reflect"))
-    assert ada.reflected(x, 20, 20, 20, 20).shape == (1, 1, 43, 44) and math.isclose(float(x.sum()), 66)
+    torch.testing.assert_close(warp.reflected(x, 2, 3, 1, 2), nn.functional.pad(x, (2, 3, 1, 2), mode="reflect"))
+    assert warp.reflected(x, 20, 20, 20, 20).shape == (1, 1, 43, 44) and math.isclose(float(x.sum()), 66)
