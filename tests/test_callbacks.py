@@ -18,7 +18,7 @@ from torch import Tensor
 
 import ganloom
 from ganloom.core.errors import MissingExtra
-from ganloom.report.figures import duration
+from ganloom.report.number_format import duration
 from ganloom.training import callbacks
 from ganloom.training.callbacks import Callback, Console, Grids, Guarded, Jsonl, Report, TensorBoard, Wandb
 

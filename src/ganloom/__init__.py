@@ -12,11 +12,11 @@ x = gan.generate(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ganloom.core import moved
+from ganloom.core import old_import_paths
 
 __version__ = "0.1.0"
 
-moved.install()
+old_import_paths.install()
 
 if TYPE_CHECKING:
     from ganloom import data as data

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,27 +11,19 @@ from typing import Any
 
 import torch
 
-from ganloom import recipes
-from ganloom.core import allocator, config
+from ganloom.core import allocator
 from ganloom.core.device import choose_device, choose_precision
 from ganloom.core.errors import BadInput
-from ganloom.doctor.callback import FILE, HEAL, Doctor, curable
 from ganloom.evaluation.evaluate import evaluate
 from ganloom.gan import GAN
 from ganloom.lint.rules import lint, refuse
-from ganloom.runs import checkpoint, manifest, warm_start
+from ganloom.runs import manifest, warm_start
 from ganloom.runs.folder import Folder, next_name
-from ganloom.runs.healing import Build, heal, own_class
 from ganloom.runs.load import load
-from ganloom.runs.session import STOPPED, Session
-from ganloom.runs.setup import load_weights, set_up
-from ganloom.runs.storage import RunStorage
-from ganloom.stabilisers.config import Stabilise
-from ganloom.training.best_checkpoint import Judge
-from ganloom.training.callbacks import Callback, Console, Grids, Guarded, Jsonl, Report
-from ganloom.training.config import TrainConfig
-from ganloom.training.nan_guard import NonFinite
-from ganloom.training.trainer import Trainer
+from ganloom.runs.resume import resume_run
+from ganloom.runs.session import fit
+from ganloom.runs.training_setup import load_weights, set_up
+from ganloom.training.callbacks import Callback
 
 __all__ = ["Run", "load", "prepare", "resume", "train"]
 
@@ -128,7 +119,8 @@ def train(
     folder.create()
     with folder.lock():
         manifest.describe(folder, setup, cfg, warm)
-        return _fit(folder, gan, setup.data, cfg, callbacks, console, build, resume=False, notes=notes, warm=warm)
+        reason = fit(folder, gan, setup.data, cfg, callbacks, console, build, resume=False, notes=notes, warm=warm)
+    return Run(folder.path, reason)
 
 
 def prepare(recipe: Any, data: Any, **options: Any) -> tuple[GAN, Any]:
@@ -180,25 +172,9 @@ def resume(
     """
     callbacks = _renamed(callbacks, observers)
     allocator.keep_freed_blocks()
-    folder = Folder(Path(run))
-    folder.require()
-    with folder.lock():
-        described = folder.read("config.json")
-        cfg = config.from_dict(TrainConfig, described["train"], "train")
-        changes: dict[str, Any] = {} if total_kimg is None else {"total_kimg": float(total_kimg)}
-        changes |= {} if device is None else {"device": choose_device(device)}
-        cfg = dataclasses.replace(cfg, **changes)
-        if gan is not None and folder.read(FILE).get("heals"):  # healing changed settings: build the class with them
-            gan = own_class(gan, cfg.seed)(described)
-        module = None if gan is not None else recipes.LISTED.get(described.get("recipe", ""))
-        gan = manifest.composed(gan or manifest.gan_of(described, cfg.seed, folder.path), described, cfg.seed)
-        build = manifest.rebuilder(module, gan, cfg)
-        opened = manifest.reopen_data(described, data, folder.path)
-        if data is not None and opened.source.get("source") is not None:  # remember the new place
-            folder.update("config.json", data={**described["data"], "source": opened.source})
-        if changes:
-            folder.update("config.json", train=config.to_dict(cfg))
-        return _fit(folder, gan, opened, cfg, callbacks, console, build, resume=True)
+    path = Path(run)
+    reason = resume_run(path, callbacks, console, total_kimg=total_kimg, data=data, gan=gan, device=device)
+    return Run(path, reason)
 
 
 def _source(init: Any, which: str = "latest", freeze_d: int = 0, fresh: Sequence[str] = ()) -> warm_start.Source | None:
@@ -217,106 +193,3 @@ def _renamed(callbacks: Sequence[Callback], observers: Sequence[Callback] | None
         return callbacks
     warnings.warn("observers= is now callbacks=", DeprecationWarning, stacklevel=3)
     return [*callbacks, *observers]
-
-
-def _fit(
-    folder: Folder,
-    gan: GAN,
-    data: Any,
-    cfg: TrainConfig,
-    callbacks: Sequence[Callback],
-    console: Callback | None,
-    build: Build | None,
-    *,
-    resume: bool,
-    notes: Sequence[tuple[str, str]] = (),
-    warm: warm_start.WarmStart | None = None,
-) -> Run:
-    """Train to the end; after a healing, train on from the last healthy checkpoint with one setting changed."""
-    while True:
-        doctor = Doctor(held=manifest.held_out(data, folder.path), seed=cfg.seed) if cfg.doctor else None
-        try:
-            run = _session(folder, gan, data, cfg, callbacks, console, doctor, resume=resume, notes=notes, warm=warm)
-            if run.reason != HEAL:
-                return run
-        except NonFinite:
-            if doctor is None or doctor.heals_left < 1 or not curable(doctor.findings):
-                raise
-        assert doctor is not None and build is not None
-        finding = curable(doctor.findings)
-        assert finding is not None
-        text, gan = heal(folder, finding, build)
-        folder.event("heal", text, checkpoint.load(folder.checkpoints).state["nimg"] / 1000)
-        print(f"heal: {text}", file=sys.stderr)
-        resume, notes, warm = True, (), None
-
-
-def _session(
-    folder: Folder,
-    gan: GAN,
-    data: Any,
-    cfg: TrainConfig,
-    callbacks: Sequence[Callback],
-    console: Callback | None,
-    doctor: Doctor | None,
-    *,
-    resume: bool,
-    notes: Sequence[tuple[str, str]] = (),
-    warm: warm_start.WarmStart | None = None,
-) -> Run:
-    """Train until the end, a signal, or a finding that healing can fix."""
-    judge, report = Judge(cfg.judge, cfg.seed), Guarded(Report())
-    console = Console() if console is None else console
-    log = open(folder.path / "log.txt", "a", encoding="utf-8")
-    try:
-        log_console = Console(stream=log)
-        for printer in (console, log_console):
-            if isinstance(printer, Console):
-                printer.title = _title(folder, gan, data, cfg)
-        calls: list[Callback] = [Guarded(judge), Guarded(Grids(n=cfg.grid)), Jsonl(), console, log_console]
-        if doctor is not None:
-            calls.insert(1, Guarded(doctor))  # before Jsonl, so that its figures are part of the rows
-        calls += [Guarded(callback) for callback in callbacks] + [report]
-        storage = RunStorage(folder, judge.take)
-        trainer = Trainer(
-            gan, data, cfg, calls, device=cfg.device, bf16=cfg.precision == "bf16",
-            ema_kimg=getattr(gan.cfg, "ema_kimg", None), storage=storage,
-        )  # fmt: skip
-        if warm is not None:
-            trainer.ema.load_state_dict(warm.averages, strict=False)
-        session = Session(folder, trainer, report)
-        if resume:
-            loaded = storage.load(trainer)
-            trainer.event("resume", f"resumed from {loaded.path.name}")
-            if trainer.nimg >= trainer.total_nimg:
-                raise BadInput(
-                    f"{folder.path} is already at {trainer.nimg / 1000:g} kimg of {cfg.total_kimg:g}: "
-                    f"give a larger --total-kimg to train longer"
-                )
-        elif data.split_off is not None:
-            trainer.event("held out", f"{len(data.split_off)} images are held out: training does not use them")
-        for kind, text in notes:
-            trainer.event(kind, text)
-        reason = session.fit()
-    finally:
-        log.close()
-    if reason == "SIGINT":
-        raise KeyboardInterrupt
-    if STOPPED.get(reason, 0):
-        raise SystemExit(STOPPED[reason])
-    return Run(folder.path, reason)
-
-
-def _title(folder: Folder, gan: GAN, data: Any, cfg: TrainConfig) -> str:
-    """The first line of a training: model, size, data, device and folder."""
-    name = folder.read("config.json").get("recipe", type(gan).__name__)
-    size = "x".join(map(str, data.shape))
-    classes = f", {data.n_classes} classes" if getattr(data, "n_classes", 0) else ""
-    parts = folder.read("config.json").get("stabilise", {})
-    on = config.from_dict(Stabilise, parts, "stabilise").on()
-    name += "".join(f" + {part} {parts[part]}" for part in on)
-    millions = sum(p.numel() for p in gan.parameters()) / 1e6
-    return (
-        f"{name} ({millions:.2g} M parameters) on {data.name} ({len(data)} of {size}{classes}), "
-        f"{cfg.device} {cfg.precision} -> {folder.path}"
-    )

@@ -13,7 +13,7 @@ from ganloom.apps.compare import direction
 from ganloom.doctor import RED
 from ganloom.imaging import grid
 from ganloom.metrics import FLOOR, NOISE, Value
-from ganloom.report.figures import duration, short
+from ganloom.report.number_format import duration, short
 
 OWN = {
     "ms_sample_64": ("ms per sample, batch of 64", -1),

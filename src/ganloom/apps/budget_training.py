@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from ganloom.api import Run, resume, train
 from ganloom.apps.budget_plan import Plan
 from ganloom.recipes import presets
-from ganloom.report.figures import duration
+from ganloom.report.number_format import duration
 from ganloom.runs.checkpoint import names as checkpoints_in
 from ganloom.runs.folder import Folder
 from ganloom.training.callbacks import Callback

@@ -12,8 +12,8 @@ from ganloom.doctor.callback import FILE, read_rows
 from ganloom.doctor.case import LOOK
 from ganloom.doctor.probe import Probe
 from ganloom.doctor.run_facts import facts_of
-from ganloom.report.figures import kimg as kimg_text
-from ganloom.report.figures import short
+from ganloom.report.number_format import kimg as kimg_text
+from ganloom.report.number_format import short
 from ganloom.runs import checkpoint, manifest
 from ganloom.runs.folder import Folder
 from ganloom.training.storage import NoStorage

@@ -15,7 +15,7 @@ from ganloom.api import prepare
 from ganloom.core import allocator
 from ganloom.core.device import choose_device, choose_precision
 from ganloom.lint.rules import lint, refuse
-from ganloom.report.figures import duration
+from ganloom.report.number_format import duration
 from ganloom.training.trainer import TrainConfig, Trainer
 
 STEPS = 20

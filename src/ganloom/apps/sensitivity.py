@@ -19,11 +19,11 @@ from PIL import Image, ImageDraw
 from ganloom import recipes
 from ganloom.apps.run_cache import finished
 from ganloom.core.errors import BadInput, GanloomError
-from ganloom.core.moved import renamed
+from ganloom.core.old_import_paths import renamed
 from ganloom.doctor import RED
 from ganloom.doctor.callback import FILE, read_rows
 from ganloom.doctor.run_facts import PENALTIES
-from ganloom.report.figures import duration
+from ganloom.report.number_format import duration
 from ganloom.runs.checkpoint import replace_file
 from ganloom.runs.folder import Folder
 

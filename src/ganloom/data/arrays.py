@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
-from ganloom.core.moved import renamed
+from ganloom.core.old_import_paths import renamed
 
 _TOLERANCE = 1e-4  # floats that were rescaled exceed their range a little
 

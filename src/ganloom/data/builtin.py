@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput
-from ganloom.core.moved import renamed
+from ganloom.core.old_import_paths import renamed
 from ganloom.data import cache, fashion_mnist, points, shapes, stacked, store, translation_sets
 from ganloom.data.apply_options import images_with_options, points_with_options
 from ganloom.data.dataset import Data, Facts

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ganloom.core.moved import renamed
+from ganloom.core.old_import_paths import renamed
 
 VERSION = 1
 """Increase it when a change here changes decoded pixels; it is part of the keys of the cache."""

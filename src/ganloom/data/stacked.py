@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ganloom.core.moved import renamed
+from ganloom.core.old_import_paths import renamed
 from ganloom.data import cache, fashion_mnist, store
 from ganloom.data.dataset import Facts
 

@@ -17,7 +17,7 @@ from ganloom.doctor.finding import LIGHTS
 from ganloom.doctor.run_facts import facts_of as facts_of
 from ganloom.doctor.run_facts import nets_trained
 from ganloom.doctor.run_facts import sizes as sizes_of
-from ganloom.report.figures import kimg as kimg_text
+from ganloom.report.number_format import kimg as kimg_text
 from ganloom.training.callbacks import Callback, Row
 
 FILE = "doctor.json"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ganloom.report.figures import CLOCK, better, family, is_metric, number
+from ganloom.report.number_format import CLOCK, better, family, is_metric, number
 
 Point = tuple[float, float]
 """(kimg, value). A value of NaN is a gap in the curve."""

@@ -4,10 +4,10 @@ import math
 from html import escape
 from typing import Any
 
-from ganloom.report.figures import kimg as kimg_text
-from ganloom.report.figures import number, short
 from ganloom.report.folder import Folder
 from ganloom.report.markup import section, text
+from ganloom.report.number_format import kimg as kimg_text
+from ganloom.report.number_format import number, short
 
 BADGES = {"green": "good", "yellow": "warn", "red": "bad"}
 WIDTH, HEIGHT = 180, 36

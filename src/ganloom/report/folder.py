@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ganloom.report.figures import number
+from ganloom.report.number_format import number
 
 GRID_BYTES = 30_000_000
 """Most bytes of sample grids in a page."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from ganloom.report.figures import number
 from ganloom.report.folder import Folder
+from ganloom.report.number_format import number
 
 
 def text(value: Any) -> str:

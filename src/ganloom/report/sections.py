@@ -9,10 +9,10 @@ from typing import Any
 
 from ganloom.report import svg
 from ganloom.report.charts import charts
-from ganloom.report.figures import duration, is_metric, number, short
-from ganloom.report.figures import kimg as kimg_text
 from ganloom.report.folder import Folder
 from ganloom.report.markup import moment, names, section, state, text
+from ganloom.report.number_format import duration, is_metric, number, short
+from ganloom.report.number_format import kimg as kimg_text
 from ganloom.report.tables import best_of, metric_names
 
 STATES = {"starting": "live", "running": "live", "finished": "good", "stopped": "warn", "failed": "bad"}

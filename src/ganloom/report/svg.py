@@ -8,8 +8,8 @@ from html import escape
 from typing import Any
 
 from ganloom.report.charts import Chart, Point, Series
-from ganloom.report.figures import kimg as kimg_text
-from ganloom.report.figures import short
+from ganloom.report.number_format import kimg as kimg_text
+from ganloom.report.number_format import short
 
 WIDTH, HEIGHT = 560, 264
 LEFT, RIGHT, TOP, BOTTOM = 62, 22, 12, 34

@@ -5,10 +5,10 @@ import shlex
 from html import escape
 from typing import Any
 
-from ganloom.report.figures import better, is_metric, number, short
-from ganloom.report.figures import kimg as kimg_text
 from ganloom.report.folder import Folder
 from ganloom.report.markup import moment, section, state, table, text
+from ganloom.report.number_format import better, is_metric, number, short
+from ganloom.report.number_format import kimg as kimg_text
 
 
 def best_of(folder: Folder, name: str) -> tuple[float, float]:

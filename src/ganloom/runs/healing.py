@@ -21,7 +21,7 @@ from ganloom.doctor.queries import REFUSALS
 from ganloom.gan import GAN
 from ganloom.runs import checkpoint
 from ganloom.runs.folder import Folder
-from ganloom.runs.storage import HEALTHY
+from ganloom.runs.run_storage import HEALTHY
 from ganloom.stabilisers.apply import parts_of
 from ganloom.stabilisers.config import Stabilise
 

@@ -15,7 +15,7 @@ from ganloom.gan import GAN
 from ganloom.runs import warm_start
 from ganloom.runs.folder import Folder, versions
 from ganloom.runs.healing import Build, own_class
-from ganloom.runs.setup import TrainingSetup, build
+from ganloom.runs.training_setup import TrainingSetup, build
 from ganloom.stabilisers.apply import compose
 from ganloom.stabilisers.config import Stabilise
 from ganloom.training.config import TrainConfig

@@ -1,22 +1,26 @@
 """Run one training session in a run folder: handle stop signals, and write to run.json how it ended."""
 
 import contextlib
-import os
-import signal
-import threading
+import sys
 import time
-from collections.abc import Iterator
-from types import FrameType
+from collections.abc import Sequence
+from typing import Any
 
-from ganloom.core.errors import GanloomError
-from ganloom.runs import checkpoint
+from ganloom.core import config
+from ganloom.core.errors import BadInput, GanloomError
+from ganloom.doctor.callback import HEAL, Doctor, curable
+from ganloom.gan import GAN
+from ganloom.runs import checkpoint, manifest, warm_start
 from ganloom.runs.folder import Folder, file_error
-from ganloom.training.callbacks import Callback
+from ganloom.runs.healing import Build, heal
+from ganloom.runs.run_storage import RunStorage
+from ganloom.runs.stop_signals import STOPPED, stop_signals
+from ganloom.stabilisers.config import Stabilise
+from ganloom.training.best_checkpoint import Judge
+from ganloom.training.callbacks import Callback, Console, Grids, Guarded, Jsonl, Report
+from ganloom.training.config import TrainConfig
 from ganloom.training.nan_guard import NonFinite
 from ganloom.training.trainer import Trainer
-
-STOPPED = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 0}
-"""Exit code by the signal that stopped a run."""
 
 
 class Session:
@@ -64,23 +68,124 @@ class Session:
         return reason
 
 
-@contextlib.contextmanager
-def stop_signals(trainer: Trainer) -> Iterator[None]:
-    """Let SIGINT, SIGTERM and SIGUSR1 stop the trainer after a save. A second signal ends the process at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def fit(
+    folder: Folder,
+    gan: GAN,
+    data: Any,
+    cfg: TrainConfig,
+    callbacks: Sequence[Callback],
+    console: Callback | None,
+    build: Build | None,
+    *,
+    resume: bool,
+    notes: Sequence[tuple[str, str]] = (),
+    warm: warm_start.WarmStart | None = None,
+) -> str:
+    """Train in a run folder to the end; after a healing, continue from the last healthy checkpoint with one setting changed.
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        name = signal.Signals(number).name
-        if trainer.stop_requested:
-            os._exit(128 + number)
-        trainer.stop_requested = name
+    Args:
+        folder: The run folder, locked by the caller.
+        gan: The model.
+        data: The data set.
+        cfg: Training settings; device and precision are chosen.
+        callbacks: More callbacks, called after the built-in ones.
+        console: The callback that prints progress. None: ``Console()``.
+        build: Builds the model again from config.json, for healing.
+        resume: Continue from the newest checkpoint.
+        notes: Events (kind, text) to write at the start.
+        warm: Weights of another run that training starts from.
 
-    numbers = [getattr(signal, name) for name in STOPPED if hasattr(signal, name)]
-    previous = {number: signal.signal(number, handle) for number in numbers}
+    Returns:
+        "finished", or the reason for which the doctor or a signal without an exit code stopped the run.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C, with everything saved.
+        SystemExit: After another signal, with everything saved.
+    """
+    while True:
+        doctor = Doctor(held=manifest.held_out(data, folder.path), seed=cfg.seed) if cfg.doctor else None
+        try:
+            reason = _session(folder, gan, data, cfg, callbacks, console, doctor, resume=resume, notes=notes, warm=warm)
+            if reason != HEAL:
+                return reason
+        except NonFinite:
+            if doctor is None or doctor.heals_left < 1 or not curable(doctor.findings):
+                raise
+        assert doctor is not None and build is not None
+        finding = curable(doctor.findings)
+        assert finding is not None
+        text, gan = heal(folder, finding, build)
+        folder.event("heal", text, checkpoint.load(folder.checkpoints).state["nimg"] / 1000)
+        print(f"heal: {text}", file=sys.stderr)
+        resume, notes, warm = True, (), None
+
+
+def _session(
+    folder: Folder,
+    gan: GAN,
+    data: Any,
+    cfg: TrainConfig,
+    callbacks: Sequence[Callback],
+    console: Callback | None,
+    doctor: Doctor | None,
+    *,
+    resume: bool,
+    notes: Sequence[tuple[str, str]] = (),
+    warm: warm_start.WarmStart | None = None,
+) -> str:
+    """Train until the end, a signal, or a finding that healing can fix."""
+    judge, report = Judge(cfg.judge, cfg.seed), Guarded(Report())
+    console = Console() if console is None else console
+    log = open(folder.path / "log.txt", "a", encoding="utf-8")
     try:
-        yield
+        log_console = Console(stream=log)
+        for printer in (console, log_console):
+            if isinstance(printer, Console):
+                printer.title = _title(folder, gan, data, cfg)
+        calls: list[Callback] = [Guarded(judge), Guarded(Grids(n=cfg.grid)), Jsonl(), console, log_console]
+        if doctor is not None:
+            calls.insert(1, Guarded(doctor))  # before Jsonl, so that its figures are part of the rows
+        calls += [Guarded(callback) for callback in callbacks] + [report]
+        storage = RunStorage(folder, judge.take)
+        trainer = Trainer(
+            gan, data, cfg, calls, device=cfg.device, bf16=cfg.precision == "bf16",
+            ema_kimg=getattr(gan.cfg, "ema_kimg", None), storage=storage,
+        )  # fmt: skip
+        if warm is not None:
+            trainer.ema.load_state_dict(warm.averages, strict=False)
+        session = Session(folder, trainer, report)
+        if resume:
+            loaded = storage.load(trainer)
+            trainer.event("resume", f"resumed from {loaded.path.name}")
+            if trainer.nimg >= trainer.total_nimg:
+                raise BadInput(
+                    f"{folder.path} is already at {trainer.nimg / 1000:g} kimg of {cfg.total_kimg:g}: "
+                    f"give a larger --total-kimg to train longer"
+                )
+        elif data.split_off is not None:
+            trainer.event("held out", f"{len(data.split_off)} images are held out: training does not use them")
+        for kind, text in notes:
+            trainer.event(kind, text)
+        reason = session.fit()
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        log.close()
+    if reason == "SIGINT":
+        raise KeyboardInterrupt
+    if STOPPED.get(reason, 0):
+        raise SystemExit(STOPPED[reason])
+    return reason
+
+
+def _title(folder: Folder, gan: GAN, data: Any, cfg: TrainConfig) -> str:
+    """The first line of a training: model, size, data, device and folder."""
+    name = folder.read("config.json").get("recipe", type(gan).__name__)
+    size = "x".join(map(str, data.shape))
+    classes = f", {data.n_classes} classes" if getattr(data, "n_classes", 0) else ""
+    parts = folder.read("config.json").get("stabilise", {})
+    on = config.from_dict(Stabilise, parts, "stabilise").on()
+    name += "".join(f" + {part} {parts[part]}" for part in on)
+    millions = sum(p.numel() for p in gan.parameters()) / 1e6
+    return (
+        f"{name} ({millions:.2g} M parameters) on {data.name} ({len(data)} of {size}{classes}), "
+        f"{cfg.device} {cfg.precision} -> {folder.path}"
+    )

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 
 class Storage(Protocol):
-    """Where a run is stored. ``runs.storage.RunStorage`` implements it for a run folder."""
+    """Where a run is stored. ``runs.run_storage.RunStorage`` implements it for a run folder."""
 
     run_dir: Path | None
     """The run folder. None: nothing is written to disk."""

@@ -19,9 +19,9 @@ from ganloom.core.errors import BadInput
 from ganloom.gan import GAN
 from ganloom.training.state import load_strict
 from ganloom.weights import cyclegan, nvlabs, rosinality
-from ganloom.weights.files import looks_like, open_file, open_value, table
+from ganloom.weights.file_formats import looks_like, open_file, open_value, table
 from ganloom.weights.pickle_reader import is_pickle
-from ganloom.weights.reading import Network, as_network
+from ganloom.weights.tensor_reader import Network, as_network
 
 MAX_SIDE = 16384
 """Largest height or width, in pixels, of the images of a network in a file."""

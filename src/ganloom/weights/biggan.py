@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ganloom.core.errors import BadInput
 from ganloom.networks.biggan import _multiples as multiples
-from ganloom.weights.reading import (
+from ganloom.weights.tensor_reader import (
     Network,
     Reading,
     Shapes,

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
-from ganloom.weights.reading import Network, Reading, Shapes
+from ganloom.weights.tensor_reader import Network, Reading, Shapes
 
 KNOWN = "pytorch-CycleGAN-and-pix2pix and CUT (latest_net_G.pth, latest_net_D.pth)"
 

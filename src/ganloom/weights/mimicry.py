@@ -11,7 +11,16 @@ from torch import Tensor
 
 from ganloom.core.errors import BadInput
 from ganloom.weights.biggan import down_block
-from ganloom.weights.reading import ENDS, Network, Reading, Shapes, base_size, count_classes, one_attention, shape_of
+from ganloom.weights.tensor_reader import (
+    ENDS,
+    Network,
+    Reading,
+    Shapes,
+    base_size,
+    count_classes,
+    one_attention,
+    shape_of,
+)
 
 KNOWN = "mimicry (G of all its GANs; D of SNGAN, cGAN-PD, SAGAN)"
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
-from ganloom.weights.reading import Network, Reading, Shapes
+from ganloom.weights.tensor_reader import Network, Reading, Shapes
 
 KNOWN = "UNIT as trained by the code of MUNIT (gen_00500000.pt, dis_00500000.pt)"
 SIDES = ("a", "b")

@@ -17,10 +17,10 @@ from ganloom.core.errors import BadInput
 from ganloom.networks.stylegan2 import channels_of
 from ganloom.nn.layers import Fir
 from ganloom.weights import tensorflow
-from ganloom.weights.files import sound
+from ganloom.weights.file_formats import sound
 from ganloom.weights.pickle_objects import Room, array, clamp_of, number, rate_of
 from ganloom.weights.pickle_reader import Refused, Stub, guarded, open_pickle
-from ganloom.weights.reading import Network, Reading, Shapes, as_network, count_classes
+from ganloom.weights.tensor_reader import Network, Reading, Shapes, as_network, count_classes
 
 KNOWN = "StyleGAN2 and StyleGAN2-ADA of NVIDIA (G_ema and D of its pickles, or their state_dict)"
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from ganloom.core.errors import BadInput
 from ganloom.networks.mapping import Mapping
-from ganloom.weights.files import table
+from ganloom.weights.file_formats import table
 from ganloom.weights.nvlabs import check_filters, plan_channels
-from ganloom.weights.reading import Network, Reading, Shapes, as_network
+from ganloom.weights.tensor_reader import Network, Reading, Shapes, as_network
 
 KNOWN = "rosinality/stylegan2-pytorch (g_ema and d)"
 

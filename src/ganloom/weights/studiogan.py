@@ -14,7 +14,7 @@ from torch import Tensor
 from ganloom.core.errors import BadInput
 from ganloom.networks.biggan import _multiples as multiples
 from ganloom.weights.biggan import count, deep_down_block, discriminator_plan, down_block
-from ganloom.weights.reading import (
+from ganloom.weights.tensor_reader import (
     ENDS,
     Network,
     Reading,

@@ -17,7 +17,7 @@ from ganloom.bench.modes.toy_training import SAMPLES, Trained, train
 from ganloom.core import allocator
 from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.metrics.statistics.modes import Modes, means, mode_counts, mode_coverage, over_seeds, seed_distance
-from ganloom.report.figures import duration
+from ganloom.report.number_format import duration
 
 CUT = 0.5
 """Truncation of z for the figure ``truncated``."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ganloom.report.figures import duration
+from ganloom.report.number_format import duration
 
 Contestant = Callable[[int], float]
 """Runs n steps and returns the time in seconds."""

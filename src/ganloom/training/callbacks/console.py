@@ -10,7 +10,7 @@ from collections import deque
 from typing import Any, TextIO
 
 from ganloom.core.errors import need
-from ganloom.report.figures import duration, headline, kimg, number, short
+from ganloom.report.number_format import duration, headline, kimg, number, short
 from ganloom.training.callbacks.base import Callback, Row
 from ganloom.training.callbacks.jsonl import plain_json
 

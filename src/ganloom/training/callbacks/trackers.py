@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ganloom.core.errors import need
-from ganloom.report.figures import number
+from ganloom.report.number_format import number
 from ganloom.training.callbacks.base import Callback, Row
 
 

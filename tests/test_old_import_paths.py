@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import ganloom
-from ganloom.core import moved
+from ganloom.core import old_import_paths
 
 NAMES: dict[str, list[str]] = json.loads((Path(__file__).parent / "figures" / "api_names.json").read_text())
 """Modules and names of the API page before the packages."""
@@ -57,8 +57,8 @@ def test_unknown_modules_and_names_stay_errors() -> None:
 
 
 def test_the_table_names_modules_that_exist() -> None:
-    for old, new in moved.MOVED.items():
+    for old, new in old_import_paths.MOVED.items():
         assert importlib.util.find_spec(f"ganloom.{new[0]}"), old
-    for target in moved.RENAMED.values():
+    for target in old_import_paths.RENAMED.values():
         module, _, name = target.partition(":")
         assert hasattr(importlib.import_module(f"ganloom.{module}"), name), target

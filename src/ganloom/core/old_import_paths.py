@@ -103,14 +103,14 @@ MOVED: dict[str, tuple[str, ...]] = {
         "training.state",
     ),
     "weights.described": ("weights.pickle_objects",),
-    "weights.pickled": (
-        "weights.pickle_reader",
-        "runs.setup",
-        "core.hardware",
-    ),
+    "weights.files": ("weights.file_formats",),
+    "weights.reading": ("weights.tensor_reader",),
+    "weights.pickled": ("weights.pickle_reader",),
 }
 """Old module -> the modules in which its names are now, without "ganloom."."""
 RENAMED: dict[str, str] = {
+    "weights.pickled:Made": "weights.pickle_reader:Stub",
+    "weights.pickled:Machine": "weights.pickle_reader:Unpickler",
     "data.arrays:to_labels": "data.labels:to_labels",
     "apps.project:read_picture": "apps.projection:read_image",
     "apps.sensitivity:picture": "apps.sensitivity:image",

@@ -1,0 +1,54 @@
+"""Resume a run: model, data and settings from its folder, then training from its newest checkpoint."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ganloom import recipes
+from ganloom.core import config
+from ganloom.core.device import choose_device
+from ganloom.doctor.callback import FILE
+from ganloom.gan import GAN
+from ganloom.runs import manifest
+from ganloom.runs.folder import Folder
+from ganloom.runs.healing import own_class
+from ganloom.runs.session import fit
+from ganloom.training.callbacks import Callback
+from ganloom.training.config import TrainConfig
+
+
+def resume_run(
+    path: Path,
+    callbacks: Sequence[Callback],
+    console: Callback | None,
+    *,
+    total_kimg: float | None,
+    data: Any,
+    gan: GAN | None,
+    device: str | None,
+) -> str:
+    """Continue a run from its newest complete checkpoint; see ``ganloom.resume`` for the arguments.
+
+    Returns:
+        How the session ended; see ``session.fit``.
+    """
+    folder = Folder(path)
+    folder.require()
+    with folder.lock():
+        described = folder.read("config.json")
+        cfg = config.from_dict(TrainConfig, described["train"], "train")
+        changes: dict[str, Any] = {} if total_kimg is None else {"total_kimg": float(total_kimg)}
+        changes |= {} if device is None else {"device": choose_device(device)}
+        cfg = dataclasses.replace(cfg, **changes)
+        if gan is not None and folder.read(FILE).get("heals"):  # healing changed settings: build the class with them
+            gan = own_class(gan, cfg.seed)(described)
+        module = None if gan is not None else recipes.LISTED.get(described.get("recipe", ""))
+        gan = manifest.composed(gan or manifest.gan_of(described, cfg.seed, folder.path), described, cfg.seed)
+        build = manifest.rebuilder(module, gan, cfg)
+        opened = manifest.reopen_data(described, data, folder.path)
+        if data is not None and opened.source.get("source") is not None:  # remember the new place
+            folder.update("config.json", data={**described["data"], "source": opened.source})
+        if changes:
+            folder.update("config.json", train=config.to_dict(cfg))
+        return fit(folder, gan, opened, cfg, callbacks, console, build, resume=True)
