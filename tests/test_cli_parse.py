@@ -77,7 +77,7 @@ def test_values_and_what_was_given(words: str, fields: dict[str, Any]) -> None:
         ("x --mode three", '--mode must be one of one, two, got "three"'),
         ("x --sure perhaps", '--sure must be one of True, False, None, got "perhaps"'),
         ("x --opt.betas 0.5", "--opt.betas needs 2 values, got 1: 0.5"),
-        ("x --opt.betas 0 2", "betas must lie in"),
+        ("x --opt.betas 0 2", "betas must be in"),
     ],
 )
 def test_faults_name_the_flag(words: str, message: str) -> None:

@@ -513,7 +513,7 @@ def test_unsupported_checks_are_reported_once(tmp_path: Path, capsys: pytest.Cap
     ganloom.resume(run.path, total_kimg=0.8, gan=Stubborn(StubbornConfig()), console=Callback())
     assert len(events_of(run.path, "left out")) == 1
     code, out, _ = called("doctor", str(run.path), capsys=capsys)
-    assert code == 0 and "not looked at: D's logits (TypeError" in out
+    assert code == 0 and "not examined: D's logits (TypeError" in out
 
 
 def test_out_of_memory_propagates() -> None:
@@ -546,7 +546,7 @@ def test_image_to_image_models_are_probed(tmp_path: Path) -> None:
 
 def test_held_out_images_are_reported_and_never_drawn(tmp_path: Path) -> None:
     run = train("gan", tmp_path / "a", held_out=0.3)
-    assert "36 of the data are held out" in events_of(run.path, "held out")[0]["text"]
+    assert "36 images are held out" in events_of(run.path, "held out")[0]["text"]
     assert any("doctor/D_held" in row for row in rows_of(run.path))
     assert json.loads((run.path / "config.json").read_text())["data"]["size"] == 84
     ganloom.resume(run.path, total_kimg=1.5, console=Callback())
@@ -724,7 +724,7 @@ def called(*argv: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, st
 def test_doctor_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = train("default", tmp_path / "good", total_kimg=0.6)
     code, out, _ = called("doctor", str(good.path), capsys=capsys)
-    assert code == 0 and out.startswith("green:") and "in balance D 1.386, G 0.693" in out
+    assert code == 0 and out.startswith("green:") and "at equilibrium D 1.386, G 0.693" in out
     with faults.find("repeated batch").inside(recipes.find("default"), 0):
         bad = train("default", tmp_path / "bad")
     code, out, _ = called("doctor", str(bad.path), "--json", capsys=capsys)

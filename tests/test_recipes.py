@@ -142,5 +142,5 @@ class Unsplit(Own):
 
 
 def test_wrong_split_is_found(tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match="in parts"):
+    with pytest.raises(AssertionError, match="micro-batches"):
         testing.check_splits(lambda shape, classes: Unsplit(OwnConfig(shape)), tmp_path)

@@ -147,7 +147,7 @@ def test_options_are_checked(tmp_path: Path) -> None:
         ganloom.train("dcgun", IMAGES, tmp_path / "x")
     with pytest.raises(BadInput, match="at least 2 classes"):
         ganloom.train("cgan", IMAGES, tmp_path / "x")
-    with pytest.raises(BadInput, match="set of points"):
+    with pytest.raises(BadInput, match="contains points"):
         ganloom.train("dcgan", "ring", tmp_path / "x")
 
 

@@ -192,7 +192,7 @@ def test_runs_on_pairs_and_on_domains(tmp_path: Path) -> None:
 
 def test_faults_of_config() -> None:
     for make, text in (
-        (lambda: cyclegan.Config(in_channels=1), "--identity 0"), (lambda: cyclegan.Config(norm="layer"), "--norm"),
+        (lambda: cyclegan.Config(in_channels=1), "--identity must be 0"), (lambda: cyclegan.Config(norm="layer"), "--norm"),
         (lambda: pix2pix.Config(jitter=0.5), "--jitter"), (lambda: pix2pix.Config(layers=9), "--layers"),
     ):  # fmt: skip
         with pytest.raises(BadInput, match=text):
