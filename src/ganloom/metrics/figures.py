@@ -12,8 +12,17 @@ from ganloom.metrics.statistics.diversity import pair_distances, vendi_score
 from ganloom.metrics.statistics.frechet import frechet_distance
 from ganloom.metrics.statistics.inception_score import inception_score
 from ganloom.metrics.statistics.infinity import fit_line
-from ganloom.metrics.statistics.intervals import PAIRS, Halves, half_samples, interval, random_subsets, t975, wilson
-from ganloom.metrics.statistics.kernel import SUBSETS, kernel_distance, mmd_variance
+from ganloom.metrics.statistics.intervals import (
+    PAIRS,
+    Halves,
+    distance_interval,
+    half_samples,
+    interval,
+    random_subsets,
+    t975,
+    wilson,
+)
+from ganloom.metrics.statistics.kernel import SUBSETS, kernel_distance, mmd_halves
 from ganloom.metrics.statistics.neighbours import Distances, RowValues
 from ganloom.metrics.statistics.neighbours import row_values as neighbour_values
 from ganloom.metrics.statistics.pairs import pair_variance
@@ -127,20 +136,21 @@ def _kernel(task: _Task) -> dict[str, Value]:
     mean, sd = kernel_distance(task.a, task.b, seed=task.seed)
     if not task.intervals:
         return {"kd": Value(mean, sd=sd)}
-    variance, dof = mmd_variance(task.a, task.b, seed=task.seed)
-    return {"kd": _with_interval(mean, variance + sd**2 / SUBSETS, dof, -math.inf, sd=sd)}
+    halves, bias = mmd_halves(task.a, task.b, seed=task.seed)
+    low, high = distance_interval(mean, halves, "kd", bias=bias, subset_variance=sd**2 / SUBSETS)
+    return {"kd": Value(mean, low, high, sd)}
 
 
 def _neighbours(task: _Task) -> dict[str, Value]:
     """Metrics of nearest neighbours, as defined by Naeem et al. and as first published (k = 3, the rim is inside)."""
-    families: tuple[tuple[int, bool, dict[str, str]], ...] = (
-        (task.k, False, {field: field for field in RowValues._fields}),
-        (_FIRST_K, True, {"iprecision": "precision", "irecall": "recall"}),
+    families: tuple[tuple[int, bool, int, dict[str, str]], ...] = (
+        (task.k, False, PAIRS, {field: field for field in RowValues._fields}),
+        (_FIRST_K, True, _FEWER_PAIRS, {"iprecision": "precision", "irecall": "recall"}),
     )
     x, y, share = random_subsets(task.a, task.b, _HALF, task.seed)
     distances = None
     values = {}
-    for k, rim, fields in families:
+    for k, rim, pairs, fields in families:
         fields = {name: field for name, field in fields.items() if name in task.names}
         if not fields:
             continue
@@ -148,14 +158,14 @@ def _neighbours(task: _Task) -> dict[str, Value]:
         halves = None
         if task.intervals and k < min(len(x), len(y)) // 2:
             distances = distances or Distances(x, y)
-            halves = _neighbour_halves(distances, (len(x), len(y)), k, rim, task.seed, share)
+            halves = _neighbour_halves(distances, (len(x), len(y)), k, rim, pairs, task.seed, share)
         for name, field in fields.items():
             values[name] = _mean_of_rows(getattr(rows, field), field, halves)
     return values
 
 
 def _neighbour_halves(
-    distances: Distances, sizes: tuple[int, int], k: int, rim: bool, seed: int, share: float
+    distances: Distances, sizes: tuple[int, int], k: int, rim: bool, pairs: int, seed: int, share: float
 ) -> Halves:
     """The metrics of half-samples, and under "NAME rows" the variance that independent rows would give."""
 
@@ -163,7 +173,7 @@ def _neighbour_halves(
         rows = distances.row_values(i, j, k, rim=rim)
         return rows.means() | {f"{name} rows": variance for name, variance in rows.variances().items()}
 
-    return half_samples(statistics, sizes, seed=seed, share=share)
+    return half_samples(statistics, sizes, pairs=pairs, seed=seed, share=share)
 
 
 def _mean_of_rows(rows: Tensor, field: str, halves: Halves | None) -> Value:
@@ -194,7 +204,7 @@ def _frechet(task: _Task) -> dict[str, Value]:
 
     halves = halves_of((len(a), len(b)))
     if "fd" in values:
-        values["fd"] = _with_interval(values["fd"].value, halves.smooth_variance("fd"), pairs)
+        values["fd"] = Value(values["fd"].value, *distance_interval(values["fd"].value, halves, "fd"))
     if line is not None:
         least = min(len(a), len(b))
         cut = halves if len(a) == len(b) else halves_of((least, least))  # the line uses as many rows of both sets

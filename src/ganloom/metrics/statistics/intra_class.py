@@ -5,7 +5,7 @@ from torch import Tensor
 from ganloom.core.errors import BadInput
 from ganloom.metrics.statistics.frechet import frechet_distance
 from ganloom.metrics.statistics.intervals import interval
-from ganloom.metrics.statistics.kernel import mmd_variance, squared_mmd
+from ganloom.metrics.statistics.kernel import mmd_halves, squared_mmd
 from ganloom.metrics.statistics.rows import Features, as_pair
 from ganloom.metrics.statistics.value import Value
 
@@ -63,9 +63,9 @@ def mean_intra_class_distance(
     mean = sum(distances) / len(distances)
     if min(min(len(x), len(y)) for x, y in classes.values()) < 4:
         return Value(mean)
-    variances = [mmd_variance(x, y, seed=seed) for x, y in classes.values()]
-    spread = sum(variance for variance, _ in variances) ** 0.5 / len(classes)
-    return Value(mean, *interval(mean, spread, sum(pairs for _, pairs in variances) + 1))
+    halves = [mmd_halves(x, y, seed=seed)[0] for x, y in classes.values()]
+    spread = sum(h.smooth_variance("kd") for h in halves) ** 0.5 / len(classes)
+    return Value(mean, *interval(mean, spread, sum(h.pairs for h in halves) + 1))
 
 
 def _classes(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
-from ganloom.metrics.statistics.intervals import half_samples, random_subsets
+from ganloom.metrics.statistics.intervals import Halves, half_samples, random_subsets
 from ganloom.metrics.statistics.rows import Features, as_pair, chunks
 
 TABLE_ROWS = 4096
@@ -23,7 +23,7 @@ def kernel_distance(
 
     The mean is 0 on average for equal distributions at any sample count (single values may be negative), so two counts
     can be compared. The deviation is the spread between subsets, as published. It is not the error of the mean: see
-    `mmd_variance`. It is 0 if a subset is the whole of both sets.
+    `mmd_halves`. It is 0 if a subset is the whole of both sets.
 
     Args:
         real: (N, d) features.
@@ -55,8 +55,8 @@ def kernel_distance(
     return result.mean().item(), result.std(correction=0).item()
 
 
-def mmd_variance(a: Tensor, b: Tensor, *, seed: int = 0) -> tuple[float, int]:
-    """Estimate the variance of the unbiased MMD^2 over the draw of both sets, by half-samples of at most 1,000 rows.
+def mmd_halves(a: Tensor, b: Tensor, *, seed: int = 0) -> tuple[Halves, float]:
+    """Compute the unbiased MMD^2 of half-samples of at most 1,000 rows, for its interval.
 
     Args:
         a: (N, d) checked rows, N >= 4.
@@ -64,12 +64,19 @@ def mmd_variance(a: Tensor, b: Tensor, *, seed: int = 0) -> tuple[float, int]:
         seed: keys the half-samples.
 
     Returns:
-        The variance and its degrees of freedom.
+        The half-samples (name: "kd"), and what the biased estimate of MMD^2 has in addition at N and M.
     """
     x, y, share = random_subsets(a, b, _HALF, seed)
     table = Kernels(x, y)
     halves = half_samples(lambda i, j: {"kd": table.squared_mmd(i, j)}, (len(x), len(y)), seed=seed, share=share)
-    return halves.smooth_variance("kd"), halves.pairs
+    bias = _diagonal_excess(table.aa) / len(a) + _diagonal_excess(table.bb) / len(b)
+    return halves, bias
+
+
+def _diagonal_excess(table: Tensor) -> float:
+    """Mean of the diagonal minus the mean of the other entries."""
+    n, diagonal = len(table), table.diagonal().sum()
+    return float(diagonal / n - (table.sum() - diagonal) / (n * (n - 1)))
 
 
 class Kernels:
