@@ -13,7 +13,7 @@ from test_metrics import one_thread
 from torch import Tensor
 
 from ganloom import metrics
-from ganloom.apps.measure import MODEL_METRICS
+from ganloom.evaluation.measure import MODEL_METRICS
 from ganloom.metrics import METRICS, MORE, Extractor, Value
 from ganloom.metrics.figures import row_values
 from ganloom.metrics.statistics.intra_class import mean_intra_class_distance
