@@ -551,7 +551,7 @@ def test_held_out_images_are_reported_and_never_drawn(tmp_path: Path) -> None:
     assert json.loads((run.path / "config.json").read_text())["data"]["size"] == 84
     ganloom.resume(run.path, total_kimg=1.5, console=Callback())
     assert any("doctor/D_held" in row for row in rows_of(run.path) if row["kimg"] > 0.6)
-    with pytest.raises(BadInput, match="--held-out is a share"):
+    with pytest.raises(BadInput, match="--held-out must be a share"):
         train("gan", tmp_path / "b", held_out=1.5)
 
 

@@ -105,7 +105,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         return commands.call(capsys, "export", run.path, *argv)
 
     code, out, _ = call("--format", "onnx")
-    assert not code and "largest difference to torch" in out and (run.path / "model.onnx").exists()
+    assert not code and "largest difference from torch" in out and (run.path / "model.onnx").exists()
     code, _, err = call("--format", "onnx")
     assert code == 2 and err.count("\n") == 1 and "already exists" in err
     code, out, _ = call("--out", str(tmp_path / "x.onnx"), "--json")

@@ -101,7 +101,7 @@ def test_what_no_page_can_draw(tmp_path: Path, files: Path, capsys: pytest.Captu
 
     code, out, _ = call("--format", "web", "--runtime", str(files))
     assert not code and "index.html in a browser" in out and (run.path / "web" / "index.html").exists()
-    assert "http.server" in out and "largest difference to torch" in out
+    assert "http.server" in out and "largest difference from torch" in out
     assert call("--format", "web", "--runtime", str(files))[0] == 2
     code, _, err = call("--runtime", str(files))
     assert code == 2 and "goes with --format web" in err
