@@ -104,7 +104,7 @@ def test_what_no_page_can_draw(tmp_path: Path, files: Path, capsys: pytest.Captu
     assert "http.server" in out and "largest difference from torch" in out
     assert call("--format", "web", "--runtime", str(files))[0] == 2
     code, _, err = call("--runtime", str(files))
-    assert code == 2 and "goes with --format web" in err
+    assert code == 2 and "--runtime needs --format web" in err
 
 
 # -------------------------------------------------------------------------------------------------------- in a browser
