@@ -121,7 +121,7 @@ def test_frechet_keeps_its_digits_far_from_the_origin() -> None:
         (torch.zeros(10, 4), torch.full((10, 4), math.inf), "fake"),
         (torch.zeros(1, 4), torch.zeros(10, 4), "1 rows"),
         (torch.zeros(10), torch.zeros(10, 4), "shape"),
-        (torch.zeros(10, 4, 1, 1), torch.zeros(10, 4), "one row a sample"),
+        (torch.zeros(10, 4, 1, 1), torch.zeros(10, 4), "one row for each sample"),
     ],
 )
 def test_unusable_features_are_refused_in_one_line(real: torch.Tensor, fake: torch.Tensor, word: str) -> None:

@@ -102,7 +102,7 @@ def test_a_model_that_replays_its_training_images(tmp_path_factory: pytest.TempP
     assert "no copying" in memorise(honest, train, held_out, n=200, features="fashion").found.verdict
     with pytest.raises(BadInput, match="these are the training images"):
         memorise(honest, train, train, n=200, features="fashion")
-    with pytest.raises(BadInput, match="too few to speak of copying"):
+    with pytest.raises(BadInput, match="too few to measure copying"):
         memorise(honest, train, None, n=20, features="fashion")
 
 

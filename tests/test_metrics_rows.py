@@ -151,8 +151,8 @@ def test_a_net_from_a_file(programs: tuple[Path, Path]) -> None:
 @pytest.mark.parametrize(
     ("options", "word"),
     [
-        ("", "say the net's input size"),
-        (":size=0", "no whole number"),
+        ("", "the input size of the net is missing"),
+        (":size=0", "not a whole number"),
         (":size=16:norm=imagnet", 'did you mean "imagenet"'),
         (":size=16:range=3", "range=LOW..HIGH"),
         (":size=16:nrm=clip", "unknown option 'nrm'"),
@@ -168,7 +168,7 @@ def test_a_file_that_is_missing_or_no_program(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no such file"):
         get(f"{tmp_path}/absent.pt:size=16")
     (tmp_path / "text.pt2").write_text("hello")
-    with pytest.raises(BadInput, match="no TorchScript or torch.export program"):
+    with pytest.raises(BadInput, match="not a TorchScript or torch.export program"):
         get(f"{tmp_path}/text.pt2:size=16")
 
 

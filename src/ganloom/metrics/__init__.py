@@ -1,4 +1,4 @@
-"""Metrics as plain functions of features, the nets that make features, and one honest measurement of images."""
+"""Statistics of features, feature nets, and the measurement of generated images."""
 
 from ganloom.metrics.evaluate import Row, compare, measure, measure_rows, noise_row, quick
 from ganloom.metrics.extractors.by_name import get

@@ -1,4 +1,4 @@
-"""The feature nets by name: those that come with ganloom, ImageNet's, FID's Inception, and a file of your own."""
+"""Feature nets by name: bundled ones, ImageNet's, FID's Inception, and a file of the user."""
 
 import re
 from collections.abc import Callable
@@ -32,12 +32,25 @@ def get(
     weights: str | Path | None = None,
     resizer: str = "legacy",
 ) -> Extractor:
-    """An `Extractor` by name, from a file, or around any net or function of your own.
+    """Get an `Extractor` by name, from a file, or from a net or a function.
 
-    Names: ``fashion``, ``task`` (needs ``images`` and ``labels``), ``random``, ``effnet`` (also ``efficientnet``, an
-    extra), ``inception`` (see `inception` for ``weights`` and ``resizer``). A file: ``dino.pt2:size=224:norm=imagenet``
-    (see `open_exported`). ``size``, or ``effnet:size=240``, overrides the input size of random (64)
-    and effnet (64).
+    Args:
+        name: ``fashion``, ``task``, ``random``, ``effnet`` (or ``efficientnet``; an extra), ``inception``, a file such as
+            ``dino.pt2:size=224:norm=imagenet`` (see `open_exported`), or a net or a function (see `Extractor`).
+        images: (N, C, H, W) images that ``task`` is trained on.
+        labels: their N labels.
+        size: input size of ``random`` and ``effnet`` in pixels, default 64. ``effnet:size=240`` says the same.
+        seed: keys the training of ``task``.
+        device: of the net.
+        weights: weight file of ``inception`` (see `inception`).
+        resizer: of ``inception``.
+
+    Returns:
+        The extractor.
+
+    Raises:
+        BadInput: an unknown name, or missing or unusable arguments.
+        MissingExtra: ``effnet`` is not installed.
     """
     if isinstance(name, Extractor):
         return name
@@ -47,7 +60,7 @@ def get(
     if sized:
         name, size = sized[1], int(sized[2])
         if not 16 <= size <= 1024:
-            raise BadInput(f"features {name}:size={size}: give 16 to 1024 pixels")
+            raise BadInput(f"features {name}:size={size}: the size must be 16 to 1024 pixels")
     if name == "fashion":
         return _fashion(device)
     if name == "task":
@@ -71,7 +84,8 @@ def get(
 
 
 def _fashion(device: str | torch.device) -> Extractor:
-    with torch.random.fork_rng(devices=[]):  # the caller's random state is not ours to move
+    """The bundled classifier of Fashion-MNIST."""
+    with torch.random.fork_rng(devices=[]):  # do not change the caller's random state
         net = SmallNet()
     net.load_state_dict(load_file(FASHION_FILE))
     note = "64 features of a small CNN trained on the Fashion-MNIST training split"
@@ -79,6 +93,7 @@ def _fashion(device: str | torch.device) -> Extractor:
 
 
 def _task(images: Images, labels: object, seed: int, device: str | torch.device) -> Extractor:
+    """A classifier trained on the given labels."""
     task = train_task_net(images, labels, seed=seed, samples=TASK_SAMPLES)
     sha8 = digest_of(task.net)[:8]
     note = f"64 features of a small CNN trained on the given labels, {task.accuracy:.1%} right on a held-out tenth"

@@ -1,9 +1,8 @@
 """The Inception-v3 network that FID, KID and the Inception score are defined on, in plain torch.
 
-Szegedy et al. 2015 (arXiv:1512.00567). What FID uses is not the ImageNet network of torchvision but TensorFlow's of
-2015-12-05: 1008 logits, no auxiliary head, average pools that leave the padding out of the mean, and a max pool in the
-last block (Heusel et al. 2017, arXiv:1706.08500, their code). Modules are named as in pytorch-fid's weight file, so
-that its keys fit as they are.
+Szegedy et al. 2015 (arXiv:1512.00567). FID does not use the ImageNet network of torchvision but that of TensorFlow,
+2015-12-05: 1008 logits, no auxiliary head, average pools that exclude the padding, and a max pool in the last block
+(Heusel et al. 2017, arXiv:1706.08500, their code). Modules have the names of pytorch-fid's weight file, so its keys fit.
 """
 
 from typing import Any
@@ -17,11 +16,12 @@ SIDE = 299
 
 Step = tuple[str, int, int | tuple[int, int]]
 Chain = tuple[Step | tuple[Step, Step], ...]
-"""Convolutions (name, channels out, kernel) in a row; a pair is a fork: both read the same, their outputs are joined."""
+"""Convolutions (name, output channels, kernel) in sequence. A pair is a fork: both have the same input, and their outputs
+are concatenated."""
 
 
 class Conv(nn.Module):
-    """Convolution without bias, batch norm (eps 0.001), rectifier."""
+    """Convolution without bias, batch norm (eps 0.001), ReLU."""
 
     def __init__(self, n_in: int, n_out: int, kernel: int | tuple[int, int], stride: int = 1, pad: Any = 0) -> None:
         super().__init__()
@@ -33,10 +33,10 @@ class Conv(nn.Module):
 
 
 class Mixed(nn.Module):
-    """Chains of convolutions side by side and a pool; outputs joined in that order.
+    """Parallel chains of convolutions and a pool. The outputs are concatenated in that order.
 
-    ``pool``: "avg" or "max" keep the size and are followed by a 1 x 1 convolution to ``pooled`` channels; "half" is a max
-    pool of stride 2 that goes out as it is, and then each chain's last convolution has stride 2 and no padding.
+    ``pool``: "avg" or "max" keep the size and are followed by a 1 x 1 convolution to ``pooled`` channels. "half" is a max
+    pool of stride 2 without a convolution; then the last convolution of each chain has stride 2 and no padding.
     """
 
     def __init__(self, n_in: int, chains: tuple[Chain, ...], pool: str, pooled: int = 0) -> None:
@@ -113,7 +113,7 @@ def _d(n_in: int) -> Mixed:
 
 
 def _e(n_in: int, pool: str) -> Mixed:
-    """8 x 8: 1 x 1, and 3 x 3 spread out as a row beside a column, after a 1 x 1 and after a 3 x 3."""
+    """8 x 8: 1 x 1, and 3 x 3 as a fork of a row and a column, after a 1 x 1 and after a 3 x 3."""
     row, column = (1, 3), (3, 1)
     near: Chain = (("branch3x3_1", 384, 1), (("branch3x3_2a", 384, row), ("branch3x3_2b", 384, column)))
     far: Chain = (
@@ -124,10 +124,10 @@ def _e(n_in: int, pool: str) -> Mixed:
 
 
 class FIDInception(nn.Module):
-    """(N, 3, 299, 299) float32 as (value - 128) / 128 to features (N, 2048) and logits (N, 1008) without their bias.
+    """The network: (N, 3, 299, 299) float32 as (value - 128) / 128 -> features (N, 2048), logits (N, 1008).
 
-    The Inception score takes the logits without the last layer's bias (Salimans et al. 2016, their code).
-    ``taps`` returns the averages at 64, 192 and 768 channels too.
+    The logits are without the bias of the last layer, as the Inception score uses them (Salimans et al. 2016, their code).
+    ``taps`` also returns the averages at 64, 192 and 768 channels.
     """
 
     def __init__(self) -> None:
@@ -150,13 +150,13 @@ class FIDInception(nn.Module):
         return features, F.linear(features, self.fc.weight)
 
     def taps(self, x: Tensor) -> list[Tensor]:
-        """Spatial averages (N, 64), (N, 192), (N, 768) and (N, 2048)."""
+        """Compute the spatial averages (N, 64), (N, 192), (N, 768) and (N, 2048) of (N, 3, 299, 299) images."""
         parts = [["Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", ""], ["Conv2d_3b_1x1", "Conv2d_4a_3x3", ""]]
         parts += [[f"Mixed_{i}" for i in ("5b", "5c", "5d", "6a", "6b", "6c", "6d", "6e")]]
         parts += [["Mixed_7a", "Mixed_7b", "Mixed_7c"]]
-        found = []
+        averages = []
         for names in parts:
             for name in names:
                 x = self.get_submodule(name)(x) if name else F.max_pool2d(x, 3, 2)
-            found.append(x.mean((2, 3)))
-        return found
+            averages.append(x.mean((2, 3)))
+        return averages

@@ -1,4 +1,4 @@
-"""The standard Inception features from a weight file that the user has; nothing is ever downloaded."""
+"""The standard Inception features from a weight file of the user. Nothing is downloaded."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ FILES = (
     "weights-inception-2015-12-05-6726825d.pth",
     "inception-2015-12-05.pt",
 )
-"""Names under which they are usually kept."""
+"""Usual names of these files."""
 
 _STEM = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3")
 _MIXED = ("5b", "5c", "5d", "6a", "6b", "6c", "6d", "6e", "7a", "7b", "7c")
@@ -46,13 +46,23 @@ _SPREAD = {
 def inception(
     weights: str | Path | None = None, *, resizer: str = "legacy", device: str | torch.device = "cpu", batch: int = 32
 ) -> Extractor:
-    """FID's features: `Extractor` of 2048 features and 1008 logits (without bias, as the Inception score wants them).
+    """Get the features of FID: 2048 features and 1008 logits (without bias, as for the Inception score).
 
-    ``weights``: a file in pytorch-fid's layout (.pth) or NVIDIA's TorchScript (.pt), of which only the tensors are
-    read; None: ``$GANLOOM_INCEPTION``, then the usual folders (`folders`). A file of unknown SHA-256 is used, but its
-    numbers are named ``fd_inception_<digest>``, not ``fid``. ``resizer``: "legacy" (TensorFlow 1's, the published
-    figures), "clean" (Clean-FID) or "halfpixel" (pytorch-fid). Images are rounded to 8 bits first, as if they had been
-    saved. Raises `BadInput`, one line, when there is no such file or it is not this network.
+    Images are rounded to 8 bits first, as if they had been saved. A file with an unknown SHA-256 is used, but its numbers
+    are named ``fd_inception_<digest>``, not ``fid``.
+
+    Args:
+        weights: a file in pytorch-fid's layout (.pth) or NVIDIA's TorchScript (.pt), of which only the tensors are read;
+            or its folder. None: ``$GANLOOM_INCEPTION``, then the usual folders (`folders`).
+        resizer: "legacy" (TensorFlow 1, the published numbers), "clean" (Clean-FID) or "halfpixel" (pytorch-fid).
+        device: of the net.
+        batch: images at a time.
+
+    Returns:
+        The extractor.
+
+    Raises:
+        BadInput: no such file, another network in it, or an unknown resizer.
     """
     if resizer not in RESIZERS:
         raise BadInput(f"resizer: {resizer!r}{did_you_mean(resizer, RESIZERS)}; one of {', '.join(RESIZERS)}")
@@ -72,7 +82,7 @@ def inception(
 
 
 class _Prepared(nn.Module):
-    """(N, 3, H, W) in 0..255 of any size, rounded, resized, scaled, through the network."""
+    """Rounding, resizing, scaling and the network, for (N, 3, H, W) in 0..255."""
 
     def __init__(self, net: FIDInception, resizer: str) -> None:
         super().__init__()
@@ -81,12 +91,12 @@ class _Prepared(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = RESIZERS[self.resizer](x.round().clamp(0, 255), SIDE)
         x = x / 127.5 - 1 if self.resizer == "halfpixel" else (x - 128) / 128
-        features: tuple[Tensor, Tensor] = self.net(x)
-        return features
+        output: tuple[Tensor, Tensor] = self.net(x)
+        return output
 
 
 def folders() -> list[Path]:
-    """Where a weight file is looked for: ganloom's cache, torch hub's, and where clean-fid leaves it."""
+    """The folders that are searched for a weight file: the caches of ganloom and torch hub, and clean-fid's folder."""
     hub = os.environ.get("TORCH_HOME")
     cache = os.environ.get("XDG_CACHE_HOME")
     torch_home = Path(hub) if hub else (Path(cache) if cache else Path.home() / ".cache") / "torch"
@@ -94,14 +104,24 @@ def folders() -> list[Path]:
 
 
 def find(weights: str | Path | None = None) -> Path:
-    """The weight file: as given, or found; else one line that names file and folder."""
-    told = weights or os.environ.get("GANLOOM_INCEPTION")
-    if told:
-        path = Path(told).expanduser()
+    """Find the weight file.
+
+    Args:
+        weights: the file or its folder. None: ``$GANLOOM_INCEPTION``, then `folders`.
+
+    Returns:
+        An existing file.
+
+    Raises:
+        BadInput: no such file. The message names file and folder.
+    """
+    chosen = weights or os.environ.get("GANLOOM_INCEPTION")
+    if chosen:
+        path = Path(chosen).expanduser()
         if path.is_dir():
             inside = [path / name for name in FILES if (path / name).is_file()]
             if not inside:
-                raise BadInput(f"--weights {path}: the folder has none of {', '.join(FILES)}; name the file itself")
+                raise BadInput(f"--weights {path}: the folder has none of {', '.join(FILES)}; give the file itself")
             path = inside[0]
         if not path.is_file():
             raise BadInput(f"--weights {path}: no such file; give {FILES[0]} (pytorch-fid) or {FILES[2]} (NVIDIA)")
@@ -112,32 +132,32 @@ def find(weights: str | Path | None = None) -> Path:
                 return folder / name
     raise BadInput(
         f"Inception weights are missing: put {FILES[0]} (pytorch-fid's) or {FILES[2]} (NVIDIA's) into {cache_folder()}, or"
-        " say --weights FILE; nothing is downloaded (without them: --features effnet, fashion, task or random)"
+        " give --weights FILE. Nothing is downloaded. Without them use --features effnet, fashion, task or random"
     )
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, 64 hex digits."""
+    """Compute the SHA-256 of a file, 64 hex digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fill(net: FIDInception, path: Path) -> None:
-    """Copy the file's weights into ``net``; every tensor must be there and have its shape."""
-    found = _read(path)
-    wanted = {k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
-    if any(".tower" in key for key in found):
-        found = _from_towers(found, wanted)
-    absent = [key for key in wanted if key not in found]
-    wrong = [key for key in wanted if key in found and found[key].shape != wanted[key].shape]
+    """Copy the weights of the file into ``net``. Every tensor must exist and have the right shape."""
+    tensors = _read(path)
+    expected = {k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
+    if any(".tower" in key for key in tensors):
+        tensors = _from_towers(tensors, expected)
+    absent = [key for key in expected if key not in tensors]
+    wrong = [key for key in expected if key in tensors and tensors[key].shape != expected[key].shape]
     if absent or wrong:
-        what = f"{absent[0]} is missing" if absent else f"{wrong[0]} has shape {tuple(found[wrong[0]].shape)}"
-        raise BadInput(f"{path} is no FID Inception ({what}); give {FILES[0]} or {FILES[2]}")
-    net.load_state_dict({key: found[key].float() for key in wanted}, strict=False)
+        reason = f"{absent[0]} is missing" if absent else f"{wrong[0]} has shape {tuple(tensors[wrong[0]].shape)}"
+        raise BadInput(f"{path} is not FID's Inception ({reason}); give {FILES[0]} or {FILES[2]}")
+    net.load_state_dict({key: tensors[key].float() for key in expected}, strict=False)
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of either layout, by name."""
+    """The tensors of a file in either layout, by name."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if any("/code/" in name for name in archive.namelist()):
@@ -145,31 +165,31 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, OSError, ValueError, EOFError, KeyError, IndexError) as error:
-        raise BadInput(f"{path}: cannot be read as weights ({type(error).__name__}); fetch it anew") from None
+        raise BadInput(f"{path}: cannot be read as weights ({type(error).__name__}); get the file again") from None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise BadInput(f"{path} holds no table of tensors; give {FILES[0]} or {FILES[2]}")
+        raise BadInput(f"{path} does not hold a dict of tensors; give {FILES[0]} or {FILES[2]}")
     return state
 
 
-def _from_towers(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    """NVIDIA's names (TensorFlow's towers) to ours. Their batch norms have no scale: 1."""
+def _from_towers(tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename NVIDIA's keys (TensorFlow's towers). Their batch norms have no scale, which is 1."""
     modules = {f"layers.{_numbered('conv', i)}": name for i, name in enumerate(_STEM)}
     for i, block in enumerate(_MIXED):
         old, new = f"layers.{_numbered('mixed', i)}", f"Mixed_{block}"
         modules |= {f"{old}.{a}": f"{new}.{b}" for a, b in _block_names(block).items()}
-    result = {f"fc.{leaf}": found[f"output.{leaf}"] for leaf in ("weight", "bias") if f"output.{leaf}" in found}
+    result = {f"fc.{leaf}": tensors[f"output.{leaf}"] for leaf in ("weight", "bias") if f"output.{leaf}" in tensors}
     for old, new in modules.items():
-        leaves = {key[len(old) + 1 :]: value for key, value in found.items() if key.startswith(old + ".")}
+        leaves = {key[len(old) + 1 :]: value for key, value in tensors.items() if key.startswith(old + ".")}
         for leaf, value in leaves.items():
             kind = "conv.weight" if value.ndim == 4 else _norm_kind(leaf)
-            if kind and f"{new}.{kind}" in wanted:
+            if kind and f"{new}.{kind}" in expected:
                 result[f"{new}.{kind}"] = value
-        result.setdefault(f"{new}.bn.weight", torch.ones_like(wanted[f"{new}.bn.weight"]))
+        result.setdefault(f"{new}.bn.weight", torch.ones_like(expected[f"{new}.bn.weight"]))
     return result
 
 
 def _block_names(block: str) -> dict[str, str]:
-    """Convolutions of a block: TensorFlow's name -> ours. Tower i is chain i; the pool's is the last tower."""
+    """Convolutions of a block: TensorFlow's name -> the name here. Tower i is chain i; the last tower is the pool."""
     if block in ("7b", "7c"):
         return dict(_SPREAD)
     names: dict[str, str] = {}
@@ -188,12 +208,12 @@ def _block_names(block: str) -> dict[str, str]:
 
 
 def _numbered(word: str, i: int) -> str:
-    """TensorFlow's counting: conv, conv_1, conv_2."""
+    """TensorFlow's numbering: conv, conv_1, conv_2."""
     return f"{word}_{i}" if i else word
 
 
 def _norm_kind(leaf: str) -> str | None:
-    """Which part of a batch norm a name is, in PyTorch's words or TensorFlow's."""
+    """The part of a batch norm that a name of PyTorch or TensorFlow means."""
     kinds = {"mean": "bn.running_mean", "var": "bn.running_var", "bias": "bn.bias", "beta": "bn.bias"}
     kinds |= {"weight": "bn.weight", "gamma": "bn.weight"}
     return next((kind for word, kind in kinds.items() if word in leaf), None)

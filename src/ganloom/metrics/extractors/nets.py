@@ -1,4 +1,4 @@
-"""The small networks that turn images into features: a trained classifier and a seeded random one."""
+"""Small feature nets: a classifier to be trained, and a random net."""
 
 from itertools import pairwise
 
@@ -10,10 +10,16 @@ N_FEATURES = 64
 
 
 class SmallNet(nn.Module):
-    """Three convolutions, 64 features, one logit a class: about 110,000 parameters at 28 px.
+    """A classifier of three convolutions with 64 features: about 110,000 parameters at 28 px.
 
-    Takes (N, ``channels``, ``size``, ``size``) float32 in [-1, 1]; returns features (N, 64), logits (N, ``classes``).
-    The features are taken before the last rectifier, after a batch norm, so that training keeps them near one scale.
+    Input (N, ``channels``, ``size``, ``size``) float32 in [-1, 1], output features (N, 64) and logits (N, ``classes``).
+    The features come from a batch norm before the last ReLU, so training keeps their scale near 1.
+
+    Args:
+        channels: of the images.
+        classes: number of logits.
+        size: of the images in pixels, 8 or more.
+        width: channels of the first convolution.
     """
 
     def __init__(self, channels: int = 1, classes: int = 10, size: int = 28, width: int = 24) -> None:
@@ -36,14 +42,17 @@ class SmallNet(nn.Module):
 
 
 class RandomNet(nn.Module):
-    """256 random features at four scales: nothing is trained, so nothing is known about the images' meaning.
+    """A net with 256 random features at four scales. It is not trained, so it knows nothing about meaning.
 
-    At each scale (the image, then its halves) two random convolutions are averaged over a 2 x 2 grid: 16 x 4 numbers.
-    Naeem et al. (2020, arXiv:2002.09797, section 4) find random embeddings fairer than ImageNet ones on images far
-    from ImageNet. Half of the first filters have zero mean (edges), half do not (brightness, colour). Weights are
-    uniform, drawn by ``torch.rand`` from a generator keyed by ``seed`` on the CPU: the same bits on each machine.
+    At each scale (the image, then halved) the outputs of two random convolutions are averaged over a 2 x 2 grid: 16 x 4
+    numbers. Naeem et al. (2020, arXiv:2002.09797, section 4) find random embeddings fairer than ImageNet ones on images
+    far from ImageNet. Half of the first filters have zero mean (edges), half do not (brightness, colour). Weights are
+    uniform, from ``torch.rand`` with a generator on the CPU: the same bits on each machine.
 
-    Takes (N, 3, 64, 64) float32 in [-1, 1] (any size from 16 px works); returns (N, 256).
+    Input (N, 3, 64, 64) float32 in [-1, 1] (or any size from 16 px), output (N, 256).
+
+    Args:
+        seed: keys the weights.
     """
 
     scales = 4
@@ -59,19 +68,19 @@ class RandomNet(nn.Module):
 
     @staticmethod
     def _draw(rng: torch.Generator, n_out: int, n_in: int) -> Tensor:
-        """Uniform (n_out, n_in, 3, 3) weights that keep the second moment through a rectifier (He et al. 2015)."""
+        """Uniform (n_out, n_in, 3, 3) weights that keep the second moment through a ReLU (He et al. 2015)."""
         bound = (6 / (9 * n_in)) ** 0.5
         weights: Tensor = (torch.rand(n_out, n_in, 3, 3, generator=rng) * 2 - 1) * bound
         return weights
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """The features before they are averaged, (N, 16, h, w) of each scale, the image's own first."""
-        found = []
+        """Compute the features before they are averaged: (N, 16, h, w) for each scale, largest first."""
+        maps = []
         for i in range(self.scales):
             h = F.leaky_relu(F.conv2d(x, self.get_buffer(f"first{i}"), padding=1), 0.2)
-            found.append(F.leaky_relu(F.conv2d(h, self.get_buffer(f"second{i}"), padding=1), 0.2))
+            maps.append(F.leaky_relu(F.conv2d(h, self.get_buffer(f"second{i}"), padding=1), 0.2))
             x = F.avg_pool2d(x, 2)
-        return found
+        return maps
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([F.adaptive_avg_pool2d(h, 2).flatten(1) for h in self.maps(x)], 1)

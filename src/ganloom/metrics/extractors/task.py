@@ -1,4 +1,4 @@
-"""A small classifier trained on the user's own labelled images: features that know what the images mean."""
+"""The task net: a small classifier trained on the user's labelled images, so its features know their meaning."""
 
 import hashlib
 import math
@@ -26,7 +26,14 @@ _FORMAT = "1"
 
 @dataclass(frozen=True)
 class TaskNet:
-    """A trained net, its accuracy on the tenth of the images that training never saw, and the data's fingerprint."""
+    """A trained net.
+
+    Attributes:
+        net: the classifier.
+        accuracy: on a held-out tenth of the images.
+        fingerprint: of the data and the settings.
+        from_cache: whether it was trained earlier.
+    """
 
     net: SmallNet
     accuracy: float
@@ -35,11 +42,21 @@ class TaskNet:
 
 
 def fit(net: SmallNet, x: Tensor, y: Tensor, *, samples: int, seed: int = 0, batch: int = 128) -> SmallNet:
-    """Train ``net`` in place on ``x`` (N, C, S, S) float32 in [-1, 1] and ``y`` (N,) int64; return it in eval mode.
+    """Train a classifier in place: AdamW, cosine decay after a short warm-up, cross-entropy.
 
-    ``samples`` is the number of images shown. AdamW, cosine decay after a short warm-up, cross-entropy; each batch is
-    shifted by up to two pixels. No mirroring: features that cannot tell left from right would not see a mirrored fake.
-    The global random state is neither read nor changed.
+    Each batch is shifted by up to two pixels. Images are not mirrored: such features would not detect a mirrored fake. The
+    global random state is neither read nor changed.
+
+    Args:
+        net: the classifier.
+        x: (N, C, S, S) float32 in [-1, 1].
+        y: (N,) int64 classes.
+        samples: number of images to train on, with repetition.
+        seed: keys the order and the shifts.
+        batch: batch size, at most N.
+
+    Returns:
+        ``net`` in eval mode.
     """
     rng = torch.Generator().manual_seed(seed)
     batch = min(batch, len(x))
@@ -63,7 +80,7 @@ def fit(net: SmallNet, x: Tensor, y: Tensor, *, samples: int, seed: int = 0, bat
 
 
 def cache_folder() -> Path:
-    """Where trained nets are kept: ``$GANLOOM_CACHE/nets``, else ``~/.cache/ganloom/nets``."""
+    """The folder of trained nets: ``$GANLOOM_CACHE/nets``, else ``~/.cache/ganloom/nets``."""
     root = os.environ.get("GANLOOM_CACHE")
     return (Path(root) if root else Path.home() / ".cache" / "ganloom") / "nets"
 
@@ -71,10 +88,20 @@ def cache_folder() -> Path:
 def train_task_net(
     x: Images, labels: object, *, seed: int = 0, samples: int = TASK_SAMPLES, cache: bool = True
 ) -> TaskNet:
-    """Train (or fetch from the cache) a `SmallNet` on labelled images: 36 s on one busy core for 10,000 of them.
+    """Train a `SmallNet` on labelled images, or read it from the cache. 10,000 images take 36 s on one busy core.
 
-    ``x``: (N, C, H, W) float in [-1, 1] or uint8, also (N, H, W, C) when uint8, C from 1 to 4. ``labels``: N integers.
-    Raises `BadInput` when the lengths differ, there is one class only, or a class has fewer than two images.
+    Args:
+        x: (N, C, H, W) float in [-1, 1] or uint8, or (N, H, W, C) uint8; C from 1 to 4.
+        labels: N integers.
+        seed: keys the weights, the held-out images and the training.
+        samples: number of images to train on, with repetition.
+        cache: whether to read and write the cache.
+
+    Returns:
+        The net and its accuracy.
+
+    Raises:
+        BadInput: the lengths differ, there is only one class, or a class has fewer than two images.
     """
     images = check_images(x, "x", allow_uint8=True)
     classes, y = _labels(labels, len(images))
@@ -82,10 +109,10 @@ def train_task_net(
     small = to_size(to_channels(images, channels), TASK_SIZE)
     fingerprint = _fingerprint(small, y, seed, samples)
     path = cache_folder() / f"{fingerprint}.safetensors"
-    net = _fresh(channels, len(classes), seed)
+    net = _new_net(channels, len(classes), seed)
     if cache and (accuracy := _read(path, net)) is not None:
         return TaskNet(net.eval(), accuracy, fingerprint, True)
-    net = _fresh(channels, len(classes), seed)  # a broken file may have been read in part
+    net = _new_net(channels, len(classes), seed)  # a broken file may have been read in part
     train, held_out = _split(y, seed)
     fit(net, small[train], y[train], samples=samples, seed=seed)
     with torch.no_grad():
@@ -96,23 +123,23 @@ def train_task_net(
     return TaskNet(net, accuracy, fingerprint, False)
 
 
-def _fresh(channels: int, classes: int, seed: int) -> SmallNet:
-    """A net with weights drawn from ``seed``; the caller's random state stays where it was."""
+def _new_net(channels: int, classes: int, seed: int) -> SmallNet:
+    """A net with weights from ``seed``. The caller's random state does not change."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return SmallNet(channels, classes, TASK_SIZE)
 
 
 def _labels(labels: object, n: int) -> tuple[Tensor, Tensor]:
-    """The sorted class values and each image's class index."""
+    """The sorted class values, and the class index of each image."""
     values = torch.as_tensor(np.asarray(labels)).reshape(-1)
     if len(values) != n:
-        raise BadInput(f"labels: {len(values)} labels for {n} images; give one label an image")
+        raise BadInput(f"labels: {len(values)} labels for {n} images; give one label for each image")
     classes, y, counts = values.unique(return_inverse=True, return_counts=True)
     if len(classes) < 2 or int(counts.min()) < 2:
         raise BadInput(
-            f"labels: {len(classes)} classes, the smallest with {int(counts.min())} images; a task net needs two"
-            " classes of two images or more, use features='random' instead"
+            f"labels: {len(classes)} classes, the smallest with {int(counts.min())} images. A task net needs two"
+            " classes of two images or more; use features='random' instead"
         )
     return classes, y
 
@@ -131,7 +158,7 @@ def _split(y: Tensor, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def _fingerprint(x: Tensor, y: Tensor, seed: int, samples: int) -> str:
-    """A name for what the net would learn from: images rounded to 8 bits at the net's size, labels, seed, length."""
+    """Digest of what the net is trained on: images rounded to 8 bits at the net's size, labels, seed, length."""
     digest = hashlib.sha256(f"{_FORMAT} {tuple(x.shape)} {seed} {samples}".encode())
     digest.update(((x + 1) * 127.5).round().to(torch.uint8).numpy().tobytes())
     digest.update(y.numpy().tobytes())
@@ -139,7 +166,7 @@ def _fingerprint(x: Tensor, y: Tensor, seed: int, samples: int) -> str:
 
 
 def _read(path: Path, net: SmallNet) -> float | None:
-    """Load cached weights into ``net`` and return the accuracy kept beside them; None when absent or unreadable."""
+    """Load cached weights into ``net`` and return the stored accuracy; None if absent or unreadable."""
     try:
         with safe_open(path, "pt") as file:
             accuracy = float(file.metadata()["accuracy"])
@@ -150,7 +177,7 @@ def _read(path: Path, net: SmallNet) -> float | None:
 
 
 def _write(path: Path, net: SmallNet, accuracy: float) -> None:
-    """Keep the weights for next time; a cache that cannot be written is no reason to fail."""
+    """Write the weights to the cache. Training does not fail if the cache cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:

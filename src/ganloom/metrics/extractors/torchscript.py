@@ -1,7 +1,7 @@
-"""Reads the tensors out of a TorchScript file without running or even compiling what is in it.
+"""Read the tensors of a TorchScript file without running or compiling its program.
 
 A TorchScript file is a zip: data.pkl describes the modules, data/N hold the bytes of the tensors, code/ the program.
-Only data.pkl is read, by an unpickler that knows tensors and plain containers and turns each module into a dict.
+Only data.pkl and the bytes are read, by an unpickler that knows tensors and plain containers. Modules become dicts.
 """
 
 import collections
@@ -22,7 +22,7 @@ _DTYPES = {
 
 
 class _Module(dict[str, Any]):
-    """Stands for any class of the file; keeps what its state sets."""
+    """Replaces any class of the file and holds its state."""
 
     def __setstate__(self, state: object) -> None:
         if isinstance(state, dict):
@@ -30,13 +30,15 @@ class _Module(dict[str, Any]):
 
 
 class _Storage:
-    """Names a type of storage."""
+    """A type of storage."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         self.dtype = dtype
 
 
 class _Reader(pickle.Unpickler):
+    """Unpickler of data.pkl that constructs tensors and plain containers only."""
+
     def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
         super().__init__(archive.open(f"{root}/data.pkl"))
         self.archive, self.root = archive, root
@@ -68,35 +70,43 @@ class _Reader(pickle.Unpickler):
 
 
 def _tensor(storage: Tensor, offset: int, size: Any, stride: Any, *rest: object) -> Tensor:
-    """A tensor over its storage; a size that reaches past the end is an error of torch's."""
+    """A tensor over its storage. torch raises an error if the size exceeds it."""
     return storage.as_strided(tuple(size), tuple(stride), offset)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Dotted name -> tensor of each parameter and buffer of a TorchScript file, as its state_dict has them.
+    """Read the parameters and buffers of a TorchScript file.
 
-    Raises `BadInput` for anything that is no whole TorchScript file.
+    Args:
+        path: the file.
+
+    Returns:
+        Dotted name -> tensor, as in the state_dict.
+
+    Raises:
+        BadInput: not a complete TorchScript file.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             pickles = [n for n in archive.namelist() if n.endswith("/data.pkl") and n.count("/") == 1]
             if len(pickles) != 1:
-                raise BadInput(f"{path}: no TorchScript file (it has no data.pkl)")
+                raise BadInput(f"{path}: not a TorchScript file (it has no data.pkl)")
             top = _Reader(archive, pickles[0].removesuffix("/data.pkl")).load()
     except BadInput:
         raise
     except Exception as error:  # whatever a broken or foreign pickle can raise
         raise BadInput(
-            f"{path}: cannot be read as TorchScript ({type(error).__name__}: {error}); fetch it anew"
+            f"{path}: cannot be read as TorchScript ({type(error).__name__}: {error}); get the file again"
         ) from None
-    found: dict[str, Tensor] = {}
-    _collect(top, "", found)
-    return found
+    tensors: dict[str, Tensor] = {}
+    _collect(top, "", tensors)
+    return tensors
 
 
-def _collect(value: object, prefix: str, found: dict[str, Tensor]) -> None:
+def _collect(value: object, prefix: str, tensors: dict[str, Tensor]) -> None:
+    """Add the tensors of nested dicts under dotted names."""
     if isinstance(value, Tensor):
-        found[prefix] = value
+        tensors[prefix] = value
     elif isinstance(value, dict):
         for key, inner in value.items():
-            _collect(inner, f"{prefix}.{key}" if prefix else str(key), found)
+            _collect(inner, f"{prefix}.{key}" if prefix else str(key), tensors)

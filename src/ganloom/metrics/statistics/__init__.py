@@ -1,1 +1,1 @@
-"""Statistics of features and images, as plain functions."""
+"""Statistics of features and of images: pure functions that know no feature net."""

@@ -1,4 +1,4 @@
-"""Frechet distance between two sets of features, each taken as a Gaussian.
+"""Frechet distance between two sets of features, each modelled as a Gaussian.
 
 Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule" (arXiv:1706.08500); Dowson and Landau 1982:
 |mu1 - mu2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)).
@@ -14,11 +14,21 @@ _BLOCK = 256
 
 
 def frechet_distance(real: Features, fake: Features) -> float:
-    """Frechet distance of (N, d) ``real`` and (M, d) ``fake`` features: 0 for equal sets, larger is worse.
+    """Compute the Frechet distance: 0 for equal sets, larger is worse.
 
-    Any float type, float64 inside. Fewer samples than features is allowed (the covariance is then singular), but the
-    estimate is biased upwards, like 1 / N: compare only values of one sample count, beside a real-versus-real floor.
-    50,000 x 2,048 needs under 1 GiB beyond the input. Raises `BadInput` on NaN, Inf, different d, or fewer than 2 rows.
+    The estimate is biased upwards, like 1 / N. Compare only values of equal sample counts, and with a real-versus-real
+    floor. Fewer samples than features are allowed (the covariance is then singular). 50,000 x 2,048 features need less
+    than 1 GiB in addition to the input.
+
+    Args:
+        real: (N, d) features of any float type; the computation is in float64.
+        fake: (M, d) features.
+
+    Returns:
+        The distance.
+
+    Raises:
+        BadInput: NaN or Inf, different d, or fewer than 2 rows.
     """
     a, b = as_pair(real, fake)
     if 2 * max(len(a), len(b)) <= a.shape[1]:
@@ -27,9 +37,9 @@ def frechet_distance(real: Features, fake: Features) -> float:
 
 
 def _from_few(a: Tensor, b: Tensor) -> float:
-    """The same for few rows of many features: of centred A and B, tr((A'A B'B)^(1/2)) is the nuclear norm of AB'.
+    """The distance for few rows of many features: tr((A'A B'B)^(1/2)) is the nuclear norm of AB' for centred A, B.
 
-    An N x M decomposition instead of two d x d ones, and one square root less, so it is also the more exact.
+    One N x M decomposition replaces two d x d ones. It needs one square root less, so it is also more exact.
     """
     shift = (a.mean(0) - b.mean(0)).square().sum()
     a = (a - a.mean(0)) / (len(a) - 1) ** 0.5
@@ -39,7 +49,7 @@ def _from_few(a: Tensor, b: Tensor) -> float:
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (d,) and unbiased covariance (d, d) in float64 of checked rows (N, d), one chunk in float64 at a time."""
+    """Compute the mean (d,) and the unbiased covariance (d, d) of checked rows (N, d), in float64 and in chunks."""
     d = x.shape[1]
     mean, cov = torch.zeros(d, dtype=torch.float64), torch.zeros(d, d, dtype=torch.float64)
     for part in chunks(x):
@@ -47,16 +57,20 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     mean /= len(x)
     for part in chunks(x):
         centred = part.double() - mean
-        for i in range(0, d, _BLOCK):  # on and right of the diagonal: the rest is its mirror image
+        for i in range(0, d, _BLOCK):  # the upper triangle: the lower one is its mirror image
             cov[i : i + _BLOCK, i:].addmm_(centred[:, i : i + _BLOCK].T, centred[:, i:])
     return mean, (cov.triu() + cov.triu(1).T) / (len(x) - 1)
 
 
 class Moments:
-    """Mean and covariance of rows that come in parts: float64, d^2 memory however many rows.
+    """Mean and covariance of rows that arrive in parts, in float64 and with d^2 memory.
 
-    ``Moments().add(part).add(part)``; ``mean`` (d,), ``cov`` (d, d) unbiased, ``n``. Parts are merged by the pairwise
-    update of Chan, Golub and LeVeque 1979, so the result is the whole set's to round-off, whatever the parts.
+    Use: ``Moments().add(part).add(part)``. Parts are merged by the pairwise update of Chan, Golub and LeVeque 1979, so the
+    result does not depend on the parts, except for round-off.
+
+    Attributes:
+        n: number of rows.
+        mean: (d,).
     """
 
     def __init__(self) -> None:
@@ -65,13 +79,23 @@ class Moments:
         self._scatter = torch.zeros(0, 0, dtype=torch.float64)
 
     def add(self, rows: Features) -> "Moments":
-        """Take (m, d) more rows; `BadInput` on NaN, Inf or another d."""
+        """Add rows.
+
+        Args:
+            rows: (m, d), m >= 1.
+
+        Returns:
+            This object.
+
+        Raises:
+            BadInput: NaN, Inf or another d.
+        """
         checked = as_rows(rows, "features", least=1)
         d = checked.shape[1]
         if not self.n:
             self.mean, self._scatter = torch.zeros(d, dtype=torch.float64), torch.zeros(d, d, dtype=torch.float64)
         if d != len(self.mean):
-            raise BadInput(f"features: {d} a row after {len(self.mean)}; use the same extractor for all")
+            raise BadInput(f"features: {d} a row after {len(self.mean)}; use the same extractor for all parts")
         for part in chunks(checked):
             x = part.double()
             m, shift = len(x), x.mean(0) - self.mean
@@ -85,7 +109,7 @@ class Moments:
 
     @property
     def cov(self) -> Tensor:
-        """Unbiased covariance (d, d); needs two rows."""
+        """Unbiased covariance (d, d) of two rows or more; else `BadInput`."""
         if self.n < 2:
             raise BadInput(f"features: {self.n} rows, a covariance needs at least 2; give more samples")
         return (self._scatter.triu() + self._scatter.triu(1).T) / (self.n - 1)
@@ -96,10 +120,22 @@ class Moments:
 
 
 def frechet_from_stats(mu1: Features, cov1: Features, mu2: Features, cov2: Features) -> float:
-    """Frechet distance from means (d,) and covariances (d, d), so that a real set's moments can be kept.
+    """Compute the Frechet distance from means and covariances, for example from stored moments of a real set.
 
-    tr((S1 S2)^(1/2)) is taken from the symmetric S1^(1/2) S2 S1^(1/2), which has the same eigenvalues: no complex
-    numbers, no iteration. Round-off below zero is clipped. Raises `BadInput` on wrong shapes, NaN or Inf.
+    tr((S1 S2)^(1/2)) is computed from the symmetric S1^(1/2) S2 S1^(1/2), which has the same eigenvalues. That needs
+    neither complex numbers nor iteration. Negative round-off is clipped to 0.
+
+    Args:
+        mu1: (d,) mean.
+        cov1: (d, d) covariance.
+        mu2: (d,) mean of the other set.
+        cov2: (d, d) its covariance.
+
+    Returns:
+        The distance.
+
+    Raises:
+        BadInput: wrong shapes, NaN or Inf.
     """
     m1, s1, m2, s2 = (torch.as_tensor(v).detach().cpu().double() for v in (mu1, cov1, mu2, cov2))
     d = m1.numel()

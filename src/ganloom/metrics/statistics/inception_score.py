@@ -1,7 +1,7 @@
 """Inception score: are samples sharp (one class each) and varied (all classes)?
 
 Salimans et al. 2016, "Improved Techniques for Training GANs" (arXiv:1606.03498): exp E KL(p(y|x) || p(y)). The name is
-the paper's; any classifier's logits will do, and scores of different classifiers cannot be compared.
+from the paper. The logits of any classifier can be used, but scores of different classifiers cannot be compared.
 """
 
 import torch
@@ -11,15 +11,24 @@ from ganloom.metrics.statistics.rows import Features, as_rows
 
 
 def inception_score(logits: Features, splits: int = 10) -> tuple[float, float]:
-    """Mean and standard deviation over ``splits`` consecutive parts of (N, K) ``logits``; between 1 and K.
+    """Compute the mean and the standard deviation over parts of the samples.
 
-    As published the parts are taken in order: shuffle first if the samples are sorted by class. It never looks at real
-    data and cannot see a model that repeats one image a class. Raises `BadInput` on NaN, Inf, or fewer rows than
-    splits.
+    The parts are consecutive, as published: shuffle first if the samples are sorted by class. The score does not use real
+    data. It cannot detect a model that repeats one image for each class.
+
+    Args:
+        logits: (N, K).
+        splits: number of parts.
+
+    Returns:
+        (mean, standard deviation). The mean is between 1 and K.
+
+    Raises:
+        BadInput: NaN or Inf, or fewer rows than parts.
     """
     rows = as_rows(logits, "logits", least=1)
     if not 1 <= splits <= len(rows):
-        raise BadInput(f"splits: {splits} parts of {len(rows)} rows; choose from 1 to {len(rows)}")
+        raise BadInput(f"splits: {splits} parts of {len(rows)} rows; choose 1 to {len(rows)}")
     scores = []
     for part in rows.tensor_split(splits):
         log_p = part.double().log_softmax(1)

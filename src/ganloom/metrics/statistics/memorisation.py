@@ -1,8 +1,8 @@
-"""Has a model learnt its training images by heart? Nearest neighbours, near duplicates, authenticity, and a test.
+"""Does a model memorise its training images? Nearest neighbours, near duplicates, authenticity, and a test.
 
-Every figure is computed for a held-out set too, which cannot have been copied: that is what the model is read against,
-not an absolute number. Authenticity: Alaa et al. 2022 (arXiv:2102.08921). C_T: Meehan, Chaudhuri and Dasgupta 2020
-(arXiv:2004.05675), here over the whole space as one cell.
+Every number is also computed for a held-out set, which cannot have been copied. Compare the model with that, not with an
+absolute number. Authenticity: Alaa et al. 2022 (arXiv:2102.08921). C_T: Meehan, Chaudhuri and Dasgupta 2020
+(arXiv:2004.05675), here with the whole space as one cell.
 """
 
 import math
@@ -13,22 +13,28 @@ import torch
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
+from ganloom.metrics.statistics.intervals import wilson
 from ganloom.metrics.statistics.neighbours import nearest, squared_distances
 from ganloom.metrics.statistics.rows import Features, as_pair
 from ganloom.metrics.statistics.value import Value
 
 DUPLICATE_QUANTILE = 0.01
-"""A sample is a near duplicate when it lies nearer to a training row than all but this share of training rows do."""
+"""A sample is a near duplicate if it is nearer to a training row than this quantile of the distances between training
+rows and their nearest neighbours."""
 _PROBE = 2000
 
 
 @dataclass(frozen=True)
 class Copies:
-    """What one set's nearest training rows tell.
+    """How near the samples of one set are to training rows.
 
-    ``distance``: (N,) distance to the nearest training row, ``index`` (N,) which one. ``duplicates``: share of near
-    duplicates. ``authentic``: share that lies farther from its nearest training row than that row does from its own
-    nearest fellow: low means copies. ``median``: of ``distance``.
+    Attributes:
+        distance: (N,) distance to the nearest training row.
+        index: (N,) index of that row.
+        duplicates: share of near duplicates.
+        authentic: share of samples that are farther from their nearest training row than that row is from its own
+            nearest neighbour. A low share means copies.
+        median: median of ``distance``.
     """
 
     distance: Tensor
@@ -40,12 +46,17 @@ class Copies:
 
 @dataclass(frozen=True)
 class Memorisation:
-    """``generated`` and, where images were held out, ``held_out`` to compare with, and ``c_t`` between them.
+    """The result for generated samples and for held-out images.
 
-    ``threshold``: the distance below which a sample counts as a near duplicate. ``c_t``: z-score of the Mann-Whitney
-    test of the generated samples' distances against the held-out ones': below -3 is copying, above 3 is staying away
-    from the data. ``verdict``: one sentence. ``suspects``: generated samples by how near their training row is
-    relative to that row's own neighbour, the most suspicious first.
+    Attributes:
+        generated: of the generated samples.
+        held_out: of the held-out images, None without them.
+        threshold: distance below which a sample counts as a near duplicate.
+        c_t: z-score of the Mann-Whitney test of the generated samples' distances against the held-out ones. Below -3:
+            the model copies. Above 3: it stays away from the data.
+        verdict: one sentence.
+        suspects: indices of generated samples, sorted by the distance to their training row over the distance of that
+            row to its own neighbour, smallest first.
     """
 
     generated: Copies
@@ -69,43 +80,60 @@ class Memorisation:
 
     def lines(self) -> list[str]:
         """A small table and the verdict."""
-        found = []
+        lines = []
         for name, copies in (("generated", self.generated), ("held out", self.held_out)):
             if copies is not None:
-                found.append(
+                lines.append(
                     f"{name:<10} near duplicates of training images {copies.duplicates}, authentic {copies.authentic},"
                     f" median distance {copies.median:.3g}"
                 )
-        return [*found, self.verdict]
+        return [*lines, self.verdict]
 
 
 def memorisation(train: Features, fake: Features, held_out: Features | None = None, *, seed: int = 0) -> Memorisation:
-    """Compare ``fake`` (N, d) and ``held_out`` (M, d) with the (T, d) features that the model was trained on.
+    """Compare generated samples and held-out images with the training images.
 
-    Without ``held_out`` the figures stand alone and the verdict says so: near duplicates depend on how dense the data
-    is. Intervals are Wilson's, 95 %. Raises `BadInput` as `frechet_distance`, and for fewer than 3 training rows.
+    Near duplicates depend on how dense the data is. Without held-out images there is nothing to compare with, and the
+    verdict says so. The 95 % intervals are Wilson's: over the draw of the samples, for these training images.
+
+    Args:
+        train: (T, d) features of the images that the model was trained on, T >= 3.
+        fake: (N, d) features of generated samples.
+        held_out: (M, d) features of images that the model was not trained on.
+        seed: keys the training rows that the threshold is computed from.
+
+    Returns:
+        The shares of both sets, the test and a verdict.
+
+    Raises:
+        BadInput: NaN or Inf, different d, or too few rows.
     """
-    rows, made = as_pair(train, fake, least=3)
+    rows, samples = as_pair(train, fake, least=3)
     centre = rows.double().mean(0)
-    t, x = rows.double() - centre, made.double() - centre
+    t, x = rows.double() - centre, samples.double() - centre
     probe = torch.randperm(len(t), generator=torch.Generator().manual_seed(seed))[:_PROBE]
     own = _own_distance(t, probe)
     threshold = float(torch.quantile(own, DUPLICATE_QUANTILE))
     generated, ratio = _copies(t, x, threshold)
     suspects = ratio.argsort().tolist()
     if held_out is None:
-        verdict = "nothing was held out: give images that training never saw, else there is no saying what is normal"
+        verdict = "nothing was held out: without images that training never saw it is not known what is normal"
         return Memorisation(generated, None, threshold, None, verdict, suspects)
     _, other = as_pair(train, held_out, least=3)
-    kept, _ = _copies(t, other.double() - centre, threshold)
-    z = mann_whitney(generated.distance, kept.distance)
-    return Memorisation(generated, kept, threshold, z, _verdict(generated, kept, z), suspects)
+    held, _ = _copies(t, other.double() - centre, threshold)
+    z = mann_whitney(generated.distance, held.distance)
+    return Memorisation(generated, held, threshold, z, _verdict(generated, held, z), suspects)
 
 
 def mann_whitney(x: Tensor, y: Tensor) -> float:
-    """z-score of the rank test that values of ``x`` (N,) are as large as those of ``y`` (M,); negative: x is smaller.
+    """Compute the z-score of the Mann-Whitney rank test. Ties count one half; the deviation is corrected for them.
 
-    Ties count one half, and the deviation is corrected for them.
+    Args:
+        x: (N,) values.
+        y: (M,) values.
+
+    Returns:
+        The score. It is negative if the values of ``x`` are smaller.
     """
     n, m = len(x), len(y)
     values, inverse, counts = torch.cat([x, y]).double().unique(return_inverse=True, return_counts=True)
@@ -118,25 +146,22 @@ def mann_whitney(x: Tensor, y: Tensor) -> float:
 
 
 def share(count: int, n: int) -> Value:
-    """A share and Wilson's 95 % interval."""
-    p, z = count / n, 1.96
-    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return Value(p, max(0.0, min(p, middle - reach)), min(1.0, max(p, middle + reach)))
+    """``count`` of ``n`` as a share, with Wilson's 95 % interval."""
+    return Value(count / n, *wilson(count / n, n))
 
 
 def _own_distance(t: Tensor, picks: Tensor) -> Tensor:
-    """Distance of rows ``picks`` of ``t`` to their nearest other row of ``t``."""
-    found = []
+    """Distance of the rows ``picks`` of ``t`` to their nearest other row of ``t``."""
+    distances = []
     for part in picks.split(max(1, 4_000_000 // len(t))):
         squared = squared_distances(t[part], t)
         squared[torch.arange(len(part)), part] = math.inf
-        found.append(squared.amin(1).sqrt())
-    return torch.cat(found)
+        distances.append(squared.amin(1).sqrt())
+    return torch.cat(distances)
 
 
 def _copies(t: Tensor, x: Tensor, threshold: float) -> tuple[Copies, Tensor]:
-    """The figures of ``x``, and each row's distance over that of its training row to its own neighbour."""
+    """The result of ``x``, and the distance of each row over the distance of its training row to its own neighbour."""
     squared, index = nearest(x, t)
     distance = squared.sqrt()
     rows, inverse = index.unique(return_inverse=True)
@@ -147,27 +172,26 @@ def _copies(t: Tensor, x: Tensor, threshold: float) -> tuple[Copies, Tensor]:
     return Copies(distance, index, duplicates, authentic, float(distance.median())), ratio
 
 
-def _verdict(generated: Copies, kept: Copies, z: float) -> str:
-    fewer, more = _above(kept.authentic, generated.authentic), _above(generated.duplicates, kept.duplicates)
+def _verdict(generated: Copies, held: Copies, z: float) -> str:
+    """One sentence on the result."""
+    fewer, more = _above(held.authentic, generated.authentic), _above(generated.duplicates, held.duplicates)
     if z < -3 and (fewer or more):
-        return f"it copies: generated samples lie nearer to training images than held-out ones do (C_T {z:.1f})"
+        return f"it copies: generated samples are nearer to training images than held-out ones (C_T {z:.1f})"
     if more:
-        return "it repeats some training images: near duplicates are more frequent than among held-out ones"
+        return "it repeats some training images: near duplicates are more frequent than among held-out images"
     if z < -3:
-        return (
-            f"nearer to the training images than held-out ones are (C_T {z:.1f}), without near duplicates: look at them"
-        )
+        return f"nearer to the training images than held-out ones (C_T {z:.1f}), without near duplicates: look at them"
     if z > 3:
-        return f"no copying: generated samples lie farther from training images than held-out ones do (C_T {z:.1f})"
+        return f"no copying: generated samples are farther from training images than held-out ones (C_T {z:.1f})"
     return f"no copying found: as far from the training images as held-out ones (C_T {z:.1f})"
 
 
 def _above(x: Value, y: Value) -> bool:
-    """Whether the intervals part, ``x`` being the larger."""
+    """Whether the whole interval of ``x`` is above that of ``y``."""
     return x.low is not None and y.high is not None and x.low > y.high
 
 
 def check_enough(n: int, what: str) -> None:
-    """`BadInput` where a share of ``n`` could not be told from 0."""
+    """Raise `BadInput` if ``n`` images are too few for a share that differs from 0."""
     if n < 50:
-        raise BadInput(f"{what}: {n} images are too few to speak of copying; give 50 or more")
+        raise BadInput(f"{what}: {n} images are too few to measure copying; give 50 or more")

@@ -1,9 +1,9 @@
-"""Modes covered, the share of good samples and the divergence over modes, where the truth is a known mixture.
+"""Covered modes, the share of good samples and the divergence over modes, for data from a known mixture.
 
 Definitions of Lin, Khetan, Fanti, Oh, "PacGAN: The power of two samples in generative adversarial networks", 2018,
 arXiv:1712.04086, sec. 4.1 (the first two after Srivastava et al. 2017, VEEGAN, arXiv:1705.07761): a sample is of high
-quality when it lies within 3 standard deviations of the nearest mode; a mode is covered when one such sample is nearest
-to it; the reverse KL is taken between the modes' shares of the high-quality samples and the uniform distribution.
+quality if it is within 3 standard deviations of the nearest mode. A mode is covered if it is the nearest mode of one such
+sample. The reverse KL is taken from the modes' shares of the high-quality samples to the uniform distribution.
 """
 
 import math
@@ -17,31 +17,47 @@ from ganloom.core.errors import BadInput
 from ganloom.metrics.statistics.intervals import interval
 
 WITHIN = 3.0
-"""Standard deviations from its mode within which a sample is of high quality."""
+"""Largest distance of a high-quality sample from its mode, in standard deviations."""
 FAIR = 0.2
-"""The stricter rule: a mode counts when it has this part of its fair share of all samples."""
+"""The stricter rule: a mode counts if it has this part of its fair share of all samples."""
 
 
 @dataclass(frozen=True)
 class Modes:
-    """What one set of samples covers."""
+    """What one set of samples covers.
+
+    Attributes:
+        modes: number of modes with one high-quality sample or more: the published rule.
+        fair: number of modes with a fifth of their fair share of the samples or more: the stricter rule.
+        quality: share of samples of high quality.
+        kl: KL(shares of the high-quality samples over the modes || uniform) in nats; log K without such samples.
+    """
 
     modes: int
-    """Modes with one high-quality sample or more: the published rule."""
     fair: int
-    """Modes with a fifth of their fair share of the samples or more: the stricter rule."""
     quality: float
-    """Share of samples of high quality."""
     kl: float
-    """KL(shares of the high-quality samples over the modes || uniform) in nats; log K where there is none."""
 
 
 def mode_counts(samples: Tensor, modes: Tensor, sd: float, within: float = WITHIN) -> Tensor:
-    """High-quality samples of each mode: samples (N, d), modes (K, d) -> (K,) int64. What is not finite is of none."""
+    """Count the high-quality samples of each mode.
+
+    Args:
+        samples: (N, d). A sample with NaN or Inf belongs to no mode.
+        modes: (K, d) means.
+        sd: standard deviation of a mode.
+        within: largest distance from the mode, in standard deviations.
+
+    Returns:
+        (K,) int64.
+
+    Raises:
+        BadInput: wrong shapes, or ``sd`` not above 0.
+    """
     if samples.dim() != 2 or modes.dim() != 2 or samples.shape[1] != modes.shape[1]:
         raise BadInput(f"samples (N, d) and modes (K, d) expected, got {tuple(samples.shape)} and {tuple(modes.shape)}")
     if not sd > 0:
-        raise BadInput(f"sd: a mode's standard deviation is above 0, got {sd}")
+        raise BadInput(f"sd: the standard deviation of a mode must be above 0, got {sd}")
     samples = samples.detach().double()
     samples = samples[torch.isfinite(samples).all(1)]
     distance, nearest = torch.cdist(samples, modes.to(samples)).min(1)
@@ -49,9 +65,15 @@ def mode_counts(samples: Tensor, modes: Tensor, sd: float, within: float = WITHI
 
 
 def reverse_kl(counts: Tensor) -> float:
-    """KL(counts / sum || uniform) in nats, (K,) -> float; log K, the largest value, where all counts are 0.
+    """Compute KL(counts / sum || uniform) in nats.
 
-    K modes drawn fairly N times still give about (K - 1) / 2N: 0.005 for 25 modes and 2,500 samples.
+    N samples from an even mixture of K modes give about (K - 1) / 2N: 0.005 for 25 modes and 2,500 samples.
+
+    Args:
+        counts: (K,).
+
+    Returns:
+        The divergence. log K, the largest value, if all counts are 0.
     """
     total = float(counts.sum())
     if not total:
@@ -61,7 +83,19 @@ def reverse_kl(counts: Tensor) -> float:
 
 
 def mode_coverage(samples: Tensor, modes: Tensor, sd: float) -> Modes:
-    """Compare samples (N, d) with an even mixture of Gaussians at ``modes`` (K, d) of standard deviation ``sd``."""
+    """Compare samples with an even mixture of Gaussians.
+
+    Args:
+        samples: (N, d).
+        modes: (K, d) means.
+        sd: standard deviation of a mode.
+
+    Returns:
+        The counts, the quality and the divergence.
+
+    Raises:
+        BadInput: no samples, wrong shapes, or ``sd`` not above 0.
+    """
     if not len(samples):
         raise BadInput("modes cannot be counted in 0 samples")
     counts = mode_counts(samples, modes, sd)
@@ -71,12 +105,21 @@ def mode_coverage(samples: Tensor, modes: Tensor, sd: float) -> Modes:
 
 
 def over_seeds(values: Sequence[float], low: float = -math.inf, high: float = math.inf) -> tuple[float, float, float]:
-    """(mean, low, high): the mean over seeds and its 95 % interval by Student's t, clipped to what is possible.
+    """Compute the mean over seeds and its 95 % interval by Student's t.
 
-    One seed says nothing of the spread: its interval is all that is possible.
+    Args:
+        values: one value for each seed.
+        low: smallest possible value.
+        high: largest possible value.
+
+    Returns:
+        (mean, low end, high end), clipped to the possible values. One seed has no spread: the interval is the whole range.
+
+    Raises:
+        BadInput: no values.
     """
     if not values:
-        raise BadInput("a mean over 0 seeds")
+        raise BadInput("a mean over 0 seeds: give one value or more")
     x = torch.tensor(list(values), dtype=torch.float64)
     if len(x) < 2:
         return float(x[0]), low, high
@@ -85,9 +128,17 @@ def over_seeds(values: Sequence[float], low: float = -math.inf, high: float = ma
 
 
 def seed_distance(samples: Sequence[Tensor], modes: Tensor, sd: float) -> float:
-    """Mean total variation between the seeds' shares over the modes: 0 when all agree, 1 when none shares a mode.
+    """Compute the mean total variation between the mode shares of several seeds.
 
     N samples of one even mixture of K modes give about sqrt(K / (pi N)): 0.056 for 25 modes and 2,500 samples.
+
+    Args:
+        samples: one (N, d) set for each seed.
+        modes: (K, d) means.
+        sd: standard deviation of a mode.
+
+    Returns:
+        0 if all seeds agree, 1 if no two seeds share a mode.
     """
     shares = [counts.double() / counts.sum().clamp(min=1) for counts in (mode_counts(x, modes, sd) for x in samples)]
     pairs = [(a - b).abs().sum() / 2 for i, a in enumerate(shares) for b in shares[:i]]
@@ -95,6 +146,14 @@ def seed_distance(samples: Sequence[Tensor], modes: Tensor, sd: float) -> float:
 
 
 def means(rows: Sequence[Modes], n_modes: int) -> Mapping[str, tuple[float, float, float]]:
-    """Each figure's mean over seeds with its interval, by the names of `Modes`."""
+    """Compute the mean over seeds and its interval for each field of `Modes`.
+
+    Args:
+        rows: one result for each seed.
+        n_modes: K.
+
+    Returns:
+        Name of the field -> (mean, low, high).
+    """
     tops = {"modes": float(n_modes), "fair": float(n_modes), "quality": 1.0, "kl": math.log(n_modes)}
     return {name: over_seeds([float(getattr(row, name)) for row in rows], 0.0, top) for name, top in tops.items()}

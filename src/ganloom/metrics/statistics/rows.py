@@ -1,4 +1,4 @@
-"""What every statistic takes: two sets of feature vectors, checked once."""
+"""The input of the statistics: sets of feature vectors, and their checks."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,10 +14,22 @@ _CHUNK_VALUES = 4_000_000  # about 32 MB in float64
 
 
 def as_rows(x: Features, name: str, *, least: int = 2) -> Tensor:
-    """``x`` as a CPU tensor (N, d) of its own float type, with N >= ``least`` and finite values, else `BadInput`."""
+    """Check one set of features.
+
+    Args:
+        x: (N, d) numbers.
+        name: what they are, for the message.
+        least: smallest N.
+
+    Returns:
+        (N, d) on the CPU, in its own float type.
+
+    Raises:
+        BadInput: another shape, fewer rows, NaN or Inf.
+    """
     t = torch.as_tensor(x).detach().cpu()
     if t.is_complex() or t.ndim != 2 or t.shape[1] == 0:
-        raise BadInput(f"{name}: shape {tuple(t.shape)} is not (N, d) numbers; make one row a sample")
+        raise BadInput(f"{name}: shape {tuple(t.shape)} is not (N, d) numbers; give one row for each sample")
     if len(t) < least:
         raise BadInput(f"{name}: {len(t)} rows, needs at least {least}; give more samples")
     t = t if t.is_floating_point() else t.double()
@@ -27,7 +39,7 @@ def as_rows(x: Features, name: str, *, least: int = 2) -> Tensor:
 
 
 def as_pair(real: Features, fake: Features, *, least: int = 2) -> tuple[Tensor, Tensor]:
-    """Both sets checked, and of one width d."""
+    """Check both sets (see `as_rows`), and that they have the same d."""
     a, b = as_rows(real, "real", least=least), as_rows(fake, "fake", least=least)
     if a.shape[1] != b.shape[1]:
         raise BadInput(f"real has {a.shape[1]} features a row, fake {b.shape[1]}; use the same extractor for both")
@@ -35,5 +47,5 @@ def as_pair(real: Features, fake: Features, *, least: int = 2) -> tuple[Tensor, 
 
 
 def chunks(x: Tensor, width: int | None = None) -> Iterator[Tensor]:
-    """Row slices of ``x`` such that slice rows x ``width`` (default d) stays near 4 million values."""
+    """Split ``x`` into slices of rows. The rows of a slice times ``width`` (default: d) are at most 4 million values."""
     yield from x.split(max(1, _CHUNK_VALUES // max(1, width or x.shape[1])))

@@ -1,4 +1,4 @@
-"""How sharp images are, by the variance of their Laplacian: blur lowers it, and so noise raises it."""
+"""Sharpness of images: the variance of their Laplacian. Blur lowers it, noise raises it."""
 
 import torch
 import torch.nn.functional as F
@@ -6,9 +6,15 @@ from torch import Tensor
 
 
 def laplacian_variance(x: Tensor) -> Tensor:
-    """Variance over an image of what each pixel lacks to four times its neighbours' mean: (N, C, H, W) -> (N,).
+    """Compute the variance over an image of the sum of a pixel's four neighbours minus four times the pixel.
 
-    The mean over channels. Compare it with real images of the same data: softer ones have less, noisy ones more.
+    Compare it with real images of the same data: blurred images have less, noisy ones more.
+
+    Args:
+        x: (N, C, H, W).
+
+    Returns:
+        (N,), the mean over channels.
     """
     kernel = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]], device=x.device, dtype=x.dtype)
     flat = F.conv2d(x.flatten(0, 1)[:, None], kernel[None, None])

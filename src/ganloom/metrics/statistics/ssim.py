@@ -1,7 +1,7 @@
-"""Structural similarity at several scales, and the diversity that is read off it.
+"""Structural similarity of images at several scales, and the diversity of a set by it.
 
-Wang et al. 2003, "Multi-scale Structural Similarity for Image Quality Assessment"; as a measure of diversity within a
-class Odena et al. 2017 (arXiv:1610.09585): the mean over random pairs of samples, lower is more varied.
+Wang et al. 2003, "Multi-scale Structural Similarity for Image Quality Assessment". As a measure of diversity within a
+class: Odena et al. 2017 (arXiv:1610.09585), the mean over random pairs of samples.
 """
 
 import torch
@@ -16,11 +16,11 @@ from ganloom.metrics.statistics.value import Value
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _WINDOW, _SIGMA = 11, 1.5
-_C1, _C2 = 0.01**2, 0.03**2  # for values in [0, 1]: around 0 the luminance term would mean something else
+_C1, _C2 = 0.01**2, 0.03**2  # for values in [0, 1]
 
 
 def scales(height: int, width: int) -> int:
-    """How many of the five scales fit: each halves the image and must leave the 11-pixel window room."""
+    """Number of the five scales that fit. Each scale halves the image, and the 11-pixel window must fit."""
     side, count = min(height, width), 0
     while side >= _WINDOW and count < len(WEIGHTS):
         count, side = count + 1, side // 2
@@ -28,15 +28,24 @@ def scales(height: int, width: int) -> int:
 
 
 def ms_ssim(x: Images, y: Images) -> Tensor:
-    """MS-SSIM (N,) float64 of images (N, C, H, W) in [-1, 1] pairwise: 1 for equal ones.
+    """Compute MS-SSIM of pairs of images: 1 for equal images.
 
-    The published five scales need 176 pixels; smaller images use those that fit, with weights scaled to the same
-    sum (`scales` says how many), and numbers of different scale counts cannot be compared. Negative contrast terms count
-    as 0. Raises `BadInput` below 11 pixels or for different shapes.
+    The five published scales need 176 pixels. Smaller images use the scales that fit (see `scales`), with weights scaled
+    to the same sum. Numbers with different scale counts cannot be compared. Negative contrast terms count as 0.
+
+    Args:
+        x: (N, C, H, W) in [-1, 1].
+        y: (N, C, H, W), compared row by row.
+
+    Returns:
+        (N,) float64.
+
+    Raises:
+        BadInput: fewer than 11 pixels a side, or different shapes.
     """
     a, b = check_images(x, "x"), check_images(y, "y")
     if a.shape != b.shape:
-        raise BadInput(f"images of shapes {tuple(a.shape)} and {tuple(b.shape)}; MS-SSIM compares equal ones")
+        raise BadInput(f"images of shapes {tuple(a.shape)} and {tuple(b.shape)}; MS-SSIM needs equal shapes")
     count = scales(*a.shape[2:])
     if not count:
         raise BadInput(f"images of {a.shape[2]} x {a.shape[3]}: MS-SSIM needs 11 pixels a side")
@@ -44,14 +53,14 @@ def ms_ssim(x: Images, y: Images) -> Tensor:
     a, b = (a.double() + 1) / 2, (b.double() + 1) / 2
     result = torch.ones(len(a), a.shape[1], dtype=torch.float64)
     for i in range(count):
-        luminance, contrast = _ssim(a, b)
+        luminance, contrast = ssim_maps(a, b)
         result *= (contrast if i < count - 1 else contrast * luminance).mean((2, 3)).clamp(min=0) ** weights[i]
         a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
     return result.mean(1)
 
 
-def _ssim(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Luminance and contrast-structure maps under a Gaussian window, inside the image only."""
+def ssim_maps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Luminance and contrast-structure maps with a Gaussian window, without padding."""
     at = torch.arange(_WINDOW) - _WINDOW // 2
     line = torch.exp(-at.double().square() / (2 * _SIGMA**2))
     line = line / line.sum()
