@@ -14,7 +14,7 @@ import pytest
 
 from ganloom import report
 from ganloom.imaging import grid
-from ganloom.report import charts, figures, folder, svg
+from ganloom.report import charts, folder, number_format, svg
 
 EVIL = "<script>alert('x')</script>\"&"
 
@@ -294,7 +294,7 @@ def test_a_gap_lifts_the_pen() -> None:
      (math.inf, "?"), (math.nan, "?"), (-1, "?")],
 )  # fmt: skip
 def test_duration(seconds: float, text: str) -> None:
-    assert figures.duration(seconds) == text
+    assert number_format.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -303,9 +303,9 @@ def test_duration(seconds: float, text: str) -> None:
      (1e-5, "1.00e-05"), (None, "–"), (math.nan, "–"), ("3", "–"), (True, "–"), (10**400, "–")],
 )  # fmt: skip
 def test_short(value: Any, text: str) -> None:
-    assert figures.short(value) == text
+    assert number_format.short(value) == text
 
 
 def test_which_way_is_better() -> None:
     names = ("fd_fashion2k", "fid50k_full", "kd_x", "coverage_x", "is_x", "size_x")
-    assert [figures.better(name) for name in names] == [-1, -1, -1, 1, 1, 0]
+    assert [number_format.better(name) for name in names] == [-1, -1, -1, 1, 1, 0]

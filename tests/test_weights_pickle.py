@@ -23,7 +23,7 @@ from test_weights_hostile import named, tensor, text, wanted, zipped
 from test_weights_style import described
 
 from ganloom.core.errors import BadInput
-from ganloom.weights import files, nvlabs, torch_file
+from ganloom.weights import file_formats, nvlabs, torch_file
 from ganloom.weights.pickle_reader import NAMES, Refused, Stub, Table, Unpickler
 
 OLDER = {"_use_new_zipfile_serialization": False}
@@ -78,7 +78,7 @@ def test_it_reads_what_torch_reads(options: dict[str, Any], protocol: int, tmp_p
     assert same(ours, theirs) == 7 + 10 + 5 + 1 + 12
     assert ours["views"]["all"].untyped_storage().data_ptr() == ours["views"]["turned"].untyped_storage().data_ptr()
     assert ours["args"].name == "argparse.Namespace" and ours["args"].state == {"lr": 1e-3, "size": (1, 2)}
-    assert files.open_file(path).keys() == theirs["state_dict"].keys()
+    assert file_formats.open_file(path).keys() == theirs["state_dict"].keys()
 
 
 def test_numbers_of_a_big_endian_machine(tmp_path: Path) -> None:
@@ -278,10 +278,10 @@ def test_crafted_files_in_the_older_format(name: str, tmp_path: Path) -> None:
     data, message = FILES[name]
     (tmp_path / "x.pt").write_bytes(data)
     with pytest.raises(BadInput) as error:
-        files.open_file(tmp_path / "x.pt")
+        file_formats.open_file(tmp_path / "x.pt")
     assert message in str(error.value) and "\n" not in str(error.value)
     (tmp_path / "good.pt").write_bytes(older(table(pid()), KEY, FOUR))
-    assert files.open_file(tmp_path / "good.pt")["w"].tolist() == [1, 2]
+    assert file_formats.open_file(tmp_path / "good.pt")["w"].tolist() == [1, 2]
 
 
 def test_crafted_archives(tmp_path: Path) -> None:
@@ -293,9 +293,9 @@ def test_crafted_archives(tmp_path: Path) -> None:
     ):  # fmt: skip
         zipped(path, b"\x80\x02" + pickled + b".")
         with pytest.raises(BadInput, match=message):
-            files.open_file(path)
+            file_formats.open_file(path)
     zipped(path, b"\x80\x02" + table(pid(view=b"")) + b".")
-    assert files.open_file(path)["w"].tolist() == [0, 0]
+    assert file_formats.open_file(path)["w"].tolist() == [0, 0]
 
 
 # --------------------------------------------------------------------------------------------------- accidents
@@ -323,7 +323,7 @@ def test_changed_bytes_are_read_or_refused_in_one_line(
             data[int(place * (min(len(data), 4000) - 1))] = value
         (folder / name).write_bytes(data if end > 0.2 else data[: int(end * 5 * len(data))])
         try:
-            nvlabs.read(folder / name) if name == "n.pkl" else files.open_file(folder / name)
+            nvlabs.read(folder / name) if name == "n.pkl" else file_formats.open_file(folder / name)
         except BadInput as error:
             assert "\n" not in str(error) and str(folder / name) in str(error)
     assert not Path("canary").exists()
