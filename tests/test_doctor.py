@@ -511,7 +511,7 @@ def test_looks_that_a_model_refuses_are_said_once(tmp_path: Path, capsys: pytest
     ganloom.resume(run.path, total_kimg=0.8, gan=Stubborn(StubbornConfig()), console=Callback())
     assert len(events_of(run.path, "left out")) == 1
     code, out, _ = called("doctor", str(run.path), capsys=capsys)
-    assert code == 0 and "not looked at: D's logits (TypeError" in out
+    assert code == 0 and "not examined: D's logits (TypeError" in out
 
 
 def test_what_is_no_refusal_goes_on_its_way() -> None:
@@ -544,7 +544,7 @@ def test_images_from_images_are_looked_at(tmp_path: Path) -> None:
 
 def test_held_out_images_are_said_and_never_drawn(tmp_path: Path) -> None:
     run = train("gan", tmp_path / "a", held_out=0.3)
-    assert "36 of the data are held out" in events_of(run.path, "held out")[0]["text"]
+    assert "36 images are held out" in events_of(run.path, "held out")[0]["text"]
     assert any("doctor/D_held" in row for row in rows_of(run.path))
     assert json.loads((run.path / "config.json").read_text())["data"]["size"] == 84
     ganloom.resume(run.path, total_kimg=1.5, console=Callback())
@@ -722,7 +722,7 @@ def called(*argv: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, st
 def test_doctor_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = train("default", tmp_path / "good", total_kimg=0.6)
     code, out, _ = called("doctor", str(good.path), capsys=capsys)
-    assert code == 0 and out.startswith("green:") and "in balance D 1.386, G 0.693" in out
+    assert code == 0 and out.startswith("green:") and "at equilibrium D 1.386, G 0.693" in out
     with faults.find("repeated batch").inside(recipes.find("default"), 0):
         bad = train("default", tmp_path / "bad")
     code, out, _ = called("doctor", str(bad.path), "--json", capsys=capsys)

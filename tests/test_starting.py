@@ -156,8 +156,8 @@ def test_what_does_not_fit_is_named(runs: dict[str, Path], tmp_path: Path) -> No
         ({"init": run, "freeze_d": 99}, "--freeze-d 99: D of this recipe has"),
         ({"init": run, "freeze_d": -1}, "must not be negative"),
         ({"init": run, "init_checkpoint": "kimg-7"}, 'no checkpoint "kimg-7"'),
-        ({"freeze_d": 2}, "name that run with --init"),
-        ({"fresh": ("D",)}, "name that run with --init"),
+        ({"freeze_d": 2}, "add --init RUN"),
+        ({"fresh": ("D",)}, "add --init RUN"),
         ({"init": tmp_path}, "is no run and no model/ folder"),
     ):
         with pytest.raises(BadInput, match=said) as error:
