@@ -18,7 +18,9 @@ from ganloom.metrics import Extractor, Moments, frechet_distance, kernel_distanc
 from ganloom.metrics.statistics.intervals import half_samples
 from ganloom.metrics.statistics.kernel import Kernels, squared_mmd
 from ganloom.metrics.statistics.neighbours import Distances, nearest
+from ganloom.metrics.statistics.pairs import pair_variance
 from ganloom.metrics.statistics.ssim import scales
+from ganloom.metrics.statistics.trimmed import trimmed_mean
 
 __all__ = ["one_thread"]
 
@@ -332,6 +334,23 @@ def test_variances_of_linear_and_quadratic_statistics() -> None:
     assert np.mean(found["far"]) == pytest.approx(36 / n, rel=0.1)
     linear, quadratic = np.mean(found["near"], axis=0)
     assert linear + quadratic == pytest.approx(2 / n**2, rel=0.5)  # few random terms: chi-squared with one degree
+
+
+def test_means_with_too_few_values() -> None:
+    assert metrics.Value.mean_of(torch.ones(1)).low is None  # one value has no spread
+    mean, low, high, count = trimmed_mean(torch.arange(101.0), 0.1)
+    assert (mean, count) == (50, 81) and 50 - low == pytest.approx(high - 50)
+    with pytest.raises(BadInput, match="trim: 0.49 leaves 0 of 4 values"):
+        trimmed_mean(torch.arange(4.0), 0.49)
+
+
+def test_variance_of_a_mean_over_pairs() -> None:
+    """All pairs of x_i + x_j: the mean is twice the mean of x, so its variance is 4 / n. Of independent pairs: s^2 / P."""
+    x = normal(400, 1)[:, 0]
+    first, second = torch.triu_indices(400, 400, 1)
+    assert pair_variance(x[first] + x[second], first, second) == pytest.approx(4 * float(x.var()) / 400, rel=0.02)
+    apart = pair_variance(x[:200] + x[200:], torch.arange(200), torch.arange(200, 400))
+    assert apart == pytest.approx(float((x[:200] + x[200:]).var()) / 200)
 
 
 # path length

@@ -213,7 +213,7 @@ def _frechet(task: _Task) -> dict[str, Value]:
 
 
 def _sliced(task: _Task) -> dict[str, Value]:
-    """Sliced Wasserstein distance; fewer directions for the half-samples."""
+    """Sliced Wasserstein distance: the root of a squared distance. Half-samples are projected to fewer directions."""
     if "swd" not in task.names:
         return {}
     a, b, seed = task.a, task.b, task.seed
@@ -221,12 +221,13 @@ def _sliced(task: _Task) -> dict[str, Value]:
     if not task.intervals:
         return {"swd": Value(distance)}
     halves = half_samples(
-        lambda i, j: {"swd": sliced_wasserstein(a[i], b[j], projections=128, seed=seed)},
+        lambda i, j: {"square": sliced_wasserstein(a[i], b[j], projections=128, seed=seed) ** 2},
         (len(a), len(b)),
         pairs=_FEWER_PAIRS,
         seed=seed,
     )
-    return {"swd": _with_interval(distance, halves.variance("swd"), halves.pairs)}
+    low, high = distance_interval(distance**2, halves, "square")
+    return {"swd": Value(distance, math.sqrt(low), math.sqrt(high))}
 
 
 def _vendi(task: _Task) -> dict[str, Value]:

@@ -85,7 +85,8 @@ class Line:
         ratio = most / torch.tensor([n for n, _ in self.points], dtype=torch.float64)
         squares = self.weights.square()
         linear, quadratic = halves.linear_and_quadratic(name)
-        return float(linear * (1 + (squares * (ratio - 1)).sum()) + quadratic * (1 + (squares * (ratio**2 - 1)).sum()))
+        of_linear, of_quadratic = 1 + (squares * (ratio - 1)).sum(), 1 + (squares * (ratio**2 - 1)).sum()
+        return float(linear * of_linear + quadratic * of_quadratic)
 
 
 def fit_line(a: Tensor, b: Tensor, *, points: int = 15, seed: int = 0) -> Line:
