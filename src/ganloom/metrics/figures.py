@@ -14,15 +14,15 @@ from ganloom.metrics.statistics.inception_score import inception_score
 from ganloom.metrics.statistics.infinity import fit_line
 from ganloom.metrics.statistics.intervals import (
     PAIRS,
+    DistanceSpread,
     Halves,
-    distance_interval,
     half_samples,
     interval,
     random_subsets,
     t975,
     wilson,
 )
-from ganloom.metrics.statistics.kernel import SUBSETS, kernel_distance, mmd_halves
+from ganloom.metrics.statistics.kernel import SUBSETS, kernel_distance, mmd_spread
 from ganloom.metrics.statistics.neighbours import Distances, RowValues
 from ganloom.metrics.statistics.neighbours import row_values as neighbour_values
 from ganloom.metrics.statistics.pairs import pair_variance
@@ -136,9 +136,8 @@ def _kernel(task: _Task) -> dict[str, Value]:
     mean, sd = kernel_distance(task.a, task.b, seed=task.seed)
     if not task.intervals:
         return {"kd": Value(mean, sd=sd)}
-    halves, bias = mmd_halves(task.a, task.b, seed=task.seed)
-    low, high = distance_interval(mean, halves, "kd", bias=bias, subset_variance=sd**2 / SUBSETS)
-    return {"kd": Value(mean, low, high, sd)}
+    spread = mmd_spread(task.a, task.b, seed=task.seed)
+    return {"kd": Value(mean, *spread.interval(mean, subset_variance=sd**2 / SUBSETS), sd)}
 
 
 def _neighbours(task: _Task) -> dict[str, Value]:
@@ -204,7 +203,8 @@ def _frechet(task: _Task) -> dict[str, Value]:
 
     halves = halves_of((len(a), len(b)))
     if "fd" in values:
-        values["fd"] = Value(values["fd"].value, *distance_interval(values["fd"].value, halves, "fd"))
+        distance = values["fd"].value
+        values["fd"] = Value(distance, *DistanceSpread.of(halves, "fd").interval(distance))
     if line is not None:
         least = min(len(a), len(b))
         cut = halves if len(a) == len(b) else halves_of((least, least))  # the line uses as many rows of both sets
@@ -226,7 +226,7 @@ def _sliced(task: _Task) -> dict[str, Value]:
         pairs=_FEWER_PAIRS,
         seed=seed,
     )
-    low, high = distance_interval(distance**2, halves, "square")
+    low, high = DistanceSpread.of(halves, "square").interval(distance**2)
     return {"swd": Value(distance, math.sqrt(low), math.sqrt(high))}
 
 

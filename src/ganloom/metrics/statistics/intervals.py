@@ -16,7 +16,7 @@ variance of T at half the count. How that becomes the variance at the full count
   L + 2 Q, and the variance of (T1 + T2) / 2 over random splits is Q, because the linear terms of the halves cancel.
   The variance in use is L + 2 Q, which is right if the distributions differ. Between equal distributions the interval is
   1.41 times too wide.
-- `distance_interval`: a squared distance between distributions is skewed. Its root is less so, and gets the interval.
+- `DistanceSpread`: a squared distance between distributions is skewed. Its root is less so, and gets the interval.
 - ``Halves.design_effect``: T is a mean over rows whose values depend on each other (shares of nearest neighbours). The
   variance of a mean of independent rows is known at every count. The ratio of the two is measured on the halves.
 """
@@ -169,32 +169,40 @@ def interval(
     return max(bounds[0], value - reach), min(bounds[1], value + reach)
 
 
-def distance_interval(
-    value: float, halves: Halves, name: str, *, bias: float = 0.0, subset_variance: float = 0.0
-) -> tuple[float, float]:
-    """Interval of a squared distance between two distributions, symmetric on the scale of its root.
+@dataclass(frozen=True)
+class DistanceSpread:
+    """How much a squared distance between two distributions varies.
 
-    ``value`` + ``bias`` is a sum of squares, such as a Frechet distance or the biased estimate of MMD^2. The variance of
-    its root is V / (4 (value + bias)). That is never more than the root of Q / 2: equality holds for one squared normal
-    variable. The bound counts if the value is near 0 by chance.
-
-    Args:
-        value: the distance.
-        halves: half-samples of it.
-        name: its name in ``halves``.
-        bias: what the biased estimate has in addition.
-        subset_variance: further variance, from a random choice of subsets.
-
-    Returns:
-        (low, high), at least -bias.
+    Attributes:
+        variance: its variance.
+        quadratic: the part of the quadratic term.
+        bias: what the biased estimate of the distance has in addition to this one: it is a sum of squares.
+        dof: degrees of freedom of the variance.
     """
-    variance, (_, quadratic) = halves.smooth_variance(name), halves.linear_and_quadratic(name)
-    total, most = max(0.0, value + bias), math.sqrt(quadratic / 2)
-    root_variance = min(most, variance / (4 * total)) if total > 0 and halves.pairs > 1 else most
-    if variance > 0:
-        root_variance *= 1 + subset_variance / variance
-    root, reach = math.sqrt(total), t975(halves.pairs) * math.sqrt(root_variance)
-    return max(0.0, root - reach) ** 2 - bias, (root + reach) ** 2 - bias
+
+    variance: float
+    quadratic: float
+    bias: float
+    dof: int
+
+    @classmethod
+    def of(cls, halves: Halves, name: str, bias: float = 0.0) -> "DistanceSpread":
+        """From half-samples of the distance."""
+        return cls(halves.smooth_variance(name), halves.linear_and_quadratic(name)[1], bias, halves.pairs)
+
+    def interval(self, value: float, subset_variance: float = 0.0) -> tuple[float, float]:
+        """Interval (low, high) around ``value`` that is symmetric for the root of the biased estimate; at least -bias.
+
+        The variance of the root is V / (4 (value + bias)). That is never more than the root of Q / 2: equality holds for
+        one squared normal variable. The bound counts if the value is near 0 by chance. ``subset_variance`` is further
+        variance, from a random choice of subsets.
+        """
+        total, most = max(0.0, value + self.bias), math.sqrt(self.quadratic / 2)
+        root_variance = min(most, self.variance / (4 * total)) if total > 0 and self.dof > 1 else most
+        if self.variance > 0:
+            root_variance *= 1 + subset_variance / self.variance
+        root, reach = math.sqrt(total), t975(self.dof) * math.sqrt(root_variance)
+        return max(0.0, root - reach) ** 2 - self.bias, (root + reach) ** 2 - self.bias
 
 
 def wilson(share: float, n: float, quantile: float = 1.96) -> tuple[float, float]:

@@ -4,8 +4,8 @@ from torch import Tensor
 
 from ganloom.core.errors import BadInput
 from ganloom.metrics.statistics.frechet import frechet_distance
-from ganloom.metrics.statistics.intervals import interval
-from ganloom.metrics.statistics.kernel import mmd_halves, squared_mmd
+from ganloom.metrics.statistics.intervals import DistanceSpread
+from ganloom.metrics.statistics.kernel import mmd_spread, squared_mmd
 from ganloom.metrics.statistics.rows import Features, as_pair
 from ganloom.metrics.statistics.value import Value
 
@@ -63,9 +63,15 @@ def mean_intra_class_distance(
     mean = sum(distances) / len(distances)
     if min(min(len(x), len(y)) for x, y in classes.values()) < 4:
         return Value(mean)
-    halves = [mmd_halves(x, y, seed=seed)[0] for x, y in classes.values()]
-    spread = sum(h.smooth_variance("kd") for h in halves) ** 0.5 / len(classes)
-    return Value(mean, *interval(mean, spread, sum(h.pairs for h in halves) + 1))
+    spreads = [mmd_spread(x, y, seed=seed) for x, y in classes.values()]
+    k = len(spreads)
+    spread = DistanceSpread(
+        sum(s.variance for s in spreads) / k**2,
+        sum(s.quadratic for s in spreads) / k**2,
+        sum(s.bias for s in spreads) / k,
+        sum(s.dof for s in spreads),
+    )
+    return Value(mean, *spread.interval(mean))
 
 
 def _classes(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
-from ganloom.metrics.statistics.intervals import Halves, half_samples, random_subsets
+from ganloom.metrics.statistics.intervals import DistanceSpread, half_samples, random_subsets
 from ganloom.metrics.statistics.rows import Features, as_pair, chunks
 
 TABLE_ROWS = 4096
@@ -23,7 +23,7 @@ def kernel_distance(
 
     The mean is 0 on average for equal distributions at any sample count (single values may be negative), so two counts
     can be compared. The deviation is the spread between subsets, as published. It is not the error of the mean: see
-    `mmd_halves`. It is 0 if a subset is the whole of both sets.
+    `mmd_spread`. It is 0 if a subset is the whole of both sets.
 
     Args:
         real: (N, d) features.
@@ -55,8 +55,8 @@ def kernel_distance(
     return result.mean().item(), result.std(correction=0).item()
 
 
-def mmd_halves(a: Tensor, b: Tensor, *, seed: int = 0) -> tuple[Halves, float]:
-    """Compute the unbiased MMD^2 of half-samples of at most 1,000 rows, for its interval.
+def mmd_spread(a: Tensor, b: Tensor, *, seed: int = 0) -> DistanceSpread:
+    """Estimate how much the unbiased MMD^2 varies over the draw of both sets, from half-samples of at most 1,000 rows.
 
     Args:
         a: (N, d) checked rows, N >= 4.
@@ -64,13 +64,12 @@ def mmd_halves(a: Tensor, b: Tensor, *, seed: int = 0) -> tuple[Halves, float]:
         seed: keys the half-samples.
 
     Returns:
-        The half-samples (name: "kd"), and what the biased estimate of MMD^2 has in addition at N and M.
+        The variances at N and M.
     """
     x, y, share = random_subsets(a, b, _HALF, seed)
     table = Kernels(x, y)
     halves = half_samples(lambda i, j: {"kd": table.squared_mmd(i, j)}, (len(x), len(y)), seed=seed, share=share)
-    bias = _diagonal_excess(table.aa) / len(a) + _diagonal_excess(table.bb) / len(b)
-    return halves, bias
+    return DistanceSpread.of(halves, "kd", _diagonal_excess(table.aa) / len(a) + _diagonal_excess(table.bb) / len(b))
 
 
 def _diagonal_excess(table: Tensor) -> float:

@@ -29,8 +29,11 @@ def pair_variance(values: Tensor, first: Tensor, second: Tensor, groups: Tensor 
     own = float(residual.square().sum())
     repeated = float(_sums(residual, pair).square().sum()) - own  # such pairs share two rows but count once
     shared = float(_sums(residual.repeat(2), rows).square().sum()) - 2 * own - repeated
+    # The residuals are around the mean of their group, which makes the products of pairs that share a row too small.
+    products = float(_sums(torch.ones_like(x).repeat(2), rows).square().sum()) - 2 * count
+    missing = min(0.5, products * (int(group.max()) + 1) / count**2)
     n_rows = int(rows.max()) + 1
-    return min(max(total, total + shared / count**2), total + total * 2 * count / n_rows)
+    return min(max(total, total + shared / count**2 / (1 - missing)), total + total * 2 * count / n_rows)
 
 
 def _sums(values: Tensor, index: Tensor) -> Tensor:
