@@ -17,6 +17,7 @@ from ganloom.gan import GAN
 from ganloom.metrics.evaluate import PART
 from ganloom.metrics.extractors.extractor import Progress
 from ganloom.metrics.figures import check_names
+from ganloom.metrics.statistics.intra_class import mean_intra_class_distance
 
 Features = str | metrics.Extractor | torch.nn.Module | Callable[[Tensor], Any]
 
@@ -265,13 +266,8 @@ def _special(
         fake, _ = extractor.stream(samples(model, n, o.seed, c, o.truncation))
         labels = torch.from_numpy(np.asarray(data.labels))
         for row, features, classes in ((metrics.GENERATED, fake, c), (metrics.FLOOR, other, labels[half])):
-            each = metrics.intra_class_distance(real, labels[reference], features, classes)
-            put(
-                row,
-                "intra_kd",
-                metrics.Value.mean_of(torch.tensor(list(each.values()), dtype=torch.float64)),
-                extractor.name,
-            )
+            mean = mean_intra_class_distance(real, labels[reference], features, classes, seed=o.seed)
+            put(row, "intra_kd", mean, extractor.name)
     if "msssim" in names and first:
         few = min(n, 1000)
         images = torch.cat(list(samples(model, few, o.seed, None if c is None else c[:few], o.truncation)))
