@@ -143,7 +143,7 @@ def test_intervals_of_features_cover(metric: str) -> None:
 
 @pytest.mark.parametrize("metric", OTHERS)
 def test_other_intervals_cover(metric: str) -> None:
-    check_together(coverage(other_metrics, (60, 120), 30)[metric])
+    check_together(coverage(other_metrics, (60, 120), 60)[metric])
 
 
 @pytest.mark.slow
