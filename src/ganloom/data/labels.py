@@ -1,4 +1,4 @@
-"""Class labels given as an array: integers, whole floats, one-hot rows or names, as int64 numbers from 0."""
+"""Class labels given as an array: integers, integer-valued floats, one-hot rows or names, as int64 numbers from 0."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The doctor as a training callback: probe at ticks, add figures to the row, report findings when they appear or end.
+"""The doctor as a training callback: probe at ticks, add statistics to metrics.jsonl, report findings when they appear or end.
 
 It never changes the training. The interval between probes depends on the model alone and the findings on the rows alone, so a
 resumed run writes the same rows as an uninterrupted one.

@@ -1,4 +1,4 @@
-"""Measure a trained model: samples against real images, with rows for real images and noise as references."""
+"""Measure a trained model: samples against real images, with real images and noise as baselines."""
 
 import json
 import os
