@@ -58,6 +58,8 @@ class Report:
         constant: images of a single colour.
         unreadable: number of files left out.
         bad_files: (path, reason) of the first few of them.
+        notes: what the user should know, such as a split or a file of labels that is not used.
+        translation: (recipe, path) for image-to-image data.
         cropped: mean fraction of an image that is cropped away, 0 to 1.
         padded: mean fraction of the result that is border, 0 to 1.
         enlarged: number of images with a side shorter than the network's.
@@ -84,6 +86,8 @@ class Report:
     constant: Copies | None = None
     unreadable: int | None = None
     bad_files: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    translation: tuple[str, str] | None = None
     cropped: float | None = None
     padded: float | None = None
     enlarged: int | None = None
@@ -142,7 +146,7 @@ def _image_facts(report: Report) -> list[tuple[str, str]]:
         facts.append(("padding", f"{report.padded:.1%} of what the network sees on average"))
     if report.enlarged:
         facts.append(("enlarged", f"{report.enlarged:,} images are smaller than {width} x {height}"))
-    return facts
+    return facts + [("note", note) for note in report.notes]
 
 
 def _size_facts(sizes: Sizes) -> list[tuple[str, str]]:
@@ -190,7 +194,7 @@ def _point_facts(report: Report) -> list[tuple[str, str]]:
         facts.append(("extent", ", ".join(f"{low:.3g} to {high:.3g}" for low, high in report.extent)))
     if report.classes is not None:
         facts.append(("classes", _format_classes(report.classes)))
-    return facts
+    return facts + [("note", note) for note in report.notes]
 
 
 def _format_classes(classes: dict[str, int] | None) -> str:
