@@ -13,9 +13,7 @@ from ganloom.data.check_report import Report, Sizes
 from ganloom.data.dataset import Data
 from ganloom.data.decode import BadImage, Header
 from ganloom.data.duplicates import EXAMPLES, Copies, exact_copies, near_copies, single_colour
-from ganloom.data.file_index import list_files
 from ganloom.data.images import Images
-from ganloom.data.item_images import list_paths
 from ganloom.data.points import Points
 from ganloom.data.resize import kept_share, padded_share
 
@@ -107,11 +105,8 @@ def _check_points(data: Points, fit: str) -> Report:
 
 def _read_headers(source: Any, data: Images, use_labels: bool) -> _Files | None:
     """The headers of the files that became the rows of ``data``, in their order. None for data without files."""
-    if sources.holds_files(source):
-        listing = list_files(os.fspath(source), use_labels)
-    elif isinstance(source, list) and all(isinstance(path, (str, os.PathLike)) for path in source):
-        listing = list_paths([os.fspath(path) for path in source])
-    else:
+    listing = sources.listing_of(source, use_labels)
+    if listing is None:
         return None
     bad = {path for path, _ in data.bad_files}
     good = [i for i, entry in enumerate(listing.entries) if listing.path(entry.name) not in bad]
@@ -136,7 +131,7 @@ def _original_size(source: sources.Source, data: Images) -> tuple[int, int]:
             # Shapes are rendered at the requested size; the other built-in sets are small enough to open again.
             original = data if text.startswith("shapes") else sources.open(text)
             return original.shape[2], original.shape[1]
-        content = npz_reader.read(text, data.shape[0])
+        content = npz_reader.read(text, data.shape[0], use_labels=False)
         assert not isinstance(content, Points)
         return content[0].shape[2], content[0].shape[1]
     if isinstance(source, tuple):

@@ -84,7 +84,10 @@ def list_paths(paths: list[str]) -> Listing:
 
 def _named(values: Any, count: int, classes: list[str] | None) -> tuple[NDArray[np.int64], list[str] | None]:
     """Labels as numbers, and the names of the classes that the data set declares."""
-    numbers, names = to_labels(values, count, "the data")
+    try:
+        numbers, names = to_labels(values, count, "the data")
+    except BadInput as error:
+        raise BadInput(f"{error}; labels=False ignores them") from None
     if names is None and classes is not None and numbers.max() < len(classes):
         return numbers, classes
     return numbers, names

@@ -70,14 +70,21 @@ def labels_of_files(
         result = FileLabels(files, *classes_of(files))
     else:
         _compare_with_folders(result, used)
-    known = set(found)
-    unread = [name for top in files.tops for name in others if _folder(name) == top and name not in known]
+    _note_unread(files, [name for name in others if name not in found], kept)
+    return result
+
+
+def _note_unread(files: Arrangement, others: Sequence[str], images: Sequence[str]) -> None:
+    """Add a note about files that may hold labels of these images and are not read."""
+    unread = [name for name in others if _folder(name) in files.tops]
+    deeper = [name for name in others if name not in unread and name.rpartition("/")[2].lower() in label_files.READ]
+    folders = {_folder(image) for image in images}
+    unread += [name for name in deeper if any(f"{folder}/".startswith(f"{_folder(name)}/") for folder in folders)]
     if unread:
         files.notes.append(
-            f"{', '.join(unread[:3])}{' ...' if len(unread) > 3 else ''} may hold labels and is not read: labels come from "
-            f"class folders or from {', '.join(label_files.READ)}"
+            f"{', '.join(unread[:3])}{' ...' if len(unread) > 3 else ''} may hold labels, not read: labels come from class "
+            f"folders, or from {', '.join(label_files.READ)} in the folder that holds all images"
         )
-    return result
 
 
 def _folder(name: str) -> str:
@@ -109,7 +116,10 @@ def _from_file(name: str, images: list[str], read: ReadFile, source: str, files:
         raise BadInput(
             f"{name} in {source} cannot be used: {error}; correct or remove it, or give --labels none"
         ) from None
-    numbers, classes = to_labels(labels, len(images), f"{name} in {source}")
+    try:
+        numbers, classes = to_labels(labels, len(images), f"{name} in {source}")
+    except BadInput as error:
+        raise BadInput(f"{error}; or give --labels none") from None
     return FileLabels(files, numbers, classes)
 
 

@@ -62,6 +62,7 @@ def items_of(source: Any, labels: Any = None) -> Items | None:
     Raises:
         BadInput: the type is not supported; the message says what to give instead.
     """
+    source = _listed(source)
     if isinstance(source, (np.ndarray, Tensor)) or (isinstance(source, (list, tuple)) and _is_nested_numbers(source)):
         return None
     if isinstance(source, (list, tuple)):
@@ -80,6 +81,15 @@ def items_of(source: Any, labels: Any = None) -> Items | None:
     else:
         raise BadInput(f"data of type {type_name(source)} cannot be read{_way_out(source)}; give {TAKEN}")
     return _with_labels(items, labels)
+
+
+def split_pairs(source: Any) -> tuple[list[Any], list[Any]] | None:
+    """The inputs and the targets of items that are (image, image); None for other data."""
+    items = items_of(source)
+    if items is None or not items.label_in_item or not _is_image(items.image(0)[1]):
+        return None
+    pairs = [items.image(i) for i in range(items.count)]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
 def type_name(value: Any) -> str:
@@ -115,7 +125,17 @@ def _is_nested_numbers(values: Sequence[Any]) -> bool:
         if not isinstance(first, (list, tuple)) or not len(first):
             break
         first = first[0]
-    return isinstance(first, (int, float, bool, np.generic)) or first is values
+    return isinstance(first, (int, float, bool, np.generic)) and not isinstance(first, str)
+
+
+def _listed(source: Any) -> Any:
+    """Arrays and columns of paths or Pillow images as a list; anything else unchanged."""
+    if isinstance(source, Tensor) or not hasattr(source, "__array__") or not hasattr(source, "__iter__"):
+        return source
+    if isinstance(source, np.ndarray) and source.dtype.kind not in "OU":
+        return source
+    first = next(iter(source), None)
+    return list(source) if _is_path(first) or isinstance(first, Image.Image) else source
 
 
 def _is_path(value: Any) -> bool:
@@ -132,6 +152,8 @@ def _is_image(value: Any) -> bool:
 
 def _list_items(values: list[Any]) -> Items:
     """A list of images, or of (image, label)."""
+    if not values:
+        raise BadInput("the list holds no images; give at least one")
     first = values[0]
     if (isinstance(first, (list, tuple)) and first and _is_image(first[0])) or isinstance(first, Mapping):
         return _dataset_items(values)
@@ -220,5 +242,6 @@ def plain_label(value: Any) -> Any:
         if array.ndim <= 1:
             return array.tolist()
     raise BadInput(
-        f"the second part of an item is of type {type_name(value)}, and not a label; give labels=False to ignore it"
+        f"the second part of an item is of type {type_name(value)}, and no label: give labels=False to ignore it, or train "
+        "a recipe for image pairs"
     )

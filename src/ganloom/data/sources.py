@@ -11,9 +11,10 @@ from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.data import arrays, builtin, npz_reader, python_sources, store, table_sources
 from ganloom.data.apply_options import check_point_shape, images_with_options, points_with_options, resize_rows
 from ganloom.data.dataset import Data, Facts
+from ganloom.data.file_index import Listing, list_files
 from ganloom.data.image_folders import open_files
 from ganloom.data.images import Images
-from ganloom.data.item_images import open_items
+from ganloom.data.item_images import list_paths, open_items
 from ganloom.data.labels import to_labels
 from ganloom.data.open_options import REOPENED, Options, check_options, check_translation_options, image_shape
 from ganloom.data.points import Points
@@ -109,6 +110,18 @@ def holds_files(source: Source) -> TypeGuard[str | os.PathLike[str]]:
     return os.path.isdir(text) or (text.lower().endswith(".zip") and os.path.exists(text))
 
 
+def listing_of(source: Source, use_labels: bool = True) -> Listing | None:
+    """The image files that ``open`` reads, in the order of its rows; None for data without files."""
+    if isinstance(source, (str, os.PathLike)):
+        return list_files(os.fspath(source), use_labels) if holds_files(source) else None
+    if isinstance(source, tuple) and len(source) == 2 and not isinstance(source[1], (str, os.PathLike)):
+        source = source[0]
+    if isinstance(source, Data) or (isinstance(source, Mapping) and not table_sources.is_table(source)):
+        return None
+    items = python_sources.items_of(source, False)
+    return None if items is None or items.paths is None else list_paths(items.paths)
+
+
 def reopen(source: dict[str, Any], *, cache: bool = True, progress: store.Progress = None) -> Data:
     """Open a data set again from its ``Data.source``.
 
@@ -160,7 +173,10 @@ def _open_translation(source: Source, options: Options, use_cache: bool, progres
         if all(isinstance(part, (str, os.PathLike)) for part in source):
             return open_folders((os.fspath(source[0]), os.fspath(source[1])), options, use_cache, progress)
         return _open_two_objects(source, options, use_cache, progress)
-    if isinstance(source, (str, os.PathLike)) and not is_named(source) and os.path.isdir(source):
+    if not isinstance(source, (str, os.PathLike)):
+        pairs = None if isinstance(source, Mapping) else python_sources.split_pairs(source)
+        return None if pairs is None else _open_two_objects(pairs, options, use_cache, progress)
+    if not is_named(source) and os.path.isdir(source):
         return open_folders(os.fspath(source), options, use_cache, progress)
     return None
 
@@ -225,6 +241,10 @@ def _with_options(
 
 def _open_object(source: Any, options: Options, labels: Any, use_cache: bool, progress: store.Progress) -> Data:
     """An array, or another Python object that holds images (docs/data.md)."""
+    if isinstance(source, tuple) and any(
+        isinstance(part, (str, os.PathLike)) and os.path.isdir(part) for part in source
+    ):
+        raise BadInput("two folders are inputs and targets: give inputs='pairs' or inputs='domains'")
     if isinstance(source, tuple) and len(source) == 2 and not isinstance(source[1], (str, os.PathLike)):
         source, own = source
         if labels is not None and labels is not False:
@@ -249,7 +269,7 @@ def _open_object(source: Any, options: Options, labels: Any, use_cache: bool, pr
 
 def _looks_like_images(labels: Any) -> bool:
     """Whether the second of two objects holds images and not labels."""
-    return len(getattr(labels, "shape", ())) > 2 or isinstance(labels, (str, os.PathLike))
+    return len(getattr(labels, "shape", ())) > 2
 
 
 def _channels(options: Options) -> int | None:

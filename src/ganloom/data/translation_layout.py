@@ -13,6 +13,8 @@ from ganloom.data.file_index import Listing, list_folder
 
 EXAMINED = 24
 """At most this many images, evenly spaced, are examined."""
+FIRST = 6
+"""About this many are decoded first; the others only if the halves of these are related."""
 RELATED = 0.25
 """Halves of images are a pair if the edges in them correlate more than this, and more than those of different images by
 half of it. Edges of the two halves of one photograph correlate by about 0."""
@@ -53,7 +55,7 @@ def _note(listing: Listing, recipe: str, path: str) -> str:
     if listing.archive is not None:
         train = f"unpack the archive, then `ganloom train {recipe} FOLDER`"
     if listing.sides is None:
-        return f"the images look like pairs A|B side by side (2 : 1, edges at equal places in both halves): {train}"
+        return f"the images look like pairs A|B side by side (edges at equal places in both halves): {train}"
     kind = "the two sides of image pairs (equal names)" if recipe == "pix2pix" else "two image domains"
     a, b = listing.sides
     return f"{a}/ and {b}/ are taken for {kind}, not for classes: {train}, or rename the folders if they are classes"
@@ -72,13 +74,25 @@ def _equal_sizes(listing: Listing) -> bool:
 
 
 def _side_by_side(listing: Listing) -> bool:
-    """Whether all images are twice as wide as high, with edges at equal places in both halves."""
-    halves = []
-    for i in _examined(len(listing.entries)):
+    """Whether all images have one aspect, wider than high, and edges at equal places in both halves."""
+    examined = list(_examined(len(listing.entries)))
+    aspects = set()
+    for i in examined:
         try:
             width, height = listing.header(i).size
-            if width != 2 * height:
-                return False
+        except BadImage:
+            continue
+        aspects.add(round(width / height, 1))
+        if width % 2 or width <= height or len(aspects) > 1:
+            return False
+    first = examined[:: max(1, len(examined) // FIRST)]
+    return _are_related(listing, first) and _are_related(listing, examined)
+
+
+def _are_related(listing: Listing, indices: list[int]) -> bool:
+    halves = []
+    for i in indices:
+        try:
             halves.append(_edges_of_halves(listing.decode(i, at_least=2 * _GRID)))
         except BadImage:
             continue
@@ -87,7 +101,7 @@ def _side_by_side(listing: Listing) -> bool:
     left, right = (np.stack(side) for side in zip(*halves, strict=True))
     own = _correlation(left, right)
     other = _correlation(left, np.roll(right, 1, axis=0))
-    return bool(own > RELATED and own - other > RELATED / 2)
+    return own > RELATED and own - other > RELATED / 2
 
 
 def _examined(count: int) -> Iterable[int]:
