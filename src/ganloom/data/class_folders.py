@@ -135,6 +135,10 @@ def _find_sides(found: Arrangement) -> None:
         names[path[0]].add(stem("/".join(path[1:])))
     if {"trainA", "trainB"} <= folders and folders <= {f"{s}{d}" for s in ("train", "test", "val") for d in "AB"}:
         a, b = "trainA", "trainB"
+        held = sorted(folders - {a, b})
+        found.notes += (
+            [f"{', '.join(held)} {'are' if len(held) > 1 else 'is'} held out: not used in training"] if held else []
+        )
         found.select([i for i, path in enumerate(found.paths) if path[0] in (a, b)])
     elif folders == {"A", "B"}:
         a, b = "A", "B"

@@ -126,7 +126,9 @@ def _measure(model: GAN, data: datasets.Data, own: bool, options: dict[str, Any]
     held = data.held if own else None
     if held is not None:
         options = {**options, "split": held.name if "held back" in held.name else f"{data.name}, held back"}
-    return measure_translator(model, held or data, data, **options)
+    measured = measure_translator(model, held or data, data, **options)
+    notes = (held or data).notes if own else []  # such as pairs that are known by their names
+    return replace(measured, warnings=(*notes, *measured.warnings))
 
 
 def _memorise(path: Path | None, data: Any, opened: Any, model: GAN, held_out: Any, options: dict[str, Any]) -> Any:
