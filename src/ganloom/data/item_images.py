@@ -138,7 +138,7 @@ class _Reader:
         return [values[i] for i in self.good]
 
     def _add(self, index: int, value: Any) -> None:
-        if isinstance(value, (np.ndarray, Tensor)):
+        if isinstance(value, (np.ndarray, Tensor, list)):
             array = arrays.to_numpy(value, f"image {index}")
             if (self.arrays and array.dtype != self.arrays[0].dtype) or self._images or self._bytes:
                 raise BadInput(

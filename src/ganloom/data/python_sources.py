@@ -65,6 +65,8 @@ def items_of(source: Any, labels: Any = None) -> Items | None:
     source = _listed(source)
     if isinstance(source, (np.ndarray, Tensor)) or (isinstance(source, (list, tuple)) and _is_nested_numbers(source)):
         return None
+    if table_sources.is_table(source):
+        return _table_items(source, labels)
     if isinstance(source, (list, tuple)):
         items = _list_items(list(source))
     elif isinstance(source, torch_data.DataLoader):
@@ -72,8 +74,6 @@ def items_of(source: Any, labels: Any = None) -> Items | None:
         items.notes.append("the items of the DataLoader's dataset are used; its batch size, order and workers are not")
     elif isinstance(source, torch_data.Dataset):
         items = _dataset_items(source)
-    elif table_sources.is_table(source):
-        return _table_items(source, labels)
     elif hasattr(source, "__array__"):
         return None
     elif hasattr(source, "__len__") and hasattr(source, "__getitem__") and not isinstance(source, (Mapping, bytes)):
@@ -130,7 +130,9 @@ def _is_nested_numbers(values: Sequence[Any]) -> bool:
 
 def _listed(source: Any) -> Any:
     """Arrays and columns of paths or Pillow images as a list; anything else unchanged."""
-    if isinstance(source, Tensor) or not hasattr(source, "__array__") or not hasattr(source, "__iter__"):
+    if isinstance(source, Tensor) or table_sources.is_table(source):
+        return source
+    if not hasattr(source, "__array__") or not hasattr(source, "__iter__"):
         return source
     if isinstance(source, np.ndarray) and source.dtype.kind not in "OU":
         return source
@@ -224,7 +226,7 @@ def _table_items(source: Any, labels: Any) -> Items:
     first = items.image(0)
     if _is_path(first):
         items.paths = [os.fspath(table.images[i]) if _is_path(table.images[i]) else "" for i in range(items.count)]
-    elif not _is_image(first) and not isinstance(first, Mapping):
+    elif not _is_image(first) and not isinstance(first, (Mapping, list)):
         raise BadInput(f"column {table.column} holds values of type {type_name(first)}; give paths or images")
     return items
 
