@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from ganloom import data
 from ganloom.apps import plan as plans
 from ganloom.cli import data as data_command
+from ganloom.core.errors import BadInput
 from ganloom.core.randomness import Rng
 from ganloom.data import translation_layout
 
@@ -112,7 +113,7 @@ def test_images_side_by_side_are_recognised(tmp_path: Path, name: str) -> None:
     image, are_pairs = SIDE_BY_SIDE[name]
     for i in range(8):
         image(i).save(tmp_path / f"{i}.png")
-    found = translation_layout.of_folder(str(tmp_path))
+    found = translation_layout.of_path(str(tmp_path))
     assert (found is not None) is are_pairs
     report = data.check(tmp_path)
     assert report.translation == (("pix2pix", str(tmp_path)) if are_pairs else None)
@@ -124,6 +125,11 @@ def test_plan_proposes_the_recipe(tmp_path: Path) -> None:
     assert plans._proposed(str(tmp_path / "d"), "default")[:2] == (str(tmp_path / "d"), "pix2pix")
     assert plans._proposed(str(tmp_path / "d"), "cyclegan")[1] == "cyclegan", "a recipe that is named stays"
     assert plans._proposed("fashion-10k", "default")[1] == "default"
+    fill(tmp_path / "other", size=(40, 32))
+    two = f"{tmp_path / 'd/A'},{tmp_path / 'other'}"
+    assert plans._proposed(two, "default")[:2] == (two, "cyclegan")
+    with pytest.raises(BadInput, match="two folders.*ganloom train cyclegan"):
+        data.check(two)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (40, 32)])

@@ -117,9 +117,9 @@ def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int
 
 def _proposed(data: Any, recipe: str) -> tuple[Any, str, list[str]]:
     """(data, recipe, notes): image pairs and domains are planned for a recipe that translates, not for the default one."""
-    if recipe != "default" or not isinstance(data, str | os.PathLike) or not os.path.isdir(data):
+    if recipe != "default" or not isinstance(data, str | os.PathLike):
         return data, recipe, []
-    found = translation_layout.of_folder(os.fspath(data))
+    found = translation_layout.of_path(os.fspath(data))
     return (data, recipe, []) if found is None else (found.path, found.recipe, [found.note])
 
 

@@ -130,28 +130,33 @@ def _find_sides(found: Arrangement) -> None:
     folders = {path[0] for path in found.paths if len(path) > 1}
     if any(len(path) == 1 for path in found.paths):
         return
+    sides = _side_names(folders)
+    if sides is None:
+        return
+    a, b, fixed = sides
     names: dict[str, set[str]] = {folder: set() for folder in folders}
     for path in found.paths:
         names[path[0]].add(stem("/".join(path[1:])))
-    if {"trainA", "trainB"} <= folders and folders <= {f"{s}{d}" for s in ("train", "test", "val") for d in "AB"}:
-        a, b = "trainA", "trainB"
-        held = sorted(folders - {a, b})
-        found.notes += (
-            [f"{', '.join(held)} {'are' if len(held) > 1 else 'is'} held out: not used in training"] if held else []
-        )
-        found.select([i for i, path in enumerate(found.paths) if path[0] in (a, b)])
-    elif folders == {"A", "B"}:
-        a, b = "A", "B"
-    elif len(folders) == 2:
-        a, b = sorted(folders)
-        if (
-            not any(a.lower() in first and b.lower() in second for first, second in _NAMED_SIDES)
-            or names[a] != names[b]
-        ):
-            return
-    else:
+    if not fixed and names[a] != names[b]:
         return
+    if len(folders) > 2:
+        held = sorted(folders - {a, b})
+        found.notes.append(f"{', '.join(held)} {'are' if len(held) > 1 else 'is'} held out: not used in training")
+        found.select([i for i, path in enumerate(found.paths) if path[0] in (a, b)])
     found.sides, found.paired = (a, b), names[a] == names[b]
+
+
+def _side_names(folders: set[str]) -> tuple[str, str, bool] | None:
+    """The two sides by the names of their folders, and whether these names are used for nothing else."""
+    if {"trainA", "trainB"} <= folders and folders <= {f"{s}{d}" for s in ("train", "test", "val") for d in "AB"}:
+        return "trainA", "trainB", True
+    if folders == {"A", "B"}:
+        return "A", "B", True
+    if len(folders) == 2:
+        a, b = sorted(folders)
+        if any(a.lower() in first and b.lower() in second for first, second in _NAMED_SIDES):
+            return a, b, False
+    return None
 
 
 def _apply_splits(found: Arrangement, source: str) -> bool:

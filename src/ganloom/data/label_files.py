@@ -12,9 +12,10 @@ from ganloom.data.class_folders import stem
 READ = ("dataset.json", "metadata.csv", "metadata.jsonl", "labels.csv")
 """The names of files of labels that are read, in order of priority."""
 
+_ENDINGS = frozenset("txt csv tsv json jsonl xml mat npy npz pkl pickle parquet xls xlsx yml yaml".split())
 _LOOKS = re.compile(
-    r"(?:.*[-_. ])?(?:labels?|class(?:es)?|annotations?|targets?|categor(?:y|ies)|attr(?:ibutes?)?|metadata|train)(?:[-_. ].*)?"
-    r"\.(?:txt|csv|tsv|json|jsonl|xml|mat|npy|npz|pkl|pickle|parquet|xlsx?|ya?ml)",
+    r"(?:.*[-_. ])?(?:labels?|class(?:es)?|annotations?|targets?|categor(?:y|ies)|attr(?:ibutes?)?|metadata|train)"
+    r"(?:[-_. ].*)?\.[a-z]+",
     re.IGNORECASE,
 )
 _FILE_COLUMNS = (
@@ -39,6 +40,8 @@ class LabelTable(NamedTuple):
 def looks_like_labels(name: str) -> bool:
     """Whether a file's name says that it may hold labels."""
     base = name.rsplit("/", 1)[-1]
+    if base.rpartition(".")[2].lower() not in _ENDINGS:
+        return False
     return base.lower() in READ or _LOOKS.fullmatch(base) is not None
 
 
@@ -85,6 +88,11 @@ def match(pairs: Sequence[tuple[str, Any]], names: Sequence[str]) -> list[Any]:
         NotLabels: no image is named.
         BadInput: two labels for one image, or an image without a label; the message does not name the file.
     """
+    exact = dict(pairs)
+    if len(exact) == len(pairs) and all(
+        exact.get(name) not in (None, "") for name in names
+    ):  # the usual case, and fast
+        return _as_numbers([exact[name] for name in names])
     best: tuple[int, dict[str, Any], list[str]] = (0, {}, [])
     for form in (_whole, _base, _whole_stem, _base_stem):
         own = [form(name) for name in names]
@@ -102,7 +110,11 @@ def match(pairs: Sequence[tuple[str, Any]], names: Sequence[str]) -> list[Any]:
     missing = [name for name, key in zip(names, own, strict=True) if known.get(key) in (None, "")]
     if missing:
         raise BadInput(f"it has no label for {len(missing)} of {len(names)} images, such as {missing[0]}")
-    labels = [known[key] for key in own]
+    return _as_numbers([known[key] for key in own])
+
+
+def _as_numbers(labels: list[Any]) -> list[Any]:
+    """Labels that are all whole numbers written as text, as numbers; other labels unchanged."""
     if all(isinstance(label, str) and _NUMBER.fullmatch(label) for label in labels):
         return [int(label) for label in labels]
     return labels

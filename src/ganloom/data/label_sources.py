@@ -76,6 +76,8 @@ def labels_of_files(
 
 def _note_unread(files: Arrangement, others: Sequence[str], images: Sequence[str]) -> None:
     """Add a note about files that may hold labels of these images and are not read."""
+    if not others:
+        return
     unread = [name for name in others if _folder(name) in files.tops]
     deeper = [name for name in others if name not in unread and name.rpartition("/")[2].lower() in label_files.READ]
     folders = {_folder(image) for image in images}

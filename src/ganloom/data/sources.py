@@ -213,6 +213,9 @@ def _open_path(source: str | os.PathLike[str], options: Options, use_cache: bool
         return open_files(text, options, use_cache, progress)
     if os.path.exists(text):
         return _open_numpy_file(text, options, progress)
+    folders = [part.strip() for part in text.split(",")]
+    if len(folders) == 2 and all(os.path.isdir(folder) for folder in folders):
+        raise BadInput(f"{text} are two folders, for recipes that translate images: `ganloom train cyclegan {text}`")
     known = "built-in sets: " + ", ".join(builtin.BUILTIN)
     raise BadInput(f"no data set {text!r}{did_you_mean(text, builtin.BUILTIN)}; give a path that exists, or {known}")
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from ganloom.data.decode import BadImage
 from ganloom.data.file_index import Listing, list_folder
+from ganloom.data.paired_folders import equal_names_and_sizes
 
 EXAMINED = 24
 """At most this many images, evenly spaced, are examined."""
@@ -29,9 +30,14 @@ class Translation(NamedTuple):
     note: str
 
 
-def of_folder(root: str) -> Translation | None:
-    """What ``find`` finds in a folder."""
-    return find(list_folder(root, use_labels=False))
+def of_path(path: str) -> Translation | None:
+    """What ``find`` finds in a folder; or how to train on two folders "A,B"."""
+    folders = [part.strip() for part in path.split(",")]
+    if len(folders) == 2 and not os.path.exists(path) and all(os.path.isdir(folder) for folder in folders):
+        paired = equal_names_and_sizes(folders[0], folders[1])
+        kind = "image pairs (equal names and sizes)" if paired else "two image domains"
+        return Translation("pix2pix" if paired else "cyclegan", path, f"{path} are taken for {kind}")
+    return find(list_folder(path, use_labels=False)) if os.path.isdir(path) else None
 
 
 def find(listing: Listing) -> Translation | None:

@@ -139,7 +139,7 @@ def _memorise(path: Path | None, data: Any, opened: Any, model: GAN, held_out: A
     if data is not None and path is not None:
         trained, _, _ = data_of(path, None, model)
         held_out = opened if held_out is None else held_out
-    others = None if held_out is None else datasets.open(held_out, shape=trained.shape)
+    others = None if held_out is None else datasets.open(held_out, shape=trained.shape, labels=False)
     keys = ("n", "features", "seed", "weights", "resizer", "truncation", "progress")
     return memorise(model, trained, others, **{key: options[key] for key in keys})
 
