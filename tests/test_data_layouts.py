@@ -52,6 +52,10 @@ def layout(root: Path, name: str) -> None:
     elif name == "in a folder":
         fill(root / "set" / "A")
         fill(root / "set" / "B")
+    elif name == "beside a cover":
+        for side in ("A", "B"):
+            fill(root / side)
+        drawing(9).save(root / "cover.png")
     else:
         for side in name.split():
             fill(root / side)
@@ -60,6 +64,7 @@ def layout(root: Path, name: str) -> None:
 RECIPES = {
     "trainA trainB": "cyclegan", "A B of other sizes": "cyclegan", "A B": "pix2pix", "train/A train/B": "pix2pix",
     "in a folder": "pix2pix", "input target": "pix2pix", "images masks": "pix2pix",
+    "train_a train_b val_a": "pix2pix", "beside a cover": "pix2pix",
 }  # fmt: skip
 
 
@@ -71,6 +76,8 @@ def test_two_sides_are_proposed_and_are_no_classes(
     layout(root, name)
     report = data.check(root)
     path = str(root / "set") if name == "in a folder" else str(root)
+    if name in ("input target", "images masks", "train_a train_b val_a"):
+        path = ",".join(str(root / side) for side in name.split()[:2])
     assert report.classes is None and report.translation == (RECIPES[name], path)
     assert any(f"ganloom train {RECIPES[name]} {path}" in note for note in report.notes)
     kind = "pairs" if RECIPES[name] == "pix2pix" else "domains"

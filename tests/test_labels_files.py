@@ -120,10 +120,15 @@ def test_a_damaged_member_of_labels_is_refused(tmp_path: Path) -> None:
 @forms
 def test_files_that_are_not_used_are_named(tmp_path: Path, form: str) -> None:
     names = [f"{c}/{i}.png" for c in ("cat", "dog") for i in range(2)]
-    files = {"labels.txt": "a", "annotations.xml": "b", "notes.txt": "c", "metadata.csv": "file_name,text\na,b\n"}
+    files = {
+        "labels.txt": "a",
+        "annotations.xml": "b",
+        "notes.txt": "c",
+        "metadata.csv": "file_name,width\ncat/0.png,12\n",
+    }
     labels, classes, notes = opened(put(tmp_path / "set", names, files), form)
     assert labels == [0, 0, 1, 1] and classes == ["cat", "dog"] and len(notes) == 2
-    assert "metadata.csv is not read: it has the columns file_name, text" in notes[0]
+    assert "metadata.csv is not read: it has the columns file_name, width" in notes[0]
     assert "labels.txt" in notes[1] and "annotations.xml" in notes[1] and "notes.txt" not in notes[1]
     lines = data.check(packed(tmp_path / "set", form)).lines()
     assert sum(line.strip().startswith("note") for line in lines) == 2
@@ -155,12 +160,31 @@ def test_a_few_images_beside_class_folders_are_left_out_and_named(tmp_path: Path
     names = [f"{c}/{c}{i}.png" for c in ("cat", "dog") for i in range(10)]
     labels, classes, notes = opened(put(tmp_path / "set", [*names, "cover.png"]), form)
     assert labels == [0] * 10 + [1] * 10 and classes == ["cat", "dog"]
-    assert "1 image beside the class folders cat, dog, such as cover.png: left out" in notes[0]
+    assert "1 image beside the class folders cat, dog, such as cover.png, is left out" in notes[0]
     assert data.check(packed(tmp_path / "set", form)).count == 20
     labels, _, notes = opened(put(tmp_path / "set", ["1.png", "2.png"]), form)
     assert labels is None and "not used as classes" in notes[0]
     labels, _, notes = opened(tmp_path / "set", form, labels=False)
     assert labels is None and notes == []
+
+
+@forms
+def test_an_image_above_a_top_folder(tmp_path: Path, form: str) -> None:
+    names = [f"set/{c}/{c}{i}.png" for c in ("cat", "dog") for i in range(6)]
+    labels, classes, notes = opened(put(tmp_path / "d", [*names, "cover.png"]), form)
+    assert labels == [0] * 6 + [1] * 6 and classes == ["cat", "dog"]
+    assert "beside the folder set, such as cover.png, is left out" in notes[0]
+    _, _, notes = opened(put(tmp_path / "flat", ["all/1.png", "all/2.png", *(f"{i}.png" for i in range(3))]), form)
+    assert notes == [], "folders that mean nothing are searched as before"
+    labels, _, notes = opened(put(tmp_path / "d", [f"{i}.png" for i in range(6)]), form)
+    assert labels is None and "7 images beside the folder set: so the folders in it are not used" in notes[0]
+
+
+def test_names_of_folders_are_printable(tmp_path: Path) -> None:
+    _, _, notes = opened(put(tmp_path, ["a\nb/1.png", "val/2.png", "c/3.png"]))
+    assert len(notes) == 1 and notes[0].isprintable()
+    put(tmp_path / "x", [*(f"a\nb/{i}.png" for i in range(9)), "c/3.png", "new\nline.png"])
+    assert "new\\nline.png" in opened(tmp_path / "x")[2][0]
 
 
 def test_folders_that_hold_chunks_are_not_classes(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from ganloom.data.duplicates import Copies
 from ganloom.data.images import Images
 from ganloom.data.points import Points
 from ganloom.data.preview import image_grid, point_plot
+from ganloom.data.printable import printable
 
 PREVIEW = 25
 """Images in the preview."""
@@ -106,8 +107,8 @@ class Report:
         """Return the report as text: the name and the count, then one fact per line."""
         facts = _point_facts(self) if self.kind == "points" else _image_facts(self)
         width = max(len(label) for label, _ in facts)
-        return [_printable(f"{self.name}: {self.count:,} {self.kind}")] + [
-            _printable(f"  {label:<{width}}  {text}") for label, text in facts
+        return [printable(f"{self.name}: {self.count:,} {self.kind}")] + [
+            printable(f"  {label:<{width}}  {text}") for label, text in facts
         ]
 
     def preview(self) -> Image.Image:
@@ -219,11 +220,6 @@ def _format_copies(copies: Copies | None, relation: str) -> str:
         return "none"
     first, copy = copies.examples[0]
     return f"{copies.count:,}, such as {copy} {relation} {first}"
-
-
-def _printable(text: str) -> str:
-    """The text on one line, with escapes for characters that a terminal cannot print: file names may hold any."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _to_json(value: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 STRAY_SHARE = 0.1
-"""Class folders count although images stand beside them, if those are at most this share of all images."""
+"""Folders keep their meaning although images are beside them, if those are at most this share of all images."""
 
 _TRAIN = ("train", "training")
 _OTHER = "val valid validation dev test testing eval evaluation holdout hold-out heldout held-out pred".split()
@@ -22,6 +22,7 @@ _SPLIT = re.compile(
     r"(?:[-_ ]?(?:set|images?|imgs?|data|split|[0-9]+))*",
     re.IGNORECASE,
 )
+_SIDE = re.compile(r"(?P<split>train|test|val|valid|validation)[-_ ]?(?P<side>[ab])", re.IGNORECASE)
 _NAMED_SIDES = (
     (("input", "inputs"), ("output", "outputs", "target", "targets")),
     (("source", "src"), ("target", "tgt")),
@@ -82,12 +83,17 @@ def classes_of(found: Arrangement) -> tuple[NDArray[np.int64] | None, list[str] 
     """The labels and the classes of files in class folders: the first folder of each, in alphabetical order.
 
     The notes of ``found`` say why folders are not classes: they hold chunks of one sequence of files, or too many images
-    stand beside them. A few images beside them are left out.
+    are beside them. A few images beside them are left out.
 
     Returns:
         (int64 (N,), names of the classes), or (None, None).
     """
     folders = sorted({path[0] for path in found.paths if len(path) > 1})
+    if len(folders) == 1 and len({path[1] for path in found.paths if len(path) > 2}) > 1:
+        found.notes.append(
+            f"{_images(sum(len(path) == 1 for path in found.paths))} beside the folder {folders[0]}: so the folders in it are "
+            "not used as classes"
+        )
     if len(folders) < 2 or found.sides is not None:
         return None, None
     if _are_chunks(found.paths, folders):
@@ -96,16 +102,12 @@ def classes_of(found: Arrangement) -> tuple[NDArray[np.int64] | None, list[str] 
             "used as classes (rename them if they are)"
         )
         return None, None
-    stray = [i for i, path in enumerate(found.paths) if len(path) == 1]
-    if stray:
-        text = f"{_images(len(stray))} beside the class folders {_listed(folders)}, such as {found.paths[stray[0]][0]}"
-        if len(stray) > STRAY_SHARE * len(found.paths):
-            found.notes.append(
-                f"{text}: so the folders are not used as classes. Move each image into a folder of its class"
-            )
-            return None, None
-        found.notes.append(f"{text}: left out. Move them into a class folder, or ignore the classes with --labels none")
-        found.select([i for i, path in enumerate(found.paths) if len(path) > 1])
+    if not _leave_out_stray(found, f"the class folders {_listed(folders)}"):
+        found.notes.append(
+            f"{_images(sum(len(path) == 1 for path in found.paths))} beside the class folders {_listed(folders)}: so the "
+            "folders are not used as classes. Move each image into a folder of its class"
+        )
+        return None, None
     number = {folder: i for i, folder in enumerate(folders)}
     return np.array([number[path[0]] for path in found.paths], np.int64), folders
 
@@ -116,24 +118,43 @@ def stem(name: str) -> str:
 
 
 def _strip_tops(found: Arrangement) -> None:
-    """Remove top folders that hold all the files."""
-    paths = found.paths
-    while paths and all(len(path) > 1 and path[0] == paths[0][0] for path in paths):
+    """Remove top folders that hold all the files, or all but a few if there are folders in it."""
+    while True:
+        inside = [path for path in found.paths if len(path) > 1]
+        if inside and all(len(path) > 2 and path[0] == inside[0][0] for path in inside):
+            _leave_out_stray(found, f"the folder {inside[0][0]}")
+        paths = found.paths
+        if not paths or not all(len(path) > 1 and path[0] == paths[0][0] for path in paths):
+            return
         found.tops.append("/".join(filter(None, (found.tops[-1], paths[0][0]))))
         is_train = paths[0][0] == "train"  # a translation recipe finds its hold-out set beside train/
         found.base = found.base if is_train else found.tops[-1]
-        found.paths = paths = [path[1:] for path in paths]
+        found.paths = [path[1:] for path in paths]
+
+
+def _leave_out_stray(found: Arrangement, beside: str) -> bool:
+    """Leave out a few images that are in no folder, with a note. Returns False if there are too many."""
+    stray = [i for i, path in enumerate(found.paths) if len(path) == 1]
+    if len(stray) > STRAY_SHARE * len(found.paths):
+        return False
+    if stray:
+        found.notes.append(
+            f"{_images(len(stray))} beside {beside}, such as {found.paths[stray[0]][0]}, {'is' if len(stray) == 1 else 'are'} "
+            "left out; move them into one of the folders to use them"
+        )
+        found.select([i for i, path in enumerate(found.paths) if len(path) > 1])
+    return True
 
 
 def _find_sides(found: Arrangement) -> None:
     """Find the two folders of image pairs or domains."""
     folders = {path[0] for path in found.paths if len(path) > 1}
-    if any(len(path) == 1 for path in found.paths):
-        return
     sides = _side_names(folders)
     if sides is None:
         return
     a, b, fixed = sides
+    if not _leave_out_stray(found, f"the folders {a}, {b}"):
+        return
     names: dict[str, set[str]] = {folder: set() for folder in folders}
     for path in found.paths:
         names[path[0]].add(stem("/".join(path[1:])))
@@ -148,8 +169,10 @@ def _find_sides(found: Arrangement) -> None:
 
 def _side_names(folders: set[str]) -> tuple[str, str, bool] | None:
     """The two sides by the names of their folders, and whether these names are used for nothing else."""
-    if {"trainA", "trainB"} <= folders and folders <= {f"{s}{d}" for s in ("train", "test", "val") for d in "AB"}:
-        return "trainA", "trainB", True
+    parts = {folder: match for folder in folders if (match := _SIDE.fullmatch(folder)) is not None}
+    train = sorted(folder for folder, match in parts.items() if match["split"].lower() == "train")
+    if len(train) == 2 and len(parts) == len(folders) and {parts[f]["side"].lower() for f in train} == {"a", "b"}:
+        return train[0], train[1], True
     if folders == {"A", "B"}:
         return "A", "B", True
     if len(folders) == 2:

@@ -18,6 +18,7 @@ from ganloom.core.errors import BadInput
 from ganloom.data.decode import EXTENSIONS, MAX_BYTES, BadImage, Header, decode, header
 from ganloom.data.label_files import looks_like_labels
 from ganloom.data.label_sources import ReadFile, labels_of_files
+from ganloom.data.printable import printable
 
 _NOT_READ = f"it is not a regular file of at most {MAX_BYTES // 2**20} MiB"
 
@@ -237,6 +238,6 @@ def _add_labels(listing: Listing, others: list[str], read: ReadFile, use_labels:
     found = labels_of_files(names, others, read, listing.root, use_labels)
     files = found.files
     listing.entries = [listing.entries[i] for i in files.keep]
-    listing.labels, listing.classes, listing.notes = found.labels, found.classes, files.notes
+    listing.labels, listing.classes, listing.notes = found.labels, found.classes, list(map(printable, files.notes))
     listing.sides, listing.paired, listing.base = files.sides, files.paired, files.base
     listing.flat = all(len(path) == 1 for path in files.paths)

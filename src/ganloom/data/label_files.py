@@ -62,8 +62,8 @@ def parse(name: str, content: bytes, images: Sequence[str]) -> LabelTable:
             return _dataset_json(json.loads(content))
         text = content.decode("utf-8-sig")
         if name.lower().endswith(".jsonl"):
-            return _table(*_json_lines(text))
-        return _table(*_csv_rows(text, images))
+            return _table(*_json_lines(text), False)
+        return _table(*_csv_rows(text, images), name.lower().startswith("labels"))
     except RecursionError:
         raise BadInput("it is nested too deeply") from None
     except UnicodeDecodeError:
@@ -199,13 +199,13 @@ def _csv_rows(text: str, images: Sequence[str]) -> tuple[list[str], Iterator[lis
     return columns, ([cell.strip() for cell in row] for _, row in table[1:])
 
 
-def _table(columns: list[str], rows: Iterator[list[Any]]) -> LabelTable:
-    """The columns of file names and labels."""
+def _table(columns: list[str], rows: Iterator[list[Any]], only_labels: bool) -> LabelTable:
+    """The columns of file names and labels; with ``only_labels``, a second column of any name holds the labels."""
     lower = [column.lower() for column in columns]
     file = next((lower.index(name) for name in _FILE_COLUMNS if name in lower), 0)
     others = [i for i in range(len(columns)) if i != file]
     label = next((lower.index(name) for name in _LABEL_COLUMNS if name in lower and lower.index(name) != file), None)
-    if label is None and len(others) == 1 and lower[others[0]] not in ("text", "caption", "additional_feature"):
+    if label is None and only_labels and len(others) == 1:
         label = others[0]
     if label is None:
         listed = ", ".join(columns[:6]) or "none"

@@ -11,6 +11,7 @@ from PIL import Image
 from ganloom.data.decode import BadImage
 from ganloom.data.file_index import Listing, list_folder
 from ganloom.data.paired_folders import equal_names_and_sizes
+from ganloom.data.printable import printable
 
 EXAMINED = 24
 """At most this many images, evenly spaced, are examined."""
@@ -43,13 +44,15 @@ def of_path(path: str) -> Translation | None:
 def find(listing: Listing) -> Translation | None:
     """Recognise image-to-image data. Only some headers, and of flat folders some images, are read."""
     found = _recipe_and_path(listing)
-    return None if found is None else Translation(*found, _note(listing, *found))
+    return None if found is None else Translation(*found, printable(_note(listing, *found)))
 
 
 def _recipe_and_path(listing: Listing) -> tuple[str, str] | None:
     path = os.path.join(listing.root, listing.base) if listing.base else listing.root
     if listing.sides is not None:
-        return "pix2pix" if listing.paired and _equal_sizes(listing) else "cyclegan", path
+        recipe = "pix2pix" if listing.paired and _equal_sizes(listing) else "cyclegan"
+        exact = listing.sides in (("trainA", "trainB"), ("A", "B")) or listing.archive is not None
+        return recipe, path if exact else ",".join(os.path.join(path, side) for side in listing.sides)
     if listing.flat and len(listing.entries) > 1 and _side_by_side(listing):
         return "pix2pix", path
     return None
