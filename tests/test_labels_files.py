@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import ganloom
 from ganloom import data
 from ganloom.core.errors import BadInput
 from ganloom.data import class_folders, label_files
@@ -166,6 +167,16 @@ def test_a_few_images_beside_class_folders_are_left_out_and_named(tmp_path: Path
     assert labels is None and "not used as classes" in notes[0]
     labels, _, notes = opened(tmp_path / "set", form, labels=False)
     assert labels is None and notes == []
+
+
+def test_a_refusal_says_why_there_are_no_labels(tmp_path: Path) -> None:
+    put(tmp_path / "d", ["cat/1.png", "dog/1.png", "2.png"])
+    with pytest.raises(BadInput, match="at least 2 classes.*beside the class folders cat, dog"):
+        ganloom.train("cgan", data=tmp_path / "d", out=tmp_path / "run", batch_size=2)
+    assert not (tmp_path / "run").exists()
+    put(tmp_path / "ab", ["A/1.png", "B/1.png"])
+    with pytest.raises(BadInput, match="has no input images.*unpack the archive"):
+        ganloom.train("pix2pix", data=packed(tmp_path / "ab", "zip"), out=tmp_path / "run")
 
 
 @forms

@@ -22,7 +22,7 @@ from ganloom.runs.folder import Folder, next_name
 from ganloom.runs.load import load
 from ganloom.runs.resume import resume_run
 from ganloom.runs.session import fit
-from ganloom.runs.training_setup import load_weights, set_up
+from ganloom.runs.training_setup import explained, load_weights, set_up
 from ganloom.training.callbacks import Callback
 
 __all__ = ["Run", "load", "prepare", "resume", "train"]
@@ -110,7 +110,10 @@ def train(
     if cfg.heal and not cfg.doctor:
         raise BadInput("--heal needs the doctor: leave out --no-doctor")
     build = manifest.rebuilder(setup.module, gan, cfg)
-    notes = [("warning", text) for text in refuse(lint(gan, setup.data, cfg))]
+    try:
+        notes = [("warning", text) for text in refuse(lint(gan, setup.data, cfg))]
+    except BadInput as error:
+        raise explained(error, setup.data) from None
     notes += [("data", text) for text in setup.data.notes]
     notes += [("augment", setup.augment)] if setup.augment else []
     warm = None if source is None else load_weights(setup, source, freeze_d, fresh)

@@ -50,7 +50,8 @@ def open_listing(listing: Listing, name: str, options: Options, use_cache: bool,
     """
     try:
         stored = _load_or_decode(listing, image_shape(options), options, use_cache, progress)
-        translation = translation_layout.find(listing) if options.get("inputs") is None else None
+        is_one_side = options.get("inputs") is not None and options.get("labels") is False
+        translation = None if is_one_side else translation_layout.find(listing)
     finally:
         listing.close()
     notes = stored.notes
