@@ -22,7 +22,7 @@ from ganloom.runs.folder import Folder, next_name
 from ganloom.runs.load import load
 from ganloom.runs.resume import resume_run
 from ganloom.runs.session import fit
-from ganloom.runs.training_setup import load_weights, set_up
+from ganloom.runs.training_setup import explained, load_weights, set_up
 from ganloom.training.callbacks import Callback
 
 __all__ = ["Run", "load", "prepare", "resume", "train"]
@@ -75,7 +75,8 @@ def train(
 
     Args:
         recipe: A name of ``RECIPES``, a recipe's Config, or a GAN of your own.
-        data: Whatever ``ganloom.data.open`` accepts: a folder, an archive, an array, or the name of a built-in data set.
+        data: Whatever ``ganloom.data.open`` accepts: a folder, an archive, an array, a list of paths or images, (images,
+            labels), a torch Dataset, a Hugging Face data set, a pandas frame, or the name of a built-in data set.
         out: The run folder; it must be new or empty. None: runs/RECIPE-DATA-NN.
         init: A run or model/ folder. Training starts from its weights, which must fit; settings that you do not give
             are taken from that run. See ``ganloom.runs.warm_start``.
@@ -109,7 +110,11 @@ def train(
     if cfg.heal and not cfg.doctor:
         raise BadInput("--heal needs the doctor: leave out --no-doctor")
     build = manifest.rebuilder(setup.module, gan, cfg)
-    notes = [("warning", text) for text in refuse(lint(gan, setup.data, cfg))]
+    try:
+        notes = [("warning", text) for text in refuse(lint(gan, setup.data, cfg))]
+    except BadInput as error:
+        raise explained(error, setup.data) from None
+    notes += [("data", text) for text in setup.data.notes]
     notes += [("augment", setup.augment)] if setup.augment else []
     warm = None if source is None else load_weights(setup, source, freeze_d, fresh)
     notes += [] if warm is None else [("init", warm.text)]

@@ -86,7 +86,7 @@ def preview(
         raise BadInput(f"--n must be at least 1, got {n}")
     if not p or not all(0 <= strength <= 1 for strength in p):
         raise BadInput(f"--p needs strengths in 0..1, got {' '.join(f'{strength:g}' for strength in p) or 'none'}")
-    opened = datasets.open(data, shape=shape, fit=fit)
+    opened = datasets.open(data, shape=shape, fit=fit, labels=False)  # they would not be used
     if opened.kind == "points":
         raise BadInput(f"{opened.name} is a set of points: augmentation needs images")
     columns = 1 + len(p) + len(policy) + (len(policy) > 1)

@@ -41,6 +41,7 @@ def train_for_budget(plan: Plan, name: str, seed: int, path: Path, say: Callable
                 shutil.rmtree(path)
         recipe, settings = plan.of(name)
         fixed = {"shape": plan.shape, "seed": seed, "total_kimg": presets.ENDLESS, "judge": 0, "grid": 20}
+        fixed["labels"] = plan.labels
         return train(recipe, plan.data, path, console=countdown, **{**settings, **fixed})
     except NonFinite as error:
         say(str(error))

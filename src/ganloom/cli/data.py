@@ -21,6 +21,8 @@ class Arguments:
     """Channels, height and width for training. None: from the data."""
     fit: Literal["crop", "pad", "squash"] = "crop"
     """How to bring images of other sizes to the shape."""
+    labels: Literal["auto", "none"] = "auto"
+    """none: ignore labels; folders are no classes."""
     preview: str | None = None
     """Write a grid of 25 images, as the network will get them, to this PNG file."""
     json: bool = False
@@ -32,7 +34,8 @@ def run(argv: Sequence[str]) -> None:
     if subcommand("data", ["check"], argv, Arguments, "`ganloom data check DIR`") is None:
         return
     args = parse(Arguments, argv[1:], "data check")
-    report = datasets.check(args.data, shape=args.shape, fit=args.fit)
+    labels = False if args.labels == "none" else None
+    report = datasets.check(args.data, shape=args.shape, fit=args.fit, labels=labels)
     print(json.dumps(report.to_dict()) if args.json else "\n".join(report.lines()))
     if args.preview:
         from ganloom.imaging import grid
@@ -43,4 +46,6 @@ def run(argv: Sequence[str]) -> None:
     if not args.json:
         flags = [] if args.shape is None else ["--shape", *args.shape]
         flags += [] if args.fit == "crop" else ["--fit", args.fit]
-        print(following(["train", "default", args.data, *flags], ["plan", args.data, *flags]))
+        recipe, path = report.translation or ("default", args.data)
+        flags += ["--labels", "none"] if labels is False and report.translation is None else []
+        print(following(["train", recipe, path, *flags], ["plan", path, *flags]))

@@ -47,6 +47,8 @@ class Arguments:
     """Compute 95 % intervals. Without them it is several times as fast."""
     memorisation: bool = False
     """Check for memorisation: compare samples with the training images and draw the nearest ones to RUN/neighbours.png."""
+    labels: Literal["auto", "none"] = "auto"
+    """none: ignore the labels of DATA; its folders are no classes."""
     held_out: str | None = None
     """For --memorisation: images that were not used in training."""
     device: str = "cpu"
@@ -61,8 +63,9 @@ def run(argv: Sequence[str]) -> None:
     options = {
         field.name: getattr(args, field.name)
         for field in dataclasses.fields(args)
-        if field.name not in ("run", "data", "json", "metrics")
+        if field.name not in ("run", "data", "json", "metrics", "labels")
     }
+    options["labels"] = False if args.labels == "none" else None
     names = [name.strip() for name in args.metrics.split(",") if name.strip()]
     clock = Clock(lambda line: print(line, file=sys.stderr, flush=True))
     result = evaluate(args.run, args.data, metrics=names, progress=clock, **options)

@@ -31,6 +31,10 @@ class Facts:
         captions: a text per row.
         factors: name -> array (N,): the values from which an image was rendered.
         bad_files: (path, reason) of each file left out.
+        notes: one line for each thing about the source that the user should know, such as a split that is not used.
+        translation: the recipe for image-to-image data, "pix2pix" or "cyclegan", and the path to give to it; None for
+            other data.
+        sizes: (width, height) of each row before it was resized; None if unknown.
         flip: ``draw`` mirrors images at random.
         fit: how images were resized, see `resize.FITS`.
         native: the rows are already at the shape in which they are used.
@@ -44,6 +48,9 @@ class Facts:
     captions: list[str] | None = None
     factors: dict[str, NDArray[Any]] | None = None
     bad_files: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    translation: tuple[str, str] | None = None
+    sizes: list[tuple[int, int]] | None = None
     flip: bool = False
     fit: str = "crop"
     native: bool = False
@@ -63,6 +70,7 @@ class Facts:
             labels=None if self.labels is None else self.labels[rows],
             captions=None if self.captions is None else [self.captions[i] for i in rows],
             factors=None if self.factors is None else {k: v[rows] for k, v in self.factors.items()},
+            sizes=None if self.sizes is None else [self.sizes[i] for i in rows],
         )
 
 
@@ -77,7 +85,7 @@ class Data:
         kind: "images" or "points".
         facts: what is known about the rows.
         shape: shape of one row, (C, H, W) or (d,).
-        name, source, labels, classes, captions, factors, bad_files, flip, fit: see ``Facts``.
+        name, source, labels, classes, captions, factors, bad_files, notes, flip, fit: see ``Facts``.
         device: where ``get`` and ``draw`` deliver.
         inputs: the input images of image-to-image data, else None.
         paired: whether input i belongs to row i, see ``Domains``.
@@ -102,7 +110,7 @@ class Data:
         if size < 1:
             raise BadInput(f"{facts.name} holds no rows: give at least one")
         self.facts = facts
-        self.name, self.source, self.bad_files = facts.name, facts.source, facts.bad_files
+        self.name, self.source, self.bad_files, self.notes = facts.name, facts.source, facts.bad_files, facts.notes
         self.labels, self.classes, self.captions, self.factors = (
             facts.labels, facts.classes, facts.captions, facts.factors,
         )  # fmt: skip

@@ -43,6 +43,7 @@ def evaluate(
     truncation: float = 1.0,
     memorisation: bool = False,
     held_out: Any = None,
+    labels: Any = None,
     progress: metrics.Progress = None,
 ) -> dict[str, Any]:
     """Measure the generator of a run.
@@ -69,6 +70,7 @@ def evaluate(
         truncation: Truncation of the samples; below 1 they are more typical and less diverse.
         memorisation: Compare samples with the training images, and draw the nearest ones to RUN/neighbours.png.
         held_out: Images that were not used in training, for the check for memorisation.
+        labels: Labels of ``data``, see ``ganloom.data.open``; False: ignore its labels.
         progress: See ``metrics.Progress``.
 
     Returns:
@@ -83,7 +85,7 @@ def evaluate(
     path = None if isinstance(run, GAN) else Path(run)
     both, checkpoint = checkpoint == "both", "latest" if checkpoint == "both" else checkpoint
     model = run if isinstance(run, GAN) else load(run, checkpoint=checkpoint, gan=gan, device=device)
-    opened, split, warnings = data_of(path, data, model)
+    opened, split, warnings = data_of(path, data, model, labels)
     options: dict[str, Any] = {
         "n": n, "features": features, "seed": seed, "k": k, "split": split, "intervals": intervals,
         "metrics": tuple(metrics), "weights": weights, "resizer": resizer, "truncation": truncation, "progress": progress,
@@ -124,7 +126,9 @@ def _measure(model: GAN, data: datasets.Data, own: bool, options: dict[str, Any]
     held = data.held if own else None
     if held is not None:
         options = {**options, "split": held.name if "held back" in held.name else f"{data.name}, held back"}
-    return measure_translator(model, held or data, data, **options)
+    measured = measure_translator(model, held or data, data, **options)
+    notes = (held or data).notes if own else []  # such as pairs that are known by their names
+    return replace(measured, warnings=(*notes, *measured.warnings))
 
 
 def _memorise(path: Path | None, data: Any, opened: Any, model: GAN, held_out: Any, options: dict[str, Any]) -> Any:
@@ -135,7 +139,7 @@ def _memorise(path: Path | None, data: Any, opened: Any, model: GAN, held_out: A
     if data is not None and path is not None:
         trained, _, _ = data_of(path, None, model)
         held_out = opened if held_out is None else held_out
-    others = None if held_out is None else datasets.open(held_out, shape=trained.shape)
+    others = None if held_out is None else datasets.open(held_out, shape=trained.shape, labels=False)
     keys = ("n", "features", "seed", "weights", "resizer", "truncation", "progress")
     return memorise(model, trained, others, **{key: options[key] for key in keys})
 
@@ -158,13 +162,14 @@ def _with_row(first: metrics.Measurement, other: metrics.Measurement, name: str)
     return replace(first, rows=rows, class_counts=counts)
 
 
-def data_of(path: Path | None, data: Any, model: GAN) -> tuple[datasets.Data, str, list[str]]:
+def data_of(path: Path | None, data: Any, model: GAN, labels: Any = None) -> tuple[datasets.Data, str, list[str]]:
     """Open the real data in the shape of the model.
 
     Args:
         path: The run folder, or None.
         data: Whatever ``ganloom.data.open`` accepts. None: the training data of the run.
         model: The model.
+        labels: See ``evaluate``.
 
     Returns:
         (data, where it comes from, warnings).
@@ -178,10 +183,10 @@ def data_of(path: Path | None, data: Any, model: GAN) -> tuple[datasets.Data, st
         if model.conditions_on == "images":
             inputs, channels = "pairs" if model.paired else "domains", int(model.cfg.in_channels)
             opened = datasets.open(data, shape=tuple(model.cfg.shape), inputs=inputs, in_channels=channels)
-            return opened, opened.name, []
+            return opened, opened.name, list(opened.notes)
         shape = tuple(model.generate(1).shape[1:])
-        opened = datasets.open(data, shape=shape) if len(shape) == 3 else datasets.open(data)
-        return opened, opened.name, []
+        opened = datasets.open(data, shape=shape if len(shape) == 3 else None, labels=labels)
+        return opened, opened.name, list(opened.notes)
     saved = {} if path is None else Folder(path).read("config.json").get("data")
     if not isinstance(saved, dict) or not saved:
         raise BadInput("this model has no run folder with its training data: give the images to compare with")

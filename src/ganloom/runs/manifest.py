@@ -159,7 +159,7 @@ def reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
     recorded = described["data"]
     if data is not None:
         source = recorded["source"]
-        options = {k: source[k] for k in ("inputs", "direction", "label_maps", "in_channels") if k in source}
+        options = {k: source[k] for k in ("inputs", "direction", "label_maps", "in_channels", "labels") if k in source}
         opened = datasets.open(
             data,
             shape=tuple(described["config"]["shape"]),
