@@ -37,6 +37,8 @@ class Arguments:
     """With --budget: the feature nets; see `ganloom evaluate --features`."""
     shape: tuple[int, int, int] | None = None
     """With --budget: channels, height and width. None: from the data; 32 px if the images have different sizes."""
+    overwrite: bool = False
+    """With --budget: replace files in the folder that ganloom did not write."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -75,7 +77,7 @@ def _train(args: Arguments, budget: str) -> None:
         data, tuple(models), seconds, seeds=args.seeds, seed=args.seed, n=args.n, k=args.k, features=args.features,
         shape=args.shape, settings=settings,
     )  # fmt: skip
-    comparison = compare_under_budget(plan, out)
+    comparison = compare_under_budget(plan, out, overwrite=args.overwrite)
     if args.json:
         print(json.dumps(comparison.to_dict()))
         return

@@ -9,6 +9,7 @@ from ganloom import data as datasets
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
+from ganloom.core.output_files import new_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Arguments:
     """How to bring images of other sizes to the shape."""
     preview: str | None = None
     """Write a grid of 25 images, as the network will get them, to this PNG file."""
+    overwrite: bool = False
+    """Replace existing files."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -32,12 +35,14 @@ def run(argv: Sequence[str]) -> None:
     if subcommand("data", ["check"], argv, Arguments, "`ganloom data check DIR`") is None:
         return
     args = parse(Arguments, argv[1:], "data check")
+    if args.preview is not None:
+        new_file(args.preview, (".png",), overwrite=args.overwrite, flag="--preview ")
     report = datasets.check(args.data, shape=args.shape, fit=args.fit)
     print(json.dumps(report.to_dict()) if args.json else "\n".join(report.lines()))
     if args.preview:
         from ganloom.imaging import grid
 
-        grid.save_png(report.preview(), args.preview)
+        grid.save_png(report.preview(), args.preview, overwrite=args.overwrite)
         if not args.json:
             print(f"wrote {args.preview}")
     if not args.json:

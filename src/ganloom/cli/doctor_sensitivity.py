@@ -31,6 +31,8 @@ class Arguments:
     """Seed of every run."""
     out: str = "runs/sensitivity"
     """The folder for the runs, sensitivity.json and sensitivity.png."""
+    overwrite: bool = False
+    """Replace a sensitivity.json and sensitivity.png that ganloom did not write."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -43,7 +45,9 @@ def run(argv: Sequence[str]) -> int:
     settings = {name: getattr(args, name) for name in ("shape", "width", "batch_size")}
     options = {name: value for name, value in settings.items() if value is not None}
     folder = Path(args.out) / f"{args.recipe}-{Path(args.data).name}"
-    results = sensitivity.measure(args.data, args.recipe, folder, args.kimg, args.seed, options)
+    results = sensitivity.measure(
+        args.data, args.recipe, folder, args.kimg, args.seed, options, overwrite=args.overwrite
+    )
     if args.json:
         print(
             json.dumps({"rows": [dataclasses.asdict(r) for r in results], "picture": str(folder / "sensitivity.png")})

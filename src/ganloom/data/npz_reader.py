@@ -14,6 +14,7 @@ from ganloom.data.arrays import to_rows
 from ganloom.data.dataset import Facts
 from ganloom.data.labels import to_labels
 from ganloom.data.points import Points
+from ganloom.data.private_copy import read_npy
 
 _IMAGE_KEYS = ("images", "x", "arr_0", "data", "x_train")
 _LABEL_KEYS = ("labels", "y", "y_train")
@@ -35,7 +36,7 @@ def read(path: str, channels: int | None = None) -> tuple[NDArray[np.uint8], Fac
     """
     try:
         if path.lower().endswith(".npy"):
-            return to_rows(np.lib.format.open_memmap(path, mode="c"), path, channels), Facts(_stem(path))
+            return to_rows(read_npy(path), path, channels), Facts(_stem(path))
         # numpy.load would decide by the content, not by the ending, and leaves open a file that it cannot read.
         with open(path, "rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
