@@ -7,6 +7,7 @@ Lightning saves all networks as one table with prefixes such as ``generator.``. 
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -26,8 +27,8 @@ OTHERS = ("opt", "sched", "scaler", "callback", "loop", "hyper", "arg")
 """Beginnings of words under which no network is saved."""
 MAX_DEPTH = 4
 """Deepest nesting of tables, and most prefixes of a name."""
-MAX_TABLES = 100
-"""Most tables of a checkpoint that are looked at."""
+MAX_TABLES, MAX_PREFIXES = 100, 10
+"""Most tables of a checkpoint that are looked at, and most prefixes in a table that are tried, or taken off a name."""
 
 
 class Candidate(NamedTuple):
@@ -49,12 +50,12 @@ class Candidate(NamedTuple):
 
 def bare(state: State) -> State:
     """Return a table without the prefixes of DistributedDataParallel, torch.compile and AveragedModel."""
-    while state:
+    for _ in range(MAX_PREFIXES):
         others = {name: t for name, t in state.items() if name != "n_averaged"}
         if len(others) < len(state) and others and all(name.startswith("module.") for name in others):
             state = others
         for prefix in ("module.", "_orig_mod."):
-            if all(name.startswith(prefix) for name in state):
+            if state and all(name.startswith(prefix) for name in state):
                 state = {name.removeprefix(prefix): t for name, t in state.items()}
                 break
         else:
@@ -63,13 +64,12 @@ def bare(state: State) -> State:
     return plain if len(plain) == len(state) else state
 
 
-def bare_tables(value: Any, depth: int = 0) -> Any:
-    """Return the content of a checkpoint with `bare` applied to every table in it."""
-    if not isinstance(value, dict) or depth > MAX_DEPTH:
+def bare_tables(value: Any) -> Any:
+    """Return the content of a checkpoint with `bare` applied to the tables of weights at its first level."""
+    if not isinstance(value, dict):
         return value
-    tensors = bare({str(name): entry for name, entry in value.items() if isinstance(entry, Tensor)})
-    others = {name: entry for name, entry in value.items() if not isinstance(entry, Tensor)}
-    return {**{name: bare_tables(entry, depth + 1) for name, entry in others.items()}, **tensors}
+    tables = {name: _tensors(entry) for name, entry in value.items() if isinstance(entry, dict) and entry}
+    return {**value, **{name: bare(table) for name, table in tables.items() if len(table) == len(value[name])}}
 
 
 def candidates(value: Any, network: str = "G") -> list[Candidate]:
@@ -120,11 +120,12 @@ def _parts(table: Candidate, depth: int) -> Iterator[Candidate]:
     yield table
     known = set().union(*WORDS.values())
     if depth < MAX_DEPTH:
-        for prefix in dict.fromkeys(name.split(".")[0] for name in table.state if "." in name):
-            if (found := words((prefix,))) and found <= known:
-                start = f"{prefix}."
-                part = {name.removeprefix(start): t for name, t in table.state.items() if name.startswith(start)}
-                yield from _parts(Candidate((*table.keys, prefix), bare(part)), depth + 1)
+        prefixes = dict.fromkeys(name.split(".")[0] for name in table.state if "." in name)
+        wrappers = (prefix for prefix in prefixes if (found := words((prefix,))) and found <= known)
+        for prefix in islice(wrappers, MAX_PREFIXES):
+            start = f"{prefix}."
+            part = {name.removeprefix(start): t for name, t in table.state.items() if name.startswith(start)}
+            yield from _parts(Candidate((*table.keys, prefix), bare(part)), depth + 1)
 
 
 def _rank(candidate: Candidate, network: str) -> tuple[bool, bool, int, int]:
