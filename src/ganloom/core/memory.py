@@ -43,3 +43,10 @@ def explained(advice: str) -> Iterator[None]:
         if not ran_out(error):
             raise
         raise OutOfMemory(f"out of memory: {advice}") from error
+
+
+def available() -> float:
+    """Return the bytes of RAM that programs can still use; infinity where the system does not say."""
+    with contextlib.suppress(OSError, ValueError, StopIteration), open("/proc/meminfo", encoding="ascii") as lines:
+        return 1024.0 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1])
+    return float("inf")
