@@ -223,7 +223,7 @@ def _sheet(targets: list[Path], out: Path, single: bool, overwrite: bool) -> Pat
     if single:
         return new_file(targets[0].with_name(f"{targets[0].stem}.compare.png"), overwrite=overwrite, flag="")
     taken = {str(target).casefold() for target in targets}
-    number, sheet = 1, out / "compare.png"
+    number, sheet = 2, out / "compare.png"
     while str(sheet).casefold() in taken:
         number, sheet = number + 1, out / f"compare-{number}.png"
     return sheet

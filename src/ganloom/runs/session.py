@@ -11,13 +11,14 @@ from ganloom.core import config
 from ganloom.core.errors import BadInput, GanloomError, Interrupted, Terminated
 from ganloom.core.memory import explained
 from ganloom.core.output_files import append_to
+from ganloom.core.stop_signals import STOPPED, spoken
 from ganloom.doctor.callback import HEAL, Doctor, curable
 from ganloom.gan import GAN
 from ganloom.runs import checkpoint, manifest, warm_start
 from ganloom.runs.folder import Folder, file_error
 from ganloom.runs.healing import Build, heal
 from ganloom.runs.run_storage import RunStorage
-from ganloom.runs.stop_signals import STOPPED, spoken, stop_signals
+from ganloom.runs.stop_signals import stop_signals
 from ganloom.stabilisers.config import Stabilise
 from ganloom.training.best_checkpoint import Judge
 from ganloom.training.callbacks import Callback, Console, Grids, Guarded, Jsonl, Report
