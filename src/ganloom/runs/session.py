@@ -9,7 +9,7 @@ from typing import Any
 
 from ganloom.core import config
 from ganloom.core.errors import BadInput, GanloomError, Interrupted, Terminated
-from ganloom.core.memory import explained
+from ganloom.core.memory import explained, ran_out
 from ganloom.core.output_files import append_to
 from ganloom.core.stop_signals import STOPPED, spoken
 from ganloom.doctor.callback import HEAL, Doctor, curable
@@ -64,6 +64,8 @@ class Session:
         except BrokenPipeError:  # the reader of stdout or stderr has closed the pipe
             raise
         except OSError as error:
+            if ran_out(error):
+                raise
             reason = "disk"
             raise file_error(error) from error
         finally:
