@@ -93,6 +93,17 @@ def test_of_two_candidates_the_average_is_read_and_said(
     assert f"{average} is read" in err and plain in err and err.count("\n") == 1
 
 
+def test_an_average_without_buffers_takes_those_of_the_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    g = state_of(SN)
+    buffers = {n for n in g if "running" in n or "tracked" in n}
+    trained = {n: t if n in buffers else t + 1 for n, t in g.items()}
+    torch.save({"netG": trained, "ema": {n: t for n, t in g.items() if n not in buffers}}, tmp_path / "g.pth")
+    assert buffers and equal(tmp_path / "g.pth", g)
+    assert f"with {len(buffers)} tensors of netG that it lacks" in capsys.readouterr().err
+
+
 def test_safetensors_are_unwrapped_by_the_same_code(tmp_path: Path) -> None:
     g = state_of("biggan-32-plain-G")
     table = prefixed(g, "generator.", "module.") | prefixed(OTHER, "discriminator.")

@@ -101,7 +101,9 @@ class Folder:
         if not self.path.is_dir():
             raise BadInput(f"no run at {self.path}. Give the run folder that `ganloom train` printed at its start")
         if not (self.path / "config.json").is_file():
-            raise BadInput(f"{self.path} is not a run folder (it has no config.json)")
+            started = (self.path / "run.json").is_file() or self.checkpoints.is_dir()
+            advice = ". It ended while it was made: run the same `ganloom train` command again" if started else ""
+            raise BadInput(f"{self.path} is not a run folder (it has no config.json){advice}")
 
     def read(self, name: str) -> dict[str, Any]:
         """Read a JSON file of the run.

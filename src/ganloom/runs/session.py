@@ -61,6 +61,10 @@ class Session:
             reason = "nan"
             self.trainer.event("nan", str(error))
             raise
+        except Interrupted:
+            raise
+        except KeyboardInterrupt:  # not from the signal's handler: a callback raised it, or this is not the main thread
+            raise Interrupted(f"stopped without a save, next: {_next(self.folder)}") from None
         except BrokenPipeError:  # the reader of stdout or stderr has closed the pipe
             raise
         except OSError as error:
@@ -185,12 +189,13 @@ def _session(
         with explained(_less_memory(trainer)):
             reason = session.fit()
     if STOPPED.get(reason):
-        text = (
-            f"stopped by {spoken(reason)}, saved at kimg {trainer.nimg / 1000:g}, "
-            f"next: {shlex.join(['ganloom', 'resume', str(folder.path)])}"
-        )
+        text = f"stopped by {spoken(reason)}, saved at kimg {trainer.nimg / 1000:g}, next: {_next(folder)}"
         raise Interrupted(text) if reason == "SIGINT" else Terminated(STOPPED[reason], text)
     return reason
+
+
+def _next(folder: Folder) -> str:
+    return shlex.join(["ganloom", "resume", str(folder.path)])
 
 
 def _less_memory(trainer: Trainer) -> str:

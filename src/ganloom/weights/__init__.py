@@ -113,11 +113,16 @@ def _network(value: Any, path: Path, network: str = "G", beside: Network | None 
     found = tables(value, path, network)
     known = [candidate for candidate in found if _is_known(candidate.state)]
     chosen = (known or found)[0]
-    others = [c for c in known if not c.averaged and c.state.keys() == chosen.state.keys()]
+    state, others = chosen.state, [c for c in known if not c.averaged and c.state.keys() >= chosen.state.keys()]
     if chosen.averaged and others:
         text = f"{path} holds {others[0].where or 'weights'} and {chosen.where}: the average {chosen.where} is read"
+        if (
+            missing := others[0].state.keys() - state.keys()
+        ):  # many programs average the parameters, but not the buffers
+            text += f", with {len(missing)} tensors of {others[0].where or 'the weights'} that it lacks"
+            state = {**others[0].state, **state}
         print(text, file=sys.stderr)
-    return find(checked(chosen.state, path), beside, str(path))
+    return find(checked(state, path), beside, str(path))
 
 
 def _is_known(state: dict[str, Tensor]) -> bool:
