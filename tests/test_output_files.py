@@ -232,7 +232,7 @@ def test_samples_of_the_default_folder(tmp_path: Path, capsys: pytest.CaptureFix
     code, _, err = call(capsys, "sample", run, "--n", 2)
     assert code == 2 and "seed000001.png already exists" in err and (folder / "seed000001.png").read_bytes() == MINE
     code, _, err = call(capsys, "sample", run, "--n", 2, "--out", folder)
-    assert code == 2 and "is not empty" in err
+    assert code == 2 and "is not an empty folder" in err
     assert call(capsys, "sample", run, "--n", 2, "--out", folder, "--overwrite")[0] == 0
     assert (folder / "seed000001.png").read_bytes() != MINE
 

@@ -67,9 +67,9 @@ def new_folder(path: str | Path, *, overwrite: bool = False, flag: str = "--out 
     """
     folder = Path(path)
     if os.path.lexists(folder) and not folder.is_dir():
-        raise BadInput(f"{flag}{folder} is a file. Give a folder")
+        raise BadInput(f"{flag}{folder} is a file and not an empty folder. Choose another")
     if folder.is_dir() and not overwrite and any(folder.iterdir()):
-        raise BadInput(f"{flag}{folder} is not empty. Choose another folder, or add --overwrite")
+        raise BadInput(f"{flag}{folder} is not an empty folder. Choose another, or add --overwrite")
     return folder
 
 
