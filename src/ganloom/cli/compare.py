@@ -10,6 +10,7 @@ from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse_given
 from ganloom.core.errors import BadInput
+from ganloom.core.stop_signals import continued_by_the_same_command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +78,8 @@ def _train(args: Arguments, budget: str) -> None:
         data, tuple(models), seconds, seeds=args.seeds, seed=args.seed, n=args.n, k=args.k, features=args.features,
         shape=args.shape, settings=settings,
     )  # fmt: skip
-    comparison = compare_under_budget(plan, out, overwrite=args.overwrite)
+    with continued_by_the_same_command():
+        comparison = compare_under_budget(plan, out, overwrite=args.overwrite)
     if args.json:
         print(json.dumps(comparison.to_dict()))
         return

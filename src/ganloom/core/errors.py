@@ -36,7 +36,7 @@ class Terminated(SystemExit):
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(code)
-        self.text = text
+        self.number, self.text = code, text
 
     def __str__(self) -> str:
         return self.text

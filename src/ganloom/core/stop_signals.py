@@ -44,6 +44,17 @@ def ended_by_signals(advice: str = "") -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def continued_by_the_same_command() -> Iterator[None]:
+    """Let a stopped training inside say that the same command continues, for a command that trains several runs."""
+    try:
+        yield
+    except Interrupted:
+        raise Interrupted("stopped by Ctrl-C, saved. Run the same command again to continue") from None
+    except Terminated as left:
+        raise Terminated(left.number, "stopped by a signal, saved. Run the same command again to continue") from None
+
+
+@contextlib.contextmanager
 def handled(names: tuple[str, ...], handler: Handler) -> Iterator[None]:
     """Install a handler for signals. SIGHUP stays ignored where the parent ignores it, as under nohup."""
     if threading.current_thread() is not threading.main_thread():
