@@ -32,7 +32,7 @@ def train_for_budget(plan: Plan, name: str, seed: int, path: Path, say: Callable
     if state.get("exit_reason") in ("budget", "nan"):
         return Run(path, state["exit_reason"])
     try:
-        if state and (path / "config.json").exists():
+        if state and not Folder(path).without_checkpoint():
             return resume(path, console=countdown)
         recipe, settings = plan.of(name)
         fixed = {"shape": plan.shape, "seed": seed, "total_kimg": presets.ENDLESS, "judge": 0, "grid": 20}

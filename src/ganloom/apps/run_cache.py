@@ -23,6 +23,6 @@ def finished(recipe: str, data: str, path: Path, **options: Any) -> Run:
     state = Folder(path).read("run.json").get("state") if (path / "run.json").exists() else None
     if state == "finished":
         return Run(path)
-    if state is not None and (path / "config.json").exists():
+    if state is not None and not Folder(path).without_checkpoint():
         return resume(path, console=Console())
     return train(recipe, data, path, console=Console(), **options)
