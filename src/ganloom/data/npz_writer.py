@@ -28,6 +28,8 @@ def write_npz(path: str | os.PathLike[str], meta: dict[str, Any], arrays: dict[s
     target = Path(path)
     if target.suffix != ".npz":
         raise BadInput(f"{target}: the name must end in .npz")
+    if not target.parent.is_dir():
+        raise BadInput(f"cannot write {target}: there is no folder {target.parent}")
     try:
         with written(target, overwrite=True) as temporary, open(temporary, "wb") as file:
             # mypy takes **arrays for the keyword allow_pickle
