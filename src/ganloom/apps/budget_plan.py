@@ -12,8 +12,8 @@ from ganloom import data as datasets
 from ganloom import recipes
 from ganloom.api import prepare
 from ganloom.core.errors import BadInput
+from ganloom.core.output_files import replace_file
 from ganloom.evaluation.measure import Features
-from ganloom.runs.checkpoint import replace_file
 
 SET_BY_COMPARISON = frozenset({"shape", "seed", "total_kimg", "judge"})
 """Settings that are equal for all models and cannot be given for one."""

@@ -9,6 +9,7 @@ from ganloom import data as datasets
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
+from ganloom.core.output_files import new_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Arguments:
     """none: ignore labels; folders are no classes."""
     preview: str | None = None
     """Write a grid of 25 images, as the network will get them, to this PNG file."""
+    overwrite: bool = False
+    """Replace existing files."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -35,12 +38,14 @@ def run(argv: Sequence[str]) -> None:
         return
     args = parse(Arguments, argv[1:], "data check")
     labels = False if args.labels == "none" else None
+    if args.preview is not None:
+        new_file(args.preview, (".png",), overwrite=args.overwrite, flag="--preview ")
     report = datasets.check(args.data, shape=args.shape, fit=args.fit, labels=labels)
     print(json.dumps(report.to_dict()) if args.json else "\n".join(report.lines()))
     if args.preview:
         from ganloom.imaging import grid
 
-        grid.save_png(report.preview(), args.preview)
+        grid.save_png(report.preview(), args.preview, overwrite=args.overwrite)
         if not args.json:
             print(f"wrote {args.preview}")
     if not args.json:

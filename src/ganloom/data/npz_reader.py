@@ -17,6 +17,7 @@ from ganloom.data.arrays import to_numpy, to_rows
 from ganloom.data.dataset import Facts
 from ganloom.data.labels import to_labels
 from ganloom.data.points import Points
+from ganloom.data.private_copy import read_npy
 
 _DAMAGE = (
     OSError, ValueError, EOFError, KeyError, MemoryError, OverflowError, SyntaxError, zipfile.BadZipFile, zlib.error,
@@ -43,7 +44,7 @@ def read(path: str, channels: int | None = None, use_labels: bool = True) -> tup
     """
     try:
         if path.lower().endswith(".npy"):
-            return to_rows(np.lib.format.open_memmap(path, mode="c"), path, channels), Facts(_stem(path))
+            return to_rows(read_npy(path), path, channels), Facts(_stem(path))
         # numpy.load would decide by the content, not by the ending, and leaves open a file that it cannot read.
         with open(path, "rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
             return from_arrays(_NpzArrays(archive), path, _stem(path), channels, use_labels)

@@ -84,7 +84,7 @@ def set_up(recipe: Any, data: Any, options: dict[str, Any], source: warm_start.S
     try:
         model.check_data(opened)
     except BadInput as error:
-        raise explained(error, opened) from None
+        raise with_data_notes(error, opened) from None
     chosen = _augment(augment, module, settings, gan, opened, cfg, config_options, explicit, source)
     config_options, parts = config_options | chosen.config, config.replace(parts, chosen.parts, "stabilise")
     if gan is not None:
@@ -99,7 +99,7 @@ def set_up(recipe: Any, data: Any, options: dict[str, Any], source: warm_start.S
         try:
             settings = _fit_to_data(settings, model, opened, config_options)
         except BadInput as error:
-            raise explained(error, opened) from None
+            raise with_data_notes(error, opened) from None
     settings = config.replace(settings, config_options, "config")
     if small:
         larger = presets.grown(_name_of(recipe, module, None), settings)
@@ -251,7 +251,7 @@ def _fit_to_data(settings: Any, model: Any, data: Any, options: dict[str, Any]) 
     return config.replace(settings, changes)
 
 
-def explained(error: BadInput, data: Any) -> BadInput:
+def with_data_notes(error: BadInput, data: Any) -> BadInput:
     """An error about data, with the notes about the data, which may say why: such as folders that are no classes."""
     return BadInput("; ".join([str(error), *data.notes])) if data.notes else error
 
@@ -264,4 +264,4 @@ def _check_classes(cfg: Any, data: Any) -> None:
         error = BadInput(
             f"--n-classes {n_classes}: {data.name} has {labels}. Omit --n-classes to use the number of the data"
         )
-        raise explained(error, data)
+        raise with_data_notes(error, data)
