@@ -180,7 +180,7 @@ def test_commands(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
         assert not code and len(said["deviations"]) == 2 and vectors["vectors"].shape == (2, 8)
         assert 0 < said["seconds"] < 1
     code, out, _ = call(capsys, "directions", run, "--n", 2, "--steps", 3, "--out", tmp_path / "d.png")
-    assert not code and out.startswith("2 directions by sefa in 0.") and (tmp_path / "d.png").exists()
+    assert not code and out.startswith("2 directions in w by sefa in 0.") and (tmp_path / "d.png").exists()
     (tmp_path / "d.png").unlink()
     code, _, err = call(capsys, "directions", run, "--n", 2, "--steps", 3, "--out", tmp_path / "d.png")
     assert code == 2 and "d.safetensors" in err and not (tmp_path / "d.png").exists(), "vectors are not written over"
@@ -295,8 +295,8 @@ def test_nothing_is_overwritten_and_a_model_without_styles_says_so(tmp_path: Pat
         latent.walk(gan, tmp_path / "w.gif", frames=5)
     for act in (
         lambda: latent.mixed(gan, (0,), (1,), "0"),
-        lambda: directions.find(gan),
-        lambda: projection.project(gan, torch.zeros(1, 1, 32, 32)),
+        lambda: directions.find(gan, layers="0-1"),
+        lambda: projection.project(gan, torch.zeros(1, *gan.cfg.shape), space="w"),
         lambda: latent.walked(gan, (0, 1), 4, "w"),
     ):
         with pytest.raises(BadInput, match="has no styles"):
