@@ -48,7 +48,7 @@ def generate(
     """Draw samples; see ``GAN.generate``. ``options``: keywords of the model's ``sample``."""
     c = as_numbers(gan, c)
     n = len(z) if z is not None else n
-    n = len(c) if n == 1 and isinstance(c, Tensor) and c.dim() else n
+    n = len(c) if n == 1 and z is None and isinstance(c, Tensor) and c.dim() else n
     n = len(c) if gan.conditions_on == "images" and isinstance(c, Tensor) else n
     if n < 1:
         raise BadInput(f"the number of samples must be at least 1, got {n}")
