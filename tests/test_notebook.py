@@ -81,7 +81,10 @@ def test_samples_are_a_plain_tensor_that_shows_itself(tmp_path: Path) -> None:
     )
     assert all(type(result) in (torch.Tensor, Samples) for result in results) and type(x[:2]) is torch.Tensor
     assert x.numpy().shape == (3, 1, 16, 16) and np.array_equal(np.asarray(x), plain.numpy())
-    assert x.tolist() == plain.tolist() and repr(x)
+    assert x.tolist() == plain.tolist() and repr(x) == repr(plain) and str(x[0]) == str(plain[0])
+    assert torch.equal(torch.func.vmap(lambda one: one * 2)(x), plain * 2)
+    assert torch.equal(torch.compile(lambda t: t * 2, backend="eager")(x), plain * 2)
+    assert [n for n, _ in torch.nn.ParameterList([torch.nn.Parameter(x)]).named_parameters()] == ["0"]
     for copied in (pickle.loads(pickle.dumps(x)), copy.copy(x), copy.deepcopy(x)):
         assert torch.equal(copied, plain) and isinstance(copied, torch.Tensor)
     assert type(pickle.loads(pickle.dumps(x))) is torch.Tensor

@@ -31,11 +31,18 @@ class Samples(Tensor):
         """Return ``x`` as samples; the memory is shared."""
         return x.as_subclass(cls)  # type: ignore[no-any-return]
 
+    def detach(self) -> Tensor:
+        """Return samples, as ``torch.nn.Parameter(x)`` needs."""
+        return self.of(super().detach())
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self.as_subclass(Tensor).__reduce_ex__(protocol)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         return self.of(self.as_subclass(Tensor).__deepcopy__(memo))
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
+        return repr(self.as_subclass(Tensor))
 
     def _repr_html_(self) -> str:
         x = self.as_subclass(Tensor).detach()
