@@ -109,7 +109,8 @@ def train(
     if cfg.heal and not cfg.doctor:
         raise BadInput("--heal needs the doctor: leave out --no-doctor")
     build = manifest.rebuilder(setup.module, gan, cfg)
-    notes = [("warning", text) for text in refuse(lint(gan, setup.data, cfg))]
+    notes = [("data", text) for text in setup.data.facts.notes]
+    notes += [("warning", text) for text in refuse(lint(gan, setup.data, cfg))]
     notes += [("augment", setup.augment)] if setup.augment else []
     warm = None if source is None else load_weights(setup, source, freeze_d, fresh)
     notes += [] if warm is None else [("init", warm.text)]

@@ -153,7 +153,7 @@ def _peak_memory(device: str) -> int:
 
 
 def _notes(data: Any, recipe: str, seconds: float) -> list[str]:
-    notes = []
+    notes = list(data.facts.notes)
     if data.bad_files:
         notes.append(f"{len(data.bad_files)} files cannot be read and are left out: `ganloom data check` lists them")
     if len(data) < FEW and data.kind == "images":

@@ -64,6 +64,7 @@ class Report:
         modes_of_points: number of modes of points.
         sd: standard deviation of the modes of points.
         extent: (min, max) of points along each axis.
+        notes: lines for the user, such as what was left out and why.
         data: the data set itself.
     """
 
@@ -90,6 +91,7 @@ class Report:
     modes_of_points: int | None = None
     sd: float | None = None
     extent: list[tuple[float, float]] | None = None
+    notes: list[str] = field(default_factory=list)
     data: Data | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -101,6 +103,7 @@ class Report:
     def lines(self) -> list[str]:
         """Return the report as text: the name and the count, then one fact per line."""
         facts = _point_facts(self) if self.kind == "points" else _image_facts(self)
+        facts += [("note", note) for note in self.notes]
         width = max(len(label) for label, _ in facts)
         return [_printable(f"{self.name}: {self.count:,} {self.kind}")] + [
             _printable(f"  {label:<{width}}  {text}") for label, text in facts

@@ -35,6 +35,8 @@ class Facts:
         fit: how images were resized, see `resize.FITS`.
         native: the rows are already at the shape in which they are used.
         beside: (inputs uint8 (M, H, W, C), whether row i of them belongs to row i) of a file of image-to-image data.
+        notes: lines for the user, printed by ``data check``, ``train`` and ``plan``.
+        scales: (black, white) of numbers that were no 8-bit numbers, by their type, see `pixel_scale.Scales`.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Facts:
     fit: str = "crop"
     native: bool = False
     beside: tuple[NDArray[np.uint8], bool] | None = None
+    notes: list[str] = field(default_factory=list)
+    scales: dict[str, list[float]] = field(default_factory=dict)
 
     def take(self, rows: NDArray[np.int64]) -> "Facts":
         """Return the facts of some rows, int64 (n,).

@@ -73,6 +73,7 @@ def check(
         cropped=_mean([1 - kept_share(size, target, data.fit) for size in sizes]) if data.fit == "crop" else None,
         padded=_mean([padded_share(size, target, data.fit) for size in sizes]) if data.fit == "pad" else None,
         enlarged=sum(size[0] < target[2] or size[1] < target[1] for size in sizes),
+        notes=list(data.facts.notes),
         data=data,
     )
 
@@ -89,6 +90,7 @@ def _check_points(data: Points, fit: str) -> Report:
         modes_of_points=None if data.modes is None else len(data.modes),
         sd=data.sd,
         extent=[(float(a), float(b)) for a, b in zip(low, high, strict=True)],
+        notes=list(data.facts.notes),
         data=data,
     )
 

@@ -7,8 +7,9 @@ import os
 import stat
 import zipfile
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +17,16 @@ from PIL import Image
 
 from ganloom.core.errors import BadInput
 from ganloom.data.class_folders import LABEL_FILE, labels_of_files
-from ganloom.data.decode import EXTENSIONS, MAX_BYTES, BadImage, Header, decode, header
+from ganloom.data.decode import MAX_BYTES, BadImage, Header, decode, header
+from ganloom.data.file_kinds import SNIFFED
+from ganloom.data.file_kinds import is_image as is_image
+from ganloom.data.file_scales import FileScales
+from ganloom.data.found_files import Entry, FoundFiles
+from ganloom.data.own_folders import is_own_folder_on_disk, is_run, own_folders_of_archive
 
 
-class Entry(NamedTuple):
-    """One file: its name under the source with "/", its size in bytes, and a stamp that changes when the file does.
-
-    The stamp is the modification time in nanoseconds, or the CRC of an archive's member.
-    """
-
-    name: str
-    size: int
-    stamp: int
+class NoImages(BadInput):
+    """A folder or an archive holds no images."""
 
 
 @dataclass
@@ -39,8 +38,11 @@ class Listing:
         entries: the N files.
         labels: int64 (N,), or None.
         classes: names of the classes, or None.
-        bad: (name, reason) of each file that could not be listed.
+        bad: (name, reason) of each file that could not be listed, or that looks like an image and is not read.
         archive: the open archive; None for a folder.
+        notes: a line for the user for each kind of file or folder that was left out, or used although it has no ending.
+        scales: the scales of numbers of more than 8 bits.
+        several: names of decoded files that hold several frames or pages.
     """
 
     root: str
@@ -49,6 +51,9 @@ class Listing:
     classes: list[str] | None = None
     bad: list[tuple[str, str]] = field(default_factory=list)
     archive: zipfile.ZipFile | None = None
+    notes: list[str] = field(default_factory=list)
+    scales: FileScales = field(default_factory=FileScales)
+    several: list[str] = field(default_factory=list)
 
     def open(self, index: int) -> BinaryIO:
         """Open the file of an image. Raises `BadImage` if it is too large or cannot be read."""
@@ -74,9 +79,25 @@ class Listing:
             return header(file, self.entries[index].name)
 
     def decode(self, index: int, at_least: int | None = None) -> Image.Image:
-        """Decode an image, see `decode.decode`. Raises `BadImage`."""
+        """Decode an image, see `decode.decode`. Numbers of more than 8 bits get the scale of all files. Raises `BadImage`."""
+        name = self.entries[index].name
         with self.open(index) as file:
-            return decode(file, self.entries[index].name, at_least=at_least)
+            return decode(
+                file,
+                name,
+                at_least=at_least,
+                scale_of=lambda kind: self.scales.scale_of(kind, self),
+                several=self.several,
+            )
+
+    def decoding_notes(self) -> list[str]:
+        """Lines for the user about the images decoded so far: which scale was used, and which have several frames."""
+        notes = list(self.scales.scales.notes)
+        if self.several:
+            first = min(self.several)
+            many = f"{len(self.several)} files such as {first} hold" if len(self.several) > 1 else f"{first} holds"
+            notes.append(f"{many} several frames or pages: only the first is used")
+        return notes
 
     def path(self, name: str) -> str:
         """The path of a file as the user would write it: source and name."""
@@ -96,33 +117,45 @@ class Listing:
             self.archive.close()
 
 
-def is_image(name: str) -> bool:
-    """Whether a file's name ends like an image's. The "._" files that macOS writes for each image do not count."""
-    base = name.rsplit("/", 1)[-1]
-    return not base.startswith("._") and os.path.splitext(base)[1].lower() in EXTENSIONS
-
-
 def list_files(root: str) -> Listing:
     """List the images of a folder (`list_folder`) or of a zip archive (`list_zip`)."""
     return list_folder(root) if os.path.isdir(root) else list_zip(root)
 
 
 def list_folder(root: str) -> Listing:
-    """List all images under a folder. Links are followed; folders whose name begins with a dot are skipped.
+    """List all images under a folder, with their labels, see `scan_folder`.
 
     Labels come from class folders or from NVlabs' dataset.json, see `class_folders`.
 
     Raises:
         BadInput: the folder cannot be read or holds no images, or dataset.json is malformed.
     """
-    entries: list[Entry] = []
-    bad: list[tuple[str, str]] = []
+    listing = scan_folder(root)
+    _check_not_empty(listing, "folder")
+    label_file = Path(root, LABEL_FILE)
+    _add_labels(listing, label_file.read_bytes() if label_file.is_file() else None)
+    return listing
+
+
+def scan_folder(root: str) -> Listing:
+    """List all images under a folder, without labels; there may be none.
+
+    Links are followed. Folders whose name begins with a dot are skipped, and so are runs and other outputs of ganloom.
+
+    Raises:
+        BadInput: the folder cannot be read, or is a run.
+    """
+    if is_run(root):
+        raise BadInput(
+            f"{root} is a run folder, not data; give the folder of its training images, or {root}/generated/..."
+        )
+    found = FoundFiles()
     visited: set[tuple[int, int]] = set()  # links may form a cycle
 
     def report_unreadable(error: OSError) -> None:
         if error.filename == root:
             raise BadInput(f"cannot read the folder {root}: {error.strerror}; check its permissions")
-        bad.append((os.path.relpath(error.filename, root), f"folder cannot be read: {error.strerror}"))
+        found.bad.append((os.path.relpath(error.filename, root), f"folder cannot be read: {error.strerror}"))
 
     for folder, folders, files in os.walk(root, onerror=report_unreadable, followlinks=True):
         status = os.stat(folder)
@@ -130,30 +163,42 @@ def list_folder(root: str) -> Listing:
             folders.clear()
             continue
         visited.add((status.st_dev, status.st_ino))
+        if folder != root and is_own_folder_on_disk(folder, files, folders):
+            found.own.append(os.path.relpath(folder, root).replace(os.sep, "/"))
+            folders.clear()
+            continue
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
-        for file in filter(is_image, files):
+        for file in files:
             path = os.path.join(folder, file)
             name = os.path.relpath(path, root).replace(os.sep, "/")
-            try:
-                status = os.stat(path)
-            except OSError as error:
-                bad.append((name, f"cannot be read: {error.strerror}"))
-                continue
-            if stat.S_ISREG(status.st_mode):  # reading a pipe would block for ever
-                entries.append(Entry(name, status.st_size, status.st_mtime_ns))
-            else:
-                bad.append((name, "not a regular file"))
-    listing = Listing(root, sorted(entries), bad=sorted(bad))
-    _check_not_empty(listing, "folder")
-    label_file = Path(root, LABEL_FILE)
-    _add_labels(listing, label_file.read_bytes() if label_file.is_file() else None)
-    return listing
+            found.add(name, partial(_entry_of_path, path, name), partial(_start_of_path, path))
+    return Listing(root, sorted(found.entries), bad=sorted(found.bad), notes=found.notes())
+
+
+def _entry_of_path(path: str, name: str) -> Entry | str:
+    """The entry of a file, or the reason why it cannot be read."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe would block for ever
+        return "not a regular file"
+    return Entry(name, status.st_size, status.st_mtime_ns)
+
+
+def _start_of_path(path: str) -> bytes:
+    """The first bytes of a file; empty if it cannot be read."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return b""
+        with builtins.open(path, "rb") as file:
+            return file.read(SNIFFED)
+    except OSError:
+        return b""
 
 
 def list_zip(root: str) -> Listing:
-    """List all images in a zip archive. Nothing is unpacked to disk.
-
-    Labels come from class folders or from NVlabs' dataset.json, see `class_folders`.
+    """List all images in a zip archive, as `list_folder` does. Nothing is unpacked to disk.
 
     Raises:
         BadInput: the archive is damaged, has a password or holds no images; a member is a link or its path points
@@ -163,17 +208,33 @@ def list_zip(root: str) -> Listing:
         archive = zipfile.ZipFile(root)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise BadInput(f"cannot read {root} ({error}); create the archive again") from None
-    entries: dict[str, Entry] = {}  # the last of several members of one name counts, as for every unpacker
+    members: dict[str, zipfile.ZipInfo] = {}  # the last of several members of one name counts, as for every unpacker
     for member in archive.infolist():
         _check_member(member, root)
         parts = member.filename.replace("\\", "/").split("/")
         hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts[:-1])
-        if not member.is_dir() and not hidden and is_image(member.filename):
-            entries[member.filename] = Entry(member.filename, member.file_size, member.CRC)
-    listing = Listing(root, sorted(entries.values()), archive=archive)
+        if not member.is_dir() and not hidden:
+            members[member.filename] = member
+    found = FoundFiles(own=own_folders_of_archive(archive, members))
+    inside = tuple(f"{folder}/" for folder in found.own)
+    for name, member in members.items():
+        if not name.startswith(inside):
+            found.add(
+                name, partial(Entry, name, member.file_size, member.CRC), partial(_start_of_member, archive, name)
+            )
+    listing = Listing(root, sorted(found.entries), bad=sorted(found.bad), archive=archive, notes=found.notes())
     _check_not_empty(listing, "archive")
     _add_labels(listing, _read_label_member(archive))
     return listing
+
+
+def _start_of_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """The first bytes of a member; empty if it is damaged."""
+    try:
+        with archive.open(name) as file:
+            return file.read(SNIFFED)
+    except Exception:  # zlib.error, BadZipFile, NotImplementedError ...: it is no image then
+        return b""
 
 
 def _check_member(member: zipfile.ZipInfo, root: str) -> None:
@@ -200,7 +261,8 @@ def _read_label_member(archive: zipfile.ZipFile) -> bytes | None:
 
 def _check_not_empty(listing: Listing, kind: str) -> None:
     if not listing.entries and not listing.bad:
-        raise BadInput(f"no images in the {kind} {listing.root}; put .png, .jpg or .webp files there")
+        left_out = "".join(f" ({note})" for note in listing.notes[:1])
+        raise NoImages(f"no images in the {kind} {listing.root}{left_out}; put .png, .jpg or .webp files there")
 
 
 def _add_labels(listing: Listing, label_file: bytes | None) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import zipfile
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,18 +14,22 @@ from ganloom.core.errors import BadInput
 from ganloom.data.arrays import to_rows
 from ganloom.data.dataset import Facts
 from ganloom.data.labels import to_labels
+from ganloom.data.pixel_scale import Scales
 from ganloom.data.points import Points
 
 _IMAGE_KEYS = ("images", "x", "arr_0", "data", "x_train")
 _LABEL_KEYS = ("labels", "y", "y_train")
 
 
-def read(path: str, channels: int | None = None) -> tuple[NDArray[np.uint8], Facts] | Points:
+def read(
+    path: str, channels: int | None = None, known: Mapping[str, Sequence[float]] | None = None
+) -> tuple[NDArray[np.uint8], Facts] | Points:
     """Read a .npy or .npz file. Pickled objects are refused.
 
     Args:
         path: the file; its ending decides the format.
         channels: number of channels that decides between NHWC and NCHW where both are possible.
+        known: (black, white) that a run was trained with, by type of numbers, see `pixel_scale.Scales`.
 
     Returns:
         uint8 (N, H, W, C) and `Facts`, or `Points` when ganloom saved points. For a file that holds pairs or two
@@ -35,7 +40,9 @@ def read(path: str, channels: int | None = None) -> tuple[NDArray[np.uint8], Fac
     """
     try:
         if path.lower().endswith(".npy"):
-            return to_rows(np.lib.format.open_memmap(path, mode="c"), path, channels), Facts(_stem(path))
+            scales = Scales(known or {})
+            rows = to_rows(np.lib.format.open_memmap(path, mode="c"), path, channels, scales)
+            return rows, Facts(_stem(path), notes=scales.notes, scales=scales.used)
         # numpy.load would decide by the content, not by the ending, and leaves open a file that it cannot read.
         with open(path, "rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
@@ -54,11 +61,11 @@ def read(path: str, channels: int | None = None) -> tuple[NDArray[np.uint8], Fac
             raise
         reason = " ".join(str(error).split())[:100]
         raise BadInput(f"cannot read {path} ({reason}); save it with numpy.savez, plain numbers only") from None
-    return _from_arrays(arrays, path, channels)
+    return _from_arrays(arrays, path, channels, Scales(known or {}))
 
 
 def _from_arrays(
-    arrays: dict[str, NDArray[Any]], path: str, channels: int | None
+    arrays: dict[str, NDArray[Any]], path: str, channels: int | None, scales: Scales
 ) -> tuple[NDArray[np.uint8], Facts] | Points:
     """Images or points from the arrays of an .npz file."""
     meta = _pop_meta(arrays)
@@ -76,14 +83,16 @@ def _from_arrays(
     # ganloom saves images as uint8 NHWC, so neither the value range nor the layout is in doubt.
     native = meta.get("kind") in ("images", "domains") and arrays[key].dtype == np.uint8 and arrays[key].ndim == 4
     facts.native = native
-    rows = arrays[key] if native else to_rows(arrays[key], path, channels)
+    rows = arrays[key] if native else to_rows(arrays[key], path, channels, scales)
     labels = next((arrays[k] for k in _LABEL_KEYS if k in arrays), None)
     if labels is not None:
         facts.labels, facts.classes = to_labels(labels, len(rows), path)
     _add_names(facts, arrays, len(rows), path)
     if "inputs" in arrays:
-        inputs = arrays["inputs"] if native else to_rows(arrays["inputs"], f"inputs of {path}")
+        inputs = arrays["inputs"] if native else to_rows(arrays["inputs"], f"inputs of {path}", scales=scales)
         facts.beside = inputs, bool(meta.get("paired", len(inputs) == len(rows)))
+    facts.notes += scales.notes
+    facts.scales = scales.used
     return rows, facts
 
 

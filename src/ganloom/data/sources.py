@@ -15,6 +15,7 @@ from ganloom.data.image_folders import open_files
 from ganloom.data.images import Images
 from ganloom.data.labels import to_labels
 from ganloom.data.open_options import REOPENED, Options, check_options, check_translation_options, image_shape
+from ganloom.data.pixel_scale import Scales
 from ganloom.data.points import Points
 from ganloom.data.translation_dataset import Domains, make_domains
 from ganloom.data.translation_folders import open_folders
@@ -35,6 +36,7 @@ def open(
     direction: str = "AtoB",
     label_maps: bool = False,
     in_channels: int | None = None,
+    scales: dict[str, Any] | None = None,
     cache: bool = True,
     progress: store.Progress = None,
 ) -> Data:
@@ -56,6 +58,9 @@ def open(
         direction: "AtoB" or "BtoA": which domain holds the inputs.
         label_maps: the values of grey inputs are labels; each label gets a colour (see `label_maps.colours`).
         in_channels: channels of the inputs, 1 to 4; None: as they are.
+        scales: which numbers are black and white in images of more than 8 bits, as another data set recorded it in
+            ``source["scales_used"]``, so that both are read alike; None: decided from all images, see
+            `pixel_scale.choose`.
         cache: keep decoded images of folders and archives in ``$GANLOOM_CACHE`` (default ~/.cache/ganloom).
         progress: called with (done, total) while images are decoded.
 
@@ -78,6 +83,8 @@ def open(
     }
     if labels is False:
         options["labels"] = False
+    if scales:
+        options["scales"] = scales
     if inputs is not None:
         options |= {"inputs": inputs, "direction": direction, "label_maps": label_maps, "in_channels": in_channels}
         data = _open_translation(source, options, cache, progress)
@@ -162,11 +169,12 @@ def _open_translation(source: Source, options: Options, use_cache: bool, progres
 
 
 def _open_two_arrays(source: tuple[Any, Any], options: Options) -> Domains:
+    scales = Scales()
     inputs, targets = (
-        arrays.to_rows(arrays.to_numpy(part, name), name).copy()
+        arrays.to_rows(arrays.to_numpy(part, name), name, scales=scales).copy()
         for part, name in zip(source, ("inputs", "targets"), strict=True)
     )
-    facts = Facts(f"{len(targets)} images made from {len(inputs)} in memory")
+    facts = Facts(f"{len(targets)} images made from {len(inputs)} in memory", notes=scales.notes)
     data = make_domains(inputs, targets, facts, options, paired=options["inputs"] == "pairs")
     return data.resized(image_shape(options), options["in_channels"], options["fit"])
 
@@ -189,7 +197,7 @@ def _open_numpy_file(path: str, options: Options, progress: store.Progress) -> D
     if not path.lower().endswith((".npz", ".npy")):
         raise BadInput(f"{path} is not a data set: give a folder of images, a .zip, a .npz or a .npy")
     shape = options["shape"]
-    content = npz_reader.read(path, None if shape is None else int(shape[0]))
+    content = npz_reader.read(path, None if shape is None else int(shape[0]), options.get("scales"))
     options["source"] = os.path.abspath(path)
     if isinstance(content, Points):
         return points_with_options(content, options)
@@ -204,10 +212,11 @@ def _open_numpy_file(path: str, options: Options, progress: store.Progress) -> D
 def _open_array(values: Any, options: Options, labels: Any, progress: store.Progress) -> Data:
     array = arrays.to_numpy(values, "the array")
     shape = options["shape"]
-    rows = arrays.to_rows(array, "the array", None if shape is None else int(shape[0]))
+    scales = Scales(options.get("scales") or {})
+    rows = arrays.to_rows(array, "the array", None if shape is None else int(shape[0]), scales)
     if rows is array or np.shares_memory(rows, array):
         rows = rows.copy()  # the caller may change the array later
-    facts = Facts(f"{len(rows)} images in memory")
+    facts = Facts(f"{len(rows)} images in memory", notes=scales.notes, scales=scales.used)
     if labels is not None and labels is not False:
         facts.labels, facts.classes = to_labels(labels, len(rows), "the array")
     return images_with_options(rows, facts, options, progress)

@@ -37,10 +37,10 @@ def open_folders(source: str | tuple[str, str], options: Options, use_cache: boo
     facts = Facts(os.path.basename(paths) if isinstance(paths, str) else " + ".join(map(os.path.basename, source)))
     held = _hold_out_opener(paths, options, use_cache) if isinstance(paths, str) else None
     if options["inputs"] == "domains" and not isinstance(folders, str) and not equal_names(*folders):
-        a, b, facts.bad_files = read_domains(*folders, options, use_cache, progress)
+        a, b, facts.bad_files, facts.notes = read_domains(*folders, options, use_cache, progress)
         data = make_domains(a, b, facts, options, paired=False, held=held)
     else:
-        a, b, facts.bad_files = read_pairs(folders, options, use_cache, progress)
+        a, b, facts.bad_files, facts.notes = read_pairs(folders, options, use_cache, progress)
         data = make_domains(a, b, facts, options, paired=True, held=held)
     options["shape"], options["in_channels"] = list(data.shape), data.inputs.shape[0]
     return data
@@ -54,6 +54,7 @@ def _hold_out_opener(source: str, options: Options, use_cache: bool) -> Callable
         if folders is None:
             return None
         same = {key: value for key, value in options.items() if key != "source"}
+        same["scales"] = options.get("scales_used")
         return open_folders(folders, {**same, "flip": False}, use_cache, None)
 
     return open_hold_out
