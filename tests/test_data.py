@@ -458,7 +458,7 @@ def test_fashion_mnist_from_a_folder(tmp_path: Path) -> None:
     assert data.reopen(dataset.source).fingerprint == dataset.fingerprint
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(labels[:-1])
     assert "is not a complete IDX file" in refused(f"fashion-mnist:{tmp_path}")
-    assert "no t10k-images" in refused(f"fashion-mnist-test:{tmp_path}")
+    assert "holds only train-images" in refused(f"fashion-mnist-test:{tmp_path}")
     assert "takes no argument" in refused("fashion-10k:5")
 
 

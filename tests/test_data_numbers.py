@@ -243,3 +243,66 @@ def test_bits_below_eight_are_spread(tmp_path: Path) -> None:
         (tmp_path / f"{bits}.png").write_bytes(file.getvalue())
     Image.fromarray(GREY[0, ..., 0] > 127).save(tmp_path / "one.tif")
     assert images(tmp_path).rows.max() == 255
+
+
+def test_commands_read_images_with_the_scale_of_the_training(tmp_path: Path) -> None:
+    """``translate``, ``latent project`` and ``evaluate`` take a dark 12-bit image for one of 12 bits, as in the training."""
+    import json
+
+    import safetensors.torch
+
+    from ganloom import testing
+    from ganloom.apps import projection, translate
+    from ganloom.core import config
+    from ganloom.data.file_index import scan_folder
+    from ganloom.data.file_scales import FileScales
+    from ganloom.evaluation.evaluate import data_of, recorded_scales
+
+    grey = RANDOM.integers(0, 256, (4, 16, 16, 1), np.uint8)
+    grey[0, 0, 0] = 255
+    (tmp_path / "d").mkdir()
+    for side, rows in (("trainA", grey), ("trainB", grey[::-1])):
+        folder(tmp_path / "d" / side, rows.astype(np.uint16) * 16)
+    source = data.open(tmp_path / "d", inputs="domains").source
+    gan = testing.build("cyclegan", (1, 16, 16))
+    run = tmp_path / "run"
+    run.mkdir()
+    described = {"format": 1, "recipe": "cyclegan", "config": config.to_dict(gan.cfg), "data": {"source": source}}
+    (run / "config.json").write_text(json.dumps(described))
+    weights = {name: tensor.contiguous() for name, tensor in gan.state_dict().items()}
+    safetensors.torch.save_file(weights, run / "G.safetensors")
+    scales = recorded_scales(run)
+    assert scales == {side: {"uint16": [0.0, 4095.0]} for side in "ab"}
+    dark = folder(tmp_path / "dark", grey[1:3].astype(np.uint16) * 2)
+    done = translate.translate_files(run, dark, tmp_path / "out", device="cpu")
+    assert len(done.files) == 2 and (tmp_path / "out" / ".ganloom-output").exists()
+    listing = scan_folder(str(dark))
+    listing.scales = FileScales(scales["a"])
+    pixels = translate.read(listing, 0)
+    assert pixels.dtype == np.uint16 and np.abs(pixels / 65535 - grey[1] / 2047.5).max() < 1e-4
+    alone = translate.read(scan_folder(str(dark)), 0)
+    assert alone.max() > 3.5 * pixels.max(), "without the run, these are taken for 10 bits"
+    opened, _, _ = data_of(run, str(tmp_path / "d"), gan)
+    assert opened.source["scales"] == scales
+    image = projection.read_image(dark / "0.png", (1, 16, 16), scales=scales["a"])
+    assert torch_close(image, grey[1, ..., 0] / 2047.5)
+    assert not torch_close(projection.read_image(dark / "0.png", (1, 16, 16)), grey[1, ..., 0] / 2047.5)
+    for damaged in ({"uint16": "x"}, {"uint16": [1]}, {"a": 3}, {"uint16": [5, 5]}, [1]):
+        with pytest.raises(BadInput, match="scales"):
+            data.open(dark, scales=damaged)  # type: ignore[arg-type]
+
+
+def torch_close(image: Any, expected: np.ndarray) -> bool:
+    """Whether an image in [-1, 1] is this one in [0, 1], to 1 of 255."""
+    return bool(np.abs((image[0, 0].numpy() + 1) / 2 - expected).max() < 1.1 / 255)
+
+
+def test_translate_names_files_that_it_does_not_read(tmp_path: Path) -> None:
+    from ganloom.apps import translate
+
+    folder(tmp_path / "in", GREY)
+    (tmp_path / "in" / "a.nef").write_bytes(b"raw")
+    listing = translate._inputs(tmp_path / "in")
+    assert [name for name, _ in listing.bad] == ["a.nef"]
+    with pytest.raises(BadInput, match="camera raw"):
+        translate._inputs(tmp_path / "in" / "a.nef")

@@ -17,6 +17,7 @@ from ganloom.apps.budget_plan import Plan, check, claim, folder_of, run_path, se
 from ganloom.apps.budget_table import Budgeted, Row
 from ganloom.apps.budget_training import Countdown, Progress, train_for_budget
 from ganloom.core import allocator
+from ganloom.data.own_folders import mark_output
 from ganloom.imaging.grid import save_png
 from ganloom.runs.checkpoint import replace_file
 
@@ -62,6 +63,7 @@ def compare_under_budget(plan: Plan, out: str | Path, *, stream: TextIO | None =
     result = Budgeted(asdict(plan), rows, _machines(rows))
     image = sample_sheet(plan, out, data)
     if image is not None:
+        mark_output(out, "compare")
         save_png(image, out / "compare.png")
     replace_file(out / "compare.md", result.markdown().encode())
     replace_file(out / TABLE, (json.dumps(result.to_dict(), indent=1) + "\n").encode())

@@ -1,6 +1,7 @@
 """Translate image files with a trained image-to-image model: any size, with alpha and 16 bits, large images in bands."""
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,13 @@ from torch import Tensor
 from ganloom.api import load
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
-from ganloom.data.decode import BadImage, decode, quiet, to_array
-from ganloom.data.file_index import is_image
+from ganloom.data.decode import BadImage, quiet, to_array
+from ganloom.data.file_index import Listing, scan_folder, single_file
+from ganloom.data.file_scales import FileScales
 from ganloom.data.label_maps import colours
+from ganloom.data.own_folders import mark_output
+from ganloom.data.pixel_scale import UnclearScale, check_scales
+from ganloom.evaluation.evaluate import recorded_scales
 from ganloom.imaging import grid
 from ganloom.imaging.png16 import read16, write16
 from ganloom.runs.folder import Folder, check_empty
@@ -34,7 +39,9 @@ class Translated:
     files: list[Path]
     sheet: Path | None
     bad: list[tuple[str, str]]
-    """Name and reason of each image that could not be read."""
+    """Name and reason of each image that could not be read, and of each file that looks like an image."""
+    notes: list[str]
+    """Lines for the user, such as what the numbers of images with more than 8 bits mean."""
 
 
 def translate_files(
@@ -53,7 +60,8 @@ def translate_files(
 ) -> Translated:
     """Translate an image, or all images of a folder, to PNG files.
 
-    Sizes, alpha channels and 16 bits per channel are kept. Unreadable images of a folder are skipped and listed.
+    Sizes, alpha channels and 16 bits per channel are kept. Unreadable images of a folder are skipped and listed. Numbers of
+    more than 8 bits mean what they meant in training: see ``ganloom.data.pixel_scale``.
 
     Args:
         run: A run folder or a model/ folder of an image-to-image recipe.
@@ -82,16 +90,20 @@ def translate_files(
     if reverse and not gan.both_ways:
         raise BadInput("--reverse: this run's recipe translates in one direction only")
     labels = _has_label_maps(Path(run)) and not reverse
-    pairs = _targets(Path(source), Path(out))
+    listing = _inputs(Path(source))
+    targets = _targets(listing, Path(source), Path(out))
+    listing.scales = FileScales(_scales(Path(run), reverse))
+    listing.scales.label_maps = labels
     single = Path(source).is_file()
     files: list[Path] = []
-    bad: list[tuple[str, str]] = []
+    bad = [(listing.path(name), reason) for name, reason in listing.bad]
     comparisons: list[Tensor] = []
-    for number, (path, target) in enumerate(pairs):
+    for number, target in enumerate(targets):
+        path = Path(listing.path(listing.entries[number].name))
         if progress is not None:
-            progress(path.name, number, len(pairs))
+            progress(path.name, number, len(targets))
         try:
-            pixels = read(path)
+            pixels = read(listing, number)
         except BadImage as error:
             if single:
                 raise BadInput(f"{path}: {error}") from None
@@ -112,7 +124,10 @@ def translate_files(
         sheet = Path(out).with_suffix(".compare.png") if single else Path(out) / "compare.png"
         columns = 2 * max(1, round(math.sqrt(len(comparisons) / 2) / 2))
         grid.save_png(grid.grid(torch.cat(comparisons), columns, scale=1), sheet)
-    return Translated(files, sheet, bad)
+    if not single:
+        mark_output(out, "translate")
+    notes = [note for note in (*listing.notes, *listing.decoding_notes()) if not note.startswith("left out ")]
+    return Translated(files, sheet, bad, notes)
 
 
 def translate_pixels(
@@ -154,28 +169,40 @@ def translate_pixels(
     return np.asarray(result)
 
 
-def read(path: Path) -> NDArray[Any]:
+def read(listing: Listing, index: int) -> NDArray[Any]:
     """Read an image file.
 
     Args:
-        path: The file.
+        listing: The files, with the scales of their numbers.
+        index: Which of them.
 
     Returns:
-        (H, W, 1 to 4): uint16 for a PNG with 16 bits per channel, else uint8.
+        (H, W, 1 to 4): uint16 with white at 65535 for a PNG with 16 bits per channel, else uint8.
 
     Raises:
         BadImage: The file cannot be read.
     """
-    try:
-        deep = read16(path.read_bytes())
-    except BadInput as error:
-        raise BadImage(str(error)) from None
-    except OSError as error:
-        raise BadImage(f"cannot be read: {error.strerror}") from None
-    if deep is not None:
-        return deep
-    with quiet(), path.open("rb") as file:
-        return to_array(decode(file, path.name))
+    with quiet():
+        with listing.open(index) as file:
+            content = file.read()
+        try:
+            deep = read16(content)
+            scale = None if deep is None or listing.scales.label_maps else listing.scales.scale_of("uint16", listing)
+        except (BadInput, UnclearScale) as error:
+            raise BadImage(str(error)) from None
+        return to_array(listing.decode(index)) if deep is None or scale is None else _spread(deep, scale.white)
+
+
+def _spread(pixels: NDArray[np.uint16], white: float) -> NDArray[np.uint16]:
+    """Scale 16-bit numbers so that ``white`` becomes 65535. Alpha that is above it uses all 16 bits already."""
+    top = 65535
+    if white >= top:
+        return pixels
+    alpha = pixels[..., -1:] if pixels.shape[2] in (2, 4) else None
+    wide: NDArray[np.uint16] = np.clip(np.rint(pixels * (top / white)), 0, top).astype(np.uint16)
+    if alpha is not None and alpha.max() > white:
+        wide[..., -1:] = alpha
+    return wide
 
 
 def write(pixels: NDArray[Any], path: Path) -> None:
@@ -191,26 +218,44 @@ def write(pixels: NDArray[Any], path: Path) -> None:
         grid.save_png(pixels, path)
 
 
-def _targets(source: Path, out: Path) -> list[tuple[Path, Path]]:
-    """(input, output) for each image. Existing files are not overwritten."""
+def _inputs(source: Path) -> Listing:
+    """The image files of a folder, or a single one."""
+    if source.is_file():
+        return single_file(source)
+    if not source.is_dir():
+        raise BadInput(f"there is no image or folder {source}")
+    listing = scan_folder(str(source))
+    if not listing.entries:
+        left_out = "".join(f" ({note})" for note in listing.notes[:1])
+        raise BadInput(f"there are no images in the folder {source}{left_out}: put .png, .jpg or .webp files there")
+    return listing
+
+
+def _targets(listing: Listing, source: Path, out: Path) -> list[Path]:
+    """The output of each image. Existing files are not overwritten."""
     if source.is_file():
         target = out / f"{source.stem}.png" if out.is_dir() or not out.suffix else out
         if target.suffix.lower() != ".png":
             raise BadInput(f"{out} must end in .png, or be a folder")
         if target.exists():
             raise BadInput(f"{target} exists: choose another name, nothing is overwritten")
-        return [(source, target)]
-    if not source.is_dir():
-        raise BadInput(f"there is no image or folder {source}")
+        return [target]
     check_empty(out, "")
-    images = sorted(p for p in source.rglob("*") if p.is_file() and is_image(p.name))
-    if not images:
-        raise BadInput(f"there are no images in the folder {source}: put .png, .jpg or .webp files there")
-    targets = [out / p.relative_to(source).with_suffix(".png") for p in images]
-    twice = [t for i, t in enumerate(targets) if t in targets[:i]]
+    targets = [out / Path(entry.name).with_suffix(".png") for entry in listing.entries]
+    twice = [target for target, count in Counter(targets).items() if count > 1]
     if twice:
         raise BadInput(f"{source} has {twice[0].stem} twice with different endings: both would become {twice[0].name}")
-    return list(zip(images, targets, strict=True))
+    return targets
+
+
+def _scales(run: Path, reverse: bool) -> dict[str, Any]:
+    """Which numbers were black and white in the inputs of the training, by type."""
+    scales = recorded_scales(run) or {}
+    check_scales(scales)
+    data = Folder(run).read("config.json").get("data")
+    swapped = isinstance(data, dict) and data.get("source", {}).get("direction") == "BtoA"
+    side: dict[str, Any] = scales.get("b" if swapped != reverse else "a", {})
+    return side
 
 
 def _has_label_maps(run: Path) -> bool:

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
-from ganloom import data as datasets
 from ganloom import recipes
 from ganloom.api import train
 from ganloom.cli import help_page, schedules
@@ -16,6 +15,7 @@ from ganloom.cli.flags import FieldPath, Positional, Section
 from ganloom.cli.messages import finished, trackers
 from ganloom.cli.parse import HELP_ALL, Words, show, split, values
 from ganloom.core.errors import BadInput
+from ganloom.data.builtin import is_builtin
 from ganloom.recipes import presets
 from ganloom.runs.folder import Folder
 from ganloom.stabilisers.config import Stabilise
@@ -239,7 +239,7 @@ def _known(word: str) -> bool:
 
 def _is_data(word: str) -> bool:
     """Whether a word names data: `ganloom train DIR` trains the default recipe."""
-    return not _known(word) and (os.path.exists(word) or os.sep in word or word.split(":")[0] in datasets.BUILTIN)
+    return not _known(word) and (os.path.exists(word) or os.sep in word or is_builtin(word))
 
 
 def _recipe_of_run(init: list[str]) -> str:

@@ -45,6 +45,9 @@ def check(
     if isinstance(data, Points):
         return _check_points(data, fit)
     assert isinstance(data, Images)
+    opened = data.source.get("source")  # of a folder with IDX files: the name of the set
+    if isinstance(source, (str, os.PathLike)) and isinstance(opened, str):
+        source = opened
     files = _read_headers(os.fspath(source), data) if sources.holds_files(source) else None
     headers = files.headers if files else None
     names = files.names if files else [f"#{i}" for i in range(len(data))]

@@ -18,7 +18,7 @@ from PIL import Image
 from ganloom.core.errors import BadInput
 from ganloom.data.class_folders import LABEL_FILE, labels_of_files
 from ganloom.data.decode import MAX_BYTES, BadImage, Header, decode, header
-from ganloom.data.file_kinds import SNIFFED
+from ganloom.data.file_kinds import SNIFFED, why_not_read
 from ganloom.data.file_kinds import is_image as is_image
 from ganloom.data.file_scales import FileScales
 from ganloom.data.found_files import Entry, FoundFiles
@@ -115,6 +115,18 @@ class Listing:
         """Close the archive, if there is one."""
         if self.archive is not None:
             self.archive.close()
+
+
+def single_file(path: Path) -> Listing:
+    """Return a listing of one file, whatever its ending is.
+
+    Raises:
+        BadInput: the ending says that it is not read, such as a camera raw file.
+    """
+    reason = why_not_read(path.name)
+    if reason is not None:
+        raise BadInput(f"{path}: {reason}")
+    return Listing(str(path.parent), [Entry(path.name, path.stat().st_size, path.stat().st_mtime_ns)])
 
 
 def list_files(root: str) -> Listing:

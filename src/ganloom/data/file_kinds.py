@@ -108,6 +108,11 @@ def why_not_read(name: str) -> str | None:
     return _NEEDS_AVIF if ending == ".avif" else _REASONS.get(ending)
 
 
+def is_idx_name(name: str) -> bool:
+    """Whether a file has a name like those of MNIST's IDX files, such as train-images-idx3-ubyte.gz."""
+    return re.search(r"idx\d[-_.]?(ubyte|int|byte)", name.rsplit("/", 1)[-1].lower()) is not None
+
+
 def is_to_sniff(name: str) -> bool:
     """Whether only the content of a file can say that it is an image: it has no ending, or an unknown one."""
     base = name.rsplit("/", 1)[-1]

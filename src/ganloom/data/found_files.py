@@ -28,6 +28,7 @@ class FoundFiles:
         own: folders that ganloom wrote; they are left out.
         by_content: images without an ending, which are used.
         misnamed: images with the ending of something else, which are not used.
+        idx: files with the name of an IDX file, which are not read beside images.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -35,6 +36,7 @@ class FoundFiles:
     own: list[str] = field(default_factory=list)
     by_content: list[str] = field(default_factory=list)
     misnamed: list[str] = field(default_factory=list)
+    idx: list[str] = field(default_factory=list)
 
     def add(self, name: str, entry: Callable[[], Entry | str], start: Callable[[], bytes]) -> None:
         """Add a file.
@@ -47,6 +49,8 @@ class FoundFiles:
         reason = file_kinds.why_not_read(name)
         if reason is not None:
             self.bad.append((name, reason))
+        elif file_kinds.is_idx_name(name):
+            self.idx.append(name)
         elif file_kinds.is_image(name):
             self._add_image(name, entry())
         elif file_kinds.is_to_sniff(name) and file_kinds.content_kind(start()) is not None:
@@ -73,6 +77,10 @@ class FoundFiles:
             notes.append(
                 f"{_files(self.misnamed)} the content of an image, but another ending: not used; rename to use it"
             )
+        if self.idx and self.entries:
+            first = min(self.idx)
+            folder = first.rpartition("/")[0] or "DIR"
+            notes.append(f"not used beside images: IDX files such as {first}; mnist:{folder} opens them")
         return notes
 
     def _add_image(self, name: str, entry: Entry | str) -> None:

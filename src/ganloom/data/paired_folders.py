@@ -71,6 +71,7 @@ def read_pairs(folders: Folders, options: Options, use_cache: bool, progress: st
         options["scales_used"] = scales
     bad_files = [(pairs.listings[0].path(name), reason) for name, reason in stored.notes["bad"]]
     notes = [*(note for listing in pairs.listings for note in listing.notes), *pairs.notes, *stored.notes["lines"]]
+    notes = list(dict.fromkeys(notes))  # both folders may say the same
     return Read(stored.rows[..., : shape_a[0]], stored.rows[..., shape_a[0] :], bad_files, notes)
 
 

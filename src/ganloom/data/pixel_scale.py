@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ganloom.core.errors import BadInput
+
 _DARK = 64
 """Integers that are all below this may be labels, or images that are far too dark."""
 _DARK_SHARE = 1 / 16
@@ -97,6 +99,23 @@ def known_scale(pair: Sequence[float] | None, low: float, high: float) -> Scale 
     slack = _TOLERANCE * (pair[1] - pair[0])
     inside = pair[0] - slack <= low and high <= pair[1] + slack
     return Scale(pair[0], pair[1]) if inside else None
+
+
+def check_scales(scales: Any, sides: bool = True) -> None:
+    """Check scales that were recorded: type of numbers -> [black, white], or "a" and "b" -> such a table.
+
+    Raises:
+        BadInput: they have another form.
+    """
+    if not isinstance(scales, dict):
+        raise BadInput(f"scales={scales!r}: give a table such as {{'uint16': [0, 4095]}}, or None")
+    for kind, pair in scales.items():
+        if sides and kind in ("a", "b"):
+            check_scales(pair, sides=False)
+            continue
+        numbers = isinstance(pair, (list, tuple)) and all(isinstance(n, (int, float)) for n in pair)
+        if not numbers or len(pair) != 2 or not math.isfinite(pair[1] - pair[0]) or pair[0] >= pair[1]:
+            raise BadInput(f"scales: {kind!r} is {pair!r}; give the values that are black and white, such as [0, 4095]")
 
 
 def to_8_bits(values: NDArray[Any], scale: Scale) -> NDArray[np.uint8]:

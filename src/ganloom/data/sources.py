@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganloom.core.errors import BadInput, did_you_mean
-from ganloom.data import arrays, builtin, npz_reader, store
+from ganloom.data import arrays, builtin, idx_sets, npz_reader, store
 from ganloom.data.apply_options import check_point_shape, images_with_options, points_with_options, resize_rows
 from ganloom.data.dataset import Data, Facts
+from ganloom.data.file_index import NoImages
 from ganloom.data.image_folders import open_files
 from ganloom.data.images import Images
 from ganloom.data.labels import to_labels
 from ganloom.data.open_options import REOPENED, Options, check_options, check_translation_options, image_shape
-from ganloom.data.pixel_scale import Scales
+from ganloom.data.pixel_scale import Scales, check_scales
 from ganloom.data.points import Points
 from ganloom.data.translation_dataset import Domains, make_domains
 from ganloom.data.translation_folders import open_folders
@@ -84,6 +85,7 @@ def open(
     if labels is False:
         options["labels"] = False
     if scales:
+        check_scales(scales)
         options["scales"] = scales
     if inputs is not None:
         options |= {"inputs": inputs, "direction": direction, "label_maps": label_maps, "in_channels": in_channels}
@@ -186,11 +188,33 @@ def _open_path(source: str | os.PathLike[str], options: Options, use_cache: bool
         return builtin.open_builtin(text, options, progress)
     if holds_files(source):
         image_shape(options)  # check it before the files are listed
-        return open_files(text, options, use_cache, progress)
+        try:
+            return open_files(text, options, use_cache, progress)
+        except NoImages:
+            data = _open_idx(text, options, progress) if os.path.isdir(text) else None
+            if data is None:
+                raise
+            return data
     if os.path.exists(text):
+        data = None if text.lower().endswith((".npy", ".npz")) else _open_idx(text, options, progress)
+        if data is not None:
+            return data
         return _open_numpy_file(text, options, progress)
     known = "built-in sets: " + ", ".join(builtin.BUILTIN)
     raise BadInput(f"no data set {text!r}{did_you_mean(text, builtin.BUILTIN)}; give a path that exists, or {known}")
+
+
+def _open_idx(path: str, options: Options, progress: store.Progress) -> Data | None:
+    """The IDX files in a folder, or one of them; None without IDX files."""
+    found = idx_sets.source_of(path)
+    if found is None:
+        return None
+    data = builtin.open_builtin(found, options, progress)
+    names = (
+        "mnist:DIR, kmnist:DIR and fashion-mnist:DIR name the classes" if found.startswith("idx") else "by their names"
+    )
+    data.facts.notes.insert(0, f"IDX files, opened as {found} ({names})")
+    return data
 
 
 def _open_numpy_file(path: str, options: Options, progress: store.Progress) -> Data:

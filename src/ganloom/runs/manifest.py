@@ -40,7 +40,8 @@ def describe(folder: Folder, setup: TrainingSetup, cfg: TrainConfig, start: warm
         data.save(folder.path / "data.npz")
         if data.split_off is not None:
             data.split_off.save(folder.path / "held.npz")
-        source = {"source": "data.npz", "in_run": True, "flip": data.flip}
+        scales = {"scales_used": source["scales_used"]} if "scales_used" in source else {}
+        source = {"source": "data.npz", "in_run": True, "flip": data.flip} | scales
     plain = config.to_dict(gan.cfg) if dataclasses.is_dataclass(gan.cfg) else {}
     folder.write(
         "config.json",
