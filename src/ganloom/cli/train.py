@@ -35,7 +35,8 @@ class Options:
     """The run folder; it must be new or empty. None: runs/RECIPE-DATA-NN."""
     small: bool = False
     """Use the recipe's settings for small images and minutes on a CPU (those of `ganloom bench recipes`) instead of the
-    paper's. Settings that you give still count. With --total-kimg the schedules are stretched to that length."""
+    paper's. Settings that you give still count. With --total-kimg the schedules are stretched to that length. Images without
+    a common size, or larger than 128 pixels, get at most 64 pixels a side."""
     init: str | None = None
     """Start from the weights of this run or model/ folder. Settings that you do not give are taken from that run."""
     init_checkpoint: str = "latest"

@@ -26,9 +26,14 @@ def choose_shape(channels: Counter[int], sizes: Counter[tuple[int, int]], defaul
     most_common = max(channels, key=lambda c: (channels[c], c), default=3)
     if len(sizes) == 1:
         ((width, height),) = sizes
-        if max(width, height) <= NATIVE_LIMIT:
+        if keeps_size((width, height)):
             return most_common, height, width
     return most_common, default_size, default_size
+
+
+def keeps_size(size: tuple[int, int]) -> bool:
+    """Whether images that all have this size (width, height) keep it."""
+    return max(size) <= NATIVE_LIMIT
 
 
 def shape_of_files(listing: Listing, default_size: int) -> Shape:
