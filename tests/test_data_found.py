@@ -216,3 +216,25 @@ def test_portrait_pairs_are_accepted(tmp_path: Path, size: tuple[int, int]) -> N
     assert d.paired and d.inputs is not None and int(d.inputs.rows.max()) == 0 and int(d.rows.min()) == 200
     assert d.shape == (3, size[1], size[0] // 2)
     assert f"A is the left half, B the right half, mostly {size[0] // 2} x {size[1]} each" in d.facts.notes[0]
+
+
+def test_pairs_name_files_that_are_not_read(tmp_path: Path, heic: bytes, no_heif: None) -> None:
+    put(tmp_path, "A/1.png", "A/2.png", "B/1.png", "B/2.png")
+    put(tmp_path, "A/x.nef", content=b"raw")
+    d = data.open(tmp_path, inputs="pairs")
+    assert len(d) == 2 and [Path(path).name for path, _ in d.bad_files] == ["x.nef"]
+    assert "left out x.nef: a camera raw file" in d.facts.notes[0]
+    (tmp_path / "B/2.png").unlink()
+    put(tmp_path, "B/2.heic", content=heic)
+    with pytest.raises(BadInput, match=r"such as 2 \(2.heic: a HEIC file: pip install"):
+        data.open(tmp_path, inputs="pairs")
+
+
+def test_a_run_inside_its_data_can_be_resumed(tmp_path: Path) -> None:
+    import ganloom
+
+    root = put(tmp_path / "d", *(f"{i}.png" for i in range(8)))
+    options = {"width": 4, "batch_size": 4, "judge": 0, "grid": 4, "doctor": False, "total_kimg": 0.004}
+    run = ganloom.train("cnn-gan", root, root / "runs" / "a", **options)
+    assert ganloom.resume(run, total_kimg=0.008).reason == "finished"
+    assert len(data.open(root)) == 8 and "left out runs/a, which ganloom wrote" in data.open(root).facts.notes[0]

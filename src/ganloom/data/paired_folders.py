@@ -70,6 +70,7 @@ def read_pairs(folders: Folders, options: Options, use_cache: bool, progress: st
     if any(scales.values()):
         options["scales_used"] = scales
     bad_files = [(pairs.listings[0].path(name), reason) for name, reason in stored.notes["bad"]]
+    bad_files += [(listing.path(name), reason) for listing in pairs.listings for name, reason in listing.bad]
     notes = [*(note for listing in pairs.listings for note in listing.notes), *pairs.notes, *stored.notes["lines"]]
     notes = list(dict.fromkeys(notes))  # both folders may say the same
     return Read(stored.rows[..., : shape_a[0]], stored.rows[..., shape_a[0] :], bad_files, notes)
@@ -121,8 +122,9 @@ def _match_names(first: Listing, second: Listing) -> None:
         if missing:
             count = f"{len(missing)} of {len(own)} images in {listing.root} have" if len(missing) > 1 else (
                 f"an image in {listing.root} has")  # fmt: skip
+            reason = next((f" ({name}: {why})" for name, why in partners.bad if _stem(name) == missing[0]), "")
             raise BadInput(
-                f"{count} no partner in {partners.root}, such as {missing[0]}: the images of a pair need equal names"
+                f"{count} no partner in {partners.root}, such as {missing[0]}{reason}: the images of a pair need equal names"
             )
         repeated = [name for name, count in Counter(own).items() if count > 1]
         if repeated:
