@@ -176,7 +176,14 @@ def test_signed_files_without_negative_values(tmp_path: Path) -> None:
     )
     directory = len(tags).to_bytes(2, "little") + entries + bytes(4)
     (tmp_path / "s.tif").write_bytes(b"II*\0" + (136).to_bytes(4, "little") + values.tobytes() + directory)
+    signed = (
+        (tmp_path / "s.tif")
+        .read_bytes()
+        .replace(bytes((2, 1, 3, 0, 1, 0, 0, 0, 16)), bytes((2, 1, 3, 0, 1, 0, 0, 0, 8)))
+    )
+    (tmp_path / "eight.tif").write_bytes(signed)
     dataset = images(tmp_path)
+    assert dataset.bad_files[0][1] == "a TIFF of signed 8-bit numbers; save it with unsigned numbers"
     assert dataset.rows[0, ::2, 0, 0].tolist() == [0, 128, 255, 6]
     assert "int16 values from 0 to 4095 are taken for 12-bit" in dataset.facts.notes[0]
 

@@ -121,7 +121,15 @@ def _open(file: BinaryIO, name: str) -> Image.Image:
         formats = ["HEIF"]
     elif ending_of(name) == ".tga":  # TGA has no magic number, so any file would be tried as TGA
         formats.append("TGA")
-    image = Image.open(file, formats=formats)
+    try:
+        image = Image.open(file, formats=formats)
+    except UnidentifiedImageError:
+        kind = content_kind(start)
+        if kind is None:
+            raise
+        raise BadImage(f"a {kind} file that is damaged, or of a kind that is not read; save it as PNG") from None
+    if deep_images.is_signed_8_bit(image):
+        raise BadImage("a TIFF of signed 8-bit numbers; save it with unsigned numbers")
     width, height = image.size
     if width * height > MAX_PIXELS:
         millions = width * height / 1e6
@@ -247,7 +255,8 @@ def decode(
         plain = _to_plain_mode(image)
         plain = plain if transpose is None else plain.transpose(transpose)
         if several is not None and image.format in _WITH_FRAMES:
-            plain = plain.copy() if plain is image else plain  # to look for the next frame changes the image
+            if plain is image and image.format in ("GIF", "TIFF"):  # to look for the next frame changes these
+                plain = plain.copy()
             if _has_more_frames(image):
                 several.append(name)
         return plain

@@ -14,7 +14,7 @@ from ganloom.core.errors import BadInput
 from ganloom.data.pixel_scale import FULL_RANGE, Scale, UnclearScale, to_8_bits
 from ganloom.imaging.png16 import read16
 
-_BITS_PER_SAMPLE = 258  # tag of TIFF
+_BITS_PER_SAMPLE, _SAMPLE_FORMAT, _SIGNED = 258, 339, 2  # tags and a value of TIFF
 
 
 class Range(NamedTuple):
@@ -43,6 +43,14 @@ def bits_of(image: Image.Image) -> int:
     ):
         return 16
     return {"I": 32, "F": 32}.get(image.mode, 16 if image.mode.startswith("I;16") else 8)
+
+
+def is_signed_8_bit(image: Image.Image) -> bool:
+    """Whether an opened image has signed 8-bit numbers, which Pillow takes for unsigned ones."""
+    if image.format != "TIFF" or image.mode.startswith("I"):
+        return False
+    formats = getattr(image, "tag_v2", {}).get(_SAMPLE_FORMAT, ())
+    return _SIGNED in (formats if isinstance(formats, tuple) else (formats,))
 
 
 def kind_of_numbers(mode: str, file_format: str, bits: int) -> str:
