@@ -148,6 +148,7 @@ def test_folders_that_ganloom_wrote_are_no_data(tmp_path: Path, zipped: bool) ->
     put(root, "by-class/grid.png", "by-class/cat/seed000000.png", "by-class/dog/seed000000.png")
     put(root, "translated/1.png", "translated/deep/2.png")
     own_folders.mark_output(root / "translated", "translate")
+    put(root, "photo/target.png", "photo/projected.png", "photo/both.png", "photo/ws.safetensors")
     source = root
     if zipped:
         source = tmp_path / "d.zip"
@@ -156,7 +157,7 @@ def test_folders_that_ganloom_wrote_are_no_data(tmp_path: Path, zipped: bool) ->
                 archive.write(path, path.relative_to(root))
     dataset = data.open(source)
     assert dataset.fingerprint == before and dataset.classes == ["cat", "dog"]
-    assert dataset.facts.notes[0].startswith("left out 4 folders such as by-class, which ganloom wrote")
+    assert dataset.facts.notes[0].startswith("left out 5 folders such as by-class, which ganloom wrote")
     assert data.open(source).fingerprint == before
 
 
@@ -172,7 +173,7 @@ def test_an_output_that_is_given_itself_is_data_and_a_run_is_not(tmp_path: Path)
     assert len(data.open(run / "generated" / "kimg1")) == 2
     with pytest.raises(BadInput, match="is a run folder, not data"):
         data.open(run)
-    own_folders.mark_output(run / "generated" / "kimg1", "sample")
+    own_folders.mark_output(run / "generated" / "kimg1", "translate")
     assert len(data.open(run / "generated" / "kimg1")) == 2
     with pytest.raises(BadInput, match=r"no images in the folder .*left out kimg1, which ganloom wrote"):
         data.open(run / "generated")

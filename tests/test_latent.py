@@ -189,7 +189,7 @@ def test_commands(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     code, out, err = call(capsys, "project", run, image, "--steps", 20)
     assert not code and "PSNR" in out and err.count("step") == 10
     assert {p.name for p in (run / "projected" / "photo").iterdir()} == {
-        "target.png", "projected.png", "both.png", "ws.safetensors", ".ganloom-output",
+        "target.png", "projected.png", "both.png", "ws.safetensors",
     }  # fmt: skip
 
 

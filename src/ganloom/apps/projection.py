@@ -26,7 +26,6 @@ from ganloom.core.errors import BadInput
 from ganloom.data.decode import BadImage, quiet
 from ganloom.data.file_index import single_file
 from ganloom.data.file_scales import FileScales
-from ganloom.data.own_folders import mark_output
 from ganloom.data.pixel_scale import check_scales
 from ganloom.data.resize import fit_image
 from ganloom.gan import GAN
@@ -237,7 +236,6 @@ def write(result: Projected, target: Tensor, out: str | Path) -> Path:
     """
     folder = check_empty(out)
     folder.mkdir(parents=True, exist_ok=True)
-    mark_output(folder, "latent project")
     for name, x in (("target", target), ("projected", result.x)):
         grid.save_png(grid.to_uint8(x)[0], folder / f"{name}.png")
     grid.save_png(grid.grid(torch.cat([target, result.x]), columns=2), folder / "both.png")

@@ -12,7 +12,6 @@ from torch import Tensor
 from ganloom.api import load
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput, did_you_mean
-from ganloom.data.own_folders import mark_output
 from ganloom.evaluation.evaluate import data_of
 from ganloom.gan import GAN
 from ganloom.imaging import grid
@@ -112,7 +111,6 @@ def write_samples(
         name = f"seed{seed + i:06d}.png" if words is None else f"{words[i]}/seed{seed + i:06d}.png"
         grid.save_png(image, folder / name)
         files.append(folder / name)
-    mark_output(folder, "sample")
     sheet = folder / "grid.png"
     if gan.conditions_on == "images" and labels is not None:  # each next to its input
         both = grid.side_by_side(labels.cpu(), x)

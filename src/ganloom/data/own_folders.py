@@ -12,6 +12,8 @@ from pathlib import Path
 MARKER = ".ganloom-output"
 """A file with this name says that ganloom wrote the images of its folder."""
 
+PROJECTION = frozenset({"projected.png", "ws.safetensors"})
+"""Files that ``latent project`` writes."""
 _SAMPLE = re.compile(r"seed\d{6,}\.png")
 _LIMIT = 2**20  # bytes of a config.json that are read
 
@@ -21,7 +23,7 @@ def mark_output(folder: str | os.PathLike[str], command: str) -> None:
 
     Args:
         folder: a folder that exists.
-        command: the command that writes the images, such as "sample".
+        command: the command that writes the images, such as "translate".
     """
     text = f"ganloom {command} wrote these images. Without this file, they are data like any other images.\n"
     Path(folder, MARKER).write_text(text, encoding="utf-8")
@@ -41,7 +43,7 @@ def is_own_folder(
         return True
     if "config.json" in files and _is_config(config):
         return True
-    return _holds_samples(files, folders)
+    return PROJECTION <= set(files) or _holds_samples(files, folders)
 
 
 def _is_config(read: Callable[[], bytes]) -> bool:

@@ -46,8 +46,8 @@ def open(
     Args:
         source: a folder of images (searched recursively; sub-folders are classes), a .zip archive of them, a folder with
             the IDX files of MNIST or a set like it, a .npz or .npy file, an array or tensor (see `arrays.to_rows`), a
-            ``Data``, or the name of a built-in set (see ``BUILTIN``; write ./name for a folder of that name). With ``inputs`` also two folders or two arrays
-            (A, B), or the paths of two folders separated by a comma.
+            ``Data``, or the name of a built-in set (see ``BUILTIN``; write ./name for a folder of that name). With
+            ``inputs`` also two folders or two arrays (A, B), or the paths of two folders separated by a comma.
         shape: (C, H, W) that images are brought to, C in 1..4. None: the most common number of channels, and the
             images' own size if all share one of at most 128 pixels a side, else ``default_size`` square.
         default_size: side in pixels, 1 to 8192.
