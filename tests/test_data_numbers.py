@@ -294,6 +294,8 @@ def test_commands_read_images_with_the_scale_of_the_training(tmp_path: Path) -> 
     image = projection.read_image(dark / "0.png", (1, 16, 16), scales=scales["a"])
     assert torch_close(image, grey[1, ..., 0] / 2047.5)
     assert not torch_close(projection.read_image(dark / "0.png", (1, 16, 16)), grey[1, ..., 0] / 2047.5)
+    (run / "config.json").write_text(json.dumps(described | {"data": "d", "scales": scales}))
+    assert recorded_scales(run) == scales, "a model/ folder"
     for damaged in ({"uint16": "x"}, {"uint16": [1]}, {"a": 3}, {"uint16": [5, 5]}, [1]):
         with pytest.raises(BadInput, match="scales"):
             data.open(dark, scales=damaged)  # type: ignore[arg-type]

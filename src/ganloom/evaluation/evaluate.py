@@ -160,10 +160,11 @@ def _with_row(first: metrics.Measurement, other: metrics.Measurement, name: str)
 
 
 def recorded_scales(path: Path | None) -> dict[str, Any] | None:
-    """Return which numbers were black and white in the training images of a run with more than 8 bits; None for others."""
-    saved = {} if path is None else Folder(path).read("config.json").get("data")
+    """Return which numbers were black and white in the training images of a run or model/ folder; None for 8 bits."""
+    described = {} if path is None else Folder(path).read("config.json")
+    saved = described.get("data")
     source = saved.get("source") if isinstance(saved, dict) else None
-    scales = source.get("scales_used") if isinstance(source, dict) else None
+    scales = source.get("scales_used") if isinstance(source, dict) else described.get("scales")
     return scales if isinstance(scales, dict) else None
 
 
