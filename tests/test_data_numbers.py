@@ -235,6 +235,12 @@ def test_a_set_of_8_bits_reads_no_header_twice(tmp_path: Path, monkeypatch: pyte
     assert len(images(root, shape=(1, 9, 7))) == 5
 
 
+def test_integers_of_numpys_default_type_are_taken_for_8_bits() -> None:
+    dark = images(GREY.astype(np.int64) // 8)
+    assert np.array_equal(dark.rows, GREY // 8) and "dark 8-bit numbers: 255 is white" in dark.facts.notes[0]
+    assert images(GREY.astype(np.int64)).facts.notes == []
+
+
 @pytest.mark.parametrize("white", [65535, 40000, 16384])
 def test_choose_names_the_full_range_without_a_note(white: int) -> None:
     assert choose("uint16", 0, white) == (0.0, 65535.0, "")

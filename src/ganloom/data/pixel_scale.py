@@ -134,13 +134,15 @@ def _of_integers(kind: str, low: float, high: float) -> Scale:
         return Scale(0.0, 2.0**own - 1)
     if high == 1:
         raise UnclearScale(f"{span}: is 1 white or nearly black? Give bool (1 bit), or multiply by 255")
+    if high < _DARK and kind == "int64":  # NumPy's default type says nothing about the range
+        return Scale(0.0, 255.0, f"{span} are taken for dark 8-bit numbers: 255 is white")
     if high < _DARK:
         raise UnclearScale(f"{span}: labels, or very dark? Multiply so that white is 255 and give uint8")
     bits = next((b for b in sorted({*_BITS, own}) if high < 1 << b), None)
     if bits is None:
         raise UnclearScale(f"{span}: give uint8 (0..255) or uint16 (0..65535)")
     white = 2.0**bits - 1
-    if bits == own or (bits == 8 and kind == "int64"):  # NumPy's default type says nothing about the range
+    if bits == own or (bits == 8 and kind == "int64"):
         return Scale(0.0, white)
     return Scale(0.0, white, f"{span} are taken for {bits}-bit numbers: {white:g} is white")
 
