@@ -148,6 +148,7 @@ def test_folders_that_ganloom_wrote_are_no_data(tmp_path: Path, zipped: bool) ->
     put(root, "by-class/grid.png", "by-class/cat/seed000000.png", "by-class/dog/seed000000.png")
     put(root, "translated/1.png", "translated/deep/2.png")
     own_folders.mark_output(root / "translated", "translate")
+    (root / "translated" / "metadata.csv").write_text("file_name,label\n1.png,a\n")
     put(root, "photo/target.png", "photo/projected.png", "photo/both.png", "photo/ws.safetensors")
     source = root
     if zipped:
@@ -157,6 +158,7 @@ def test_folders_that_ganloom_wrote_are_no_data(tmp_path: Path, zipped: bool) ->
                 archive.write(path, path.relative_to(root))
     dataset = data.open(source)
     assert dataset.fingerprint == before and dataset.classes == ["cat", "dog"]
+    assert len(dataset.notes) == 1
     assert dataset.facts.notes[0].startswith("left out 5 folders such as by-class, which ganloom wrote")
     assert data.open(source).fingerprint == before
 

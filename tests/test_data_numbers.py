@@ -224,15 +224,15 @@ def test_label_maps_of_16_bits_keep_their_labels(tmp_path: Path) -> None:
     assert np.array_equal(d.inputs.rows, data.open(tmp_path, inputs="pairs", label_maps=True).inputs.rows)
 
 
-def test_a_set_of_8_bits_reads_no_header_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ganloom.data import file_index
+def test_a_set_of_8_bits_is_not_examined_for_scales(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ganloom.data import file_index, translation_layout
 
-    def fail(*args: Any) -> Any:
-        raise AssertionError("the header of an 8-bit file is not needed if the shape is given")
-
-    root = folder(tmp_path / "x", GREY)
-    monkeypatch.setattr(file_index, "header", fail)
-    assert len(images(root, shape=(1, 9, 7))) == 5
+    names: list[str] = []
+    header = file_index.header
+    monkeypatch.setattr(file_index, "header", lambda file, name: (names.append(name), header(file, name))[1])
+    root = folder(tmp_path / "x", GREY.repeat(8, 0))
+    assert len(images(root, shape=(1, 9, 7))) == 40
+    assert len(names) <= translation_layout.EXAMINED, "headers are read to find pairs A|B, not for the scale"
 
 
 def test_integers_of_numpys_default_type_are_taken_for_8_bits() -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shlex
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import torch
 from ganloom.core import allocator
 from ganloom.core.device import choose_device, choose_precision
 from ganloom.core.errors import BadInput
+from ganloom.core.memory import explained
 from ganloom.evaluation.evaluate import evaluate
 from ganloom.gan import GAN
 from ganloom.lint.rules import lint, refuse
@@ -22,10 +24,16 @@ from ganloom.runs.folder import Folder, next_name
 from ganloom.runs.load import load
 from ganloom.runs.resume import resume_run
 from ganloom.runs.session import fit
-from ganloom.runs.training_setup import load_weights, set_up
+from ganloom.runs.stop_signals import before_training
+from ganloom.runs.training_setup import load_weights, set_up, with_data_notes
 from ganloom.training.callbacks import Callback
 
 __all__ = ["Run", "load", "prepare", "resume", "train"]
+
+LESS_MEMORY = (
+    "the training needs more than there is. Use a smaller --batch-size, --micro-batch or --shape, or fewer images"
+)
+"""What to do if memory runs out before the first step."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +83,10 @@ def train(
 
     Args:
         recipe: A name of ``RECIPES``, a recipe's Config, or a GAN of your own.
-        data: Whatever ``ganloom.data.open`` accepts: a folder, an archive, an array, or the name of a built-in data set.
-        out: The run folder; it must be new or empty. None: runs/RECIPE-DATA-NN.
+        data: Whatever ``ganloom.data.open`` accepts: a folder, an archive, an array, a list of paths or images, (images,
+            labels), a torch Dataset, a Hugging Face data set, a pandas frame, or the name of a built-in data set.
+        out: The run folder: new, empty, or that of the same training if it ended before its first checkpoint. None:
+            runs/RECIPE-DATA-NN.
         init: A run or model/ folder. Training starts from its weights, which must fit; settings that you do not give
             are taken from that run. See ``ganloom.runs.warm_start``.
         init_checkpoint: Which checkpoint of ``init``: "latest", "best" or a name.
@@ -96,10 +106,30 @@ def train(
 
     Raises:
         BadInput: An argument cannot be used.
-        KeyboardInterrupt: Ctrl-C was pressed; everything is saved.
+        KeyboardInterrupt: Ctrl-C was pressed; everything is saved, and the message says how to continue.
+        SystemExit: SIGTERM or SIGHUP arrived; everything is saved.
     """
     callbacks = _renamed(callbacks, observers)
     allocator.keep_freed_blocks()
+    with before_training("run the same command again"), explained(LESS_MEMORY):
+        return _train(recipe, data, out, init, init_checkpoint, fresh, freeze_d, callbacks, console, options)
+
+
+def _train(
+    recipe: Any,
+    data: Any,
+    out: str | Path | None,
+    init: Any,
+    init_checkpoint: str,
+    fresh: Sequence[str],
+    freeze_d: int,
+    callbacks: Sequence[Callback],
+    console: Callback | None,
+    options: dict[str, Any],
+) -> Run:
+    """Set the training up, check everything that can refuse it, create the run folder, and train."""
+    if out is not None:
+        Folder(Path(out)).check_startable()
     source = _source(init, init_checkpoint, freeze_d, fresh)
     setup = set_up(recipe, data, options, source)
     cfg, gan = setup.cfg, setup.gan
@@ -109,15 +139,18 @@ def train(
     if cfg.heal and not cfg.doctor:
         raise BadInput("--heal needs the doctor: leave out --no-doctor")
     build = manifest.rebuilder(setup.module, gan, cfg)
-    notes = [("data", text) for text in setup.data.facts.notes]
-    notes += [("warning", text) for text in refuse(lint(gan, setup.data, cfg))]
+    notes = [("data", text) for text in setup.data.notes]
+    try:
+        notes += [("warning", text) for text in refuse(lint(gan, setup.data, cfg))]
+    except BadInput as error:
+        raise with_data_notes(error, setup.data) from None
     notes += [("augment", setup.augment)] if setup.augment else []
     warm = None if source is None else load_weights(setup, source, freeze_d, fresh)
     notes += [] if warm is None else [("init", warm.text)]
     cfg = dataclasses.replace(cfg, precision=choose_precision(cfg.precision, cfg.device, gan))
     gan.make_ready(torch.empty(0, device=cfg.device).device)  # a tensor's device has its index: "cuda:0", not "cuda"
     folder = Folder(Path(out) if out is not None else next_name(Path("runs"), setup.name, setup.data.name))
-    folder.create()
+    folder.check_startable()
     with folder.lock():
         manifest.describe(folder, setup, cfg, warm)
         reason = fit(folder, gan, setup.data, cfg, callbacks, console, build, resume=False, notes=notes, warm=warm)
@@ -174,7 +207,9 @@ def resume(
     callbacks = _renamed(callbacks, observers)
     allocator.keep_freed_blocks()
     path = Path(run)
-    reason = resume_run(path, callbacks, console, total_kimg=total_kimg, data=data, gan=gan, device=device)
+    with before_training(f"the run is unchanged, next: {shlex.join(['ganloom', 'resume', str(path)])}"):
+        with explained(LESS_MEMORY):
+            reason = resume_run(path, callbacks, console, total_kimg=total_kimg, data=data, gan=gan, device=device)
     return Run(path, reason)
 
 

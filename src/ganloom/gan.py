@@ -1,4 +1,4 @@
-"""The contract that lets one training loop hold every GAN.
+"""The base class of all models: the interface that the Trainer needs.
 
 A recipe subclasses ``GAN``: it owns its networks, says in ``phases`` which losses update which network and how often, and
 keeps every running quantity as a buffer. The Trainer does the rest and knows no recipe by name.

@@ -1,4 +1,4 @@
-"""Drawing samples from a model: latents by seed, checked labels, and a model left as it was."""
+"""Generate samples from seeds and labels, without changing the state of the model."""
 
 import contextlib
 from collections.abc import Iterator

@@ -16,12 +16,12 @@ from ganloom.api import Run, load
 from ganloom.apps.budget_plan import Plan, run_path
 from ganloom.apps.budget_table import Row, sheet
 from ganloom.core import hardware
+from ganloom.core.output_files import rewrite
 from ganloom.doctor.callback import worst_of
 from ganloom.evaluation import model_costs
 from ganloom.evaluation.measure import conditions_of, measure_model
 from ganloom.gan import GAN
 from ganloom.runs.checkpoint import names as checkpoints_in
-from ganloom.runs.checkpoint import replace_file
 from ganloom.runs.folder import Folder, versions
 
 SHOWN = 12
@@ -58,7 +58,7 @@ def measure_run(plan: Plan, name: str, seed: int, run: Run, data: datasets.Data,
         progress=metrics.Clock(say),
     )  # fmt: skip
     plain = measurement.to_dict() | {"kimg": gan.kimg}
-    replace_file(run.path / "metrics.json", (json.dumps(plain, indent=1) + "\n").encode())
+    rewrite(run.path / "metrics.json", (json.dumps(plain, indent=1) + "\n").encode())
     values = dict(measurement.rows[metrics.GENERATED]) | _other_values(plan, gan, cached, data, n)
     counts = measurement.class_counts
     if metrics.GENERATED in counts:

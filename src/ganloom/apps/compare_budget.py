@@ -17,16 +17,18 @@ from ganloom.apps.budget_plan import Plan, check, claim, folder_of, run_path, se
 from ganloom.apps.budget_table import Budgeted, Row
 from ganloom.apps.budget_training import Countdown, Progress, train_for_budget
 from ganloom.core import allocator
+from ganloom.core.output_files import may_rewrite, replace_file, rewrite
 from ganloom.data.own_folders import mark_output
-from ganloom.imaging.grid import save_png
-from ganloom.runs.checkpoint import replace_file
+from ganloom.imaging.grid import png_bytes
 
 __all__ = ["Countdown", "Plan", "compare_under_budget", "folder_of", "seconds_of"]
 
 ROW, TABLE = "measured.json", "compare.json"
 
 
-def compare_under_budget(plan: Plan, out: str | Path, *, stream: TextIO | None = None) -> Budgeted:
+def compare_under_budget(
+    plan: Plan, out: str | Path, *, stream: TextIO | None = None, overwrite: bool = False
+) -> Budgeted:
     """Train each model for its time, measure all of them alike, and write compare.md, compare.json and compare.png.
 
     The run folders are OUT/MODEL-SEED. Nothing is done twice: a run that was stopped is continued, and one that was
@@ -36,6 +38,7 @@ def compare_under_budget(plan: Plan, out: str | Path, *, stream: TextIO | None =
         plan: What to compare.
         out: The folder of the comparison: new, empty, or of the same comparison.
         stream: Where to print the progress. None: stderr.
+        overwrite: Replace files of the comparison that ganloom did not write, or that were changed.
 
     Returns:
         The table.
@@ -47,6 +50,8 @@ def compare_under_budget(plan: Plan, out: str | Path, *, stream: TextIO | None =
     allocator.keep_freed_blocks()
     (plan, data), out = check(plan), Path(out)
     claim(plan.kept(data), out)
+    for name in ("compare.md", TABLE, "compare.png"):
+        may_rewrite(out / name, overwrite=overwrite)
     progress = Progress(plan, stream or sys.stderr)
     rows: list[Row] = []
     for seed in range(plan.seed, plan.seed + plan.seeds):
@@ -64,9 +69,9 @@ def compare_under_budget(plan: Plan, out: str | Path, *, stream: TextIO | None =
     image = sample_sheet(plan, out, data)
     if image is not None:
         mark_output(out, "compare")
-        save_png(image, out / "compare.png")
-    replace_file(out / "compare.md", result.markdown().encode())
-    replace_file(out / TABLE, (json.dumps(result.to_dict(), indent=1) + "\n").encode())
+        rewrite(out / "compare.png", png_bytes(image), overwrite=overwrite)
+    rewrite(out / "compare.md", result.markdown().encode(), overwrite=overwrite)
+    rewrite(out / TABLE, (json.dumps(result.to_dict(), indent=1) + "\n").encode(), overwrite=overwrite)
     return result
 
 

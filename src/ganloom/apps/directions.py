@@ -17,10 +17,9 @@ from torch import Tensor
 from ganloom import sampling
 from ganloom.apps.latent import Drawn, drawn, latents, layers_of, styled, styles
 from ganloom.core.errors import BadInput
+from ganloom.core.output_files import new_file, write_new
 from ganloom.gan import GAN
 from ganloom.imaging import grid
-from ganloom.runs import checkpoint
-from ganloom.runs.folder import check_new
 
 SAMPLES = 10_000
 
@@ -117,6 +116,7 @@ def draw(
     steps: int = 7,
     truncation: float = 1.0,
     c: int | None = None,
+    overwrite: bool = False,
 ) -> tuple[Drawn, Directions]:
     """Draw directions as a grid, and write the vectors to a .safetensors file with the same name.
 
@@ -131,6 +131,7 @@ def draw(
         steps: Number of columns.
         truncation: Truncation of the image.
         c: The class; None: by the seed.
+        overwrite: Replace existing files.
 
     Returns:
         (what was written, the directions).
@@ -138,8 +139,8 @@ def draw(
     Raises:
         BadInput: An argument cannot be used, or a file exists.
     """
-    path = check_new(out, (".png",))
-    vectors_file = check_new(path.with_suffix(".safetensors"), (".safetensors",))
+    path = new_file(out, (".png",), overwrite=overwrite)
+    vectors_file = new_file(path.with_suffix(".safetensors"), overwrite=overwrite)
     if steps < 2:
         raise BadInput(f"--steps must be at least 2, got {steps}")
     result = find(gan, method, n, layers, seed=0)
@@ -148,8 +149,8 @@ def draw(
     strengths = torch.linspace(-strength, strength, steps).tolist()
     rows = [result.edit(ws, i, s) for i in range(n) for s in strengths]
     x = drawn(gan, torch.cat(rows))
-    grid.save_png(grid.grid(x, columns=steps), path)
+    grid.save_png(grid.grid(x, columns=steps), path, overwrite=overwrite)
     tensors = {"vectors": result.vectors.contiguous(), "deviations": result.deviations.contiguous()}
     tensors["layers"] = torch.tensor(result.layers)
-    checkpoint.replace_file(vectors_file, safetensors.torch.save(tensors))
+    write_new(vectors_file, safetensors.torch.save(tensors), overwrite=overwrite)
     return Drawn(path, len(x)), result

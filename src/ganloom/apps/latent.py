@@ -19,9 +19,9 @@ from torch import Tensor
 
 from ganloom import sampling
 from ganloom.core.errors import BadInput, GanloomError
+from ganloom.core.output_files import new_file, written
 from ganloom.gan import GAN
 from ganloom.imaging import grid
-from ganloom.runs.folder import check_new
 
 FORMATS = (".gif", ".webp", ".mp4")
 
@@ -144,6 +144,7 @@ def walk(
     space: str = "auto",
     truncation: float = 1.0,
     c: int | None = None,
+    overwrite: bool = False,
 ) -> Drawn:
     """Write a closed walk through the images of several seeds as an animation.
 
@@ -156,6 +157,7 @@ def walk(
         space: "z", "w", or "auto": w if the model has it.
         truncation: Truncation of the images.
         c: The class. None: 0, if the model has classes.
+        overwrite: Replace an existing file.
 
     Returns:
         What was written.
@@ -163,7 +165,7 @@ def walk(
     Raises:
         BadInput: An argument cannot be used.
     """
-    path = check_new(out, FORMATS)
+    path = new_file(out, FORMATS, overwrite=overwrite)
     if path.suffix.lower() == ".webp" and not features.check("webp"):
         raise BadInput("this Pillow cannot write WebP: let --out end in .gif")
     if path.suffix.lower() == ".mp4":
@@ -175,7 +177,7 @@ def walk(
     if not 0 < fps <= 100:
         raise BadInput(f"--fps must be in (0, 100], got {fps}")
     x = walked(gan, seeds, frames, space, truncation, c)
-    save_animation([grid.grid(frame[None]) for frame in x], path, fps)
+    save_animation([grid.grid(frame[None]) for frame in x], path, fps, overwrite=overwrite)
     return Drawn(path, len(x))
 
 
@@ -199,13 +201,14 @@ def walked(
     return gan.generate(z=torch.cat(zs), c=c, truncation=truncation)
 
 
-def save_animation(images: Sequence[Image.Image], path: Path, fps: float) -> None:
+def save_animation(images: Sequence[Image.Image], path: Path, fps: float, *, overwrite: bool = False) -> None:
     """Write an animation that repeats; the file is complete or does not exist.
 
     Args:
         images: The frames. Transparent ones are shown on dark grey.
         path: The file: .gif, .webp or .mp4.
         fps: Frames per second.
+        overwrite: Replace an existing file.
     """
     plain = []
     for image in images:
@@ -213,19 +216,14 @@ def save_animation(images: Sequence[Image.Image], path: Path, fps: float) -> Non
             background = Image.new("RGBA", image.size, (40, 40, 40, 255))
             image = Image.alpha_composite(background, image.convert("RGBA")).convert("RGB")
         plain.append(image)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
     kwargs: dict[str, Any] = {"lossless": True} if path.suffix.lower() == ".webp" else {"optimize": False}
-    try:
+    with written(path, overwrite=overwrite) as temporary:
         if path.suffix.lower() == ".mp4":
             _save_mp4(plain, temporary, fps)
         else:
             plain[0].save(
                 temporary, save_all=True, append_images=plain[1:], duration=max(10, round(1000 / fps)), loop=0, **kwargs
             )
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def ffmpeg() -> str:
@@ -268,6 +266,7 @@ def mix(
     layers: str = "0-2",
     truncation: float = 1.0,
     c: int | None = None,
+    overwrite: bool = False,
 ) -> Drawn:
     """Write a grid of style mixtures: the image of each row with some layers of the image of each column.
 
@@ -281,6 +280,7 @@ def mix(
         layers: Layers to take from the columns: "0-3", "0,2,5" or "all".
         truncation: Truncation of the images.
         c: The class; None: by the seed.
+        overwrite: Replace an existing file.
 
     Returns:
         What was written.
@@ -288,9 +288,9 @@ def mix(
     Raises:
         BadInput: An argument cannot be used.
     """
-    path = check_new(out, (".png",))
+    path = new_file(out, (".png",), overwrite=overwrite)
     x = mixed(gan, rows, columns, layers, truncation, c)
-    grid.save_png(grid.grid(x, columns=len(columns) + 1), path)
+    grid.save_png(grid.grid(x, columns=len(columns) + 1), path, overwrite=overwrite)
     return Drawn(path, len(x))
 
 

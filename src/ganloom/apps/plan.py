@@ -1,6 +1,7 @@
 """Measure 20 training steps on a data set, and report the speed, the memory and the time of a whole run."""
 
 import math
+import os
 import resource
 import shlex
 import sys
@@ -14,6 +15,7 @@ from ganloom import recipes
 from ganloom.api import prepare
 from ganloom.core import allocator
 from ganloom.core.device import choose_device, choose_precision
+from ganloom.data import translation_layout
 from ganloom.lint.rules import lint, refuse
 from ganloom.report.number_format import duration
 from ganloom.training.trainer import TrainConfig, Trainer
@@ -82,6 +84,7 @@ def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int
         BadInput: An argument cannot be used.
     """
     allocator.keep_freed_blocks()
+    data, recipe, proposed = _proposed(data, recipe)
     module = recipes.find(recipe)
     gan, opened = prepare(recipe, data, **options)
     device = choose_device(device)
@@ -107,14 +110,22 @@ def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int
         steps=done,
         total_kimg=total,
         seconds=total * 1000 / speed,
-        notes=(*warnings, *_notes(opened, recipe, total * 1000 / speed)),
+        notes=(*proposed, *opened.notes, *warnings, *_notes(opened, recipe, total * 1000 / speed)),
         command=shlex.join(["ganloom", "train", recipe, name, "--total-kimg", f"{total:g}", *_flags(options)]),
     )
 
 
+def _proposed(data: Any, recipe: str) -> tuple[Any, str, list[str]]:
+    """(data, recipe, notes): image pairs and domains are planned for a recipe that translates, not for the default one."""
+    if recipe != "default" or not isinstance(data, str | os.PathLike):
+        return data, recipe, []
+    found = translation_layout.of_path(os.fspath(data))
+    return (data, recipe, []) if found is None else (found.path, found.recipe, [found.note])
+
+
 def _flags(options: dict[str, Any]) -> list[str]:
     """The options as command-line flags, without those that are off or equal to the default."""
-    flags: list[str] = []
+    flags = ["--labels", "none"] if options.get("labels") is False else []
     for name, value in options.items():
         if value is None or value is False or (name, value) == ("fit", "crop"):
             continue
@@ -153,7 +164,7 @@ def _peak_memory(device: str) -> int:
 
 
 def _notes(data: Any, recipe: str, seconds: float) -> list[str]:
-    notes = list(data.facts.notes)
+    notes = []
     if data.bad_files:
         notes.append(f"{len(data.bad_files)} files cannot be read and are left out: `ganloom data check` lists them")
     if len(data) < FEW and data.kind == "images":

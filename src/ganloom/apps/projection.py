@@ -23,6 +23,7 @@ from ganloom import sampling
 from ganloom.apps.directions import many_w
 from ganloom.apps.latent import drawn, psnr, styled
 from ganloom.core.errors import BadInput
+from ganloom.core.output_files import new_folder, write_new
 from ganloom.data.decode import BadImage, quiet
 from ganloom.data.file_index import single_file
 from ganloom.data.file_scales import FileScales
@@ -30,8 +31,6 @@ from ganloom.data.pixel_scale import check_scales
 from ganloom.data.resize import fit_image
 from ganloom.gan import GAN
 from ganloom.imaging import grid
-from ganloom.runs import checkpoint
-from ganloom.runs.folder import check_empty
 
 SPACES = ("w", "w+")
 CANDIDATES = 512
@@ -220,13 +219,14 @@ def read_image(
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
-def write(result: Projected, target: Tensor, out: str | Path) -> Path:
+def write(result: Projected, target: Tensor, out: str | Path, *, overwrite: bool = False) -> Path:
     """Write target.png, projected.png, both.png and ws.safetensors.
 
     Args:
         result: From ``project``.
         target: The image, (1, C, H, W) in [-1, 1].
         out: A new or empty folder.
+        overwrite: Take a folder with content, and replace files of equal names.
 
     Returns:
         The folder.
@@ -234,10 +234,9 @@ def write(result: Projected, target: Tensor, out: str | Path) -> Path:
     Raises:
         BadInput: The folder is not empty.
     """
-    folder = check_empty(out)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = new_folder(out, overwrite=overwrite)
     for name, x in (("target", target), ("projected", result.x)):
-        grid.save_png(grid.to_uint8(x)[0], folder / f"{name}.png")
-    grid.save_png(grid.grid(torch.cat([target, result.x]), columns=2), folder / "both.png")
-    checkpoint.replace_file(folder / "ws.safetensors", safetensors.torch.save({"ws": result.ws}))
+        grid.save_png(grid.to_uint8(x)[0], folder / f"{name}.png", overwrite=overwrite)
+    grid.save_png(grid.grid(torch.cat([target, result.x]), columns=2), folder / "both.png", overwrite=overwrite)
+    write_new(folder / "ws.safetensors", safetensors.torch.save({"ws": result.ws}), overwrite=overwrite)
     return folder

@@ -10,7 +10,7 @@ from ganloom.core.errors import BadInput
 from ganloom.data.check_report import Report
 from ganloom.data.default_shape import keeps_size
 from ganloom.data.folder_layouts import training_folders
-from ganloom.data.paired_folders import equal_names
+from ganloom.data.paired_folders import equal_names_and_sizes
 from ganloom.recipes import presets
 
 Shape = tuple[int, int, int]
@@ -81,5 +81,5 @@ def _domains(source: Any) -> set[str]:
         with contextlib.suppress(BadInput):  # such as an empty folder for A
             folders = training_folders(os.fspath(source))
             if not isinstance(folders, str):
-                usable |= {"domains", "pairs"} if equal_names(*folders) else {"domains"}
+                usable |= {"domains", "pairs"} if equal_names_and_sizes(*folders) else {"domains"}
     return usable

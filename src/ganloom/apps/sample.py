@@ -12,11 +12,12 @@ from torch import Tensor
 from ganloom.api import load
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.core.output_files import new_folder, write_new
 from ganloom.evaluation.evaluate import data_of
 from ganloom.gan import GAN
 from ganloom.imaging import grid
 from ganloom.metrics import Clock
-from ganloom.runs.folder import Folder, check_empty
+from ganloom.runs.folder import Folder
 
 BATCH = 64
 
@@ -44,6 +45,7 @@ def write_samples(
     checkpoint: str = "latest",
     device: str = "auto",
     precision: str = "float32",
+    overwrite: bool = False,
 ) -> Written:
     """Generate samples into a folder: seed000000.png, ... and grid.png; points.csv for points.
 
@@ -62,6 +64,7 @@ def write_samples(
         checkpoint: "latest", "best", or the name of a checkpoint.
         device: "auto", "cpu", "cuda" or "mps".
         precision: "float32" or "bf16".
+        overwrite: Take a folder with content, and replace files of equal names.
 
     Returns:
         What was written.
@@ -75,6 +78,8 @@ def write_samples(
         raise BadInput(f"--truncation must not be negative, got {truncation}")
     if standing < 0:
         raise BadInput(f"--standing counts batches and must not be negative, got {standing}")
+    if out is not None:
+        new_folder(out, overwrite=overwrite)
     path = Path(run)
     gan = load(path, checkpoint=checkpoint, device=choose_device(device))
     more: dict[str, Any] = {"standing": standing} if standing else {}
@@ -105,18 +110,18 @@ def write_samples(
         path, out, f"kimg{gan.kimg:g}-seed{seed}-n{n}", settings | {"c": (c, None), "": (checkpoint, "latest")}
     )
     if x.dim() == 2:
-        return _write_points(folder, x)
+        return _write_points(folder, x, overwrite)
     files = []
     for i, image in enumerate(grid.to_uint8(x)):
         name = f"seed{seed + i:06d}.png" if words is None else f"{words[i]}/seed{seed + i:06d}.png"
-        grid.save_png(image, folder / name)
+        grid.save_png(image, folder / name, overwrite=overwrite)
         files.append(folder / name)
     sheet = folder / "grid.png"
     if gan.conditions_on == "images" and labels is not None:  # each next to its input
         both = grid.side_by_side(labels.cpu(), x)
-        grid.save_png(grid.grid(both, 2 * max(1, round((count / 2) ** 0.5))), sheet)
+        grid.save_png(grid.grid(both, 2 * max(1, round((count / 2) ** 0.5))), sheet, overwrite=overwrite)
         return Written(folder, sheet, files)
-    grid.save_png(grid.grid(x, n if c == "all" and n <= 16 else None), sheet)
+    grid.save_png(grid.grid(x, n if c == "all" and n <= 16 else None), sheet, overwrite=overwrite)
     return Written(folder, sheet, files)
 
 
@@ -168,18 +173,18 @@ def _labels(gan: GAN, names: list[str] | None, c: str | int | None, n: int) -> t
 def _folder(run: Path, out: str | Path | None, name: str, settings: dict[str, tuple[Any, Any]]) -> Path:
     """``out``, or a folder named after the settings that differ from the default: name -> (value, default)."""
     if out is not None:
-        return check_empty(out)
+        return Path(out)
     for key, (value, default) in settings.items():
         if value != default:
             name += f"-{key}{value:g}" if isinstance(value, float) else f"-{key}{value}".replace("/", "-")
     return run / "generated" / name
 
 
-def _write_points(folder: Path, x: Tensor) -> Written:
-    folder.mkdir(parents=True, exist_ok=True)
+def _write_points(folder: Path, x: Tensor, overwrite: bool) -> Written:
     lines = [",".join(f"{v:.6g}" for v in row) for row in x.tolist()]
     file, sheet = folder / "points.csv", folder / "grid.png"
-    file.write_text("\n".join([",".join(f"x{i}" for i in range(x.shape[1])), *lines]) + "\n", encoding="utf-8")
+    text = "\n".join([",".join(f"x{i}" for i in range(x.shape[1])), *lines]) + "\n"
+    write_new(file, text.encode(), overwrite=overwrite)
     if x.shape[1] == 2:
-        grid.save_png(grid.scatter(x), sheet)
+        grid.save_png(grid.scatter(x), sheet, overwrite=overwrite)
     return Written(folder, sheet, [file])

@@ -1,6 +1,7 @@
 """Translate image files with a trained image-to-image model: any size, with alpha and 16 bits, large images in bands."""
 
 import math
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,16 +17,17 @@ from torch import Tensor
 from ganloom.api import load
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
+from ganloom.core.output_files import new_file, new_folder
 from ganloom.data.decode import BadImage, quiet, to_array
 from ganloom.data.file_index import Listing, scan_folder, single_file
 from ganloom.data.file_scales import FileScales
 from ganloom.data.label_maps import colours
 from ganloom.data.own_folders import mark_output
-from ganloom.data.pixel_scale import UnclearScale, check_scales
+from ganloom.data.pixel_scale import UnclearScale, check_scales, known_of_side
 from ganloom.evaluation.evaluate import recorded_scales
 from ganloom.imaging import grid
 from ganloom.imaging.png16 import read16, write16
-from ganloom.runs.folder import Folder, check_empty
+from ganloom.runs.folder import Folder
 
 SHEET = 64
 """Largest number of images in the sheet of comparisons."""
@@ -57,6 +59,7 @@ def translate_files(
     checkpoint: str = "latest",
     device: str = "auto",
     progress: Callable[[str, int, int], None] | None = None,
+    overwrite: bool = False,
 ) -> Translated:
     """Translate an image, or all images of a folder, to PNG files.
 
@@ -75,6 +78,7 @@ def translate_files(
         checkpoint: "latest", "best", or the name of a checkpoint.
         device: "auto", "cpu", "cuda" or "mps".
         progress: Called with (file name, number, count) before each image.
+        overwrite: Replace existing files. An input is never replaced.
 
     Returns:
         What was written.
@@ -84,17 +88,18 @@ def translate_files(
     """
     if memory <= 0:
         raise BadInput(f"--memory must be above 0 MiB, got {memory:g}")
+    listing, single = _inputs(Path(source)), Path(source).is_file()
+    targets = _targets(listing, Path(source), Path(out), overwrite)
+    sheet = _sheet(targets, Path(out), single, overwrite) if compare else None
+    is_new = not any(Path(out).iterdir()) if Path(out).is_dir() else not single
     gan: Any = load(Path(run), checkpoint=checkpoint, device=choose_device(device))
     if gan.conditions_on != "images":
         raise BadInput(f"{run} generates images from latents, not from images: use ganloom sample")
     if reverse and not gan.both_ways:
         raise BadInput("--reverse: this run's recipe translates in one direction only")
     labels = _has_label_maps(Path(run)) and not reverse
-    listing = _inputs(Path(source))
-    targets = _targets(listing, Path(source), Path(out))
     listing.scales = FileScales(_scales(Path(run), reverse))
     listing.scales.label_maps = labels
-    single = Path(source).is_file()
     files: list[Path] = []
     bad = [(listing.path(name), reason) for name, reason in listing.bad]
     comparisons: list[Tensor] = []
@@ -112,19 +117,16 @@ def translate_files(
         result = translate_pixels(
             gan, pixels, reverse=reverse, stochastic=stochastic, seed=seed, memory=memory, labels=labels
         )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write(result, target)
+        write(result, target, overwrite=overwrite)
         files.append(target)
         if compare and len(comparisons) < 2 * SHEET:
             comparisons += [_thumbnail(pixels), _thumbnail(result)]
     if not files:
         raise BadInput(f"none of the {len(bad)} images in {source} can be read: {bad[0][0]} ({bad[0][1]})")
-    sheet = None
-    if compare:
-        sheet = Path(out).with_suffix(".compare.png") if single else Path(out) / "compare.png"
+    if sheet is not None:
         columns = 2 * max(1, round(math.sqrt(len(comparisons) / 2) / 2))
-        grid.save_png(grid.grid(torch.cat(comparisons), columns, scale=1), sheet)
-    if not single:
+        grid.save_png(grid.grid(torch.cat(comparisons), columns, scale=1), sheet, overwrite=overwrite)
+    if is_new and not single:
         mark_output(out, "translate")
     notes = [note for note in (*listing.notes, *listing.decoding_notes()) if not note.startswith("left out ")]
     return Translated(files, sheet, bad, notes)
@@ -205,17 +207,18 @@ def _spread(pixels: NDArray[np.uint16], white: float) -> NDArray[np.uint16]:
     return wide
 
 
-def write(pixels: NDArray[Any], path: Path) -> None:
+def write(pixels: NDArray[Any], path: Path, *, overwrite: bool = False) -> None:
     """Write a PNG with 8 or 16 bits per channel.
 
     Args:
         pixels: (H, W, 1 to 4), uint8 or uint16.
         path: The file.
+        overwrite: Replace an existing file.
     """
     if pixels.dtype == np.uint16:
-        write16(pixels, path)
+        write16(pixels, path, overwrite=overwrite)
     else:
-        grid.save_png(pixels, path)
+        grid.save_png(pixels, path, overwrite=overwrite)
 
 
 def _inputs(source: Path) -> Listing:
@@ -231,20 +234,26 @@ def _inputs(source: Path) -> Listing:
     return listing
 
 
-def _targets(listing: Listing, source: Path, out: Path) -> list[Path]:
-    """The output of each image. Existing files are not overwritten."""
+def _targets(listing: Listing, source: Path, out: Path, overwrite: bool) -> list[Path]:
+    """The output of each image. Raises BadInput if a file must not be written."""
     if source.is_file():
         target = out / f"{source.stem}.png" if out.is_dir() or not out.suffix else out
         if target.suffix.lower() != ".png":
             raise BadInput(f"{out} must end in .png, or be a folder")
-        if target.exists():
-            raise BadInput(f"{target} exists: choose another name, nothing is overwritten")
-        return [target]
-    check_empty(out, "")
+        if target.exists() and target.samefile(source):
+            raise BadInput(f"{target} is the input itself. Choose another name")
+        return [new_file(target, overwrite=overwrite, flag="")]
+    if out.is_dir() and out.samefile(source):
+        raise BadInput(f"{out} is the folder of the inputs. Choose another folder for the results")
+    new_folder(out, overwrite=overwrite, flag="")
     targets = [out / Path(entry.name).with_suffix(".png") for entry in listing.entries]
-    twice = [target for target, count in Counter(targets).items() if count > 1]
+    names = Counter(str(target).casefold() for target in targets)  # some file systems ignore the case
+    twice = [target for target in targets if names[str(target).casefold()] > 1]
     if twice:
         raise BadInput(f"{source} has {twice[0].stem} twice with different endings: both would become {twice[0].name}")
+    inputs = {os.path.realpath(listing.path(entry.name)) for entry in listing.entries}
+    if replaced := [target for target in targets if os.path.realpath(target) in inputs]:
+        raise BadInput(f"{replaced[0]} is one of the inputs. Choose another folder for the results")
     return targets
 
 
@@ -254,8 +263,18 @@ def _scales(run: Path, reverse: bool) -> dict[str, Any]:
     check_scales(scales)
     data = Folder(run).read("config.json").get("data")
     swapped = isinstance(data, dict) and data.get("source", {}).get("direction") == "BtoA"
-    side: dict[str, Any] = scales.get("b" if swapped != reverse else "a", {})
-    return side
+    return known_of_side(scales, "b" if swapped != reverse else "a")
+
+
+def _sheet(targets: list[Path], out: Path, single: bool, overwrite: bool) -> Path:
+    """The file of the comparisons: a name that none of the results has."""
+    if single:
+        return new_file(targets[0].with_name(f"{targets[0].stem}.compare.png"), overwrite=overwrite, flag="")
+    taken = {str(target).casefold() for target in targets}
+    number, sheet = 2, out / "compare.png"
+    while str(sheet).casefold() in taken:
+        number, sheet = number + 1, out / f"compare-{number}.png"
+    return sheet
 
 
 def _has_label_maps(run: Path) -> bool:

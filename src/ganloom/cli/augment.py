@@ -36,6 +36,8 @@ class Arguments:
     """Channels, height and width for training. None: from the data."""
     fit: Literal["crop", "pad", "squash"] = "crop"
     """How to bring images of other sizes to the shape."""
+    overwrite: bool = False
+    """Replace existing files."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -50,7 +52,7 @@ def run(argv: Sequence[str]) -> None:
 
     sheets = preview(
         args.data, args.out, p=args.p, parts=args.parts, policy=args.policy, n=args.n, seed=args.seed, shape=args.shape,
-        fit=args.fit,
+        fit=args.fit, overwrite=args.overwrite,
     )  # fmt: skip
     if args.json:
         print(json.dumps({"out": str(sheets.sheet), "leak": str(sheets.leak), "untouched": sheets.untouched}))

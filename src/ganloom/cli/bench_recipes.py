@@ -8,6 +8,7 @@ from typing import Any
 
 from ganloom.cli.messages import table
 from ganloom.cli.parse import parse
+from ganloom.core.stop_signals import continued_by_the_same_command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Arguments:
     """Repeat recipes that were already measured with the same command."""
     speed: bool = False
     """Only time training steps again, for the rows that exist. Use an idle machine."""
+    overwrite: bool = False
+    """Replace images in the folder that ganloom did not write, or that were changed."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -43,9 +46,16 @@ def run(argv: Sequence[str]) -> None:
     if args.speed:
         rows = benchmark.time_again(args.recipe or tuple(benchmark.kept(folder)), folder)
     else:
-        rows = benchmark.measure(
-            args.recipe or tuple(RECIPES), folder, Path(args.runs), seed=args.seed, kimg=args.kimg, anew=args.anew
-        )
+        with continued_by_the_same_command():
+            rows = benchmark.measure(
+                args.recipe or tuple(RECIPES),
+                folder,
+                Path(args.runs),
+                seed=args.seed,
+                kimg=args.kimg,
+                anew=args.anew,
+                overwrite=args.overwrite,
+            )
     if args.json:
         print(json.dumps({"recipes": [row.to_dict() for row in rows]}))
         return

@@ -4,12 +4,13 @@ import dataclasses
 import json
 import shlex
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse_given
 from ganloom.core.errors import BadInput
+from ganloom.core.stop_signals import continued_by_the_same_command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,10 @@ class Arguments:
     """With --budget: the feature nets; see `ganloom evaluate --features`."""
     shape: tuple[int, int, int] | None = None
     """With --budget: channels, height and width. None: from the data; 32 px if the images have different sizes."""
+    labels: Literal["auto", "none"] = "auto"
+    """With --budget: none: ignore the labels of DATA; its folders are no classes."""
+    overwrite: bool = False
+    """With --budget: replace files in the folder that ganloom did not write."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -73,9 +78,10 @@ def _train(args: Arguments, budget: str) -> None:
     out = args.out or folder_of(data, budget)
     plan = Plan(
         data, tuple(models), seconds, seeds=args.seeds, seed=args.seed, n=args.n, k=args.k, features=args.features,
-        shape=args.shape, settings=settings,
+        shape=args.shape, labels=False if args.labels == "none" else None, settings=settings,
     )  # fmt: skip
-    comparison = compare_under_budget(plan, out)
+    with continued_by_the_same_command():
+        comparison = compare_under_budget(plan, out, overwrite=args.overwrite)
     if args.json:
         print(json.dumps(comparison.to_dict()))
         return

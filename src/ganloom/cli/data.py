@@ -10,6 +10,7 @@ from ganloom.apps.recipe_shapes import recipe_shapes, shape_lines
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
+from ganloom.core.output_files import new_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,8 +23,12 @@ class Arguments:
     """Channels, height and width for training. None: from the data."""
     fit: Literal["crop", "pad", "squash"] = "crop"
     """How to bring images of other sizes to the shape."""
+    labels: Literal["auto", "none"] = "auto"
+    """none: ignore labels; folders are no classes."""
     preview: str | None = None
     """Write a grid of 25 images, as the network will get them, to this PNG file."""
+    overwrite: bool = False
+    """Replace existing files."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -33,7 +38,10 @@ def run(argv: Sequence[str]) -> None:
     if subcommand("data", ["check"], argv, Arguments, "`ganloom data check DIR`") is None:
         return
     args = parse(Arguments, argv[1:], "data check")
-    report = datasets.check(args.data, shape=args.shape, fit=args.fit)
+    labels = False if args.labels == "none" else None
+    if args.preview is not None:
+        new_file(args.preview, (".png",), overwrite=args.overwrite, flag="--preview ")
+    report = datasets.check(args.data, shape=args.shape, fit=args.fit, labels=labels)
     shapes = recipe_shapes(report, args.data, args.shape)
     if args.json:
         print(json.dumps(report.to_dict() | {"recipes": {name: dataclasses.asdict(s) for name, s in shapes.items()}}))
@@ -42,10 +50,12 @@ def run(argv: Sequence[str]) -> None:
     if args.preview:
         from ganloom.imaging import grid
 
-        grid.save_png(report.preview(), args.preview)
+        grid.save_png(report.preview(), args.preview, overwrite=args.overwrite)
         if not args.json:
             print(f"wrote {args.preview}")
     if not args.json:
         flags = [] if args.shape is None else ["--shape", *args.shape]
         flags += [] if args.fit == "crop" else ["--fit", args.fit]
-        print(following(["train", "default", args.data, *flags], ["plan", args.data, *flags]))
+        recipe, path = report.translation or ("default", args.data)
+        flags += ["--labels", "none"] if labels is False and report.translation is None else []
+        print(following(["train", recipe, path, *flags], ["plan", path, *flags]))

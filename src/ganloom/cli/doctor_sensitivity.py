@@ -8,6 +8,7 @@ from typing import Annotated
 
 from ganloom.cli.flags import Positional
 from ganloom.cli.parse import parse
+from ganloom.core.stop_signals import continued_by_the_same_command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Arguments:
     """Seed of every run."""
     out: str = "runs/sensitivity"
     """The folder for the runs, sensitivity.json and sensitivity.png."""
+    overwrite: bool = False
+    """Replace a sensitivity.json and sensitivity.png that ganloom did not write."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -43,7 +46,10 @@ def run(argv: Sequence[str]) -> int:
     settings = {name: getattr(args, name) for name in ("shape", "width", "batch_size")}
     options = {name: value for name, value in settings.items() if value is not None}
     folder = Path(args.out) / f"{args.recipe}-{Path(args.data).name}"
-    results = sensitivity.measure(args.data, args.recipe, folder, args.kimg, args.seed, options)
+    with continued_by_the_same_command():
+        results = sensitivity.measure(
+            args.data, args.recipe, folder, args.kimg, args.seed, options, overwrite=args.overwrite
+        )
     if args.json:
         print(
             json.dumps({"rows": [dataclasses.asdict(r) for r in results], "picture": str(folder / "sensitivity.png")})

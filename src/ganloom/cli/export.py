@@ -12,6 +12,7 @@ from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
 from ganloom.cli.shared_flags import ModelFlags
 from ganloom.core.errors import BadInput
+from ganloom.core.output_files import new_file, new_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,14 +37,15 @@ def run(argv: Sequence[str]) -> None:
     from ganloom.export.onnx import to_onnx
 
     args = parse(Arguments, argv, "export")
+    path = Path(args.run) / ("web" if args.format == "web" else "model.onnx") if args.out is None else Path(args.out)
+    (new_folder if args.format == "web" else new_file)(path, overwrite=args.overwrite)
     gan = load(args.run, checkpoint=args.checkpoint)
     if args.format == "web":
-        _web(args, gan)
+        _web(args, gan, path)
         return
     if args.runtime is not None:
         raise BadInput("--runtime needs --format web: add it, or leave --runtime out")
-    path = Path(args.run) / "model.onnx" if args.out is None else Path(args.out)
-    model = to_onnx(gan, path)
+    model = to_onnx(gan, path, overwrite=args.overwrite)
     if args.json:
         print(json.dumps({"out": str(model.path), "inputs": model.inputs, "difference": model.difference}))
         return
@@ -52,7 +54,7 @@ def run(argv: Sequence[str]) -> None:
     print(following(["sample", args.run]))
 
 
-def _web(args: Arguments, gan: Any) -> None:
+def _web(args: Arguments, gan: Any, path: Path) -> None:
     from ganloom.export.web import to_web
     from ganloom.runs.folder import Folder
 
@@ -63,8 +65,8 @@ def _web(args: Arguments, gan: Any) -> None:
     at = f"At {gan.kimg:g} thousand images. " if math.isfinite(gan.kimg) else ""
     about = f"{at}The images are synthetic. Everything is computed on this machine."
     page = to_web(
-        gan, args.out or Path(args.run) / "web", title=title, about=about, classes=described.get("classes"),
-        runtime=args.runtime,
+        gan, path, title=title, about=about, classes=described.get("classes"),
+        runtime=args.runtime, overwrite=args.overwrite,
     )  # fmt: skip
     if args.json:
         result = {"out": str(page.folder), "inputs": page.model.inputs, "difference": page.model.difference}

@@ -11,6 +11,7 @@ from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
 from ganloom.cli.shared_flags import ImageFlags, ModelFlags
+from ganloom.core.output_files import new_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +134,7 @@ def _walk(args: Walk) -> None:
     out = args.out or Path(args.run) / "walk.gif"
     animation = latent.walk(
         _load(args), out, seeds=args.seeds, frames=args.frames, fps=args.fps, space=args.space, truncation=args.truncation,
-        c=args.c,
+        c=args.c, overwrite=args.overwrite,
     )  # fmt: skip
     result = {"out": str(animation.path), "frames": animation.images}
     _print(args, result, f"wrote {animation.path}: {animation.images} frames", ["latent", "mix", args.run])
@@ -144,8 +145,9 @@ def _mix(args: Mix) -> None:
 
     out = args.out or Path(args.run) / "mix.png"
     sheet = latent.mix(
-        _load(args), out, rows=args.rows, columns=args.columns, layers=args.layers, truncation=args.truncation, c=args.c
-    )
+        _load(args), out, rows=args.rows, columns=args.columns, layers=args.layers, truncation=args.truncation, c=args.c,
+        overwrite=args.overwrite,
+    )  # fmt: skip
     result = {"out": str(sheet.path), "pictures": sheet.images}
     line = f"wrote {sheet.path}: the rows with layers {args.layers} of the columns"
     _print(args, result, line, ["latent", "directions", args.run])
@@ -156,6 +158,7 @@ def _project(args: Project) -> None:
     from ganloom.evaluation.evaluate import recorded_scales
     from ganloom.metrics.extractors import by_name
 
+    out = new_folder(args.out or Path(args.run) / "projected" / Path(args.image).stem, overwrite=args.overwrite)
     gan = _load(args)
     target = projection.read_image(args.image, gan.cfg.shape, args.fit, recorded_scales(Path(args.run)))
     net = None if args.features is None else by_name.get(args.features)
@@ -167,7 +170,7 @@ def _project(args: Project) -> None:
     projected = projection.project(
         gan, target, space=args.space, steps=args.steps, seed=args.seed, net=net, c=args.c, progress=show
     )
-    folder = projection.write(projected, target, args.out or Path(args.run) / "projected" / Path(args.image).stem)
+    folder = projection.write(projected, target, out, overwrite=args.overwrite)
     result = {"out": str(folder), "psnr": projected.psnr, "seconds": projected.seconds}
     line = f"PSNR {projected.psnr:.1f} dB in {projected.seconds:.1f} s\n"
     line += f"wrote {folder}: target, projected, both, ws.safetensors"
@@ -180,6 +183,7 @@ def _directions(args: Directions) -> None:
     sheet, result = directions.draw(
         _load(args), args.out or Path(args.run) / f"{args.method}.png", method=args.method, n=args.n, layers=args.layers,
         seed=args.seed, strength=args.strength, steps=args.steps, truncation=args.truncation, c=args.c,
+        overwrite=args.overwrite,
     )  # fmt: skip
     plain = {
         "out": str(sheet.path), "deviations": [round(float(d), 6) for d in result.deviations], "seconds": result.seconds,

@@ -1,4 +1,4 @@
-"""From the words of a command line to values: which flags were given, and what they say. A fault is one line."""
+"""Parse the command line: the values, and which flags were given. An error is reported in one line."""
 
 import inspect
 from collections.abc import Iterable, Sequence

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from ganloom.apps.plan import STEPS, plan
 from ganloom.cli.flags import Positional
@@ -23,6 +23,8 @@ class Arguments:
     """Channels, height and width. None: from the data."""
     fit: Literal["crop", "pad", "squash"] = "crop"
     """How to bring images of other sizes to the shape."""
+    labels: Literal["auto", "none"] = "auto"
+    """none: ignore the labels of the data; folders are no classes."""
     flip: bool = False
     """Flip images horizontally at random."""
     device: str = "auto"
@@ -36,6 +38,7 @@ class Arguments:
 def run(argv: Sequence[str]) -> None:
     """Read the command line, measure, print the plan."""
     args = parse(Arguments, argv, "plan")
-    options = {} if args.shape is None else {"shape": args.shape}
+    options: dict[str, Any] = {} if args.shape is None else {"shape": args.shape}
+    options |= {"labels": False} if args.labels == "none" else {}
     result = plan(args.data, args.recipe, device=args.device, steps=args.steps, fit=args.fit, flip=args.flip, **options)
     print(json.dumps(dataclasses.asdict(result)) if args.json else "\n".join(result.lines()))

@@ -42,7 +42,7 @@ def run(argv: Sequence[str]) -> None:
     written = write_samples(
         args.run, n=args.n, seed=args.seed, truncation=args.truncation, cutoff=args.cutoff, noise=args.noise_mode,
         standing=args.standing, c=args.c, out=args.out, checkpoint=args.checkpoint, device=args.device,
-        precision=args.precision,
+        precision=args.precision, overwrite=args.overwrite,
     )  # fmt: skip
     if args.json:
         print(json.dumps({"out": str(written.folder), "grid": str(written.grid), "files": len(written.files)}))

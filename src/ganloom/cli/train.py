@@ -51,6 +51,8 @@ class Options:
     """Flip images horizontally at random. Do not use it where left and right differ, as in text."""
     fit: Literal["crop", "pad", "squash"] = "crop"
     """How to bring images of other sizes to the shape."""
+    labels: Literal["auto", "none"] = "auto"
+    """none: ignore the labels of the data; folders are no classes."""
     held_out: float = 0.0
     """Share of the images that training does not use, in [0, 1). The doctor measures overfitting of D with them."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
@@ -108,6 +110,8 @@ def run(argv: Sequence[str]) -> None:
     """Read the command line, train, print where the run is."""
     command = _read(argv)
     options, settings = command.options, command.settings
+    if options.labels == "none":
+        settings |= {"labels": False}
     if getattr(command.module.MODEL, "conditions_on", "labels") == "images":
         settings |= {"direction": options.direction, "label_maps": options.label_maps}
     done = train(

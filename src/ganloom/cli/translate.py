@@ -37,6 +37,8 @@ class Arguments:
     """latest, best, or the name of a checkpoint."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
+    overwrite: bool = False
+    """Replace existing files. An input is never replaced."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -52,6 +54,7 @@ def run(argv: Sequence[str]) -> None:
     done = translate_files(
         args.run, args.source, args.out, reverse=args.reverse, stochastic=args.stochastic, seed=args.seed,
         memory=args.memory, compare=args.compare, checkpoint=args.checkpoint, device=args.device, progress=show,
+        overwrite=args.overwrite,
     )  # fmt: skip
     for name, reason in done.bad:
         print(f"left out {name}: {reason}", file=sys.stderr)

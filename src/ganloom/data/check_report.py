@@ -13,6 +13,7 @@ from ganloom.data.duplicates import Copies
 from ganloom.data.images import Images
 from ganloom.data.points import Points
 from ganloom.data.preview import image_grid, point_plot
+from ganloom.data.printable import printable
 
 PREVIEW = 25
 """Images in the preview."""
@@ -58,13 +59,14 @@ class Report:
         constant: images of a single colour.
         unreadable: number of files left out.
         bad_files: (path, reason) of the first few of them.
+        notes: what the user should know, such as a split, a file of labels or images that are not used.
+        translation: (recipe, path) for image-to-image data.
         cropped: mean fraction of an image that is cropped away, 0 to 1.
         padded: mean fraction of the result that is border, 0 to 1.
         enlarged: number of images with a side shorter than the network's.
         modes_of_points: number of modes of points.
         sd: standard deviation of the modes of points.
         extent: (min, max) of points along each axis.
-        notes: lines for the user, such as what was left out and why.
         data: the data set itself.
     """
 
@@ -85,13 +87,14 @@ class Report:
     constant: Copies | None = None
     unreadable: int | None = None
     bad_files: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    translation: tuple[str, str] | None = None
     cropped: float | None = None
     padded: float | None = None
     enlarged: int | None = None
     modes_of_points: int | None = None
     sd: float | None = None
     extent: list[tuple[float, float]] | None = None
-    notes: list[str] = field(default_factory=list)
     data: Data | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,10 +106,9 @@ class Report:
     def lines(self) -> list[str]:
         """Return the report as text: the name and the count, then one fact per line."""
         facts = _point_facts(self) if self.kind == "points" else _image_facts(self)
-        facts += [("note", note) for note in self.notes]
         width = max(len(label) for label, _ in facts)
-        return [_printable(f"{self.name}: {self.count:,} {self.kind}")] + [
-            _printable(f"  {label:<{width}}  {text}") for label, text in facts
+        return [printable(f"{self.name}: {self.count:,} {self.kind}")] + [
+            printable(f"  {label:<{width}}  {text}") for label, text in facts
         ]
 
     def preview(self) -> Image.Image:
@@ -145,7 +147,7 @@ def _image_facts(report: Report) -> list[tuple[str, str]]:
         facts.append(("padding", f"{report.padded:.1%} of what the network sees on average"))
     if report.enlarged:
         facts.append(("enlarged", f"{report.enlarged:,} images are smaller than {width} x {height}"))
-    return facts
+    return facts + [("note", note) for note in report.notes]
 
 
 def _size_facts(sizes: Sizes) -> list[tuple[str, str]]:
@@ -193,7 +195,7 @@ def _point_facts(report: Report) -> list[tuple[str, str]]:
         facts.append(("extent", ", ".join(f"{low:.3g} to {high:.3g}" for low, high in report.extent)))
     if report.classes is not None:
         facts.append(("classes", _format_classes(report.classes)))
-    return facts
+    return facts + [("note", note) for note in report.notes]
 
 
 def _format_classes(classes: dict[str, int] | None) -> str:
@@ -218,11 +220,6 @@ def _format_copies(copies: Copies | None, relation: str) -> str:
         return "none"
     first, copy = copies.examples[0]
     return f"{copies.count:,}, such as {copy} {relation} {first}"
-
-
-def _printable(text: str) -> str:
-    """The text on one line, with escapes for characters that a terminal cannot print: file names may hold any."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _to_json(value: Any) -> Any:

@@ -31,12 +31,17 @@ class Facts:
         captions: a text per row.
         factors: name -> array (N,): the values from which an image was rendered.
         bad_files: (path, reason) of each file left out.
+        notes: one line for each thing about the source that the user should know, such as a split that is not used;
+            printed by ``data check``, ``train``, ``plan`` and ``evaluate``.
+        translation: the recipe for image-to-image data, "pix2pix" or "cyclegan", and the path to give to it; None for
+            other data.
+        sizes: (width, height) of each row before it was resized; None if unknown.
         flip: ``draw`` mirrors images at random.
         fit: how images were resized, see `resize.FITS`.
         native: the rows are already at the shape in which they are used.
         beside: (inputs uint8 (M, H, W, C), whether row i of them belongs to row i) of a file of image-to-image data.
-        notes: lines for the user, printed by ``data check``, ``train`` and ``plan``.
-        scales: (black, white) of numbers that were no 8-bit numbers, by their type, see `pixel_scale.Scales`.
+        scales: (black, white) of numbers that were no 8-bit numbers, by their type, see `pixel_scale.Scales`; of
+            image-to-image data by domain, see `pixel_scale.by_side`.
     """
 
     name: str
@@ -46,12 +51,14 @@ class Facts:
     captions: list[str] | None = None
     factors: dict[str, NDArray[Any]] | None = None
     bad_files: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    translation: tuple[str, str] | None = None
+    sizes: list[tuple[int, int]] | None = None
     flip: bool = False
     fit: str = "crop"
     native: bool = False
     beside: tuple[NDArray[np.uint8], bool] | None = None
-    notes: list[str] = field(default_factory=list)
-    scales: dict[str, list[float]] = field(default_factory=dict)
+    scales: dict[str, Any] = field(default_factory=dict)
 
     def take(self, rows: NDArray[np.int64]) -> "Facts":
         """Return the facts of some rows, int64 (n,).
@@ -67,6 +74,7 @@ class Facts:
             labels=None if self.labels is None else self.labels[rows],
             captions=None if self.captions is None else [self.captions[i] for i in rows],
             factors=None if self.factors is None else {k: v[rows] for k, v in self.factors.items()},
+            sizes=None if self.sizes is None else [self.sizes[i] for i in rows],
         )
 
 
@@ -81,7 +89,7 @@ class Data:
         kind: "images" or "points".
         facts: what is known about the rows.
         shape: shape of one row, (C, H, W) or (d,).
-        name, source, labels, classes, captions, factors, bad_files, flip, fit: see ``Facts``.
+        name, source, labels, classes, captions, factors, bad_files, notes, flip, fit: see ``Facts``.
         device: where ``get`` and ``draw`` deliver.
         inputs: the input images of image-to-image data, else None.
         paired: whether input i belongs to row i, see ``Domains``.
@@ -106,7 +114,7 @@ class Data:
         if size < 1:
             raise BadInput(f"{facts.name} holds no rows: give at least one")
         self.facts = facts
-        self.name, self.source, self.bad_files = facts.name, facts.source, facts.bad_files
+        self.name, self.source, self.bad_files, self.notes = facts.name, facts.source, facts.bad_files, facts.notes
         self.labels, self.classes, self.captions, self.factors = (
             facts.labels, facts.classes, facts.captions, facts.factors,
         )  # fmt: skip

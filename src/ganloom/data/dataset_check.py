@@ -2,9 +2,10 @@
 
 import os
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from ganloom.core.errors import BadInput
 from ganloom.data import arrays, npz_reader, sources, store
@@ -12,7 +13,6 @@ from ganloom.data.check_report import Report, Sizes
 from ganloom.data.dataset import Data
 from ganloom.data.decode import BadImage, Header
 from ganloom.data.duplicates import EXAMPLES, Copies, exact_copies, near_copies, single_colour
-from ganloom.data.file_index import list_files
 from ganloom.data.images import Images
 from ganloom.data.points import Points
 from ganloom.data.resize import kept_share, padded_share
@@ -26,7 +26,12 @@ class _Files(NamedTuple):
 
 
 def check(
-    source: sources.Source, *, shape: tuple[int, int, int] | None = None, fit: str = "crop", default_size: int = 64
+    source: sources.Source,
+    *,
+    shape: tuple[int, int, int] | None = None,
+    fit: str = "crop",
+    default_size: int = 64,
+    labels: Any = None,
 ) -> Report:
     """Open a data set, examine all of it, and report.
 
@@ -37,21 +42,23 @@ def check(
         shape: (C, H, W) that images are brought to, or None.
         fit: "crop", "pad" or "squash".
         default_size: side in pixels if no shape is given and the images have different sizes.
+        labels: see ``open``; False: ignore labels, class folders too.
 
     Raises:
         BadInput: ``open`` refuses the source, or the files change during the check.
     """
-    data = sources.open(source, shape=shape, fit=fit, default_size=default_size)
+    data = sources.open(source, shape=shape, fit=fit, default_size=default_size, labels=labels)
     if isinstance(data, Points):
         return _check_points(data, fit)
     assert isinstance(data, Images)
     opened = data.source.get("source")  # of a folder with IDX files: the name of the set
     if isinstance(source, (str, os.PathLike)) and isinstance(opened, str):
         source = opened
-    files = _read_headers(os.fspath(source), data) if sources.holds_files(source) else None
+    files = _read_headers(source, data, labels is not False)
     headers = files.headers if files else None
     names = files.names if files else [f"#{i}" for i in range(len(data))]
-    sizes = [header.size for header in headers] if headers else [_original_size(source, data)] * len(data)
+    sizes = [header.size for header in headers] if headers else data.facts.sizes
+    sizes = sizes or [_original_size(source, data)] * len(data)
     exact = exact_copies(data.rows, data.labels, names)
     constant = single_colour(data.rows)
     target = data.shape
@@ -73,10 +80,11 @@ def check(
         constant=Copies(int(constant.sum()), [(names[i], "") for i in np.flatnonzero(constant)[:EXAMPLES]]),
         unreadable=len(data.bad_files) if headers else None,
         bad_files=list(data.bad_files[:EXAMPLES]),
+        notes=list(data.notes),
+        translation=data.facts.translation,
         cropped=_mean([1 - kept_share(size, target, data.fit) for size in sizes]) if data.fit == "crop" else None,
         padded=_mean([padded_share(size, target, data.fit) for size in sizes]) if data.fit == "pad" else None,
         enlarged=sum(size[0] < target[2] or size[1] < target[1] for size in sizes),
-        notes=list(data.facts.notes),
         data=data,
     )
 
@@ -90,17 +98,19 @@ def _check_points(data: Points, fit: str) -> Report:
         shape=data.shape,
         fit=fit,
         classes=_count_classes(data),
+        notes=list(data.notes),
         modes_of_points=None if data.modes is None else len(data.modes),
         sd=data.sd,
         extent=[(float(a), float(b)) for a, b in zip(low, high, strict=True)],
-        notes=list(data.facts.notes),
         data=data,
     )
 
 
-def _read_headers(root: str, data: Images) -> _Files:
-    """The headers of the files that became the rows of ``data``, in their order."""
-    listing = list_files(root)
+def _read_headers(source: Any, data: Images, use_labels: bool) -> _Files | None:
+    """The headers of the files that became the rows of ``data``, in their order. None for data without files."""
+    listing = sources.listing_of(source, use_labels)
+    if listing is None:
+        return None
     bad = {path for path, _ in data.bad_files}
     good = [i for i, entry in enumerate(listing.entries) if listing.path(entry.name) not in bad]
     try:
@@ -109,7 +119,7 @@ def _read_headers(root: str, data: Images) -> _Files:
         listing.close()
     headers = [result for result in results if not isinstance(result, BadImage)]
     if len(headers) != len(data):
-        raise BadInput(f"{root} changed during the check; run the check again")
+        raise BadInput(f"{data.name} changed during the check; run the check again")
     return _Files(headers, [listing.entries[i].name for i in good])
 
 
@@ -124,9 +134,13 @@ def _original_size(source: sources.Source, data: Images) -> tuple[int, int]:
             # Shapes are rendered at the requested size; the other built-in sets are small enough to open again.
             original = data if text.startswith("shapes") else sources.open(text)
             return original.shape[2], original.shape[1]
-        content = npz_reader.read(text, data.shape[0])
+        content = npz_reader.read(text, data.shape[0], use_labels=False)
         assert not isinstance(content, Points)
         return content[0].shape[2], content[0].shape[1]
+    if isinstance(source, tuple):
+        source = source[0]
+    if not isinstance(source, (np.ndarray, Tensor)):
+        return width, height
     images = arrays.channels_last(arrays.to_numpy(source, "the array"), "the array", data.shape[0])
     return (images.shape[2], images.shape[1]) if images.size else (width, height)
 

@@ -18,7 +18,7 @@ from ganloom.core.errors import BadInput
 from ganloom.core.old_import_paths import renamed
 from ganloom.data import deep_images
 from ganloom.data.deep_images import Range, kind_of_numbers
-from ganloom.data.file_kinds import NEEDS_HEIF, SNIFFED, content_kind, ending_of, heif_is_installed
+from ganloom.data.file_kinds import NEEDS_HEIF, SNIFFED, content_kind, ending_of, heif_is_installed, why_not_read
 from ganloom.data.pixel_scale import Scale, UnclearScale, choose
 
 VERSION = 2
@@ -109,6 +109,9 @@ def _as_bad_image() -> Iterator[None]:
 
 def _open(file: BinaryIO, name: str) -> Image.Image:
     """Read and check the header of an image; no pixel is decoded yet."""
+    reason = why_not_read(name)
+    if reason is not None:
+        raise BadImage(reason)
     start = file.read(SNIFFED)
     if not start:
         raise BadImage("empty file")
@@ -128,6 +131,12 @@ def _open(file: BinaryIO, name: str) -> Image.Image:
         if kind is None:
             raise
         raise BadImage(f"a {kind} file that is damaged, or of a kind that is not read; save it as PNG") from None
+    _check(image)
+    return image
+
+
+def _check(image: Image.Image) -> None:
+    """Refuse an opened image by its header."""
     if deep_images.is_signed_8_bit(image):
         raise BadImage("a TIFF of signed 8-bit numbers; save it with unsigned numbers")
     width, height = image.size
@@ -138,7 +147,6 @@ def _open(file: BinaryIO, name: str) -> Image.Image:
         )
     if min(width, height) < 1:
         raise BadImage("has no pixels")
-    return image
 
 
 def _orientation(image: Image.Image) -> int:
@@ -173,13 +181,23 @@ def header(file: BinaryIO, name: str) -> Header:
         BadImage: the file is not a usable image.
     """
     with _as_bad_image():
-        image = _open(file, name)
-        bits = deep_images.bits_of(image)
-        # Pillow would decode a whole PNG only to look for an EXIF chunk after the pixels.
-        has_exif = image.format != "PNG" or "exif" in image.info
-        rotated = has_exif and _orientation(image) >= 5
-        size = (image.height, image.width) if rotated else image.size
-        return Header(size, _channels(image), image.mode, image.format or "", bits)
+        return _header_of(_open(file, name))
+
+
+def header_of(image: Image.Image) -> Header:
+    """Read size, mode and depth of an open Pillow image without decoding it. Raises BadImage if it cannot be used."""
+    with _as_bad_image():
+        _check(image)
+        return _header_of(image)
+
+
+def _header_of(image: Image.Image) -> Header:
+    bits = deep_images.bits_of(image)
+    # Pillow would decode a whole PNG only to look for an EXIF chunk after the pixels.
+    has_exif = image.format != "PNG" or "exif" in image.info
+    rotated = has_exif and _orientation(image) >= 5
+    size = (image.height, image.width) if rotated else image.size
+    return Header(size, _channels(image), image.mode, image.format or "", bits)
 
 
 def convert(image: Image.Image, channels: int) -> Image.Image:
@@ -242,7 +260,7 @@ def decode(
         image = _open(file, name)
         if at_least is not None and image.format == "JPEG":
             image.draft(None, (at_least, at_least))
-        numbers = kind_of_numbers(image.mode, image.format or "", deep_images.bits_of(image))
+        numbers = _header_of(image).numbers
         image.load()
         transpose = _UPRIGHT.get(_orientation(image))
         if numbers != "uint8":
@@ -278,12 +296,41 @@ def value_range(file: BinaryIO, name: str) -> Range:
         return deep_images.value_range(image, file)
 
 
+def value_range_of(image: Image.Image) -> Range:
+    """Return the range of the values of an open grey Pillow image of more than 8 bits. Raises BadImage if it is damaged."""
+    with _as_bad_image():
+        _check(image)
+        image.load()
+        return deep_images.value_range(image, None)
+
+
 def _has_more_frames(image: Image.Image) -> bool:
     """Whether there is a second frame or page; False if it is damaged, because only the first is used."""
     try:
         return bool(getattr(image, "is_animated", False))
     except Exception:
         return False
+
+
+def plain(image: Image.Image, scale_of: Callable[[str], Scale]) -> Image.Image:
+    """Bring an open Pillow image to the form that ``decode`` returns: upright, 8 bits, mode L, LA, RGB or RGBA.
+
+    Args:
+        image: the image. Of colours with 16 bits, Pillow keeps only the high bytes.
+        scale_of: see ``decode``.
+
+    Raises:
+        BadImage: the image cannot be used.
+    """
+    with _as_bad_image():
+        _check(image)
+        numbers = _header_of(image).numbers
+        image.load()
+        transpose = _UPRIGHT.get(_orientation(image))
+        if _is_deep(image):
+            image = deep_images.scaled(image, scale_of(numbers), None)
+        converted = _to_plain_mode(image)
+        return converted if transpose is None else converted.transpose(transpose)
 
 
 def to_array(image: Image.Image) -> NDArray[np.uint8]:

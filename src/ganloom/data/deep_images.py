@@ -29,6 +29,7 @@ def bits_of(image: Image.Image) -> int:
     if image.mode == "1":
         return 1
     file: BinaryIO | None = getattr(image, "fp", None)
+    file = None if file is None or file.closed else file
     if image.format == "PNG" and file is not None:
         depth = _bytes_at(file, 24, 1)  # of the IHDR chunk: Pillow does not report 16-bit RGB
         return depth[0] if depth else 8
@@ -70,12 +71,12 @@ def kind_of_numbers(mode: str, file_format: str, bits: int) -> str:
     return "uint16" if mode.startswith("I;16") or bits > 8 else "uint8"
 
 
-def value_range(image: Image.Image, file: BinaryIO) -> Range:
+def value_range(image: Image.Image, file: BinaryIO | None) -> Range:
     """Return the range of the values of a loaded image of more than 8 bits.
 
     Args:
         image: the image, loaded.
-        file: its file, for colour images with 16 bits.
+        file: its file, for colour images with 16 bits; None for a grey image.
 
     Raises:
         UnclearScale: the values cannot be read exactly.
@@ -90,13 +91,13 @@ def value_range(image: Image.Image, file: BinaryIO) -> Range:
     return Range(0.0, float(_colours(_read_exactly(image, file)).max(initial=0)))
 
 
-def scaled(image: Image.Image, scale: Scale, file: BinaryIO) -> Image.Image:
+def scaled(image: Image.Image, scale: Scale, file: BinaryIO | None) -> Image.Image:
     """Scale a loaded image of more than 8 bits.
 
     Args:
         image: the image, loaded: grey of 16 or 32 bits, or the high bytes of a colour image of 16 bits.
         scale: the values that are black and white.
-        file: its file, for colour images with 16 bits.
+        file: its file, for colour images with 16 bits; None for a grey image.
 
     Returns:
         An image of mode L, LA, RGB or RGBA.
@@ -123,9 +124,9 @@ def scaled(image: Image.Image, scale: Scale, file: BinaryIO) -> Image.Image:
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
-def _read_exactly(image: Image.Image, file: BinaryIO) -> NDArray[np.uint16]:
+def _read_exactly(image: Image.Image, file: BinaryIO | None) -> NDArray[np.uint16]:
     """The pixels of a colour image with 16 bits per channel, (H, W, C)."""
-    if image.format != "PNG":
+    if image.format != "PNG" or file is None:
         raise UnclearScale(
             f"16-bit colours of a {image.format} file that do not use all 16 bits: save it with 8 bits, or as a PNG"
         )

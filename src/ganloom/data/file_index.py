@@ -16,13 +16,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ganloom.core.errors import BadInput
-from ganloom.data.class_folders import LABEL_FILE, labels_of_files
 from ganloom.data.decode import MAX_BYTES, BadImage, Header, decode, header
 from ganloom.data.file_kinds import SNIFFED, why_not_read
 from ganloom.data.file_kinds import is_image as is_image
 from ganloom.data.file_scales import FileScales
 from ganloom.data.found_files import Entry, FoundFiles
+from ganloom.data.label_sources import ReadFile, labels_of_files
 from ganloom.data.own_folders import is_own_folder_on_disk, is_run, own_folders_of_archive
+from ganloom.data.printable import printable
+from ganloom.data.zip_members import members_of, open_zip, read_member, start_of_member
+
+_NOT_READ = f"it is not a regular file of at most {MAX_BYTES // 2**20} MiB"
 
 
 class NoImages(BadInput):
@@ -39,8 +43,13 @@ class Listing:
         labels: int64 (N,), or None.
         classes: names of the classes, or None.
         bad: (name, reason) of each file that could not be listed, or that looks like an image and is not read.
+        notes: a line for the user for each kind of file or folder that was left out, or used although it has no ending, and
+            for each thing about labels and splits.
+        sides: the two folders of image-to-image data, or None.
+        paired: whether the files in them have equal names.
+        flat: whether all images are in one folder.
+        base: the folder under the root that a translation recipe should get; "" is the root itself.
         archive: the open archive; None for a folder.
-        notes: a line for the user for each kind of file or folder that was left out, or used although it has no ending.
         scales: the scales of numbers of more than 8 bits.
         several: names of decoded files that hold several frames or pages.
     """
@@ -50,8 +59,12 @@ class Listing:
     labels: NDArray[np.int64] | None = None
     classes: list[str] | None = None
     bad: list[tuple[str, str]] = field(default_factory=list)
-    archive: zipfile.ZipFile | None = None
     notes: list[str] = field(default_factory=list)
+    sides: tuple[str, str] | None = None
+    paired: bool = False
+    flat: bool = False
+    base: str = ""
+    archive: zipfile.ZipFile | None = None
     scales: FileScales = field(default_factory=FileScales)
     several: list[str] = field(default_factory=list)
 
@@ -69,9 +82,9 @@ class Listing:
                 raise BadImage(f"cannot be read: {error.strerror}") from None
         try:
             # Read it whole: decoders seek, and a zip member seeks backwards by reading again from its start.
-            return io.BytesIO(self.archive.read(entry.name))
-        except Exception as error:  # zlib.error, BadZipFile, NotImplementedError (method), RuntimeError (password) ...
-            raise BadImage(f"damaged in the archive: {' '.join(str(error).split())[:80]}") from None
+            return io.BytesIO(read_member(self.archive, entry.name))
+        except OSError as error:
+            raise BadImage(str(error)) from None
 
     def header(self, index: int) -> Header:
         """Read the size, mode and depth of an image without decoding it. Raises `BadImage`."""
@@ -129,23 +142,32 @@ def single_file(path: Path) -> Listing:
     return Listing(str(path.parent), [Entry(path.name, path.stat().st_size, path.stat().st_mtime_ns)])
 
 
-def list_files(root: str) -> Listing:
+def list_files(root: str, use_labels: bool = True) -> Listing:
     """List the images of a folder (`list_folder`) or of a zip archive (`list_zip`)."""
-    return list_folder(root) if os.path.isdir(root) else list_zip(root)
+    return list_folder(root, use_labels) if os.path.isdir(root) else list_zip(root, use_labels)
 
 
-def list_folder(root: str) -> Listing:
+def list_folder(root: str, use_labels: bool = True) -> Listing:
     """List all images under a folder, with their labels, see `scan_folder`.
 
-    Labels come from class folders or from NVlabs' dataset.json, see `class_folders`.
+    Args:
+        root: the folder.
+        use_labels: read labels, see `label_sources`.
 
     Raises:
-        BadInput: the folder cannot be read or holds no images, or dataset.json is malformed.
+        BadInput: the folder cannot be read or holds no images, or a file of labels is damaged.
     """
-    listing = scan_folder(root)
+    found = _files_under(root)
+    listing = _listing_of(root, found)
     _check_not_empty(listing, "folder")
-    label_file = Path(root, LABEL_FILE)
-    _add_labels(listing, label_file.read_bytes() if label_file.is_file() else None)
+
+    def read(name: str) -> bytes:
+        path = Path(root, name)
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            raise BadInput(_NOT_READ)
+        return path.read_bytes()
+
+    _add_labels(listing, found, read, use_labels)
     return listing
 
 
@@ -157,6 +179,11 @@ def scan_folder(root: str) -> Listing:
     Raises:
         BadInput: the folder cannot be read, or is a run.
     """
+    return _listing_of(root, _files_under(root))
+
+
+def _files_under(root: str) -> FoundFiles:
+    """The files under a folder, see `scan_folder`."""
     if is_run(root):
         raise BadInput(
             f"{root} is a run folder, not data; give the folder of its training images, or {root}/generated/..."
@@ -184,7 +211,12 @@ def scan_folder(root: str) -> Listing:
             path = os.path.join(folder, file)
             name = os.path.relpath(path, root).replace(os.sep, "/")
             found.add(name, partial(_entry_of_path, path, name), partial(_start_of_path, path))
-    return Listing(root, sorted(found.entries), bad=sorted(found.bad), notes=found.notes())
+    return found
+
+
+def _listing_of(root: str, found: FoundFiles, archive: zipfile.ZipFile | None = None) -> Listing:
+    notes = list(map(printable, found.notes()))
+    return Listing(root, sorted(found.entries), bad=sorted(found.bad), archive=archive, notes=notes)
 
 
 def _entry_of_path(path: str, name: str) -> Entry | str:
@@ -209,66 +241,38 @@ def _start_of_path(path: str) -> bytes:
         return b""
 
 
-def list_zip(root: str) -> Listing:
+def list_zip(root: str, use_labels: bool = True) -> Listing:
     """List all images in a zip archive, as `list_folder` does. Nothing is unpacked to disk.
+
+    Args:
+        root: the archive.
+        use_labels: read labels, see `label_sources`.
 
     Raises:
         BadInput: the archive is damaged, has a password or holds no images; a member is a link or its path points
-            outside the archive; or dataset.json is malformed.
+            outside the archive; or a file of labels is damaged.
     """
-    try:
-        archive = zipfile.ZipFile(root)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise BadInput(f"cannot read {root} ({error}); create the archive again") from None
-    members: dict[str, zipfile.ZipInfo] = {}  # the last of several members of one name counts, as for every unpacker
-    for member in archive.infolist():
-        _check_member(member, root)
-        parts = member.filename.replace("\\", "/").split("/")
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts[:-1])
-        if not member.is_dir() and not hidden:
-            members[member.filename] = member
+    archive = open_zip(root)
+    members = members_of(archive, root)
     found = FoundFiles(own=own_folders_of_archive(archive, members))
     inside = tuple(f"{folder}/" for folder in found.own)
     for name, member in members.items():
         if not name.startswith(inside):
-            found.add(
-                name, partial(Entry, name, member.file_size, member.CRC), partial(_start_of_member, archive, name)
-            )
-    listing = Listing(root, sorted(found.entries), bad=sorted(found.bad), archive=archive, notes=found.notes())
+            entry = partial(Entry, member.filename, member.file_size, member.CRC)
+            found.add(name, entry, partial(start_of_member, archive, member, SNIFFED))
+    listing = _listing_of(root, found, archive)
     _check_not_empty(listing, "archive")
-    _add_labels(listing, _read_label_member(archive))
+
+    def read(name: str) -> bytes:
+        if members[name].file_size > MAX_BYTES:
+            raise BadInput(_NOT_READ)
+        try:
+            return read_member(archive, members[name])
+        except OSError as error:
+            raise BadInput(str(error)) from None
+
+    _add_labels(listing, found, read, use_labels)
     return listing
-
-
-def _start_of_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """The first bytes of a member; empty if it is damaged."""
-    try:
-        with archive.open(name) as file:
-            return file.read(SNIFFED)
-    except Exception:  # zlib.error, BadZipFile, NotImplementedError ...: it is no image then
-        return b""
-
-
-def _check_member(member: zipfile.ZipInfo, root: str) -> None:
-    """Refuse what no ordinary tool writes: paths that leave the archive, links, passwords."""
-    parts = member.filename.replace("\\", "/").split("/")
-    if ".." in parts or parts[0] == "" or ":" in parts[0]:
-        raise BadInput(
-            f"{root} is refused: its member {member.filename!r} points outside the archive; create the archive again"
-        )
-    if stat.S_ISLNK(member.external_attr >> 16):
-        raise BadInput(f"{root} is refused: its member {member.filename!r} is a link; zip the images themselves")
-    if member.flag_bits & 1:
-        raise BadInput(f"{root} needs a password; create the archive without one")
-
-
-def _read_label_member(archive: zipfile.ZipFile) -> bytes | None:
-    if LABEL_FILE not in archive.namelist() or archive.getinfo(LABEL_FILE).file_size > MAX_BYTES:
-        return None
-    try:
-        return archive.read(LABEL_FILE)
-    except Exception:  # the member is damaged; the images are still usable
-        return None
 
 
 def _check_not_empty(listing: Listing, kind: str) -> None:
@@ -277,7 +281,13 @@ def _check_not_empty(listing: Listing, kind: str) -> None:
         raise NoImages(f"no images in the {kind} {listing.root}{left_out}; put .png, .jpg or .webp files there")
 
 
-def _add_labels(listing: Listing, label_file: bytes | None) -> None:
-    names = [entry.name for entry in listing.entries]
-    zipped = listing.archive is not None
-    listing.labels, listing.classes = labels_of_files(names, label_file, listing.root, skip_top=zipped)
+def _add_labels(listing: Listing, found: FoundFiles, read: ReadFile, use_labels: bool) -> None:
+    """Keep the entries that are data, and add their labels and what their folders say."""
+    names = [entry.name.replace("\\", "/") if listing.archive else entry.name for entry in listing.entries]
+    labelled = labels_of_files(names, sorted(found.labels), read, listing.root, use_labels)
+    files = labelled.files
+    listing.entries = [listing.entries[i] for i in files.keep]
+    listing.labels, listing.classes = labelled.labels, labelled.classes
+    listing.notes += map(printable, files.notes)
+    listing.sides, listing.paired, listing.base = files.sides, files.paired, files.base
+    listing.flat = all(len(path) == 1 for path in files.paths)

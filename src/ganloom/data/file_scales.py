@@ -77,13 +77,7 @@ class FileScales:
         low, high = _range_of(kind, indices, files)
         if self.label_maps and kind != "float" and low >= 0 and high <= 255:
             return Scale(0.0, 255.0)
-        example = files.entries[indices[0]].name if indices else ""
-        what = f"{example}" if len(indices) < 2 else f"{len(indices)} files such as {example}"
-        try:
-            return self.scales.choose(kind, low, high, what)
-        except UnclearScale as error:
-            self.scales.notes.append(f"left out {what}: {error}")
-            raise
+        return self.scales.choose_for(kind, low, high, [files.entries[i].name for i in indices])
 
 
 def _indices_by_kind(files: Files) -> dict[str, list[int]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ganloom.data import file_kinds
+from ganloom.data.label_files import looks_like_labels
 
 
 class Entry(NamedTuple):
@@ -29,6 +30,7 @@ class FoundFiles:
         by_content: images without an ending, which are used.
         misnamed: images with the ending of something else, which are not used.
         idx: files with the name of an IDX file, which are not read beside images.
+        labels: files that may hold labels, see `label_files.looks_like_labels`.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -37,6 +39,7 @@ class FoundFiles:
     by_content: list[str] = field(default_factory=list)
     misnamed: list[str] = field(default_factory=list)
     idx: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
 
     def add(self, name: str, entry: Callable[[], Entry | str], start: Callable[[], bytes]) -> None:
         """Add a file.
@@ -53,6 +56,8 @@ class FoundFiles:
             self.idx.append(name)
         elif file_kinds.is_image(name):
             self._add_image(name, entry())
+        elif looks_like_labels(name):
+            self.labels.append(name)
         elif file_kinds.is_to_sniff(name) and file_kinds.content_kind(start()) is not None:
             if file_kinds.is_used_by_content(name):
                 self.by_content.append(name)

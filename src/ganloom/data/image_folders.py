@@ -1,4 +1,4 @@
-"""Open a folder or an archive of image files: decode the images once, or take them from the cache."""
+"""Open a folder, an archive or a list of image files: decode the images once, or take them from the cache."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput
-from ganloom.data import cache, store
+from ganloom.data import cache, store, translation_layout
 from ganloom.data.brightness import check_brightness
 from ganloom.data.dataset import Facts
 from ganloom.data.decode import VERSION
@@ -25,36 +25,53 @@ def open_files(root: str, options: Options, use_cache: bool, progress: store.Pro
 
     Args:
         root: the folder, or a zip archive.
-        options: the options of ``open``; "source" is set to the absolute path, and "scales_used" to the (black, white) of
-            numbers of more than 8 bits.
+        options: the options of ``open``; "source" is set to the absolute path, and "scales_used" as in ``open_listing``.
         use_cache: load the decoded images from the cache if no file has changed, and keep them there.
         progress: called with (done, total) while images are decoded.
 
     Raises:
         BadInput: no image can be read, or `file_index.list_files` refuses the source.
     """
-    listing = list_files(root)
-    listing.scales = FileScales(options.get("scales"))
+    listing = list_files(root, options.get("labels") is not False)
     options["source"] = os.path.abspath(root)
+    return open_listing(listing, os.path.basename(options["source"]), options, use_cache, progress)
+
+
+def open_listing(listing: Listing, name: str, options: Options, use_cache: bool, progress: store.Progress) -> Images:
+    """Open listed image files, and close the listing.
+
+    Args:
+        listing: the files.
+        name: name of the data set.
+        options: the options of ``open``; "scales_used" is set to the (black, white) of numbers of more than 8 bits.
+        use_cache: see ``open_files``.
+        progress: see ``open_files``.
+
+    Raises:
+        BadInput: no image can be read.
+    """
+    listing.scales = FileScales(options.get("scales"))
     try:
-        if options.get("labels") is False:
-            listing.labels = listing.classes = None
         stored = _load_or_decode(listing, image_shape(options), options, use_cache, progress)
+        is_one_side = options.get("inputs") is not None and options.get("labels") is False
+        translation = None if is_one_side else translation_layout.find(listing)
     finally:
         listing.close()
     notes = stored.notes
     if notes["scales"]:
         options["scales_used"] = notes["scales"]
     facts = Facts(
-        os.path.basename(os.path.abspath(root)),
+        name,
         source=options,
         labels=None if notes["labels"] is None else np.array(notes["labels"], np.int64),
         classes=notes["classes"],
         bad_files=[(listing.path(name), reason) for name, reason in notes["bad"]],
+        notes=[*listing.notes, *notes["lines"], *check_brightness(stored.rows, listing.root or name)],
+        translation=translation[:2] if translation and listing.archive is None else None,
         flip=bool(options["flip"]),
         fit=options["fit"],
-        notes=[*listing.notes, *notes["lines"], *check_brightness(stored.rows, root)],
     )
+    facts.notes += [translation.note] if translation else []
     return Images(stored.rows, facts, stored.sha256)
 
 
@@ -91,6 +108,7 @@ def _load_or_decode(
         bad_files = filled.store.notes["bad"]
         name, reason = bad_files[0]
         raise BadInput(
-            f"none of the {len(bad_files)} image files in {listing.root} can be read; the first: {name} ({reason})"
+            f"none of the {len(bad_files)} image files{listing.root and f' in {listing.root}'} can be read; the first: "
+            f"{name} ({reason})"
         )
     return filled.store

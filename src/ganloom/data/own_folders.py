@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path
 
+from ganloom.core.output_files import write_new
+
 MARKER = ".ganloom-output"
 """A file with this name says that ganloom wrote the images of its folder."""
 
@@ -19,14 +21,15 @@ _LIMIT = 2**20  # bytes of a config.json that are read
 
 
 def mark_output(folder: str | os.PathLike[str], command: str) -> None:
-    """Mark a folder as an output of ganloom, so that its images are not trained on by accident.
+    """Mark a folder as an output of ganloom, so that its images are not trained on by accident. A marker that is there stays.
 
     Args:
         folder: a folder that exists.
         command: the command that writes the images, such as "translate".
     """
     text = f"ganloom {command} wrote these images. Without this file, they are data like any other images.\n"
-    Path(folder, MARKER).write_text(text, encoding="utf-8")
+    if not os.path.lexists(Path(folder, MARKER)):
+        write_new(Path(folder, MARKER), text.encode())
 
 
 def is_own_folder(

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ganloom.core.errors import BadInput
 from ganloom.data import cache, store
+from ganloom.data.class_folders import stem
 from ganloom.data.decode import VERSION, BadImage, Header
 from ganloom.data.default_shape import choose_shape, crop_note
 from ganloom.data.file_index import Listing, list_folder
@@ -18,6 +19,7 @@ from ganloom.data.file_scales import FileScales
 from ganloom.data.folder_layouts import Folders
 from ganloom.data.label_maps import check_label_maps, label_map
 from ganloom.data.open_options import Options, image_shape
+from ganloom.data.pixel_scale import by_side, known_of_side
 from ganloom.data.resize import Shape, fit_image
 
 Rows = NDArray[np.uint8]
@@ -66,8 +68,8 @@ def read_pairs(folders: Folders, options: Options, use_cache: bool, progress: st
     pairs = _side_by_side(folders, options) if isinstance(folders, str) else _equal_names(*folders, options)
     shape_a, shape_b = _shapes(pairs, options)
     stored = _load_or_decode(pairs, shape_a, shape_b, options, use_cache, progress)
-    scales = dict(zip("ab", stored.notes["scales"] * (3 - len(pairs.listings)), strict=True))
-    if any(scales.values()):
+    scales = by_side(*stored.notes["scales"] * (3 - len(pairs.listings)))
+    if scales:
         options["scales_used"] = scales
     bad_files = [(pairs.listings[0].path(name), reason) for name, reason in stored.notes["bad"]]
     bad_files += [(listing.path(name), reason) for listing in pairs.listings for name, reason in listing.bad]
@@ -76,22 +78,21 @@ def read_pairs(folders: Folders, options: Options, use_cache: bool, progress: st
     return Read(stored.rows[..., : shape_a[0]], stored.rows[..., shape_a[0] :], bad_files, notes)
 
 
-def equal_names(a: str, b: str) -> bool:
-    """Whether two folders hold images of the same names, endings apart."""
-    names_a, names_b = ({_stem(entry.name) for entry in list_folder(folder).entries} for folder in (a, b))
-    return names_a == names_b
-
-
-def _stem(name: str) -> str:
-    """A file's name without its ending."""
-    return name.rsplit(".", 1)[0]
+def equal_names_and_sizes(a: str, b: str) -> bool:
+    """Whether two folders hold images of the same names, endings apart, and those of each name have the same size."""
+    first, second = (list_folder(folder, False) for folder in (a, b))
+    position = {stem(entry.name): i for i, entry in enumerate(second.entries)}
+    names = [stem(entry.name) for entry in first.entries]
+    if set(names) != position.keys() or not len(names) == len(position) == len(second.entries):
+        return False
+    headers = [(_header(first, i), _header(second, position[name])) for i, name in enumerate(names)]
+    return all(one is None or other is None or one.size == other.size for one, other in headers)
 
 
 def _equal_names(a: str, b: str, options: Options) -> _Pairs:
     """The pairs of two folders whose files have equal names."""
-    first, second = list_folder(a), list_folder(b)
-    scales = options.get("scales") or {}
-    first.scales, second.scales = FileScales(scales.get("a")), FileScales(scales.get("b"))
+    first, second = list_folder(a, False), list_folder(b, False)
+    first.scales, second.scales = (FileScales(known_of_side(options.get("scales"), side)) for side in "ab")
     first.scales.label_maps = bool(options["label_maps"])
     _match_names(first, second)
     headers = [(_header(first, i), _header(second, i)) for i in range(len(first.entries))]
@@ -99,7 +100,7 @@ def _equal_names(a: str, b: str, options: Options) -> _Pairs:
     for (one, other), entry in zip(headers, first.entries, strict=True):
         if one is not None and other is not None and one.size != other.size:
             sizes = f"{one.size[0]} x {one.size[1]} in {a} and {other.size[0]} x {other.size[1]} in {b}"
-            raise BadInput(f"the pair {_stem(entry.name)} is {sizes}: give both images the same size")
+            raise BadInput(f"the pair {stem(entry.name)} is {sizes}: give both images the same size")
     check_label_maps(first, options)
 
     def read(index: int) -> tuple[Image.Image, Image.Image]:
@@ -116,13 +117,13 @@ def _equal_names(a: str, b: str, options: Options) -> _Pairs:
 
 def _match_names(first: Listing, second: Listing) -> None:
     """Sort the second listing like the first, by names without endings. BadInput names an image without a partner."""
-    names = [[_stem(entry.name) for entry in listing.entries] for listing in (first, second)]
+    names = [[stem(entry.name) for entry in listing.entries] for listing in (first, second)]
     for own, other, listing, partners in ((names[0], names[1], first, second), (names[1], names[0], second, first)):
         missing = sorted(set(own) - set(other))
         if missing:
             count = f"{len(missing)} of {len(own)} images in {listing.root} have" if len(missing) > 1 else (
                 f"an image in {listing.root} has")  # fmt: skip
-            reason = next((f" ({name}: {why})" for name, why in partners.bad if _stem(name) == missing[0]), "")
+            reason = next((f" ({name}: {why})" for name, why in partners.bad if stem(name) == missing[0]), "")
             raise BadInput(
                 f"{count} no partner in {partners.root}, such as {missing[0]}{reason}: the images of a pair need equal names"
             )
@@ -137,8 +138,8 @@ def _match_names(first: Listing, second: Listing) -> None:
 
 def _side_by_side(folder: str, options: Options) -> _Pairs:
     """The pairs of a folder of images A|B."""
-    listing = list_folder(folder)
-    listing.scales = FileScales((options.get("scales") or {}).get("a"))
+    listing = list_folder(folder, False)
+    listing.scales = FileScales(known_of_side(options.get("scales"), "a"))
     channels, sizes = Counter[int](), Counter[tuple[int, int]]()
     for i, entry in enumerate(listing.entries):
         header = _header(listing, i)

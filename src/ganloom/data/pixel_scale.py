@@ -50,11 +50,33 @@ class Scales:
         known: (black, white) that a run was trained with, by type; used where all values are in that range.
         used: (black, white) that were chosen.
         notes: a line for each choice that the user should know.
+        noun: what several images are called in notes.
     """
 
     known: Mapping[str, Sequence[float]] = field(default_factory=dict)
     used: dict[str, list[float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    noun: str = "files"
+
+    def choose_for(self, kind: str, low: float, high: float, names: Sequence[str]) -> Scale:
+        """Choose the scale of some images of a set, see ``choose``. If it is unclear, a note says that they are left out.
+
+        Args:
+            kind: the type of the numbers.
+            low: the smallest value of the images.
+            high: their largest value.
+            names: their names.
+
+        Raises:
+            UnclearScale: see `choose`.
+        """
+        example = names[0] if names else ""
+        what = example if len(names) < 2 else f"{len(names)} {self.noun} such as {example}"
+        try:
+            return self.choose(kind, low, high, what)
+        except UnclearScale as error:
+            self.notes.append(f"left out {what}: {error}")
+            raise
 
     def choose(self, kind: str, low: float, high: float, what: str = "") -> Scale:
         """Choose the scale of all numbers of one type, see `choose`, and remember it.
@@ -99,6 +121,17 @@ def known_scale(pair: Sequence[float] | None, low: float, high: float) -> Scale 
     slack = _TOLERANCE * (pair[1] - pair[0])
     inside = pair[0] - slack <= low and high <= pair[1] + slack
     return Scale(pair[0], pair[1]) if inside else None
+
+
+def known_of_side(scales: Mapping[str, Any] | None, side: str) -> dict[str, list[float]]:
+    """Return the recorded scales, by type of numbers, of domain "a" or "b"; those of all images if they have no sides."""
+    table: dict[str, Any] = dict(scales or {})
+    return dict(table.get(side) or {}) if {"a", "b"} & table.keys() else table
+
+
+def by_side(a: Mapping[str, list[float]], b: Mapping[str, list[float]]) -> dict[str, Any]:
+    """Return the record of the scales of domains A and B; empty if all images have 8 bits."""
+    return {"a": dict(a), "b": dict(b)} if a or b else {}
 
 
 def check_scales(scales: Any, sides: bool = True) -> None:

@@ -1,28 +1,30 @@
 """``open`` any source as a data set, and ``reopen`` it from the record that a run keeps."""
 
 import os
+from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ganloom.core.errors import BadInput, did_you_mean
-from ganloom.data import arrays, builtin, idx_sets, npz_reader, store
+from ganloom.data import arrays, builtin, idx_sets, npz_reader, python_sources, store, table_sources
 from ganloom.data.apply_options import check_point_shape, images_with_options, points_with_options, resize_rows
 from ganloom.data.dataset import Data, Facts
-from ganloom.data.file_index import NoImages
+from ganloom.data.file_index import Listing, NoImages, list_files
 from ganloom.data.image_folders import open_files
 from ganloom.data.images import Images
+from ganloom.data.item_images import list_paths, open_items
 from ganloom.data.labels import to_labels
 from ganloom.data.open_options import REOPENED, Options, check_options, check_translation_options, image_shape
 from ganloom.data.pixel_scale import Scales, check_scales
 from ganloom.data.points import Points
 from ganloom.data.translation_dataset import Domains, make_domains
 from ganloom.data.translation_folders import open_folders
+from ganloom.data.translation_objects import open_two_objects
 
-Source = str | os.PathLike[str] | NDArray[Any] | Tensor | Data | tuple[Any, Any]
-"""What ``open`` accepts: a path or name, an array, a tensor, a data set, or two of them (inputs, targets)."""
+Source = Any
+"""What ``open`` accepts: a path or name, a ``Data``, and the Python objects that docs/data.md lists."""
 
 
 def open(
@@ -46,15 +48,18 @@ def open(
     Args:
         source: a folder of images (searched recursively; sub-folders are classes), a .zip archive of them, a folder with
             the IDX files of MNIST or a set like it, a .npz or .npy file, an array or tensor (see `arrays.to_rows`), a
-            ``Data``, or the name of a built-in set (see ``BUILTIN``; write ./name for a folder of that name). With
-            ``inputs`` also two folders or two arrays (A, B), or the paths of two folders separated by a comma.
+            ``Data``, or the name of a built-in set (see ``BUILTIN``; write ./name for a folder of that name). A list of
+            paths, images or (image, label); (images, labels); a dictionary of arrays; a torch Dataset or DataLoader; a
+            Hugging Face data set; a pandas or polars frame: see docs/data.md. With ``inputs`` also two folders or two of
+            the above (A, B), or the paths of two folders separated by a comma.
         shape: (C, H, W) that images are brought to, C in 1..4. None: the most common number of channels, and the
             images' own size if all share one of at most 128 pixels a side, else ``default_size`` square.
         default_size: side in pixels, 1 to 8192.
         fit: how an image of another size is resized: "crop" (scale to cover, cut the centre), "pad" (scale to fit,
             fill with the border's median colour) or "squash" (scale each side separately).
         flip: mirror images at random in ``draw``. A ``Data`` or a saved file that flips keeps flipping.
-        labels: for arrays one label per image: whole numbers, one-hot rows or names. False: ignore existing labels.
+        labels: for Python objects one label per image: whole numbers, one-hot rows or names; for frames and Hugging
+            Face data sets also the name of a column. False: ignore existing labels, class folders too.
         inputs: "pairs" or "domains" for image-to-image data, see `translation_folders.open_folders`.
         direction: "AtoB" or "BtoA": which domain holds the inputs.
         label_maps: the values of grey inputs are labels; each label gets a colour (see `label_maps.colours`).
@@ -92,13 +97,13 @@ def open(
         data = _open_translation(source, options, cache, progress)
         if data is not None:
             return data
-    if isinstance(source, tuple):
-        raise BadInput("two sources are inputs and targets: give inputs='pairs' or inputs='domains'")
-    if not isinstance(source, (str, os.PathLike)):
-        return _open_array(source, options, labels, progress)
-    if labels is not None and labels is not False:
-        raise BadInput("labels= is for arrays; for files use class folders, or the key labels of a .npz")
-    return _open_path(source, options, cache, progress)
+    if isinstance(source, (str, os.PathLike)):
+        if labels is not None and labels is not False:
+            raise BadInput(
+                "labels= is for Python objects; for files use class folders or dataset.json, or the key labels of a .npz"
+            )
+        return _open_path(source, options, cache, progress)
+    return _open_object(source, options, labels, cache, progress)
 
 
 def is_named(source: Source) -> bool:
@@ -112,6 +117,18 @@ def holds_files(source: Source) -> TypeGuard[str | os.PathLike[str]]:
         return False
     text = os.fspath(source)
     return os.path.isdir(text) or (text.lower().endswith(".zip") and os.path.exists(text))
+
+
+def listing_of(source: Source, use_labels: bool = True) -> Listing | None:
+    """The image files that ``open`` reads, in the order of its rows; None for data without files."""
+    if isinstance(source, (str, os.PathLike)):
+        return list_files(os.fspath(source), use_labels) if holds_files(source) else None
+    if isinstance(source, tuple) and len(source) == 2 and not isinstance(source[1], (str, os.PathLike)):
+        source = source[0]
+    if isinstance(source, Data) or (isinstance(source, Mapping) and not table_sources.is_table(source)):
+        return None
+    items = python_sources.items_of(source, False)
+    return None if items is None or items.paths is None else list_paths(items.paths)
 
 
 def reopen(source: dict[str, Any], *, cache: bool = True, progress: store.Progress = None) -> Data:
@@ -164,21 +181,13 @@ def _open_translation(source: Source, options: Options, use_cache: bool, progres
             raise BadInput(f"{len(source)} sources: give two, the inputs and the targets")
         if all(isinstance(part, (str, os.PathLike)) for part in source):
             return open_folders((os.fspath(source[0]), os.fspath(source[1])), options, use_cache, progress)
-        return _open_two_arrays(source, options)
-    if isinstance(source, (str, os.PathLike)) and not is_named(source) and os.path.isdir(source):
+        return open_two_objects(source, options, use_cache, progress)
+    if not isinstance(source, (str, os.PathLike)):
+        pairs = None if isinstance(source, Mapping) else python_sources.split_pairs(source)
+        return None if pairs is None else open_two_objects(pairs, options, use_cache, progress)
+    if not is_named(source) and os.path.isdir(source):
         return open_folders(os.fspath(source), options, use_cache, progress)
     return None
-
-
-def _open_two_arrays(source: tuple[Any, Any], options: Options) -> Domains:
-    scales = Scales()
-    inputs, targets = (
-        arrays.to_rows(arrays.to_numpy(part, name), name, scales=scales).copy()
-        for part, name in zip(source, ("inputs", "targets"), strict=True)
-    )
-    facts = Facts(f"{len(targets)} images made from {len(inputs)} in memory", notes=scales.notes)
-    data = make_domains(inputs, targets, facts, options, paired=options["inputs"] == "pairs")
-    return data.resized(image_shape(options), options["in_channels"], options["fit"])
 
 
 def _open_path(source: str | os.PathLike[str], options: Options, use_cache: bool, progress: store.Progress) -> Data:
@@ -200,6 +209,9 @@ def _open_path(source: str | os.PathLike[str], options: Options, use_cache: bool
         if data is not None:
             return data
         return _open_numpy_file(text, options, progress)
+    folders = [part.strip() for part in text.split(",")]
+    if len(folders) == 2 and all(os.path.isdir(folder) for folder in folders):
+        raise BadInput(f"{text} are two folders, for recipes that translate images: `ganloom train cyclegan {text}`")
     known = "built-in sets: " + ", ".join(builtin.BUILTIN)
     raise BadInput(f"no data set {text!r}{did_you_mean(text, builtin.BUILTIN)}; give a path that exists, or {known}")
 
@@ -220,9 +232,15 @@ def _open_idx(path: str, options: Options, progress: store.Progress) -> Data | N
 def _open_numpy_file(path: str, options: Options, progress: store.Progress) -> Data:
     if not path.lower().endswith((".npz", ".npy")):
         raise BadInput(f"{path} is not a data set: give a folder of images, a .zip, a .npz or a .npy")
-    shape = options["shape"]
-    content = npz_reader.read(path, None if shape is None else int(shape[0]), options.get("scales"))
+    content = npz_reader.read(path, _channels(options), options.get("labels") is not False, options.get("scales"))
     options["source"] = os.path.abspath(path)
+    return _with_options(content, options, progress)
+
+
+def _with_options(
+    content: tuple[NDArray[np.uint8], Facts] | Points, options: Options, progress: store.Progress
+) -> Data:
+    """The data set of arrays that `npz_reader` read."""
     if isinstance(content, Points):
         return points_with_options(content, options)
     rows, facts = content
@@ -233,11 +251,48 @@ def _open_numpy_file(path: str, options: Options, progress: store.Progress) -> D
     return data.resized(image_shape(options), options.get("in_channels"), options["fit"])
 
 
+def _open_object(source: Any, options: Options, labels: Any, use_cache: bool, progress: store.Progress) -> Data:
+    """An array, or another Python object that holds images (docs/data.md)."""
+    if isinstance(source, tuple) and any(
+        isinstance(part, (str, os.PathLike)) and os.path.isdir(part) for part in source
+    ):
+        raise BadInput("two folders are inputs and targets: give inputs='pairs' or inputs='domains'")
+    if isinstance(source, tuple) and len(source) == 2 and not isinstance(source[1], (str, os.PathLike)):
+        source, own = source
+        if labels is not None and labels is not False:
+            raise BadInput("labels are given twice: as labels= and in (images, labels); give them once")
+        labels = own if labels is None else labels
+        if _looks_like_images(labels):
+            raise BadInput("two sets of images are inputs and targets: give inputs='pairs' or inputs='domains'")
+    if isinstance(source, Mapping) and not table_sources.is_table(source):
+        if labels is not None and labels is not False:
+            source = {**source, "labels": labels}
+        content = npz_reader.from_arrays(
+            source, "the dictionary", "images in memory", _channels(options), labels is not False, options.get("scales")
+        )
+        return _with_options(content, options, progress)
+    items = python_sources.items_of(source, labels)
+    return (
+        _open_array(source, options, labels, progress)
+        if items is None
+        else open_items(items, options, use_cache, progress)
+    )
+
+
+def _looks_like_images(labels: Any) -> bool:
+    """Whether the second of two objects holds images and not labels."""
+    return len(getattr(labels, "shape", ())) > 2
+
+
+def _channels(options: Options) -> int | None:
+    """Channels of the requested shape, which decide between NHWC and NCHW."""
+    return None if options["shape"] is None else int(options["shape"][0])
+
+
 def _open_array(values: Any, options: Options, labels: Any, progress: store.Progress) -> Data:
     array = arrays.to_numpy(values, "the array")
-    shape = options["shape"]
     scales = Scales(options.get("scales") or {})
-    rows = arrays.to_rows(array, "the array", None if shape is None else int(shape[0]), scales)
+    rows = arrays.to_rows(array, "the array", _channels(options), scales)
     if rows is array or np.shares_memory(rows, array):
         rows = rows.copy()  # the caller may change the array later
     facts = Facts(f"{len(rows)} images in memory", notes=scales.notes, scales=scales.used)

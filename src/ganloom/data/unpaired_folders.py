@@ -10,6 +10,7 @@ from ganloom.data.image_folders import open_files
 from ganloom.data.label_maps import check_label_maps, examined_indices
 from ganloom.data.open_options import Options
 from ganloom.data.paired_folders import Read
+from ganloom.data.pixel_scale import by_side, known_of_side
 
 
 def read_domains(a: str, b: str, options: Options, use_cache: bool, progress: store.Progress) -> Read:
@@ -30,10 +31,9 @@ def read_domains(a: str, b: str, options: Options, use_cache: bool, progress: st
     """
     if options["label_maps"]:
         raise BadInput("--label-maps needs pairs: in unpaired domains, label maps cannot be told from colour images")
-    check_label_maps(list_folder(a), options)
-    scales = options.get("scales") or {}
+    check_label_maps(list_folder(a, False), options)
     plain = {**options, "labels": False, "flip": False}
-    plain_a, plain_b = ({**plain, "scales": scales.get(side)} for side in "ab")
+    plain_a, plain_b = ({**plain, "scales": known_of_side(options.get("scales"), side)} for side in "ab")
     first = open_files(a, dict(plain_a), use_cache, progress)
     second = open_files(b, {**plain_b, "shape": plain["shape"] or list(first.shape)}, use_cache, progress)
     channels = max(first.shape[0], _most_common_channels(b))
@@ -41,16 +41,16 @@ def read_domains(a: str, b: str, options: Options, use_cache: bool, progress: st
         shape = {"shape": [channels, *first.shape[1:]]}
         first = open_files(a, {**plain_a, **shape}, use_cache, progress)
         second = open_files(b, {**plain_b, **shape}, use_cache, progress)
-    used = {side: data.source.get("scales_used") or {} for side, data in zip("ab", (first, second), strict=True)}
-    if any(used.values()):
+    used = by_side(*(data.source.get("scales_used") or {} for data in (first, second)))
+    if used:
         options["scales_used"] = used
-    notes = [*first.facts.notes, *(note for note in second.facts.notes if note not in first.facts.notes)]
+    notes = list(dict.fromkeys([*first.notes, *second.notes]))  # both folders may say the same
     return Read(first.rows, second.rows, first.bad_files + second.bad_files, notes)
 
 
 def _most_common_channels(folder: str) -> int:
     """The number of channels of most of the examined images in a folder; 3 if none can be read."""
-    listing, counts = list_folder(folder), Counter[int]()
+    listing, counts = list_folder(folder, False), Counter[int]()
     for i in examined_indices(listing):
         try:
             counts[listing.header(i).channels] += 1

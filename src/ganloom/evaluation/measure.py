@@ -1,4 +1,4 @@
-"""Measure a model against a data set: choose feature nets, samples, real images and the reference rows."""
+"""Measure a model against a data set: choose feature nets, samples, real images and the baseline rows."""
 
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Sequence

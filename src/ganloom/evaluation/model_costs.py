@@ -1,4 +1,4 @@
-"""What a trained model costs and how its samples look, apart from distances: time, bits, sharpness, class shares."""
+"""Measure a trained model apart from distances: sampling time, bits per dimension, sharpness and class shares."""
 
 import time
 from collections.abc import Callable

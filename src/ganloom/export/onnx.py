@@ -21,9 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganloom.core.errors import BadInput, GanloomError, need
+from ganloom.core.output_files import new_file, write_new
 from ganloom.core.precision import full_precision
 from ganloom.gan import GAN
-from ganloom.runs import checkpoint
 
 MAX_DIFFERENCE = 1e-4
 """Largest accepted difference between the file and torch, for values in [-1, 1]."""
@@ -66,13 +66,14 @@ class _Sampler(nn.Module):
         return self.gan.sample(z * inputs.pop(0), c)
 
 
-def to_onnx(gan: GAN, path: str | Path, *, check: bool = True) -> Exported:
+def to_onnx(gan: GAN, path: str | Path, *, check: bool = True, overwrite: bool = False) -> Exported:
     """Write the sampling of a model as an ONNX file.
 
     Args:
         gan: The model. It is set to eval mode.
         path: The file, which must not exist.
         check: Compare the file with torch before it is written.
+        overwrite: Replace an existing file.
 
     Returns:
         The path, the inputs, and the largest difference to torch.
@@ -84,9 +85,7 @@ def to_onnx(gan: GAN, path: str | Path, *, check: bool = True) -> Exported:
     """
     with _quiet():
         onnx, runtime = need("onnx", "onnx"), need("onnxruntime", "onnx")
-    path = Path(path)
-    if path.exists():
-        raise BadInput(f"{path} already exists: choose another --out")
+    path = new_file(path, overwrite=overwrite)
     gan = gan.eval().requires_grad_(False)
     sampler = _Sampler(gan, _truncation(gan)).eval()
     names, values = _inputs(gan, sampler, 3, 0)
@@ -99,8 +98,7 @@ def to_onnx(gan: GAN, path: str | Path, *, check: bool = True) -> Exported:
         raise Differs(
             f"the exported model differs from torch by {difference:.1e}, more than {MAX_DIFFERENCE:.0e}: nothing was written"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint.replace_file(path, model)
+    write_new(path, model, overwrite=overwrite)
     shapes: dict[str, list[int | str]] = {
         name: [] if name == "truncation" else ["n", *value.shape[1:]] for name, value in zip(names, values, strict=True)
     }

@@ -1,14 +1,13 @@
 """Write RUN/report.html: one file that loads nothing from the network."""
 
 import base64
-import contextlib
 import hashlib
-import os
 from collections.abc import Callable
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 
+from ganloom.core.output_files import replace_file
 from ganloom.report import findings, markup, sections, tables
 from ganloom.report.folder import Folder, read
 
@@ -37,13 +36,7 @@ def write(run_dir: str | Path) -> Path:
     """
     run_dir = Path(run_dir)
     target = run_dir / "report.html"
-    temporary = run_dir / f".report.html.{os.getpid()}.tmp"
-    try:
-        temporary.write_text(html(read(run_dir.resolve())), encoding="utf-8", errors="replace")
-        os.replace(temporary, target)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
+    replace_file(target, html(read(run_dir.resolve())).encode("utf-8", errors="replace"), sync=False)
     return target
 
 

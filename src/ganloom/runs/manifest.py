@@ -1,6 +1,7 @@
 """Write config.json and run.json at the start of a run, and rebuild its model and data from them."""
 
 import dataclasses
+import json
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from ganloom import data as datasets
 from ganloom import recipes
 from ganloom.core import config
 from ganloom.core.errors import BadInput
+from ganloom.core.output_files import replace_file
 from ganloom.gan import GAN
 from ganloom.runs import warm_start
 from ganloom.runs.folder import Folder, versions
@@ -29,34 +31,19 @@ def describe(folder: Folder, setup: TrainingSetup, cfg: TrainConfig, start: warm
     Arrays without a file are saved in the run folder. Files that could not be read are listed in bad_files.csv.
 
     Args:
-        folder: The run folder.
+        folder: The run folder, locked by the caller.
         setup: The model, its recipe and its data.
         cfg: Settings of the training.
         start: The warm start (``--init``), or None.
+
+    Raises:
+        BadInput: If the folder holds a run with other settings; nothing is written then.
     """
-    name, module, gan, data = setup.name, setup.module, setup.gan, setup.data
-    source = data.source
-    if source.get("source") is None:  # arrays in memory: save a copy in the run folder
-        data.save(folder.path / "data.npz")
-        if data.split_off is not None:
-            data.split_off.save(folder.path / "held.npz")
-        scales = {"scales_used": source["scales_used"]} if "scales_used" in source else {}
-        source = {"source": "data.npz", "in_run": True, "flip": data.flip} | scales
-    plain = config.to_dict(gan.cfg) if dataclasses.is_dataclass(gan.cfg) else {}
-    folder.write(
-        "config.json",
-        {
-            "format": FORMAT,
-            "recipe": name,
-            "config": plain,
-            "defaults": config.to_dict(module.Config()) if module is not None else {},
-            **({"stabilise": config.to_dict(setup.parts)} if setup.parts.on() else {}),
-            **({"init": start.record} if start is not None else {}),
-            "train": config.to_dict(cfg),
-            "data": {"name": data.name, "source": source, "fingerprint": data.fingerprint, "size": len(data)},
-            "classes": list(data.classes) if data.classes else None,
-        },
-    )
+    name, data = setup.name, setup.data
+    described = description(setup, cfg, start)
+    _check_same(folder, described)
+    folder.begin()
+    folder.create()
     folder.write(
         "run.json",
         {
@@ -69,13 +56,81 @@ def describe(folder: Folder, setup: TrainingSetup, cfg: TrainConfig, start: warm
             "data": {"name": data.name, "fingerprint": data.fingerprint, "size": len(data)},
         },
     )
+    if data.source.get("source") is None:  # arrays in memory: save a copy in the run folder
+        data.save(folder.path / "data.npz")
+        if data.split_off is not None:
+            data.split_off.save(folder.path / "held.npz")
+    folder.write("config.json", described)  # last: a folder with config.json has all that ``resume`` needs
     if data.bad_files:
         lines = "".join(f"{_csv(path)},{_csv(reason)}\n" for path, reason in data.bad_files)
-        (folder.path / "bad_files.csv").write_text("path,reason\n" + lines, encoding="utf-8")
+        replace_file(folder.path / "bad_files.csv", ("path,reason\n" + lines).encode(errors="replace"))
         print(
             f"{len(data.bad_files)} files could not be read and are skipped; see {folder.path / 'bad_files.csv'}",
             file=sys.stderr,
         )
+
+
+def description(setup: TrainingSetup, cfg: TrainConfig, start: warm_start.WarmStart | None) -> dict[str, Any]:
+    """Return the content of config.json; the arguments are those of ``describe``."""
+    module, gan, data = setup.module, setup.gan, setup.data
+    source = data.source
+    if source.get("source") is None:
+        source = {"source": "data.npz", "in_run": True, "flip": data.flip} | _scales_of(source)
+    return {
+        "format": FORMAT,
+        "recipe": setup.name,
+        "config": config.to_dict(gan.cfg) if dataclasses.is_dataclass(gan.cfg) else {},
+        "defaults": config.to_dict(module.Config()) if module is not None else {},
+        **({"stabilise": config.to_dict(setup.parts)} if setup.parts.on() else {}),
+        **({"init": start.record} if start is not None else {}),
+        "train": config.to_dict(cfg),
+        "data": {"name": data.name, "source": source, "fingerprint": data.fingerprint, "size": len(data)},
+        "classes": list(data.classes) if data.classes else None,
+    }
+
+
+def _scales_of(source: dict[str, Any]) -> dict[str, Any]:
+    """Return the scales of arrays in memory; in the copy of image-to-image data, domain A holds the inputs."""
+    scales = source.get("scales_used")
+    if not scales:
+        return {}
+    if source.get("direction") == "BtoA":
+        scales = {"a": scales.get("b", {}), "b": scales.get("a", {})}
+    return {"scales_used": scales}
+
+
+MEASURED = ("device", "precision")
+"""Settings of the training that may differ between two starts of one command: "auto" chooses them."""
+
+
+def _check_same(folder: Folder, described: dict[str, Any]) -> None:
+    """Check that a run which ended before its first checkpoint starts again with the same settings."""
+    before = folder.read("config.json")
+    if not before:
+        return
+    now, other = (_compared(value) for value in (json.loads(json.dumps(described)), before))
+    differing = sorted(name for name in now.keys() | other.keys() if now.get(name) != other.get(name))
+    if differing:
+        raise BadInput(
+            f"{folder.path} holds a run that ended before its first checkpoint, with another {', '.join(differing[:3])}. "
+            f"Continue it with `ganloom resume {folder.path}`, or choose another --out"
+        )
+
+
+def _compared(described: dict[str, Any]) -> dict[str, Any]:
+    """Return setting -> value of those parts of config.json that make two runs equal."""
+    tables = {name: described.get(name) for name in ("config", "stabilise", "train")}
+    flat = {
+        key: v
+        for table in tables.values()
+        if isinstance(table, dict)
+        for key, v in table.items()
+        if key not in MEASURED
+    }
+    data, init = described.get("data"), described.get("init")
+    flat["data"] = data.get("fingerprint") if isinstance(data, dict) else None
+    flat["--init"] = init.get("source") if isinstance(init, dict) else None
+    return flat | {"recipe": described.get("recipe")}
 
 
 def _csv(text: str) -> str:
@@ -160,7 +215,7 @@ def reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
     recorded = described["data"]
     if data is not None:
         source = recorded["source"]
-        options = {k: source[k] for k in ("inputs", "direction", "label_maps", "in_channels") if k in source}
+        options = {k: source[k] for k in ("inputs", "direction", "label_maps", "in_channels", "labels") if k in source}
         opened = datasets.open(
             data,
             shape=tuple(described["config"]["shape"]),

@@ -82,7 +82,10 @@ def set_up(recipe: Any, data: Any, options: dict[str, Any], source: warm_start.S
     data_options = _input_options(model, config_options) | data_options
     side = presets.SIDE if small else None
     opened = _open_data(data, settings, gan, isinstance(recipe, str), config_options, data_options, side)
-    model.check_data(opened)
+    try:
+        model.check_data(opened)
+    except BadInput as error:
+        raise with_data_notes(error, opened) from None
     chosen = _augment(augment, module, settings, gan, opened, cfg, config_options, explicit, source)
     config_options, parts = config_options | chosen.config, config.replace(parts, chosen.parts, "stabilise")
     if gan is not None:
@@ -94,7 +97,10 @@ def set_up(recipe: Any, data: Any, options: dict[str, Any], source: warm_start.S
         compose(gan, parts, cfg.seed)
         return TrainingSetup(_name_of(recipe, module, gan), module, gan, opened, cfg, parts_of(gan), chosen.text)
     if isinstance(recipe, str):
-        settings = _fit_to_data(settings, model, opened, config_options)
+        try:
+            settings = _fit_to_data(settings, model, opened, config_options)
+        except BadInput as error:
+            raise with_data_notes(error, opened) from None
     settings = config.replace(settings, config_options, "config")
     if small:
         larger = presets.grown(_name_of(recipe, module, None), settings)
@@ -256,11 +262,17 @@ def _fit_to_data(settings: Any, model: Any, data: Any, options: dict[str, Any]) 
     return config.replace(settings, changes)
 
 
+def with_data_notes(error: BadInput, data: Any) -> BadInput:
+    """An error about data, with the notes about the data, which may say why: such as folders that are no classes."""
+    return BadInput("; ".join([str(error), *data.notes])) if data.notes else error
+
+
 def _check_classes(cfg: Any, data: Any) -> None:
     """Raise BadInput if the config has fewer classes than the data, or the data have no labels."""
     n_classes = getattr(cfg, "n_classes", 0)
     if n_classes and (data.labels is None or n_classes < data.n_classes):
         labels = "no labels" if data.labels is None else f"{data.n_classes} classes"
-        raise BadInput(
+        error = BadInput(
             f"--n-classes {n_classes}: {data.name} has {labels}. Omit --n-classes to use the number of the data"
         )
+        raise with_data_notes(error, data)

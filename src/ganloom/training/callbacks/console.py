@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any, TextIO
 
 from ganloom.core.errors import need
+from ganloom.core.terminal import GONE, say
 from ganloom.report.number_format import duration, headline, kimg, number, short
 from ganloom.training.callbacks.base import Callback, Row
 from ganloom.training.callbacks.jsonl import plain_json
@@ -32,13 +33,14 @@ class Console(Callback):
         self._speeds: deque[float] = deque(maxlen=5)
         self._row: Row = {}
         self._drawn = self._started = 0.0
+        self._gone = False
         self.title = ""
 
     def on_start(self, trainer: Any) -> None:
         self._out = sys.stdout if self._json else self._stream or sys.stderr
         self._started = time.monotonic()
         if self.title and not self._json:
-            print(self.title, file=self._out, flush=True)
+            self._print(self.title)
         plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not self._out.isatty()
         if self._json or plain:
             return
@@ -62,9 +64,9 @@ class Console(Callback):
         if self._live:
             self._draw(trainer)
         elif self._json:
-            print(json.dumps(plain_json(row)), file=self._out, flush=True)
+            self._print(json.dumps(plain_json(row)))
         else:
-            print(self._line(trainer, row), file=self._out, flush=True)
+            self._print(self._line(trainer, row))
 
     def on_end(self, trainer: Any, reason: str) -> None:
         if self._live and reason == "finished":
@@ -75,13 +77,27 @@ class Console(Callback):
         """Restore the cursor and the streams. It may be called twice."""
         live, self._live = self._live, None
         if live:
-            live.stop()
             atexit.unregister(self._close)
+            try:
+                live.stop()
+            except OSError as error:
+                if error.errno not in GONE:
+                    raise
+
+    def _print(self, text: str) -> None:
+        """Print a line. A terminal that was closed does not end the training: it is saved first."""
+        if not self._gone:
+            self._gone = not say(text, self._out)
 
     def _draw(self, trainer: Any) -> None:
         self._drawn = time.monotonic()
         try:
             self._live.update(self._table(trainer), refresh=True)
+        except OSError as error:
+            self._close()
+            self._gone = error.errno in GONE
+            if not self._gone:
+                raise
         except BaseException:
             self._close()
             raise

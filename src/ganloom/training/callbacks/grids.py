@@ -8,13 +8,18 @@ import torch
 from torch import Tensor
 
 from ganloom.imaging import grid
+from ganloom.training.callbacks import jsonl
 from ganloom.training.callbacks.base import Callback, Row
+
+MOST_GRIDS = 200
+"""Most grids of samples in a run folder."""
 
 
 class Grids(Callback):
     """Writes RUN/samples/: reals.png once, and samples of the EMA for the same latents at ticks.
 
-    2-D points are drawn as scatter plots. Other data are not drawn.
+    2-D points are drawn as scatter plots. Other data are not drawn. At most ``MOST_GRIDS`` grids of samples are kept, about
+    evenly spaced, always with the first and the newest one.
 
     Args:
         every_tick: Number of ticks between two grids.
@@ -47,7 +52,8 @@ class Grids(Callback):
         real = self._reals(trainer.data) if real is None else real
         self._extent = grid.reach(real) if self._points else None
         self._modes = getattr(trainer.data, "modes", None)
-        grid.save_png(self._draw(real), self._folder / "reals.png")
+        self._written = self._of_earlier_sessions(trainer)
+        grid.save_png(self._draw(real), self._folder / "reals.png", overwrite=True)
         if trainer.start_nimg == 0:
             self._save(trainer)
 
@@ -66,8 +72,19 @@ class Grids(Callback):
         samples = trainer.ema.generate(self._count, seed=trainer.cfg.seed, c=self._c)
         if self._beside:  # input, output, and the true output if it is known
             samples = grid.side_by_side(self._beside[0], samples.cpu(), *self._beside[1:])
-        grid.save_png(self._draw(samples), self._folder / f"{trainer.nimg:08d}.png")
+        grid.save_png(self._draw(samples), self._folder / _name(trainer.nimg), overwrite=True)
         self._saved = trainer.nimg
+        self._written = sorted({*self._written, trainer.nimg})
+        while len(self._written) > MOST_GRIDS:
+            gone = least_needed(self._written)
+            self._written.remove(gone)
+            (self._folder / _name(gone)).unlink(missing_ok=True)
+
+    def _of_earlier_sessions(self, trainer: Any) -> list[int]:
+        """Return when the grids in the folder were written. A grid without a row in metrics.jsonl may be the user's."""
+        rows = {0} | {row["nimg"] for row in jsonl.rows(Path(trainer.run_dir) / "metrics.jsonl")}
+        assert self._folder is not None
+        return sorted(nimg for nimg in rows if (self._folder / _name(nimg)).is_file())
 
     def _translations(self, trainer: Any) -> Tensor:
         """Choose the inputs of an image-to-image model, from the held-out data if there are any; return the real images."""
@@ -97,6 +114,19 @@ class Grids(Callback):
         batch = data.get(torch.tensor(chosen))
         x: Tensor = getattr(batch, "x", batch)
         return x
+
+
+def _name(nimg: int) -> str:
+    return f"{nimg:08d}.png"
+
+
+def least_needed(times: Sequence[int]) -> int:
+    """Return which of three or more sorted numbers to remove, so that the rest is spaced as evenly as possible.
+
+    Of two equally near numbers, the older one goes. The first and the last one stay.
+    """
+    inner = range(1, len(times) - 1)
+    return times[min(inner, key=lambda i: (times[i + 1] - times[i - 1], i))]
 
 
 def _members(labels: Tensor, wanted: Sequence[int]) -> list[int]:

@@ -3,16 +3,26 @@
 import contextlib
 import json
 import math
-import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ganloom.core.output_files import append_to, replace_file
 from ganloom.training.callbacks.base import Callback, Row
 
 
 def plain_json(row: Row) -> Row:
     """Return a row for standard JSON, with None instead of NaN and infinity."""
     return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in row.items()}
+
+
+def rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of a metrics.jsonl that have "nimg"; damaged and incomplete lines are skipped."""
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else ():
+        with contextlib.suppress(ValueError, RecursionError):
+            row = json.loads(line)
+            if isinstance(row, dict) and isinstance(row.get("nimg"), int):
+                yield row
 
 
 class Jsonl(Callback):
@@ -30,7 +40,7 @@ class Jsonl(Callback):
             return
         if row["nimg"] <= self._last:  # the run went back to a checkpoint
             self._cut(row["nimg"] - 1)
-        with self._path.open("a", encoding="utf-8") as file:
+        with append_to(self._path) as file:
             file.write(json.dumps(plain_json(row)) + "\n")
         self._last = row["nimg"]
 
@@ -46,6 +56,4 @@ class Jsonl(Callback):
                 if row["nimg"] <= nimg and not row.get("partial"):
                     lines.append(line + "\n")
                     self._last = row["nimg"]
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
-        temporary.write_text("".join(lines), encoding="utf-8")
-        os.replace(temporary, self._path)
+        replace_file(self._path, "".join(lines).encode(), sync=False)
