@@ -150,6 +150,7 @@ def test_folders_that_ganloom_wrote_are_no_data(tmp_path: Path, zipped: bool) ->
     own_folders.mark_output(root / "translated", "translate")
     (root / "translated" / "metadata.csv").write_text("file_name,label\n1.png,a\n")
     put(root, "photo/target.png", "photo/projected.png", "photo/both.png", "photo/ws.safetensors")
+    put(root, "photo-z/target.png", "photo-z/projected.png", "photo-z/both.png", "photo-z/z.safetensors")
     source = root
     if zipped:
         source = tmp_path / "d.zip"
@@ -159,7 +160,7 @@ def test_folders_that_ganloom_wrote_are_no_data(tmp_path: Path, zipped: bool) ->
     dataset = data.open(source)
     assert dataset.fingerprint == before and dataset.classes == ["cat", "dog"]
     assert len(dataset.notes) == 1
-    assert dataset.facts.notes[0].startswith("left out 5 folders such as by-class, which ganloom wrote")
+    assert dataset.facts.notes[0].startswith("left out 6 folders such as by-class, which ganloom wrote")
     assert data.open(source).fingerprint == before
 
 

@@ -32,7 +32,7 @@ def write(root: Path, prefix: str, labels: list[int], dot: str = "-", packed: bo
 
 
 def opened(source: object) -> data.Images:
-    dataset = data.open(source)  # type: ignore[arg-type]
+    dataset = data.open(source, keep_empty_classes=True)  # type: ignore[arg-type]
     assert isinstance(dataset, data.Images)
     return dataset
 
@@ -91,6 +91,7 @@ def test_emnist_letters_start_at_1_and_are_transposed(tmp_path: Path, mapping: b
         assert dataset.labels is not None and dataset.labels.tolist() == [0, 25, 2]
         assert dataset.class_names == list("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
         assert np.array_equal(dataset.rows[..., 0], pixels.transpose(0, 2, 1))
+        assert data.open(source).class_names == ["A", "C", "Z"], "classes without images are left out"
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_pairs_have_a_scale_for_each_side(kind: str, direction: str, tmp_path: P
         source = PILLOW, [Image.fromarray(image[..., 0]) for image in targets]
     if kind == "npz":
         source = str(tmp_path / "pairs.npz")
-        np.savez(source, images=targets, inputs=inputs)
+        np.savez(source, images=targets, inputs=inputs, labels=[0, 2, 2, 0, 0])
     opened = data.open(source, inputs="pairs", direction=direction)
     assert isinstance(opened, data.Domains)
     for rows in (opened.rows, opened.inputs.rows):

@@ -5,7 +5,7 @@ import json
 import os
 import shlex
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,18 @@ from ganloom.core.memory import explained
 from ganloom.evaluation.evaluate import evaluate
 from ganloom.gan import GAN
 from ganloom.lint.rules import lint, refuse
+from ganloom.report.notebook import run_html
 from ganloom.runs import manifest, warm_start
 from ganloom.runs.folder import Folder, next_name
 from ganloom.runs.load import load
 from ganloom.runs.resume import resume_run
 from ganloom.runs.session import fit
 from ganloom.runs.stop_signals import before_training
-from ganloom.runs.training_setup import load_weights, set_up, with_data_notes
-from ganloom.training.callbacks import Callback
+from ganloom.runs.training_setup import class_notes, load_weights, set_up, with_data_notes
+from ganloom.training.callbacks import Callback, Tick, as_callbacks
+
+Callbacks = Callback | Callable[[Tick], object] | Sequence[Callback | Callable[[Tick], object]]
+"""Callbacks, or functions that are called with a ``Tick`` at each tick; one, or a list."""
 
 __all__ = ["Run", "load", "prepare", "resume", "train"]
 
@@ -61,6 +65,10 @@ class Run:
         """Measure the generator; see ``ganloom.evaluate``."""
         return evaluate(self.path, data, **options)
 
+    def _repr_html_(self) -> str:
+        """Return the newest samples and the key figures as HTML, for notebooks."""
+        return run_html(self.path)
+
 
 # -------------------------------------------------------------------------------------------------------------- train
 
@@ -74,9 +82,9 @@ def train(
     init_checkpoint: str = "latest",
     fresh: Sequence[str] = (),
     freeze_d: int = 0,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Callbacks = (),
     console: Callback | None = None,
-    observers: Sequence[Callback] | None = None,
+    observers: Callbacks | None = None,
     **options: Any,
 ) -> Run:
     """Train a GAN.
@@ -92,7 +100,8 @@ def train(
         init_checkpoint: Which checkpoint of ``init``: "latest", "best" or a name.
         fresh: With ``init``: prefixes of weight names to re-initialize, such as "D".
         freeze_d: With ``init``: number of D's first layers that are not trained (FreezeD).
-        callbacks: More callbacks, called after the built-in ones.
+        callbacks: More callbacks, called after the built-in ones: ``Callback`` objects, or functions that take a
+            ``ganloom.training.callbacks.Tick`` and are called at each tick.
         console: The callback that prints progress. None: ``Console()``.
         observers: Deprecated name of ``callbacks``.
         options: Fields of TrainConfig (``total_kimg``, ``seed``, ``device``, ...), of the recipe's Config (``z_dim``,
@@ -145,6 +154,7 @@ def _train(
     except BadInput as error:
         raise with_data_notes(error, setup.data) from None
     notes += [("augment", setup.augment)] if setup.augment else []
+    notes += [("classes", text) for text in class_notes(setup)]
     warm = None if source is None else load_weights(setup, source, freeze_d, fresh)
     notes += [] if warm is None else [("init", warm.text)]
     cfg = dataclasses.replace(cfg, precision=choose_precision(cfg.precision, cfg.device, gan))
@@ -182,9 +192,9 @@ def resume(
     data: Any = None,
     gan: GAN | None = None,
     device: str | None = None,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Callbacks = (),
     console: Callback | None = None,
-    observers: Sequence[Callback] | None = None,
+    observers: Callbacks | None = None,
 ) -> Run:
     """Continue a run from its newest complete checkpoint; the result equals an uninterrupted run.
 
@@ -223,9 +233,9 @@ def _source(init: Any, which: str = "latest", freeze_d: int = 0, fresh: Sequence
     return None
 
 
-def _renamed(callbacks: Sequence[Callback], observers: Sequence[Callback] | None) -> Sequence[Callback]:
+def _renamed(callbacks: Callbacks, observers: Callbacks | None) -> list[Callback]:
     """The callbacks, also those given under the keyword's old name."""
     if observers is None:
-        return callbacks
+        return as_callbacks(callbacks)
     warnings.warn("observers= is now callbacks=", DeprecationWarning, stacklevel=3)
-    return [*callbacks, *observers]
+    return [*as_callbacks(callbacks), *as_callbacks(observers)]

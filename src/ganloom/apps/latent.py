@@ -34,7 +34,16 @@ class Drawn:
     images: int
 
 
+Class = str | int | Tensor | None
+"""A class by name or number; see ``GAN.generate``."""
+
+
 # ------------------------------------------------------------------------------------------------------------- latents
+
+
+def has_styles(gan: GAN) -> bool:
+    """Return whether the model has styles: a ``mapping`` and a ``synthesis``."""
+    return hasattr(gan, "mapping") and hasattr(gan, "synthesis")
 
 
 def styled(gan: GAN) -> Any:
@@ -46,21 +55,21 @@ def styled(gan: GAN) -> Any:
     Raises:
         BadInput: The model has no styles.
     """
-    if not hasattr(gan, "mapping") or not hasattr(gan, "synthesis"):
+    if not has_styles(gan):
         raise BadInput(
-            f"{type(gan).__name__} has no styles: use a run of stylegan or stylegan2, or `latent walk --space z`"
+            f"{type(gan).__name__} has no styles: use a run of stylegan or stylegan2; walk, project and directions also work in z"
         )
     return gan
 
 
 @torch.no_grad()
-def latents(gan: GAN, seeds: Sequence[int], c: int | None = None) -> tuple[Tensor, Tensor | None]:
+def latents(gan: GAN, seeds: Sequence[int], c: Class = None) -> tuple[Tensor, Tensor | None]:
     """Return the latents and labels that ``generate`` uses for these seeds.
 
     Args:
         gan: The model.
         seeds: One for each latent.
-        c: The class; None: by the seed.
+        c: The class, by name or number. None: by the seed.
 
     Returns:
         (z (n, z_dim), labels (n,) or None).
@@ -72,7 +81,7 @@ def latents(gan: GAN, seeds: Sequence[int], c: int | None = None) -> tuple[Tenso
 
 
 @torch.no_grad()
-def styles(gan: GAN, seeds: Sequence[int], c: int | None = None, truncation: float = 1.0) -> Tensor:
+def styles(gan: GAN, seeds: Sequence[int], c: Class = None, truncation: float = 1.0) -> Tensor:
     """Return the styles ws (n, layers, w_dim) of these seeds."""
     z, labels = latents(gan, seeds, c)
     ws: Tensor = styled(gan).mapping(z, labels, truncation)
@@ -143,7 +152,7 @@ def walk(
     fps: float = 20.0,
     space: str = "auto",
     truncation: float = 1.0,
-    c: int | None = None,
+    c: Class = None,
     overwrite: bool = False,
 ) -> Drawn:
     """Write a closed walk through the images of several seeds as an animation.
@@ -156,7 +165,7 @@ def walk(
         fps: Frames per second, in (0, 100].
         space: "z", "w", or "auto": w if the model has it.
         truncation: Truncation of the images.
-        c: The class. None: 0, if the model has classes.
+        c: The class, by name or number. None: the first one, if the model has classes.
         overwrite: Replace an existing file.
 
     Returns:
@@ -183,14 +192,14 @@ def walk(
 
 @torch.no_grad()
 def walked(
-    gan: GAN, seeds: Sequence[int], frames: int, space: str = "auto", truncation: float = 1.0, c: int | None = None
+    gan: GAN, seeds: Sequence[int], frames: int, space: str = "auto", truncation: float = 1.0, c: Class = None
 ) -> Tensor:
     """Generate the images of a walk, (frames, C, H, W); see ``walk``."""
     if space not in ("auto", "z", "w"):
         raise BadInput(f'--space must be auto, z or w, got "{space}"')
-    in_w = space == "w" or (space == "auto" and hasattr(gan, "mapping"))
+    in_w = space == "w" or (space == "auto" and has_styles(gan))
     if gan.c(1) is not None and c is None:
-        c = 0  # the same class for all frames: labels cannot be interpolated
+        c = torch.tensor((gan.drawn_classes or (0,))[0])  # one class for all frames: labels cannot be interpolated
     places = [i * len(seeds) / frames for i in range(frames)]
     if in_w:
         ws = styles(gan, seeds, c, truncation)
@@ -265,7 +274,7 @@ def mix(
     columns: Sequence[int] = (10, 11, 12, 13, 14),
     layers: str = "0-2",
     truncation: float = 1.0,
-    c: int | None = None,
+    c: Class = None,
     overwrite: bool = False,
 ) -> Drawn:
     """Write a grid of style mixtures: the image of each row with some layers of the image of each column.
@@ -279,7 +288,7 @@ def mix(
         columns: Seeds of the columns.
         layers: Layers to take from the columns: "0-3", "0,2,5" or "all".
         truncation: Truncation of the images.
-        c: The class; None: by the seed.
+        c: The class, by name or number. None: by the seed.
         overwrite: Replace an existing file.
 
     Returns:
@@ -295,7 +304,7 @@ def mix(
 
 
 def mixed(
-    gan: GAN, rows: Sequence[int], columns: Sequence[int], layers: str, truncation: float = 1.0, c: int | None = None
+    gan: GAN, rows: Sequence[int], columns: Sequence[int], layers: str, truncation: float = 1.0, c: Class = None
 ) -> Tensor:
     """Generate the images of the grid, row by row; the first one is empty: ((rows + 1) x (columns + 1), C, H, W)."""
     if not rows or not columns:

@@ -2,6 +2,8 @@
 
 import math
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,9 @@ import torch
 from torch import Tensor
 
 from ganloom.api import load
+from ganloom.core import class_names
 from ganloom.core.device import choose_device
-from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.core.errors import BadInput
 from ganloom.core.output_files import new_folder, write_new
 from ganloom.evaluation.evaluate import data_of
 from ganloom.gan import GAN
@@ -20,6 +23,8 @@ from ganloom.metrics import Clock
 from ganloom.runs.folder import Folder
 
 BATCH = 64
+FOLDER_LETTERS = 40
+"""Most letters of a class name in the name of a folder."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ def write_samples(
     cutoff: int | None = None,
     noise: str = "const",
     standing: int = 0,
-    c: str | int | None = None,
+    c: Sequence[str | int] | str | int | None = None,
     out: str | Path | None = None,
     checkpoint: str = "latest",
     device: str = "auto",
@@ -53,13 +58,14 @@ def write_samples(
 
     Args:
         run: A run folder or a model/ folder.
-        n: Number of samples; of each class with ``c="all"``.
+        n: Number of samples; with several classes, of each.
         seed: Sample i has the seed ``seed + i``.
         truncation: Below 1 samples are more typical and less diverse.
         cutoff: For recipes with styles: truncate only this many layers, from the coarsest. None: all.
         noise: For recipes with noise in the layers: "const", "random" or "none".
         standing: For biggan: compute the statistics of BatchNorm from this many batches. 0: use the averaged ones.
-        c: A class by name or number, or "all". None: classes are drawn uniformly.
+        c: A class by name or number, several, or "all": all classes that have images. None: classes are drawn uniformly
+            from those.
         out: A new or empty folder. None: a folder in RUN/generated, named after the arguments.
         checkpoint: "latest", "best", or the name of a checkpoint.
         device: "auto", "cpu", "cuda" or "mps".
@@ -92,8 +98,7 @@ def write_samples(
         if is_set and not taken:
             raise BadInput(f"{flag}: this run's recipe does not have this option (stylegan2 has it): leave it out")
     more |= ({} if cutoff is None else {"cutoff": cutoff}) | ({"noise": noise} if noise != "const" else {})
-    names = Folder(path).read("config.json").get("classes")
-    labels, words = _labels(gan, names, c, n)
+    labels, words = _labels(gan, c, n)
     labels = _inputs(path, gan, n, seed) if gan.conditions_on == "images" else labels
     count = n if labels is None else len(labels)
     if takes.progress:  # a model that generates in many steps
@@ -107,7 +112,7 @@ def write_samples(
         "precision-": (precision, "float32"),
     }
     folder = _folder(
-        path, out, f"kimg{gan.kimg:g}-seed{seed}-n{n}", settings | {"c": (c, None), "": (checkpoint, "latest")}
+        path, out, f"kimg{gan.kimg:g}-seed{seed}-n{n}", settings | {"c": (_words(c), ""), "": (checkpoint, "latest")}
     )
     if x.dim() == 2:
         return _write_points(folder, x, overwrite)
@@ -121,7 +126,9 @@ def write_samples(
         both = grid.side_by_side(labels.cpu(), x)
         grid.save_png(grid.grid(both, 2 * max(1, round((count / 2) ** 0.5))), sheet, overwrite=overwrite)
         return Written(folder, sheet, files)
-    grid.save_png(grid.grid(x, n if c == "all" and n <= 16 else None), sheet, overwrite=overwrite)
+    several = words is not None and len(set(words)) > 1
+    columns = n if several and n <= 16 else None  # a row for each class
+    grid.save_png(grid.grid(x, columns), sheet, overwrite=overwrite)
     return Written(folder, sheet, files)
 
 
@@ -147,27 +154,36 @@ def _inputs(path: Path, gan: GAN, n: int, seed: int) -> Tensor | None:
     return gan.inputs(data, torch.arange(seed, seed + n) % len(data))
 
 
-def _labels(gan: GAN, names: list[str] | None, c: str | int | None, n: int) -> tuple[Tensor | None, list[str] | None]:
-    """(labels, folder names) for a class by name or number; (None, None) without a class."""
-    if c is None:
+def _labels(gan: GAN, c: Sequence[str | int] | str | int | None, n: int) -> tuple[Tensor | None, list[str] | None]:
+    """(labels, folder names) for classes by name or number; (None, None) without a class."""
+    if c is None or (isinstance(c, list | tuple) and not c):
         return None, None
     classes = int(getattr(gan.cfg, "n_classes", 0) or 0)
     if not classes:
         raise BadInput("--c: this run was trained without labels: leave it out")
-    known = names or [str(i) for i in range(classes)]
-    if c == "all":
-        chosen = list(range(classes))
-    elif str(c) in known:
-        chosen = [known.index(str(c))]
-    elif str(c).lstrip("-").isdigit() and 0 <= int(c) < classes:
-        chosen = [int(c)]
+    known = class_names.complete(gan.class_names, classes)
+    if c in ("all", ["all"], ("all",)) and "all" not in known:
+        chosen = list(gan.drawn_classes or range(classes))  # those that have images
     else:
-        raise BadInput(
-            f'--c "{c}" is no class of this run{did_you_mean(str(c), known)}: it has {", ".join(known)}, or 0..{classes - 1}'
-        )
-    labels = torch.tensor(chosen).repeat_interleave(n)
-    plain = ["".join(ch if ch.isalnum() or ch in "-_" else "-" for ch in name) for name in known]
-    return labels, [plain[i] for i in labels.tolist()]
+        chosen = list(dict.fromkeys(class_names.numbers(c, known, "--c")))
+    labels, folders = torch.tensor(chosen).repeat_interleave(n), _folder_names(known)
+    return labels, [folders[i] for i in labels.tolist()]
+
+
+def _folder_names(names: Sequence[str]) -> list[str]:
+    """A name of a folder for each class: plain characters, not too long, and different even where case does not count."""
+    plain = ["".join(ch if ch.isalnum() or ch in "-_" else "-" for ch in name)[:FOLDER_LETTERS] for name in names]
+    counts = Counter(name.casefold() for name in plain)
+    return [
+        name if name and counts[name.casefold()] == 1 and len(names[i]) <= FOLDER_LETTERS else f"{name}-{i}"
+        for i, name in enumerate(plain)
+    ]
+
+
+def _words(c: Sequence[str | int] | str | int | None) -> str:
+    """The classes as a part of the name of a folder."""
+    given = [] if c is None else c if isinstance(c, list | tuple) else [c]
+    return _folder_names(["-".join(map(str, given))])[0] if given else ""
 
 
 def _folder(run: Path, out: str | Path | None, name: str, settings: dict[str, tuple[Any, Any]]) -> Path:

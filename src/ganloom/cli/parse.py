@@ -121,11 +121,28 @@ def values(words: Words, flags: Sequence[Flag], see: str) -> dict[FieldPath, Any
         near = did_you_mean(words.unknown[0], [flag.name for flag in flags if not flag.positional])
         raise BadInput(f"unknown option {words.unknown[0]}{near}: see `{see}`")
     positionals = [flag for flag in flags if flag.positional]
+    words = _without_swallowed(words, flags, positionals)
     given = words.flags | _by_position(words.positionals, positionals, see)
     missing = [flag for flag in flags if flag.default is REQUIRED and flag.path not in given]
     if missing:
         raise BadInput(f"{missing[0].name} is missing: see `{see}`")
     return {flag.path: _value(flag, given[flag.path], see) for flag in flags if flag.path in given}
+
+
+def _without_swallowed(words: Words, flags: Sequence[Flag], positionals: Sequence[Flag]) -> Words:
+    """Give the last words of a flag that takes any number of them back, if positional arguments are missing.
+
+    So `--c Bat Bee RUN` is read like `RUN --c Bat Bee`.
+    """
+    missing = sum(flag.default is REQUIRED for flag in positionals) - len(words.positionals)
+    greedy = [
+        f for f in flags if not f.positional and f.spec.nargs == "*" and len(words.flags.get(f.path, ())) > missing
+    ]
+    if missing <= 0 or len(greedy) != 1:
+        return words
+    taken = words.flags[greedy[0].path]
+    kept = words.flags | {greedy[0].path: taken[:-missing]}
+    return Words(kept, [*words.positionals, *taken[-missing:]], words.unknown, words.help)
 
 
 def _by_position(words: list[str], flags: Sequence[Flag], see: str) -> dict[FieldPath, list[str]]:

@@ -19,7 +19,7 @@ class Arguments(ImageFlags):
     """
 
     n: int = 64
-    """Number of samples; with --c all, of each class."""
+    """Number of samples; with several classes, of each."""
     seed: int = 0
     """Sample i has the seed SEED + i."""
     cutoff: int | None = None
@@ -30,8 +30,8 @@ class Arguments(ImageFlags):
     """For biggan: compute the statistics of BatchNorm from this many batches. 0: use the averaged ones."""
     precision: Literal["float32", "bf16"] = "float32"
     """Number format inside the networks. bf16 is about twice as fast where the machine supports it, with errors of about 1 %."""
-    c: str | None = None
-    """A class by name or number, or "all". None: classes are drawn uniformly."""
+    c: tuple[str, ...] = ()
+    """One or more classes by name or number, or "all". Without it, classes are drawn uniformly."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ganloom.core import class_names
 from ganloom.core.errors import BadInput
 from ganloom.data.dataset import Data
 from ganloom.data.duplicates import Copies
@@ -53,6 +54,7 @@ class Report:
         formats: file format -> number of files.
         bits: bits per channel -> number of files.
         classes: class name -> number of rows.
+        empty_classes: names of the classes that have no rows and are left out.
         duplicates: images whose pixels are equal, as the network gets them.
         conflicting: how many duplicates have another label than the first image of their group.
         near_duplicates: images that look almost the same (approximate, by an 8 x 8 average hash).
@@ -81,6 +83,7 @@ class Report:
     formats: dict[str, int] | None = None
     bits: dict[str, int] | None = None
     classes: dict[str, int] | None = None
+    empty_classes: list[str] = field(default_factory=list)
     duplicates: Copies | None = None
     conflicting: int | None = None
     near_duplicates: Copies | None = None
@@ -139,6 +142,8 @@ def _image_facts(report: Report) -> list[tuple[str, str]]:
         if counts is not None:
             facts.append((label, _format_counts(counts)))
     facts.append(("classes", _format_classes(report.classes)))
+    if report.empty_classes:
+        facts.append(("", class_names.empty_text(list(report.classes or ()), report.empty_classes)))
     facts += _duplicate_facts(report) + _unreadable_facts(report)
     facts.append(("the network sees", f"{channels} x {height} x {width} (channels, height, width), fit {report.fit}"))
     if report.cropped is not None:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganloom.core import class_names
 from ganloom.core.batch import Batch
 from ganloom.core.errors import BadInput
 from ganloom.data.sampler import EpochSampler, SameLabelSampler
@@ -28,6 +29,7 @@ class Facts:
         source: JSON values from which ``reopen`` opens the data again.
         labels: int64 (N,) class numbers from 0.
         classes: names of the classes.
+        empty_classes: names of the classes that were left out because they had no rows.
         captions: a text per row.
         factors: name -> array (N,): the values from which an image was rendered.
         bad_files: (path, reason) of each file left out.
@@ -48,6 +50,7 @@ class Facts:
     source: dict[str, Any] = field(default_factory=dict)
     labels: NDArray[np.int64] | None = None
     classes: list[str] | None = None
+    empty_classes: list[str] = field(default_factory=list)
     captions: list[str] | None = None
     factors: dict[str, NDArray[Any]] | None = None
     bad_files: list[tuple[str, str]] = field(default_factory=list)
@@ -75,6 +78,25 @@ class Facts:
             captions=None if self.captions is None else [self.captions[i] for i in rows],
             factors=None if self.factors is None else {k: v[rows] for k, v in self.factors.items()},
             sizes=None if self.sizes is None else [self.sizes[i] for i in rows],
+        )
+
+    def without_empty_classes(self) -> "Facts":
+        """Return facts in which each class has rows. The other classes are left out; all keep their names.
+
+        A class without a name is named by its number: labels 207, 281 and 283 become the classes "207", "281" and "283".
+        """
+        if self.labels is None or not len(self.labels):
+            return self
+        names = class_names.complete(self.classes, max(len(self.classes or ()), int(self.labels.max()) + 1))
+        present, labels = np.unique(self.labels, return_inverse=True)
+        if len(present) == len(names):
+            return self
+        kept = set(present.tolist())
+        return replace(
+            self,
+            labels=labels.astype(np.int64),
+            classes=[names[i] for i in present],
+            empty_classes=[name for i, name in enumerate(names) if i not in kept],
         )
 
 
@@ -145,6 +167,11 @@ class Data:
         if self.labels is None:
             return []
         return list(self.classes) if self.classes is not None else [str(i) for i in range(self.n_classes)]
+
+    @property
+    def classes_with_rows(self) -> list[int]:
+        """Numbers of the classes that have rows, sorted; empty without labels. One half of a split may lack a class."""
+        return [] if self.labels is None else np.unique(self.labels).tolist()
 
     @property
     def fingerprint(self) -> str:

@@ -74,6 +74,7 @@ def check(
         formats=_count([h.format for h in headers]) if headers else None,
         bits=_count([str(h.bits) for h in headers]) if headers else None,
         classes=_count_classes(data),
+        empty_classes=list(data.facts.empty_classes),
         duplicates=exact.copies,
         conflicting=exact.conflicting,
         near_duplicates=near_copies(data.rows, names, exact.first & ~constant),

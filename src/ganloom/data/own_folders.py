@@ -14,8 +14,8 @@ from ganloom.core.output_files import write_new
 MARKER = ".ganloom-output"
 """A file with this name says that ganloom wrote the images of its folder."""
 
-PROJECTION = frozenset({"projected.png", "ws.safetensors"})
-"""Files that ``latent project`` writes."""
+PROJECTIONS = tuple(frozenset({"projected.png", name}) for name in ("ws.safetensors", "z.safetensors"))
+"""Files that ``latent project`` writes, in w and in z."""
 _SAMPLE = re.compile(r"seed\d{6,}\.png")
 _LIMIT = 2**20  # bytes of a config.json that are read
 
@@ -46,7 +46,7 @@ def is_own_folder(
         return True
     if "config.json" in files and _is_config(config):
         return True
-    return PROJECTION <= set(files) or _holds_samples(files, folders)
+    return any(files_of <= set(files) for files_of in PROJECTIONS) or _holds_samples(files, folders)
 
 
 def _is_config(read: Callable[[], bytes]) -> bool:

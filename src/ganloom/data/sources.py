@@ -40,6 +40,7 @@ def open(
     label_maps: bool = False,
     in_channels: int | None = None,
     scales: dict[str, Any] | None = None,
+    keep_empty_classes: bool = False,
     cache: bool = True,
     progress: store.Progress = None,
 ) -> Data:
@@ -67,6 +68,8 @@ def open(
         scales: which numbers are black and white in images of more than 8 bits, as another data set recorded it in
             ``source["scales_used"]``, so that both are read alike; None: decided from all images, see
             `pixel_scale.choose`.
+        keep_empty_classes: keep classes without images. False: leave them out; the other classes keep their names or, if
+            they have none, get their numbers as names (see `Facts.without_empty_classes`).
         cache: keep decoded images of folders and archives in ``$GANLOOM_CACHE`` (default ~/.cache/ganloom).
         progress: called with (done, total) while images are decoded.
 
@@ -102,8 +105,21 @@ def open(
             raise BadInput(
                 "labels= is for Python objects; for files use class folders or dataset.json, or the key labels of a .npz"
             )
-        return _open_path(source, options, cache, progress)
-    return _open_object(source, options, labels, cache, progress)
+        return _without_empty_classes(_open_path(source, options, cache, progress), keep_empty_classes)
+    return _without_empty_classes(_open_object(source, options, labels, cache, progress), keep_empty_classes)
+
+
+def _without_empty_classes(data: Data, keep: bool) -> Data:
+    """Leave out the classes of images that have no rows, and record it, so that ``reopen`` does the same."""
+    if (
+        keep or not isinstance(data, Images) or isinstance(data, Domains) or data.facts.native
+    ):  # saved rows were opened before
+        return data
+    facts = data.facts.without_empty_classes()
+    if facts is data.facts:
+        return data
+    facts.source["keep_empty_classes"] = False
+    return data.with_facts(facts)
 
 
 def is_named(source: Source) -> bool:
@@ -145,6 +161,7 @@ def reopen(source: dict[str, Any], *, cache: bool = True, progress: store.Progre
     if source.get("source") is None:
         raise BadInput("this data was an array in memory and cannot be opened again; pass the data again")
     options = {key: source[key] for key in REOPENED if key in source}
+    options["keep_empty_classes"] = source.get("keep_empty_classes", True)  # the records of older runs do not have it
     shape, path = source.get("shape"), source["source"]
     data = open(
         tuple(path) if isinstance(path, list) else path,
@@ -322,6 +339,7 @@ def _open_data(data: Data, shape: Any, fit: str, flip: bool, labels: Any, progre
     elif labels is not None:
         facts.labels, facts.classes = to_labels(labels, len(data), data.name)
         facts.source["source"] = None
+        facts = facts.without_empty_classes()
     if isinstance(data, Points):
         check_point_shape(data, shape)
         return Points(data.rows, facts, data.modes, data.sd).to(data.device)

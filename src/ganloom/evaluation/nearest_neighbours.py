@@ -12,7 +12,8 @@ from ganloom import data as datasets
 from ganloom import metrics
 from ganloom.core.errors import BadInput
 from ganloom.core.output_files import write_new
-from ganloom.evaluation.measure import Features, choose_all, conditions_of, real_row, samples
+from ganloom.evaluation.class_labels import conditions_of
+from ganloom.evaluation.measure import Features, choose_all, real_row, samples
 from ganloom.gan import GAN
 from ganloom.imaging import grid
 from ganloom.metrics.reference import kept

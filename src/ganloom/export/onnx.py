@@ -1,13 +1,14 @@
 """Export a trained generator to ONNX. The file is compared with torch before it is written.
 
 Inputs of the file are z (n, z_dim) and truncation, a scalar; also code (n, code_dim) and c (n,), int64 labels, if the recipe
-has them. The output is x (n, C, H, W) in [-1, 1]. n is free. Noise inputs of the network are fixed. A code is InfoGAN's: each
-category as one-hot numbers, then the continuous codes in [-1, 1]. An image-to-image model has only the input c (n, C, H, W),
-at the size of its training.
+has them. The output is x (n, C, H, W) in [-1, 1]. n is free. The entry "classes" of the file's metadata is a JSON list with the
+names of the labels. Noise inputs of the network are fixed. A code is InfoGAN's: each category as one-hot numbers, then the
+continuous codes in [-1, 1]. An image-to-image model has only the input c (n, C, H, W), at the size of its training.
 """
 
 import contextlib
 import io
+import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganloom.core.class_names import complete
 from ganloom.core.errors import BadInput, GanloomError, need
 from ganloom.core.output_files import new_file, write_new
 from ganloom.core.precision import full_precision
@@ -92,6 +94,7 @@ def to_onnx(gan: GAN, path: str | Path, *, check: bool = True, overwrite: bool =
     with full_precision(), torch.random.fork_rng(devices=[]), _quiet():
         sampler(*values)  # values that are computed once, such as means of w, become constants of the graph
         model = _traced(sampler, names, values)
+        model = _with_classes(onnx, model, gan)
         onnx.checker.check_model(onnx.load_from_string(model))
     difference = _difference(runtime, model, gan, sampler) if check else 0.0
     if not difference <= MAX_DIFFERENCE:
@@ -114,6 +117,16 @@ def _traced(sampler: _Sampler, names: list[str], values: list[Tensor]) -> bytes:
             dynamo=False,
         )  # fmt: skip
     content: bytes = data.getvalue()
+    return content
+
+
+def _with_classes(onnx: Any, model: bytes, gan: GAN) -> bytes:
+    """Write the names of the classes into the file's metadata, as a JSON list under "classes": label i is the i-th name."""
+    if not _classes(gan):
+        return model
+    loaded = onnx.load_from_string(model)
+    onnx.helper.set_model_props(loaded, {"classes": json.dumps(complete(gan.class_names, _classes(gan)))})
+    content: bytes = loaded.SerializeToString()
     return content
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ganloom import data as datasets
 from ganloom import recipes
-from ganloom.core import config
+from ganloom.core import class_names, config
 from ganloom.core.errors import BadInput
 from ganloom.core.output_files import replace_file
 from ganloom.gan import GAN
@@ -86,6 +86,7 @@ def description(setup: TrainingSetup, cfg: TrainConfig, start: warm_start.WarmSt
         "train": config.to_dict(cfg),
         "data": {"name": data.name, "source": source, "fingerprint": data.fingerprint, "size": len(data)},
         "classes": list(data.classes) if data.classes else None,
+        **({} if gan.drawn_classes is None else {"classes_drawn": list(gan.drawn_classes)}),
     }
 
 
@@ -172,9 +173,10 @@ def gan_of(described: dict[str, Any], seed: int, path: Path) -> GAN:
 
 
 def composed(gan: GAN, described: dict[str, Any], seed: int) -> GAN:
-    """Add the stabilisers and frozen layers that config.json lists to a model."""
+    """Add what config.json lists to a model: its stabilisers, its frozen layers and its classes."""
     gan = compose(gan, config.from_dict(Stabilise, described.get("stabilise", {}), "stabilise"), seed)
     gan.frozen = frozenset(described.get("init", {}).get("frozen", ()))
+    gan.class_names, gan.drawn_classes = class_names.recorded(described, int(getattr(gan.cfg, "n_classes", 0) or 0))
     return gan
 
 
@@ -221,6 +223,7 @@ def reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
             shape=tuple(described["config"]["shape"]),
             fit=source.get("fit") or "crop",
             flip=bool(source.get("flip")),
+            keep_empty_classes=source.get("keep_empty_classes", True),
             **options,
         )
     else:
@@ -233,7 +236,17 @@ def reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
             f"the data {recorded['name']} changed since this run began (fingerprint {opened.fingerprint[:12]} instead of "
             f"{recorded['fingerprint'][:12]}). Restore the original data, or start a new run"
         )
+    _say_renamed(described, opened)
     return opened
+
+
+def _say_renamed(described: dict[str, Any], data: Any) -> None:
+    """Say that the same classes have other names now; the run keeps the names in its config.json."""
+    before, now = described.get("classes") or [], data.classes or []
+    if before and list(before) != list(now):
+        pairs = [f"{a} is now {b}" for a, b in zip(before, now, strict=False) if a != b]
+        changed = class_names.listing(pairs) if pairs else "the names are gone"
+        print(f"classes: the images are the same, but {changed}; the run keeps its names", file=sys.stderr)
 
 
 def held_out(data: Any, run: Path) -> Any:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from ganloom import sampling
+from ganloom.core.class_names import complete
 from ganloom.core.errors import BadInput, GanloomError
 from ganloom.core.output_files import new_folder, replace_file, write_new
 from ganloom.data import cache
@@ -84,7 +85,7 @@ def to_web(
         out: The folder, new or empty.
         title: Title of the page. "": the name of the model's class.
         about: A sentence under the title.
-        classes: Names of the labels. None: their numbers.
+        classes: Names of the labels. None: those of the model.
         runtime: A folder with onnxruntime-web's files (its dist/, or a folder above it). None: ganloom's cache, which is
             filled by `npm pack` if it is empty or incomplete.
         overwrite: Take a folder with content, and replace files of equal names.
@@ -140,7 +141,7 @@ def settings(gan: GAN, title: str, about: str, classes: list[str] | None) -> dic
     return {
         "title": title, "about": about, "seeds": SEEDS, "z": inputs["z"].shape[1], "code": codes,
         "categories": list(gan.cfg.categories) if codes else [], "continuous": gan.cfg.continuous if codes else 0,
-        "classes": (classes or [str(i) for i in range(count)])[:count], "labels": [] if c is None else c.tolist(),
+        "classes": complete(classes or gan.class_names, count), "labels": [] if c is None else c.tolist(),
         "latents": _text(_little(z)),
     }  # fmt: skip
 

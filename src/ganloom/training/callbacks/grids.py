@@ -44,8 +44,9 @@ class Grids(Callback):
         self._columns: int | None = None
         self._c: Tensor | None = None
         if classes and not self._points:
-            self._columns, rows = grid.class_rows(self.n, classes)
-            self._c = torch.tensor(rows).repeat_interleave(self._columns)
+            drawn = getattr(trainer.ema, "drawn_classes", None) or range(classes)  # those that have images
+            self._columns, rows = grid.class_rows(self.n, len(drawn))
+            self._c = torch.tensor([drawn[i] for i in rows]).repeat_interleave(self._columns)
         self._count = self.POINTS if self._points else self.n if self._c is None else len(self._c)
         self._beside: list[Tensor] = []
         real = self._translations(trainer) if getattr(trainer.ema, "conditions_on", "") == "images" else None
@@ -110,7 +111,7 @@ class Grids(Callback):
             chosen = [i * total // count for i in range(min(count, total))]
         else:
             wanted = self._c if self._c is not None else torch.unique(labels).repeat(count)[:count]
-            chosen = _members(labels, wanted.tolist())
+            chosen = _members(labels, wanted.tolist()) or [i * len(data) // count for i in range(min(count, len(data)))]
         batch = data.get(torch.tensor(chosen))
         x: Tensor = getattr(batch, "x", batch)
         return x
