@@ -148,11 +148,11 @@ def _train(
     if cfg.heal and not cfg.doctor:
         raise BadInput("--heal needs the doctor: leave out --no-doctor")
     build = manifest.rebuilder(setup.module, gan, cfg)
+    notes = [("data", text) for text in setup.data.notes]
     try:
-        notes = [("warning", text) for text in refuse(lint(gan, setup.data, cfg))]
+        notes += [("warning", text) for text in refuse(lint(gan, setup.data, cfg))]
     except BadInput as error:
         raise with_data_notes(error, setup.data) from None
-    notes += [("data", text) for text in setup.data.notes]
     notes += [("augment", setup.augment)] if setup.augment else []
     notes += [("classes", text) for text in class_notes(setup)]
     warm = None if source is None else load_weights(setup, source, freeze_d, fresh)

@@ -18,6 +18,7 @@ from ganloom.apps.budget_table import Budgeted, Row
 from ganloom.apps.budget_training import Countdown, Progress, train_for_budget
 from ganloom.core import allocator
 from ganloom.core.output_files import may_rewrite, replace_file, rewrite
+from ganloom.data.own_folders import mark_output
 from ganloom.imaging.grid import png_bytes
 
 __all__ = ["Countdown", "Plan", "compare_under_budget", "folder_of", "seconds_of"]
@@ -67,6 +68,7 @@ def compare_under_budget(
     result = Budgeted(asdict(plan), rows, _machines(rows))
     image = sample_sheet(plan, out, data)
     if image is not None:
+        mark_output(out, "compare")
         rewrite(out / "compare.png", png_bytes(image), overwrite=overwrite)
     rewrite(out / "compare.md", result.markdown().encode(), overwrite=overwrite)
     rewrite(out / TABLE, (json.dumps(result.to_dict(), indent=1) + "\n").encode(), overwrite=overwrite)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from ganloom import data as datasets
+from ganloom.apps.recipe_shapes import recipe_shapes, shape_lines
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
@@ -41,7 +42,11 @@ def run(argv: Sequence[str]) -> None:
     if args.preview is not None:
         new_file(args.preview, (".png",), overwrite=args.overwrite, flag="--preview ")
     report = datasets.check(args.data, shape=args.shape, fit=args.fit, labels=labels)
-    print(json.dumps(report.to_dict()) if args.json else "\n".join(report.lines()))
+    shapes = recipe_shapes(report, args.data, args.shape)
+    if args.json:
+        print(json.dumps(report.to_dict() | {"recipes": {name: dataclasses.asdict(s) for name, s in shapes.items()}}))
+    else:
+        print("\n".join([*report.lines(), *shape_lines(report, shapes)]))
     if args.preview:
         from ganloom.imaging import grid
 

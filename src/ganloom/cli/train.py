@@ -8,7 +8,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
-from ganloom import data as datasets
 from ganloom import recipes
 from ganloom.api import train
 from ganloom.cli import help_page, schedules
@@ -16,6 +15,7 @@ from ganloom.cli.flags import FieldPath, Positional, Section
 from ganloom.cli.messages import finished, trackers
 from ganloom.cli.parse import HELP_ALL, Words, show, split, values
 from ganloom.core.errors import BadInput
+from ganloom.data.builtin import is_builtin
 from ganloom.recipes import presets
 from ganloom.runs.folder import Folder
 from ganloom.stabilisers.config import Stabilise
@@ -35,7 +35,8 @@ class Options:
     """The run folder; it must be new or empty. None: runs/RECIPE-DATA-NN."""
     small: bool = False
     """Use the recipe's settings for small images and minutes on a CPU (those of `ganloom bench recipes`) instead of the
-    paper's. Settings that you give still count. With --total-kimg the schedules are stretched to that length."""
+    paper's. Settings that you give still count. With --total-kimg the schedules are stretched to that length. Images without
+    a common size, or larger than 128 pixels, get at most 64 pixels a side."""
     init: str | None = None
     """Start from the weights of this run or model/ folder. Settings that you do not give are taken from that run."""
     init_checkpoint: str = "latest"
@@ -243,7 +244,7 @@ def _known(word: str) -> bool:
 
 def _is_data(word: str) -> bool:
     """Whether a word names data: `ganloom train DIR` trains the default recipe."""
-    return not _known(word) and (os.path.exists(word) or os.sep in word or word.split(":")[0] in datasets.BUILTIN)
+    return not _known(word) and (os.path.exists(word) or os.sep in word or is_builtin(word))
 
 
 def _recipe_of_run(init: list[str]) -> str:

@@ -58,6 +58,8 @@ def run(argv: Sequence[str]) -> None:
     )  # fmt: skip
     for name, reason in done.bad:
         print(f"left out {name}: {reason}", file=sys.stderr)
+    for note in done.notes:
+        print(note, file=sys.stderr)
     sheet = None if done.sheet is None else str(done.sheet)
     if args.json:
         print(json.dumps({"files": [str(f) for f in done.files], "sheet": sheet, "bad": done.bad}))

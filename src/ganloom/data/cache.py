@@ -6,6 +6,7 @@ cache cannot be written, there is no cache, but no error either.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -57,7 +58,9 @@ def read(folder: Path) -> Store | None:
     """Return the store in a folder, or None if it is missing or damaged."""
     try:
         meta = json.loads((folder / "meta.json").read_text("utf-8"))
-        count, sha256 = int(meta["count"]), str(meta["sha256"])
+        count, sha256, notes = int(meta["count"]), str(meta["sha256"]), dict(meta["notes"])
+        if meta["check"] != _check(count, sha256, notes):
+            return None
         # Copy on write: torch needs writable memory, and nothing writes to the file.
         rows: NDArray[np.uint8] = np.lib.format.open_memmap(folder / "rows.npy", mode="c")
         if rows.dtype != np.uint8 or rows.ndim != 4 or not 0 < count <= len(rows):
@@ -67,8 +70,8 @@ def read(folder: Path) -> Store | None:
             rows = np.array(rows)
         if rows.nbytes <= VERIFY_LIMIT and rows_sha256(rows) != sha256:
             return None
-        return Store(rows, sha256, dict(meta["notes"]))
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return Store(rows, sha256, notes)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, OverflowError, RecursionError):
         return None
 
 
@@ -115,8 +118,13 @@ def write(folder: Path, rows: NDArray[np.uint8] | None, count: int, sha256: str,
     """
     if rows is not None:
         np.save(folder / "rows.npy", rows[:count], allow_pickle=False)
-    meta = {"count": count, "sha256": sha256, "notes": notes}
+    meta = {"count": count, "sha256": sha256, "notes": notes, "check": _check(count, sha256, notes)}
     (folder / "meta.json").write_text(json.dumps(meta), "utf-8")
+
+
+def _check(count: int, sha256: str, notes: dict[str, Any]) -> str:
+    """A digest of what meta.json says, so that a damaged file is never believed."""
+    return hashlib.sha256(json.dumps([count, sha256, notes], sort_keys=True).encode()).hexdigest()
 
 
 def commit(folder: Path, key: str) -> Path:

@@ -11,6 +11,8 @@ from ganloom.nn.layers import plan_sizes
 DATA = "fashion-10k"
 ENDLESS = 1e9
 """Length in kimg of a run that ends for another reason; plans keep their own schedules for it."""
+SIDE = 64
+"""With `--small`, images that have no common size, or are larger than 128 px, get at most this side."""
 DOUBLINGS = 2
 """Upsamplings from the base grid to images of 28 px, for which the plans are made."""
 

@@ -80,7 +80,8 @@ def set_up(recipe: Any, data: Any, options: dict[str, Any], source: warm_start.S
     parts = config.replace(Stabilise(), part_options, "stabilise")
     model: Any = gan if module is None else module.MODEL
     data_options = _input_options(model, config_options) | data_options
-    opened = _open_data(data, settings, gan, isinstance(recipe, str), config_options, data_options)
+    side = presets.SIDE if small else None
+    opened = _open_data(data, settings, gan, isinstance(recipe, str), config_options, data_options, side)
     try:
         model.check_data(opened)
     except BadInput as error:
@@ -217,15 +218,25 @@ def _input_options(model: Any, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _open_data(
-    data: Any, settings: Any, gan: GAN | None, by_name: bool, options: dict[str, Any], extra: dict[str, Any]
+    data: Any,
+    settings: Any,
+    gan: GAN | None,
+    by_name: bool,
+    options: dict[str, Any],
+    extra: dict[str, Any],
+    side: int | None,
 ) -> Any:
-    """Open the data in the shape of the model; if no shape is set, in the shape of the data."""
+    """Open the data in the shape of the model; if no shape is set, in the shape of the data.
+
+    Images without a common size get the side of the recipe's own shape, at most ``side``.
+    """
     cfg = settings if gan is None else gan.cfg
     shape = options.get("shape") if by_name else getattr(cfg, "shape", None)
     if gan is None and not by_name and "shape" in options:
         shape = options["shape"]
     default = getattr(cfg, "shape", (3, 64, 64))
     size = int(default[1]) if len(default) == 3 else 28
+    size = size if side is None else min(size, side)
     share = extra.get("held_out") or 0.0
     extra = {name: value for name, value in extra.items() if name != "held_out"}
     opened = datasets.open(data, shape=None if shape is None else tuple(shape), default_size=size, **extra)
