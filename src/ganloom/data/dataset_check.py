@@ -51,9 +51,9 @@ def check(
     if isinstance(data, Points):
         return _check_points(data, fit)
     assert isinstance(data, Images)
-    opened = data.source.get("source")  # of a folder with IDX files: the name of the set
-    if isinstance(source, (str, os.PathLike)) and isinstance(opened, str):
-        source = opened
+    opened = data.source.get("source")
+    if isinstance(source, (str, os.PathLike)) and isinstance(opened, str) and sources.is_named(opened):
+        source = opened  # a folder with IDX files
     files = _read_headers(source, data, labels is not False)
     headers = files.headers if files else None
     names = files.names if files else [f"#{i}" for i in range(len(data))]
