@@ -17,13 +17,16 @@ from ganloom.core.errors import BadInput
 from ganloom.evaluation.evaluate import evaluate
 from ganloom.gan import GAN
 from ganloom.lint.rules import lint, refuse
+from ganloom.report.progress import Report, stage
 from ganloom.runs import manifest, warm_start
 from ganloom.runs.folder import Folder, next_name
 from ganloom.runs.load import load
 from ganloom.runs.resume import resume_run
 from ganloom.runs.session import fit
+from ganloom.runs.training_length import UNITS, set_up_for
 from ganloom.runs.training_setup import load_weights, set_up
 from ganloom.training.callbacks import Callback
+from ganloom.training.config import ENDLESS
 
 __all__ = ["Run", "load", "prepare", "resume", "train"]
 
@@ -69,6 +72,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     console: Callback | None = None,
     observers: Sequence[Callback] | None = None,
+    progress: Report = None,
     **options: Any,
 ) -> Run:
     """Train a GAN.
@@ -85,7 +89,9 @@ def train(
         callbacks: More callbacks, called after the built-in ones.
         console: The callback that prints progress. None: ``Console()``.
         observers: Deprecated name of ``callbacks``.
-        options: Fields of TrainConfig (``total_kimg``, ``seed``, ``device``, ...), of the recipe's Config (``z_dim``,
+        progress: Called with (what, done, total) before the first step, such as while images are decoded.
+        options: Fields of TrainConfig (``total_kimg``, ``minutes``, ``seed``, ``device``, ...); the length as ``epochs`` or
+            ``steps``; fields of the recipe's Config (``z_dim``,
             ...) and of ``Stabilise`` (``instance_noise``, ``pack``, ...); ``augment`` ("auto", "none", "ada" or
             "diffaugment"; see ``ganloom.augment.policy``); ``fit``, ``flip``, ``labels`` and ``held_out`` (the share
             of the images that training does not use) for the data; ``small=True`` for the recipe's settings for small
@@ -101,7 +107,7 @@ def train(
     callbacks = _renamed(callbacks, observers)
     allocator.keep_freed_blocks()
     source = _source(init, init_checkpoint, freeze_d, fresh)
-    setup = set_up(recipe, data, options, source)
+    setup, length = set_up_for(recipe, data, options, source, progress)
     cfg, gan = setup.cfg, setup.gan
     cfg = dataclasses.replace(cfg, device=choose_device(cfg.device))
     if cfg.total_kimg is None:
@@ -109,7 +115,11 @@ def train(
     if cfg.heal and not cfg.doctor:
         raise BadInput("--heal needs the doctor: leave out --no-doctor")
     build = manifest.rebuilder(setup.module, gan, cfg)
+    stage(progress, "checking the settings")
     notes = [("warning", text) for text in refuse(lint(gan, setup.data, cfg))]
+    notes += [("length", length)] if length else []
+    if cfg.minutes is not None and not {"total_kimg", *UNITS} & options.keys():
+        cfg = dataclasses.replace(cfg, total_kimg=ENDLESS)  # the time ends the run, not the estimate
     notes += [("augment", setup.augment)] if setup.augment else []
     warm = None if source is None else load_weights(setup, source, freeze_d, fresh)
     notes += [] if warm is None else [("init", warm.text)]
@@ -123,12 +133,13 @@ def train(
     return Run(folder.path, reason)
 
 
-def prepare(recipe: Any, data: Any, **options: Any) -> tuple[GAN, Any]:
+def prepare(recipe: Any, data: Any, *, progress: Report = None, **options: Any) -> tuple[GAN, Any]:
     """Build the model and open the data as ``train`` does, without training.
 
     Args:
         recipe: See ``train``.
         data: See ``train``.
+        progress: See ``train``.
         options: See ``train``.
 
     Returns:
@@ -137,7 +148,7 @@ def prepare(recipe: Any, data: Any, **options: Any) -> tuple[GAN, Any]:
     Raises:
         BadInput: An argument cannot be used.
     """
-    setup = set_up(recipe, data, options)
+    setup = set_up(recipe, data, options, progress=progress)
     return setup.gan, setup.data
 
 
@@ -147,22 +158,26 @@ def resume(
     total_kimg: float | None = None,
     data: Any = None,
     gan: GAN | None = None,
+    minutes: float | None = None,
     device: str | None = None,
     callbacks: Sequence[Callback] = (),
     console: Callback | None = None,
     observers: Sequence[Callback] | None = None,
+    progress: Report = None,
 ) -> Run:
     """Continue a run from its newest complete checkpoint; the result equals an uninterrupted run.
 
     Args:
         run: The run folder.
         total_kimg: A new total length, in thousands of images. None: as in the run's config.json.
+        minutes: A new time limit in minutes of training, for the whole run. None: as in the run's config.json.
         data: Where the data is now, if it was moved; its content must be the same.
         gan: A fresh model, for a run of a GAN class of your own.
         device: Another device, such as "cuda".
         callbacks: See ``train``.
         console: See ``train``.
         observers: Deprecated name of ``callbacks``.
+        progress: See ``train``.
 
     Returns:
         The Run.
@@ -173,7 +188,17 @@ def resume(
     callbacks = _renamed(callbacks, observers)
     allocator.keep_freed_blocks()
     path = Path(run)
-    reason = resume_run(path, callbacks, console, total_kimg=total_kimg, data=data, gan=gan, device=device)
+    reason = resume_run(
+        path,
+        callbacks,
+        console,
+        total_kimg=total_kimg,
+        minutes=minutes,
+        data=data,
+        gan=gan,
+        device=device,
+        progress=progress,
+    )
     return Run(path, reason)
 
 

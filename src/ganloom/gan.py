@@ -337,6 +337,7 @@ class GAN(nn.Module):
         noise: str = "const",
         batch: int = 64,
         precision: str = "float32",
+        each: Callable[[int, int], None] | None = None,
         **kwargs: Any,
     ) -> Tensor:
         """Draw samples.
@@ -353,6 +354,7 @@ class GAN(nn.Module):
             noise: For models with noise inputs: "const", "random" or "none".
             batch: Samples computed at once.
             precision: "float32" or "bf16".
+            each: Called with (samples done, n) after each batch.
             kwargs: Further keywords of the recipe's ``sample``.
 
         Returns:
@@ -363,7 +365,7 @@ class GAN(nn.Module):
         """
         if self.sample_options.noise:
             kwargs["noise"] = noise
-        return sampling.generate(self, n, seed, c, z, truncation, batch, precision, kwargs)
+        return sampling.generate(self, n, seed, c, z, truncation, batch, precision, kwargs, each)
 
     def conditions(self, n: int, c: Any) -> Tensor:
         """Check conditions given by the user and return them as a tensor with n rows; see ``generate``."""

@@ -1,7 +1,7 @@
 """Drawing samples from a model: latents by seed, checked labels, and a model left as it was."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,7 @@ def generate(
     batch: int,
     precision: str,
     options: dict[str, Any],
+    each: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Draw samples; see ``GAN.generate``. ``options``: keywords of the model's ``sample``."""
     n = len(z) if z is not None else n
@@ -61,6 +62,8 @@ def generate(
             rows = slice(start, start + batch)
             randomness.seed_all(key(seed, "noise", start))
             parts.append(gan.sample(zs[rows] * truncation, None if cs is None else cs[rows], **options).float())
+            if each is not None:
+                each(min(start + batch, n), n)
     return torch.cat(parts)
 
 

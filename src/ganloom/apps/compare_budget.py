@@ -18,6 +18,7 @@ from ganloom.apps.budget_table import Budgeted, Row
 from ganloom.apps.budget_training import Countdown, Progress, train_for_budget
 from ganloom.core import allocator
 from ganloom.imaging.grid import save_png
+from ganloom.report.progress import Progress as ProgressLine
 from ganloom.runs.checkpoint import replace_file
 
 __all__ = ["Countdown", "Plan", "compare_under_budget", "folder_of", "seconds_of"]
@@ -25,7 +26,9 @@ __all__ = ["Countdown", "Plan", "compare_under_budget", "folder_of", "seconds_of
 ROW, TABLE = "measured.json", "compare.json"
 
 
-def compare_under_budget(plan: Plan, out: str | Path, *, stream: TextIO | None = None) -> Budgeted:
+def compare_under_budget(
+    plan: Plan, out: str | Path, *, stream: TextIO | None = None, show: ProgressLine | None = None
+) -> Budgeted:
     """Train each model for its time, measure all of them alike, and write compare.md, compare.json and compare.png.
 
     The run folders are OUT/MODEL-SEED. Nothing is done twice: a run that was stopped is continued, and one that was
@@ -35,6 +38,7 @@ def compare_under_budget(plan: Plan, out: str | Path, *, stream: TextIO | None =
         plan: What to compare.
         out: The folder of the comparison: new, empty, or of the same comparison.
         stream: Where to print the progress. None: stderr.
+        show: Prints the progress instead, also between the lines.
 
     Returns:
         The table.
@@ -46,7 +50,7 @@ def compare_under_budget(plan: Plan, out: str | Path, *, stream: TextIO | None =
     allocator.keep_freed_blocks()
     (plan, data), out = check(plan), Path(out)
     claim(plan.kept(data), out)
-    progress = Progress(plan, stream or sys.stderr)
+    progress = Progress(plan, stream or sys.stderr, show)
     rows: list[Row] = []
     for seed in range(plan.seed, plan.seed + plan.seeds):
         for name in plan.models:
@@ -54,12 +58,13 @@ def compare_under_budget(plan: Plan, out: str | Path, *, stream: TextIO | None =
             row = _read(path / ROW)
             if row is None:
                 progress.begin(name, seed, last_row(Run(path)).get("seconds", 0.0))
-                run = train_for_budget(plan, name, seed, path, progress.say)
-                row = measure_run(plan, name, seed, run, data, progress.say)
+                run = train_for_budget(plan, name, seed, path, progress.say, progress.report)
+                row = measure_run(plan, name, seed, run, data, progress.say, progress.report)
                 replace_file(path / ROW, (json.dumps(row.to_dict()) + "\n").encode())
                 progress.end()
             rows.append(row)
     result = Budgeted(asdict(plan), rows, _machines(rows))
+    progress.report("drawing samples of all models")
     image = sample_sheet(plan, out, data)
     if image is not None:
         save_png(image, out / "compare.png")

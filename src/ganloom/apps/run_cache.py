@@ -5,17 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from ganloom.api import Run, resume, train
+from ganloom.report.progress import Progress
 from ganloom.runs.folder import Folder
 from ganloom.training.callbacks import Console
 
 
-def finished(recipe: str, data: str, path: Path, **options: Any) -> Run:
+def finished(recipe: str, data: str, path: Path, progress: Progress | None = None, **options: Any) -> Run:
     """Train a run unless it is finished already; continue it if it was stopped.
 
     Args:
         recipe: The name of a recipe.
         data: The data.
         path: The run folder.
+        progress: Shows what the training does between its lines.
         options: Options of ``ganloom.train``.
 
     Returns:
@@ -25,7 +27,7 @@ def finished(recipe: str, data: str, path: Path, **options: Any) -> Run:
     if state == "finished":
         return Run(path)
     if state is not None and (path / "checkpoints").is_dir() and any((path / "checkpoints").iterdir()):
-        return resume(path, console=Console())
+        return resume(path, console=Console(progress=progress), progress=progress)
     if path.exists():  # killed before its first checkpoint: there is nothing to continue
         path = path.with_name(f"{path.name}-{time.time_ns()}")
-    return train(recipe, data, path, console=Console(), **options)
+    return train(recipe, data, path, console=Console(progress=progress), progress=progress, **options)

@@ -1,7 +1,6 @@
 """Generate samples with a trained model and write them as files: single images, a grid, and folders for classes."""
 
 import math
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.evaluation.evaluate import data_of
 from ganloom.gan import GAN
 from ganloom.imaging import grid
-from ganloom.metrics import Clock
+from ganloom.report.progress import Report, part_of, stage
 from ganloom.runs.folder import Folder, check_empty
 
 BATCH = 64
@@ -44,6 +43,7 @@ def write_samples(
     checkpoint: str = "latest",
     device: str = "auto",
     precision: str = "float32",
+    progress: Report = None,
 ) -> Written:
     """Generate samples into a folder: seed000000.png, ... and grid.png; points.csv for points.
 
@@ -62,6 +62,7 @@ def write_samples(
         checkpoint: "latest", "best", or the name of a checkpoint.
         device: "auto", "cpu", "cuda" or "mps".
         precision: "float32" or "bf16".
+        progress: Called with (what, done, total).
 
     Returns:
         What was written.
@@ -76,6 +77,7 @@ def write_samples(
     if standing < 0:
         raise BadInput(f"--standing counts batches and must not be negative, got {standing}")
     path = Path(run)
+    stage(progress, "loading the model")
     gan = load(path, checkpoint=checkpoint, device=choose_device(device))
     more: dict[str, Any] = {"standing": standing} if standing else {}
     takes = gan.sample_options
@@ -91,9 +93,8 @@ def write_samples(
     labels, words = _labels(gan, names, c, n)
     labels = _inputs(path, gan, n, seed) if gan.conditions_on == "images" else labels
     count = n if labels is None else len(labels)
-    if takes.progress:  # a model that generates in many steps
-        more["progress"] = _Steps(math.ceil(count / BATCH))
-    x = gan.generate(count, seed=seed, c=labels, truncation=truncation, batch=BATCH, precision=precision, **more).cpu()
+    more |= {"truncation": truncation, "batch": BATCH, "precision": precision}
+    x = _generate(gan, count, seed, labels, more, progress)
     settings = {
         "truncation": (truncation, 1.0),
         "cutoff": (cutoff, None),
@@ -108,6 +109,8 @@ def write_samples(
         return _write_points(folder, x)
     files = []
     for i, image in enumerate(grid.to_uint8(x)):
+        if progress is not None:
+            progress("writing samples", i, count)
         name = f"seed{seed + i:06d}.png" if words is None else f"{words[i]}/seed{seed + i:06d}.png"
         grid.save_png(image, folder / name)
         files.append(folder / name)
@@ -120,17 +123,27 @@ def write_samples(
     return Written(folder, sheet, files)
 
 
-class _Steps:
-    """Add up the steps of several batches, and print the progress of all on stderr now and then."""
+def _generate(
+    gan: GAN, count: int, seed: int, labels: Tensor | None, options: dict[str, Any], progress: Report
+) -> Tensor:
+    """Generate samples, and report how many are done."""
+    each = part_of(progress, "generating samples")
+    if gan.sample_options.progress:  # a model that generates in many steps
+        options, each = options | {"progress": _Steps(math.ceil(count / BATCH), progress)}, None
+    return gan.generate(count, seed=seed, c=labels, each=each, **options).cpu()
 
-    def __init__(self, batches: int) -> None:
-        self.batches, self.before, self.last = batches, 0, 0
-        self.clock = Clock(lambda line: print(line, file=sys.stderr, flush=True), every=2.0)
+
+class _Steps:
+    """Add up the steps of several batches, and report the progress of all."""
+
+    def __init__(self, batches: int, progress: Report) -> None:
+        self.batches, self.before, self.last, self.progress = batches, 0, 0, progress
 
     def __call__(self, done: int, total: int) -> None:
         self.before += self.last if done == 1 else 0
         self.last = done
-        self.clock("steps of sampling", self.before + done, total * self.batches)
+        if self.progress is not None:
+            self.progress("steps of sampling", self.before + done, total * self.batches)
 
 
 def _inputs(path: Path, gan: GAN, n: int, seed: int) -> Tensor | None:

@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 from ganloom import data as datasets
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
+from ganloom.cli.next_commands import word_of
 from ganloom.cli.parse import parse, subcommand
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +34,10 @@ def run(argv: Sequence[str]) -> None:
     if subcommand("data", ["check"], argv, Arguments, "`ganloom data check DIR`") is None:
         return
     args = parse(Arguments, argv[1:], "data check")
-    report = datasets.check(args.data, shape=args.shape, fit=args.fit)
+    with Progress() as progress:
+        progress("listing the files")
+        shape = datasets.full_shape(args.data, args.shape, fit=args.fit, progress=progress.part("reading the images"))
+        report = datasets.check(args.data, shape=shape, fit=args.fit, progress=progress)
     print(json.dumps(report.to_dict()) if args.json else "\n".join(report.lines()))
     if args.preview:
         from ganloom.imaging import grid
@@ -41,6 +46,7 @@ def run(argv: Sequence[str]) -> None:
         if not args.json:
             print(f"wrote {args.preview}")
     if not args.json:
-        flags = [] if args.shape is None else ["--shape", *args.shape]
+        data = word_of(args.data)
+        flags = [] if args.shape is None else ["--shape", *report.shape]
         flags += [] if args.fit == "crop" else ["--fit", args.fit]
-        print(following(["train", "default", args.data, *flags], ["plan", args.data, *flags]))
+        print(following(["train", "default", data, *flags], ["plan", data, *flags]))

@@ -1,4 +1,4 @@
-"""ganloom doctor sensitivity DATA RECIPE ..."""
+"""ganloom doctor sensitivity RECIPE DATA ..."""
 
 import dataclasses
 import json
@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 from ganloom.cli.flags import Positional
+from ganloom.cli.messages import following
+from ganloom.cli.next_commands import word_of
+from ganloom.cli.order import recipe_and_data
 from ganloom.cli.parse import parse
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,11 +19,11 @@ class Arguments:
     """Train a recipe for a short time with other learning rates, penalty weights, beta1 and batch sizes, and show which settings
     work and which fail, as a table and an image. If you stop it, run the same command to continue."""
 
-    data: Annotated[str, Positional("DATA")]
+    recipe: Annotated[str, Positional("RECIPE")]
+    """The recipe; DATA alone uses the default recipe."""
+    data: Annotated[str | None, Positional("DATA")] = None
     """A folder, class folders, .zip, .npz, .npy, or the name of a built-in data set."""
-    recipe: Annotated[str, Positional("RECIPE")] = "default"
-    """The recipe."""
-    kimg: float = 10.0
+    total_kimg: float = 10.0
     """Length of each run in thousands of images."""
     shape: tuple[int, int, int] | None = None
     """Channels, height and width. None: from the data. Small images make it quick."""
@@ -39,11 +43,17 @@ def run(argv: Sequence[str]) -> int:
     """Read the command line, train, print the table."""
     args = parse(Arguments, argv, "doctor sensitivity")
     from ganloom.apps import sensitivity
+    from ganloom.data import full_shape
 
-    settings = {name: getattr(args, name) for name in ("shape", "width", "batch_size")}
+    recipe, data = recipe_and_data(args.recipe, args.data)
+    with Progress() as progress:
+        progress("opening the data")
+        shape = full_shape(data, args.shape, progress=progress.part("reading the data"))
+    settings = {"shape": shape} | {name: getattr(args, name) for name in ("width", "batch_size")}
     options = {name: value for name, value in settings.items() if value is not None}
-    folder = Path(args.out) / f"{args.recipe}-{Path(args.data).name}"
-    results = sensitivity.measure(args.data, args.recipe, folder, args.kimg, args.seed, options)
+    folder = Path(args.out) / f"{recipe}-{Path(data).name}"
+    with Progress() as progress:
+        results = sensitivity.measure(data, recipe, folder, args.total_kimg, args.seed, options, progress.say, progress)
     if args.json:
         print(
             json.dumps({"rows": [dataclasses.asdict(r) for r in results], "picture": str(folder / "sensitivity.png")})
@@ -51,5 +61,5 @@ def run(argv: Sequence[str]) -> int:
         return 0
     print("\n".join(sensitivity.table(results)))
     print(f"wrote {folder}: sensitivity.png, sensitivity.json")
-    print("next: ganloom train with a setting that works")
+    print(following(["train", recipe, word_of(data)]))
     return 0

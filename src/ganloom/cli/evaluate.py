@@ -2,15 +2,16 @@
 
 import dataclasses
 import json
-import sys
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
+from ganloom.cli import next_commands
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
 from ganloom.evaluation.evaluate import evaluate
-from ganloom.metrics import METRICS, Clock
+from ganloom.metrics import METRICS
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +65,9 @@ def run(argv: Sequence[str]) -> None:
         if field.name not in ("run", "data", "json", "metrics")
     }
     names = [name.strip() for name in args.metrics.split(",") if name.strip()]
-    clock = Clock(lambda line: print(line, file=sys.stderr, flush=True))
-    result = evaluate(args.run, args.data, metrics=names, progress=clock, **options)
+    with Progress() as progress:
+        progress("loading the model and the data")
+        result = evaluate(args.run, args.data, metrics=names, progress=progress, **options)
     if args.json:
         print(json.dumps(result))
         return
@@ -73,4 +75,4 @@ def run(argv: Sequence[str]) -> None:
     if result["checkpoint"]:
         sheet = ", neighbours.png" if "memorisation" in result else ""
         print(f"wrote {args.run}/metrics.json{sheet} in {result['seconds']} s")
-    print(following(["sample", args.run]))
+    print(following(*next_commands.after_evaluate(args.run)))

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from ganloom.cli import next_commands
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
 from ganloom.cli.shared_flags import ModelFlags
 from ganloom.core.errors import BadInput
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,10 +34,16 @@ class Arguments(ModelFlags):
 
 def run(argv: Sequence[str]) -> None:
     """Read the command line, export, print what was written."""
+    args = parse(Arguments, argv, "export")
+    with Progress() as progress:
+        progress("exporting the generator and comparing it with torch")
+        _export(args)
+
+
+def _export(args: Arguments) -> None:
     from ganloom.api import load
     from ganloom.export.onnx import to_onnx
 
-    args = parse(Arguments, argv, "export")
     gan = load(args.run, checkpoint=args.checkpoint)
     if args.format == "web":
         _web(args, gan)
@@ -49,7 +57,7 @@ def run(argv: Sequence[str]) -> None:
         return
     print(_inputs(model))
     print(f"wrote {model.path} ({model.bytes / 1e6:.1f} MB)")
-    print(following(["sample", args.run]))
+    print(following(*next_commands.after_export(args.run)))
 
 
 def _web(args: Arguments, gan: Any) -> None:
@@ -73,7 +81,7 @@ def _web(args: Arguments, gan: Any) -> None:
     print(_inputs(page.model))
     print(f"wrote {page.folder} ({page.bytes / 1e6:.1f} MB): open {page.folder / 'index.html'} in a browser")
     print(f"to serve it to others: python -m http.server --directory {shlex.quote(str(page.folder))}")
-    print(following(["sample", args.run]))
+    print(following(*next_commands.after_export(args.run)))
 
 
 def _inputs(model: Any) -> str:

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from ganloom.baselines import BASELINES
-from ganloom.cli.messages import table
+from ganloom.cli.messages import following, table
 from ganloom.cli.parse import parse
 from ganloom.recipes import LISTED, RECIPES
 
@@ -40,9 +40,12 @@ def run(argv: Sequence[str]) -> None:
     if machines:
         print(
             f"\nimg/s: real images per second in training on fashion-10k with the smaller networks of docs/recipes/, on "
-            f"{', '.join(sorted(machines))}; `ganloom plan DATA NAME` measures your machine"
+            f"{', '.join(sorted(machines))}; `ganloom plan RECIPE DATA` measures your machine"
         )
-    print("\nnext: ganloom train RECIPE DATA        ganloom compare --budget 10m DATA RECIPE BASELINE ...")
+    print(
+        "\n"
+        + following(["train", "default", "fashion-10k"], ["compare", "--budget", "10m", "fashion-10k", "dcgan", "vae"])
+    )
 
 
 def _row(name: str, measured: dict[str, Any] | None) -> dict[str, str]:

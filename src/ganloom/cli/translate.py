@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from ganloom.apps.translate import translate_files
+from ganloom.cli import next_commands
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,15 +46,21 @@ class Arguments:
 def run(argv: Sequence[str]) -> None:
     """Read the command line, translate, print what was written."""
     args = parse(Arguments, argv, "translate")
-
-    def show(name: str, number: int, count: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\r\x1b[K{number + 1}/{count} {name}", end="\n" if number + 1 == count else "", file=sys.stderr)
-
-    done = translate_files(
-        args.run, args.source, args.out, reverse=args.reverse, stochastic=args.stochastic, seed=args.seed,
-        memory=args.memory, compare=args.compare, checkpoint=args.checkpoint, device=args.device, progress=show,
-    )  # fmt: skip
+    with Progress() as progress:
+        progress("loading the model")
+        done = translate_files(
+            args.run,
+            args.source,
+            args.out,
+            reverse=args.reverse,
+            stochastic=args.stochastic,
+            seed=args.seed,
+            memory=args.memory,
+            compare=args.compare,
+            checkpoint=args.checkpoint,
+            device=args.device,
+            progress=lambda name, number, count: progress("translating images", number, count),
+        )
     for name, reason in done.bad:
         print(f"left out {name}: {reason}", file=sys.stderr)
     sheet = None if done.sheet is None else str(done.sheet)
@@ -62,4 +70,4 @@ def run(argv: Sequence[str]) -> None:
     print(f"wrote {done.files[0]}" if len(done.files) == 1 else f"wrote {len(done.files)} images to {args.out}")
     if sheet is not None:
         print(f"wrote {sheet}")
-    print(following(["evaluate", args.run]))
+    print(following(*next_commands.after_translate(args.run)))

@@ -16,6 +16,7 @@ from ganloom.data.file_index import list_files
 from ganloom.data.images import Images
 from ganloom.data.points import Points
 from ganloom.data.resize import kept_share, padded_share
+from ganloom.report import progress as progress_report
 
 
 class _Files(NamedTuple):
@@ -26,7 +27,12 @@ class _Files(NamedTuple):
 
 
 def check(
-    source: sources.Source, *, shape: tuple[int, int, int] | None = None, fit: str = "crop", default_size: int = 64
+    source: sources.Source,
+    *,
+    shape: tuple[int, ...] | None = None,
+    fit: str = "crop",
+    default_size: int = 64,
+    progress: progress_report.Report = None,
 ) -> Report:
     """Open a data set, examine all of it, and report.
 
@@ -37,18 +43,22 @@ def check(
         shape: (C, H, W) that images are brought to, or None.
         fit: "crop", "pad" or "squash".
         default_size: side in pixels if no shape is given and the images have different sizes.
+        progress: called with (what, done, total).
 
     Raises:
         BadInput: ``open`` refuses the source, or the files change during the check.
     """
-    data = sources.open(source, shape=shape, fit=fit, default_size=default_size)
+    reading = progress_report.part_of(progress, "reading the images")
+    data = sources.open(source, shape=shape, fit=fit, default_size=default_size, progress=reading)  # type: ignore[arg-type]
     if isinstance(data, Points):
         return _check_points(data, fit)
     assert isinstance(data, Images)
-    files = _read_headers(os.fspath(source), data) if sources.holds_files(source) else None
+    reading = progress_report.part_of(progress, "reading the headers")
+    files = _read_headers(os.fspath(source), data, reading) if sources.holds_files(source) else None
     headers = files.headers if files else None
     names = files.names if files else [f"#{i}" for i in range(len(data))]
     sizes = [header.size for header in headers] if headers else [_original_size(source, data)] * len(data)
+    progress_report.stage(progress, "looking for duplicates")
     exact = exact_copies(data.rows, data.labels, names)
     constant = single_colour(data.rows)
     target = data.shape
@@ -93,13 +103,13 @@ def _check_points(data: Points, fit: str) -> Report:
     )
 
 
-def _read_headers(root: str, data: Images) -> _Files:
+def _read_headers(root: str, data: Images, progress: store.Progress = None) -> _Files:
     """The headers of the files that became the rows of ``data``, in their order."""
     listing = list_files(root)
     bad = {path for path, _ in data.bad_files}
     good = [i for i, entry in enumerate(listing.entries) if listing.path(entry.name) not in bad]
     try:
-        results = [result for _, result in store.each(lambda i: listing.header(good[i]), len(good))]
+        results = [result for _, result in store.each(lambda i: listing.header(good[i]), len(good), progress)]
     finally:
         listing.close()
     headers = [result for result in results if not isinstance(result, BadImage)]

@@ -7,10 +7,9 @@ from types import ModuleType
 from typing import Any
 
 from ganloom.nn.layers import plan_sizes
+from ganloom.training.config import ENDLESS as ENDLESS
 
 DATA = "fashion-10k"
-ENDLESS = 1e9
-"""Length in kimg of a run that ends for another reason; plans keep their own schedules for it."""
 DOUBLINGS = 2
 """Upsamplings from the base grid to images of 28 px, for which the plans are made."""
 

@@ -45,6 +45,7 @@ class Folder:
     grids: list[Grid] = field(default_factory=list)
     grids_found: int = 0
     reals: bytes | None = None
+    row_names: list[str] = field(default_factory=list)
 
     def part(self, *keys: str) -> dict[str, Any]:
         """Return a dictionary inside config.json, or an empty one."""
@@ -80,6 +81,7 @@ def read(path: Path, grid_bytes: int = GRID_BYTES) -> Folder:
         grids=[Grid(nimg, png) for nimg, file in chosen if (png := _bytes(file)) is not None],
         grids_found=len(files),
         reals=_bytes(path / "samples" / "reals.png"),
+        row_names=_names(path / "samples" / "rows.json"),
     )
 
 
@@ -100,6 +102,15 @@ def _object(path: Path) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _names(path: Path) -> list[str]:
+    """Return a JSON list of texts; empty if there is none."""
+    try:
+        value = json.loads(_text(path) or "[]")
+    except (ValueError, RecursionError):
+        return []
+    return [str(item) for item in value] if isinstance(value, list) else []
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -17,6 +17,8 @@ from ganloom.report.tables import best_of, metric_names
 
 STATES = {"starting": "live", "running": "live", "finished": "good", "stopped": "warn", "failed": "bad"}
 MAX_EVENTS = 24
+ENDLESS = 1e9
+"""Length in kimg of a run that ends for another reason."""
 
 
 def heading(folder: Folder) -> str:
@@ -43,6 +45,7 @@ def tiles(folder: Folder) -> str:
     """Build the key numbers: progress, time, speed, the first metrics, D(real) - D(fake), bad files."""
     last = folder.rows[-1] if folder.rows else {}
     done, total = number(last.get("kimg", 0)), number(folder.part("train").get("total_kimg"))
+    total = math.nan if total >= ENDLESS else total  # the run ends at its time
     speeds = [v for row in folder.rows[-5:] if (v := number(row.get("img_per_s"))) > 0]
     speed = sum(speeds) / len(speeds) if speeds else math.nan
     unfinished = state(folder) == "running" and total > done and speed > 0
@@ -106,7 +109,7 @@ def samples(folder: Folder) -> str:
         figures.append(
             f'<figure class="card"><img id="grid" src="{newest["src"]}"{_sides(folder.grids[-1].png)} '
             f'alt="Samples of the generator at {escape(str(newest["caption"]))}">'
-            f"{_slider(len(grids), str(newest['caption']))}{_left_out(folder)}</figure>"
+            f"{_slider(len(grids), str(newest['caption']))}{_row_names(folder)}{_left_out(folder)}</figure>"
         )
     if folder.reals:
         figures.append(
@@ -130,6 +133,12 @@ def _slider(count: int, caption: str) -> str:
         f'aria-label="Sample grid over training, {count} grids"></div>'
         "<noscript>The slider needs JavaScript; the newest samples are shown.</noscript>"
     )
+
+
+def _row_names(folder: Folder) -> str:
+    """Build the list of the classes of the rows, for grids with a class in each row."""
+    names = [escape(name) for name in dict.fromkeys(folder.row_names)]
+    return f'<p class="note">Classes of the rows, from the top: {", ".join(names)}</p>' if names else ""
 
 
 def _left_out(folder: Folder) -> str:

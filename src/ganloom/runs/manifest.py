@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -52,7 +53,13 @@ def describe(folder: Folder, setup: TrainingSetup, cfg: TrainConfig, start: warm
             **({"stabilise": config.to_dict(setup.parts)} if setup.parts.on() else {}),
             **({"init": start.record} if start is not None else {}),
             "train": config.to_dict(cfg),
-            "data": {"name": data.name, "source": source, "fingerprint": data.fingerprint, "size": len(data)},
+            "data": {
+                "name": data.name,
+                "source": source,
+                "fingerprint": data.fingerprint,
+                "size": len(data),
+                **({} if data.split_off is None else {"held_out": len(data.split_off)}),
+            },
             "classes": list(data.classes) if data.classes else None,
         },
     )
@@ -145,13 +152,16 @@ def rebuilder(module: ModuleType | None, gan: GAN, cfg: TrainConfig) -> Build | 
     return lambda described: composed(rebuild(described), described, cfg.seed)
 
 
-def reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
+def reopen_data(
+    described: dict[str, Any], data: Any, run: Path, progress: Callable[[int, int], None] | None = None
+) -> Any:
     """Open the data of a run again.
 
     Args:
         described: The content of config.json.
         data: The data at a new place, or None to open the source that config.json names.
         run: The run folder.
+        progress: Called with (done, total) while images are decoded.
 
     Raises:
         BadInput: If the data changed since the run began.
@@ -165,13 +175,14 @@ def reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
             shape=tuple(described["config"]["shape"]),
             fit=source.get("fit") or "crop",
             flip=bool(source.get("flip")),
+            progress=progress,
             **options,
         )
     else:
         source = dict(recorded["source"])
         if source.pop("in_run", False):
             source["source"] = str(run / source["source"])
-        opened = datasets.reopen(source)
+        opened = datasets.reopen(source, progress=progress)
     if opened.fingerprint != recorded["fingerprint"]:
         raise BadInput(
             f"the data {recorded['name']} changed since this run began (fingerprint {opened.fingerprint[:12]} instead of "

@@ -10,12 +10,13 @@ from ganloom.core import config
 from ganloom.core.device import choose_device
 from ganloom.doctor.callback import FILE
 from ganloom.gan import GAN
+from ganloom.report.progress import Report, part_of, stage
 from ganloom.runs import manifest
 from ganloom.runs.folder import Folder
 from ganloom.runs.healing import own_class
 from ganloom.runs.session import fit
 from ganloom.training.callbacks import Callback
-from ganloom.training.config import TrainConfig
+from ganloom.training.config import ENDLESS, TrainConfig
 
 
 def resume_run(
@@ -24,9 +25,11 @@ def resume_run(
     console: Callback | None,
     *,
     total_kimg: float | None,
+    minutes: float | None = None,
     data: Any,
     gan: GAN | None,
     device: str | None,
+    progress: Report = None,
 ) -> str:
     """Continue a run from its newest complete checkpoint; see ``ganloom.resume`` for the arguments.
 
@@ -38,7 +41,10 @@ def resume_run(
     with folder.lock():
         described = folder.read("config.json")
         cfg = config.from_dict(TrainConfig, described["train"], "train")
-        changes: dict[str, Any] = {} if total_kimg is None else {"total_kimg": float(total_kimg)}
+        changes: dict[str, Any] = {}
+        if total_kimg is not None or minutes is not None:  # the new length replaces the old one, in whatever unit
+            total = ENDLESS if total_kimg is None else float(total_kimg)
+            changes = {"total_kimg": total, "minutes": None if minutes is None else float(minutes)}
         changes |= {} if device is None else {"device": choose_device(device)}
         cfg = dataclasses.replace(cfg, **changes)
         if gan is not None and folder.read(FILE).get("heals"):  # healing changed settings: build the class with them
@@ -46,7 +52,8 @@ def resume_run(
         module = None if gan is not None else recipes.LISTED.get(described.get("recipe", ""))
         gan = manifest.composed(gan or manifest.gan_of(described, cfg.seed, folder.path), described, cfg.seed)
         build = manifest.rebuilder(module, gan, cfg)
-        opened = manifest.reopen_data(described, data, folder.path)
+        stage(progress, "opening the data")
+        opened = manifest.reopen_data(described, data, folder.path, part_of(progress, "reading the data"))
         if data is not None and opened.source.get("source") is not None:  # remember the new place
             folder.update("config.json", data={**described["data"], "source": opened.source})
         if changes:

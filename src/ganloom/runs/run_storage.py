@@ -12,7 +12,7 @@ from ganloom.runs.model_folder import write_model
 from ganloom.training.nan_guard import NonFinite, bad_state
 from ganloom.training.trainer import Trainer
 
-PRINTED = ("warning", "nan", "init", "augment")
+PRINTED = ("warning", "nan", "init", "augment", "length")
 """Kinds of events that are printed on stderr too."""
 HEALTHY = "healthy"
 """The file in checkpoints/ that names the last checkpoint at which the doctor found no problem; it is kept."""

@@ -142,6 +142,7 @@ def _session(
         for printer in (console, log_console):
             if isinstance(printer, Console):
                 printer.title = _title(folder, gan, data, cfg)
+                printer.describe_metric = judge.describe
         calls: list[Callback] = [Guarded(judge), Guarded(Grids(n=cfg.grid)), Jsonl(), console, log_console]
         if doctor is not None:
             calls.insert(1, Guarded(doctor))  # before Jsonl, so that its figures are part of the rows
@@ -157,11 +158,7 @@ def _session(
         if resume:
             loaded = storage.load(trainer)
             trainer.event("resume", f"resumed from {loaded.path.name}")
-            if trainer.nimg >= trainer.total_nimg:
-                raise BadInput(
-                    f"{folder.path} is already at {trainer.nimg / 1000:g} kimg of {cfg.total_kimg:g}: "
-                    f"give a larger --total-kimg to train longer"
-                )
+            _check_unfinished(folder, trainer)
         elif data.split_off is not None:
             trainer.event("held out", f"{len(data.split_off)} images are held out: training does not use them")
         for kind, text in notes:
@@ -174,6 +171,21 @@ def _session(
     if STOPPED.get(reason, 0):
         raise SystemExit(STOPPED[reason])
     return reason
+
+
+def _check_unfinished(folder: Folder, trainer: Trainer) -> None:
+    """Raise BadInput if the run has already reached its length or its time."""
+    cfg = trainer.cfg
+    if trainer.nimg >= trainer.total_nimg:
+        raise BadInput(
+            f"{folder.path} is already at {trainer.nimg / 1000:g} kimg of {cfg.total_kimg:g}: "
+            f"give a larger --total-kimg to train longer"
+        )
+    if cfg.minutes is not None and trainer.seconds >= trainer.total_seconds:
+        raise BadInput(
+            f"{folder.path} has already trained {trainer.seconds / 60:.3g} minutes of {cfg.minutes:g}: "
+            f"give more --minutes to train longer"
+        )
 
 
 def _title(folder: Folder, gan: GAN, data: Any, cfg: TrainConfig) -> str:

@@ -17,6 +17,7 @@ from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.core.randomness import key
 from ganloom.gan import GAN
 from ganloom.recipes import presets
+from ganloom.report.progress import Report, part_of, stage
 from ganloom.runs import warm_start
 from ganloom.stabilisers.apply import compose, parts_of
 from ganloom.stabilisers.config import Stabilise
@@ -48,7 +49,15 @@ class TrainingSetup:
     augment: str = ""
 
 
-def set_up(recipe: Any, data: Any, options: dict[str, Any], source: warm_start.Source | None = None) -> TrainingSetup:
+def set_up(
+    recipe: Any,
+    data: Any,
+    options: dict[str, Any],
+    source: warm_start.Source | None = None,
+    *,
+    progress: Report = None,
+    opened: Any = None,
+) -> TrainingSetup:
     """Combine a recipe, data and options, and build the model.
 
     Args:
@@ -56,6 +65,8 @@ def set_up(recipe: Any, data: Any, options: dict[str, Any], source: warm_start.S
         data: The data.
         options: Options of the training, the recipe, the stabilisers and the data, by name.
         source: Another run whose settings are the defaults, or None.
+        progress: Called with (what, done, total) while the data are read.
+        opened: The data, if they are open already, from an earlier setup with the same options of the data.
 
     Raises:
         BadInput: If an option is unknown or does not fit.
@@ -80,7 +91,13 @@ def set_up(recipe: Any, data: Any, options: dict[str, Any], source: warm_start.S
     parts = config.replace(Stabilise(), part_options, "stabilise")
     model: Any = gan if module is None else module.MODEL
     data_options = _input_options(model, config_options) | data_options
-    opened = _open_data(data, settings, gan, isinstance(recipe, str), config_options, data_options)
+    if opened is None:
+        stage(progress, "opening the data")
+        extra = {**data_options, "progress": part_of(progress, "reading the data")}
+        opened = _open_data(data, settings, gan, isinstance(recipe, str), config_options, extra)
+    if "shape" in config_options:  # it may have been given without channels
+        config_options = config_options | {"shape": tuple(opened.shape)}
+    stage(progress, "building the model")
     model.check_data(opened)
     chosen = _augment(augment, module, settings, gan, opened, cfg, config_options, explicit, source)
     config_options, parts = config_options | chosen.config, config.replace(parts, chosen.parts, "stabilise")
@@ -220,7 +237,7 @@ def _open_data(
     size = int(default[1]) if len(default) == 3 else 28
     share = extra.get("held_out") or 0.0
     extra = {name: value for name, value in extra.items() if name != "held_out"}
-    opened = datasets.open(data, shape=None if shape is None else tuple(shape), default_size=size, **extra)
+    opened = datasets.open(data, shape=datasets.full_shape(data, shape, **extra), default_size=size, **extra)
     if not share:
         return opened
     if not 0 < share < 1:

@@ -19,6 +19,7 @@ from ganloom.core.errors import BadInput, GanloomError
 from ganloom.doctor import RED
 from ganloom.recipes import RECIPES, find
 from ganloom.recipes.presets import PLANS
+from ganloom.report.progress import Progress, stage
 from ganloom.training.callbacks import Callback
 
 SIDE = 16
@@ -96,6 +97,7 @@ def one(
     kimg: float | None = None,
     heal: int = 0,
     options: dict[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Train one run and compare the doctor's findings with the fault.
 
@@ -107,6 +109,7 @@ def one(
         kimg: Length in thousands of images. None: ``KIMG``, or ``HEAL_KIMG`` with ``heal``.
         heal: How many times the run may be healed.
         options: More options of ``ganloom.train``.
+        progress: Shows how far the training is.
 
     Returns:
         The result.
@@ -121,7 +124,7 @@ def one(
     inside = fault.inside(module, seed) if fault else contextlib.nullcontext()
     length = kimg or (HEAL_KIMG if heal else KIMG)
     with inside, contextlib.suppress(GanloomError), contextlib.redirect_stderr(_Discard()):
-        train(recipe, data, path, console=Callback(), total_kimg=length, seed=seed, heal=heal, **TRAIN, **own)
+        train(recipe, data, path, console=_Steps(progress), total_kimg=length, seed=seed, heal=heal, **TRAIN, **own)
     saved = json.loads((path / "doctor.json").read_text())
     findings = saved["findings"]
     names = tuple(f["name"] for f in findings)
@@ -150,6 +153,22 @@ def one(
 def _outcome(values: dict[str, Any]) -> Outcome:
     fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
     return Outcome(**fields)
+
+
+class _Steps(Callback):
+    """Reports how far a training is, without lines of its own."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+
+    def on_step(self, trainer: Any) -> None:
+        if self._progress is not None:
+            self._progress(self._progress.what, *trainer.progress)
+
+
+def print_line(line: str) -> None:
+    """Print a line of progress on stderr."""
+    print(line, file=sys.stderr, flush=True)
 
 
 class _Discard:
@@ -183,13 +202,19 @@ class Suite:
     kimg: float | None = None
 
 
-def measure(suite: Suite, folder: Path, each: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
+def measure(
+    suite: Suite,
+    folder: Path,
+    each: Callable[[Outcome], None] = lambda outcome: None,
+    progress: Progress | None = None,
+) -> list[Outcome]:
     """Make all runs, one after the other. Results that are already in the folder are reused.
 
     Args:
         suite: Which runs to make.
         folder: The folder for the run folders and outcomes.jsonl.
         each: Called with each result.
+        progress: Shows what is done between the lines.
 
     Returns:
         The results.
@@ -200,7 +225,7 @@ def measure(suite: Suite, folder: Path, each: Callable[[Outcome], None] = lambda
     for name in (*suite.recipes, *suite.healthy):
         find(name)
     if suite.kimg is not None and not suite.kimg > 0:
-        raise BadInput(f"--kimg must be above 0, got {suite.kimg}")
+        raise BadInput(f"--total-kimg must be above 0, got {suite.kimg}")
     allocator.keep_freed_blocks()
     jobs: list[tuple[str, faults.Fault | None, int]] = []
     for seed in suite.seeds:
@@ -218,16 +243,18 @@ def measure(suite: Suite, folder: Path, each: Callable[[Outcome], None] = lambda
         key = (recipe, fault.name if fault else "", seed, suite.heal, suite.kimg)
         outcome = done.get(key)
         if outcome is None:
-            outcome = one(recipe, fault, seed, folder, suite.kimg, suite.heal)
+            name = f"{i + 1}/{len(jobs)} {recipe}, {fault.name if fault else 'healthy'}, seed {seed}"
+            stage(progress, f"training {name}")
+            outcome = one(recipe, fault, seed, folder, suite.kimg, suite.heal, progress=progress)
             ran += 1
             with rows.open("a") as file:
                 file.write(json.dumps({"key": key, "outcome": outcome.to_dict()}) + "\n")
             left = (time.perf_counter() - start) / ran * (len(jobs) - i - 1)
             result = "ok" if outcome.right else "WRONG"
-            print(
+            say = print_line if progress is None else progress.say
+            say(
                 f"{i + 1}/{len(jobs)} {recipe}, {outcome.fault or 'healthy'}, seed {seed}: {result} ({outcome.light}: "
-                f"{', '.join(outcome.findings) or 'no finding'}), {outcome.seconds:.0f} s, at most {left / 60:.0f} min left",
-                file=sys.stderr, flush=True,
+                f"{', '.join(outcome.findings) or 'no finding'}), {outcome.seconds:.0f} s, at most {left / 60:.0f} min left"
             )  # fmt: skip
         each(outcome)
         outcomes.append(outcome)

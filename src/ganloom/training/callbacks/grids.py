@@ -1,5 +1,6 @@
 """Save image grids in a run folder: real data once, and samples of the EMA at ticks."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganloom.imaging import grid
+from ganloom.imaging import grid, row_names
 from ganloom.training.callbacks.base import Callback, Row
 
 
@@ -37,10 +38,12 @@ class Grids(Callback):
         classes = int(getattr(getattr(trainer.ema, "cfg", None), "n_classes", 0) or 0)
         self._points = shape == (2,)
         self._columns: int | None = None
+        self._names: list[str] = []
         self._c: Tensor | None = None
         if classes and not self._points:
             self._columns, rows = grid.class_rows(self.n, classes)
             self._c = torch.tensor(rows).repeat_interleave(self._columns)
+            self._names = _names(trainer.data, rows)
         self._count = self.POINTS if self._points else self.n if self._c is None else len(self._c)
         self._beside: list[Tensor] = []
         real = self._translations(trainer) if getattr(trainer.ema, "conditions_on", "") == "images" else None
@@ -48,6 +51,10 @@ class Grids(Callback):
         self._extent = grid.reach(real) if self._points else None
         self._modes = getattr(trainer.data, "modes", None)
         grid.save_png(self._draw(real), self._folder / "reals.png")
+        if self._beside:  # one input image, to try the model on
+            grid.save_png(grid.grid(self._beside[0][:1], 1, pad=0, scale=1), self._folder / "input.png")
+        if self._names:
+            (self._folder / "rows.json").write_text(json.dumps(self._names), encoding="utf-8")
         if trainer.start_nimg == 0:
             self._save(trainer)
 
@@ -82,7 +89,10 @@ class Grids(Callback):
         return real
 
     def _draw(self, x: Tensor) -> Any:
-        return grid.scatter(x, self._modes, self._extent) if self._points else grid.grid(x, self._columns)
+        if self._points:
+            return grid.scatter(x, self._modes, self._extent)
+        image = grid.grid(x, self._columns)
+        return row_names.beside(image, self._names) if self._names else image
 
     def _reals(self, data: Any) -> Tensor:
         """Return real data in the layout of the samples: by class, or evenly over the classes or the data set."""
@@ -97,6 +107,12 @@ class Grids(Callback):
         batch = data.get(torch.tensor(chosen))
         x: Tensor = getattr(batch, "x", batch)
         return x
+
+
+def _names(data: Any, rows: Sequence[int]) -> list[str]:
+    """Return the name of the class of each row; empty if the classes have no names."""
+    known = getattr(data, "classes", None) or []
+    return [str(known[i]) if i < len(known) else str(i) for i in rows] if known else []
 
 
 def _members(labels: Tensor, wanted: Sequence[int]) -> list[int]:
