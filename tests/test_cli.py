@@ -60,7 +60,7 @@ def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train dcgan --totl-kimg 3", 'did you mean "--total-kimg"'),
         ("train dcgan --total-kimg three", '--total-kimg cannot be "three"'),
         ("train dcgan --total-kimg 0", "--total-kimg must be above 0"),
-        ("train dcgan --shape 3 64", "--shape needs 3 values, got 2"),
+        ("train dcgan --shape", "--shape needs 1 to 3 values, got 0"),
         ("train wgan-gp --body mlp", "--body must be one of"),
         ("train dcgan --fit stretch", "--fit must be one of crop, pad, squash"),
         ("train dcgan --g-opt.betas 0.5 1.5", "betas must be in"),

@@ -758,7 +758,7 @@ def test_check_up(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
         (["doctor", "--prob"], "--prob"),
         (["doctor", "sensitivity"], "DATA"),
         (["doctor", "sensitivity", "fashion-10k", "dcgann"], 'did you mean "dcgan"'),
-        (["doctor", "sensitivity", "fashion-10k", "--kimg", "0"], "--kimg must be above 0"),
+        (["doctor", "sensitivity", "fashion-10k", "--kimg", "0"], "--total-kimg must be above 0"),
         (["bench", "doctor", "--fault", "measles"], 'no fault "measles"'),
         (["bench", "doctor", "--recipe", "dcgann"], 'did you mean "dcgan"'),
         (["train", "gan", "--heal", "-1"], "--heal must be at least 0"),

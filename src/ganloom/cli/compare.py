@@ -24,8 +24,8 @@ class Arguments:
     `ganloom compare --budget 10m fashion-10k dcgan default vae ddpm`."""
 
     runs: Annotated[tuple[str, ...], Positional("RUN")]
-    """Two or more run folders, or their metrics.json files. With --budget: DATA, then models (see `ganloom recipes`). A model
-    in quotes may have flags of `ganloom train`: "stylegan2 --small"."""
+    """Two or more run folders, or their metrics.json files. With --budget: DATA and models (see `ganloom recipes`), in any order.
+    A model in quotes may have flags of `ganloom train`: "stylegan2 --small"."""
     config: str | None = None
     """Read settings from a TOML or JSON file. Flags of the command line win."""
     budget: str | None = None

@@ -281,6 +281,9 @@ def _recipe(argv: Sequence[str], kind: type[Any]) -> tuple[str, Words]:
     if not words.positionals or _is_data(words.positionals[0]):
         return name, dataclasses.replace(words, positionals=[name, *words.positionals])
     name = words.positionals[0]
+    if not _known(name) and len(words.positionals) == 1 and not words.help:
+        near = did_you_mean(name, [*recipes.LISTED, *datasets.BUILTIN])
+        raise BadInput(f'"{name}" is no recipe and no data{near}: give a folder or a file, or see `ganloom recipes`')
     return name, _split(argv, name, kind) if _known(name) else words
 
 

@@ -88,8 +88,10 @@ class Progress:
         with self._lock:
             now = self._clock()
             if what != self._what:
-                self._what, self._since, self._from = what, now, done
-            self._done, self._total, self._at = done, total, now
+                self._what, self._since, self._from, self._at = what, now, done, now
+            if done != self._done:
+                self._at = now
+            self._done, self._total = done, total
         self.beat()
 
     @property
