@@ -80,7 +80,7 @@ def test_a_missing_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 2 and "no/such.toml" in err and err.count("\n") == 1
 
 
-@pytest.mark.parametrize("flags", [["dcgan", "--width", "4"], ["stylegan2", "--small", "--augment", "ada"], ["wgan"]])
+@pytest.mark.parametrize("flags", [["dcgan", "--width", "4"], ["stylegan2", "--small", "--augment", "ada"]])
 def test_the_same_run_from_its_settings(
     flags: list[str], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ from commands import call
 from ganloom import data as datasets
 from ganloom import recipes
 from ganloom.cli import guesses, order, spellings, train
+from ganloom.cli.compare import Arguments as CompareArguments
 from ganloom.cli.parse import parse
 from ganloom.cli.plan import Arguments as PlanArguments
 from ganloom.cli.resume import Arguments as ResumeArguments
@@ -145,6 +146,8 @@ def test_guesses_of_other_commands() -> None:
     assert (args.run, args.n, args.c, args.truncation, args.seed, args.out) == ("r", 5, "3", 0.7, 4, "x")
     other = parse(TranslateArguments, "r --input a -o b --gpu".split(), "translate")
     assert (other.run, other.source, other.out, other.device) == ("r", "a", "b", "cuda")
+    compared = parse(CompareArguments, "fashion-10k vae --minutes 3".split(), "compare")
+    assert compared.budget == "3m" and parse(CompareArguments, "a b --time 90s".split(), "compare").budget == "90s"
     assert parse(ResumeArguments, "r --kimg 3".split(), "resume").total_kimg == 3
     with pytest.raises(BadInput, match="--total-kimg"):
         parse(ResumeArguments, "r --epochs 3".split(), "resume")

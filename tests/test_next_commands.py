@@ -96,6 +96,7 @@ def test_a_stopped_run_is_resumed_and_odd_names_are_words(tmp_path: Path, monkey
     assert walk[-2:] == ["--out", str(run / "walk-2.gif")]
 
 
+@pytest.mark.slow
 def test_a_chain_of_pasted_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     root = tmp_path / "my pictures"

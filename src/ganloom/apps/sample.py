@@ -13,7 +13,7 @@ from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.evaluation.evaluate import data_of
 from ganloom.gan import GAN
-from ganloom.imaging import grid
+from ganloom.imaging import grid, row_names
 from ganloom.report.progress import Report, part_of, stage
 from ganloom.runs.folder import Folder, check_empty
 
@@ -119,7 +119,10 @@ def write_samples(
         both = grid.side_by_side(labels.cpu(), x)
         grid.save_png(grid.grid(both, 2 * max(1, round((count / 2) ** 0.5))), sheet)
         return Written(folder, sheet, files)
-    grid.save_png(grid.grid(x, n if c == "all" and n <= 16 else None), sheet)
+    image = grid.grid(x, n if c == "all" and n <= 16 else None)
+    if c == "all" and n <= 16 and words is not None:
+        image = row_names.beside(image, words[::n])
+    grid.save_png(image, sheet)
     return Written(folder, sheet, files)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ganloom import __version__
 from ganloom.core.errors import BadInput, GanloomError, did_you_mean
+from ganloom.report.progress import Progress
 
 LONGEST_LINE = 2000
 """Longest error message, in characters."""
@@ -84,7 +85,9 @@ def _run(args: list[str]) -> int:
     command, rest = args[0], args[1:]
     if command not in COMMANDS:
         raise BadInput(f'unknown command "{command}"{did_you_mean(command, COMMANDS)}: `ganloom --help` lists them')
-    module = importlib.import_module(f"ganloom.cli.{command}{'_' if keyword.iskeyword(command) else ''}")
+    with Progress(patience=3.0) as progress:
+        progress("loading PyTorch")
+        module = importlib.import_module(f"ganloom.cli.{command}{'_' if keyword.iskeyword(command) else ''}")
     code: int | None = module.run(rest)
     return code or 0
 

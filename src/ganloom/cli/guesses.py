@@ -18,7 +18,9 @@ RENAMED: dict[str, tuple[str, ...]] = {
         "--step", "--iterations", "--iters", "--iter", "--niter", "--num-steps", "--n-steps", "--max-steps", "--num-iters",
         "--n-iters", "--max-iter", "--max-iters", "--num-iterations", "--train-steps", "--total-steps",
     ),
-    "--minutes": ("--mins", "--min", "--max-minutes", "--time-limit"),
+    "--budget": ("--time", "--time-budget", "--duration", "--train-time"),
+    "--seconds": ("--max-seconds",),
+    "--minutes": ("--time", "--duration", "--train-time", "--mins", "--min", "--max-minutes", "--time-limit"),
     "--seed": ("-s", "--random-seed", "--manual-seed", "--rng-seed", "--random-state"),
     "--n": (
         "-n", "--num", "--count", "--number", "--num-samples", "--n-samples", "--samples", "--num-images", "--n-images",
@@ -227,6 +229,11 @@ def _hours(following: list[str], known: Mapping[str, Flag]) -> Guessed | None:
     return Guessed(("--minutes", minutes), 1)
 
 
+def _budget(following: list[str], known: Mapping[str, Flag]) -> Guessed | None:
+    """The time of each model of `ganloom compare`, in minutes."""
+    return Guessed(("--budget", *(f"{word}m" for word in following[:1])), 1) if "--budget" in known else None
+
+
 def _named(following: list[str], known: Mapping[str, Flag]) -> Guessed | None:
     if "--out" not in known or not following:
         return Guessed(answer="give the folder: --out runs/NAME") if "--out" in known else None
@@ -242,5 +249,6 @@ def _resume(following: list[str], known: Mapping[str, Flag]) -> Guessed:
 
 Rule = Callable[[list[str], Mapping[str, Flag]], Guessed | None]
 _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
-    (LR, _rates), (HOURS, _hours), (GPU, _device), (CPU, _cpu), (BF16, _bf16), (NAMES, _named), (RESUME, _resume),
+    (LR, _rates), (HOURS, _hours), (("--minutes", "--mins"), _budget),
+    (GPU, _device), (CPU, _cpu), (BF16, _bf16), (NAMES, _named), (RESUME, _resume),
 )  # fmt: skip

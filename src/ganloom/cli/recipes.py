@@ -10,6 +10,7 @@ from ganloom.baselines import BASELINES
 from ganloom.cli.messages import following, table
 from ganloom.cli.parse import parse
 from ganloom.recipes import LISTED, RECIPES
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,11 @@ def run(argv: Sequence[str]) -> None:
     """Print the table."""
     args = parse(Arguments, argv, "recipes")
     speeds = json.loads((files("ganloom.recipes") / "measured.json").read_text(encoding="utf-8"))
-    rows = [_row(name, speeds.get(name)) for name in RECIPES]
+    with Progress(patience=3.0) as progress:
+        rows = []
+        for i, name in enumerate(RECIPES):
+            progress("counting parameters", i, len(RECIPES))
+            rows.append(_row(name, speeds.get(name)))
     if args.json:
         listed = [row | {"measured": speeds.get(row["recipe"])} for row in rows]
         print(json.dumps({"recipes": listed, "baselines": [_row(name, None) for name in BASELINES]}))

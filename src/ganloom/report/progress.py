@@ -24,6 +24,7 @@ class Progress:
     Args:
         stream: Where to write. None: stderr.
         clock: Returns the time in seconds.
+        patience: On a terminal, nothing is shown in this time after the start, in seconds.
 
     Attributes:
         FIRST: Seconds until the first line, if nothing else was printed.
@@ -35,12 +36,14 @@ class Progress:
     DRAW = 0.5
     """Seconds between two updates on a terminal."""
 
-    def __init__(self, stream: TextIO | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream, self._clock = stream, clock
+    def __init__(
+        self, stream: TextIO | None = None, *, clock: Callable[[], float] = time.monotonic, patience: float = 0.0
+    ) -> None:
+        self._stream, self._clock, self._patience = stream, clock, patience
         self._opened = stream or sys.stderr
         self._lock = threading.RLock()
         self._what, self._done, self._total, self._from = "", 0, 0, 0
-        self._since = self._at = self._said = clock()
+        self._since = self._at = self._said = self._started = clock()
         self._limit = self.FIRST
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -63,7 +66,8 @@ class Progress:
             return False
         self._stop.clear()
         self._opened = self._stream or sys.stderr
-        self._said, self._limit = self._clock(), self.FIRST
+        self._started = self._said = self._clock()
+        self._limit = self.FIRST
         self._thread = threading.Thread(target=self._run, name="ganloom-progress", daemon=True)
         self._thread.start()
         return True
@@ -148,7 +152,7 @@ class Progress:
                 return
             now = self._clock()
             if self._display is not None or self._is_terminal():
-                if now - self._said >= self.DRAW:
+                if now - self._said >= self.DRAW and now - self._started >= self._patience:
                     self._said = now
                     self._draw()
             elif now - self._said >= self._limit:

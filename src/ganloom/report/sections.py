@@ -11,12 +11,14 @@ from ganloom.report import svg
 from ganloom.report.charts import charts
 from ganloom.report.folder import Folder
 from ganloom.report.markup import moment, names, section, state, text
-from ganloom.report.number_format import duration, is_metric, number, short
+from ganloom.report.number_format import at_chance, duration, explained, is_metric, number, short
 from ganloom.report.number_format import kimg as kimg_text
 from ganloom.report.tables import best_of, metric_names
 
 STATES = {"starting": "live", "running": "live", "finished": "good", "stopped": "warn", "failed": "bad"}
 MAX_EVENTS = 24
+UNDRAWN = ("legend", "length")
+"""Kinds of events that explain something and are no moments of the training."""
 ENDLESS = 1e9
 """Length in kimg of a run that ends for another reason."""
 
@@ -62,15 +64,21 @@ def tiles(folder: Folder) -> str:
         values = [v for row in folder.rows if not math.isnan(v := number(row.get(name)))]
         best, at = best_of(folder, name)
         note = "" if math.isnan(best) else f"best {short(best)} at kimg {kimg_text(at)}"
+        note = "; ".join(part for part in (note, explained(name)) if part)
         parts.append(_tile(escape(name), short(values[-1]), note))
     for name in last:
         if name.endswith("/logits_real") and not math.isnan(gap := _gap(last, name)):
             net = escape(name.split("/")[0])
-            parts.append(_tile(f"{net}(real) − {net}(fake)", short(gap), ""))
+            parts.append(_tile(f"{net}(real) − {net}(fake)", short(gap), escape(at_chance(_examined(folder)))))
             break
     if folder.bad_count:
         parts.append(_tile("Files left out", f'<a href="#bad">{folder.bad_count}</a>', "could not be read"))
     return f'<div class="tiles">{"".join(parts)}</div>'
+
+
+def _examined(folder: Folder) -> dict[str, Any]:
+    """Return the last row in which the doctor measured the accuracy of D."""
+    return next((row for row in reversed(folder.rows) if "doctor/D_accuracy" in row), {})
 
 
 def _gap(row: dict[str, Any], real: str) -> float:
@@ -169,7 +177,7 @@ def _events_in_charts(folder: Folder) -> list[dict[str, Any]]:
     placed = [
         {"kimg": at, "kind": str(event.get("kind", "event")), "text": str(event.get("text", ""))}
         for event in folder.events
-        if not math.isnan(at := number(event.get("kimg")))
+        if not math.isnan(at := number(event.get("kimg"))) and event.get("kind") not in UNDRAWN
     ]
     bests = [event for event in placed if event["kind"] == "best"]
     chosen = [event for event in placed if event["kind"] != "best"] + bests[-1:]

@@ -52,7 +52,10 @@ class Judge(Callback):
         values = metrics.quick(self._real, fake, seed=self.seed)
         figures = {metrics.metric_name(metric, name, n): value for metric, value in values.items()}
         row |= figures
-        self._score = self._last = next(iter(figures.items()))
+        first, self._score = self._last is None, next(iter(figures.items()))
+        self._last = self._score
+        if first:
+            trainer.event("legend", self.describe().removeprefix("legend: "))
 
     def take(self) -> tuple[str, float] | None:
         """Return the last measurement as (name of the distance, value) and forget it; None if there is none."""

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from ganloom.report.number_format import duration, number
+from ganloom.report.number_format import at_chance as at_chance
+from ganloom.report.number_format import duration
 
 PHOTOGRAPHS_KIMG = 1000.0
 """Least length of a training on photographs of 64 px, in thousands of images: DCGAN's 5 epochs of 200,000 faces."""
 SIDE = 64
-CHANCE = 0.05
-"""D is at chance if its accuracy differs from 1/2 by at most this much."""
 
 
 def line(row: dict[str, Any]) -> str:
@@ -36,14 +35,6 @@ def _plural(word: str, items: Any) -> str:
     if len(items) == 1:
         return word
     return f"{word}es" if word.endswith("s") else f"{word}s"
-
-
-def at_chance(row: dict[str, Any]) -> str:
-    """Return a few words if the doctor measured that D cannot tell real from generated images, or always can."""
-    accuracy = number(row.get("doctor/D_accuracy"))
-    if abs(accuracy - 0.5) <= CHANCE:
-        return f"D at chance (accuracy {accuracy:.2f}: it cannot tell real from generated)"
-    return f"D almost always right (accuracy {accuracy:.3g})" if accuracy >= 0.995 else ""
 
 
 def photographs(trainer: Any, img_per_s: float) -> str:
