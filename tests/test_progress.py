@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,12 @@ class Clock:
 
 @pytest.fixture
 def printer() -> Any:
-    """A started printer with a clock that stands still; its thread only sees that clock."""
+    """A printer with a clock of its own; the test calls it in place of its thread."""
     clock, out = Clock(), io.StringIO()
     progress = Progress(out, clock=clock)
-    with progress:
-        yield progress, clock, out
+    progress._thread = threading.current_thread()
+    yield progress, clock, out
+    progress.stop()
 
 
 def test_first_line_within_ten_seconds_and_then_every_thirty(printer: Any) -> None:

@@ -36,14 +36,16 @@ class Progress:
         self.group += 1
         self.since, self._text = time.perf_counter(), text
         if self.show is not None:
-            self.show.say(f"[{self.group}/{self.groups}] {text}{self._left()}")
-            self.show(f"[{self.group}/{self.groups}] {text}")
+            self.show.prefix = f"[{self.group}/{self.groups}] "
+            self.show.say(f"{text}{self._left()}")
+            self.show(text)
 
     def at(self, done: int, rounds: int) -> None:
         """Report that a round of the group is done."""
         if self.show is not None:
-            text = f"[{self.group}/{self.groups}] {self._text}{self._left(done / rounds)}, rounds"
-            self.show(text, done, rounds)
+            left = self._left(done / rounds).removeprefix(", ")
+            self.show.prefix = f"[{self.group}/{self.groups}] " + (f"{left} for all: " if left else "")
+            self.show(f"{self._text}, rounds", done, rounds)
 
     def _left(self, part: float = 0.0) -> str:
         """Estimate the time left from the earlier groups and ``part`` of this one; the slower of both counts."""
