@@ -175,7 +175,7 @@ def _project(args: Project, progress: Progress) -> None:
     def show(step: int, steps: int, loss: float) -> None:
         if step % max(1, steps // 10) == 0 and not args.json:
             progress.say(f"step {step} of {steps}: distance {loss:.4f}")
-        progress("projecting the image (steps)", step, steps)
+        progress("projecting the image", step, steps)
 
     projected = projection.project(
         gan, target, space=args.space, steps=args.steps, seed=args.seed, net=net, c=args.c, progress=show

@@ -1,5 +1,6 @@
 """Show what a command does, how far it is and how much time is left, on stderr."""
 
+import io
 import os
 import sys
 import threading
@@ -40,7 +41,7 @@ class Progress:
         self, stream: TextIO | None = None, *, clock: Callable[[], float] = time.monotonic, patience: float = 0.0
     ) -> None:
         self._stream, self._clock, self._patience = stream, clock, patience
-        self._opened = stream or sys.stderr
+        self._opened = stream or error_stream()
         self._lock = threading.RLock()
         self._what, self._done, self._total, self._from = "", 0, 0, 0
         self._since = self._at = self._said = self._started = clock()
@@ -65,7 +66,7 @@ class Progress:
         if self._thread is not None:
             return False
         self._stop.clear()
-        self._opened = self._stream or sys.stderr
+        self._opened = self._stream or error_stream()
         self._started = self._said = self._clock()
         self._limit = self.FIRST
         self._thread = threading.Thread(target=self._run, name="ganloom-progress", daemon=True)
@@ -176,7 +177,7 @@ class Progress:
         if self._live is not None:
             self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:  # the other display moves below what is printed to sys.stderr
-            print(line, file=self._out() if self._display is None else sys.stderr, flush=True)
+            print(line, file=self._out() if self._display is None else error_stream(), flush=True)
         self._said, self._limit = self._clock(), self.EVERY
 
     def _draw(self) -> None:
@@ -197,6 +198,11 @@ class Progress:
         live, self._live = self._live, None
         if live is not None:
             live.stop()
+
+
+def error_stream() -> TextIO:
+    """Return stderr; a stream that nobody reads if the process was started without one."""
+    return sys.stderr if sys.stderr is not None else io.StringIO()
 
 
 def part_of(progress: Report, what: str) -> Callable[[int, int], None] | None:

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from ganloom.core.errors import need
 from ganloom.report.number_format import duration, headline, is_metric, kimg, number, short
-from ganloom.report.progress import Progress
+from ganloom.report.progress import Progress, error_stream
 from ganloom.training.callbacks import legend
 from ganloom.training.callbacks.base import Callback, Row
 from ganloom.training.callbacks.jsonl import plain_json
@@ -45,7 +45,7 @@ class Console(Callback):
         self.describe_metric: Callable[[], str] = str
 
     def on_start(self, trainer: Any) -> None:
-        self._out = sys.stdout if self._json else self._stream or sys.stderr
+        self._out = sys.stdout if self._json else self._stream or error_stream()
         self._started, self._trainer = time.monotonic(), trainer
         self._say(self.title)
         if self._progress is not None:
