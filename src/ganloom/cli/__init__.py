@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _leave(code: int) -> None:
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: the process was started without it
         try:
             stream.flush()
         except BrokenPipeError:  # Python flushes again at exit, which must not fail once more

@@ -24,7 +24,8 @@ def line(row: dict[str, Any]) -> str:
             nets[kind].setdefault(f"{net}({term.removeprefix('logits_')})" if kind == "logits" else net)
     parts = ["kimg = thousands of real images shown"]
     parts += [f"{', '.join(sorted(nets['loss']))} = {_plural('loss', nets['loss'])}"] if nets["loss"] else []
-    parts += [f"{', '.join(nets['logits'])} = mean logits"] if nets["logits"] else []
+    logits = sorted(nets["logits"], key=lambda name: (name.split("(")[0], name.endswith("(fake)")))
+    parts += [f"{', '.join(logits)} = mean logits"] if logits else []
     norms = sorted(nets["grad_norm"])
     parts += [f"{', '.join(f'|g{net}|' for net in norms)} = {_plural('gradient norm', norms)}"] if norms else []
     parts += ["green, yellow, red = what the doctor found"] if "doctor" in row else []
