@@ -407,7 +407,7 @@ def test_a_d_that_memorises_is_found(tmp_path: Path) -> None:
         assert len(shares) >= 3 and (max(shares) > 0.5) == (name == "few"), shares
     red = [e for e in findings["few"] if e["severity"] == RED]
     assert red and "memorises the training images" in red[0]["text"] and red[0]["figures"]["memorised"] > 0.5
-    assert red[0]["change"] == {"diff_augment": ["translation", "cutout"]}
+    assert red[0]["change"] == {"diff_augment": ["translation"]}  # what --augment auto chooses for so short a run
     assert not findings["many"]
 
 

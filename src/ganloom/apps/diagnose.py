@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path
 from ganloom.doctor import RED, Facts, Finding, examine, light
 from ganloom.doctor.callback import FILE, read_rows
 from ganloom.doctor.case import LOOK
@@ -16,6 +17,7 @@ from ganloom.report.number_format import kimg as kimg_text
 from ganloom.report.number_format import short
 from ganloom.runs import checkpoint, manifest
 from ganloom.runs.folder import Folder
+from ganloom.runs.run_storage import load_state
 from ganloom.training.storage import NoStorage
 from ganloom.training.trainer import Trainer
 
@@ -133,7 +135,7 @@ def diagnose(run: str | Path, probe: bool = False) -> Diagnosis:
     Raises:
         BadInput: There is no run, or it cannot be examined.
     """
-    folder = Folder(Path(run))
+    folder = Folder(as_path(run))
     folder.require()
     rows = read_rows(folder.path)
     ended = "nan" if folder.read("run.json").get("exit_reason") == "nan" else None
@@ -189,5 +191,5 @@ def open_trainer(folder: Folder, described: dict[str, Any]) -> Trainer:
     gan, data, cfg = manifest.reopen(folder, described)
     trainer = Trainer(gan, data, dataclasses.replace(cfg, device="cpu"), device="cpu", storage=NoStorage(folder.path))
     loaded = checkpoint.load(folder.checkpoints)
-    trainer.load_state(loaded.tensors, loaded.state)
+    load_state(trainer, loaded)
     return trainer

@@ -12,17 +12,17 @@ import torch
 
 from ganloom import recipes
 from ganloom.api import prepare
+from ganloom.augment.policy import FEW, Advice
 from ganloom.core import allocator
 from ganloom.core.device import choose_device, choose_precision
 from ganloom.lint.rules import lint, refuse
+from ganloom.recipes.advice import few_images
 from ganloom.report.number_format import duration
 from ganloom.training.trainer import TrainConfig, Trainer
 
 STEPS = 20
 SECONDS = 60.0
 """The measurement ends after this many steps, or after this many seconds."""
-FEW = 2000
-"""With fewer images, a discriminator memorises them early."""
 FEW_EACH = 20
 """With fewer images in a class, labels do not help."""
 
@@ -91,6 +91,8 @@ def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int
     trainer = Trainer(gan, opened, TrainConfig(device=device), device=device, bf16=precision == "bf16")
     done, speed = _measure(trainer, steps)
     name = str(data) if isinstance(data, str) else opened.name
+    few = few_images(recipe, len(opened), total) if len(opened) < FEW and opened.kind == "images" else None
+    advised = {} if few is None else {**few.options, **options}
     return Plan(
         recipe=recipe,
         data=opened.name,
@@ -107,8 +109,10 @@ def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int
         steps=done,
         total_kimg=total,
         seconds=total * 1000 / speed,
-        notes=(*warnings, *_notes(opened, recipe, total * 1000 / speed)),
-        command=shlex.join(["ganloom", "train", recipe, name, "--total-kimg", f"{total:g}", *_flags(options)]),
+        notes=(*warnings, *_notes(opened, recipe, total * 1000 / speed, few)),
+        command=shlex.join(
+            ["ganloom", "train", recipe, name, "--total-kimg", f"{total:g}", *_flags(options | advised)]
+        ),
     )
 
 
@@ -152,13 +156,13 @@ def _peak_memory(device: str) -> int:
     return int(peak / (2**20 if sys.platform == "darwin" else 2**10))
 
 
-def _notes(data: Any, recipe: str, seconds: float) -> list[str]:
+def _notes(data: Any, recipe: str, seconds: float, few: Advice | None) -> list[str]:
     notes = []
     if data.bad_files:
         notes.append(f"{len(data.bad_files)} files cannot be read and are left out: `ganloom data check` lists them")
-    if len(data) < FEW and data.kind == "images":
+    if few is not None:
         flip = "" if data.flip else "; --flip doubles them if left and right do not matter"
-        notes.append(f"{len(data)} images are few: D will memorise them, so use the best checkpoint{flip}")
+        notes.append(f"{len(data)} images are few, D will memorise them: {few.text}; use the best checkpoint{flip}")
     if data.n_classes > 1:
         notes += _class_notes(data, recipe)
     if seconds > 24 * 3600:

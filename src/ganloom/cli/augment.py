@@ -46,7 +46,7 @@ def run(argv: Sequence[str]) -> None:
     if subcommand("augment", ["preview"], argv, Arguments, use) is None:
         return
     args = parse(Arguments, argv[1:], "augment preview")
-    from ganloom.apps.augment_preview import preview
+    from ganloom.apps.augment_preview import RECIPE, preview
 
     sheets = preview(
         args.data, args.out, p=args.p, parts=args.parts, policy=args.policy, n=args.n, seed=args.seed, shape=args.shape,
@@ -59,4 +59,5 @@ def run(argv: Sequence[str]) -> None:
     strengths = " ".join(f"{p:g}" for p in args.p)
     print(f"wrote {sheets.sheet}: real images, ADA at p {strengths}, each part of DiffAugment, all of its parts")
     print(f"wrote {sheets.leak}: what G would draw if ADA leaked, a row for each strength")
-    print(following(["train", "stylegan2", args.data, "--augment", "auto"]))
+    flags = ("--augment", "auto") if sheets.advice is None else sheets.advice.flags
+    print(following(["train", RECIPE, args.data, *flags]))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganloom.core.errors import BadInput
+from ganloom.core.names import printable
 from ganloom.metrics.statistics.value import Value
 
 GENERATED, FLOOR, NOISE, ONE_CLASS = "generated", "real (other half)", "noise", "one class"
@@ -68,7 +69,7 @@ class Measurement:
 
     def lines(self) -> list[str]:
         """A plain-text table: one line for each metric, one column for each row; class counts, protocol, warnings."""
-        table = [["", *self.rows]]
+        table = [["", *map(printable, self.rows)]]
         for name in dict.fromkeys(name for values in self.rows.values() for name in values):
             table.append([name, *(str(values.get(name, "")) for values in self.rows.values())])
         for row, counts in self.class_counts.items():

@@ -39,7 +39,7 @@ def write(run_dir: str | Path) -> Path:
     target = run_dir / "report.html"
     temporary = run_dir / f".report.html.{os.getpid()}.tmp"
     try:
-        temporary.write_text(html(read(run_dir.resolve())), encoding="utf-8", errors="replace")
+        temporary.write_text(html(read(run_dir.resolve())), encoding="utf-8", errors="backslashreplace")
         os.replace(temporary, target)
     finally:
         with contextlib.suppress(FileNotFoundError):

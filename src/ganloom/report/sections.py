@@ -31,11 +31,12 @@ def heading(folder: Folder) -> str:
         f"page written {time.strftime('%Y-%m-%d %H:%M')}" + (", reload to update" if now == "running" else ""),
     ]
     cause = folder.run.get("exit_reason")
+    lacking = f'<p class="reason">damaged: {escape(", ".join(folder.damaged))}</p>' if folder.damaged else ""
     reason = f'<p class="reason">{text(cause)}</p>' if cause and str(cause) != now else ""
     return (
         f'<header><p class="brand">ganloom</p><h1>{escape(recipe)} <span class="on">on</span> {escape(data)} '
         f'<span class="badge {STATES.get(now, "plain")}">{escape(now)}</span></h1>'
-        f'<p class="facts">{" · ".join(fact for fact in facts if fact)}</p>{reason}</header>'
+        f'<p class="facts">{" · ".join(fact for fact in facts if fact)}</p>{reason}{lacking}</header>'
     )
 
 

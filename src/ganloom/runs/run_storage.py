@@ -6,11 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ganloom.core import json_files
 from ganloom.runs import checkpoint
+from ganloom.runs.file_types import TrainerState
 from ganloom.runs.folder import Folder, versions
 from ganloom.runs.model_folder import write_model
 from ganloom.training.nan_guard import NonFinite, bad_state
 from ganloom.training.trainer import Trainer
+
+FIT = "a state that does not fit config.json of the run"
 
 PRINTED = ("warning", "nan", "init", "augment")
 """Kinds of events that are printed on stderr too."""
@@ -60,7 +64,7 @@ class RunStorage:
         loaded = checkpoint.load(self.folder.checkpoints)
         for line in loaded.skipped:
             trainer.event("warning", f"{line}; using {loaded.path.name} instead")
-        trainer.load_state(loaded.tensors, loaded.state)
+        load_state(trainer, loaded)
         self.best = self._best_score()
         return loaded
 
@@ -69,7 +73,7 @@ class RunStorage:
         if not checkpoint.names(self.folder.checkpoints):
             return False
         loaded = checkpoint.load(self.folder.checkpoints)
-        trainer.load_state(loaded.tensors, loaded.state)
+        load_state(trainer, loaded)
         return True
 
     def event(self, kind: str, text: str, kimg: float, figures: dict[str, Any] | None = None) -> None:
@@ -97,3 +101,18 @@ class RunStorage:
         except checkpoint.CheckpointError:
             return None
         return (str(score[0]), float(score[1])) if score else None
+
+
+def load_state(trainer: Trainer, loaded: checkpoint.Loaded) -> None:
+    """Load a checkpoint into a trainer.
+
+    Args:
+        trainer: The trainer.
+        loaded: The checkpoint.
+
+    Raises:
+        BadInput: If the checkpoint does not fit the model.
+    """
+    with json_files.blaming(loaded.path, FIT):
+        json_files.check(loaded.state, TrainerState, "state.json: ")
+        trainer.load_state(loaded.tensors, loaded.state)

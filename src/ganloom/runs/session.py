@@ -115,7 +115,7 @@ def fit(
         finding = curable(doctor.findings)
         assert finding is not None
         text, gan = heal(folder, finding, build)
-        folder.event("heal", text, checkpoint.load(folder.checkpoints).state["nimg"] / 1000)
+        folder.event("heal", text, checkpoint.load(folder.checkpoints).nimg / 1000)
         print(f"heal: {text}", file=sys.stderr)
         resume, notes, warm = True, (), None
 
@@ -136,7 +136,7 @@ def _session(
     """Train until the end, a signal, or a finding that healing can fix."""
     judge, report = Judge(cfg.judge, cfg.seed), Guarded(Report())
     console = Console() if console is None else console
-    log = open(folder.path / "log.txt", "a", encoding="utf-8")
+    log = open(folder.path / "log.txt", "a", encoding="utf-8", errors="backslashreplace")
     try:
         log_console = Console(stream=log)
         for printer in (console, log_console):
