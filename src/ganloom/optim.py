@@ -25,6 +25,10 @@ class _Optimizer:
             raise BadInput(f"lr must be finite and not negative, got {self.lr}")
         if self.clip is not None and self.clip <= 0:
             raise BadInput(f"clip must be positive or none, got {self.clip}")
+        for name in ("weight_decay", "eps", "momentum", "alpha"):
+            value = getattr(self, name, 0.0)
+            if not 0 <= value < math.inf:
+                raise BadInput(f"{name} must be finite and not negative, got {value}")
 
     def factor(self, kimg: float) -> float:
         """The schedule's learning rate factor at ``kimg`` since the window began."""

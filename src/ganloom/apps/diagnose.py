@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ganloom.core import json_files
 from ganloom.core.errors import BadInput
-from ganloom.core.names import as_path
+from ganloom.core.names import as_path, printable
 from ganloom.doctor import RED, Facts, Finding, examine, light
 from ganloom.doctor.callback import FILE, read_rows
 from ganloom.doctor.case import LOOK
@@ -99,7 +100,7 @@ class Diagnosis:
             text.append("  the run is too short to diagnose: train longer")
         if self.best is not None:
             text.append(f"  best checkpoint: {self.best}")
-        return text
+        return [printable(line) for line in text]
 
 
 def _count(n: int) -> str:
@@ -189,7 +190,9 @@ def open_trainer(folder: Folder, described: dict[str, Any]) -> Trainer:
         The trainer, on the CPU.
     """
     gan, data, cfg = manifest.reopen(folder, described)
-    trainer = Trainer(gan, data, dataclasses.replace(cfg, device="cpu"), device="cpu", storage=NoStorage(folder.path))
+    with json_files.blaming(folder.path / "config.json", "a training that is not possible"):
+        cfg = dataclasses.replace(cfg, device="cpu")
+        trainer = Trainer(gan, data, cfg, device="cpu", storage=NoStorage(folder.path))
     loaded = checkpoint.load(folder.checkpoints)
     load_state(trainer, loaded)
     return trainer

@@ -2,7 +2,6 @@
 
 import math
 import resource
-import shlex
 import sys
 import time
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from ganloom.api import prepare
 from ganloom.augment.policy import FEW, Advice
 from ganloom.core import allocator
 from ganloom.core.device import choose_device, choose_precision
+from ganloom.core.names import command_line, printable
 from ganloom.lint.rules import lint, refuse
 from ganloom.recipes.advice import few_images
 from ganloom.report.number_format import duration
@@ -53,7 +53,7 @@ class Plan:
         """The plan as text."""
         shape = "x".join(map(str, self.shape))
         labels = f", {self.classes} classes" if self.classes else ""
-        return [
+        lines = [
             f"data      {self.data}: {self.images:,} images, trained at {shape}{labels}",
             f"recipe    {self.recipe}: G {self.g_parameters / 1e6:.2f} M, D {self.d_parameters / 1e6:.2f} M parameters, "
             f"batch {self.batch_size}",
@@ -63,6 +63,7 @@ class Plan:
             *[f"note      {note}" for note in self.notes],
             f"next: {self.command}",
         ]
+        return [printable(line) for line in lines]
 
 
 def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int = STEPS, **options: Any) -> Plan:
@@ -110,7 +111,7 @@ def plan(data: Any, recipe: str = "default", *, device: str = "auto", steps: int
         total_kimg=total,
         seconds=total * 1000 / speed,
         notes=(*warnings, *_notes(opened, recipe, total * 1000 / speed, few)),
-        command=shlex.join(
+        command=command_line(
             ["ganloom", "train", recipe, name, "--total-kimg", f"{total:g}", *_flags(options | advised)]
         ),
     )

@@ -1,11 +1,11 @@
 """What commands print at their end: what was written, and the next commands."""
 
 import json
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from ganloom.api import Run
+from ganloom.core.names import command_line
 from ganloom.training.callbacks import Callback, TensorBoard, Wandb
 
 
@@ -29,7 +29,7 @@ def finished(run: Run, as_json: bool) -> None:
 
 def following(*commands: Sequence[object]) -> str:
     """The line with the next commands, quoted for the shell, so that they can be copied."""
-    return "next: " + "        ".join(shlex.join(["ganloom", *map(str, words)]) for words in commands)
+    return "next: " + "        ".join(command_line(["ganloom", *words]) for words in commands)
 
 
 def trackers(tensorboard: bool, wandb: str | None) -> list[Callback]:

@@ -1,6 +1,7 @@
 """Names from a user's files as text on a screen, and as names of new files."""
 
 import os
+import shlex
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,7 +19,35 @@ def printable(text: object) -> str:
 
     Line breaks, control characters, marks that turn the direction of writing, and bytes that are not UTF-8 become escapes.
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(text))
+    return "".join(c if _prints(c) else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def _prints(character: str) -> bool:
+    return (
+        character.isprintable() or unicodedata.category(character) == "Zs"
+    )  # str.isprintable() has no wide and thin spaces
+
+
+def command_line(words: Iterable[object]) -> str:
+    """Return words as a command for a POSIX shell, on one line that can be copied.
+
+    Words with characters that cannot be printed are written as ``$'...'``, with the bytes of these characters.
+    """
+    return " ".join(map(_quoted, map(str, words)))
+
+
+def _quoted(word: str) -> str:
+    if printable(word) == word:
+        return shlex.quote(word)
+    return "$'" + "".join(_escaped(c) for c in word) + "'"
+
+
+def _escaped(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if _prints(character):
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
 
 
 def shown(name: object, limit: int = SHOWN) -> str:

@@ -69,7 +69,7 @@ class Measurement:
 
     def lines(self) -> list[str]:
         """A plain-text table: one line for each metric, one column for each row; class counts, protocol, warnings."""
-        table = [["", *map(printable, self.rows)]]
+        table = [["", *self.rows]]
         for name in dict.fromkeys(name for values in self.rows.values() for name in values):
             table.append([name, *(str(values.get(name, "")) for values in self.rows.values())])
         for row, counts in self.class_counts.items():
@@ -78,7 +78,7 @@ class Measurement:
         text = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=False)).rstrip() for line in table]
         text += [_protocol_line(p) for p in self.protocols]
         notes = [f"note: {p['note']}" for p in self.protocols if p["note"]]
-        return text + notes + [f"warning: {w}" for w in self.warnings]
+        return [printable(line) for line in text + notes + [f"warning: {w}" for w in self.warnings]]
 
 
 def join(parts: Sequence[Measurement]) -> Measurement:

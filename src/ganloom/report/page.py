@@ -26,6 +26,14 @@ PARTS: tuple[Callable[[Folder], str], ...] = (
 )
 
 
+ESCAPES = {
+    c: f"\\u{c:04x}"
+    for c in (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    if chr(c) not in "\t\n"
+}
+"""Control characters and marks that turn the direction of writing, as escapes that JSON knows too: names may hold them."""
+
+
 def write(run_dir: str | Path) -> Path:
     """Write RUN/report.html. An existing page is replaced only when the new one is complete.
 
@@ -55,7 +63,7 @@ def html(folder: Folder) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     recipe, data = markup.names(folder)
-    body = "\n".join(part(folder) for part in PARTS)
+    body = "\n".join(part(folder) for part in PARTS).translate(ESCAPES)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ganloom.core import json_files
+from ganloom.core.names import printable
 from ganloom.runs import checkpoint
 from ganloom.runs.file_types import TrainerState
 from ganloom.runs.folder import Folder, versions
@@ -81,7 +82,7 @@ class RunStorage:
         with contextlib.suppress(OSError):
             self.folder.event(kind, text, kimg, figures)
         if kind in PRINTED:
-            print(f"{kind}: {text}", file=sys.stderr)
+            print(f"{kind}: {printable(text)}", file=sys.stderr)
 
     def healthy_checkpoint(self) -> str | None:
         """Name of the last checkpoint at which the doctor found no problem, or None."""
