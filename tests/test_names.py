@@ -86,7 +86,7 @@ def test_a_closed_stream_is_no_fault(redirect: str) -> None:
 def test_a_full_stream_is_one_line() -> None:
     code, _, err = shell(">/dev/full", "--help")
     assert code == 1 and err.startswith(b"error: cannot write to the standard output") and err.count(b"\n") == 1
-    lines = "import sys; from ganloom.core import streams\nwith streams.prepared():\n for _ in range(999): print(9, file=sys.stderr)"
+    lines = "import sys; from ganloom.core import streams\nwith streams.prepared():\n print(9 * [9], file=sys.stderr)"
     with open("/dev/full", "wb") as full:  # errors that cannot be shown do not stop the work
         assert subprocess.run([sys.executable, "-c", lines], stderr=full, timeout=60).returncode == 0
     assert shell("2>/dev/full", "unknown")[0] == 2 and shell("2>/dev/full", "--version")[0] == 0

@@ -7,6 +7,10 @@ from ganloom.core.errors import BadInput
 from ganloom.core.schedules import Knots, at
 
 
+LARGEST_LR = 1000.0
+"""A larger learning rate is a typing error or a damaged file: every weight would overflow."""
+
+
 @dataclass(frozen=True)
 class _Optimizer:
     lr: float = 2e-4
@@ -23,6 +27,8 @@ class _Optimizer:
     def __post_init__(self) -> None:
         if not 0 <= self.lr < math.inf:
             raise BadInput(f"lr must be finite and not negative, got {self.lr}")
+        if self.lr > LARGEST_LR:
+            raise BadInput(f"lr must be at most {LARGEST_LR:g}, got {self.lr}")
         if self.clip is not None and self.clip <= 0:
             raise BadInput(f"clip must be positive or none, got {self.clip}")
         for name in ("weight_decay", "eps", "momentum", "alpha"):
