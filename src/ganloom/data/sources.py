@@ -97,7 +97,7 @@ def _home(source: Source) -> Source:
     """The source with the home folder in the place of ``~``, in a path or two."""
     if isinstance(source, tuple):
         return tuple(map(_home, source))  # type: ignore[return-value]
-    if isinstance(source, str) and "," in source and not os.path.exists(source):
+    if isinstance(source, str) and ",~" in source.replace(" ", "") and not os.path.exists(source):
         return ",".join(os.path.expanduser(part.strip()) for part in source.split(","))
     return os.path.expanduser(os.fspath(source)) if isinstance(source, (str, os.PathLike)) else source
 
