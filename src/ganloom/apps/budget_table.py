@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ganloom.apps.compare import Protocol, SavedValue, direction
 from ganloom.core import json_files
+from ganloom.core.json_files import AnyNumber
 from ganloom.core.names import shown
 from ganloom.doctor import RED
 from ganloom.imaging import grid
@@ -110,7 +111,7 @@ class _SavedRow(TypedDict):
     run: str
     ended: str
     seconds: float | None
-    kimg: float
+    kimg: AnyNumber
     values: dict[str, SavedValue]
     references: dict[str, dict[str, SavedValue]]
     parameters: int

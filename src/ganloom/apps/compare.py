@@ -8,6 +8,7 @@ from typing import Any, NotRequired, TypedDict
 
 from ganloom.core import json_files
 from ganloom.core.errors import BadInput
+from ganloom.core.json_files import AnyNumber
 from ganloom.core.names import as_path, printable
 from ganloom.metrics import FLOOR, GENERATED, NOISE, ONE_CLASS, Value
 
@@ -22,10 +23,10 @@ LARGER = ("precision", "recall", "density", "coverage", "is", "iprecision", "ire
 class SavedValue(TypedDict):
     """A value with its interval in metrics.json."""
 
-    value: float
-    low: NotRequired[float | None]
-    high: NotRequired[float | None]
-    sd: NotRequired[float | None]
+    value: AnyNumber
+    low: NotRequired[AnyNumber | None]
+    high: NotRequired[AnyNumber | None]
+    sd: NotRequired[AnyNumber | None]
 
 
 class Protocol(TypedDict):

@@ -138,6 +138,7 @@ def diagnose(run: str | Path, probe: bool = False) -> Diagnosis:
     """
     folder = Folder(as_path(run))
     folder.require()
+    folder.read("config.json")  # a damaged one is refused, though only a probe needs it
     rows = read_rows(folder.path)
     ended = "nan" if folder.read("run.json").get("exit_reason") == "nan" else None
     saved = folder.read(FILE)

@@ -29,6 +29,10 @@ MAX_DIGITS = 30
 FIX = "Restore it from a copy, or train again"
 
 
+class AnyNumber:
+    """A type for ``check``: a number that may be infinite or NaN, as a measurement may be."""
+
+
 class _Damaged(ValueError):
     """A value that JSON allows and no file of ours has."""
 
@@ -221,7 +225,7 @@ def check(value: Any, kind: Any, where: str) -> None:
 
     Args:
         value: The value.
-        kind: ``Any``, None, bool, int, float (finite; whole numbers too), str, a Literal, a union, ``list[X]``,
+        kind: ``Any``, None, bool, int, float (finite; whole numbers too), ``AnyNumber``, str, a Literal, a union, ``list[X]``,
             ``tuple[X, Y]`` (a list of that length), ``dict[str, X]`` or a Mapping, a TypedDict, or a dataclass (all of whose
             fields are optional). Keys that a TypedDict or a dataclass does not declare are allowed.
         where: The place of the value, for the error message, such as "train.seed"; "" for the whole file.
@@ -255,7 +259,10 @@ def check(value: Any, kind: Any, where: str) -> None:
 
 
 def _check_scalar(value: Any, kind: Any, args: tuple[Any, ...], where: str) -> None:
-    if typing.get_origin(kind) is Literal:
+    if kind is AnyNumber:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise BadInput(f"{where} must be a number and is {_shown(value)}")
+    elif typing.get_origin(kind) is Literal:
         if not isinstance(value, str) or value not in args:
             raise BadInput(f"{where} must be one of {', '.join(map(str, args))} and is {_shown(value)}")
     elif kind in (None, type(None)):

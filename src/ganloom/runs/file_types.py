@@ -5,6 +5,7 @@ from typing import Any, NotRequired, TypedDict
 
 from ganloom.core import json_files
 from ganloom.core.errors import BadInput
+from ganloom.core.json_files import AnyNumber
 from ganloom.doctor.record import FILE as DOCTOR
 from ganloom.doctor.record import FIX as DOCTOR_FIX
 from ganloom.doctor.record import DoctorFile
@@ -63,7 +64,7 @@ class RunState(TypedDict):
     cores: NotRequired[float]
     device: NotRequired[str | None]
     precision: NotRequired[str]
-    versions: NotRequired[dict[str, str]]
+    versions: NotRequired[dict[str, Any]]
     data: NotRequired[dict[str, Any]]
 
 
@@ -86,7 +87,7 @@ class CheckpointState(TypedDict):
 
     nimg: NotRequired[int]
     ema_pending: NotRequired[float]
-    judged: NotRequired[tuple[str, float]]
+    judged: NotRequired[tuple[str, AnyNumber]]
 
 
 class TrainerState(TypedDict):
@@ -99,7 +100,7 @@ class TrainerState(TypedDict):
     seconds: float
     rollbacks: int
     lr_factor: float
-    stats: dict[str, tuple[float, float]]
+    stats: dict[str, tuple[AnyNumber, AnyNumber]]
 
 
 KINDS: dict[str, tuple[Any, str]] = {
