@@ -149,7 +149,8 @@ def diagnose(run: str | Path, probe: bool = False) -> Diagnosis:
         last = rows[-1] if rows else fresh[0]
         rows = [*rows, *({**last, **row} for row in fresh)]
         looked = "checkpoint"
-    findings = examine(rows, facts, ended)
+    with json_files.blaming(folder.path, "measurements in doctor.json and metrics.jsonl that cannot be examined"):
+        findings = examine(rows, facts, ended)
     newest = next((row for row in reversed(rows) if any(n.startswith(LOOK) for n in row)), {})
     figures = {name.removeprefix(LOOK): value for name, value in newest.items() if name.startswith(LOOK)}
     final = rows[-1] if rows else {}

@@ -47,7 +47,8 @@ def _escaped(character: str) -> str:
         return f"\\{character}"
     if _prints(character):
         return character
-    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
+    errors = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", errors))
 
 
 def shown(name: object, limit: int = SHOWN) -> str:
