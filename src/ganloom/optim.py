@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ganloom.core.errors import BadInput
 from ganloom.core.schedules import Knots, at
 
-LARGEST_LR = 1000.0
+LARGEST_LR = 1e6
 """A larger learning rate is a typing error or a damaged file: every weight would overflow."""
 
 
