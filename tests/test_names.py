@@ -16,7 +16,16 @@ from PIL import Image
 
 import ganloom
 from ganloom import data as datasets
-from ganloom.core.names import FILE_BYTES, RESERVED, command_line, file_name, file_names, printable, shown
+from ganloom.core.names import (
+    FILE_BYTES,
+    RESERVED,
+    command_line,
+    file_name,
+    file_names,
+    own_file_name,
+    printable,
+    shown,
+)
 from ganloom.runs.folder import next_name
 from ganloom.training.callbacks import Callback
 
@@ -27,7 +36,7 @@ ODD = [
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell and file system")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.one_of(st.text(max_size=6), st.sampled_from(ODD), st.text("aA/_-.1", max_size=3)), max_size=12))
 def test_file_names_are_distinct_and_legal(names: list[str]) -> None:
     files = file_names(names)
@@ -43,6 +52,11 @@ def test_file_names_of_odd_and_of_plain_names() -> None:
     assert len({name.casefold() for name in file_names(ODD)}) == len(ODD)
     assert file_names(["T-shirt", "Ankle boot", "7"]) == ["T-shirt", "Ankle-boot", "7"]
     assert file_names(["a/b", "a_b", "a b"]) == ["a-b-0", "a_b", "a-b-2"] and file_name("...", "x") == "x"
+    assert own_file_name("cT-shirt") == "cT-shirt" and own_file_name("ca b").startswith("ca-b-")
+    assert (
+        len({own_file_name("L" * n) for n in (90, 91, 300)}) == 3
+        and len(own_file_name("é" * 99).encode()) <= FILE_BYTES
+    )
     assert len(next_name(Path("runs"), "dcgan", "d" * 250).name) < 100
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from ganloom.api import load
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput, did_you_mean
-from ganloom.core.names import as_path, file_name, file_names
+from ganloom.core.names import as_path, file_names, own_file_name
 from ganloom.evaluation.evaluate import data_of
 from ganloom.gan import GAN
 from ganloom.imaging import grid
@@ -172,7 +172,7 @@ def _folder(run: Path, out: str | Path | None, name: str, settings: dict[str, tu
         return check_empty(out)
     for key, (value, default) in settings.items():
         if value != default:
-            name += "-" + file_name(f"{key}{value:g}" if isinstance(value, float) else f"{key}{value}")
+            name += "-" + own_file_name(f"{key}{value:g}" if isinstance(value, float) else f"{key}{value}")
     return run / "generated" / name
 
 

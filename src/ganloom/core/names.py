@@ -1,5 +1,6 @@
 """Names from a user's files as text on a screen, and as names of new files."""
 
+import hashlib
 import os
 import shlex
 import unicodedata
@@ -68,10 +69,18 @@ def file_name(name: str, default: str = "unnamed") -> str:
         default: What to return if nothing of it is left.
     """
     plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in unicodedata.normalize("NFC", name))
-    plain = _cut(plain, FILE_BYTES).strip(".").lstrip("-")
+    plain = _cut(plain.lstrip("-."), FILE_BYTES - 1).rstrip(".")
     if not plain.strip("-_."):
         return default
     return f"{plain}-" if plain.split(".")[0].lower() in RESERVED else plain
+
+
+def own_file_name(name: str) -> str:
+    """Return a file name like ``file_name``; if it differs from ``name``, with a digest that tells it from other names."""
+    plain = file_name(name)
+    if plain == name:
+        return name
+    return f"{_cut(plain, FILE_BYTES - 9)}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def file_names(names: Sequence[str]) -> list[str]:
