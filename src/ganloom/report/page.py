@@ -4,11 +4,13 @@ import base64
 import contextlib
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 
+from ganloom.core.names import printable
 from ganloom.report import findings, markup, sections, tables
 from ganloom.report.folder import Folder, read
 
@@ -32,6 +34,7 @@ ESCAPES = {
     if chr(c) not in "\t\n"
 }
 """Control characters and marks that turn the direction of writing, as escapes that JSON knows too: names may hold them."""
+CONTROL = re.compile(f"[{re.escape(''.join(map(chr, ESCAPES)))}]")
 
 
 def write(run_dir: str | Path) -> Path:
@@ -63,13 +66,19 @@ def html(folder: Folder) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     recipe, data = markup.names(folder)
-    body = "\n".join(part(folder) for part in PARTS).translate(ESCAPES)
+    body = "\n".join(_part(part, folder) for part in PARTS)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(recipe)} on {escape(data)} ({escape(markup.state(folder))})</title>\n"
+        f"<title>{escape(printable(recipe))} on {escape(printable(data))} ({escape(markup.state(folder))})</title>\n"
         f'<link rel="icon" href="data:,">\n<style>{style}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n'
         f"<script>{script}</script>\n</body>\n</html>\n"
     )
+
+
+def _part(part: Callable[[Folder], str], folder: Folder) -> str:
+    """A section without control characters. The samples are megabytes of base64 without names: they need no search."""
+    text = part(folder)
+    return text if part is sections.samples or not CONTROL.search(text) else text.translate(ESCAPES)

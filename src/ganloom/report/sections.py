@@ -7,6 +7,7 @@ import time
 from html import escape
 from typing import Any
 
+from ganloom.core.names import printable
 from ganloom.report import svg
 from ganloom.report.charts import charts
 from ganloom.report.folder import Folder
@@ -98,7 +99,9 @@ def samples(folder: Folder) -> str:
     rows = {kimg_text(row["kimg"]): row for row in folder.rows}
     for grid in folder.grids:
         row = rows.get(kimg_text(grid.kimg), {})
-        metrics = [f"{n} {short(v)}" for n, v in row.items() if is_metric(n) and not math.isnan(number(v))][:2]
+        metrics = [f"{printable(n)} {short(v)}" for n, v in row.items() if is_metric(n) and not math.isnan(number(v))][
+            :2
+        ]
         caption = " · ".join([f"kimg {kimg_text(grid.kimg)}", *metrics])
         grids.append({"kimg": grid.kimg, "caption": caption, "src": _data_uri(grid.png)})
     figures = []
