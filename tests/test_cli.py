@@ -298,7 +298,7 @@ def test_a_damaged_config_is_one_line(folder: Path, tmp_path: Path, capsys: pyte
     config = json.loads((tmp_path / "r" / "config.json").read_text())
     (tmp_path / "r" / "config.json").write_text(json.dumps(config | {"train": 3}))
     code, _, err = call(capsys, "resume", str(tmp_path / "r"), "--total-kimg", "9")
-    assert code == 2 and "must be a table of fields" in err and err.count("\n") == 1, err
+    assert code == 2 and "config.json is damaged: train must be an object" in err and err.count("\n") == 1, err
 
 
 def test_bad_files_are_listed_and_training_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

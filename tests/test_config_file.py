@@ -59,7 +59,7 @@ def test_toml_and_json_are_read_and_flags_win(tmp_path: Path) -> None:
         ("a.json", "[" * 10_000, "is not valid JSON"),
         ("a.json", '{"recipe": "dcgann"}', 'did you mean "dcgan"'),
         ("a.json", '{"recipe": 3}', "unknown recipe"),
-        ("a.json", '{"config": 1, "train": {}, "data": {}}', "config must be a table"),
+        ("a.json", '{"recipe": "dcgan", "config": 1, "train": {}, "data": {}}', "config must be an object"),
         ("a.json", '{"fit": "crap"}', "crop"),
         ("a.toml", "\x00\xff", "cannot be read"),
         ("a.toml", "\x00", "is not valid TOML"),

@@ -91,7 +91,7 @@ def test_a_stopped_run_is_resumed_and_odd_names_are_words(tmp_path: Path, monkey
     ]
     assert commands_in(following(*next_commands.after_doctor(run)))[0][1] == "resume"
     (run / "walk.gif").write_bytes(b"")
-    (run / "config.json").write_text(json.dumps({"recipe": "stylegan2"}))
+    (run / "config.json").write_text(json.dumps({"recipe": "stylegan2", "config": {}}))
     (walk,) = commands_in(following(*next_commands.after_latent(run, "directions")))
     assert walk[-2:] == ["--out", str(run / "walk-2.gif")]
 

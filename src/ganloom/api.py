@@ -1,7 +1,6 @@
 """The Python API: ``train``, ``resume``, ``load``, and the ``Run`` that training returns."""
 
 import dataclasses
-import json
 import os
 import warnings
 from collections.abc import Sequence
@@ -11,9 +10,10 @@ from typing import Any
 
 import torch
 
-from ganloom.core import allocator
+from ganloom.core import allocator, metrics_file
 from ganloom.core.device import choose_device, choose_precision
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path
 from ganloom.evaluation.evaluate import evaluate
 from ganloom.gan import GAN
 from ganloom.lint.rules import lint, refuse
@@ -48,9 +48,8 @@ class Run:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """The rows of metrics.jsonl, one for each tick."""
-        path = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+        """The rows of metrics.jsonl, one for each tick; damaged lines are skipped."""
+        return metrics_file.read_rows(self.path / "metrics.jsonl")
 
     def evaluate(self, data: Any = None, **options: Any) -> dict[str, Any]:
         """Measure the generator; see ``ganloom.evaluate``."""
@@ -114,7 +113,7 @@ def train(
         cfg = dataclasses.replace(cfg, total_kimg=float(getattr(setup.module, "KIMG", 200.0)))
     if cfg.heal and not cfg.doctor:
         raise BadInput("--heal needs the doctor: leave out --no-doctor")
-    build = manifest.rebuilder(setup.module, gan, cfg)
+    build = manifest.rebuilder(setup.module, gan, cfg, as_path(out or "runs"))
     stage(progress, "checking the settings")
     notes = [("warning", text) for text in refuse(lint(gan, setup.data, cfg))]
     notes += [("length", length)] if length else []
@@ -125,7 +124,7 @@ def train(
     notes += [] if warm is None else [("init", warm.text)]
     cfg = dataclasses.replace(cfg, precision=choose_precision(cfg.precision, cfg.device, gan))
     gan.make_ready(torch.empty(0, device=cfg.device).device)  # a tensor's device has its index: "cuda:0", not "cuda"
-    folder = Folder(Path(out) if out is not None else next_name(Path("runs"), setup.name, setup.data.name))
+    folder = Folder(as_path(out) if out is not None else next_name(Path("runs"), setup.name, setup.data.name))
     folder.create()
     with folder.lock():
         manifest.describe(folder, setup, cfg, warm)
@@ -187,7 +186,7 @@ def resume(
     """
     callbacks = _renamed(callbacks, observers)
     allocator.keep_freed_blocks()
-    path = Path(run)
+    path = as_path(run)
     reason = resume_run(
         path,
         callbacks,
@@ -205,7 +204,7 @@ def resume(
 def _source(init: Any, which: str = "latest", freeze_d: int = 0, fresh: Sequence[str] = ()) -> warm_start.Source | None:
     """The run whose weights training starts from, if ``init`` names one."""
     if init is not None:
-        return warm_start.read(Path(init), which)
+        return warm_start.read(as_path(init), which)
     if freeze_d or fresh:
         flag = "--freeze-d" if freeze_d else "--fresh"
         raise BadInput(f"{flag} needs the run whose weights training starts from: add --init RUN")

@@ -14,9 +14,10 @@ from typing import TextIO
 from ganloom.api import Run
 from ganloom.apps.budget_measure import last_row, measure_run, sample_sheet
 from ganloom.apps.budget_plan import Plan, check, claim, folder_of, run_path, seconds_of
-from ganloom.apps.budget_table import Budgeted, Row
+from ganloom.apps.budget_table import Budgeted, Row, read_row
 from ganloom.apps.budget_training import Countdown, Progress, train_for_budget
 from ganloom.core import allocator
+from ganloom.core.names import as_path
 from ganloom.imaging.grid import save_png
 from ganloom.report.progress import Progress as ProgressLine
 from ganloom.runs.checkpoint import replace_file
@@ -48,7 +49,7 @@ def compare_under_budget(
         KeyboardInterrupt: Ctrl-C was pressed; the training is saved.
     """
     allocator.keep_freed_blocks()
-    (plan, data), out = check(plan), Path(out)
+    (plan, data), out = check(plan), as_path(out)
     claim(plan.kept(data), out)
     progress = Progress(plan, stream or sys.stderr, show)
     rows: list[Row] = []
@@ -68,13 +69,13 @@ def compare_under_budget(
     image = sample_sheet(plan, out, data)
     if image is not None:
         save_png(image, out / "compare.png")
-    replace_file(out / "compare.md", result.markdown().encode())
+    replace_file(out / "compare.md", result.markdown().encode(errors="backslashreplace"))
     replace_file(out / TABLE, (json.dumps(result.to_dict(), indent=1) + "\n").encode())
     return result
 
 
 def _read(path: Path) -> Row | None:
-    return Row.from_dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    return read_row(path) if path.exists() else None
 
 
 def _machines(rows: Sequence[Row]) -> str:

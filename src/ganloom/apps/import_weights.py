@@ -53,7 +53,10 @@ def import_weights(file: str | Path, out: str | Path, discriminator: str | Path 
         "imported": [str(name) for name in (file, discriminator) if name is not None],
     }
     tensors_read = {name: t for name, t in gan.state_dict().items() if name.split(".")[0] in networks}
-    tensors, card = safetensors.torch.save(_plain(tensors_read)), _card(described, networks).encode(errors="replace")
+    tensors, card = (
+        safetensors.torch.save(_plain(tensors_read)),
+        _card(described, networks).encode(errors="backslashreplace"),
+    )
     folder.path.mkdir(parents=True, exist_ok=True)
     checkpoint.replace_file(folder.path / "G.safetensors", tensors)
     checkpoint.replace_file(folder.path / "README.md", card)

@@ -2,8 +2,8 @@
 
 import dataclasses
 import math
+import os
 import resource
-import shlex
 import sys
 import time
 from dataclasses import dataclass
@@ -12,10 +12,13 @@ from typing import Any
 import torch
 
 from ganloom import recipes
+from ganloom.augment.policy import FEW, Advice
 from ganloom.core import allocator
 from ganloom.core.device import choose_device, choose_precision
+from ganloom.core.names import command_line, printable
 from ganloom.lint.rules import lint, refuse
 from ganloom.recipes import presets
+from ganloom.recipes.advice import few_images
 from ganloom.report.number_format import duration
 from ganloom.report.progress import Report, stage
 from ganloom.runs import speed, training_length
@@ -27,10 +30,12 @@ SECONDS = 60.0
 """The measurement ends after this many steps, or after about this many seconds."""
 MINUTES = 180.0
 """The time that a run may take, without a word of the user: an evening."""
-FEW = 2000
-"""With fewer images, a discriminator memorises them early."""
 FEW_EACH = 20
 """With fewer images in a class, labels do not help."""
+AUGMENTING = frozenset({"augment", "diff_augment", "adaptive", "policy"})
+"""Options that say how to augment. With one of them, the commands have no other augmentation."""
+FOR_ANY = ("shape", "fit", "flip", "held_out", "seed")
+"""Options that every recipe for images has."""
 LEAST = 0.1
 """A run for a time must show at least this share of the images of the recipe's small form to be worth proposing."""
 
@@ -40,6 +45,7 @@ class Proposal:
     """A run that ends in the given time: its command, its length in kimg, and its time in seconds."""
 
     command: str
+    recipe: str
     total_kimg: float
     seconds: float
     why: str
@@ -96,7 +102,8 @@ class Plan:
         if self.proposal is not None:
             p = self.proposal
             lines.append(f"instead   {p.why}: about {p.total_kimg:.3g} kimg in {duration(p.seconds)}")
-        return [*lines, *[f"note      {note}" for note in self.notes], f"next: {self.command}"]
+        lines += [*[f"note      {note}" for note in self.notes], f"next: {self.command}"]
+        return [printable(line) for line in lines]
 
 
 def plan(
@@ -139,19 +146,19 @@ def plan(
     stage(progress, "checking the settings")
     warnings = refuse(lint(gan, opened, TrainConfig(total_kimg=total)))
     precision = choose_precision(setup.cfg.precision, device, gan)
-    measurement = _Measurement(recipe, data, device, setup.cfg.precision, progress)
-    found = measurement.of(setup, total, seconds / 2, steps)
+    case = _Case(recipe, data, opened, device, setup.cfg.precision, progress)
+    found = case.measure(setup, total, seconds / 2, steps)
     needed = total * 1000 / found.img_per_s
-    name = data if isinstance(data, str) else opened.name
     proposal = None
     if needed > have * 60 * 1.1:
         left = max(5.0, seconds - (time.perf_counter() - begin))
-        proposal = _proposal(measurement, name, options, have, needed, found.img_per_s, total, left, steps)
+        proposal = case.proposal(options, have, found.img_per_s, total, left, steps)
     length = (
         []
         if {"epochs", "steps", "total_kimg"} & options.keys() or options.get("small")
         else ["--total-kimg", f"{total:g}"]
     )
+    few = case.few(recipe, total) if proposal is None else case.few(proposal.recipe, proposal.total_kimg)
     return Plan(
         recipe=recipe,
         data=opened.name,
@@ -170,23 +177,24 @@ def plan(
         total_kimg=total,
         seconds=needed,
         minutes=have,
-        notes=(*warnings, *_notes(opened, recipe)),
-        full_command=_command(recipe, name, length, options),
+        notes=(*warnings, *_notes(opened, recipe, few)),
+        full_command=case.command(recipe, length, options, total),
         proposal=proposal,
     )
 
 
 @dataclass(frozen=True)
-class _Measurement:
-    """Measures the speed of recipes on the same data and device."""
+class _Case:
+    """What is planned: measures recipes on the same data and device, and writes commands for them."""
 
     recipe: str
     data: Any
+    opened: Any
     device: str
     precision: str
     progress: Report
 
-    def of(self, setup: TrainingSetup, total: float, seconds: float, steps: int) -> speed.Speed:
+    def measure(self, setup: TrainingSetup, total: float, seconds: float, steps: int) -> speed.Speed:
         """Measure a training that is set up."""
         stage(self.progress, f"measuring training steps of {setup.name}")
         cfg = dataclasses.replace(setup.cfg, device=self.device)
@@ -194,51 +202,52 @@ class _Measurement:
         trainer = Trainer(setup.gan, setup.data, cfg, device=self.device, bf16=bf16)
         return speed.measure(trainer, total, seconds=seconds, steps=steps, progress=self.progress)
 
-    def with_options(
-        self, recipe: str, options: dict[str, Any], total: float, seconds: float, steps: int
-    ) -> speed.Speed:
-        """Measure a recipe with options of ``ganloom.train``."""
-        return self.of(set_up(recipe, self.data, options, progress=self.progress), total, seconds, steps)
+    def measure_with(self, recipe: str, options: dict[str, Any], total: float, seconds: float, steps: int) -> float:
+        """Measure a recipe with options of ``ganloom.train``: real images per second."""
+        setup = set_up(recipe, self.data, options, progress=self.progress)
+        return self.measure(setup, total, seconds, steps).img_per_s
 
+    def few(self, recipe: str, kimg: float) -> Advice | None:
+        """The advice for few images for a recipe and a length; None if there are enough."""
+        if len(self.opened) >= FEW or self.opened.kind != "images":
+            return None
+        return few_images(recipe, len(self.opened), kimg)
 
-def _proposal(
-    measurement: _Measurement,
-    name: str,
-    options: dict[str, Any],
-    minutes: float,
-    needed: float,
-    img_per_s: float,
-    total: float,
-    seconds: float,
-    steps: int,
-) -> Proposal:
-    """A run that ends in ``minutes``: the recipe's small form, or that or the same settings for the time."""
-    recipe = measurement.recipe
-    timed = ["--minutes", f"{minutes:g}"]
-    without = {key: value for key, value in options.items() if key not in ("total_kimg", *training_length.UNITS)}
-    if options.get("small") or recipe not in presets.PLANS:
-        kimg = minutes * 60 * img_per_s / 1000
-        return Proposal(_command(recipe, name, timed, without), kimg, minutes * 60, f"the same for {minutes:g} minutes")
-    small = {**without, "small": True}
-    length = float(presets.plan(recipe).options.get("total_kimg", total))
-    found = measurement.with_options(recipe, small, length, seconds / 2, steps)
-    takes = length * 1000 / found.img_per_s
-    if takes <= minutes * 60 * 1.1:
-        return Proposal(_command(recipe, name, [], small), length, takes, "the recipe's small form, --small")
-    kimg = minutes * 60 * found.img_per_s / 1000
-    if kimg >= LEAST * length or recipe == "default" or recipes.find(recipe).MODEL.conditions_on == "images":
-        why = f"the recipe's small form for {minutes:g} minutes"
-        return Proposal(_command(recipe, name, timed, small), kimg, minutes * 60, why)
-    data_options = {key: value for key, value in without.items() if key in ("shape", "fit", "flip", "held_out", "seed")}
-    quick = measurement.with_options("default", data_options, 60.0, seconds / 4, steps)
-    kimg = min(100.0, minutes * 60 * quick.img_per_s / 1000)
-    why = f"{recipe} is too slow on this machine, even its small form; the default recipe for {minutes:g} minutes"
-    return Proposal(_command("default", name, timed, data_options), kimg, minutes * 60, why)
+    def command(self, recipe: str, length: list[str], options: dict[str, Any], kimg: float) -> str:
+        """The command that trains, with the advice for few images unless the options say how to augment."""
+        few = self.few(recipe, kimg)
+        if few is not None and not options.keys() & AUGMENTING:
+            options = {**options, **few.options}
+        name = os.fspath(self.data) if isinstance(self.data, str | os.PathLike) else self.opened.name
+        name = f"./{name}" if name.startswith("-") else name
+        return command_line(["ganloom", "train", recipe, name, *length, *_flags(recipe, options)])
 
+    def proposal(
+        self, options: dict[str, Any], minutes: float, img_per_s: float, total: float, seconds: float, steps: int
+    ) -> Proposal:
+        """A run that ends in ``minutes``: the recipe's small form, or that or the same settings for the time."""
+        recipe, timed, have = self.recipe, ["--minutes", f"{minutes:g}"], minutes * 60
+        without = {key: value for key, value in options.items() if key not in ("total_kimg", *training_length.UNITS)}
+        if options.get("small") or recipe not in presets.PLANS:
+            kimg = have * img_per_s / 1000
+            return self._proposed(recipe, timed, without, kimg, have, f"the same for {minutes:g} minutes")
+        small = {**without, "small": True}
+        length = float(presets.plan(recipe).options.get("total_kimg", total))
+        img_per_s = self.measure_with(recipe, small, length, seconds / 2, steps)
+        takes, kimg = length * 1000 / img_per_s, have * img_per_s / 1000
+        if takes <= have * 1.1:
+            return self._proposed(recipe, [], small, length, takes, "the recipe's small form, --small")
+        if kimg >= LEAST * length or recipe == "default" or recipes.find(recipe).MODEL.conditions_on == "images":
+            return self._proposed(recipe, timed, small, kimg, have, f"the recipe's small form for {minutes:g} minutes")
+        shared = {key: value for key, value in without.items() if key in FOR_ANY}
+        kimg = min(100.0, have * self.measure_with("default", shared, 60.0, seconds / 4, steps) / 1000)
+        why = f"{recipe} is too slow on this machine, even its small form; the default recipe for {minutes:g} minutes"
+        return self._proposed("default", timed, shared, kimg, have, why)
 
-def _command(recipe: str, data: str, length: list[str], options: dict[str, Any]) -> str:
-    data = f"./{data}" if data.startswith("-") else data
-    return shlex.join(["ganloom", "train", recipe, data, *length, *_flags(recipe, options)])
+    def _proposed(
+        self, recipe: str, length: list[str], options: dict[str, Any], kimg: float, seconds: float, why: str
+    ) -> Proposal:
+        return Proposal(self.command(recipe, length, options, kimg), recipe, kimg, seconds, why)
 
 
 def _flags(recipe: str, options: dict[str, Any]) -> list[str]:
@@ -285,13 +294,13 @@ def _peak_memory(device: str) -> int:
     return int(peak / (2**20 if sys.platform == "darwin" else 2**10))
 
 
-def _notes(data: Any, recipe: str) -> list[str]:
+def _notes(data: Any, recipe: str, few: Advice | None) -> list[str]:
     notes = []
     if data.bad_files:
         notes.append(f"{len(data.bad_files)} files cannot be read and are left out: `ganloom data check` lists them")
-    if len(data) < FEW and data.kind == "images":
+    if few is not None:
         flip = "" if data.flip else "; --flip doubles them if left and right do not matter"
-        notes.append(f"{len(data)} images are few: D will memorise them, so use the best checkpoint{flip}")
+        notes.append(f"{len(data)} images are few, D will memorise them: {few.text}; use the best checkpoint{flip}")
     if data.n_classes > 1:
         notes += _class_notes(data, recipe)
     return notes

@@ -23,6 +23,7 @@ from ganloom import sampling
 from ganloom.apps.directions import many_w
 from ganloom.apps.latent import drawn, psnr, styled
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path
 from ganloom.data.decode import decode
 from ganloom.data.resize import fit_image
 from ganloom.gan import GAN
@@ -195,7 +196,7 @@ def read_image(path: str | Path, shape: tuple[int, int, int], fit: str = "crop")
     Raises:
         BadInput: The file cannot be read as an image.
     """
-    path = Path(path)
+    path = as_path(path)
     try:
         with open(path, "rb") as file:
             image: Image.Image = decode(file, path.name)

@@ -11,6 +11,7 @@ from torch import Tensor
 from ganloom.api import load
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.core.names import as_path, file_names, own_file_name
 from ganloom.evaluation.evaluate import data_of
 from ganloom.gan import GAN
 from ganloom.imaging import grid, row_names
@@ -76,7 +77,7 @@ def write_samples(
         raise BadInput(f"--truncation must not be negative, got {truncation}")
     if standing < 0:
         raise BadInput(f"--standing counts batches and must not be negative, got {standing}")
-    path = Path(run)
+    path = as_path(run)
     stage(progress, "loading the model")
     gan = load(path, checkpoint=checkpoint, device=choose_device(device))
     more: dict[str, Any] = {"standing": standing} if standing else {}
@@ -177,7 +178,7 @@ def _labels(gan: GAN, names: list[str] | None, c: str | int | None, n: int) -> t
             f'--c "{c}" is no class of this run{did_you_mean(str(c), known)}: it has {", ".join(known)}, or 0..{classes - 1}'
         )
     labels = torch.tensor(chosen).repeat_interleave(n)
-    plain = ["".join(ch if ch.isalnum() or ch in "-_" else "-" for ch in name) for name in known]
+    plain = file_names(known)
     return labels, [plain[i] for i in labels.tolist()]
 
 
@@ -187,7 +188,7 @@ def _folder(run: Path, out: str | Path | None, name: str, settings: dict[str, tu
         return check_empty(out)
     for key, (value, default) in settings.items():
         if value != default:
-            name += f"-{key}{value:g}" if isinstance(value, float) else f"-{key}{value}".replace("/", "-")
+            name += "-" + own_file_name(f"{key}{value:g}" if isinstance(value, float) else f"{key}{value}")
     return run / "generated" / name
 
 

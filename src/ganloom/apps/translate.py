@@ -15,6 +15,7 @@ from torch import Tensor
 from ganloom.api import load
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path
 from ganloom.data.decode import BadImage, decode, quiet, to_array
 from ganloom.data.file_index import is_image
 from ganloom.data.label_maps import colours
@@ -76,14 +77,15 @@ def translate_files(
     """
     if memory <= 0:
         raise BadInput(f"--memory must be above 0 MiB, got {memory:g}")
-    gan: Any = load(Path(run), checkpoint=checkpoint, device=choose_device(device))
+    run, source, out = as_path(run), as_path(source), as_path(out)
+    gan: Any = load(run, checkpoint=checkpoint, device=choose_device(device))
     if gan.conditions_on != "images":
         raise BadInput(f"{run} generates images from latents, not from images: use ganloom sample")
     if reverse and not gan.both_ways:
         raise BadInput("--reverse: this run's recipe translates in one direction only")
-    labels = _has_label_maps(Path(run)) and not reverse
-    pairs = _targets(Path(source), Path(out))
-    single = Path(source).is_file()
+    labels = _has_label_maps(run) and not reverse
+    pairs = _targets(source, out)
+    single = source.is_file()
     files: list[Path] = []
     bad: list[tuple[str, str]] = []
     comparisons: list[Tensor] = []
@@ -109,7 +111,7 @@ def translate_files(
         raise BadInput(f"none of the {len(bad)} images in {source} can be read: {bad[0][0]} ({bad[0][1]})")
     sheet = None
     if compare:
-        sheet = Path(out).with_suffix(".compare.png") if single else Path(out) / "compare.png"
+        sheet = out.with_suffix(".compare.png") if single else out / "compare.png"
         columns = 2 * max(1, round(math.sqrt(len(comparisons) / 2) / 2))
         grid.save_png(grid.grid(torch.cat(comparisons), columns, scale=1), sheet)
     return Translated(files, sheet, bad)
@@ -215,7 +217,8 @@ def _targets(source: Path, out: Path) -> list[tuple[Path, Path]]:
 
 def _has_label_maps(run: Path) -> bool:
     data = Folder(run).read("config.json").get("data")
-    return isinstance(data, dict) and bool(data.get("source", {}).get("label_maps"))
+    source = data.get("source") if isinstance(data, dict) else None
+    return isinstance(source, dict) and bool(source.get("label_maps"))
 
 
 def _thumbnail(pixels: NDArray[Any]) -> Tensor:

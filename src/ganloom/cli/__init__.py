@@ -7,7 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from ganloom import __version__
+from ganloom.core import streams
 from ganloom.core.errors import BadInput, GanloomError, did_you_mean
+from ganloom.core.names import printable
 from ganloom.report.progress import Progress
 
 LONGEST_LINE = 2000
@@ -38,8 +40,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     The codes: 0 ok, 1 a check failed, 2 usage or bad input, 130 or 143 stopped by a signal, 141 the reader of a pipe left.
     """
     args = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in args
-    args = [arg for arg in args if arg != "--debug"]
+    with streams.prepared() as out:
+        code = _code_of([_home(arg) for arg in args if arg != "--debug"], "--debug" in args)
+        _leave(code, out)
+
+
+def _home(arg: str) -> str:
+    """An argument with the home folder in the place of ``~``, which a shell leaves in ``--out=~/a``."""
+    name, equals, value = arg.partition("=")
+    if name.startswith("--") and equals:
+        return f"{name}={os.path.expanduser(value)}"
+    return os.path.expanduser(arg)
+
+
+def _code_of(args: list[str], debug: bool) -> int:
+    """Run one command and return its code; an error becomes one line, or a traceback with ``debug``."""
     try:
         code = _run(args)
     except SystemExit as left:  # after --help, and after a signal that stopped a training
@@ -62,16 +77,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(
             f"error: {type(error).__name__}: {detail} (this is a bug in ganloom; --debug shows where)", file=sys.stderr
         )
-    _leave(code)
+    return code
 
 
-def _leave(code: int) -> None:
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: the process was started without it
+def _leave(code: int, out: streams.Standard) -> None:
+    for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except BrokenPipeError:  # Python flushes again at exit, which must not fail once more
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             code = code or 141
+    if out.error is not None:
+        print(f"error: cannot write to the standard output: {out.error.strerror or out.error}", file=sys.stderr)
+        code = code or 1
     sys.exit(code)
 
 
@@ -94,8 +112,7 @@ def _run(args: list[str]) -> int:
 
 def _one_line(error: BaseException) -> str:
     """The message without line breaks and control characters; it may hold names from files."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    text = printable(" ".join(str(error).split()) or type(error).__name__)
     return text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]} ..."
 
 

@@ -48,7 +48,7 @@ def run(argv: Sequence[str]) -> None:
     if subcommand("augment", ["preview"], argv, Arguments, use) is None:
         return
     args = parse(Arguments, argv[1:], "augment preview")
-    from ganloom.apps.augment_preview import preview
+    from ganloom.apps.augment_preview import RECIPE, preview
     from ganloom.data import full_shape
 
     with Progress() as progress:
@@ -66,4 +66,5 @@ def run(argv: Sequence[str]) -> None:
     strengths = " ".join(f"{p:g}" for p in args.p)
     print(f"wrote {sheets.sheet}: real images, ADA at p {strengths}, each part of DiffAugment, all of its parts")
     print(f"wrote {sheets.leak}: what G would draw if ADA leaked, a row for each strength")
-    print(following(["train", "stylegan2", word_of(args.data), "--augment", "auto"]))
+    flags = ("--augment", "auto") if sheets.advice is None else sheets.advice.flags
+    print(following(["train", RECIPE, word_of(args.data), *flags]))

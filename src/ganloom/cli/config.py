@@ -3,13 +3,13 @@
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 from ganloom.cli import config_file
 from ganloom.cli.flags import Positional
 from ganloom.cli.parse import parse
-from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path
+from ganloom.runs import file_types
 from ganloom.runs.folder import Folder
 
 
@@ -26,14 +26,11 @@ class Arguments:
 def run(argv: Sequence[str]) -> None:
     """Read the command line, print the settings."""
     args = parse(Arguments, argv, "config")
-    folder = Folder(Path(args.run))
+    folder = Folder(as_path(args.run))
     folder.require()
     described = folder.read("config.json")
-    file = folder.path / "config.json"
-    for part in ("config", "train", "data"):
-        if part not in described:
-            raise BadInput(f"{file} has no {part}: it is not the file of a training")
-    settings = config_file.settings_of_run(described, file)
+    file_types.require_run(described, folder.path)
+    settings = config_file.settings_of_run(described, folder.path / "config.json")
     print(json.dumps(settings, indent=1) if args.json else "\n".join(_toml(settings)))
 
 

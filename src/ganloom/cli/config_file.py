@@ -1,7 +1,6 @@
 """Files of settings for --config: TOML or JSON, and the config.json of a run."""
 
 import difflib
-import json
 import tomllib
 import types
 import typing
@@ -10,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ganloom.cli.flags import FieldPath, Flag
-from ganloom.core import config
+from ganloom.core import config, json_files
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path
+from ganloom.runs.file_types import RunConfig
 from ganloom.training.config import ENDLESS
 
 NOT_SETTINGS = frozenset({"type"})
@@ -35,10 +36,14 @@ def read(path: str | Path, flags: Iterable[Flag], *, other_data: bool = False) -
     Raises:
         BadInput: The file cannot be read, or a key or a value cannot be used.
     """
-    file = Path(path)
+    file = as_path(path)
     file = file / "config.json" if file.is_dir() else file
     content = load(file)
     if "config" in content and "train" in content and "data" in content:
+        try:
+            json_files.check(content, RunConfig, "")
+        except BadInput as error:
+            raise BadInput(f"--config {file}: {error}. {json_files.FIX}") from error
         content = settings_of_run(content, file)
     if other_data:
         content = {name: value for name, value in content.items() if name not in (*OF_DATA, "data")}
@@ -61,7 +66,7 @@ def load(file: Path) -> dict[str, Any]:
         raise BadInput(f"--config {file} cannot be read ({error}): give a TOML or JSON file") from None
     as_json = file.suffix.lower() == ".json" or (file.suffix.lower() != ".toml" and text.lstrip().startswith("{"))
     try:
-        content = json.loads(text) if as_json else tomllib.loads(text)
+        content = json_files.parse(text) if as_json else tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also TOMLDecodeError
         kind = "JSON" if as_json else "TOML"
         raise BadInput(f"--config {file} is not valid {kind} ({error})") from None
@@ -74,18 +79,10 @@ def settings_of_run(described: Mapping[str, Any], file: Path) -> dict[str, Any]:
     """Return the content of a run's config.json as settings of `ganloom train`.
 
     Args:
-        described: The content of config.json.
-        file: Its path, for arrays that are kept in the run folder and for messages.
-
-    Raises:
-        BadInput: A part of it is not as ganloom writes it.
+        described: The content of config.json, checked (``file_types.RunConfig``).
+        file: Its path, for arrays that are kept in the run folder.
     """
-    parts: dict[str, dict[str, Any]] = {}
-    for name in ("config", "train", "data", "stabilise", "init"):
-        part = described.get(name) or {}
-        if not isinstance(part, dict):
-            raise BadInput(f"--config {file}: {name} must be a table, got {type(part).__name__}")
-        parts[name] = part
+    parts = {name: described.get(name) or {} for name in ("config", "train", "data", "stabilise", "init")}
     settings: dict[str, Any] = {
         "recipe": described.get("recipe"),
         **parts["config"],

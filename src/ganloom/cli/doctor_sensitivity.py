@@ -11,6 +11,7 @@ from ganloom.cli.messages import following
 from ganloom.cli.next_commands import word_of
 from ganloom.cli.order import recipe_and_data
 from ganloom.cli.parse import parse
+from ganloom.core.errors import BadInput
 from ganloom.report.progress import Progress
 
 
@@ -19,7 +20,7 @@ class Arguments:
     """Train a recipe for a short time with other learning rates, penalty weights, beta1 and batch sizes, and show which settings
     work and which fail, as a table and an image. If you stop it, run the same command to continue."""
 
-    recipe: Annotated[str, Positional("RECIPE")]
+    recipe: Annotated[str | None, Positional("RECIPE")] = None
     """The recipe; DATA alone uses the default recipe."""
     data: Annotated[str | None, Positional("DATA")] = None
     """A folder, class folders, .zip, .npz, .npy, or the name of a built-in data set."""
@@ -45,6 +46,8 @@ def run(argv: Sequence[str]) -> int:
     from ganloom.apps import sensitivity
     from ganloom.data import full_shape
 
+    if args.recipe is None:
+        raise BadInput("DATA is missing: see `ganloom doctor sensitivity --help`")
     recipe, data = recipe_and_data(args.recipe, args.data)
     with Progress() as progress:
         progress("opening the data")

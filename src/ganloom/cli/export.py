@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +12,7 @@ from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
 from ganloom.cli.shared_flags import ModelFlags
 from ganloom.core.errors import BadInput
+from ganloom.core.names import command_line
 from ganloom.report.progress import Progress
 
 
@@ -80,7 +80,7 @@ def _web(args: Arguments, gan: Any) -> None:
         return
     print(_inputs(page.model))
     print(f"wrote {page.folder} ({page.bytes / 1e6:.1f} MB): open {page.folder / 'index.html'} in a browser")
-    print(f"to serve it to others: python -m http.server --directory {shlex.quote(str(page.folder))}")
+    print(f"to serve it to others: python -m http.server --directory {command_line([page.folder])}")
     print(following(*next_commands.after_export(args.run)))
 
 

@@ -1,12 +1,12 @@
 """Names of flags that people guess, from other projects and other commands: what each one means here."""
 
 import re
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ganloom.cli.flags import Flag
 from ganloom.core.errors import did_you_mean
+from ganloom.core.names import command_line
 
 RENAMED: dict[str, tuple[str, ...]] = {
     "--total-kimg": ("--kimg", "--length", "--total-images"),
@@ -241,7 +241,7 @@ def _named(following: list[str], known: Mapping[str, Flag]) -> Guessed | None:
 
 
 def _resume(following: list[str], known: Mapping[str, Flag]) -> Guessed:
-    run = shlex.quote(following[0]) if following else "RUN"
+    run = command_line(following[:1]) if following else "RUN"
     return Guessed(
         answer=f"to continue a run, use `ganloom resume {run}`; --init RUN starts a new run from its weights"
     )

@@ -1,12 +1,12 @@
 """What commands print at their end: what was written, and the next commands."""
 
 import json
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from ganloom.api import Run
 from ganloom.cli import next_commands
+from ganloom.core.names import command_line, printable
 from ganloom.report.number_format import kimg
 from ganloom.training.callbacks import Callback, TensorBoard, Wandb
 
@@ -22,10 +22,11 @@ def finished(run: Run, as_json: bool) -> None:
         )
         return
     at = f"{kimg(last.get('kimg', 0))} kimg"
+    path = printable(run.path)
     if run.reason != "finished":
-        print(f"stopped by {run.reason}, saved at {at}: {run.path}")
+        print(f"stopped by {run.reason}, saved at {at}: {path}")
     else:
-        print(f"wrote {run.path}: report.html, samples/, model/, checkpoints/ at {at}")
+        print(f"wrote {path}: report.html, samples/, model/, checkpoints/ at {at}")
     print(following(*next_commands.after_training(run, run.reason)))
 
 
@@ -36,7 +37,7 @@ def following(*commands: Sequence[object]) -> str:
 
 def command(words: Sequence[object]) -> str:
     """A command of ganloom, quoted for the shell."""
-    return shlex.join(["ganloom", *map(str, words)])
+    return command_line(["ganloom", *words])
 
 
 def trackers(tensorboard: bool, wandb: str | None) -> list[Callback]:

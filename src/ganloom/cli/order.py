@@ -35,7 +35,7 @@ def recipe_and_data(first: str, second: str | None) -> tuple[str, str]:
         if is_recipe(first) and not os.path.isdir(first):
             raise BadInput(f"DATA is missing: give a folder or a built-in data set after {first}, such as fashion-10k")
         return "default", first
-    if not is_recipe(first) and is_recipe(second):
+    if not is_recipe(first) and (is_recipe(second) or (is_data(first) and not is_data(second))):
         return second, first
     return first, second
 

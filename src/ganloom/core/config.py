@@ -147,11 +147,18 @@ SIZES = ("z_dim", "c_dim", "batch_size", "most_batch", "g_batch", "n_critic", "l
 """Config fields that must be at least 1, as must every field with "width" in its name."""
 
 
+DEPTHS = ("blocks", "layers", "d_layers", "depth", "scales", "steps", "sampler_steps", "group_maps", "mixtures")
+"""Config fields that count layers or passes, of which there are at most ``DEEPEST``."""
+DEEPEST, LARGEST = 1_000, 2**24
+"""Most layers or passes, and the largest whole number; larger ones are typing errors or damaged files."""
+
+
 def check_counts(config: Any) -> None:
     """Check the numbers of a recipe's config.
 
     Raises:
-        BadInput: If a number is NaN or infinite, a size is below 1, or a duration (``..._kimg``) is negative.
+        BadInput: If a number is NaN or infinite, a size is below 1, a duration (``..._kimg``) is negative, or a whole number is
+            larger than any machine could use.
     """
     for field in dataclasses.fields(config):
         value, flag = getattr(config, field.name), "--" + field.name.replace("_", "-")
@@ -163,5 +170,8 @@ def check_counts(config: Any) -> None:
                 raise BadInput(f"{flag} must be a finite number, got {item}")
             if sized and item < 1:
                 raise BadInput(f"{flag} must be at least 1, got {item}")
+            most = DEEPEST if field.name in DEPTHS else LARGEST
+            if isinstance(item, int) and item > most:
+                raise BadInput(f"{flag} must be at most {most:,}, got {item}")
             if item < 0 and field.name.endswith("_kimg"):
                 raise BadInput(f"{flag} must not be negative, got {item}")

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ganloom.core.errors import BadInput
+from ganloom.core.names import printable, shown
 from ganloom.data.dataset import Data
 from ganloom.data.duplicates import Copies
 from ganloom.data.images import Images
@@ -102,8 +103,8 @@ class Report:
         """Return the report as text: the name and the count, then one fact per line."""
         facts = _point_facts(self) if self.kind == "points" else _image_facts(self)
         width = max(len(label) for label, _ in facts)
-        return [_printable(f"{self.name}: {self.count:,} {self.kind}")] + [
-            _printable(f"  {label:<{width}}  {text}") for label, text in facts
+        return [printable(f"{self.name}: {self.count:,} {self.kind}")] + [
+            printable(f"  {label:<{width}}  {text}") for label, text in facts
         ]
 
     def preview(self) -> Image.Image:
@@ -196,7 +197,7 @@ def _point_facts(report: Report) -> list[tuple[str, str]]:
 def _format_classes(classes: dict[str, int] | None) -> str:
     if classes is None:
         return "none"
-    counts = ", ".join(f"{name} {count:,}" for name, count in list(classes.items())[:_CLASSES])
+    counts = ", ".join(f"{shown(name)} {count:,}" for name, count in list(classes.items())[:_CLASSES])
     return f"{len(classes):,}: {counts}" + (" ..." if len(classes) > _CLASSES else "")
 
 
@@ -215,11 +216,6 @@ def _format_copies(copies: Copies | None, relation: str) -> str:
         return "none"
     first, copy = copies.examples[0]
     return f"{copies.count:,}, such as {copy} {relation} {first}"
-
-
-def _printable(text: str) -> str:
-    """The text on one line, with escapes for characters that a terminal cannot print: file names may hold any."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _to_json(value: Any) -> Any:

@@ -1,12 +1,12 @@
 """Labels of image files: from class folders (one sub-folder per class), or from NVlabs' dataset.json."""
 
-import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 from ganloom.data.labels import to_labels
 
@@ -52,7 +52,7 @@ def labels_of_files(names: Sequence[str], label_file: bytes | None, source: str,
 def _dataset_json(label_file: bytes | None) -> list[Any] | None:
     """The [name, label] pairs of NVlabs' dataset.json: [] if its labels are null, None for any other file."""
     try:
-        content = json.loads(label_file or b"")
+        content = json_files.parse(label_file or b"")
     except ValueError:
         return None
     if not isinstance(content, dict) or "labels" not in content:

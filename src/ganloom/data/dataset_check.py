@@ -54,7 +54,8 @@ def check(
         return _check_points(data, fit)
     assert isinstance(data, Images)
     reading = progress_report.part_of(progress, "reading the headers")
-    files = _read_headers(os.fspath(source), data, reading) if sources.holds_files(source) else None
+    path = os.path.expanduser(os.fspath(source)) if sources.holds_files(source) else None
+    files = _read_headers(path, data, reading) if path is not None else None
     headers = files.headers if files else None
     names = files.names if files else [f"#{i}" for i in range(len(data))]
     sizes = [header.size for header in headers] if headers else [_original_size(source, data)] * len(data)
@@ -124,7 +125,7 @@ def _original_size(source: sources.Source, data: Images) -> tuple[int, int]:
     if isinstance(source, Data):
         return source.shape[2], source.shape[1]
     if isinstance(source, (str, os.PathLike)):
-        text = os.fspath(source)
+        text = os.path.expanduser(os.fspath(source))
         if sources.is_named(source):
             # Shapes are rendered at the requested size; the other built-in sets are small enough to open again.
             original = data if text.startswith("shapes") else sources.open(text)

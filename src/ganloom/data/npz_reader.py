@@ -1,6 +1,5 @@
 """Read .npy and .npz files: images with labels, pairs of images, or points, from ganloom or from elsewhere."""
 
-import json
 import os
 import zipfile
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 from ganloom.data.arrays import to_rows
 from ganloom.data.dataset import Facts
@@ -114,7 +114,7 @@ def _add_names(facts: Facts, arrays: dict[str, NDArray[Any]], count: int, path: 
 def _pop_meta(arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
     """Remove and return the metadata that ``save`` wrote; empty for files that ganloom did not write."""
     try:
-        meta = json.loads(str(arrays["ganloom"][()]))
+        meta = json_files.parse(str(arrays["ganloom"][()]))
     except (KeyError, ValueError, IndexError):
         return {}
     finally:

@@ -67,6 +67,7 @@ def open(
     """
     check_options(shape, default_size, fit)
     check_translation_options(inputs, direction, in_channels)
+    source = _home(source)
     if isinstance(source, Data):
         return _open_data(source, shape, fit, flip, labels, progress)
     options: Options = {
@@ -92,6 +93,15 @@ def open(
     return _open_path(source, options, cache, progress)
 
 
+def _home(source: Source) -> Source:
+    """The source with the home folder in the place of ``~``, in a path or two."""
+    if isinstance(source, tuple):
+        return tuple(map(_home, source))  # type: ignore[return-value]
+    if isinstance(source, str) and ",~" in source.replace(" ", "") and not os.path.exists(source):
+        return ",".join(os.path.expanduser(part.strip()) for part in source.split(","))
+    return os.path.expanduser(os.fspath(source)) if isinstance(source, (str, os.PathLike)) else source
+
+
 def is_named(source: Source) -> bool:
     """Whether ``open`` takes the source for the name of a built-in set."""
     return isinstance(source, str) and builtin.is_builtin(source)
@@ -101,7 +111,7 @@ def holds_files(source: Source) -> TypeGuard[str | os.PathLike[str]]:
     """Whether ``open`` takes the source for a folder or an archive of image files."""
     if not isinstance(source, (str, os.PathLike)) or is_named(source):
         return False
-    text = os.fspath(source)
+    text = os.path.expanduser(os.fspath(source))
     return os.path.isdir(text) or (text.lower().endswith(".zip") and os.path.exists(text))
 
 

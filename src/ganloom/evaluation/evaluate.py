@@ -13,11 +13,13 @@ import numpy as np
 from ganloom import data as datasets
 from ganloom import metrics
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path
 from ganloom.evaluation.measure import Features, choose_features, measure_model
 from ganloom.evaluation.nearest_neighbours import memorise, write_sheet
 from ganloom.evaluation.translator import measure_translator
 from ganloom.gan import GAN
 from ganloom.runs import checkpoint as checkpoints
+from ganloom.runs import manifest
 from ganloom.runs.folder import Folder
 from ganloom.runs.load import load
 
@@ -80,7 +82,7 @@ def evaluate(
         BadInput: The run, the data or an option cannot be used.
     """
     start = time.perf_counter()
-    path = None if isinstance(run, GAN) else Path(run)
+    path = None if isinstance(run, GAN) else as_path(run)
     both, checkpoint = checkpoint == "both", "latest" if checkpoint == "both" else checkpoint
     model = run if isinstance(run, GAN) else load(run, checkpoint=checkpoint, gan=gan, device=device)
     opened, split, warnings = data_of(path, data, model)
@@ -182,13 +184,11 @@ def data_of(path: Path | None, data: Any, model: GAN) -> tuple[datasets.Data, st
         shape = tuple(model.generate(1).shape[1:])
         opened = datasets.open(data, shape=shape) if len(shape) == 3 else datasets.open(data)
         return opened, opened.name, []
-    saved = {} if path is None else Folder(path).read("config.json").get("data")
+    described = {} if path is None else Folder(path).read("config.json")
+    saved = described.get("data")
     if not isinstance(saved, dict) or not saved:
         raise BadInput("this model has no run folder with its training data: give the images to compare with")
     assert path is not None
-    source = dict(saved["source"])
-    if source.pop("in_run", False):
-        source["source"] = str(path / source["source"])
-    opened = datasets.reopen(source)
+    opened = manifest.own_data(described, path)
     changed = f"the data {saved['name']} changed since training began: the row of real images is that of the new data"
     return opened, f"{opened.name} (training data)", [] if opened.fingerprint == saved["fingerprint"] else [changed]

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganloom.core.errors import BadInput, GanloomError, need
+from ganloom.core.names import as_path
 from ganloom.core.precision import full_precision
 from ganloom.gan import GAN
 from ganloom.runs import checkpoint
@@ -84,7 +85,7 @@ def to_onnx(gan: GAN, path: str | Path, *, check: bool = True) -> Exported:
     """
     with _quiet():
         onnx, runtime = need("onnx", "onnx"), need("onnxruntime", "onnx")
-    path = Path(path)
+    path = as_path(path)
     if path.exists():
         raise BadInput(f"{path} already exists: choose another --out")
     gan = gan.eval().requires_grad_(False)

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -147,7 +148,7 @@ def save_png(image: Image.Image | Bytes, path: str | Path) -> Path:
     Raises:
         BadInput: The array is not uint8 with 1 to 4 channels.
     """
-    path = Path(path)
+    path = as_path(path)
     image = image.copy() if isinstance(image, Image.Image) else _image(image)
     image.info = {}  # remove times, profiles and comments of the source
     path.parent.mkdir(parents=True, exist_ok=True)

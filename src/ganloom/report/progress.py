@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 from ganloom.core.errors import need
+from ganloom.core.names import printable
 from ganloom.report.number_format import duration
 
 Report = Callable[[str, int, int], None] | None
@@ -112,7 +113,7 @@ class Progress:
     def say(self, line: str) -> None:
         """Print a line that stays."""
         with self._lock:
-            self._print(f"{self.prefix}{line}")
+            self._print(printable(f"{self.prefix}{line}"))
 
     def heard(self) -> None:
         """Tell the printer that something else was printed just now."""
@@ -134,7 +135,7 @@ class Progress:
         with self._lock:
             now, what = self._clock(), self._what or "working"
             so_far = now - self._since
-            line = f"{self.prefix}{what}"
+            line = printable(f"{self.prefix}{what}")
             if self._total > 0:
                 line += f": {self._done:,} of {self._total:,}"
                 spent = self._at - self._since

@@ -7,6 +7,7 @@ import time
 from html import escape
 from typing import Any
 
+from ganloom.core.names import printable
 from ganloom.report import svg
 from ganloom.report.charts import charts
 from ganloom.report.folder import Folder
@@ -35,11 +36,12 @@ def heading(folder: Folder) -> str:
         f"page written {time.strftime('%Y-%m-%d %H:%M')}" + (", reload to update" if now == "running" else ""),
     ]
     cause = folder.run.get("exit_reason")
+    lacking = f'<p class="reason">damaged: {escape(", ".join(folder.damaged))}</p>' if folder.damaged else ""
     reason = f'<p class="reason">{text(cause)}</p>' if cause and str(cause) != now else ""
     return (
         f'<header><p class="brand">ganloom</p><h1>{escape(recipe)} <span class="on">on</span> {escape(data)} '
         f'<span class="badge {STATES.get(now, "plain")}">{escape(now)}</span></h1>'
-        f'<p class="facts">{" · ".join(fact for fact in facts if fact)}</p>{reason}</header>'
+        f'<p class="facts">{" · ".join(fact for fact in facts if fact)}</p>{reason}{lacking}</header>'
     )
 
 
@@ -108,7 +110,9 @@ def samples(folder: Folder) -> str:
     rows = {kimg_text(row["kimg"]): row for row in folder.rows}
     for grid in folder.grids:
         row = rows.get(kimg_text(grid.kimg), {})
-        metrics = [f"{n} {short(v)}" for n, v in row.items() if is_metric(n) and not math.isnan(number(v))][:2]
+        metrics = [f"{printable(n)} {short(v)}" for n, v in row.items() if is_metric(n) and not math.isnan(number(v))][
+            :2
+        ]
         caption = " · ".join([f"kimg {kimg_text(grid.kimg)}", *metrics])
         grids.append({"kimg": grid.kimg, "caption": caption, "src": _data_uri(grid.png)})
     figures = []
@@ -145,7 +149,7 @@ def _slider(count: int, caption: str) -> str:
 
 def _row_names(folder: Folder) -> str:
     """Build the list of the classes of the rows, for grids with a class in each row."""
-    names = [escape(name) for name in dict.fromkeys(folder.row_names)]
+    names = [escape(printable(name)) for name in dict.fromkeys(folder.row_names)]
     return f'<p class="note">Classes of the rows, from the top: {", ".join(names)}</p>' if names else ""
 
 

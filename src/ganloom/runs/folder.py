@@ -14,7 +14,8 @@ import torch
 
 from ganloom import __version__
 from ganloom.core.errors import BadInput, GanloomError
-from ganloom.runs import checkpoint
+from ganloom.core.names import as_path, file_name
+from ganloom.runs import checkpoint, file_types
 
 
 def check_empty(path: str | Path, flag: str = "--out ") -> Path:
@@ -30,7 +31,7 @@ def check_empty(path: str | Path, flag: str = "--out ") -> Path:
     Raises:
         BadInput: If the path is a file or a folder with content.
     """
-    folder = Path(path)
+    folder = as_path(path)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"{flag}{folder} is not an empty folder. Choose another; nothing is overwritten")
     return folder
@@ -49,7 +50,7 @@ def check_new(path: str | Path, endings: Sequence[str]) -> Path:
     Raises:
         BadInput: If the suffix is not allowed or the file exists.
     """
-    file = Path(path)
+    file = as_path(path)
     if file.suffix.lower() not in endings:
         raise BadInput(f"--out {file} must end in {' or '.join(endings)}")
     if file.exists():
@@ -111,18 +112,9 @@ class Folder:
             The JSON object; {} if the file does not exist.
 
         Raises:
-            BadInput: If the file cannot be read or is not a JSON object.
+            BadInput: If the file cannot be read, is damaged, or holds something else; see ``file_types``.
         """
-        path = self.path / name
-        if not path.exists():
-            return {}
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise BadInput(f"{path} cannot be read as JSON ({error}). Restore it, or train again") from error
-        if not isinstance(value, dict):
-            raise BadInput(f"{path} does not hold a JSON object")
-        return value
+        return file_types.read(self.path / name)
 
     def write(self, name: str, value: dict[str, Any]) -> None:
         """Replace a JSON file of the run atomically."""
@@ -156,12 +148,13 @@ class Folder:
             BadInput: If another process holds the lock.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / "lock", "a+", encoding="utf-8") as file:
+        with open(self.path / "lock", "a+", encoding="utf-8", errors="replace") as file:
             try:
                 _lock_file(file.fileno())
             except OSError as error:
                 file.seek(0)
-                holder = file.read().strip() or "unknown"
+                holder = file.read(20).strip()
+                holder = holder if holder.isascii() and holder.isdigit() else "unknown"
                 raise BadInput(
                     f"another training (process {holder}) is running in {self.path}. Wait for it, or stop it with Ctrl-C"
                 ) from error
@@ -186,7 +179,7 @@ def _lock_file(handle: int) -> None:
 
 def next_name(parent: Path, recipe: str, data: str) -> Path:
     """Return PARENT/RECIPE-DATA-NN with the first free number from 01."""
-    stem = "".join(ch if ch.isalnum() or ch in "-_." else "-" for ch in f"{recipe}-{data}").strip("-.") or recipe
+    stem = file_name(f"{recipe}-{data}").strip("-.") or recipe
     number = 1
     while (parent / f"{stem}-{number:02d}").exists():
         number += 1

@@ -10,13 +10,13 @@ from typing import Any
 
 from ganloom import data as datasets
 from ganloom import recipes
-from ganloom.core import config
+from ganloom.core import config, json_files
 from ganloom.core.errors import BadInput
 from ganloom.gan import GAN
-from ganloom.runs import warm_start
+from ganloom.runs import file_types, saved_weights, warm_start
 from ganloom.runs.folder import Folder, versions
 from ganloom.runs.healing import Build, own_class
-from ganloom.runs.training_setup import TrainingSetup, build
+from ganloom.runs.training_setup import TrainingSetup, build, check_classes
 from ganloom.stabilisers.apply import compose
 from ganloom.stabilisers.config import Stabilise
 from ganloom.training.config import TrainConfig
@@ -77,7 +77,7 @@ def describe(folder: Folder, setup: TrainingSetup, cfg: TrainConfig, start: warm
     )
     if data.bad_files:
         lines = "".join(f"{_csv(path)},{_csv(reason)}\n" for path, reason in data.bad_files)
-        (folder.path / "bad_files.csv").write_text("path,reason\n" + lines, encoding="utf-8")
+        (folder.path / "bad_files.csv").write_text("path,reason\n" + lines, "utf-8", "backslashreplace")
         print(
             f"{len(data.bad_files)} files could not be read and are skipped; see {folder.path / 'bad_files.csv'}",
             file=sys.stderr,
@@ -99,9 +99,45 @@ def reopen(folder: Folder, described: dict[str, Any]) -> tuple[GAN, Any, TrainCo
     Returns:
         (untrained model, data, settings of the training).
     """
-    cfg = config.from_dict(TrainConfig, described["train"], "train")
-    gan = composed(gan_of(described, cfg.seed, folder.path), described, cfg.seed)
-    return gan, reopen_data(described, None, folder.path), cfg
+    cfg = train_config(described, folder.path)
+    gan = composed(gan_of(described, cfg.seed, folder.path), described, cfg.seed, folder.path)
+    data = reopen_data(described, None, folder.path)
+    check_fit(gan, data, folder.path)
+    return gan, data, cfg
+
+
+def check_fit(gan: GAN, data: Any, path: Path) -> None:
+    """Check that the model that config.json describes can be trained on its data.
+
+    Args:
+        gan: The model.
+        data: The data.
+        path: The run folder, for the error message.
+
+    Raises:
+        BadInput: If the shapes or the numbers of classes differ.
+    """
+    with json_files.blaming(path / "config.json", "a model that does not fit its data"):
+        shape = getattr(gan.cfg, "shape", None)
+        if shape is not None and tuple(shape) != tuple(data.shape):
+            raise BadInput(f"config.shape is {list(shape)}, but the data have {list(data.shape)}. {json_files.FIX}")
+        gan.check_data(data)
+        check_classes(gan.cfg, data)
+
+
+def train_config(described: dict[str, Any], path: Path) -> TrainConfig:
+    """Return the settings of the training in a run's config.json.
+
+    Args:
+        described: Its content.
+        path: The run folder, for the error message.
+
+    Raises:
+        BadInput: If it is not the config.json of a run, or a setting cannot be used.
+    """
+    file_types.require_run(described, path)
+    with json_files.blaming(path / "config.json", "a training that is not possible"):
+        return config.from_dict(TrainConfig, described["train"], "train")
 
 
 def gan_of(described: dict[str, Any], seed: int, path: Path) -> GAN:
@@ -113,29 +149,35 @@ def gan_of(described: dict[str, Any], seed: int, path: Path) -> GAN:
         path: The run folder, for the error message.
 
     Raises:
-        BadInput: If the model is a user's class and not a recipe of ganloom.
+        BadInput: If the model is a user's class and not a recipe of ganloom, or its settings cannot be used.
     """
     name = described.get("recipe", "")
     if name not in recipes.LISTED:
         raise BadInput(f'{path} was trained with your class "{name}". Pass a new model of this class as gan=')
-    module = recipes.LISTED[name]
-    return build(module, config.from_dict(module.Config, described["config"]), seed)
+    module, file = recipes.LISTED[name], path / "config.json"
+    with json_files.blaming(file, "a model that cannot be built"):
+        cfg = config.from_dict(module.Config, described["config"])
+        config.check_counts(cfg)
+        saved_weights.check_size(lambda: module.MODEL(cfg), path)
+        return build(module, cfg, seed)
 
 
-def composed(gan: GAN, described: dict[str, Any], seed: int) -> GAN:
-    """Add the stabilisers and frozen layers that config.json lists to a model."""
-    gan = compose(gan, config.from_dict(Stabilise, described.get("stabilise", {}), "stabilise"), seed)
+def composed(gan: GAN, described: dict[str, Any], seed: int, path: Path) -> GAN:
+    """Add the stabilisers and frozen layers that the config.json of the folder ``path`` lists to a model."""
+    with json_files.blaming(path / "config.json", "stabilisers that cannot be used"):
+        gan = compose(gan, config.from_dict(Stabilise, described.get("stabilise", {}), "stabilise"), seed)
     gan.frozen = frozenset(described.get("init", {}).get("frozen", ()))
     return gan
 
 
-def rebuilder(module: ModuleType | None, gan: GAN, cfg: TrainConfig) -> Build | None:
+def rebuilder(module: ModuleType | None, gan: GAN, cfg: TrainConfig, path: Path) -> Build | None:
     """Return the function that rebuilds the model from a changed config.json when a run heals.
 
     Args:
         module: The recipe's module; None for a user's class.
         gan: The model.
         cfg: Settings of the training.
+        path: The run folder, for error messages.
 
     Returns:
         The function, or None without ``--heal``.
@@ -149,7 +191,7 @@ def rebuilder(module: ModuleType | None, gan: GAN, cfg: TrainConfig) -> Build | 
         rebuild = own_class(gan, cfg.seed)
     else:
         rebuild = lambda d: build(module, config.from_dict(module.Config, d["config"]), cfg.seed)  # noqa: E731
-    return lambda described: composed(rebuild(described), described, cfg.seed)
+    return lambda described: composed(rebuild(described), described, cfg.seed, path)
 
 
 def reopen_data(
@@ -179,16 +221,32 @@ def reopen_data(
             **options,
         )
     else:
-        source = dict(recorded["source"])
-        if source.pop("in_run", False):
-            source["source"] = str(run / source["source"])
-        opened = datasets.reopen(source, progress=progress)
+        opened = own_data(described, run, progress)
     if opened.fingerprint != recorded["fingerprint"]:
         raise BadInput(
             f"the data {recorded['name']} changed since this run began (fingerprint {opened.fingerprint[:12]} instead of "
             f"{recorded['fingerprint'][:12]}). Restore the original data, or start a new run"
         )
     return opened
+
+
+def own_data(described: dict[str, Any], run: Path, progress: Callable[[int, int], None] | None = None) -> Any:
+    """Open the data that a run's config.json names.
+
+    Args:
+        described: Its content.
+        run: The run folder.
+        progress: Called with (done, total) while images are decoded.
+
+    Raises:
+        BadInput: If the data cannot be opened.
+    """
+    file_types.require_run(described, run)
+    with json_files.blaming(run / "config.json", "data that cannot be opened"):
+        source = dict(described["data"]["source"])
+        if source.pop("in_run", False):
+            source["source"] = str(run / source["source"])
+        return datasets.reopen(source, progress=progress)
 
 
 def held_out(data: Any, run: Path) -> Any:

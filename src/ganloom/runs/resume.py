@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ganloom import recipes
-from ganloom.core import config
+from ganloom.core import config, json_files
 from ganloom.core.device import choose_device
 from ganloom.doctor.callback import FILE
 from ganloom.gan import GAN
@@ -16,7 +16,7 @@ from ganloom.runs.folder import Folder
 from ganloom.runs.healing import own_class
 from ganloom.runs.session import fit
 from ganloom.training.callbacks import Callback
-from ganloom.training.config import ENDLESS, TrainConfig
+from ganloom.training.config import ENDLESS
 
 
 def resume_run(
@@ -39,21 +39,28 @@ def resume_run(
     folder = Folder(path)
     folder.require()
     with folder.lock():
-        described = folder.read("config.json")
-        cfg = config.from_dict(TrainConfig, described["train"], "train")
+        described, _, doctor = (
+            folder.read(name) for name in ("config.json", "run.json", FILE)
+        )  # refuse damaged ones now
+        cfg = manifest.train_config(described, path)
         changes: dict[str, Any] = {}
         if total_kimg is not None or minutes is not None:  # the new length replaces the old one, in whatever unit
             total = ENDLESS if total_kimg is None else float(total_kimg)
             changes = {"total_kimg": total, "minutes": None if minutes is None else float(minutes)}
         changes |= {} if device is None else {"device": choose_device(device)}
         cfg = dataclasses.replace(cfg, **changes)
-        if gan is not None and folder.read(FILE).get("heals"):  # healing changed settings: build the class with them
+        if device is None:
+            with json_files.blaming(path / "config.json", "a training that is not possible"):
+                cfg = dataclasses.replace(cfg, device=choose_device(cfg.device))
+        if gan is not None and doctor.get("heals"):  # healing changed settings: build the class with them
             gan = own_class(gan, cfg.seed)(described)
         module = None if gan is not None else recipes.LISTED.get(described.get("recipe", ""))
-        gan = manifest.composed(gan or manifest.gan_of(described, cfg.seed, folder.path), described, cfg.seed)
-        build = manifest.rebuilder(module, gan, cfg)
+        gan = manifest.composed(gan or manifest.gan_of(described, cfg.seed, path), described, cfg.seed, path)
+        build = manifest.rebuilder(module, gan, cfg, path)
         stage(progress, "opening the data")
-        opened = manifest.reopen_data(described, data, folder.path, part_of(progress, "reading the data"))
+        opened = manifest.reopen_data(described, data, path, part_of(progress, "reading the data"))
+        if module is not None:
+            manifest.check_fit(gan, opened, path)
         if data is not None and opened.source.get("source") is not None:  # remember the new place
             folder.update("config.json", data={**described["data"], "source": opened.source})
         if changes:

@@ -6,11 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ganloom.core import json_files
+from ganloom.core.names import printable
 from ganloom.runs import checkpoint
+from ganloom.runs.file_types import TrainerState
 from ganloom.runs.folder import Folder, versions
 from ganloom.runs.model_folder import write_model
 from ganloom.training.nan_guard import NonFinite, bad_state
 from ganloom.training.trainer import Trainer
+
+FIT = "a state that does not fit config.json of the run"
 
 PRINTED = ("warning", "nan", "init", "augment", "length")
 """Kinds of events that are printed on stderr too."""
@@ -60,7 +65,7 @@ class RunStorage:
         loaded = checkpoint.load(self.folder.checkpoints)
         for line in loaded.skipped:
             trainer.event("warning", f"{line}; using {loaded.path.name} instead")
-        trainer.load_state(loaded.tensors, loaded.state)
+        load_state(trainer, loaded)
         self.best = self._best_score()
         return loaded
 
@@ -69,7 +74,7 @@ class RunStorage:
         if not checkpoint.names(self.folder.checkpoints):
             return False
         loaded = checkpoint.load(self.folder.checkpoints)
-        trainer.load_state(loaded.tensors, loaded.state)
+        load_state(trainer, loaded)
         return True
 
     def event(self, kind: str, text: str, kimg: float, figures: dict[str, Any] | None = None) -> None:
@@ -77,7 +82,7 @@ class RunStorage:
         with contextlib.suppress(OSError):
             self.folder.event(kind, text, kimg, figures)
         if kind in PRINTED:
-            print(f"{kind}: {text}", file=sys.stderr)
+            print(f"{kind}: {printable(text)}", file=sys.stderr)
 
     def healthy_checkpoint(self) -> str | None:
         """Name of the last checkpoint at which the doctor found no problem, or None."""
@@ -97,3 +102,18 @@ class RunStorage:
         except checkpoint.CheckpointError:
             return None
         return (str(score[0]), float(score[1])) if score else None
+
+
+def load_state(trainer: Trainer, loaded: checkpoint.Loaded) -> None:
+    """Load a checkpoint into a trainer.
+
+    Args:
+        trainer: The trainer.
+        loaded: The checkpoint.
+
+    Raises:
+        BadInput: If the checkpoint does not fit the model.
+    """
+    with json_files.blaming(loaded.path, FIT):
+        json_files.check(loaded.state, TrainerState, "state.json: ")
+        trainer.load_state(loaded.tensors, loaded.state)

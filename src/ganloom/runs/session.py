@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ganloom.core import config
+from ganloom.core import config, json_files
 from ganloom.core.errors import BadInput, GanloomError
+from ganloom.core.names import printable
 from ganloom.doctor.callback import HEAL, Doctor, curable
 from ganloom.gan import GAN
 from ganloom.runs import checkpoint, manifest, warm_start
@@ -115,7 +116,7 @@ def fit(
         finding = curable(doctor.findings)
         assert finding is not None
         text, gan = heal(folder, finding, build)
-        folder.event("heal", text, checkpoint.load(folder.checkpoints).state["nimg"] / 1000)
+        folder.event("heal", text, checkpoint.load(folder.checkpoints).nimg / 1000)
         print(f"heal: {text}", file=sys.stderr)
         resume, notes, warm = True, (), None
 
@@ -136,7 +137,7 @@ def _session(
     """Train until the end, a signal, or a finding that healing can fix."""
     judge, report = Judge(cfg.judge, cfg.seed), Guarded(Report())
     console = Console() if console is None else console
-    log = open(folder.path / "log.txt", "a", encoding="utf-8")
+    log = open(folder.path / "log.txt", "a", encoding="utf-8", errors="backslashreplace")
     try:
         log_console = Console(stream=log)
         for printer in (console, log_console):
@@ -148,10 +149,12 @@ def _session(
             calls.insert(1, Guarded(doctor))  # before Jsonl, so that its figures are part of the rows
         calls += [Guarded(callback) for callback in callbacks] + [report]
         storage = RunStorage(folder, judge.take)
-        trainer = Trainer(
-            gan, data, cfg, calls, device=cfg.device, bf16=cfg.precision == "bf16",
-            ema_kimg=getattr(gan.cfg, "ema_kimg", None), storage=storage,
-        )  # fmt: skip
+        blamed = json_files.blaming(folder.path / "config.json", "a training that is not possible")
+        with blamed if resume else contextlib.nullcontext():
+            trainer = Trainer(
+                gan, data, cfg, calls, device=cfg.device, bf16=cfg.precision == "bf16",
+                ema_kimg=getattr(gan.cfg, "ema_kimg", None), storage=storage,
+            )  # fmt: skip
         if warm is not None:
             trainer.ema.load_state_dict(warm.averages, strict=False)
         session = Session(folder, trainer, report)
@@ -197,7 +200,7 @@ def _title(folder: Folder, gan: GAN, data: Any, cfg: TrainConfig) -> str:
     on = config.from_dict(Stabilise, parts, "stabilise").on()
     name += "".join(f" + {part} {parts[part]}" for part in on)
     millions = sum(p.numel() for p in gan.parameters()) / 1e6
-    return (
+    return printable(
         f"{name} ({millions:.2g} M parameters) on {data.name} ({len(data)} of {size}{classes}), "
         f"{cfg.device} {cfg.precision} -> {folder.path}"
     )

@@ -116,7 +116,7 @@ def set_up(
         larger = presets.grown(_name_of(recipe, module, None), settings)
         settings = config.replace(settings, {key: v for key, v in larger.items() if key not in before_small}, "config")
     config.check_counts(settings)
-    _check_classes(settings, opened)
+    check_classes(settings, opened)
     gan = compose(build(module, settings, cfg.seed), parts, cfg.seed)
     return TrainingSetup(_name_of(recipe, module, None), module, gan, opened, cfg, parts, chosen.text)
 
@@ -262,7 +262,7 @@ def _fit_to_data(settings: Any, model: Any, data: Any, options: dict[str, Any]) 
     return config.replace(settings, changes)
 
 
-def _check_classes(cfg: Any, data: Any) -> None:
+def check_classes(cfg: Any, data: Any) -> None:
     """Raise BadInput if the config has fewer classes than the data, or the data have no labels."""
     n_classes = getattr(cfg, "n_classes", 0)
     if n_classes and (data.labels is None or n_classes < data.n_classes):

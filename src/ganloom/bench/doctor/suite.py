@@ -14,9 +14,9 @@ import torch
 
 from ganloom.api import train
 from ganloom.bench.doctor import faults
-from ganloom.core import allocator
+from ganloom.core import allocator, json_files
 from ganloom.core.errors import BadInput, GanloomError
-from ganloom.doctor import RED
+from ganloom.doctor import RED, record
 from ganloom.recipes import RECIPES, find
 from ganloom.recipes.presets import PLANS
 from ganloom.report.progress import Progress, stage
@@ -125,7 +125,7 @@ def one(
     length = kimg or (HEAL_KIMG if heal else KIMG)
     with inside, contextlib.suppress(GanloomError), contextlib.redirect_stderr(_Discard()):
         train(recipe, data, path, console=_Steps(progress), total_kimg=length, seed=seed, heal=heal, **TRAIN, **own)
-    saved = json.loads((path / "doctor.json").read_text())
+    saved = record.read(path)
     findings = saved["findings"]
     names = tuple(f["name"] for f in findings)
     first = names[0] if names else ""
@@ -185,9 +185,9 @@ class _Discard:
 
 
 def _ever(path: Path) -> tuple[str, ...]:
-    events = path / "events.jsonl"
-    lines = [json.loads(line) for line in events.read_text().splitlines()] if events.exists() else []
-    return tuple(dict.fromkeys(f"{e['severity']} {e['name']}" for e in lines if e["kind"] == "finding"))
+    events = [line.value for line in json_files.read_lines(path / "events.jsonl") if line.value is not None]
+    found = [e for e in events if e.get("kind") == "finding" and "severity" in e and "name" in e]
+    return tuple(dict.fromkeys(f"{e['severity']} {e['name']}" for e in found))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,8 +236,9 @@ def measure(
         jobs += [] if suite.heal else [(recipe, None, seed) for recipe in suite.healthy]
     folder.mkdir(parents=True, exist_ok=True)
     rows = folder / "outcomes.jsonl"
-    saved = [json.loads(line) for line in rows.read_text().splitlines()] if rows.exists() else []
-    done = {tuple(row["key"]): _outcome(row["outcome"]) for row in saved}
+    with json_files.blaming(rows, "outcomes that cannot be read", "Delete it to make the runs again"):
+        saved = [line.value or {} for line in json_files.read_lines(rows)]
+        done = {tuple(row["key"]): _outcome(row["outcome"]) for row in saved}
     outcomes, start, ran = [], time.perf_counter(), 0
     for i, (recipe, fault, seed) in enumerate(jobs):
         key = (recipe, fault.name if fault else "", seed, suite.heal, suite.kimg)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ganloom.bench.modes.counted_images import Counter, Row, Task, table
 from ganloom.bench.modes.page import put
+from ganloom.core import json_files
 from ganloom.imaging.grid import grid, save_png
 
 
@@ -34,10 +35,11 @@ def write(folder: Path, task: Task, counter: Counter, rows: Sequence[Row]) -> li
         All rows.
     """
     path = folder / "results" / f"{task.data}.json"
-    saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    by_key = {(row.setup, row.seed): row for row in [*(Row(**one) for one in saved), *rows]}
     order = list(task.setups)
-    every = sorted(by_key.values(), key=lambda row: (order.index(row.setup), row.seed))
+    with json_files.blaming(path, "rows that cannot be read", "Delete it, or choose another --out"):
+        saved = [Row(**one) for one in json_files.read_list(path)]
+        by_key = {(row.setup, row.seed): row for row in [*saved, *rows]}
+        every = sorted(by_key.values(), key=lambda row: (order.index(row.setup), row.seed))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps([row.to_dict() for row in every], indent=1) + "\n", encoding="utf-8")
     lines = [f"`ganloom bench modes --data {task.data} --out docs`", "", *table(task, counter, every)]

@@ -20,7 +20,7 @@ from ganloom.apps.run_cache import finished
 from ganloom.bench.recipes.sheets import draw, translated
 from ganloom.bench.step.benchmark import trainer_of
 from ganloom.bench.step.timing import clock, contest, cycle_of
-from ganloom.core import allocator, hardware
+from ganloom.core import allocator, hardware, json_files
 from ganloom.core.device import choose_device, choose_precision
 from ganloom.core.errors import BadInput
 from ganloom.evaluation.evaluate import evaluate
@@ -107,7 +107,8 @@ def kept(folder: Path) -> dict[str, Row]:
     path = folder / ROWS
     if not path.exists():
         return {}
-    return {row["recipe"]: Row.from_dict(row) for row in json.loads(path.read_text(encoding="utf-8"))["recipes"]}
+    with json_files.blaming(path, "rows that cannot be read", "Delete it, or choose another --out"):
+        return {row["recipe"]: Row.from_dict(row) for row in json_files.read(path)["recipes"]}
 
 
 def keep(folder: Path, row: Row) -> None:

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from ganloom import sampling
 from ganloom.core.errors import BadInput, GanloomError
+from ganloom.core.names import as_path
 from ganloom.data import cache
 from ganloom.export.onnx import Exported, split, to_onnx
 from ganloom.gan import GAN
@@ -167,7 +168,7 @@ def runtime_files(given: str | Path | None = None) -> dict[str, bytes]:
         GanloomError: A downloaded file has another SHA-256 than the published one.
     """
     if given is not None:
-        return _read_folder(Path(given))
+        return _read_folder(as_path(given))
     stores = cache.root()
     home = None if stores is None else stores.parent / f"{RUNTIME}-{VERSION}"
     if home is not None and home.is_dir():
