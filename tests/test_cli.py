@@ -248,7 +248,7 @@ def test_sample_refuses(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("x")
     for args, text in (
-        (["--out", str(tmp_path / "full")], "nothing is overwritten"),
+        (["--out", str(tmp_path / "full")], "--overwrite"),
         (["--c", "birds"], "is no class"),
         (["--c", "7"], "is no class"),
         (["--n", "0"], "--n must be"),

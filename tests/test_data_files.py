@@ -121,7 +121,9 @@ def test_nvlabs_dataset_json(tmp_path: Path, form: str, zipped: bool) -> None:
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes(content)
     dataset = data.open(source)
-    assert dataset.labels is not None and dataset.labels.tolist() == [2, 7] and dataset.n_classes == 8
+    assert dataset.labels is not None and dataset.labels.tolist() == [0, 1] and dataset.class_names == ["2", "7"]
+    kept = data.open(source, keep_empty_classes=True)
+    assert kept.labels is not None and kept.labels.tolist() == [2, 7] and kept.n_classes == 8
 
 
 def test_nvlabs_without_labels_and_with_gaps(tmp_path: Path) -> None:

@@ -46,6 +46,14 @@ def test_every_generator(recipe: str, more: dict[str, Any], tmp_path: Path) -> N
     assert x.shape == (5, 3, 28, 28) and np.abs(x).max() <= 1
 
 
+def test_the_file_names_its_classes(tmp_path: Path) -> None:
+    gan = testing.build("cgan", n_classes=3)
+    gan.class_names = ("207", "281", "Dragonfly")
+    onnx.to_onnx(gan, tmp_path / "m.onnx", check=False)
+    entries = runtime.InferenceSession(str(tmp_path / "m.onnx")).get_modelmeta().custom_metadata_map
+    assert json.loads(entries["classes"]) == ["207", "281", "Dragonfly"]
+
+
 def test_truncation_and_labels_count(tmp_path: Path) -> None:
     gan = testing.build("stylegan2", (1, 16, 16))
     with torch.no_grad():

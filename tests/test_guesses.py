@@ -143,7 +143,7 @@ def test_every_guess_that_names_a_flag_of_train_is_read() -> None:
 
 def test_guesses_of_other_commands() -> None:
     args = parse(SampleArguments, "--run r --num-samples 5 --class 3 --psi 0.7 -s 4 -o x".split(), "sample")
-    assert (args.run, args.n, args.c, args.truncation, args.seed, args.out) == ("r", 5, "3", 0.7, 4, "x")
+    assert (args.run, args.n, args.c, args.truncation, args.seed, args.out) == ("r", 5, ("3",), 0.7, 4, "x")
     other = parse(TranslateArguments, "r --input a -o b --gpu".split(), "translate")
     assert (other.run, other.source, other.out, other.device) == ("r", "a", "b", "cuda")
     compared = parse(CompareArguments, "fashion-10k vae --minutes 3".split(), "compare")

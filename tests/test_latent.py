@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 import subprocess
+import types
 from pathlib import Path
 
 import commands
@@ -21,6 +22,7 @@ from ganloom.cli import main
 from ganloom.core.errors import BadInput
 from ganloom.gan import GAN
 from ganloom.imaging import grid
+from ganloom.training.callbacks import Callback
 
 
 def build(recipe: str = "stylegan2", **more: object) -> GAN:
@@ -180,7 +182,7 @@ def test_commands(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
         assert not code and len(said["deviations"]) == 2 and vectors["vectors"].shape == (2, 8)
         assert 0 < said["seconds"] < 1
     code, out, _ = call(capsys, "directions", run, "--n", 2, "--steps", 3, "--out", tmp_path / "d.png")
-    assert not code and out.startswith("2 directions by sefa in 0.") and (tmp_path / "d.png").exists()
+    assert not code and out.startswith("2 directions in w by sefa in 0.") and (tmp_path / "d.png").exists()
     (tmp_path / "d.png").unlink()
     code, _, err = call(capsys, "directions", run, "--n", 2, "--steps", 3, "--out", tmp_path / "d.png")
     assert code == 2 and "d.safetensors" in err and not (tmp_path / "d.png").exists(), "vectors are not written over"
@@ -295,11 +297,110 @@ def test_nothing_is_overwritten_and_a_model_without_styles_says_so(tmp_path: Pat
         latent.walk(gan, tmp_path / "w.gif", frames=5)
     for act in (
         lambda: latent.mixed(gan, (0,), (1,), "0"),
-        lambda: directions.find(gan),
-        lambda: projection.project(gan, torch.zeros(1, 1, 32, 32)),
+        lambda: directions.find(gan, layers="0-1"),
+        lambda: projection.project(gan, torch.zeros(1, *gan.cfg.shape), space="w"),
         lambda: latent.walked(gan, (0, 1), 4, "w"),
     ):
         with pytest.raises(BadInput, match="has no styles"):
             act()
     with pytest.raises(BadInput, match="has shape"):
         projection.project(build(), torch.zeros(1, 3, 32, 32))
+
+
+# ------------------------------------------------------------------------------------------------------------------ z
+
+
+class Linear(GAN):
+    """G(z, c) = A z, of which the directions are known."""
+
+    def __init__(self) -> None:
+        super().__init__(types.SimpleNamespace(z_dim=6, n_classes=0, shape=(1, 4, 4)))
+        self.G = torch.nn.Linear(6, 16, bias=False)
+        with torch.no_grad():
+            self.G.weight.zero_()
+            for row, (column, size) in enumerate(((4, 0.5), (1, -0.3), (0, 0.1))):
+                self.G.weight[row, column] = size
+
+    def sample(self, z: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
+        x: torch.Tensor = self.G(z).unflatten(1, (1, 4, 4))
+        return x
+
+
+@pytest.mark.parametrize("method", ["auto", "jacobian", "pca"])
+def test_directions_in_z_are_those_that_change_the_image_most(method: str) -> None:
+    found = directions.find(Linear(), method, 3)
+    assert found.space == "z" and found.layers == () and found.vectors.shape == (3, 6)
+    wanted = torch.eye(6)[[4, 1, 0]]
+    assert ((found.vectors * wanted).sum(1) > 0.98).all(), found.vectors
+    assert found.deviations == pytest.approx([1.0] * 3, abs=0.1)
+    moved = found.edit(torch.zeros(2, 6), 1, 2.0)
+    assert moved[:, 1] == pytest.approx([2.0, 2.0], abs=0.3)
+    with pytest.raises(BadInput, match="z has no layers"):
+        directions.find(Linear(), layers="0")
+    with pytest.raises(BadInput, match="jacobian or pca"):
+        directions.find(Linear(), "sefa")
+    with pytest.raises(BadInput, match=r"--n must be in 1\.\.6"):
+        directions.find(Linear(), n=7)
+
+
+def strong(recipe: str, **more: object) -> GAN:
+    """An untrained model whose images differ clearly."""
+    gan = build(recipe, **more)
+    with torch.no_grad():
+        for p in gan.G.parameters():
+            if p.dim() > 1:
+                p.mul_(2 / p.flatten(1).norm(dim=1).mean())
+    return gan
+
+
+@pytest.mark.parametrize("recipe", ["dcgan", "cgan", "gan"])
+def test_projection_into_z_finds_the_image_again(recipe: str) -> None:
+    gan = strong(recipe, n_classes=3)
+    c = 1 if gan.c(1) is not None else None
+    target = gan.generate(2, seed=5, c=c).cpu()
+    near = projection.project(gan, target, steps=1, c=c)
+    found = projection.project(gan, target, steps=100, c=c)
+    assert found.ws is None and found.z is not None and found.z.shape == (2, *gan.z(1).shape[1:])
+    assert found.psnr > near.psnr + 6, (near.psnr, found.psnr)
+    usual = gan.z(500).norm(dim=1)
+    assert (found.z.norm(dim=1) < 1.2 * usual.max()).all() and (found.z.norm(dim=1) > 0.6 * usual.min()).all()
+    assert torch.allclose(gan.generate(z=found.z, c=found.c).cpu().clamp(-1, 1), found.x, atol=1e-5)
+    assert found.c is None if c is None else found.c is not None and found.c.tolist() == [1, 1]
+    again = projection.project(gan, target, steps=3, c=c, seed=1)
+    assert torch.equal(again.x, projection.project(gan, target, steps=3, c=c, seed=1).x)
+
+
+def test_models_without_latents_say_so() -> None:
+    translator = testing.build("pix2pix", (1, 16, 16))
+    pixels = testing.build("autoregressive", (1, 8, 8))
+    for gan, message in ((translator, "translates images"), (pixels, "not a differentiable function of z")):
+        for act in (
+            lambda gan=gan: directions.find(gan),
+            lambda gan=gan: projection.project(gan, torch.zeros(1, *gan.cfg.shape), steps=1),
+        ):
+            with pytest.raises(BadInput, match=message):
+                act()
+    points = testing.build("gan", (2,))
+    assert directions.find(points, n=2).vectors.shape == (2, points.cfg.z_dim)
+    with pytest.raises(BadInput, match="makes points of 2 numbers"):
+        projection.project(points, torch.zeros(1, 2))
+
+
+def test_commands_in_z(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), dtype=np.uint8)
+    run = ganloom.train(
+        "dcgan", images, tmp_path / "run", width=4, batch_size=8, total_kimg=0.02, judge=0, doctor=False,
+        console=Callback(),
+    ).path  # fmt: skip
+    grid.save_png(images[0], tmp_path / "photo.png")
+    code, out, _ = call(capsys, "project", run, tmp_path / "photo.png", "--steps", 3)
+    assert not code and "both, z.safetensors" in out and "next: ganloom latent directions" in out
+    saved = safetensors.torch.load_file(run / "projected" / "photo" / "z.safetensors")
+    assert set(saved) == {"z"} and saved["z"].shape == (1, 100)
+    code, out, _ = call(capsys, "directions", run, "--n", 2, "--steps", 3)
+    assert not code and out.startswith("2 directions in z by jacobian in ") and (run / "jacobian.png").exists()
+    assert safetensors.torch.load_file(run / "jacobian.safetensors")["vectors"].shape == (2, 100)
+    code, _, err = call(capsys, "directions", run, "--method", "sefa")
+    assert code == 2 and "jacobian or pca for a model without styles" in err
+    code, _, err = call(capsys, "project", run, tmp_path / "photo.png", "--space", "w", "--out", tmp_path / "p")
+    assert code == 2 and "has no styles" in err

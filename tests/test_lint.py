@@ -170,6 +170,9 @@ FIRES: list[tuple[str, str, Any, dict[str, Any], dict[str, Any]]] = [
     ("parts_without_a_place", "error", Energy, {"top_k": 0.5}, {}),
     ("parts_without_a_place", "error", lambda: Own(loss="hinge"), {"label_smoothing": 0.1}, {}),
     ("losses_not_run", "warning", Failing, {}, {}),
+    ("lone_samples", "error", lambda: Own(BN(16), *head()), {}, {"micro_batch": 7}),
+    ("lone_samples", "error", lambda: Own(BN(16), *head()), {}, {"micro_batch": 1}),
+    ("lone_samples", "error", lambda: Own(BN(16), *head(), batch_size=1), {}, {}),
 ]  # fmt: skip
 SILENT: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("bounded_logits", lambda: Own(nn.Sigmoid(), *head(), loss="hinge"), {}, {}),
@@ -177,6 +180,8 @@ SILENT: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("normed_critic", lambda: Own(nn.LayerNorm(16), *head(), penalty="wgan_gp"), {}, {}),
     ("statistics_of_parts", dcgan, {"pack": 4, "stddev": 2}, {}),
     ("statistics_of_parts", lambda: Own(SpreadMap(4), nn.Linear(17, 1)), {}, {"micro_batch": 4}),
+    ("lone_samples", lambda: Own(BN(16), *head()), {}, {"micro_batch": 2}),
+    ("lone_samples", Own, {}, {"micro_batch": 7}),
     ("clipped_and_penalised", Clipped, {}, {}),
     ("clipped_and_normed", lambda: Own(spectral()), {}, {}),
     ("spectral_and_one_centred", lambda: Own(spectral(), penalty="r1"), {}, {}),

@@ -14,7 +14,7 @@ import pytest
 
 from ganloom import report
 from ganloom.imaging import grid
-from ganloom.report import charts, folder, number_format, svg
+from ganloom.report import chart_data, chart_svg, folder, number_format
 
 EVIL = "<script>alert('x')</script>\"&"
 
@@ -190,14 +190,14 @@ def test_curves_have_points_and_events_stand_on_them(tmp_path: Path) -> None:
 def test_long_curves_are_thinned_but_keep_their_extremes() -> None:
     rows = [row(i, **{"D/adv": math.sin(i / 50)}) for i in range(1, 5001)]
     rows[1234]["D/adv"], rows[4321]["D/adv"], rows[3000]["D/adv"] = 99.0, -99.0, math.nan
-    points = charts.thin(charts.curve(rows, "D/adv"))
-    assert len(points) <= charts.MAX_POINTS
+    points = chart_data.thin(chart_data.curve(rows, "D/adv"))
+    assert len(points) <= chart_data.MAX_POINTS
     assert points == sorted(points, key=lambda point: point[0])
     values = [value for _, value in points]
     assert max(v for v in values if v == v) == 99.0 and min(v for v in values if v == v) == -99.0
     assert points[0] == (0.5, rows[0]["D/adv"]) and points[-1] == (2500.0, rows[-1]["D/adv"])
     assert any(math.isnan(v) for v in values), "a gap stays a gap"
-    assert charts.thin(points[:500]) == points[:500]
+    assert chart_data.thin(points[:500]) == points[:500]
 
 
 def test_a_run_of_many_ticks_stays_small_and_quick(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_metrics_best_against_last_and_the_evaluation(tmp_path: Path) -> None:
      ([-3.0, *[i % 9 - 4.0 for i in range(100)], 1e6], False, True)],
 )  # fmt: skip
 def test_axes(values: list[float], log: bool, cut: bool) -> None:
-    axis = svg.value_axis(values)
+    axis = chart_svg.value_axis(values)
     assert (axis.log, axis.cut) == (log, cut)
     assert 2 <= len(axis.ticks()) <= 12
     inside = [v for v in values if axis.low <= v <= axis.high]
@@ -284,8 +284,8 @@ def test_axes(values: list[float], log: bool, cut: bool) -> None:
 
 
 def test_a_gap_lifts_the_pen() -> None:
-    axis = svg.Axis(0.0, 4.0, 0.0, 4.0)
-    assert svg.path([(0, 0), (1, 1), (2, math.nan), (3, 3), (4, 4)], axis, axis) == "M0 0L1 1M3 3L4 4"
+    axis = chart_svg.Axis(0.0, 4.0, 0.0, 4.0)
+    assert chart_svg.path([(0, 0), (1, 1), (2, math.nan), (3, 3), (4, 4)], axis, axis) == "M0 0L1 1M3 3L4 4"
 
 
 @pytest.mark.parametrize(

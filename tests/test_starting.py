@@ -13,7 +13,7 @@ import ganloom
 from ganloom import testing
 from ganloom.cli import main
 from ganloom.core.errors import BadInput
-from ganloom.runs import warm_start
+from ganloom.runs import freeze_d, warm_start
 from ganloom.training.callbacks import Callback
 from ganloom.training.trainer import Trainer
 
@@ -108,12 +108,12 @@ def test_frozen_layers_stand_and_resume_is_exact(
 
 def test_the_order_is_that_in_which_a_image_meets_the_layers() -> None:
     gan = testing.build("stylegan2", (1, 32, 32))
-    layers = warm_start.d_layers(gan, testing.make_data((1, 32, 32)))
+    layers = freeze_d.d_layers(gan, testing.make_data((1, 32, 32)))
     named = [layer[0].removeprefix("D.").removesuffix(".weight") for layer in layers]
     assert named[:4] == ["start", "levels.0.conv0", "levels.0.skip", "levels.0.conv1"]
     assert layers[1] == ["D.levels.0.conv0.weight", "D.levels.0.conv0.bias"]
     assert sorted(name for layer in layers for name in layer) == sorted(f"D.{n}" for n, _ in gan.D.named_parameters())
-    normed = warm_start.d_layers(testing.build("dcgan", (1, 32, 32)), testing.make_data((1, 32, 32)))
+    normed = freeze_d.d_layers(testing.build("dcgan", (1, 32, 32)), testing.make_data((1, 32, 32)))
     assert any(len(layer) > 2 for layer in normed), "a norm belongs to the layer before it"
 
 
@@ -137,7 +137,8 @@ def d_weight(recipe: str) -> str:
 @pytest.mark.parametrize("recipe", ["stylegan2", "sngan", "cgan"])
 def test_other_classes_reset_what_labels_decide_alone(recipe: str, runs: dict[str, Path], tmp_path: Path) -> None:
     start, before = Start(), last_tensors(runs[recipe])
-    train(recipe, tmp_path / "b", labels=np.arange(60) % 2, init=runs[recipe], callbacks=[start], total_kimg=0.1)
+    names = np.array(["x", "y"])[np.arange(60) % 2]
+    train(recipe, tmp_path / "b", labels=names, init=runs[recipe], callbacks=[start], total_kimg=0.1)
     record = json.loads((tmp_path / "b" / "config.json").read_text())["init"]
     assert 0 < len(record["fresh"]) < 0.6 * len(networks(start.tensors["gan"]))
     for name, value in networks(start.tensors["gan"]).items():

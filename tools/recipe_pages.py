@@ -50,11 +50,12 @@ def recipes() -> str:
     measurements = rows()
     lines = [
         "# The recipes\n",
-        "Each recipe is one file that can be read from top to bottom. Its page has the equations, an image, figures and every "
-        "field.\n",
-        "The figures come from `ganloom bench recipes`: each recipe was trained on `fashion-10k` for minutes. Most recipes were "
-        "made smaller for this, and their pages say how. So the table shows how a recipe starts on a small machine. It does not "
-        "show which recipe is best.\n",
+        "Each recipe is one file that can be read from top to bottom. Its page has the equations, an image, measured results and "
+        "every setting.\n",
+        "The results come from `ganloom bench recipes`: each recipe was trained on `fashion-10k` for some minutes. Most recipes "
+        "were made smaller for this, and their pages say how. So the table shows what a recipe reaches on a small machine. It "
+        "does not show which recipe is best. Coverage (higher is better) and Frechet distance (lower is better) use the built-in "
+        "Fashion-MNIST features ([metrics.md](metrics.md)). An empty cell was not measured.\n",
         "| recipe | what | paper | needs labels | coverage | Frechet distance | training, s |",
         "|---|---|---|---|---|---|---|",
     ]

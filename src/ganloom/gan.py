@@ -1,4 +1,4 @@
-"""The contract that lets one training loop hold every GAN.
+"""The base class of all models: the interface that the Trainer needs.
 
 A recipe subclasses ``GAN``: it owns its networks, says in ``phases`` which losses update which network and how often, and
 keeps every running quantity as a buffer. The Trainer does the rest and knows no recipe by name.
@@ -29,6 +29,7 @@ from ganloom.core.schedules import constant as constant
 from ganloom.core.schedules import cosine as cosine
 from ganloom.core.schedules import inverse as inverse
 from ganloom.core.schedules import linear as linear
+from ganloom.imaging.samples import Samples
 from ganloom.losses import Loss
 from ganloom.optim import SGD as SGD
 from ganloom.optim import Adam as Adam
@@ -100,6 +101,10 @@ class GAN(nn.Module):
     """Size of the groups of equal labels in a batch of real data (``--stddev-alike``)."""
     fake_label_group: int = 1
     """Size of the groups of equal labels that ``c`` draws; stabilisers set it while a loss runs."""
+    class_names: tuple[str, ...] = ()
+    """Names of the classes, by number; empty where they are not known, then the numbers are the names."""
+    drawn_classes: tuple[int, ...] | None = None
+    """Numbers of the classes that ``c`` draws: those that have images in the training data. None: all."""
     kimg: float = math.inf
     """Thousands of real images drawn so far."""
     stabilisers: Stabilising | None = None
@@ -140,11 +145,14 @@ class GAN(nn.Module):
         return self.randn(n, self.cfg.z_dim)
 
     def c(self, n: int) -> Tensor | None:
-        """Draw n labels, uniform over the classes; None for a model without labels."""
+        """Draw n labels, uniform over the classes that have images; None for a model without labels."""
         classes = int(getattr(self.cfg, "n_classes", 0) or 0)
         if not classes:
             return None
-        labels = randomness.randint(classes, n, self.draw_device).to(self.device)
+        drawn = self.drawn_classes
+        labels = randomness.randint(classes if drawn is None else len(drawn), n, self.draw_device).to(self.device)
+        if drawn is not None:
+            labels = torch.tensor(drawn, device=labels.device)[labels]
         group = math.gcd(n, self.fake_label_group)
         return labels if group == 1 else labels[: n // group].repeat(group)
 
@@ -329,9 +337,10 @@ class GAN(nn.Module):
     def generate(
         self,
         n: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         *,
-        c: Tensor | Sequence[int] | int | None = None,
+        seeds: Sequence[int] | None = None,
+        c: Tensor | Sequence[int | str] | int | str | None = None,
         z: Tensor | None = None,
         truncation: float = 1.0,
         noise: str = "const",
@@ -346,9 +355,11 @@ class GAN(nn.Module):
         of sample i depends on ``seed + i`` alone, whatever n and the device are; images of equal seeds agree to rounding.
 
         Args:
-            n: Number of samples.
-            seed: Seed of the first sample's latent.
-            c: A label for all samples, or one per sample. A model that makes images from images takes those, (n, C, H, W).
+            n: Number of samples. Where it is 1, the length of ``seeds``, ``c`` or ``z`` counts.
+            seed: Seed of the first sample's latent. None: 0.
+            seeds: One seed per sample instead of ``seed``: sample i equals that of ``seed=seeds[i]`` alone.
+            c: A class for all samples, or one per sample: its name, or else its number (see ``class_names``). A tensor holds
+                numbers. A model that makes images from images takes those, (n, C, H, W).
             z: Latents (n, z_dim) to use; then ``seed`` is not used for them.
             truncation: Below 1, latents are pulled towards their mean: more typical and less varied samples.
             noise: For models with noise inputs: "const", "random" or "none".
@@ -358,14 +369,19 @@ class GAN(nn.Module):
             kwargs: Further keywords of the recipe's ``sample``.
 
         Returns:
-            (n, C, H, W) float32 in [-1, 1] for images; points (n, d) for 2-D data.
+            (n, C, H, W) float32 in [-1, 1] for images; points (n, d) for 2-D data. A notebook shows it as images.
 
         Raises:
             BadInput: If an argument does not fit the model.
         """
         if self.sample_options.noise:
             kwargs["noise"] = noise
-        return sampling.generate(self, n, seed, c, z, truncation, batch, precision, kwargs, each)
+        if seeds is None:
+            x = sampling.generate(self, n, seed or 0, c, z, truncation, batch, precision, kwargs, each)
+        else:
+            sampling.check_seeds(seed, z)
+            x = sampling.generate_each(self, n, seeds, c, truncation, precision, kwargs, each)
+        return Samples.of(x)
 
     def conditions(self, n: int, c: Any) -> Tensor:
         """Check conditions given by the user and return them as a tensor with n rows; see ``generate``."""

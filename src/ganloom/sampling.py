@@ -1,14 +1,15 @@
-"""Drawing samples from a model: latents by seed, checked labels, and a model left as it was."""
+"""Generate samples from seeds and labels, without changing the state of the model."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ganloom.core import randomness
+from ganloom.core import class_names, randomness
 from ganloom.core.errors import BadInput
 from ganloom.core.precision import full_precision
 from ganloom.core.randomness import key
@@ -46,7 +47,9 @@ def generate(
     each: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Draw samples; see ``GAN.generate``. ``options``: keywords of the model's ``sample``."""
+    c = as_numbers(gan, c)
     n = len(z) if z is not None else n
+    n = len(c) if n == 1 and z is None and isinstance(c, Tensor) and c.dim() else n
     n = len(c) if gan.conditions_on == "images" and isinstance(c, Tensor) else n
     if n < 1:
         raise BadInput(f"the number of samples must be at least 1, got {n}")
@@ -65,6 +68,59 @@ def generate(
             if each is not None:
                 each(min(start + batch, n), n)
     return torch.cat(parts)
+
+
+def generate_each(
+    gan: Any,
+    n: int,
+    seeds: Sequence[int],
+    c: Any,
+    truncation: float,
+    precision: str,
+    options: dict[str, Any],
+    each: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Draw one sample from each seed, exactly as ``generate`` does for a single one; see ``GAN.generate``.
+
+    Raises:
+        BadInput: The seeds are not whole numbers, or ``n`` is not their number.
+    """
+    try:
+        whole = [operator.index(seed) for seed in seeds]
+    except TypeError:
+        raise BadInput(f"seeds must be whole numbers, such as [3, 7, 11], got {seeds!r}") from None
+    if not whole or n not in (1, len(whole)):
+        raise BadInput(f"seeds has {len(whole)} entries for {n} samples: leave n out, and give at least one seed")
+    c = as_numbers(gan, c)
+    conditions = None if c is None else gan.conditions(len(whole), c)
+    parts = []
+    for i, seed in enumerate(whole):
+        own = None if conditions is None else conditions[i : i + 1]
+        parts.append(generate(gan, 1, seed, own, None, truncation, 1, precision, options))
+        if each is not None:
+            each(i + 1, len(whole))
+    return torch.cat(parts)
+
+
+def check_seeds(seed: int | None, z: Tensor | None) -> None:
+    """Raise BadInput if ``seeds`` is given together with what it replaces."""
+    if seed is not None or z is not None:
+        raise BadInput(f"seeds and {'z' if seed is None else 'seed'} both say where the latents come from: give one")
+
+
+def as_numbers(gan: Any, c: Any) -> Any:
+    """Convert classes given by name or number to a tensor: () for one class, (k,) for a list. Other conditions are unchanged.
+
+    Raises:
+        BadInput: The model has no such class, or no classes.
+    """
+    if not class_names.is_named(c):
+        return c
+    classes = int(getattr(gan.cfg, "n_classes", 0) or 0)
+    if not classes:
+        raise BadInput("c was given, but this model was trained without labels: leave it out")
+    chosen = torch.tensor(class_names.numbers(c, class_names.complete(gan.class_names, classes)))
+    return chosen[0] if len(chosen) == 1 else chosen
 
 
 def latents(gan: Any, n: int, seed: int, z: Tensor | None, c: Any) -> tuple[Tensor, Tensor | None]:
@@ -88,10 +144,10 @@ def labels(gan: Any, n: int, c: Any) -> Tensor:
         BadInput: If the number of labels or a label does not fit.
     """
     classes = int(getattr(gan.cfg, "n_classes", 0) or 0)
-    given = torch.as_tensor(c, device=gan.device)
+    given = torch.as_tensor(as_numbers(gan, c), device=gan.device)
     given = given.expand(n) if given.dim() == 0 else given
     if len(given) != n:
-        raise BadInput(f"c has {len(given)} entries for {n} samples: give one label, or one per sample")
+        raise BadInput(f"c has {len(given)} entries for {n} samples: give one class, or one per sample")
     if not given.is_floating_point():
         if not classes:
             raise BadInput("c was given, but this model was trained without labels: leave it out")

@@ -1,4 +1,4 @@
-"""What goes into a discriminator and what comes out of it, as values.
+"""Data classes for the inputs of a discriminator (samples) and its outputs (logits).
 
 A model calls its discriminator through ``GAN.discriminate``, which returns ``Scores``. Losses and stabilisers work on these
 values: nothing has to find out afterwards which call made which logits.

@@ -18,9 +18,9 @@ from ganloom.augment.diffaugment import check_policy, diff_augment
 from ganloom.augment.policy import FEW, POLICY, Advice
 from ganloom.core import randomness
 from ganloom.core.errors import BadInput
+from ganloom.core.output_files import new_file
 from ganloom.imaging import grid
 from ganloom.recipes.advice import few_images
-from ganloom.runs.folder import check_new
 
 SAFE = 0.8
 """The largest strength without a leak in the paper (sec. 2.2)."""
@@ -60,6 +60,7 @@ def preview(
     seed: int = 0,
     shape: tuple[int, int, int] | None = None,
     fit: str = "crop",
+    overwrite: bool = False,
 ) -> Previewed:
     """Write two sheets.
 
@@ -77,6 +78,7 @@ def preview(
         seed: Seed of all random numbers.
         shape: Channels, height and width. None: from the data.
         fit: How to bring images of other sizes to the shape: "crop", "pad" or "squash".
+        overwrite: Replace existing files.
 
     Returns:
         Both files, and the shares of images that are not changed.
@@ -84,15 +86,15 @@ def preview(
     Raises:
         BadInput: An argument cannot be used, or a file exists.
     """
-    path = check_new(out, (".png",))
-    leak = check_new(path.with_name(f"{path.stem}-leak.png"), (".png",))
+    path = new_file(out, (".png",), overwrite=overwrite)
+    leak = new_file(path.with_name(f"{path.stem}-leak.png"), overwrite=overwrite)
     check_parts(parts, "--parts")
     check_policy(policy, "--policy")
     if n < 1:
         raise BadInput(f"--n must be at least 1, got {n}")
     if not p or not all(0 <= strength <= 1 for strength in p):
         raise BadInput(f"--p needs strengths in 0..1, got {' '.join(f'{strength:g}' for strength in p) or 'none'}")
-    opened = datasets.open(data, shape=shape, fit=fit)
+    opened = datasets.open(data, shape=shape, fit=fit, labels=False)  # they would not be used
     if opened.kind == "points":
         raise BadInput(f"{opened.name} is a set of points: augmentation needs images")
     columns = 1 + len(p) + len(policy) + (len(policy) > 1)
@@ -104,8 +106,8 @@ def preview(
         many = opened.get(_spread(len(opened), columns * len(p), 1))
         leaked = [pipe(parts, s)(rows) for s, rows in zip(p, many.split(-(-len(many) // len(p))), strict=False)]
         untouched = {float(strength): share_untouched(x[:1], parts, strength) for strength in p}
-    grid.save_png(grid.grid(grid.side_by_side(*columns_of).clamp(-1, 1), columns), path)
-    grid.save_png(grid.grid(torch.cat(leaked).clamp(-1, 1), columns), leak)
+    grid.save_png(grid.grid(grid.side_by_side(*columns_of).clamp(-1, 1), columns), path, overwrite=overwrite)
+    grid.save_png(grid.grid(torch.cat(leaked).clamp(-1, 1), columns), leak, overwrite=overwrite)
     few = few_images(RECIPE, len(opened)) if len(opened) < FEW else None
     return Previewed(path, leak, untouched, few)
 

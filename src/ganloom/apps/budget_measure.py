@@ -16,13 +16,14 @@ from ganloom.api import Run, load
 from ganloom.apps.budget_plan import Plan, run_path
 from ganloom.apps.budget_table import Row, sheet
 from ganloom.core import hardware
+from ganloom.core.output_files import rewrite
 from ganloom.doctor.callback import worst_of
 from ganloom.evaluation import model_costs
-from ganloom.evaluation.measure import conditions_of, measure_model
+from ganloom.evaluation.class_labels import conditions_of
+from ganloom.evaluation.measure import measure_model
 from ganloom.gan import GAN
 from ganloom.report.progress import Report
 from ganloom.runs.checkpoint import names as checkpoints_in
-from ganloom.runs.checkpoint import replace_file
 from ganloom.runs.folder import Folder, versions
 
 SHOWN = 12
@@ -62,7 +63,7 @@ def measure_run(
         progress=progress,
     )  # fmt: skip
     plain = measurement.to_dict() | {"kimg": gan.kimg}
-    replace_file(run.path / "metrics.json", (json.dumps(plain, indent=1) + "\n").encode())
+    rewrite(run.path / "metrics.json", (json.dumps(plain, indent=1) + "\n").encode())
     values = dict(measurement.rows[metrics.GENERATED]) | _other_values(plan, gan, cached, data, n)
     counts = measurement.class_counts
     if metrics.GENERATED in counts:
@@ -110,10 +111,12 @@ def sample_sheet(plan: Plan, out: Path, data: datasets.Data) -> Image.Image | No
     Returns:
         The image; None if no model has a checkpoint.
     """
-    labels = [i * data.n_classes // SHOWN for i in range(SHOWN)]
-    rows = list(range(SHOWN))
+    present = data.classes_with_rows or [0]
+    labels = [present[i * len(present) // SHOWN] for i in range(SHOWN)]
+    rows = [i % len(data) for i in range(SHOWN)]
     if data.labels is not None:
-        rows = [int(np.flatnonzero(data.labels == c)[labels[:i].count(c)]) for i, c in enumerate(labels)]
+        members = {c: np.flatnonzero(data.labels == c) for c in set(labels)}
+        rows = [int(members[c][labels[:i].count(c) % len(members[c])]) for i, c in enumerate(labels)]
     strips = [("real", data.get(torch.tensor(rows)).cpu())]
     for name in plan.models:
         path = run_path(out, name, plan.seed)

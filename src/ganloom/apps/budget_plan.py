@@ -13,8 +13,8 @@ from ganloom import recipes
 from ganloom.api import prepare
 from ganloom.core import json_files
 from ganloom.core.errors import BadInput
+from ganloom.core.output_files import replace_file
 from ganloom.evaluation.measure import Features
-from ganloom.runs.checkpoint import replace_file
 
 SET_BY_COMPARISON = frozenset({"shape", "seed", "total_kimg", "judge"})
 """Settings that are equal for all models and cannot be given for one."""
@@ -40,6 +40,8 @@ class Plan:
     features: Features | Sequence[Features] = "both"
     shape: tuple[int, int, int] | None = None
     """Channels, height and width. None: from the data; 32 px if the images have different sizes."""
+    labels: bool | None = None
+    """False: ignore the labels of the data; folders are no classes."""
     settings: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
     """For models with settings: name in ``models`` -> (recipe, keywords of ``ganloom.train``)."""
 
@@ -112,7 +114,7 @@ def check(plan: Plan) -> tuple[Plan, datasets.Data]:
             raise BadInput(f"{name} is named twice: --seeds K trains each model K times")
     if plan.seeds < 1:
         raise BadInput(f"--seeds must be at least 1, got {plan.seeds}")
-    opened = datasets.open(plan.data, shape=plan.shape, default_size=32)
+    opened = datasets.open(plan.data, shape=plan.shape, default_size=32, labels=plan.labels)
     if opened.kind != "images":
         raise BadInput(f"{opened.name} holds points; compare --budget needs images")
     if plan.k < 1 or min(plan.n, len(opened) // 2) < 2 * plan.k + 2:
@@ -126,7 +128,7 @@ def check(plan: Plan) -> tuple[Plan, datasets.Data]:
         recipe, settings = plan.of(name)
         if fixed := sorted(SET_BY_COMPARISON & settings.keys()):
             raise BadInput(f'--{fixed[0].replace("_", "-")} is set by the comparison: leave it out of "{name}"')
-        prepare(recipe, plan.data, **{**settings, "shape": shape})
+        prepare(recipe, plan.data, **{**settings, "shape": shape, "labels": plan.labels})
     return replace(plan, models=names, shape=shape), opened
 
 

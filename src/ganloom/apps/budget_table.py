@@ -1,4 +1,4 @@
-"""The result of `ganloom compare --budget` as text, Markdown, JSON and a sheet of images."""
+"""The result of `ganloom compare --budget` as text, Markdown, JSON and an image grid."""
 
 import math
 import statistics

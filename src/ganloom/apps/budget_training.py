@@ -1,7 +1,6 @@
 """Train one model of a comparison until its time is over."""
 
 import math
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,6 @@ from ganloom.recipes import presets
 from ganloom.report.number_format import duration
 from ganloom.report.progress import Progress as ProgressLine
 from ganloom.report.progress import Report, stage
-from ganloom.runs.checkpoint import names as checkpoints_in
 from ganloom.runs.folder import Folder
 from ganloom.training.callbacks import Callback
 from ganloom.training.nan_guard import NonFinite
@@ -40,13 +38,11 @@ def train_for_budget(
     if state.get("exit_reason") in ("budget", "nan"):
         return Run(path, state["exit_reason"])
     try:
-        if state and checkpoints_in(path / "checkpoints"):
+        if state and not Folder(path).without_checkpoint():
             return resume(path, console=countdown, progress=progress)
-        if path.exists():  # killed before its first checkpoint: there is nothing to continue
-            with Folder(path).lock():  # fails if another command trains there
-                shutil.rmtree(path)
         recipe, settings = plan.of(name)
         fixed = {"shape": plan.shape, "seed": seed, "total_kimg": presets.ENDLESS, "judge": 0, "grid": 20}
+        fixed["labels"] = plan.labels
         return train(recipe, plan.data, path, console=countdown, progress=progress, **{**settings, **fixed})
     except NonFinite as error:
         say(str(error))

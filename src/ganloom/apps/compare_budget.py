@@ -18,9 +18,9 @@ from ganloom.apps.budget_table import Budgeted, Row, read_row
 from ganloom.apps.budget_training import Countdown, Progress, train_for_budget
 from ganloom.core import allocator
 from ganloom.core.names import as_path
-from ganloom.imaging.grid import save_png
+from ganloom.core.output_files import may_rewrite, replace_file, rewrite
+from ganloom.imaging.grid import png_bytes
 from ganloom.report.progress import Progress as ProgressLine
-from ganloom.runs.checkpoint import replace_file
 
 __all__ = ["Countdown", "Plan", "compare_under_budget", "folder_of", "seconds_of"]
 
@@ -28,7 +28,12 @@ ROW, TABLE = "measured.json", "compare.json"
 
 
 def compare_under_budget(
-    plan: Plan, out: str | Path, *, stream: TextIO | None = None, show: ProgressLine | None = None
+    plan: Plan,
+    out: str | Path,
+    *,
+    stream: TextIO | None = None,
+    show: ProgressLine | None = None,
+    overwrite: bool = False,
 ) -> Budgeted:
     """Train each model for its time, measure all of them alike, and write compare.md, compare.json and compare.png.
 
@@ -40,6 +45,7 @@ def compare_under_budget(
         out: The folder of the comparison: new, empty, or of the same comparison.
         stream: Where to print the progress. None: stderr.
         show: Prints the progress instead, also between the lines.
+        overwrite: Replace files of the comparison that ganloom did not write, or that were changed.
 
     Returns:
         The table.
@@ -51,6 +57,8 @@ def compare_under_budget(
     allocator.keep_freed_blocks()
     (plan, data), out = check(plan), as_path(out)
     claim(plan.kept(data), out)
+    for name in ("compare.md", TABLE, "compare.png"):
+        may_rewrite(out / name, overwrite=overwrite)
     progress = Progress(plan, stream or sys.stderr, show)
     rows: list[Row] = []
     for seed in range(plan.seed, plan.seed + plan.seeds):
@@ -68,9 +76,9 @@ def compare_under_budget(
     progress.report("drawing samples of all models")
     image = sample_sheet(plan, out, data)
     if image is not None:
-        save_png(image, out / "compare.png")
-    replace_file(out / "compare.md", result.markdown().encode(errors="backslashreplace"))
-    replace_file(out / TABLE, (json.dumps(result.to_dict(), indent=1) + "\n").encode())
+        rewrite(out / "compare.png", png_bytes(image), overwrite=overwrite)
+    rewrite(out / "compare.md", result.markdown().encode(errors="backslashreplace"), overwrite=overwrite)
+    rewrite(out / TABLE, (json.dumps(result.to_dict(), indent=1) + "\n").encode(), overwrite=overwrite)
     return result
 
 

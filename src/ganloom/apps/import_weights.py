@@ -1,5 +1,6 @@
 """Convert the weights of another project into a model folder, for ``sample``, ``evaluate`` and ``load``."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +9,10 @@ from torch import Tensor
 
 from ganloom import recipes, weights
 from ganloom.core import config
+from ganloom.core.errors import BadInput
+from ganloom.core.output_files import new_folder, write_new
 from ganloom.gan import GAN
-from ganloom.runs import checkpoint
-from ganloom.runs.folder import Folder, check_empty
+from ganloom.runs.folder import Folder
 from ganloom.runs.manifest import FORMAT
 
 
@@ -25,7 +27,9 @@ class Imported:
     """The networks that the files contain: "G", "D". The other one is initialized at random."""
 
 
-def import_weights(file: str | Path, out: str | Path, discriminator: str | Path | None = None) -> Imported:
+def import_weights(
+    file: str | Path, out: str | Path, discriminator: str | Path | None = None, *, overwrite: bool = False
+) -> Imported:
     """Convert a generator, and its discriminator if given, into a model folder like the model/ of a run.
 
     The folder contains config.json with the recipe and its settings, G.safetensors and README.md.
@@ -34,6 +38,7 @@ def import_weights(file: str | Path, out: str | Path, discriminator: str | Path 
         file: The file of the generator.
         out: A new or empty folder.
         discriminator: The file of the discriminator, or None.
+        overwrite: Take a folder with content, and replace files of equal names. A run is never replaced.
 
     Returns:
         What was read and where it was written.
@@ -41,7 +46,9 @@ def import_weights(file: str | Path, out: str | Path, discriminator: str | Path 
     Raises:
         BadInput: The files cannot be read (see ``ganloom.weights.read``), or the folder is not empty.
     """
-    folder = Folder(check_empty(out))
+    folder = Folder(new_folder(out, overwrite=overwrite))
+    if (folder.path / "run.json").exists():
+        raise BadInput(f"--out {out} is a run, whose settings and weights would be lost. Choose another folder")
     contents = weights.found_in(file, discriminator)
     gan = weights.build(contents)
     networks = tuple(sorted({name.split(".")[0] for name in contents.tensors}, reverse=True))
@@ -53,14 +60,15 @@ def import_weights(file: str | Path, out: str | Path, discriminator: str | Path 
         "imported": [str(name) for name in (file, discriminator) if name is not None],
     }
     tensors_read = {name: t for name, t in gan.state_dict().items() if name.split(".")[0] in networks}
-    tensors, card = (
-        safetensors.torch.save(_plain(tensors_read)),
-        _card(described, networks).encode(errors="backslashreplace"),
-    )
-    folder.path.mkdir(parents=True, exist_ok=True)
-    checkpoint.replace_file(folder.path / "G.safetensors", tensors)
-    checkpoint.replace_file(folder.path / "README.md", card)
-    folder.write("config.json", described)
+    tensors, card = safetensors.torch.save(_plain(tensors_read)), _card(described, networks)
+    settings = json.dumps(described, indent=1).encode()
+    contents_of = {
+        "G.safetensors": tensors,
+        "README.md": card.encode(errors="backslashreplace"),
+        "config.json": settings,
+    }
+    for name, content in contents_of.items():
+        write_new(folder.path / name, content, overwrite=overwrite)
     return Imported(folder.path, contents.recipe, gan, networks)
 
 

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from ganloom import sampling
 from ganloom.core.errors import BadInput, GanloomError
+from ganloom.core.output_files import new_file, written
 from ganloom.gan import GAN
 from ganloom.imaging import grid
-from ganloom.runs.folder import check_new
 
 FORMATS = (".gif", ".webp", ".mp4")
 
@@ -34,7 +34,16 @@ class Drawn:
     images: int
 
 
+Class = str | int | Tensor | None
+"""A class by name or number; see ``GAN.generate``."""
+
+
 # ------------------------------------------------------------------------------------------------------------- latents
+
+
+def has_styles(gan: GAN) -> bool:
+    """Return whether the model has styles: a ``mapping`` and a ``synthesis``."""
+    return hasattr(gan, "mapping") and hasattr(gan, "synthesis")
 
 
 def styled(gan: GAN) -> Any:
@@ -46,21 +55,21 @@ def styled(gan: GAN) -> Any:
     Raises:
         BadInput: The model has no styles.
     """
-    if not hasattr(gan, "mapping") or not hasattr(gan, "synthesis"):
+    if not has_styles(gan):
         raise BadInput(
-            f"{type(gan).__name__} has no styles: use a run of stylegan or stylegan2, or `latent walk --space z`"
+            f"{type(gan).__name__} has no styles: use a run of stylegan or stylegan2; walk, project and directions also work in z"
         )
     return gan
 
 
 @torch.no_grad()
-def latents(gan: GAN, seeds: Sequence[int], c: int | None = None) -> tuple[Tensor, Tensor | None]:
+def latents(gan: GAN, seeds: Sequence[int], c: Class = None) -> tuple[Tensor, Tensor | None]:
     """Return the latents and labels that ``generate`` uses for these seeds.
 
     Args:
         gan: The model.
         seeds: One for each latent.
-        c: The class; None: by the seed.
+        c: The class, by name or number. None: by the seed.
 
     Returns:
         (z (n, z_dim), labels (n,) or None).
@@ -72,7 +81,7 @@ def latents(gan: GAN, seeds: Sequence[int], c: int | None = None) -> tuple[Tenso
 
 
 @torch.no_grad()
-def styles(gan: GAN, seeds: Sequence[int], c: int | None = None, truncation: float = 1.0) -> Tensor:
+def styles(gan: GAN, seeds: Sequence[int], c: Class = None, truncation: float = 1.0) -> Tensor:
     """Return the styles ws (n, layers, w_dim) of these seeds."""
     z, labels = latents(gan, seeds, c)
     ws: Tensor = styled(gan).mapping(z, labels, truncation)
@@ -143,7 +152,8 @@ def walk(
     fps: float = 20.0,
     space: str = "auto",
     truncation: float = 1.0,
-    c: int | None = None,
+    c: Class = None,
+    overwrite: bool = False,
 ) -> Drawn:
     """Write a closed walk through the images of several seeds as an animation.
 
@@ -155,7 +165,8 @@ def walk(
         fps: Frames per second, in (0, 100].
         space: "z", "w", or "auto": w if the model has it.
         truncation: Truncation of the images.
-        c: The class. None: 0, if the model has classes.
+        c: The class, by name or number. None: the first one, if the model has classes.
+        overwrite: Replace an existing file.
 
     Returns:
         What was written.
@@ -163,7 +174,7 @@ def walk(
     Raises:
         BadInput: An argument cannot be used.
     """
-    path = check_new(out, FORMATS)
+    path = new_file(out, FORMATS, overwrite=overwrite)
     if path.suffix.lower() == ".webp" and not features.check("webp"):
         raise BadInput("this Pillow cannot write WebP: let --out end in .gif")
     if path.suffix.lower() == ".mp4":
@@ -175,20 +186,20 @@ def walk(
     if not 0 < fps <= 100:
         raise BadInput(f"--fps must be in (0, 100], got {fps}")
     x = walked(gan, seeds, frames, space, truncation, c)
-    save_animation([grid.grid(frame[None]) for frame in x], path, fps)
+    save_animation([grid.grid(frame[None]) for frame in x], path, fps, overwrite=overwrite)
     return Drawn(path, len(x))
 
 
 @torch.no_grad()
 def walked(
-    gan: GAN, seeds: Sequence[int], frames: int, space: str = "auto", truncation: float = 1.0, c: int | None = None
+    gan: GAN, seeds: Sequence[int], frames: int, space: str = "auto", truncation: float = 1.0, c: Class = None
 ) -> Tensor:
     """Generate the images of a walk, (frames, C, H, W); see ``walk``."""
     if space not in ("auto", "z", "w"):
         raise BadInput(f'--space must be auto, z or w, got "{space}"')
-    in_w = space == "w" or (space == "auto" and hasattr(gan, "mapping"))
+    in_w = space == "w" or (space == "auto" and has_styles(gan))
     if gan.c(1) is not None and c is None:
-        c = 0  # the same class for all frames: labels cannot be interpolated
+        c = torch.tensor((gan.drawn_classes or (0,))[0])  # one class for all frames: labels cannot be interpolated
     places = [i * len(seeds) / frames for i in range(frames)]
     if in_w:
         ws = styles(gan, seeds, c, truncation)
@@ -199,13 +210,14 @@ def walked(
     return gan.generate(z=torch.cat(zs), c=c, truncation=truncation)
 
 
-def save_animation(images: Sequence[Image.Image], path: Path, fps: float) -> None:
+def save_animation(images: Sequence[Image.Image], path: Path, fps: float, *, overwrite: bool = False) -> None:
     """Write an animation that repeats; the file is complete or does not exist.
 
     Args:
         images: The frames. Transparent ones are shown on dark grey.
         path: The file: .gif, .webp or .mp4.
         fps: Frames per second.
+        overwrite: Replace an existing file.
     """
     plain = []
     for image in images:
@@ -213,19 +225,14 @@ def save_animation(images: Sequence[Image.Image], path: Path, fps: float) -> Non
             background = Image.new("RGBA", image.size, (40, 40, 40, 255))
             image = Image.alpha_composite(background, image.convert("RGBA")).convert("RGB")
         plain.append(image)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
     kwargs: dict[str, Any] = {"lossless": True} if path.suffix.lower() == ".webp" else {"optimize": False}
-    try:
+    with written(path, overwrite=overwrite) as temporary:
         if path.suffix.lower() == ".mp4":
             _save_mp4(plain, temporary, fps)
         else:
             plain[0].save(
                 temporary, save_all=True, append_images=plain[1:], duration=max(10, round(1000 / fps)), loop=0, **kwargs
             )
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def ffmpeg() -> str:
@@ -267,7 +274,8 @@ def mix(
     columns: Sequence[int] = (10, 11, 12, 13, 14),
     layers: str = "0-2",
     truncation: float = 1.0,
-    c: int | None = None,
+    c: Class = None,
+    overwrite: bool = False,
 ) -> Drawn:
     """Write a grid of style mixtures: the image of each row with some layers of the image of each column.
 
@@ -280,7 +288,8 @@ def mix(
         columns: Seeds of the columns.
         layers: Layers to take from the columns: "0-3", "0,2,5" or "all".
         truncation: Truncation of the images.
-        c: The class; None: by the seed.
+        c: The class, by name or number. None: by the seed.
+        overwrite: Replace an existing file.
 
     Returns:
         What was written.
@@ -288,14 +297,14 @@ def mix(
     Raises:
         BadInput: An argument cannot be used.
     """
-    path = check_new(out, (".png",))
+    path = new_file(out, (".png",), overwrite=overwrite)
     x = mixed(gan, rows, columns, layers, truncation, c)
-    grid.save_png(grid.grid(x, columns=len(columns) + 1), path)
+    grid.save_png(grid.grid(x, columns=len(columns) + 1), path, overwrite=overwrite)
     return Drawn(path, len(x))
 
 
 def mixed(
-    gan: GAN, rows: Sequence[int], columns: Sequence[int], layers: str, truncation: float = 1.0, c: int | None = None
+    gan: GAN, rows: Sequence[int], columns: Sequence[int], layers: str, truncation: float = 1.0, c: Class = None
 ) -> Tensor:
     """Generate the images of the grid, row by row; the first one is empty: ((rows + 1) x (columns + 1), C, H, W)."""
     if not rows or not columns:

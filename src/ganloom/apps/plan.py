@@ -15,7 +15,8 @@ from ganloom import recipes
 from ganloom.augment.policy import FEW, Advice
 from ganloom.core import allocator
 from ganloom.core.device import choose_device, choose_precision
-from ganloom.core.names import command_line, printable
+from ganloom.core.names import command_line, printable, word_of
+from ganloom.data import translation_layout
 from ganloom.lint.rules import lint, refuse
 from ganloom.recipes import presets
 from ganloom.recipes.advice import few_images
@@ -34,7 +35,7 @@ FEW_EACH = 20
 """With fewer images in a class, labels do not help."""
 AUGMENTING = frozenset({"augment", "diff_augment", "adaptive", "policy"})
 """Options that say how to augment. With one of them, the commands have no other augmentation."""
-FOR_ANY = ("shape", "fit", "flip", "held_out", "seed")
+FOR_ANY = ("shape", "fit", "flip", "labels", "held_out", "seed")
 """Options that every recipe for images has."""
 LEAST = 0.1
 """A run for a time must show at least this share of the images of the recipe's small form to be worth proposing."""
@@ -138,6 +139,7 @@ def plan(
     allocator.keep_freed_blocks()
     begin, have = time.perf_counter(), MINUTES if minutes is None else minutes
     TrainConfig(minutes=have)  # checks the number
+    data, recipe, proposed = _for_translation(data, recipe)
     device = choose_device(device)
     setup, _ = training_length.set_up_for(recipe, data, options, progress=progress)
     gan, opened = setup.gan, setup.data
@@ -177,10 +179,18 @@ def plan(
         total_kimg=total,
         seconds=needed,
         minutes=have,
-        notes=(*warnings, *_notes(opened, recipe, few)),
+        notes=(*proposed, *opened.notes, *warnings, *_notes(opened, recipe, few)),
         full_command=case.command(recipe, length, options, total),
         proposal=proposal,
     )
+
+
+def _for_translation(data: Any, recipe: str) -> tuple[Any, str, list[str]]:
+    """(data, recipe, notes): image pairs and domains are planned for a recipe that translates, not for the default one."""
+    if recipe != "default" or not isinstance(data, str | os.PathLike):
+        return data, recipe, []
+    found = translation_layout.of_path(os.path.expanduser(os.fspath(data)))
+    return (data, recipe, []) if found is None else (found.path, found.recipe, [found.note])
 
 
 @dataclass(frozen=True)
@@ -219,8 +229,7 @@ class _Case:
         if few is not None and not options.keys() & AUGMENTING:
             options = {**options, **few.options}
         name = os.fspath(self.data) if isinstance(self.data, str | os.PathLike) else self.opened.name
-        name = f"./{name}" if name.startswith("-") else name
-        return command_line(["ganloom", "train", recipe, name, *length, *_flags(recipe, options)])
+        return command_line(["ganloom", "train", recipe, word_of(name), *length, *_flags(recipe, options)])
 
     def proposal(
         self, options: dict[str, Any], minutes: float, img_per_s: float, total: float, seconds: float, steps: int
@@ -255,13 +264,13 @@ def _flags(recipe: str, options: dict[str, Any]) -> list[str]:
     module = recipes.find(recipe)
     base = {field.name: getattr(module.Config(), field.name) for field in dataclasses.fields(module.Config)}
     base |= presets.small(recipe, module, options.get("total_kimg")) if options.get("small") else {}
-    flags: list[str] = []
+    flags = ["--labels", "none"] if options.get("labels") is False else []
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")
         if value is None or (name, value) in (("fit", "crop"), ("direction", "AtoB"), ("held_out", 0.0)):
             continue
         if value is False:
-            flags += [] if name in ("flip", "small", "label_maps") else [flag.replace("--", "--no-", 1)]
+            flags += [] if name in ("flip", "small", "label_maps", "labels") else [flag.replace("--", "--no-", 1)]
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
             before = base.get(name)
             for field in dataclasses.fields(value):

@@ -1,8 +1,9 @@
-"""Find the styles whose image is most similar to a given image: projection into W (one w) or W+ (one w for each layer).
+"""Find the latents whose image is most similar to a given image: in W (one w), in W+ (one w for each layer), or in z.
 
 As in StyleGAN2 (Karras et al. 2019, arXiv:1912.04958, app. D): Adam on w, decreasing noise on w, and a learning rate that
 falls to 0. Different here: the start is the best of many random w; the distance is the squared difference of pixels over a
 pyramid of halved images, and also of features if a feature net is given. The fixed noise of the model is not optimized.
+For models without styles, z is optimized; see ``projection_z``.
 """
 
 import math
@@ -21,18 +22,17 @@ from torch import Tensor
 
 from ganloom import sampling
 from ganloom.apps.directions import many_w
-from ganloom.apps.latent import drawn, psnr, styled
+from ganloom.apps.latent import Class, drawn, has_styles, psnr, styled
+from ganloom.apps.projection_z import CANDIDATES, ZSpace, check_z, nearest
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
+from ganloom.core.output_files import new_folder, write_new
 from ganloom.data.decode import decode
 from ganloom.data.resize import fit_image
 from ganloom.gan import GAN
 from ganloom.imaging import grid
-from ganloom.runs import checkpoint
-from ganloom.runs.folder import check_empty
 
-SPACES = ("w", "w+")
-CANDIDATES = 512
+SPACES = ("auto", "z", "w", "w+")
 Progress = Callable[[int, int, float], None] | None
 """Called with (step, steps, loss)."""
 
@@ -41,52 +41,62 @@ Progress = Callable[[int, int, float], None] | None
 class Projected:
     """The result of a projection."""
 
-    ws: Tensor
-    """Styles (N, layers, w_dim)."""
+    ws: Tensor | None
+    """Styles (N, layers, w_dim); None for a projection into z."""
     x: Tensor
     """Their images (N, C, H, W) in [-1, 1]."""
     psnr: float
     """Peak signal-to-noise ratio against the targets, in decibels."""
     seconds: float
     """How long it took."""
+    z: Tensor | None = None
+    """Latents (N, z_dim); None for a projection into w or w+."""
+    c: Tensor | None = None
+    """Labels (N,) that go with ``z``, for a model with classes."""
 
 
 def project(
     gan: GAN,
     target: Tensor,
     *,
-    space: str = "w+",
+    space: str = "auto",
     steps: int = 200,
     seed: int = 0,
     net: Any = None,
     weight: float = 1.0,
-    c: int | None = None,
+    c: Class = None,
     progress: Progress = None,
 ) -> Projected:
-    """Find the styles of images.
+    """Find the latents of images.
 
     Args:
-        gan: A model with styles.
+        gan: A model that makes images from latents.
         target: Images (N, C, H, W) in [-1, 1].
-        space: "w": one style for all layers; "w+": one for each layer.
+        space: "w": one style for all layers; "w+": one for each layer; "z": the latent, for any model. "auto": "w+" for a
+            model with styles, else "z".
         steps: Number of optimization steps.
         seed: Seed of all random numbers.
         net: A feature extractor of ``ganloom.metrics`` whose features are compared too, or None.
         weight: Weight of the features.
-        c: The class to start from; None: any.
+        c: The class to start from, by name or number; None: any. In z it stays the class.
         progress: Called after each step.
 
     Returns:
         The result.
 
     Raises:
-        BadInput: The model has no styles, or an argument cannot be used.
+        BadInput: The model does not have this space, or an argument cannot be used.
     """
-    model = styled(gan)
     if space not in SPACES:
-        raise BadInput(f'--space must be w or w+, got "{space}"')
+        raise BadInput(f'--space must be auto, z, w or w+, got "{space}"')
+    if space == "auto":
+        space = "w+" if has_styles(gan) else "z"
     if steps < 1:
         raise BadInput(f"--steps must be at least 1, got {steps}")
+    if len(gan.cfg.shape) != 3:
+        raise BadInput(
+            f"this model makes points of {gan.cfg.shape[0]} numbers, not images: there is nothing to project"
+        )
     if tuple(target.shape[1:]) != tuple(gan.cfg.shape):
         raise BadInput(
             f"the image has shape {tuple(target.shape[1:])}, but this model generates {tuple(gan.cfg.shape)}"
@@ -96,9 +106,8 @@ def project(
         gan.requires_grad_(False)
         torch.default_generator.manual_seed(seed)
         target = target.to(gan.device)
-        start, deviation = _start(gan, target, c)
-        layers = model.G.synthesis.n_layers
-        start = start[:, None].expand(-1, layers if space == "w+" else 1, -1)
+        searched = _z_space(gan, target, c) if space == "z" else _w_space(gan, target, c, every=space == "w+")
+        start, deviation = searched.start, searched.deviation
         target_features = None if net is None else perceived(net, target).detach()
         move = torch.zeros_like(start).requires_grad_(True)
         adam = torch.optim.Adam([move], lr=0.1, betas=(0.9, 0.999))
@@ -107,9 +116,9 @@ def project(
             t = step / steps
             adam.param_groups[0]["lr"] = 0.1 * min(1.0, t / 0.05 + 0.1) * (0.5 + 0.5 * math.cos(math.pi * t))
             noise = 0.05 * max(0.0, 1 - t / 0.75) ** 2
-            ws = start + deviation * (move + noise * torch.randn_like(move))
-            x = model.synthesis(ws.expand(-1, layers, -1))
-            each = distance(x, target)
+            latents = searched.kept(start + deviation * (move + noise * torch.randn_like(move)))
+            x = searched.images(latents)
+            each = distance(x, target) + searched.unlikely(latents)
             if target_features is not None:
                 each = each + weight * (perceived(net, x) - target_features).square().mean(
                     1
@@ -119,26 +128,69 @@ def project(
             adam.step()
             better = each.detach() < least
             least = torch.where(better, each.detach(), least)
-            best = torch.where(better[:, None, None], ws.detach(), best)
+            best = torch.where(better.reshape(-1, *[1] * (best.dim() - 1)), latents.detach(), best)
             if progress:
                 progress(step + 1, steps, float(each.detach().mean()))
-        best = best.expand(-1, layers, -1).contiguous()
-        x = drawn(gan, best)
-    return Projected(best.cpu(), x.cpu(), psnr(x, target), time.perf_counter() - start_time)
+        with torch.no_grad():
+            x = searched.images(best).clamp(-1, 1)
+    similar, seconds = psnr(x, target), time.perf_counter() - start_time
+    if isinstance(searched, ZSpace):
+        labels = None if searched.c is None else searched.c.cpu()
+        return Projected(None, x.cpu(), similar, seconds, z=best.cpu(), c=labels)
+    return Projected(searched.full(best).contiguous().cpu(), x.cpu(), similar, seconds)
+
+
+@dataclass(frozen=True)
+class WSpace:
+    """The styles of a model as a space to search in; see ``ZSpace``.
+
+    Attributes:
+        model: A model with styles.
+        start: Styles (N, layers or 1, w_dim) to start from.
+        deviation: The standard deviation of w.
+    """
+
+    model: Any
+    start: Tensor
+    deviation: Tensor
+
+    def full(self, ws: Tensor) -> Tensor:
+        """Return one w for each layer."""
+        return ws.expand(-1, self.model.G.synthesis.n_layers, -1)
+
+    def images(self, ws: Tensor) -> Tensor:
+        """Generate images (N, C, H, W) with a gradient."""
+        x: Tensor = self.model.synthesis(self.full(ws))
+        return x
+
+    def kept(self, ws: Tensor) -> Tensor:
+        """Return ws: every w is allowed."""
+        return ws
+
+    def unlikely(self, ws: Tensor) -> Tensor:
+        """Return no penalty (N,)."""
+        return ws.new_zeros(len(ws))
+
+
+def _z_space(gan: GAN, target: Tensor, c: Class) -> ZSpace:
+    check_z(gan)
+    return nearest(gan, target, c, distance)
 
 
 @torch.no_grad()
-def _start(gan: GAN, target: Tensor, c: int | None) -> tuple[Tensor, Tensor]:
-    """(the nearest of many random w, (N, w_dim); the standard deviation of w)."""
+def _w_space(gan: GAN, target: Tensor, c: Class, *, every: bool) -> WSpace:
+    """Start from the nearest of many random w; ``every``: one w for each layer."""
+    model = styled(gan)
     if c is None:
         w = many_w(gan, CANDIDATES, 1)
     else:
         labels = gan.conditions(CANDIDATES, c)
-        w = styled(gan).mapping(gan.z(CANDIDATES), labels)[:, 0]
-    layers = styled(gan).G.synthesis.n_layers
+        w = model.mapping(gan.z(CANDIDATES), labels)[:, 0]
+    layers = model.G.synthesis.n_layers
     x = drawn(gan, w[:, None].expand(-1, layers, -1))
     distances = torch.stack([distance(x, image[None].expand_as(x)) for image in target])
-    return w[distances.argmin(1)], w.std(0).mean().clamp_min(1e-6)
+    start = w[distances.argmin(1)][:, None].expand(-1, layers if every else 1, -1)
+    return WSpace(model, start, w.std(0).mean().clamp_min(1e-6))
 
 
 def distance(x: Tensor, y: Tensor) -> Tensor:
@@ -211,13 +263,19 @@ def read_image(path: str | Path, shape: tuple[int, int, int], fit: str = "crop")
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
-def write(result: Projected, target: Tensor, out: str | Path) -> Path:
-    """Write target.png, projected.png, both.png and ws.safetensors.
+def latents_file(result: Projected) -> str:
+    """The name of the file of latents that ``write`` writes."""
+    return "z.safetensors" if result.ws is None else "ws.safetensors"
+
+
+def write(result: Projected, target: Tensor, out: str | Path, *, overwrite: bool = False) -> Path:
+    """Write target.png, projected.png, both.png, and ws.safetensors or z.safetensors (z, and the labels c).
 
     Args:
         result: From ``project``.
         target: The image, (1, C, H, W) in [-1, 1].
         out: A new or empty folder.
+        overwrite: Take a folder with content, and replace files of equal names.
 
     Returns:
         The folder.
@@ -225,10 +283,10 @@ def write(result: Projected, target: Tensor, out: str | Path) -> Path:
     Raises:
         BadInput: The folder is not empty.
     """
-    folder = check_empty(out)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = new_folder(out, overwrite=overwrite)
     for name, x in (("target", target), ("projected", result.x)):
-        grid.save_png(grid.to_uint8(x)[0], folder / f"{name}.png")
-    grid.save_png(grid.grid(torch.cat([target, result.x]), columns=2), folder / "both.png")
-    checkpoint.replace_file(folder / "ws.safetensors", safetensors.torch.save({"ws": result.ws}))
+        grid.save_png(grid.to_uint8(x)[0], folder / f"{name}.png", overwrite=overwrite)
+    grid.save_png(grid.grid(torch.cat([target, result.x]), columns=2), folder / "both.png", overwrite=overwrite)
+    tensors = {name: t for name, t in (("ws", result.ws), ("z", result.z), ("c", result.c)) if t is not None}
+    write_new(folder / latents_file(result), safetensors.torch.save(tensors), overwrite=overwrite)
     return folder

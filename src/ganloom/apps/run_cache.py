@@ -1,6 +1,5 @@
 """Reuse runs: return a finished run, continue a stopped one, or train a new one."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,6 @@ def finished(recipe: str, data: str, path: Path, progress: Progress | None = Non
     state = Folder(path).read("run.json").get("state") if (path / "run.json").exists() else None
     if state == "finished":
         return Run(path)
-    if state is not None and (path / "checkpoints").is_dir() and any((path / "checkpoints").iterdir()):
+    if state is not None and not Folder(path).without_checkpoint():
         return resume(path, console=Console(progress=progress), progress=progress)
-    if path.exists():  # killed before its first checkpoint: there is nothing to continue
-        path = path.with_name(f"{path.name}-{time.time_ns()}")
     return train(recipe, data, path, console=Console(progress=progress), progress=progress, **options)

@@ -1,6 +1,7 @@
 """Generate samples with a trained model and write them as files: single images, a grid, and folders for classes."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,16 @@ import torch
 from torch import Tensor
 
 from ganloom.api import load
+from ganloom.core import class_names
 from ganloom.core.device import choose_device
-from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path, file_names, own_file_name
+from ganloom.core.output_files import new_folder, write_new
 from ganloom.evaluation.evaluate import data_of
 from ganloom.gan import GAN
 from ganloom.imaging import grid, row_names
 from ganloom.report.progress import Report, part_of, stage
-from ganloom.runs.folder import Folder, check_empty
+from ganloom.runs.folder import Folder
 
 BATCH = 64
 
@@ -39,11 +42,12 @@ def write_samples(
     cutoff: int | None = None,
     noise: str = "const",
     standing: int = 0,
-    c: str | int | None = None,
+    c: Sequence[str | int] | str | int | None = None,
     out: str | Path | None = None,
     checkpoint: str = "latest",
     device: str = "auto",
     precision: str = "float32",
+    overwrite: bool = False,
     progress: Report = None,
 ) -> Written:
     """Generate samples into a folder: seed000000.png, ... and grid.png; points.csv for points.
@@ -52,17 +56,19 @@ def write_samples(
 
     Args:
         run: A run folder or a model/ folder.
-        n: Number of samples; of each class with ``c="all"``.
+        n: Number of samples; with several classes, of each.
         seed: Sample i has the seed ``seed + i``.
         truncation: Below 1 samples are more typical and less diverse.
         cutoff: For recipes with styles: truncate only this many layers, from the coarsest. None: all.
         noise: For recipes with noise in the layers: "const", "random" or "none".
         standing: For biggan: compute the statistics of BatchNorm from this many batches. 0: use the averaged ones.
-        c: A class by name or number, or "all". None: classes are drawn uniformly.
+        c: A class by name or number, several, or "all": all classes that have images. None: classes are drawn uniformly
+            from those.
         out: A new or empty folder. None: a folder in RUN/generated, named after the arguments.
         checkpoint: "latest", "best", or the name of a checkpoint.
         device: "auto", "cpu", "cuda" or "mps".
         precision: "float32" or "bf16".
+        overwrite: Take a folder with content, and replace files of equal names.
         progress: Called with (what, done, total).
 
     Returns:
@@ -77,6 +83,8 @@ def write_samples(
         raise BadInput(f"--truncation must not be negative, got {truncation}")
     if standing < 0:
         raise BadInput(f"--standing counts batches and must not be negative, got {standing}")
+    if out is not None:
+        new_folder(out, overwrite=overwrite)
     path = as_path(run)
     stage(progress, "loading the model")
     gan = load(path, checkpoint=checkpoint, device=choose_device(device))
@@ -90,8 +98,7 @@ def write_samples(
         if is_set and not taken:
             raise BadInput(f"{flag}: this run's recipe does not have this option (stylegan2 has it): leave it out")
     more |= ({} if cutoff is None else {"cutoff": cutoff}) | ({"noise": noise} if noise != "const" else {})
-    names = Folder(path).read("config.json").get("classes")
-    labels, words = _labels(gan, names, c, n)
+    labels, words = _labels(gan, c, n)
     labels = _inputs(path, gan, n, seed) if gan.conditions_on == "images" else labels
     count = n if labels is None else len(labels)
     more |= {"truncation": truncation, "batch": BATCH, "precision": precision}
@@ -104,26 +111,28 @@ def write_samples(
         "precision-": (precision, "float32"),
     }
     folder = _folder(
-        path, out, f"kimg{gan.kimg:g}-seed{seed}-n{n}", settings | {"c": (c, None), "": (checkpoint, "latest")}
+        path, out, f"kimg{gan.kimg:g}-seed{seed}-n{n}", settings | {"c": (_words(c), ""), "": (checkpoint, "latest")}
     )
     if x.dim() == 2:
-        return _write_points(folder, x)
+        return _write_points(folder, x, overwrite)
     files = []
     for i, image in enumerate(grid.to_uint8(x)):
         if progress is not None:
             progress("writing samples", i, count)
         name = f"seed{seed + i:06d}.png" if words is None else f"{words[i]}/seed{seed + i:06d}.png"
-        grid.save_png(image, folder / name)
+        grid.save_png(image, folder / name, overwrite=overwrite)
         files.append(folder / name)
     sheet = folder / "grid.png"
     if gan.conditions_on == "images" and labels is not None:  # each next to its input
         both = grid.side_by_side(labels.cpu(), x)
-        grid.save_png(grid.grid(both, 2 * max(1, round((count / 2) ** 0.5))), sheet)
+        grid.save_png(grid.grid(both, 2 * max(1, round((count / 2) ** 0.5))), sheet, overwrite=overwrite)
         return Written(folder, sheet, files)
-    image = grid.grid(x, n if c == "all" and n <= 16 else None)
-    if c == "all" and n <= 16 and words is not None:
-        image = row_names.beside(image, words[::n])
-    grid.save_png(image, sheet)
+    by_class = words is not None and len(set(words)) > 1 and n <= 16  # a row for each class
+    image = grid.grid(x, n if by_class else None)
+    if by_class and labels is not None:
+        known = class_names.complete(gan.class_names, gan.cfg.n_classes)
+        image = row_names.beside(image, [known[int(i)] for i in labels[::n]])
+    grid.save_png(image, sheet, overwrite=overwrite)
     return Written(folder, sheet, files)
 
 
@@ -159,44 +168,42 @@ def _inputs(path: Path, gan: GAN, n: int, seed: int) -> Tensor | None:
     return gan.inputs(data, torch.arange(seed, seed + n) % len(data))
 
 
-def _labels(gan: GAN, names: list[str] | None, c: str | int | None, n: int) -> tuple[Tensor | None, list[str] | None]:
-    """(labels, folder names) for a class by name or number; (None, None) without a class."""
-    if c is None:
+def _labels(gan: GAN, c: Sequence[str | int] | str | int | None, n: int) -> tuple[Tensor | None, list[str] | None]:
+    """(labels, folder names) for classes by name or number; (None, None) without a class."""
+    if c is None or (isinstance(c, list | tuple) and not c):
         return None, None
     classes = int(getattr(gan.cfg, "n_classes", 0) or 0)
     if not classes:
         raise BadInput("--c: this run was trained without labels: leave it out")
-    known = names or [str(i) for i in range(classes)]
-    if c == "all":
-        chosen = list(range(classes))
-    elif str(c) in known:
-        chosen = [known.index(str(c))]
-    elif str(c).lstrip("-").isdigit() and 0 <= int(c) < classes:
-        chosen = [int(c)]
+    known = class_names.complete(gan.class_names, classes)
+    if c in ("all", ["all"], ("all",)) and "all" not in known:
+        chosen = list(gan.drawn_classes or range(classes))  # those that have images
     else:
-        raise BadInput(
-            f'--c "{c}" is no class of this run{did_you_mean(str(c), known)}: it has {", ".join(known)}, or 0..{classes - 1}'
-        )
-    labels = torch.tensor(chosen).repeat_interleave(n)
-    plain = file_names(known)
-    return labels, [plain[i] for i in labels.tolist()]
+        chosen = list(dict.fromkeys(class_names.numbers(c, known, "--c")))
+    labels, folders = torch.tensor(chosen).repeat_interleave(n), file_names(known)
+    return labels, [folders[i] for i in labels.tolist()]
+
+
+def _words(c: Sequence[str | int] | str | int | None) -> str:
+    """The classes as one text."""
+    return ",".join(map(str, c if isinstance(c, list | tuple) else [] if c is None else [c]))
 
 
 def _folder(run: Path, out: str | Path | None, name: str, settings: dict[str, tuple[Any, Any]]) -> Path:
     """``out``, or a folder named after the settings that differ from the default: name -> (value, default)."""
     if out is not None:
-        return check_empty(out)
+        return as_path(out)
     for key, (value, default) in settings.items():
         if value != default:
             name += "-" + own_file_name(f"{key}{value:g}" if isinstance(value, float) else f"{key}{value}")
     return run / "generated" / name
 
 
-def _write_points(folder: Path, x: Tensor) -> Written:
-    folder.mkdir(parents=True, exist_ok=True)
+def _write_points(folder: Path, x: Tensor, overwrite: bool) -> Written:
     lines = [",".join(f"{v:.6g}" for v in row) for row in x.tolist()]
     file, sheet = folder / "points.csv", folder / "grid.png"
-    file.write_text("\n".join([",".join(f"x{i}" for i in range(x.shape[1])), *lines]) + "\n", encoding="utf-8")
+    text = "\n".join([",".join(f"x{i}" for i in range(x.shape[1])), *lines]) + "\n"
+    write_new(file, text.encode(), overwrite=overwrite)
     if x.shape[1] == 2:
-        grid.save_png(grid.scatter(x), sheet)
+        grid.save_png(grid.scatter(x), sheet, overwrite=overwrite)
     return Written(folder, sheet, [file])

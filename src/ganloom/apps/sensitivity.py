@@ -20,12 +20,13 @@ from ganloom import recipes
 from ganloom.apps.run_cache import finished
 from ganloom.core.errors import BadInput, GanloomError
 from ganloom.core.old_import_paths import renamed
+from ganloom.core.output_files import may_rewrite, rewrite
 from ganloom.doctor import RED
 from ganloom.doctor.callback import FILE, read_rows
 from ganloom.doctor.run_facts import PENALTIES
+from ganloom.imaging.grid import png_bytes
 from ganloom.report.number_format import duration
 from ganloom.report.progress import Progress
-from ganloom.runs.checkpoint import replace_file
 from ganloom.runs.folder import Folder
 
 RATES = (0.2, 1.0, 5.0)
@@ -115,6 +116,7 @@ def measure(
     options: dict[str, Any] | None = None,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
     progress: Progress | None = None,
+    overwrite: bool = False,
 ) -> list[Result]:
     """Train every setting that is not in the folder yet, and write the results after each one.
 
@@ -127,6 +129,7 @@ def measure(
         options: More options of ``ganloom.train``.
         say: Called with a line of progress.
         progress: Shows what is done between these lines.
+        overwrite: Replace a sensitivity.json and sensitivity.png that ganloom did not write.
 
     Returns:
         The results.
@@ -152,6 +155,8 @@ def measure(
     }
     raw: list[tuple[Setting, dict[str, Any]]] = []
     start, ran = time.perf_counter(), 0
+    for name in ("sensitivity.json", "sensitivity.png"):
+        may_rewrite(folder / name, overwrite=overwrite)
     folder.mkdir(parents=True, exist_ok=True)
     for i, one in enumerate(grid):
         path = folder / "runs" / f"{i:02d}-{re.sub('[^a-z0-9.]+', '-', one.name.lower())}"
@@ -175,8 +180,9 @@ def measure(
         results = _judged(raw)
         rows = [dataclasses.asdict(r) for r in results]
         head = {"recipe": recipe, "data": data, "kimg": kimg, "seed": seed, "rows": rows}
-        replace_file(folder / "sensitivity.json", json.dumps(head, indent=1).encode())
-        image(results, f"{recipe} on {data}, {kimg:g} kimg").save(folder / "sensitivity.png")
+        rewrite(folder / "sensitivity.json", json.dumps(head, indent=1).encode(), overwrite=overwrite)
+        sheet = png_bytes(image(results, f"{recipe} on {data}, {kimg:g} kimg"))
+        rewrite(folder / "sensitivity.png", sheet, overwrite=overwrite)
     return results
 
 

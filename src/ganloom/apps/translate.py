@@ -16,12 +16,13 @@ from ganloom.api import load
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
+from ganloom.core.output_files import new_file, new_folder
 from ganloom.data.decode import BadImage, decode, quiet, to_array
 from ganloom.data.file_index import is_image
 from ganloom.data.label_maps import colours
 from ganloom.imaging import grid
 from ganloom.imaging.png16 import read16, write16
-from ganloom.runs.folder import Folder, check_empty
+from ganloom.runs.folder import Folder
 
 SHEET = 64
 """Largest number of images in the sheet of comparisons."""
@@ -51,6 +52,7 @@ def translate_files(
     checkpoint: str = "latest",
     device: str = "auto",
     progress: Callable[[str, int, int], None] | None = None,
+    overwrite: bool = False,
 ) -> Translated:
     """Translate an image, or all images of a folder, to PNG files.
 
@@ -68,6 +70,7 @@ def translate_files(
         checkpoint: "latest", "best", or the name of a checkpoint.
         device: "auto", "cpu", "cuda" or "mps".
         progress: Called with (file name, number, count) before each image.
+        overwrite: Replace existing files. An input is never replaced.
 
     Returns:
         What was written.
@@ -78,14 +81,15 @@ def translate_files(
     if memory <= 0:
         raise BadInput(f"--memory must be above 0 MiB, got {memory:g}")
     run, source, out = as_path(run), as_path(source), as_path(out)
+    pairs = _targets(source, out, overwrite)
+    single = source.is_file()
+    sheet = _sheet([target for _, target in pairs], out, single, overwrite) if compare else None
     gan: Any = load(run, checkpoint=checkpoint, device=choose_device(device))
     if gan.conditions_on != "images":
         raise BadInput(f"{run} generates images from latents, not from images: use ganloom sample")
     if reverse and not gan.both_ways:
         raise BadInput("--reverse: this run's recipe translates in one direction only")
     labels = _has_label_maps(run) and not reverse
-    pairs = _targets(source, out)
-    single = source.is_file()
     files: list[Path] = []
     bad: list[tuple[str, str]] = []
     comparisons: list[Tensor] = []
@@ -102,18 +106,15 @@ def translate_files(
         result = translate_pixels(
             gan, pixels, reverse=reverse, stochastic=stochastic, seed=seed, memory=memory, labels=labels
         )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write(result, target)
+        write(result, target, overwrite=overwrite)
         files.append(target)
         if compare and len(comparisons) < 2 * SHEET:
             comparisons += [_thumbnail(pixels), _thumbnail(result)]
     if not files:
         raise BadInput(f"none of the {len(bad)} images in {source} can be read: {bad[0][0]} ({bad[0][1]})")
-    sheet = None
-    if compare:
-        sheet = out.with_suffix(".compare.png") if single else out / "compare.png"
+    if sheet is not None:
         columns = 2 * max(1, round(math.sqrt(len(comparisons) / 2) / 2))
-        grid.save_png(grid.grid(torch.cat(comparisons), columns, scale=1), sheet)
+        grid.save_png(grid.grid(torch.cat(comparisons), columns, scale=1), sheet, overwrite=overwrite)
     return Translated(files, sheet, bad)
 
 
@@ -180,39 +181,54 @@ def read(path: Path) -> NDArray[Any]:
         return to_array(decode(file, path.name))
 
 
-def write(pixels: NDArray[Any], path: Path) -> None:
+def write(pixels: NDArray[Any], path: Path, *, overwrite: bool = False) -> None:
     """Write a PNG with 8 or 16 bits per channel.
 
     Args:
         pixels: (H, W, 1 to 4), uint8 or uint16.
         path: The file.
+        overwrite: Replace an existing file.
     """
     if pixels.dtype == np.uint16:
-        write16(pixels, path)
+        write16(pixels, path, overwrite=overwrite)
     else:
-        grid.save_png(pixels, path)
+        grid.save_png(pixels, path, overwrite=overwrite)
 
 
-def _targets(source: Path, out: Path) -> list[tuple[Path, Path]]:
-    """(input, output) for each image. Existing files are not overwritten."""
+def _targets(source: Path, out: Path, overwrite: bool) -> list[tuple[Path, Path]]:
+    """(input, output) for each image. Raises BadInput if a file must not be written."""
     if source.is_file():
         target = out / f"{source.stem}.png" if out.is_dir() or not out.suffix else out
         if target.suffix.lower() != ".png":
             raise BadInput(f"{out} must end in .png, or be a folder")
-        if target.exists():
-            raise BadInput(f"{target} exists: choose another name, nothing is overwritten")
-        return [(source, target)]
+        if target.exists() and target.samefile(source):
+            raise BadInput(f"{target} is the input itself. Choose another name")
+        return [(source, new_file(target, overwrite=overwrite, flag=""))]
     if not source.is_dir():
         raise BadInput(f"there is no image or folder {source}")
-    check_empty(out, "")
+    if out.is_dir() and out.samefile(source):
+        raise BadInput(f"{out} is the folder of the inputs. Choose another folder for the results")
+    new_folder(out, overwrite=overwrite, flag="")
     images = sorted(p for p in source.rglob("*") if p.is_file() and is_image(p.name))
     if not images:
         raise BadInput(f"there are no images in the folder {source}: put .png, .jpg or .webp files there")
     targets = [out / p.relative_to(source).with_suffix(".png") for p in images]
-    twice = [t for i, t in enumerate(targets) if t in targets[:i]]
+    names = [str(target).casefold() for target in targets]  # some file systems ignore the case
+    twice = [t for i, t in enumerate(targets) if names[i] in names[:i]]
     if twice:
         raise BadInput(f"{source} has {twice[0].stem} twice with different endings: both would become {twice[0].name}")
     return list(zip(images, targets, strict=True))
+
+
+def _sheet(targets: list[Path], out: Path, single: bool, overwrite: bool) -> Path:
+    """The file of the comparisons: a name that none of the results has."""
+    if single:
+        return new_file(targets[0].with_name(f"{targets[0].stem}.compare.png"), overwrite=overwrite, flag="")
+    taken = {str(target).casefold() for target in targets}
+    number, sheet = 2, out / "compare.png"
+    while str(sheet).casefold() in taken:
+        number, sheet = number + 1, out / f"compare-{number}.png"
+    return sheet
 
 
 def _has_label_maps(run: Path) -> bool:

@@ -8,10 +8,14 @@ from collections.abc import Sequence
 
 from ganloom import __version__
 from ganloom.core import streams
-from ganloom.core.errors import BadInput, GanloomError, did_you_mean
+from ganloom.core.errors import BadInput, GanloomError, Terminated, did_you_mean
+from ganloom.core.memory import ran_out
 from ganloom.core.names import printable
+from ganloom.core.stop_signals import ended_by_signals
+from ganloom.core.terminal import GONE, say
 from ganloom.report.progress import Progress
 
+LESS_MEMORY = "use a smaller --batch-size or --micro-batch, smaller images (--shape), or fewer of them (--n)"
 LONGEST_LINE = 2000
 """Longest error message, in characters."""
 COMMANDS: dict[str, str] = {
@@ -37,7 +41,7 @@ COMMANDS: dict[str, str] = {
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code.
 
-    The codes: 0 ok, 1 a check failed, 2 usage or bad input, 130 or 143 stopped by a signal, 141 the reader of a pipe left.
+    The codes: 0 ok, 1 a check failed, 2 usage or bad input, 129, 130 or 143 stopped by a signal, 141 the reader of a pipe left.
     """
     args = list(sys.argv[1:] if argv is None else argv)
     with streams.prepared() as out:
@@ -56,15 +60,18 @@ def _home(arg: str) -> str:
 def _code_of(args: list[str], debug: bool) -> int:
     """Run one command and return its code; an error becomes one line, or a traceback with ``debug``."""
     try:
-        code = _run(args)
+        with ended_by_signals():
+            code = _run(args)
     except SystemExit as left:  # after --help, and after a signal that stopped a training
         code = left.code if isinstance(left.code, int) else int(left.code is not None)
-    except KeyboardInterrupt:
+        if isinstance(left, Terminated):
+            say(printable(left.text), sys.stderr)
+    except KeyboardInterrupt as stop:
         code = 130
-        print("stopped", file=sys.stderr)
+        say(printable(stop), sys.stderr)
     except BrokenPipeError:  # the reader left, as in `ganloom recipes | head`
         code = 141
-    except (GanloomError, MemoryError, OSError) as error:
+    except (GanloomError, OSError) as error:
         if debug:
             raise
         code = error.exit_code if isinstance(error, GanloomError) else 1
@@ -74,9 +81,11 @@ def _code_of(args: list[str], debug: bool) -> int:
             raise
         code = 1
         detail = _one_line(error)
-        print(
-            f"error: {type(error).__name__}: {detail} (this is a bug in ganloom; --debug shows where)", file=sys.stderr
-        )
+        if ran_out(error):
+            detail = f"out of memory: {LESS_MEMORY} ({detail})"
+        else:
+            detail = f"{type(error).__name__}: {detail} (this is a bug in ganloom; --debug shows where)"
+        print(f"error: {detail}", file=sys.stderr)
     return code
 
 
@@ -84,8 +93,11 @@ def _leave(code: int, out: streams.Standard) -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:  # Python flushes again at exit, which must not fail once more
+        except OSError as error:  # the pipe or the terminal was closed
+            # Python flushes again at exit, which must not fail once more.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if not isinstance(error, BrokenPipeError) and error.errno not in GONE:
+                raise
             code = code or 141
     if out.error is not None:
         print(f"error: cannot write to the standard output: {out.error.strerror or out.error}", file=sys.stderr)

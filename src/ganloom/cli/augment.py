@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
-from ganloom.cli.next_commands import word_of
 from ganloom.cli.parse import parse, subcommand
+from ganloom.core.names import word_of
 from ganloom.report.progress import Progress
 
 
@@ -38,6 +38,8 @@ class Arguments:
     """Channels, height and width for training. None: from the data."""
     fit: Literal["crop", "pad", "squash"] = "crop"
     """How to bring images of other sizes to the shape."""
+    overwrite: bool = False
+    """Replace existing files."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -57,7 +59,7 @@ def run(argv: Sequence[str]) -> None:
         progress("drawing the sheets")
         sheets = preview(
             args.data, args.out, p=args.p, parts=args.parts, policy=args.policy, n=args.n, seed=args.seed, shape=shape,
-            fit=args.fit,
+            fit=args.fit, overwrite=args.overwrite,
         )  # fmt: skip
     if args.json:
         print(json.dumps({"out": str(sheets.sheet), "leak": str(sheets.leak), "untouched": sheets.untouched}))

@@ -39,6 +39,8 @@ class Arguments:
     """For images: the folder for the run folders. Runs that were stopped are continued."""
     out: str | None = None
     """Write the table, its rows and images into this folder: known-truth.md, known-truth.json, images/."""
+    overwrite: bool = False
+    """Replace images in the folder that ganloom did not write, or that were changed."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -64,7 +66,7 @@ def _points(args: Arguments, folder: Path | None, progress: Progress) -> None:
 
     def write(row: benchmark.Row, trained: Trained) -> None:
         if folder is not None:
-            page.save_panels(folder, row, trained, benchmark.DATA[row.data].mixture())
+            page.save_panels(folder, row, trained, benchmark.DATA[row.data].mixture(), overwrite=args.overwrite)
             page.write_rows(folder, page.keep(folder, row), row)
 
     cures = tuple(CURES) if args.cure == ("all",) else args.cure or usual(args.data)
@@ -89,7 +91,7 @@ def _dirac(args: Arguments, folder: Path | None, progress: Progress) -> None:
     progress("measuring the Dirac-GAN")
     runs = [dirac.measure(name, alternating) for name in names for alternating in (True, False)]
     if folder is not None:
-        page.write_dirac(folder, runs)
+        page.write_dirac(folder, runs, overwrite=args.overwrite)
     if args.json:
         print(json.dumps({"rows": [dirac.to_dict(row) for row, _ in runs]}))
         return
@@ -104,7 +106,7 @@ def _images(args: Arguments, folder: Path | None, progress: Progress) -> None:
 
     def save(row: counted_images.Row, samples: "Tensor") -> None:
         if folder is not None:
-            counted_page.save(folder, row, samples)
+            counted_page.save(folder, row, samples, overwrite=args.overwrite)
 
     names, seeds = () if args.cure == ("all",) else args.cure, 1 if args.seeds is None else args.seeds
     counter, rows = counted_images.measure(

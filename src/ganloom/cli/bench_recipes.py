@@ -8,6 +8,7 @@ from typing import Any
 
 from ganloom.cli.messages import following, table
 from ganloom.cli.parse import parse
+from ganloom.core.stop_signals import continued_by_the_same_command
 from ganloom.report.progress import Progress
 
 
@@ -30,6 +31,8 @@ class Arguments:
     """Repeat recipes that were already measured with the same command."""
     speed: bool = False
     """Only time training steps again, for the rows that exist. Use an idle machine."""
+    overwrite: bool = False
+    """Replace images in the folder that ganloom did not write, or that were changed."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -41,13 +44,13 @@ def run(argv: Sequence[str]) -> None:
     from ganloom.recipes import RECIPES
 
     folder = Path(args.out)
-    with Progress() as progress:
+    with continued_by_the_same_command(), Progress() as progress:
         if args.speed:
             rows = benchmark.time_again(args.recipe or tuple(benchmark.kept(folder)), folder, show=progress)
         else:
             rows = benchmark.measure(
                 args.recipe or tuple(RECIPES), folder, Path(args.runs), seed=args.seed, kimg=args.total_kimg, anew=args.anew,
-                show=progress,
+                show=progress, overwrite=args.overwrite,
             )  # fmt: skip
     if args.json:
         print(json.dumps({"recipes": [row.to_dict() for row in rows]}))

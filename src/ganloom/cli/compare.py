@@ -6,7 +6,7 @@ import math
 import os
 import shlex
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from ganloom.cli import next_commands
 from ganloom.cli.flags import Positional
@@ -14,6 +14,7 @@ from ganloom.cli.messages import following
 from ganloom.cli.order import data_and_models
 from ganloom.cli.parse import parse_given
 from ganloom.core.errors import BadInput
+from ganloom.core.stop_signals import continued_by_the_same_command
 from ganloom.report.progress import Progress
 
 
@@ -44,6 +45,10 @@ class Arguments:
     """With --budget: the feature nets; see `ganloom evaluate --features`."""
     shape: tuple[int, int, int] | None = None
     """With --budget: channels, height and width. None: from the data; 32 px if the images have different sizes."""
+    labels: Literal["auto", "none"] = "auto"
+    """With --budget: none: ignore the labels of DATA; its folders are no classes."""
+    overwrite: bool = False
+    """With --budget: replace files in the folder that ganloom did not write."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -81,12 +86,13 @@ def _train(args: Arguments, budget: str) -> None:
     out = args.out or folder_of(data, budget)
     plan = Plan(
         data, tuple(models), seconds, seeds=args.seeds, seed=args.seed, n=args.n, k=args.k, features=args.features,
-        settings=settings,
+        labels=False if args.labels == "none" else None, settings=settings,
     )  # fmt: skip
-    with Progress() as progress:
+    with continued_by_the_same_command(), Progress() as progress:
         progress("checking the models and opening the data")
-        plan = dataclasses.replace(plan, shape=full_shape(data, args.shape, progress=progress.part("reading the data")))
-        comparison = compare_under_budget(plan, out, show=progress)
+        reading = progress.part("reading the data")
+        plan = dataclasses.replace(plan, shape=full_shape(data, args.shape, labels=plan.labels, progress=reading))
+        comparison = compare_under_budget(plan, out, show=progress, overwrite=args.overwrite)
     if args.json:
         print(json.dumps(comparison.to_dict()))
         return

@@ -99,6 +99,7 @@ def settings_of_run(described: Mapping[str, Any], file: Path) -> dict[str, Any]:
         settings["data"] = where
         settings |= {name: source[name] for name in DATA_OPTIONS if name in source}
         settings["held_out"] = _share(parts["data"])
+        settings["labels"] = "none" if source.get("labels") is False else None
     init = parts["init"]
     if init:
         settings |= {"init": init.get("source"), "init_checkpoint": init.get("checkpoint")}

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from ganloom import data as datasets
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
-from ganloom.cli.next_commands import word_of
 from ganloom.cli.parse import parse, subcommand
+from ganloom.core.names import word_of
+from ganloom.core.output_files import new_file
 from ganloom.report.progress import Progress
 
 
@@ -23,8 +24,12 @@ class Arguments:
     """Channels, height and width for training. None: from the data."""
     fit: Literal["crop", "pad", "squash"] = "crop"
     """How to bring images of other sizes to the shape."""
+    labels: Literal["auto", "none"] = "auto"
+    """none: ignore labels; folders are no classes."""
     preview: str | None = None
     """Write a grid of 25 images, as the network will get them, to this PNG file."""
+    overwrite: bool = False
+    """Replace existing files."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -34,19 +39,24 @@ def run(argv: Sequence[str]) -> None:
     if subcommand("data", ["check"], argv, Arguments, "`ganloom data check DIR`") is None:
         return
     args = parse(Arguments, argv[1:], "data check")
+    labels = False if args.labels == "none" else None
+    if args.preview is not None:
+        new_file(args.preview, (".png",), overwrite=args.overwrite, flag="--preview ")
     with Progress() as progress:
         progress("listing the files")
-        shape = datasets.full_shape(args.data, args.shape, fit=args.fit, progress=progress.part("reading the images"))
-        report = datasets.check(args.data, shape=shape, fit=args.fit, progress=progress)
+        reading = progress.part("reading the images")
+        shape = datasets.full_shape(args.data, args.shape, fit=args.fit, labels=labels, progress=reading)
+        report = datasets.check(args.data, shape=shape, fit=args.fit, labels=labels, progress=progress)
     print(json.dumps(report.to_dict()) if args.json else "\n".join(report.lines()))
     if args.preview:
         from ganloom.imaging import grid
 
-        grid.save_png(report.preview(), args.preview)
+        grid.save_png(report.preview(), args.preview, overwrite=args.overwrite)
         if not args.json:
             print(f"wrote {args.preview}")
     if not args.json:
-        data = word_of(args.data)
         flags = [] if args.shape is None else ["--shape", *report.shape]
         flags += [] if args.fit == "crop" else ["--fit", args.fit]
-        print(following(["train", "default", data, *flags], ["plan", data, *flags]))
+        recipe, path = report.translation or ("default", args.data)
+        flags += ["--labels", "none"] if labels is False and report.translation is None else []
+        print(following(["train", recipe, word_of(path), *flags], ["plan", word_of(path), *flags]))

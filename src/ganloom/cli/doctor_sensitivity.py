@@ -8,10 +8,11 @@ from typing import Annotated
 
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
-from ganloom.cli.next_commands import word_of
 from ganloom.cli.order import recipe_and_data
 from ganloom.cli.parse import parse
 from ganloom.core.errors import BadInput
+from ganloom.core.names import word_of
+from ganloom.core.stop_signals import continued_by_the_same_command
 from ganloom.report.progress import Progress
 
 
@@ -36,6 +37,8 @@ class Arguments:
     """Seed of every run."""
     out: str = "runs/sensitivity"
     """The folder for the runs, sensitivity.json and sensitivity.png."""
+    overwrite: bool = False
+    """Replace a sensitivity.json and sensitivity.png that ganloom did not write."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -55,8 +58,10 @@ def run(argv: Sequence[str]) -> int:
     settings = {"shape": shape} | {name: getattr(args, name) for name in ("width", "batch_size")}
     options = {name: value for name, value in settings.items() if value is not None}
     folder = Path(args.out) / f"{recipe}-{Path(data).name}"
-    with Progress() as progress:
-        results = sensitivity.measure(data, recipe, folder, args.total_kimg, args.seed, options, progress.say, progress)
+    with continued_by_the_same_command(), Progress() as progress:
+        results = sensitivity.measure(
+            data, recipe, folder, args.total_kimg, args.seed, options, progress.say, progress, overwrite=args.overwrite
+        )
     if args.json:
         print(
             json.dumps({"rows": [dataclasses.asdict(r) for r in results], "picture": str(folder / "sensitivity.png")})

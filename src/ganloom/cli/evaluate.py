@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+import sys
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from ganloom.cli import next_commands
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
+from ganloom.core.names import printable
 from ganloom.evaluation.evaluate import evaluate
 from ganloom.metrics import METRICS
 from ganloom.report.progress import Progress
@@ -48,10 +50,14 @@ class Arguments:
     """Compute 95 % intervals. Without them it is several times as fast."""
     memorisation: bool = False
     """Check for memorisation: compare samples with the training images and draw the nearest ones to RUN/neighbours.png."""
+    labels: Literal["auto", "none"] = "auto"
+    """none: ignore the labels of DATA; its folders are no classes."""
     held_out: str | None = None
     """For --memorisation: images that were not used in training."""
     device: str = "cpu"
     """cpu, cuda, mps or auto: the device of the generator and the feature nets."""
+    overwrite: bool = False
+    """Replace a metrics.json or neighbours.png in RUN that ganloom did not write."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -62,17 +68,23 @@ def run(argv: Sequence[str]) -> None:
     options = {
         field.name: getattr(args, field.name)
         for field in dataclasses.fields(args)
-        if field.name not in ("run", "data", "json", "metrics")
+        if field.name not in ("run", "data", "json", "metrics", "labels")
     }
+    options["labels"] = False if args.labels == "none" else None
     names = [name.strip() for name in args.metrics.split(",") if name.strip()]
     with Progress() as progress:
+
+        def show(result: dict[str, Any]) -> None:  # before the files are written, which may fail
+            progress.stop()
+            print(json.dumps(result) if args.json else "\n".join(result["table"]), flush=True)
+
         progress("loading the model and the data")
-        result = evaluate(args.run, args.data, metrics=names, progress=progress, **options)
+        result = evaluate(args.run, args.data, metrics=names, progress=progress, show=show, **options)
+    for line in result.get("not_written", ()):
+        print(f"warning: {printable(line)}", file=sys.stderr)
     if args.json:
-        print(json.dumps(result))
         return
-    print("\n".join(result["table"]))
-    if result["checkpoint"]:
+    if result["checkpoint"] and not result["not_written"]:
         sheet = ", neighbours.png" if "memorisation" in result else ""
         print(f"wrote {args.run}/metrics.json{sheet} in {result['seconds']} s")
     print(following(*next_commands.after_evaluate(args.run)))

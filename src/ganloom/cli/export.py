@@ -13,6 +13,7 @@ from ganloom.cli.parse import parse
 from ganloom.cli.shared_flags import ModelFlags
 from ganloom.core.errors import BadInput
 from ganloom.core.names import command_line
+from ganloom.core.output_files import new_file, new_folder
 from ganloom.report.progress import Progress
 
 
@@ -44,14 +45,15 @@ def _export(args: Arguments) -> None:
     from ganloom.api import load
     from ganloom.export.onnx import to_onnx
 
+    path = Path(args.run) / ("web" if args.format == "web" else "model.onnx") if args.out is None else Path(args.out)
+    (new_folder if args.format == "web" else new_file)(path, overwrite=args.overwrite)
     gan = load(args.run, checkpoint=args.checkpoint)
     if args.format == "web":
-        _web(args, gan)
+        _web(args, gan, path)
         return
     if args.runtime is not None:
         raise BadInput("--runtime needs --format web: add it, or leave --runtime out")
-    path = Path(args.run) / "model.onnx" if args.out is None else Path(args.out)
-    model = to_onnx(gan, path)
+    model = to_onnx(gan, path, overwrite=args.overwrite)
     if args.json:
         print(json.dumps({"out": str(model.path), "inputs": model.inputs, "difference": model.difference}))
         return
@@ -60,7 +62,7 @@ def _export(args: Arguments) -> None:
     print(following(*next_commands.after_export(args.run)))
 
 
-def _web(args: Arguments, gan: Any) -> None:
+def _web(args: Arguments, gan: Any, path: Path) -> None:
     from ganloom.export.web import to_web
     from ganloom.runs.folder import Folder
 
@@ -71,8 +73,8 @@ def _web(args: Arguments, gan: Any) -> None:
     at = f"At {gan.kimg:g} thousand images. " if math.isfinite(gan.kimg) else ""
     about = f"{at}The images are synthetic. Everything is computed on this machine."
     page = to_web(
-        gan, args.out or Path(args.run) / "web", title=title, about=about, classes=described.get("classes"),
-        runtime=args.runtime,
+        gan, path, title=title, about=about, classes=described.get("classes"),
+        runtime=args.runtime, overwrite=args.overwrite,
     )  # fmt: skip
     if args.json:
         result = {"out": str(page.folder), "inputs": page.model.inputs, "difference": page.model.difference}

@@ -30,6 +30,8 @@ class Arguments:
     """The model folder, new or empty."""
     discriminator: str | None = None
     """The discriminator. With net_D_A, net_D_B in the same folder is read too. None: D is initialized at random."""
+    overwrite: bool = False
+    """Take a folder with content, and replace files of equal names. A run is never replaced."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -39,7 +41,7 @@ def run(argv: Sequence[str]) -> None:
     args = parse(Arguments, argv, "import")
     with Progress() as progress:
         progress(f"converting {args.file}")
-        model = import_weights(args.file, args.out, args.discriminator)
+        model = import_weights(args.file, args.out, args.discriminator, overwrite=args.overwrite)
     cfg = to_dict(model.gan.cfg)
     if args.json:
         result = {"out": str(model.folder), "recipe": model.recipe, "networks": list(model.networks), "config": cfg}

@@ -11,6 +11,7 @@ from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
 from ganloom.cli.shared_flags import ImageFlags, ModelFlags
+from ganloom.core.output_files import new_folder
 from ganloom.report.progress import Progress
 
 
@@ -30,8 +31,8 @@ class Walk(ImageFlags):
     """Frames per second."""
     space: Literal["auto", "z", "w"] = "auto"
     """z: along great circles. w: along straight lines, for models with styles. auto: w if the model has it."""
-    c: int | None = None
-    """The class. None: 0, if the model has classes."""
+    c: str | None = None
+    """A class by name or number. None: the first one, if the model has classes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,30 +48,30 @@ class Mix(ImageFlags):
     """Seeds of the images of the columns."""
     layers: str = "0-2"
     """Layers to take from the columns: 0-3, 0,2,5 or all. The first layers are the coarse ones."""
-    c: int | None = None
-    """The class. None: the class of each seed."""
+    c: str | None = None
+    """A class by name or number. None: the class of each seed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Project(ModelFlags):
-    """Find the styles whose image is most similar to a given image, and write the styles and the image to a folder.
+    """Find the latents whose image is most similar to a given image, and write them and the image to a folder.
 
-    RUN must have styles. Without --out: RUN/projected/NAME.
+    With styles they are found in w, for other recipes in z. Without --out: RUN/projected/NAME.
     """
 
     image: Annotated[str, Positional("IMAGE")]
     """An image file. It is brought to the shape of the model."""
-    space: Literal["w", "w+"] = "w+"
+    space: Literal["auto", "z", "w", "w+"] = "auto"
     """w: one style for all layers. w+: one style for each layer, which is more similar to the image, but less typical of the
-    model."""
+    model. z: the latent, for every recipe. auto: w+ if RUN has styles, else z."""
     steps: int = 200
     """Number of optimization steps."""
     features: str | None = None
     """Also compare features of this net: random, fashion, effnet, or a file as in `ganloom evaluate`. None: only pixels."""
     fit: Literal["crop", "pad", "squash"] = "crop"
     """How to bring images of other sizes to the shape."""
-    c: int | None = None
-    """The class to start from. None: any."""
+    c: str | None = None
+    """The class to start from, by name or number. None: any."""
     seed: int = 0
     """Seed of all random numbers."""
 
@@ -80,23 +81,24 @@ class Directions(ImageFlags):
     """Find directions in which images change in one way, and draw each as a row of a .png from minus to plus. The vectors are
     written to a .safetensors file with the same name.
 
-    RUN must have styles. Without --out: RUN/METHOD.png.
+    With styles they are directions in w, for other recipes in z. Without --out: RUN/METHOD.png.
     """
 
-    method: Literal["sefa", "pca"] = "sefa"
-    """sefa: from the weights of the layers. pca: from the principal components of w."""
+    method: Literal["auto", "sefa", "pca", "jacobian"] = "auto"
+    """sefa (with styles): from the weights of the layers. jacobian (without styles): the directions in z that change the image
+    most. pca: from the principal components of w, or of the images. auto: sefa or jacobian."""
     n: int = 5
     """Number of directions."""
     layers: str = "all"
-    """Layers to edit: 0-3, 0,2,5 or all."""
+    """With styles: layers to edit: 0-3, 0,2,5 or all."""
     seed: int = 0
     """Seed of the image to edit."""
     strength: float = 3.0
-    """How far to go, in standard deviations of w."""
+    """How far to go, in standard deviations of w or z."""
     steps: int = 7
     """Number of images in a row."""
-    c: int | None = None
-    """The class. None: the class of the seed."""
+    c: str | None = None
+    """A class by name or number. None: the class of the seed."""
 
 
 def run(argv: Sequence[str]) -> None:
@@ -139,15 +141,11 @@ def _walk(args: Walk, progress: Progress) -> None:
     progress(f"generating {args.frames} frames")
     animation = latent.walk(
         gan, out, seeds=args.seeds, frames=args.frames, fps=args.fps, space=args.space, truncation=args.truncation,
-        c=args.c,
+        c=args.c, overwrite=args.overwrite,
     )  # fmt: skip
     result = {"out": str(animation.path), "frames": animation.images}
-    _print(
-        args,
-        result,
-        f"wrote {animation.path}: {animation.images} frames",
-        *next_commands.after_latent(args.run, "walk"),
-    )
+    line = f"wrote {animation.path}: {animation.images} frames"
+    _print(args, result, line, *next_commands.after_latent(args.run, "walk"))
 
 
 def _mix(args: Mix, progress: Progress) -> None:
@@ -157,8 +155,9 @@ def _mix(args: Mix, progress: Progress) -> None:
     gan = _load(args)
     progress("generating the mixtures")
     sheet = latent.mix(
-        gan, out, rows=args.rows, columns=args.columns, layers=args.layers, truncation=args.truncation, c=args.c
-    )
+        gan, out, rows=args.rows, columns=args.columns, layers=args.layers, truncation=args.truncation, c=args.c,
+        overwrite=args.overwrite,
+    )  # fmt: skip
     result = {"out": str(sheet.path), "pictures": sheet.images}
     line = f"wrote {sheet.path}: the rows with layers {args.layers} of the columns"
     _print(args, result, line, *next_commands.after_latent(args.run, "mix"))
@@ -168,6 +167,7 @@ def _project(args: Project, progress: Progress) -> None:
     from ganloom.apps import projection
     from ganloom.metrics.extractors import by_name
 
+    out = new_folder(args.out or Path(args.run) / "projected" / Path(args.image).stem, overwrite=args.overwrite)
     gan = _load(args)
     target = projection.read_image(args.image, gan.cfg.shape, args.fit)
     net = None if args.features is None else by_name.get(args.features)
@@ -180,10 +180,10 @@ def _project(args: Project, progress: Progress) -> None:
     projected = projection.project(
         gan, target, space=args.space, steps=args.steps, seed=args.seed, net=net, c=args.c, progress=show
     )
-    folder = projection.write(projected, target, args.out or Path(args.run) / "projected" / Path(args.image).stem)
+    folder = projection.write(projected, target, out, overwrite=args.overwrite)
     result = {"out": str(folder), "psnr": projected.psnr, "seconds": projected.seconds}
     line = f"PSNR {projected.psnr:.1f} dB in {projected.seconds:.1f} s\n"
-    line += f"wrote {folder}: target, projected, both, ws.safetensors"
+    line += f"wrote {folder}: target, projected, both, {projection.latents_file(projected)}"
     _print(args, result, line, *next_commands.after_latent(args.run, "project"))
 
 
@@ -193,14 +193,15 @@ def _directions(args: Directions, progress: Progress) -> None:
     gan = _load(args)
     progress("searching directions and drawing them")
     sheet, result = directions.draw(
-        gan, args.out or Path(args.run) / f"{args.method}.png", method=args.method, n=args.n, layers=args.layers,
+        gan, args.out, folder=args.run, method=args.method, n=args.n, layers=args.layers,
         seed=args.seed, strength=args.strength, steps=args.steps, truncation=args.truncation, c=args.c,
+        overwrite=args.overwrite,
     )  # fmt: skip
     plain = {
         "out": str(sheet.path), "deviations": [round(float(d), 6) for d in result.deviations], "seconds": result.seconds,
     }  # fmt: skip
     line = (
-        f"{len(result.vectors)} directions by {args.method} in {result.seconds:.2f} s\n"
+        f"{len(result.vectors)} directions in {result.space} by {result.method} in {result.seconds:.2f} s\n"
         f"wrote {sheet.path} and {sheet.path.with_suffix('.safetensors').name}"
     )
     _print(args, plain, line, *next_commands.after_latent(args.run, "directions"))

@@ -9,6 +9,7 @@ from typing import Any
 
 from ganloom import recipes
 from ganloom.core.errors import BadInput
+from ganloom.core.names import word_of
 from ganloom.data.builtin import BUILTIN
 from ganloom.data.folder_layouts import held_out_folders, training_folders
 from ganloom.runs.folder import Folder
@@ -25,7 +26,9 @@ class Facts:
     path: str
     translates: bool = False
     styled: bool = False
-    """Whether the recipe has styles, which `latent mix`, `project` and `directions` change."""
+    """Whether the recipe has styles, which `latent mix` needs."""
+    has_latents: bool = False
+    """Whether the recipe has latent vectors, which `latent project` and `directions` need."""
     has_data: bool = False
     """Whether its training data is still there, with enough images for `ganloom evaluate`."""
     unfinished: bool = False
@@ -73,6 +76,7 @@ def facts(run: str | os.PathLike[str]) -> Facts:
         word,
         translates=translates,
         styled=hasattr(model, "mapping") and hasattr(model, "synthesis"),
+        has_latents=name in recipes.RECIPES and not translates,
         has_data=_rows(data) >= LEAST_ROWS and _exists(data.get("source"), path),
         unfinished=state.get("state") not in (None, "finished") and (path / "checkpoints").is_dir(),
         inputs=_inputs(data.get("source"), path) if translates else "",
@@ -107,12 +111,13 @@ def after_translate(run: str | os.PathLike[str]) -> list[Command]:
 def after_latent(run: str | os.PathLike[str], command: str) -> list[Command]:
     """The command after one of `ganloom latent`."""
     found = facts(run)
-    if not found.styled:
+    if not found.has_latents:
         return [found.draw()]
-    if command == "walk":
+    if command == "walk" and found.styled:
         return [["latent", "mix", found.path, *_out(found, "mix.png")]]
-    if command in ("mix", "project"):
-        return [["latent", "directions", found.path, *_out(found, "sefa.png", "sefa.safetensors")]]
+    if command != "directions":
+        name = "sefa" if found.styled else "jacobian"
+        return [["latent", "directions", found.path, *_out(found, f"{name}.png", f"{name}.safetensors")]]
     return [_walk(found)]
 
 
@@ -133,12 +138,6 @@ def after_export(run: str | os.PathLike[str]) -> list[Command]:
 
 
 # --------------------------------------------------------------------------------------------------------------- parts
-
-
-def word_of(path: str | os.PathLike[str]) -> str:
-    """A path as a word of a command line; a name that begins with a dash would be read as a flag."""
-    text = os.fspath(path)
-    return f"./{text}" if text.startswith("-") else text
 
 
 def free(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""From the words of a command line to values: which flags were given, and what they say. A fault is one line."""
+"""Parse the command line: the values, and which flags were given. An error is reported in one line."""
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
@@ -165,13 +165,30 @@ def values(
             raise BadInput(f"unknown option {name}: {words.answers[name]}")
         near = guesses.suggestion(name, {flag.name: flag for flag in flags if not flag.positional})
         raise BadInput(f"unknown option {name}{near}: see `{see}`")
-    positionals = [flag for flag in flags if flag.positional and flag.path not in words.flags]
-    given = words.flags | _by_position(words.positionals, positionals, see)
     defaults = defaults or {}
+    positionals = [flag for flag in flags if flag.positional and flag.path not in words.flags]
+    words = _without_swallowed(words, flags, [flag for flag in positionals if flag.path not in defaults])
+    given = words.flags | _by_position(words.positionals, positionals, see)
     missing = [flag for flag in flags if flag.default is REQUIRED and flag.path not in given.keys() | defaults.keys()]
     if missing:
         raise BadInput(f"{missing[0].name} is missing: see `{see}`")
     return {**defaults, **{flag.path: _value(flag, given[flag.path], see) for flag in flags if flag.path in given}}
+
+
+def _without_swallowed(words: Words, flags: Sequence[Flag], positionals: Sequence[Flag]) -> Words:
+    """Give the last words of a flag that takes any number of them back, if positional arguments are missing.
+
+    So `--c Bat Bee RUN` is read like `RUN --c Bat Bee`.
+    """
+    missing = sum(flag.default is REQUIRED for flag in positionals) - len(words.positionals)
+    greedy = [
+        f for f in flags if not f.positional and f.spec.nargs == "*" and len(words.flags.get(f.path, ())) > missing
+    ]
+    if missing <= 0 or len(greedy) != 1:
+        return words
+    taken = words.flags[greedy[0].path]
+    kept = words.flags | {greedy[0].path: taken[:-missing]}
+    return Words(kept, [*words.positionals, *taken[-missing:]], words.unknown, words.help, words.answers)
 
 
 def _by_position(words: list[str], flags: Sequence[Flag], see: str) -> dict[FieldPath, list[str]]:

@@ -36,6 +36,8 @@ class Arguments:
     """How to augment the images that D gets."""
     fit: Literal["crop", "pad", "squash"] = "crop"
     """How to bring images of other sizes to the shape."""
+    labels: Literal["auto", "none"] = "auto"
+    """none: ignore the labels of the data; folders are no classes."""
     flip: bool = False
     """Flip images horizontally at random."""
     held_out: float = 0.0
@@ -56,6 +58,8 @@ def run(argv: Sequence[str]) -> None:
         raise BadInput("DATA is missing: see `ganloom plan --help`")
     if args.steps < 1 or not args.seconds > 0:
         raise BadInput(f"--steps must be at least 1 and --seconds above 0, got {args.steps} and {args.seconds:g}")
+    if args.labels == "none":
+        settings |= {"labels": False}
     if command.translates:
         settings |= {"direction": args.direction, "label_maps": args.label_maps}
     settings |= {"epochs": args.epochs} if args.epochs is not None else {}

@@ -21,7 +21,7 @@ class Arguments(ImageFlags):
     """
 
     n: int = 64
-    """Number of samples; with --c all, of each class."""
+    """Number of samples; with several classes, of each."""
     seed: int = 0
     """Sample i has the seed SEED + i."""
     cutoff: int | None = None
@@ -32,8 +32,8 @@ class Arguments(ImageFlags):
     """For biggan: compute the statistics of BatchNorm from this many batches. 0: use the averaged ones."""
     precision: Literal["float32", "bf16"] = "float32"
     """Number format inside the networks. bf16 is about twice as fast where the machine supports it, with errors of about 1 %."""
-    c: str | None = None
-    """A class by name or number, or "all". None: classes are drawn uniformly."""
+    c: tuple[str, ...] = ()
+    """One or more classes by name or number, or "all". Without it, classes are drawn uniformly."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
 
@@ -43,10 +43,10 @@ def run(argv: Sequence[str]) -> None:
     args = parse(Arguments, argv, "sample")
     with Progress() as progress:
         written = write_samples(
-        args.run, n=args.n, seed=args.seed, truncation=args.truncation, cutoff=args.cutoff, noise=args.noise_mode,
-        standing=args.standing, c=args.c, out=args.out, checkpoint=args.checkpoint, device=args.device,
-        precision=args.precision, progress=progress,
-      )  # fmt: skip
+            args.run, n=args.n, seed=args.seed, truncation=args.truncation, cutoff=args.cutoff, noise=args.noise_mode,
+            standing=args.standing, c=args.c, out=args.out, checkpoint=args.checkpoint, device=args.device,
+            precision=args.precision, overwrite=args.overwrite, progress=progress,
+        )  # fmt: skip
     if args.json:
         print(json.dumps({"out": str(written.folder), "grid": str(written.grid), "files": len(written.files)}))
         return

@@ -16,6 +16,8 @@ class ModelFlags:
     """The new file or folder. None: in RUN."""
     checkpoint: str = dataclasses.field(default="latest", kw_only=True)
     """latest, best, or the name of a checkpoint."""
+    overwrite: bool = dataclasses.field(default=False, kw_only=True)
+    """Replace existing files."""
     json: bool = dataclasses.field(default=False, kw_only=True)
     """Print one JSON object on stdout."""
 

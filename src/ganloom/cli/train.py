@@ -61,6 +61,8 @@ class Options:
     """Flip images horizontally at random. Do not use it where left and right differ, as in text."""
     fit: Literal["crop", "pad", "squash"] = "crop"
     """How to bring images of other sizes to the shape."""
+    labels: Literal["auto", "none"] = "auto"
+    """none: ignore the labels of the data; folders are no classes."""
     held_out: float = 0.0
     """Share of the images that training does not use, in [0, 1). The doctor measures overfitting of D with them."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
@@ -123,6 +125,8 @@ def run(argv: Sequence[str]) -> None:
     """Read the command line, train, print where the run is."""
     command = read(argv)
     options, settings = command.options, command.settings
+    if options.labels == "none":
+        settings |= {"labels": False}
     if command.translates:
         settings |= {"direction": options.direction, "label_maps": options.label_maps}
     settings |= {name: getattr(options, name) for name in UNITS if getattr(options, name) is not None}
@@ -203,9 +207,6 @@ def read(argv: Sequence[str], kind: type[Any] = Options, prog: str = "train") ->
         settings |= section.given(given)
     settings |= {} if shape is None else {"shape": shape}  # the channels are those of the data
     return Command(options, module, settings, frozenset(sections[0].given(given)))
-
-
-_read = read
 
 
 def _from_file(words: Words, flags: Sequence[Flag]) -> dict[FieldPath, Any]:

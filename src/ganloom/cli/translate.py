@@ -11,6 +11,7 @@ from ganloom.cli import next_commands
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
+from ganloom.core.names import printable
 from ganloom.report.progress import Progress
 
 
@@ -39,6 +40,8 @@ class Arguments:
     """latest, best, or the name of a checkpoint."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
+    overwrite: bool = False
+    """Replace existing files. An input is never replaced."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -60,9 +63,10 @@ def run(argv: Sequence[str]) -> None:
             checkpoint=args.checkpoint,
             device=args.device,
             progress=lambda name, number, count: progress("translating images", number, count),
+            overwrite=args.overwrite,
         )
     for name, reason in done.bad:
-        print(f"left out {name}: {reason}", file=sys.stderr)
+        print(f"left out {printable(name)}: {printable(reason)}", file=sys.stderr)
     sheet = None if done.sheet is None else str(done.sheet)
     if args.json:
         print(json.dumps({"files": [str(f) for f in done.files], "sheet": sheet, "bad": done.bad}))

@@ -22,6 +22,26 @@ class CheckFailed(GanloomError):
     exit_code = 1
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C ended a training; the message says what was saved and how to continue (exit code 130)."""
+
+
+class Terminated(SystemExit):
+    """A signal other than Ctrl-C ended a training.
+
+    Args:
+        code: The exit code, 128 plus the number of the signal.
+        text: One line: what was saved and how to continue.
+    """
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(code)
+        self.number, self.text = code, text
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class MissingExtra(GanloomError, ImportError):
     """An optional dependency is not installed; the message names the ``pip install`` command (exit code 2)."""
 

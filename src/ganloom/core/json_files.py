@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Union
 
 from ganloom.core.errors import BadInput, GanloomError
+from ganloom.core.memory import ran_out
 
 MAX_BYTES = 2**26
 """Largest file, in bytes. Ours have some kilobytes."""
@@ -327,7 +328,8 @@ def blaming(path: Path, what: str, fix: str = FIX) -> Iterator[None]:
         fix: What to do.
 
     Raises:
-        BadInput: Instead of any error, with the name of the file. Other one-line errors of ganloom pass unchanged.
+        BadInput: Instead of any error, with the name of the file. Other one-line errors of ganloom pass unchanged, and so does
+            the lack of memory.
     """
     try:
         yield
@@ -338,5 +340,7 @@ def blaming(path: Path, what: str, fix: str = FIX) -> Iterator[None]:
     except GanloomError:
         raise
     except Exception as error:
+        if ran_out(error):
+            raise
         reason = " ".join(str(error).split())[:200] or "no reason given"
         raise BadInput(f"{path} describes {what} ({type(error).__name__}: {reason}){_then(fix)}") from error

@@ -37,6 +37,17 @@ def command_line(words: Iterable[object]) -> str:
     return " ".join(map(_quoted, map(str, words)))
 
 
+def resume_command(run: str | os.PathLike[str]) -> str:
+    """Return the command that continues a run."""
+    return command_line(["ganloom", "resume", word_of(run)])
+
+
+def word_of(path: str | os.PathLike[str]) -> str:
+    """Return a path as a word of a command line; a name that begins with a dash would be read as a flag."""
+    text = os.fspath(path)
+    return f"./{text}" if text.startswith("-") else text
+
+
 def _quoted(word: str) -> str:
     if printable(word) == word:
         return shlex.quote(word)

@@ -1,4 +1,4 @@
-"""Keyed random numbers: each is a function of the seed and its place in the run, so a run has no random state to save.
+"""Random numbers derived from the seed and the position in the run, so no state of a generator has to be saved.
 
 Each phase seeds torch's default generator with ``key(seed, step, phase, repeat)``. Noise is drawn for the global batch, and
 each process keeps its slice, so several processes use the same numbers as one.

@@ -5,11 +5,13 @@ Each store of images has one folder, ``$GANLOOM_CACHE/stores/<key>/`` or ``~/.ca
 cache cannot be written, there is no cache, but no error either.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -34,6 +36,10 @@ class Meta(TypedDict):
     notes: dict[str, Any]
     digest: str
     """SHA-256 of the other keys: a damaged label must not be trained on."""
+
+
+ORPHANED = 86_400.0
+"""Age in seconds from which a temporary file of the cache belongs to no running process: one day."""
 
 
 class Store(NamedTuple):
@@ -87,9 +93,25 @@ def begin(key: str) -> Path | None:
         return None
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
         return Path(tempfile.mkdtemp(prefix=f".{key[:16]}.", suffix=".tmp", dir=folder))
     except OSError:
         return None
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left in a folder of the cache: temporary files and folders older than ``ORPHANED``."""
+    for path in folder.glob(".*"):
+        if not path.name.endswith((".tmp", ".old")):
+            continue
+        with contextlib.suppress(OSError):
+            inside = list(path.iterdir()) if path.is_dir() and not path.is_symlink() else []
+            if time.time() - max(file.lstat().st_mtime for file in (path, *inside)) < ORPHANED:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
 
 
 def write(folder: Path, rows: NDArray[np.uint8] | None, count: int, sha256: str, notes: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ganloom.core import class_names
 from ganloom.core.errors import BadInput
 from ganloom.core.names import printable, shown
 from ganloom.data.dataset import Data
@@ -53,12 +54,15 @@ class Report:
         formats: file format -> number of files.
         bits: bits per channel -> number of files.
         classes: class name -> number of rows.
+        empty_classes: names of the classes that have no rows and are left out.
         duplicates: images whose pixels are equal, as the network gets them.
         conflicting: how many duplicates have another label than the first image of their group.
         near_duplicates: images that look almost the same (approximate, by an 8 x 8 average hash).
         constant: images of a single colour.
         unreadable: number of files left out.
         bad_files: (path, reason) of the first few of them.
+        notes: what the user should know, such as a split or a file of labels that is not used.
+        translation: (recipe, path) for image-to-image data.
         cropped: mean fraction of an image that is cropped away, 0 to 1.
         padded: mean fraction of the result that is border, 0 to 1.
         enlarged: number of images with a side shorter than the network's.
@@ -79,12 +83,15 @@ class Report:
     formats: dict[str, int] | None = None
     bits: dict[str, int] | None = None
     classes: dict[str, int] | None = None
+    empty_classes: list[str] = field(default_factory=list)
     duplicates: Copies | None = None
     conflicting: int | None = None
     near_duplicates: Copies | None = None
     constant: Copies | None = None
     unreadable: int | None = None
     bad_files: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    translation: tuple[str, str] | None = None
     cropped: float | None = None
     padded: float | None = None
     enlarged: int | None = None
@@ -135,6 +142,8 @@ def _image_facts(report: Report) -> list[tuple[str, str]]:
         if counts is not None:
             facts.append((label, _format_counts(counts)))
     facts.append(("classes", _format_classes(report.classes)))
+    if report.empty_classes:
+        facts.append(("", class_names.empty_text(list(report.classes or ()), report.empty_classes)))
     facts += _duplicate_facts(report) + _unreadable_facts(report)
     facts.append(("the network sees", f"{channels} x {height} x {width} (channels, height, width), fit {report.fit}"))
     if report.cropped is not None:
@@ -143,7 +152,7 @@ def _image_facts(report: Report) -> list[tuple[str, str]]:
         facts.append(("padding", f"{report.padded:.1%} of what the network sees on average"))
     if report.enlarged:
         facts.append(("enlarged", f"{report.enlarged:,} images are smaller than {width} x {height}"))
-    return facts
+    return facts + [("note", note) for note in report.notes]
 
 
 def _size_facts(sizes: Sizes) -> list[tuple[str, str]]:
@@ -191,7 +200,7 @@ def _point_facts(report: Report) -> list[tuple[str, str]]:
         facts.append(("extent", ", ".join(f"{low:.3g} to {high:.3g}" for low, high in report.extent)))
     if report.classes is not None:
         facts.append(("classes", _format_classes(report.classes)))
-    return facts
+    return facts + [("note", note) for note in report.notes]
 
 
 def _format_classes(classes: dict[str, int] | None) -> str:

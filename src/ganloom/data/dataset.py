@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganloom.core import class_names
 from ganloom.core.batch import Batch
 from ganloom.core.errors import BadInput
 from ganloom.data.sampler import EpochSampler, SameLabelSampler
@@ -28,9 +29,14 @@ class Facts:
         source: JSON values from which ``reopen`` opens the data again.
         labels: int64 (N,) class numbers from 0.
         classes: names of the classes.
+        empty_classes: names of the classes that were left out because they had no rows.
         captions: a text per row.
         factors: name -> array (N,): the values from which an image was rendered.
         bad_files: (path, reason) of each file left out.
+        notes: one line for each thing about the source that the user should know, such as a split that is not used.
+        translation: the recipe for image-to-image data, "pix2pix" or "cyclegan", and the path to give to it; None for
+            other data.
+        sizes: (width, height) of each row before it was resized; None if unknown.
         flip: ``draw`` mirrors images at random.
         fit: how images were resized, see `resize.FITS`.
         native: the rows are already at the shape in which they are used.
@@ -41,9 +47,13 @@ class Facts:
     source: dict[str, Any] = field(default_factory=dict)
     labels: NDArray[np.int64] | None = None
     classes: list[str] | None = None
+    empty_classes: list[str] = field(default_factory=list)
     captions: list[str] | None = None
     factors: dict[str, NDArray[Any]] | None = None
     bad_files: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    translation: tuple[str, str] | None = None
+    sizes: list[tuple[int, int]] | None = None
     flip: bool = False
     fit: str = "crop"
     native: bool = False
@@ -63,6 +73,26 @@ class Facts:
             labels=None if self.labels is None else self.labels[rows],
             captions=None if self.captions is None else [self.captions[i] for i in rows],
             factors=None if self.factors is None else {k: v[rows] for k, v in self.factors.items()},
+            sizes=None if self.sizes is None else [self.sizes[i] for i in rows],
+        )
+
+    def without_empty_classes(self) -> "Facts":
+        """Return facts in which each class has rows. The other classes are left out; all keep their names.
+
+        A class without a name is named by its number: labels 207, 281 and 283 become the classes "207", "281" and "283".
+        """
+        if self.labels is None or not len(self.labels):
+            return self
+        names = class_names.complete(self.classes, max(len(self.classes or ()), int(self.labels.max()) + 1))
+        present, labels = np.unique(self.labels, return_inverse=True)
+        if len(present) == len(names):
+            return self
+        kept = set(present.tolist())
+        return replace(
+            self,
+            labels=labels.astype(np.int64),
+            classes=[names[i] for i in present],
+            empty_classes=[name for i, name in enumerate(names) if i not in kept],
         )
 
 
@@ -77,7 +107,7 @@ class Data:
         kind: "images" or "points".
         facts: what is known about the rows.
         shape: shape of one row, (C, H, W) or (d,).
-        name, source, labels, classes, captions, factors, bad_files, flip, fit: see ``Facts``.
+        name, source, labels, classes, captions, factors, bad_files, notes, flip, fit: see ``Facts``.
         device: where ``get`` and ``draw`` deliver.
         inputs: the input images of image-to-image data, else None.
         paired: whether input i belongs to row i, see ``Domains``.
@@ -102,7 +132,7 @@ class Data:
         if size < 1:
             raise BadInput(f"{facts.name} holds no rows: give at least one")
         self.facts = facts
-        self.name, self.source, self.bad_files = facts.name, facts.source, facts.bad_files
+        self.name, self.source, self.bad_files, self.notes = facts.name, facts.source, facts.bad_files, facts.notes
         self.labels, self.classes, self.captions, self.factors = (
             facts.labels, facts.classes, facts.captions, facts.factors,
         )  # fmt: skip
@@ -133,6 +163,11 @@ class Data:
         if self.labels is None:
             return []
         return list(self.classes) if self.classes is not None else [str(i) for i in range(self.n_classes)]
+
+    @property
+    def classes_with_rows(self) -> list[int]:
+        """Numbers of the classes that have rows, sorted; empty without labels. One half of a split may lack a class."""
+        return [] if self.labels is None else np.unique(self.labels).tolist()
 
     @property
     def fingerprint(self) -> str:

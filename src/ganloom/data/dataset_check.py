@@ -2,9 +2,10 @@
 
 import os
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from ganloom.core.errors import BadInput
 from ganloom.data import arrays, npz_reader, sources, store
@@ -12,7 +13,6 @@ from ganloom.data.check_report import Report, Sizes
 from ganloom.data.dataset import Data
 from ganloom.data.decode import BadImage, Header
 from ganloom.data.duplicates import EXAMPLES, Copies, exact_copies, near_copies, single_colour
-from ganloom.data.file_index import list_files
 from ganloom.data.images import Images
 from ganloom.data.points import Points
 from ganloom.data.resize import kept_share, padded_share
@@ -32,6 +32,7 @@ def check(
     shape: tuple[int, ...] | None = None,
     fit: str = "crop",
     default_size: int = 64,
+    labels: Any = None,
     progress: progress_report.Report = None,
 ) -> Report:
     """Open a data set, examine all of it, and report.
@@ -43,22 +44,23 @@ def check(
         shape: (C, H, W) that images are brought to, or None.
         fit: "crop", "pad" or "squash".
         default_size: side in pixels if no shape is given and the images have different sizes.
+        labels: see ``open``; False: ignore labels, class folders too.
         progress: called with (what, done, total).
 
     Raises:
         BadInput: ``open`` refuses the source, or the files change during the check.
     """
-    reading = progress_report.part_of(progress, "reading the images")
-    data = sources.open(source, shape=shape, fit=fit, default_size=default_size, progress=reading)  # type: ignore[arg-type]
+    options: dict[str, Any] = {"shape": shape, "fit": fit, "default_size": default_size, "labels": labels}
+    data = sources.open(source, **options, progress=progress_report.part_of(progress, "reading the images"))
     if isinstance(data, Points):
         return _check_points(data, fit)
     assert isinstance(data, Images)
     reading = progress_report.part_of(progress, "reading the headers")
-    path = os.path.expanduser(os.fspath(source)) if sources.holds_files(source) else None
-    files = _read_headers(path, data, reading) if path is not None else None
+    files = _read_headers(source, data, labels is not False, reading)
     headers = files.headers if files else None
     names = files.names if files else [f"#{i}" for i in range(len(data))]
-    sizes = [header.size for header in headers] if headers else [_original_size(source, data)] * len(data)
+    sizes = [header.size for header in headers] if headers else data.facts.sizes
+    sizes = sizes or [_original_size(source, data)] * len(data)
     progress_report.stage(progress, "looking for duplicates")
     exact = exact_copies(data.rows, data.labels, names)
     constant = single_colour(data.rows)
@@ -75,12 +77,15 @@ def check(
         formats=_count([h.format for h in headers]) if headers else None,
         bits=_count([str(h.bits) for h in headers]) if headers else None,
         classes=_count_classes(data),
+        empty_classes=list(data.facts.empty_classes),
         duplicates=exact.copies,
         conflicting=exact.conflicting,
         near_duplicates=near_copies(data.rows, names, exact.first & ~constant),
         constant=Copies(int(constant.sum()), [(names[i], "") for i in np.flatnonzero(constant)[:EXAMPLES]]),
         unreadable=len(data.bad_files) if headers else None,
         bad_files=list(data.bad_files[:EXAMPLES]),
+        notes=list(data.notes),
+        translation=data.facts.translation,
         cropped=_mean([1 - kept_share(size, target, data.fit) for size in sizes]) if data.fit == "crop" else None,
         padded=_mean([padded_share(size, target, data.fit) for size in sizes]) if data.fit == "pad" else None,
         enlarged=sum(size[0] < target[2] or size[1] < target[1] for size in sizes),
@@ -97,6 +102,7 @@ def _check_points(data: Points, fit: str) -> Report:
         shape=data.shape,
         fit=fit,
         classes=_count_classes(data),
+        notes=list(data.notes),
         modes_of_points=None if data.modes is None else len(data.modes),
         sd=data.sd,
         extent=[(float(a), float(b)) for a, b in zip(low, high, strict=True)],
@@ -104,9 +110,11 @@ def _check_points(data: Points, fit: str) -> Report:
     )
 
 
-def _read_headers(root: str, data: Images, progress: store.Progress = None) -> _Files:
-    """The headers of the files that became the rows of ``data``, in their order."""
-    listing = list_files(root)
+def _read_headers(source: Any, data: Images, use_labels: bool, progress: store.Progress) -> _Files | None:
+    """The headers of the files that became the rows of ``data``, in their order. None for data without files."""
+    listing = sources.listing_of(source, use_labels)
+    if listing is None:
+        return None
     bad = {path for path, _ in data.bad_files}
     good = [i for i, entry in enumerate(listing.entries) if listing.path(entry.name) not in bad]
     try:
@@ -115,7 +123,7 @@ def _read_headers(root: str, data: Images, progress: store.Progress = None) -> _
         listing.close()
     headers = [result for result in results if not isinstance(result, BadImage)]
     if len(headers) != len(data):
-        raise BadInput(f"{root} changed during the check; run the check again")
+        raise BadInput(f"{data.name} changed during the check; run the check again")
     return _Files(headers, [listing.entries[i].name for i in good])
 
 
@@ -130,9 +138,13 @@ def _original_size(source: sources.Source, data: Images) -> tuple[int, int]:
             # Shapes are rendered at the requested size; the other built-in sets are small enough to open again.
             original = data if text.startswith("shapes") else sources.open(text)
             return original.shape[2], original.shape[1]
-        content = npz_reader.read(text, data.shape[0])
+        content = npz_reader.read(text, data.shape[0], use_labels=False)
         assert not isinstance(content, Points)
         return content[0].shape[2], content[0].shape[1]
+    if isinstance(source, tuple):
+        source = source[0]
+    if not isinstance(source, (np.ndarray, Tensor)):
+        return width, height
     images = arrays.channels_last(arrays.to_numpy(source, "the array"), "the array", data.shape[0])
     return (images.shape[2], images.shape[1]) if images.size else (width, height)
 

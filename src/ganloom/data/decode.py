@@ -249,6 +249,21 @@ def decode(file: BinaryIO, name: str, at_least: int | None = None) -> Image.Imag
         return plain if transpose is None else plain.transpose(transpose)
 
 
+def plain(image: Image.Image) -> Image.Image:
+    """Bring an open Pillow image to the form that ``decode`` returns: upright, 8 bits, mode L, LA, RGB or RGBA.
+
+    Raises:
+        BadImage: the image cannot be used.
+    """
+    with _as_bad_image():
+        if image.width * image.height > MAX_PIXELS or min(image.size) < 1:
+            raise BadImage(f"{image.width} x {image.height} pixels, the limit is {MAX_PIXELS / 1e6:.0f} million")
+        image.load()
+        transpose = _UPRIGHT.get(_orientation(image))
+        converted = _to_plain_mode(image)
+        return converted if transpose is None else converted.transpose(transpose)
+
+
 def to_array(image: Image.Image) -> NDArray[np.uint8]:
     """Convert an image of mode L, LA, RGB or RGBA to uint8 (H, W, C)."""
     pixels = np.asarray(image, dtype=np.uint8)

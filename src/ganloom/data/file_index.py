@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ganloom.core.errors import BadInput
-from ganloom.data.class_folders import LABEL_FILE, labels_of_files
+from ganloom.core.names import printable
 from ganloom.data.decode import EXTENSIONS, MAX_BYTES, BadImage, Header, decode, header
+from ganloom.data.label_files import looks_like_labels
+from ganloom.data.label_sources import ReadFile, labels_of_files
+
+_NOT_READ = f"it is not a regular file of at most {MAX_BYTES // 2**20} MiB"
 
 
 class Entry(NamedTuple):
@@ -40,6 +44,11 @@ class Listing:
         labels: int64 (N,), or None.
         classes: names of the classes, or None.
         bad: (name, reason) of each file that could not be listed.
+        notes: one line for each thing about labels and splits that the user should know.
+        sides: the two folders of image-to-image data, or None.
+        paired: whether the files in them have equal names.
+        flat: whether all images are in one folder.
+        base: the folder under the root that a translation recipe should get; "" is the root itself.
         archive: the open archive; None for a folder.
     """
 
@@ -48,6 +57,11 @@ class Listing:
     labels: NDArray[np.int64] | None = None
     classes: list[str] | None = None
     bad: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    sides: tuple[str, str] | None = None
+    paired: bool = False
+    flat: bool = False
+    base: str = ""
     archive: zipfile.ZipFile | None = None
 
     def open(self, index: int) -> BinaryIO:
@@ -102,20 +116,23 @@ def is_image(name: str) -> bool:
     return not base.startswith("._") and os.path.splitext(base)[1].lower() in EXTENSIONS
 
 
-def list_files(root: str) -> Listing:
+def list_files(root: str, use_labels: bool = True) -> Listing:
     """List the images of a folder (`list_folder`) or of a zip archive (`list_zip`)."""
-    return list_folder(root) if os.path.isdir(root) else list_zip(root)
+    return list_folder(root, use_labels) if os.path.isdir(root) else list_zip(root, use_labels)
 
 
-def list_folder(root: str) -> Listing:
+def list_folder(root: str, use_labels: bool = True) -> Listing:
     """List all images under a folder. Links are followed; folders whose name begins with a dot are skipped.
 
-    Labels come from class folders or from NVlabs' dataset.json, see `class_folders`.
+    Args:
+        root: the folder.
+        use_labels: read labels, see `label_sources`.
 
     Raises:
-        BadInput: the folder cannot be read or holds no images, or dataset.json is malformed.
+        BadInput: the folder cannot be read or holds no images, or a file of labels is damaged.
     """
     entries: list[Entry] = []
+    others: list[str] = []
     bad: list[tuple[str, str]] = []
     visited: set[tuple[int, int]] = set()  # links may form a cycle
 
@@ -131,6 +148,7 @@ def list_folder(root: str) -> Listing:
             continue
         visited.add((status.st_dev, status.st_ino))
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
+        others += [os.path.relpath(os.path.join(folder, f), root) for f in files if looks_like_labels(f)]
         for file in filter(is_image, files):
             path = os.path.join(folder, file)
             name = os.path.relpath(path, root).replace(os.sep, "/")
@@ -145,34 +163,54 @@ def list_folder(root: str) -> Listing:
                 bad.append((name, "not a regular file"))
     listing = Listing(root, sorted(entries), bad=sorted(bad))
     _check_not_empty(listing, "folder")
-    label_file = Path(root, LABEL_FILE)
-    _add_labels(listing, label_file.read_bytes() if label_file.is_file() else None)
+
+    def read(name: str) -> bytes:
+        path = Path(root, name)
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            raise BadInput(_NOT_READ)
+        return path.read_bytes()
+
+    _add_labels(listing, [name.replace(os.sep, "/") for name in sorted(others)], read, use_labels)
     return listing
 
 
-def list_zip(root: str) -> Listing:
+def list_zip(root: str, use_labels: bool = True) -> Listing:
     """List all images in a zip archive. Nothing is unpacked to disk.
 
-    Labels come from class folders or from NVlabs' dataset.json, see `class_folders`.
+    Args:
+        root: the archive.
+        use_labels: read labels, see `label_sources`.
 
     Raises:
         BadInput: the archive is damaged, has a password or holds no images; a member is a link or its path points
-            outside the archive; or dataset.json is malformed.
+            outside the archive; or a file of labels is damaged.
     """
     try:
         archive = zipfile.ZipFile(root)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise BadInput(f"cannot read {root} ({error}); create the archive again") from None
+    others: dict[str, str] = {}  # name with "/" -> name of the member
     entries: dict[str, Entry] = {}  # the last of several members of one name counts, as for every unpacker
     for member in archive.infolist():
         _check_member(member, root)
         parts = member.filename.replace("\\", "/").split("/")
         hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts[:-1])
-        if not member.is_dir() and not hidden and is_image(member.filename):
+        if not member.is_dir() and not hidden and is_image("/".join(parts)):
             entries[member.filename] = Entry(member.filename, member.file_size, member.CRC)
+        elif not hidden and looks_like_labels(parts[-1]):
+            others["/".join(parts)] = member.filename
     listing = Listing(root, sorted(entries.values()), archive=archive)
     _check_not_empty(listing, "archive")
-    _add_labels(listing, _read_label_member(archive))
+
+    def read(name: str) -> bytes:
+        if archive.getinfo(others[name]).file_size > MAX_BYTES:
+            raise BadInput(_NOT_READ)
+        try:
+            return archive.read(others[name])
+        except Exception as error:  # see Listing.open
+            raise BadInput(f"damaged in the archive: {' '.join(str(error).split())[:80]}") from None
+
+    _add_labels(listing, sorted(others), read, use_labels)
     return listing
 
 
@@ -189,21 +227,17 @@ def _check_member(member: zipfile.ZipInfo, root: str) -> None:
         raise BadInput(f"{root} needs a password; create the archive without one")
 
 
-def _read_label_member(archive: zipfile.ZipFile) -> bytes | None:
-    if LABEL_FILE not in archive.namelist() or archive.getinfo(LABEL_FILE).file_size > MAX_BYTES:
-        return None
-    try:
-        return archive.read(LABEL_FILE)
-    except Exception:  # the member is damaged; the images are still usable
-        return None
-
-
 def _check_not_empty(listing: Listing, kind: str) -> None:
     if not listing.entries and not listing.bad:
         raise BadInput(f"no images in the {kind} {listing.root}; put .png, .jpg or .webp files there")
 
 
-def _add_labels(listing: Listing, label_file: bytes | None) -> None:
-    names = [entry.name for entry in listing.entries]
-    zipped = listing.archive is not None
-    listing.labels, listing.classes = labels_of_files(names, label_file, listing.root, skip_top=zipped)
+def _add_labels(listing: Listing, others: list[str], read: ReadFile, use_labels: bool) -> None:
+    """Keep the entries that are data, and add their labels and what their folders say."""
+    names = [entry.name.replace("\\", "/") if listing.archive else entry.name for entry in listing.entries]
+    found = labels_of_files(names, others, read, listing.root, use_labels)
+    files = found.files
+    listing.entries = [listing.entries[i] for i in files.keep]
+    listing.labels, listing.classes, listing.notes = found.labels, found.classes, list(map(printable, files.notes))
+    listing.sides, listing.paired, listing.base = files.sides, files.paired, files.base
+    listing.flat = all(len(path) == 1 for path in files.paths)

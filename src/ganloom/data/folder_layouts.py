@@ -7,7 +7,7 @@ from ganloom.core.errors import BadInput
 Folders = str | tuple[str, str]
 """A folder of images A|B side by side, or the folders of domains A and B."""
 
-_TRAIN = (("trainA", "trainB"), ("A", "B"))
+_TRAIN = (("trainA", "trainB"), ("A", "B"), ("train/A", "train/B"))
 _TEST = (("testA", "testB"), ("test/A", "test/B"))
 
 
@@ -17,7 +17,7 @@ def training_folders(source: str | list[str]) -> Folders:
     Args:
         source: one folder with one of these layouts, or the folders of A and B.
 
-            - ``trainA/`` and ``trainB/``, or ``A/`` and ``B/``
+            - ``trainA/`` and ``trainB/``, ``A/`` and ``B/``, or ``train/A/`` and ``train/B/``
             - exactly two sub-folders of other names than train, test and val; A is the first in alphabetical order
             - images side by side in ``train/`` or, without it, in the folder itself
 

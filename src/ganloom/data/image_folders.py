@@ -1,4 +1,4 @@
-"""Open a folder or an archive of image files: decode the images once, or take them from the cache."""
+"""Open a folder, an archive or a list of image files: decode the images once, or take them from the cache."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput
-from ganloom.data import cache, store
+from ganloom.data import cache, store, translation_layout
 from ganloom.data.dataset import Facts
 from ganloom.data.decode import VERSION
 from ganloom.data.default_shape import shape_of_files
@@ -30,21 +30,39 @@ def open_files(root: str, options: Options, use_cache: bool, progress: store.Pro
     Raises:
         BadInput: no image can be read, or `file_index.list_files` refuses the source.
     """
-    listing = list_files(root)
+    listing = list_files(root, options.get("labels") is not False)
     options["source"] = os.path.abspath(root)
+    return open_listing(listing, os.path.basename(options["source"]), options, use_cache, progress)
+
+
+def open_listing(listing: Listing, name: str, options: Options, use_cache: bool, progress: store.Progress) -> Images:
+    """Open listed image files, and close the listing.
+
+    Args:
+        listing: the files.
+        name: name of the data set.
+        options: the options of ``open``.
+        use_cache: see ``open_files``.
+        progress: see ``open_files``.
+
+    Raises:
+        BadInput: no image can be read.
+    """
     try:
-        if options.get("labels") is False:
-            listing.labels = listing.classes = None
         stored = _load_or_decode(listing, image_shape(options), options, use_cache, progress)
+        is_one_side = options.get("inputs") is not None and options.get("labels") is False
+        translation = None if is_one_side else translation_layout.find(listing)
     finally:
         listing.close()
     notes = stored.notes
     facts = Facts(
-        os.path.basename(os.path.abspath(root)),
+        name,
         source=options,
         labels=None if notes["labels"] is None else np.array(notes["labels"], np.int64),
         classes=notes["classes"],
         bad_files=[(listing.path(name), reason) for name, reason in notes["bad"]],
+        notes=[*listing.notes, *([translation.note] if translation else [])],
+        translation=translation[:2] if translation and listing.archive is None else None,
         flip=bool(options["flip"]),
         fit=options["fit"],
     )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
+from ganloom.core.output_files import written
 
 
 def write_npz(path: str | os.PathLike[str], meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
@@ -27,12 +28,11 @@ def write_npz(path: str | os.PathLike[str], meta: dict[str, Any], arrays: dict[s
     target = as_path(path)
     if target.suffix != ".npz":
         raise BadInput(f"{target}: the name must end in .npz")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    if not target.parent.is_dir():
+        raise BadInput(f"cannot write {target}: there is no folder {target.parent}")
     try:
-        with temporary.open("wb") as file:
+        with written(target, overwrite=True) as temporary, open(temporary, "wb") as file:
             # mypy takes **arrays for the keyword allow_pickle
             np.savez_compressed(file, ganloom=np.array(json.dumps(meta)), **arrays)  # type: ignore[arg-type]
-        temporary.replace(target)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise BadInput(f"cannot write {target}: {error.strerror or error}") from None

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ganloom.core.errors import BadInput
 from ganloom.data import cache, store
+from ganloom.data.class_folders import stem
 from ganloom.data.decode import VERSION, BadImage, Header
 from ganloom.data.default_shape import choose_shape
 from ganloom.data.file_index import Listing, list_folder
@@ -61,27 +62,27 @@ def read_pairs(
     return stored.rows[..., : shape_a[0]], stored.rows[..., shape_a[0] :], bad_files
 
 
-def equal_names(a: str, b: str) -> bool:
-    """Whether two folders hold images of the same names, endings apart."""
-    names_a, names_b = ({_stem(entry.name) for entry in list_folder(folder).entries} for folder in (a, b))
-    return names_a == names_b
-
-
-def _stem(name: str) -> str:
-    """A file's name without its ending."""
-    return name.rsplit(".", 1)[0]
+def equal_names_and_sizes(a: str, b: str) -> bool:
+    """Whether two folders hold images of the same names, endings apart, and those of each name have the same size."""
+    first, second = (list_folder(folder, False) for folder in (a, b))
+    position = {stem(entry.name): i for i, entry in enumerate(second.entries)}
+    names = [stem(entry.name) for entry in first.entries]
+    if set(names) != position.keys() or not len(names) == len(position) == len(second.entries):
+        return False
+    headers = [(_header(first, i), _header(second, position[name])) for i, name in enumerate(names)]
+    return all(one is None or other is None or one.size == other.size for one, other in headers)
 
 
 def _equal_names(a: str, b: str, options: Options) -> _Pairs:
     """The pairs of two folders whose files have equal names."""
-    first, second = list_folder(a), list_folder(b)
+    first, second = list_folder(a, False), list_folder(b, False)
     _match_names(first, second)
     headers = [(_header(first, i), _header(second, i)) for i in range(len(first.entries))]
     readable = [(one, other) for one, other in headers if one is not None and other is not None]
     for (one, other), entry in zip(headers, first.entries, strict=True):
         if one is not None and other is not None and one.size != other.size:
             sizes = f"{one.size[0]} x {one.size[1]} in {a} and {other.size[0]} x {other.size[1]} in {b}"
-            raise BadInput(f"the pair {_stem(entry.name)} is {sizes}: give both images the same size")
+            raise BadInput(f"the pair {stem(entry.name)} is {sizes}: give both images the same size")
     check_label_maps(first, options)
 
     def read(index: int) -> tuple[Image.Image, Image.Image]:
@@ -98,7 +99,7 @@ def _equal_names(a: str, b: str, options: Options) -> _Pairs:
 
 def _match_names(first: Listing, second: Listing) -> None:
     """Sort the second listing like the first, by names without endings. BadInput names an image without a partner."""
-    names = [[_stem(entry.name) for entry in listing.entries] for listing in (first, second)]
+    names = [[stem(entry.name) for entry in listing.entries] for listing in (first, second)]
     for own, other, listing, partners in ((names[0], names[1], first, second), (names[1], names[0], second, first)):
         missing = sorted(set(own) - set(other))
         if missing:
@@ -118,7 +119,7 @@ def _match_names(first: Listing, second: Listing) -> None:
 
 def _side_by_side(folder: str) -> _Pairs:
     """The pairs of a folder of images A|B."""
-    listing = list_folder(folder)
+    listing = list_folder(folder, False)
     channels, sizes = Counter[int](), Counter[tuple[int, int]]()
     for i, entry in enumerate(listing.entries):
         header = _header(listing, i)

@@ -1,26 +1,29 @@
 """``open`` any source as a data set, and ``reopen`` it from the record that a run keeps."""
 
 import os
+from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ganloom.core.errors import BadInput, did_you_mean
-from ganloom.data import arrays, builtin, npz_reader, store
+from ganloom.core.names import command_line, word_of
+from ganloom.data import arrays, builtin, npz_reader, python_sources, store, table_sources
 from ganloom.data.apply_options import check_point_shape, images_with_options, points_with_options, resize_rows
 from ganloom.data.dataset import Data, Facts
+from ganloom.data.file_index import Listing, list_files
 from ganloom.data.image_folders import open_files
 from ganloom.data.images import Images
+from ganloom.data.item_images import list_paths, open_items
 from ganloom.data.labels import to_labels
 from ganloom.data.open_options import REOPENED, Options, check_options, check_translation_options, image_shape
 from ganloom.data.points import Points
 from ganloom.data.translation_dataset import Domains, make_domains
 from ganloom.data.translation_folders import open_folders
 
-Source = str | os.PathLike[str] | NDArray[Any] | Tensor | Data | tuple[Any, Any]
-"""What ``open`` accepts: a path or name, an array, a tensor, a data set, or two of them (inputs, targets)."""
+Source = Any
+"""What ``open`` accepts: a path or name, a ``Data``, and the Python objects that docs/data.md lists."""
 
 
 def open(
@@ -35,6 +38,7 @@ def open(
     direction: str = "AtoB",
     label_maps: bool = False,
     in_channels: int | None = None,
+    keep_empty_classes: bool = False,
     cache: bool = True,
     progress: store.Progress = None,
 ) -> Data:
@@ -43,19 +47,24 @@ def open(
     Args:
         source: a folder of images (searched recursively; sub-folders are classes), a .zip archive of them, a .npz or
             .npy file, an array or tensor (see `arrays.to_rows`), a ``Data``, or the name of a built-in set (see
-            ``BUILTIN``; write ./name for a folder of that name). With ``inputs`` also two folders or two arrays
-            (A, B), or the paths of two folders separated by a comma.
+            ``BUILTIN``; write ./name for a folder of that name). A list of paths, images or (image, label); (images,
+            labels); a dictionary of arrays; a torch Dataset or DataLoader; a Hugging Face data set; a pandas or polars
+            frame: see docs/data.md. With ``inputs`` also two folders or two of the above (A, B), or the paths of two
+            folders separated by a comma.
         shape: (C, H, W) that images are brought to, C in 1..4. None: the most common number of channels, and the
             images' own size if all share one of at most 128 pixels a side, else ``default_size`` square.
         default_size: side in pixels, 1 to 8192.
         fit: how an image of another size is resized: "crop" (scale to cover, cut the centre), "pad" (scale to fit,
             fill with the border's median colour) or "squash" (scale each side separately).
         flip: mirror images at random in ``draw``. A ``Data`` or a saved file that flips keeps flipping.
-        labels: for arrays one label per image: whole numbers, one-hot rows or names. False: ignore existing labels.
+        labels: for Python objects one label per image: whole numbers, one-hot rows or names; for frames and Hugging
+            Face data sets also the name of a column. False: ignore existing labels, class folders too.
         inputs: "pairs" or "domains" for image-to-image data, see `translation_folders.open_folders`.
         direction: "AtoB" or "BtoA": which domain holds the inputs.
         label_maps: the values of grey inputs are labels; each label gets a colour (see `label_maps.colours`).
         in_channels: channels of the inputs, 1 to 4; None: as they are.
+        keep_empty_classes: keep classes without images. False: leave them out; the other classes keep their names or, if
+            they have none, get their numbers as names (see `Facts.without_empty_classes`).
         cache: keep decoded images of folders and archives in ``$GANLOOM_CACHE`` (default ~/.cache/ganloom).
         progress: called with (done, total) while images are decoded.
 
@@ -84,13 +93,24 @@ def open(
         data = _open_translation(source, options, cache, progress)
         if data is not None:
             return data
-    if isinstance(source, tuple):
-        raise BadInput("two sources are inputs and targets: give inputs='pairs' or inputs='domains'")
-    if not isinstance(source, (str, os.PathLike)):
-        return _open_array(source, options, labels, progress)
-    if labels is not None and labels is not False:
-        raise BadInput("labels= is for arrays; for files use class folders, or the key labels of a .npz")
-    return _open_path(source, options, cache, progress)
+    if isinstance(source, (str, os.PathLike)):
+        if labels is not None and labels is not False:
+            raise BadInput(
+                "labels= is for Python objects; for files use class folders or dataset.json, or the key labels of a .npz"
+            )
+        return _without_empty_classes(_open_path(source, options, cache, progress), keep_empty_classes)
+    return _without_empty_classes(_open_object(source, options, labels, cache, progress), keep_empty_classes)
+
+
+def _without_empty_classes(data: Data, keep: bool) -> Data:
+    """Leave out the classes of images that have no rows, and record it, so that ``reopen`` does the same."""
+    if keep or not isinstance(data, Images) or data.facts.native:  # saved rows were opened before
+        return data
+    facts = data.facts.without_empty_classes()
+    if facts is data.facts:
+        return data
+    facts.source["keep_empty_classes"] = False
+    return data.with_facts(facts)
 
 
 def _home(source: Source) -> Source:
@@ -115,6 +135,18 @@ def holds_files(source: Source) -> TypeGuard[str | os.PathLike[str]]:
     return os.path.isdir(text) or (text.lower().endswith(".zip") and os.path.exists(text))
 
 
+def listing_of(source: Source, use_labels: bool = True) -> Listing | None:
+    """The image files that ``open`` reads, in the order of its rows; None for data without files."""
+    if isinstance(source, (str, os.PathLike)):
+        return list_files(os.path.expanduser(os.fspath(source)), use_labels) if holds_files(source) else None
+    if isinstance(source, tuple) and len(source) == 2 and not isinstance(source[1], (str, os.PathLike)):
+        source = source[0]
+    if isinstance(source, Data) or (isinstance(source, Mapping) and not table_sources.is_table(source)):
+        return None
+    items = python_sources.items_of(source, False)
+    return None if items is None or items.paths is None else list_paths(items.paths)
+
+
 def reopen(source: dict[str, Any], *, cache: bool = True, progress: store.Progress = None) -> Data:
     """Open a data set again from its ``Data.source``.
 
@@ -129,6 +161,7 @@ def reopen(source: dict[str, Any], *, cache: bool = True, progress: store.Progre
     if source.get("source") is None:
         raise BadInput("this data was an array in memory and cannot be opened again; pass the data again")
     options = {key: source[key] for key in REOPENED if key in source}
+    options["keep_empty_classes"] = source.get("keep_empty_classes", True)  # the records of older runs do not have it
     shape, path = source.get("shape"), source["source"]
     data = open(
         tuple(path) if isinstance(path, list) else path,
@@ -165,20 +198,35 @@ def _open_translation(source: Source, options: Options, use_cache: bool, progres
             raise BadInput(f"{len(source)} sources: give two, the inputs and the targets")
         if all(isinstance(part, (str, os.PathLike)) for part in source):
             return open_folders((os.fspath(source[0]), os.fspath(source[1])), options, use_cache, progress)
-        return _open_two_arrays(source, options)
-    if isinstance(source, (str, os.PathLike)) and not is_named(source) and os.path.isdir(source):
+        return _open_two_objects(source, options, use_cache, progress)
+    if not isinstance(source, (str, os.PathLike)):
+        pairs = None if isinstance(source, Mapping) else python_sources.split_pairs(source)
+        return None if pairs is None else _open_two_objects(pairs, options, use_cache, progress)
+    if not is_named(source) and os.path.isdir(source):
         return open_folders(os.fspath(source), options, use_cache, progress)
     return None
 
 
-def _open_two_arrays(source: tuple[Any, Any], options: Options) -> Domains:
-    inputs, targets = (
-        arrays.to_rows(arrays.to_numpy(part, name), name).copy()
-        for part, name in zip(source, ("inputs", "targets"), strict=True)
-    )
-    facts = Facts(f"{len(targets)} images made from {len(inputs)} in memory")
+def _open_two_objects(source: tuple[Any, Any], options: Options, use_cache: bool, progress: store.Progress) -> Domains:
+    """Inputs and targets that are arrays or other Python objects."""
+    shape = image_shape(options)
+    size = None if shape is None else shape[1:]
+    notes: list[str] = []
+
+    def rows(part: Any, name: str, channels: int | None) -> NDArray[np.uint8]:
+        items = python_sources.items_of(part, False)
+        if items is None:
+            return arrays.to_rows(arrays.to_numpy(part, name), name).copy()
+        wanted = None if size is None else [channels or 3, *size]
+        images = open_items(items, {**options, "shape": wanted, "labels": False, "flip": False}, use_cache, progress)
+        notes.extend(images.notes)
+        return images.rows
+
+    channels = options["in_channels"], None if shape is None else shape[0]
+    inputs, targets = (rows(*part) for part in zip(source, ("inputs", "targets"), channels, strict=True))
+    facts = Facts(f"{len(targets)} images made from {len(inputs)} in memory", notes=notes)
     data = make_domains(inputs, targets, facts, options, paired=options["inputs"] == "pairs")
-    return data.resized(image_shape(options), options["in_channels"], options["fit"])
+    return data.resized(shape, options["in_channels"], options["fit"])
 
 
 def _open_path(source: str | os.PathLike[str], options: Options, use_cache: bool, progress: store.Progress) -> Data:
@@ -191,6 +239,10 @@ def _open_path(source: str | os.PathLike[str], options: Options, use_cache: bool
         return open_files(text, options, use_cache, progress)
     if os.path.exists(text):
         return _open_numpy_file(text, options, progress)
+    folders = [part.strip() for part in text.split(",")]
+    if len(folders) == 2 and all(os.path.isdir(folder) for folder in folders):
+        command = command_line(["ganloom", "train", "cyclegan", word_of(text)])
+        raise BadInput(f"{text} are two folders, for recipes that translate images: `{command}`")
     known = "built-in sets: " + ", ".join(builtin.BUILTIN)
     raise BadInput(f"no data set {text!r}{did_you_mean(text, builtin.BUILTIN)}; give a path that exists, or {known}")
 
@@ -198,9 +250,15 @@ def _open_path(source: str | os.PathLike[str], options: Options, use_cache: bool
 def _open_numpy_file(path: str, options: Options, progress: store.Progress) -> Data:
     if not path.lower().endswith((".npz", ".npy")):
         raise BadInput(f"{path} is not a data set: give a folder of images, a .zip, a .npz or a .npy")
-    shape = options["shape"]
-    content = npz_reader.read(path, None if shape is None else int(shape[0]))
+    content = npz_reader.read(path, _channels(options), options.get("labels") is not False)
     options["source"] = os.path.abspath(path)
+    return _with_options(content, options, progress)
+
+
+def _with_options(
+    content: tuple[NDArray[np.uint8], Facts] | Points, options: Options, progress: store.Progress
+) -> Data:
+    """The data set of arrays that `npz_reader` read."""
     if isinstance(content, Points):
         return points_with_options(content, options)
     rows, facts = content
@@ -211,10 +269,47 @@ def _open_numpy_file(path: str, options: Options, progress: store.Progress) -> D
     return data.resized(image_shape(options), options.get("in_channels"), options["fit"])
 
 
+def _open_object(source: Any, options: Options, labels: Any, use_cache: bool, progress: store.Progress) -> Data:
+    """An array, or another Python object that holds images (docs/data.md)."""
+    if isinstance(source, tuple) and any(
+        isinstance(part, (str, os.PathLike)) and os.path.isdir(part) for part in source
+    ):
+        raise BadInput("two folders are inputs and targets: give inputs='pairs' or inputs='domains'")
+    if isinstance(source, tuple) and len(source) == 2 and not isinstance(source[1], (str, os.PathLike)):
+        source, own = source
+        if labels is not None and labels is not False:
+            raise BadInput("labels are given twice: as labels= and in (images, labels); give them once")
+        labels = own if labels is None else labels
+        if _looks_like_images(labels):
+            raise BadInput("two sets of images are inputs and targets: give inputs='pairs' or inputs='domains'")
+    if isinstance(source, Mapping) and not table_sources.is_table(source):
+        if labels is not None and labels is not False:
+            source = {**source, "labels": labels}
+        content = npz_reader.from_arrays(
+            source, "the dictionary", "images in memory", _channels(options), labels is not False
+        )
+        return _with_options(content, options, progress)
+    items = python_sources.items_of(source, labels)
+    return (
+        _open_array(source, options, labels, progress)
+        if items is None
+        else open_items(items, options, use_cache, progress)
+    )
+
+
+def _looks_like_images(labels: Any) -> bool:
+    """Whether the second of two objects holds images and not labels."""
+    return len(getattr(labels, "shape", ())) > 2
+
+
+def _channels(options: Options) -> int | None:
+    """Channels of the requested shape, which decide between NHWC and NCHW."""
+    return None if options["shape"] is None else int(options["shape"][0])
+
+
 def _open_array(values: Any, options: Options, labels: Any, progress: store.Progress) -> Data:
     array = arrays.to_numpy(values, "the array")
-    shape = options["shape"]
-    rows = arrays.to_rows(array, "the array", None if shape is None else int(shape[0]))
+    rows = arrays.to_rows(array, "the array", _channels(options))
     if rows is array or np.shares_memory(rows, array):
         rows = rows.copy()  # the caller may change the array later
     facts = Facts(f"{len(rows)} images in memory")
@@ -244,6 +339,7 @@ def _open_data(data: Data, shape: Any, fit: str, flip: bool, labels: Any, progre
     elif labels is not None:
         facts.labels, facts.classes = to_labels(labels, len(data), data.name)
         facts.source["source"] = None
+        facts = facts.without_empty_classes()
     if isinstance(data, Points):
         check_point_shape(data, shape)
         return Points(data.rows, facts, data.modes, data.sd).to(data.device)

@@ -1,5 +1,6 @@
 """Decode images in parallel and in order, into RAM or a memory-mapped file."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ganloom.core import memory
 from ganloom.core.errors import BadInput
 from ganloom.data import cache
 from ganloom.data.decode import BadImage, quiet
@@ -20,6 +22,8 @@ from ganloom.data.images import rows_sha256
 from ganloom.data.resize import Shape
 
 T = TypeVar("T")
+RAM_SHARE = 0.5
+"""Largest share of the free memory that a store may take if no disk has space for it."""
 Progress = Callable[[int, int], None] | None
 """Called with (images done, total)."""
 
@@ -77,7 +81,7 @@ def fill(
     """Build a store from the images that ``work`` returns.
 
     A store larger than ``cache.MEMORY_LIMIT`` is a memory-mapped file, in the cache or else in a temporary folder that
-    is removed together with the array.
+    is removed together with the array. If neither disk has space, the store is in RAM, if it fits.
 
     Args:
         work: index -> uint8 (H, W, C); images that raise ``BadImage`` are left out.
@@ -94,10 +98,12 @@ def fill(
     mapped = count * channels * height * width > cache.MEMORY_LIMIT
     folder = cache.begin(key) if key is not None else None
     cached = folder is not None
-    if mapped and folder is None:
-        folder = Path(tempfile.mkdtemp(prefix="ganloom-"))
     try:
-        rows = _allocate((count, height, width, channels), folder if mapped else None)
+        if mapped:
+            rows, folder, cached = _allocate_mapped((count, height, width, channels), folder)
+            mapped = folder is not None
+        else:
+            rows = _in_memory((count, height, width, channels))
         good: list[int] = []
         bad: list[tuple[int, str]] = []
         for index, result in each(work, count, progress):
@@ -118,20 +124,61 @@ def fill(
     return Filled(store, good, bad)
 
 
-def _allocate(shape: tuple[int, ...], folder: Path | None) -> NDArray[np.uint8]:
-    """An empty array in RAM, or mapped to ``rows.npy`` in a folder."""
+def _in_memory(shape: tuple[int, ...], failures: tuple[str, ...] = ()) -> NDArray[np.uint8]:
+    """An empty array in RAM."""
     try:
-        if folder is None:
-            return np.empty(shape, np.uint8)
-        # Check first: writing to a mapped file on a full disk would kill the process.
-        if shutil.disk_usage(folder).free < np.prod(shape):
-            raise OSError(f"disk of {folder.parent} is full")
-        return np.lib.format.open_memmap(folder / "rows.npy", mode="w+", dtype=np.uint8, shape=shape)
-    except (OSError, MemoryError) as error:
-        size = np.prod(shape) / 2**30
+        return np.empty(shape, np.uint8)
+    except MemoryError as error:
+        reason = "; ".join((*failures, str(error)))
         raise BadInput(
-            f"no space for {size:.1f} GiB of images ({error}); set GANLOOM_CACHE to a folder on a larger disk"
+            f"no space for {_gib(shape)} of images ({reason}); set GANLOOM_CACHE to a folder on a larger disk"
         ) from None
+
+
+def _allocate_mapped(shape: tuple[int, ...], folder: Path | None) -> tuple[NDArray[np.uint8], Path | None, bool]:
+    """An empty array mapped to ``rows.npy``, in the folder of the cache, else in a temporary folder; else in RAM.
+
+    Returns:
+        (the array, its folder or None, whether the folder is in the cache).
+
+    Raises:
+        BadInput: There is no space anywhere.
+    """
+    failures: list[str] = []
+    for in_cache in (True, False):
+        if in_cache and folder is None:
+            continue
+        try:
+            place = folder if in_cache and folder is not None else Path(tempfile.mkdtemp(prefix="ganloom-"))
+        except OSError as error:
+            failures.append(f"{tempfile.gettempdir()}: {error.strerror or error}")
+            continue
+        try:
+            return _mapped(shape, place), place, in_cache
+        except OSError as error:
+            failures.append(f"{place.parent}: {error.strerror or error}")
+            cache.discard(place)
+    if np.prod(shape) > RAM_SHARE * memory.available():
+        raise BadInput(
+            f"no space for {_gib(shape)} of images ({'; '.join(failures)}); set GANLOOM_CACHE to a folder on a larger disk"
+        )
+    return _in_memory(shape, tuple(failures)), None, False
+
+
+def _mapped(shape: tuple[int, ...], folder: Path) -> NDArray[np.uint8]:
+    """An array mapped to a new file whose space on the disk is reserved. Raises OSError on a full disk."""
+    # Writing to a mapped file on a full disk would kill the process, so the space is checked, and then reserved.
+    if shutil.disk_usage(folder).free < np.prod(shape):
+        raise OSError(errno.ENOSPC, "the disk is full")
+    rows: NDArray[np.uint8] = np.lib.format.open_memmap(folder / "rows.npy", mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with open(folder / "rows.npy", "rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+    return rows
+
+
+def _gib(shape: tuple[int, ...]) -> str:
+    return f"{np.prod(shape) / 2**30:.1f} GiB"
 
 
 def _move_to_cache(store: cache.Store, folder: Path | None, key: str | None, mapped: bool) -> cache.Store:

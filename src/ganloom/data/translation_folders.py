@@ -7,7 +7,7 @@ from ganloom.data import store
 from ganloom.data.dataset import Facts
 from ganloom.data.folder_layouts import Folders, held_out_folders, training_folders
 from ganloom.data.open_options import Options
-from ganloom.data.paired_folders import equal_names, read_pairs
+from ganloom.data.paired_folders import equal_names_and_sizes, read_pairs
 from ganloom.data.translation_dataset import Domains, make_domains
 from ganloom.data.unpaired_folders import read_domains
 
@@ -18,7 +18,8 @@ def open_folders(source: str | tuple[str, str], options: Options, use_cache: boo
     Pairs are ``A/`` and ``B/`` (or ``trainA/`` and ``trainB/``) with files of equal names, endings apart; or images
     A|B side by side, the input on the left. Two domains are ``trainA/`` and ``trainB/``, ``A/`` and ``B/``, or two
     sub-folders of any names in alphabetical order. Pairs may be opened as "domains": a recipe that needs no pairs draws
-    them independently (``Domains.unpaired``).
+    them independently (``Domains.unpaired``). Two folders opened as "domains" are known pairs only if the names and the
+    sizes of all images agree; a note says so.
 
     Args:
         source: the folder (see `folder_layouts`), or the folders of domains A and B.
@@ -36,11 +37,18 @@ def open_folders(source: str | tuple[str, str], options: Options, use_cache: boo
     folders = training_folders(paths)
     facts = Facts(os.path.basename(paths) if isinstance(paths, str) else " + ".join(map(os.path.basename, source)))
     held = _hold_out_opener(paths, options, use_cache) if isinstance(paths, str) else None
-    if options["inputs"] == "domains" and not isinstance(folders, str) and not equal_names(*folders):
-        a, b, facts.bad_files = read_domains(*folders, options, use_cache, progress)
+    known = isinstance(folders, str) or options["inputs"] == "pairs" or equal_names_and_sizes(*folders)
+    if not known and not isinstance(folders, str):
+        a, b, facts.bad_files, facts.notes = read_domains(*folders, options, use_cache, progress)
         data = make_domains(a, b, facts, options, paired=False, held=held)
     else:
         a, b, facts.bad_files = read_pairs(folders, options, use_cache, progress)
+        if options["inputs"] == "domains" and not isinstance(folders, str):
+            first, second = (os.path.basename(folder) for folder in folders)
+            facts.notes.append(
+                f"{first} and {second} hold images of equal names and sizes: they are taken for known pairs in evaluation, "
+                "and are drawn independently in training. Give other names if they are no pairs"
+            )
         data = make_domains(a, b, facts, options, paired=True, held=held)
     options["shape"], options["in_channels"] = list(data.shape), data.inputs.shape[0]
     return data

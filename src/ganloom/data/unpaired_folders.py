@@ -16,7 +16,7 @@ from ganloom.data.open_options import Options
 
 def read_domains(
     a: str, b: str, options: Options, use_cache: bool, progress: store.Progress
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[tuple[str, str]]]:
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[tuple[str, str]], list[str]]:
     """Decode two folders and bring both to one shape: the requested one, or A's, with the channels of the richer domain.
 
     Args:
@@ -27,14 +27,14 @@ def read_domains(
         progress: called with (done, total) while images are decoded.
 
     Returns:
-        A uint8 (M, H, W, C), B uint8 (N, H, W, C), and (path, reason) of each file left out.
+        A uint8 (M, H, W, C), B uint8 (N, H, W, C), (path, reason) of each file left out, and notes.
 
     Raises:
         BadInput: the images of A are label maps, or no image of a folder can be read.
     """
     if options["label_maps"]:
         raise BadInput("--label-maps needs pairs: in unpaired domains, label maps cannot be told from colour images")
-    check_label_maps(list_folder(a), options)
+    check_label_maps(list_folder(a, False), options)
     plain = {**options, "labels": False, "flip": False}
     first = open_files(a, dict(plain), use_cache, progress)
     second = open_files(b, {**plain, "shape": plain["shape"] or list(first.shape)}, use_cache, progress)
@@ -42,12 +42,12 @@ def read_domains(
     if options["shape"] is None and channels != first.shape[0]:
         plain["shape"] = [channels, *first.shape[1:]]
         first, second = (open_files(folder, dict(plain), use_cache, progress) for folder in (a, b))
-    return first.rows, second.rows, first.bad_files + second.bad_files
+    return first.rows, second.rows, first.bad_files + second.bad_files, first.notes + second.notes
 
 
 def _most_common_channels(folder: str) -> int:
     """The number of channels of most of the examined images in a folder; 3 if none can be read."""
-    listing, counts = list_folder(folder), Counter[int]()
+    listing, counts = list_folder(folder, False), Counter[int]()
     for i in examined_indices(listing):
         try:
             counts[listing.header(i).channels] += 1

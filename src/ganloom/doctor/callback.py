@@ -1,4 +1,4 @@
-"""The doctor as a training callback: probe at ticks, add figures to the row, report findings when they appear or end.
+"""The doctor as a training callback: probe at ticks, add statistics to metrics.jsonl, report findings when they appear or end.
 
 It never changes the training. The interval between probes depends on the model alone and the findings on the rows alone, so a
 resumed run writes the same rows as an uninterrupted one.
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ganloom.core import json_files, metrics_file
+from ganloom.core.output_files import replace_file
 from ganloom.doctor import RED, Facts, Finding, examine, light, probe, record, sentence
 from ganloom.doctor.case import LOOK
 from ganloom.doctor.finding import LIGHTS
@@ -181,9 +182,7 @@ class Doctor(Callback):
         state |= {"left_out": self.left_out}
         state |= {"seconds": round(self.seconds, 3), "prepared": round(self.prepared, 3)}
         target = Path(trainer.run_dir) / FILE
-        temporary = target.with_name(f".{FILE}.tmp")
-        temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")
-        temporary.replace(target)
+        replace_file(target, json.dumps(state, indent=1).encode(), sync=False)
 
 
 WORTH_HEALING = ("penalty off", "penalty too strong", "D memorises")

@@ -1,4 +1,4 @@
-"""The result of a diagnosis: a finding with its figures and advice, the facts of a run, and the overall light."""
+"""The result of a diagnosis: findings with numbers and advice, the facts of a run, and the overall status."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

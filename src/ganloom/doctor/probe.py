@@ -58,6 +58,7 @@ class Probe:
         if labels is not None and not 1 < self.classes <= len(picks) // 10:
             self.labels = None
         self.train_picks = picks[:n]
+        self.filled: Tensor | None = None
         self.of_data = self._data(data, x)
 
     @staticmethod
@@ -85,6 +86,7 @@ class Probe:
         figures["data/size"] = float(len(data))
         if data.labels is not None and self.classes > 1:
             counts = torch.bincount(torch.as_tensor(data.labels).long(), minlength=self.classes)
+            self.filled = counts > 0  # classes that have images
             figures["data/empty"] = float((counts == 0).sum())
         if self.labels is not None:
             votes = st.vote(self.real, self.real, self.labels, self.classes, itself=True)
@@ -110,9 +112,9 @@ class Probe:
         z = queries.latents(trainer.gan, 64, self.refused)
         if z is not None:
             figures["z_sd"], figures["z_size"] = z.std(0).mean().item(), z.square().mean().sqrt().item()
-        c = queries.classes(trainer.gan, 64 * self.classes, self.refused) if self.classes > 1 else None
-        if c is not None:
-            figures["c_empty"] = float((torch.bincount(c, minlength=self.classes) == 0).sum())
+        c = queries.classes(trainer.gan, 64 * self.classes, self.refused) if self.filled is not None else None
+        if c is not None and self.filled is not None and c.max() < self.classes:
+            figures["c_empty"] = float(((torch.bincount(c, minlength=self.classes) == 0) & self.filled).sum())
         return figures
 
     def _batches(self, trainer: Any, row: dict[str, Any]) -> Figures:
@@ -154,7 +156,8 @@ class Probe:
         """Compare samples of the EMA with the reals: diversity, copies, classes, spectrum."""
         n, figures = self.n, Figures()
         conditional = int(getattr(getattr(trainer.ema, "cfg", None), "n_classes", 0) or 0)
-        c = torch.arange(n) % conditional if conditional else None
+        drawn = trainer.ema.drawn_classes or range(conditional)  # those that have images
+        c = torch.tensor(drawn)[torch.arange(n) % len(drawn)] if conditional else None
         if conditional and self.labels is not None and conditional == self.classes:
             c = self.labels[torch.arange(n) % len(self.labels)]
         with queries.watched(getattr(trainer.ema, "G", None)) as dead:

@@ -1,1 +1,1 @@
-"""Measure a trained model: samples, features, reference rows, memorisation and the cost of sampling."""
+"""Measure a trained model: samples, features, baseline rows, memorisation and the cost of sampling."""

@@ -1,9 +1,9 @@
-"""Measure a trained model: samples against real images, with rows for real images and noise as references."""
+"""Measure a trained model: samples against real images, with real images and noise as baselines."""
 
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ import numpy as np
 
 from ganloom import data as datasets
 from ganloom import metrics
+from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
+from ganloom.core.output_files import may_rewrite, rewrite
 from ganloom.evaluation.measure import Features, choose_features, measure_model
-from ganloom.evaluation.nearest_neighbours import memorise, write_sheet
+from ganloom.evaluation.nearest_neighbours import memorise, sheet_of
 from ganloom.evaluation.translator import measure_translator
 from ganloom.gan import GAN
 from ganloom.runs import checkpoint as checkpoints
@@ -45,7 +47,10 @@ def evaluate(
     truncation: float = 1.0,
     memorisation: bool = False,
     held_out: Any = None,
+    labels: Any = None,
     progress: metrics.Progress = None,
+    overwrite: bool = False,
+    show: Callable[[dict[str, Any]], None] = lambda result: None,
 ) -> dict[str, Any]:
     """Measure the generator of a run.
 
@@ -71,21 +76,30 @@ def evaluate(
         truncation: Truncation of the samples; below 1 they are more typical and less diverse.
         memorisation: Compare samples with the training images, and draw the nearest ones to RUN/neighbours.png.
         held_out: Images that were not used in training, for the check for memorisation.
+        labels: Labels of ``data``, see ``ganloom.data.open``; False: ignore its labels.
         progress: See ``metrics.Progress``.
+        overwrite: Replace a metrics.json or neighbours.png that ganloom did not write.
+        show: Called with the result before it is written.
 
     Returns:
         Plain data: ``rows`` (generated, real (other half), one class (for labelled data), noise -> metric -> value, low,
         high), ``protocol`` (of the first feature net), ``protocols``, ``class_counts``, ``warnings``, ``table`` (lines of
-        text), ``run``, ``checkpoint``, ``kimg``, ``seconds``, ``memorisation``.
+        text), ``run``, ``checkpoint``, ``kimg``, ``seconds``, ``memorisation``. If the run folder cannot be written, for example
+        because it is read-only, the result is returned all the same, and ``not_written`` has a line for each file.
 
     Raises:
         BadInput: The run, the data or an option cannot be used.
     """
     start = time.perf_counter()
     path = None if isinstance(run, GAN) else as_path(run)
+    writes = write and path is not None and (path / "checkpoints").is_dir()
+    if writes and path is not None:
+        may_rewrite(path / "metrics.json", overwrite=overwrite, ours=_is_measurement)
+        if memorisation or held_out is not None:
+            may_rewrite(path / "neighbours.png", overwrite=overwrite)
     both, checkpoint = checkpoint == "both", "latest" if checkpoint == "both" else checkpoint
     model = run if isinstance(run, GAN) else load(run, checkpoint=checkpoint, gan=gan, device=device)
-    opened, split, warnings = data_of(path, data, model)
+    opened, split, warnings = data_of(path, data, model, labels)
     options: dict[str, Any] = {
         "n": n, "features": features, "seed": seed, "k": k, "split": split, "intervals": intervals,
         "metrics": tuple(metrics), "weights": weights, "resizer": resizer, "truncation": truncation, "progress": progress,
@@ -96,14 +110,11 @@ def evaluate(
         other = _measure(load(path, checkpoint="best", gan=gan, device=device), opened, data is None, options)
         measurement = _with_row(measurement, other, f"best ({best})")
     measurement = replace(measurement, warnings=(*warnings, *measurement.warnings))
-    writes = write and path is not None and (path / "checkpoints").is_dir()
     table = measurement.lines()
     copies = None
     if memorisation or held_out is not None:
         copies = _memorise(path, data, opened, model, held_out, options)
         table += ["", *copies.found.lines()]
-        if writes and path is not None:
-            write_sheet(copies, path / "neighbours.png")
     result = measurement.to_dict() | {
         "table": table,
         "run": None if path is None else str(path),
@@ -113,9 +124,32 @@ def evaluate(
     }
     if copies is not None:
         result["memorisation"] = copies.to_dict()
+    show(result)
     if writes and path is not None:
-        checkpoints.replace_file(path / "metrics.json", (json.dumps(result, indent=1) + "\n").encode())
+        files = {"metrics.json": (json.dumps(result, indent=1) + "\n").encode()}
+        files |= {} if copies is None else sheet_of(copies)
+        result["not_written"] = _write(path, files, overwrite)
     return result
+
+
+def _write(folder: Path, files: dict[str, bytes], overwrite: bool) -> list[str]:
+    """Write the results into a run folder; return a line for each file that cannot be written."""
+    failed = []
+    for name, content in files.items():
+        try:
+            rewrite(folder / name, content, overwrite=overwrite, ours=_is_measurement)
+        except OSError as error:
+            failed.append(f"{folder / name} was not written: {error.strerror or error}")
+    return failed
+
+
+def _is_measurement(content: bytes) -> bool:
+    """Whether a metrics.json of an earlier version of ganloom has this content."""
+    try:
+        saved = json_files.parse(content)
+    except ValueError:
+        return False
+    return isinstance(saved, dict) and "rows" in saved and ("protocols" in saved or "protocol" in saved)
 
 
 def _measure(model: GAN, data: datasets.Data, own: bool, options: dict[str, Any]) -> metrics.Measurement:
@@ -126,7 +160,9 @@ def _measure(model: GAN, data: datasets.Data, own: bool, options: dict[str, Any]
     held = data.held if own else None
     if held is not None:
         options = {**options, "split": held.name if "held back" in held.name else f"{data.name}, held back"}
-    return measure_translator(model, held or data, data, **options)
+    measured = measure_translator(model, held or data, data, **options)
+    notes = (held or data).notes if own else []  # such as pairs that are known by their names
+    return replace(measured, warnings=(*notes, *measured.warnings))
 
 
 def _memorise(path: Path | None, data: Any, opened: Any, model: GAN, held_out: Any, options: dict[str, Any]) -> Any:
@@ -137,7 +173,7 @@ def _memorise(path: Path | None, data: Any, opened: Any, model: GAN, held_out: A
     if data is not None and path is not None:
         trained, _, _ = data_of(path, None, model)
         held_out = opened if held_out is None else held_out
-    others = None if held_out is None else datasets.open(held_out, shape=trained.shape)
+    others = None if held_out is None else datasets.open(held_out, shape=trained.shape, labels=False)
     keys = ("n", "features", "seed", "weights", "resizer", "truncation", "progress")
     return memorise(model, trained, others, **{key: options[key] for key in keys})
 
@@ -160,13 +196,14 @@ def _with_row(first: metrics.Measurement, other: metrics.Measurement, name: str)
     return replace(first, rows=rows, class_counts=counts)
 
 
-def data_of(path: Path | None, data: Any, model: GAN) -> tuple[datasets.Data, str, list[str]]:
+def data_of(path: Path | None, data: Any, model: GAN, labels: Any = None) -> tuple[datasets.Data, str, list[str]]:
     """Open the real data in the shape of the model.
 
     Args:
         path: The run folder, or None.
         data: Whatever ``ganloom.data.open`` accepts. None: the training data of the run.
         model: The model.
+        labels: See ``evaluate``.
 
     Returns:
         (data, where it comes from, warnings).
@@ -180,10 +217,10 @@ def data_of(path: Path | None, data: Any, model: GAN) -> tuple[datasets.Data, st
         if model.conditions_on == "images":
             inputs, channels = "pairs" if model.paired else "domains", int(model.cfg.in_channels)
             opened = datasets.open(data, shape=tuple(model.cfg.shape), inputs=inputs, in_channels=channels)
-            return opened, opened.name, []
+            return opened, opened.name, list(opened.notes)
         shape = tuple(model.generate(1).shape[1:])
-        opened = datasets.open(data, shape=shape) if len(shape) == 3 else datasets.open(data)
-        return opened, opened.name, []
+        opened = datasets.open(data, shape=shape if len(shape) == 3 else None, labels=labels)
+        return opened, opened.name, list(opened.notes)
     described = {} if path is None else Folder(path).read("config.json")
     saved = described.get("data")
     if not isinstance(saved, dict) or not saved:

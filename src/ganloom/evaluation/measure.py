@@ -1,4 +1,4 @@
-"""Measure a model against a data set: choose feature nets, samples, real images and the reference rows."""
+"""Measure a model against a data set: choose feature nets, samples, real images and the baseline rows."""
 
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +14,7 @@ from ganloom import data as datasets
 from ganloom import metrics
 from ganloom.core.errors import BadInput
 from ganloom.core.names import shown
+from ganloom.evaluation.class_labels import conditions_of, labels_of, match_classes
 from ganloom.gan import GAN
 from ganloom.metrics.evaluate import PART
 from ganloom.metrics.extractors.extractor import Progress
@@ -65,7 +66,14 @@ def measure_model(model: GAN, data: datasets.Data, **options: Any) -> metrics.Me
     Raises:
         BadInput: There are too few images, or a metric or a feature net cannot be used.
     """
-    o = Options(**options)
+    measurement, matched = _measure(model, data, Options(**options)), match_classes(model, data)
+    if matched is None or not matched.text:
+        return measurement
+    return replace(measurement, warnings=(matched.text, *measurement.warnings))
+
+
+def _measure(model: GAN, data: datasets.Data, o: Options) -> metrics.Measurement:
+    """Measure as ``measure_model`` does, without a sentence on the classes."""
     special = tuple(name for name in o.metrics if name in MODEL_METRICS)
     o = replace(o, metrics=tuple(name for name in o.metrics if name not in MODEL_METRICS))
     if o.metrics:
@@ -218,26 +226,6 @@ def choose_features(
     return metrics.get("task", images=data.get(picks), labels=data.labels[picks], device=device)
 
 
-def conditions_of(model: GAN, data: datasets.Data, picks: Any) -> Tensor | None:
-    """Choose the conditions of samples: labels of rows of the data, or the inputs of an image-to-image model.
-
-    Args:
-        model: The model.
-        data: The data.
-        picks: Indices of rows, one for each sample.
-
-    Returns:
-        Labels (N,) if model and data have the same number of classes; inputs (N, C, H, W) for an image-to-image model;
-        None otherwise.
-    """
-    if model.conditions_on == "images":
-        return model.inputs(data, picks)
-    classes = int(getattr(model.cfg, "n_classes", 0) or 0)
-    if not classes or data.labels is None or data.n_classes != classes:
-        return None
-    return torch.from_numpy(data.labels[picks])
-
-
 def _special(
     names: tuple[str, ...],
     model: GAN,
@@ -258,21 +246,27 @@ def _special(
 
     if "intra" in names:
         if c is None:
+            matched = match_classes(model, data)
+            why = f" ({matched.text})" if matched is not None and matched.text else ""
             raise BadInput(
-                "metrics: intra needs a class-conditional model and data with the same classes; leave it out"
+                f"metrics: intra needs a class-conditional model and data with the same classes{why}; leave it out"
             )
         order = torch.randperm(2 * n, generator=torch.Generator().manual_seed(o.seed)).numpy()
         reference, half = picks[order[:n]], picks[order[n:]]
         real, other = (extractor.stream(real_row(data, rows).parts())[0] for rows in (reference, half))
         fake, _ = extractor.stream(samples(model, n, o.seed, c, o.truncation))
-        labels = torch.from_numpy(np.asarray(data.labels))
-        for row, features, classes in ((metrics.GENERATED, fake, c), (metrics.FLOOR, other, labels[half])):
-            mean = mean_intra_class_distance(real, labels[reference], features, classes, seed=o.seed)
+        of_real, of_half = labels_of(model, data, reference), labels_of(model, data, half)
+        assert of_real is not None and of_half is not None
+        in_both = of_half >= 0
+        for row, features, classes in (
+            (metrics.GENERATED, fake, c), (metrics.FLOOR, other[in_both], of_half[in_both])
+        ):  # fmt: skip
+            mean = mean_intra_class_distance(real[of_real >= 0], of_real[of_real >= 0], features, classes, seed=o.seed)
             put(row, "intra_kd", mean, extractor.name)
     if "msssim" in names and first:
         few = min(n, 1000)
         images = torch.cat(list(samples(model, few, o.seed, None if c is None else c[:few], o.truncation)))
-        for row, x, labels_of in (
+        for row, x, given in (
             (metrics.GENERATED, images, c),
             (
                 metrics.FLOOR,
@@ -280,7 +274,7 @@ def _special(
                 None if c is None else torch.from_numpy(np.asarray(data.labels)[picks]),
             ),
         ):
-            value = metrics.ms_ssim_diversity(x, None if labels_of is None else labels_of[:few], seed=o.seed)
+            value = metrics.ms_ssim_diversity(x, None if given is None else given[:few], seed=o.seed)
             put(row, "msssim" if c is None else "msssim_class", value, "pixels", few)
     if "ppl" in names and not extractor.standard:
         put(metrics.GENERATED, "ppl", _path_length(model, c, extractor, o), extractor.name, PATHS)

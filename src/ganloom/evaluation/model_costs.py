@@ -1,4 +1,4 @@
-"""What a trained model costs and how its samples look, apart from distances: time, bits, sharpness, class shares."""
+"""Measure a trained model apart from distances: sampling time, bits per dimension, sharpness and class shares."""
 
 import time
 from collections.abc import Callable
@@ -31,9 +31,11 @@ class CachedSamples(GAN):
         super().__init__(model.cfg)
         self.model, self.total, self.progress = model, total, progress
         self.cache: dict[int, Tensor] = {}
+        self.class_names, self.drawn_classes = model.class_names, model.drawn_classes
 
-    def generate(self, n: int = 1, seed: int = 0, *, c: Any = None, **options: Any) -> Tensor:
+    def generate(self, n: int = 1, seed: int | None = None, *, c: Any = None, **options: Any) -> Tensor:
         """Return the images of seeds ``seed`` to ``seed + n - 1``, (N, C, H, W) on the CPU; generate only new ones."""
+        seed = seed or 0
         for start in range(0, n, BATCH):
             count = min(BATCH, n - start)
             if any(seed + start + i not in self.cache for i in range(count)):

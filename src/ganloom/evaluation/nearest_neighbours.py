@@ -11,7 +11,9 @@ from torch import Tensor
 from ganloom import data as datasets
 from ganloom import metrics
 from ganloom.core.errors import BadInput
-from ganloom.evaluation.measure import Features, choose_all, conditions_of, real_row, samples
+from ganloom.core.output_files import write_new
+from ganloom.evaluation.class_labels import conditions_of
+from ganloom.evaluation.measure import Features, choose_all, real_row, samples
 from ganloom.gan import GAN
 from ganloom.imaging import grid
 from ganloom.metrics.reference import kept
@@ -117,15 +119,21 @@ def _sheet(
     return torch.stack(rows)
 
 
-def write_sheet(copies: Copying, path: str | Path) -> Path:
-    """Write the sheet as a PNG: samples in the first column, training images in the others.
+def sheet_of(copies: Copying) -> dict[str, bytes]:
+    """Return the file neighbours.png: suspicious samples in the first column, training images in the others.
 
     Args:
         copies: From ``memorise``.
-        path: The new file.
 
     Returns:
-        The path. Nothing is written if there is no suspicious sample.
+        File name -> content; empty if there is no suspicious sample.
     """
     rows, columns = copies.sheet.shape[:2]
-    return grid.save_png(grid.grid(copies.sheet.flatten(0, 1), columns), Path(path)) if rows else Path(path)
+    return {"neighbours.png": grid.png_bytes(grid.grid(copies.sheet.flatten(0, 1), columns))} if rows else {}
+
+
+def write_sheet(copies: Copying, path: str | Path) -> Path:
+    """Write the sheet of `sheet_of` to a new file; return the path. Nothing is written if there is no suspicious sample."""
+    for content in sheet_of(copies).values():
+        write_new(path, content)
+    return Path(path)

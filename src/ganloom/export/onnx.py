@@ -1,13 +1,14 @@
 """Export a trained generator to ONNX. The file is compared with torch before it is written.
 
 Inputs of the file are z (n, z_dim) and truncation, a scalar; also code (n, code_dim) and c (n,), int64 labels, if the recipe
-has them. The output is x (n, C, H, W) in [-1, 1]. n is free. Noise inputs of the network are fixed. A code is InfoGAN's: each
-category as one-hot numbers, then the continuous codes in [-1, 1]. An image-to-image model has only the input c (n, C, H, W),
-at the size of its training.
+has them. The output is x (n, C, H, W) in [-1, 1]. n is free. The entry "classes" of the file's metadata is a JSON list with the
+names of the labels. Noise inputs of the network are fixed. A code is InfoGAN's: each category as one-hot numbers, then the
+continuous codes in [-1, 1]. An image-to-image model has only the input c (n, C, H, W), at the size of its training.
 """
 
 import contextlib
 import io
+import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -20,11 +21,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganloom.core.class_names import complete
 from ganloom.core.errors import BadInput, GanloomError, need
-from ganloom.core.names import as_path
+from ganloom.core.output_files import new_file, write_new
 from ganloom.core.precision import full_precision
 from ganloom.gan import GAN
-from ganloom.runs import checkpoint
 
 MAX_DIFFERENCE = 1e-4
 """Largest accepted difference between the file and torch, for values in [-1, 1]."""
@@ -67,13 +68,14 @@ class _Sampler(nn.Module):
         return self.gan.sample(z * inputs.pop(0), c)
 
 
-def to_onnx(gan: GAN, path: str | Path, *, check: bool = True) -> Exported:
+def to_onnx(gan: GAN, path: str | Path, *, check: bool = True, overwrite: bool = False) -> Exported:
     """Write the sampling of a model as an ONNX file.
 
     Args:
         gan: The model. It is set to eval mode.
         path: The file, which must not exist.
         check: Compare the file with torch before it is written.
+        overwrite: Replace an existing file.
 
     Returns:
         The path, the inputs, and the largest difference to torch.
@@ -85,23 +87,21 @@ def to_onnx(gan: GAN, path: str | Path, *, check: bool = True) -> Exported:
     """
     with _quiet():
         onnx, runtime = need("onnx", "onnx"), need("onnxruntime", "onnx")
-    path = as_path(path)
-    if path.exists():
-        raise BadInput(f"{path} already exists: choose another --out")
+    path = new_file(path, overwrite=overwrite)
     gan = gan.eval().requires_grad_(False)
     sampler = _Sampler(gan, _truncation(gan)).eval()
     names, values = _inputs(gan, sampler, 3, 0)
     with full_precision(), torch.random.fork_rng(devices=[]), _quiet():
         sampler(*values)  # values that are computed once, such as means of w, become constants of the graph
         model = _traced(sampler, names, values)
+        model = _with_classes(onnx, model, gan)
         onnx.checker.check_model(onnx.load_from_string(model))
     difference = _difference(runtime, model, gan, sampler) if check else 0.0
     if not difference <= MAX_DIFFERENCE:
         raise Differs(
             f"the exported model differs from torch by {difference:.1e}, more than {MAX_DIFFERENCE:.0e}: nothing was written"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint.replace_file(path, model)
+    write_new(path, model, overwrite=overwrite)
     shapes: dict[str, list[int | str]] = {
         name: [] if name == "truncation" else ["n", *value.shape[1:]] for name, value in zip(names, values, strict=True)
     }
@@ -117,6 +117,16 @@ def _traced(sampler: _Sampler, names: list[str], values: list[Tensor]) -> bytes:
             dynamo=False,
         )  # fmt: skip
     content: bytes = data.getvalue()
+    return content
+
+
+def _with_classes(onnx: Any, model: bytes, gan: GAN) -> bytes:
+    """Write the names of the classes into the file's metadata, as a JSON list under "classes": label i is the i-th name."""
+    if not _classes(gan):
+        return model
+    loaded = onnx.load_from_string(model)
+    onnx.helper.set_model_props(loaded, {"classes": json.dumps(complete(gan.class_names, _classes(gan)))})
+    content: bytes = loaded.SerializeToString()
     return content
 
 

@@ -1,8 +1,7 @@
 """Convert tensors to images: uint8 arrays, grids, PNG files, and scatter plots of 2-D data."""
 
-import contextlib
+import io
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
+from ganloom.core.output_files import written
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -135,31 +135,35 @@ def class_rows(n: int, classes: int) -> tuple[int, list[int]]:
     return columns, [i for i in range(classes) for _ in range(rows // classes)]
 
 
-def save_png(image: Image.Image | Bytes, path: str | Path) -> Path:
-    """Write a PNG file. It replaces an existing file only when it is complete. Equal pixels give equal bytes.
+def save_png(image: Image.Image | Bytes, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write a PNG file, complete or not at all. Equal pixels give equal bytes.
 
     Args:
         image: A PIL image, or a (H, W, C) or (H, W) uint8 array.
         path: The file. Missing folders are created.
+        overwrite: Replace an existing file.
 
     Returns:
         The path.
 
     Raises:
-        BadInput: The array is not uint8 with 1 to 4 channels.
+        BadInput: The array is not uint8 with 1 to 4 channels, or the file exists with other content.
     """
     path = as_path(path)
     image = image.copy() if isinstance(image, Image.Image) else _image(image)
     image.info = {}  # remove times, profiles and comments of the source
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with written(path, overwrite=overwrite) as temporary:
         image.save(temporary, format="PNG")
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
     return path
+
+
+def png_bytes(image: Image.Image | Bytes) -> bytes:
+    """Return the content of the file that ``save_png`` writes."""
+    buffer = io.BytesIO()
+    image = image.copy() if isinstance(image, Image.Image) else _image(image)
+    image.info = {}
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def reach(points: Tensor) -> float:

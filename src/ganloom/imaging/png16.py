@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput
+from ganloom.core.output_files import written
 
 MAX_PIXELS = 64_000_000
 _PART = 4096
@@ -72,16 +73,20 @@ def _reader(content: bytes) -> Any:
     return Reader(bytes=content)
 
 
-def write16(pixels: NDArray[np.uint16], path: Path) -> None:
-    """Write a PNG of 16 bits per channel.
+def write16(pixels: NDArray[np.uint16], path: Path, *, overwrite: bool = False) -> None:
+    """Write a PNG of 16 bits per channel, complete or not at all.
 
     Args:
         pixels: (H, W, 1 to 4) uint16: grey, grey and alpha, RGB, or RGBA.
         path: The file to write.
+        overwrite: Replace an existing file.
+
+    Raises:
+        BadInput: The file exists with other content.
     """
     import png
 
     height, width, channels = pixels.shape
     writer = png.Writer(width, height, greyscale=channels < 3, alpha=channels in (2, 4), bitdepth=16, compression=6)
-    with open(path, "wb") as file:
+    with written(path, overwrite=overwrite) as temporary, open(temporary, "wb") as file:
         writer.write_packed(file, (row.tobytes() for row in pixels.astype(">u2")))

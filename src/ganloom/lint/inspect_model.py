@@ -1,5 +1,7 @@
 """Collect what the lint rules check: modules, settings and phases of a model, and the losses and penalties that it calls."""
 
+import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +18,7 @@ from ganloom.stabilisers.config import Stabilise
 from ganloom.training import optimizers
 from ganloom.training.config import TrainConfig
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 BOUNDED = ("Sigmoid", "Tanh", "Softmax", "Hardtanh", "Hardsigmoid")
 VIEWS = (
     "View",
@@ -53,6 +56,8 @@ class Case:
     """Why the losses could not be computed on a few samples."""
     bounded: set[str] = field(default_factory=set)
     """Bounded functions at the end of D, such as "sigmoid"."""
+    lone: tuple[str, int] | None = None
+    """Name of a BatchNorm that gets a single value per channel, and the number of samples of that pass."""
     differentiated: bool = False
     """Whether D's loss calls D on samples that require a gradient, as a custom gradient penalty does."""
 
@@ -70,6 +75,11 @@ class Case:
     def micro_batch(self) -> int:
         """Number of samples per forward pass."""
         return min(self.batch, self.cfg.micro_batch or self.batch)
+
+    @property
+    def last_part(self) -> int:
+        """Number of samples in the last forward pass of a batch: what the micro-batches leave over."""
+        return (self.batch % self.micro_batch or self.micro_batch) if self.micro_batch else 0
 
     @property
     def size_flag(self) -> str:
@@ -95,13 +105,15 @@ class Case:
 def run_losses(case: Case, data: Any) -> None:
     """Compute the losses of all phases that are active at the start on a few samples, and store the results in ``case``.
 
-    The model and the random state are restored afterwards.
+    If the smallest part of a batch has fewer samples, the losses are computed on as many, so that what fails on so few
+    samples fails here. The model and the random state are restored afterwards.
 
     Args:
         case: The case to fill in.
         data: The data to draw the samples from.
     """
-    gan, n_samples = case.gan, 4 * case.parts.pack
+    gan = case.gan
+    n_samples = min(4 * case.parts.pack, case.last_part or 4 * case.parts.pack)
     kimg, modes = gan.kimg, [(m, m.training) for m in gan.modules()]
     buffers = [(b, b.clone()) for b in gan.buffers()]
     requires_grad = [(p, p.requires_grad) for p in gan.parameters()]
@@ -115,15 +127,18 @@ def run_losses(case: Case, data: Any) -> None:
             case.flat_share = float((batch.x.abs() > 0.9999).float().mean()) if batch.x.dim() == 4 else 0.0
             fields: list[Any] = [None if v is None else v[:n_samples] for v in batch]
             batch = type(batch)(*fields)
-            for phase in case.phases:
-                if phase.kimg[0] <= 0:
-                    _run_phase(case, phase, batch)
+            with _watched(case, n_samples):
+                for phase in case.phases:
+                    if phase.kimg[0] <= 0:
+                        _run_phase(case, phase, batch)
         if gan.stabilisers is not None:
             gan.stabilisers.check_used()
     except BadInput as error:
         case.fault = str(error)
     except MissingExtra:
         pass  # ``make_ready`` reports what to install
+    except _LoneSample:
+        pass  # ``case.lone`` has it
     except Exception as error:  # the loss needs more samples, or it has a bug that training will report
         where = "drawing a batch" if phase is None else f'the loss of phase "{phase.net}"'
         detail = " ".join(str(error).split())[:120]
@@ -137,6 +152,34 @@ def run_losses(case: Case, data: Any) -> None:
                 buffer.copy_(value)
         for parameter, required in requires_grad:
             parameter.requires_grad_(required)
+
+
+class _LoneSample(Exception):
+    """A BatchNorm got a single value per channel, of which no variance can be computed."""
+
+
+@contextlib.contextmanager
+def _watched(case: Case, n_samples: int) -> Iterator[None]:
+    """Stop the losses inside at the first BatchNorm of a trained network that gets a single value per channel."""
+    trained = {net for phase in case.phases for net in net_names(phase)}
+    norms = {
+        name: module
+        for name, module in case.gan.named_modules()
+        if isinstance(module, BATCH_NORMS) and any(name == net or name.startswith(f"{net}.") for net in trained)
+    }
+
+    def watch(name: str, module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        x = inputs[0]
+        if module.training and x.numel() == x.shape[1]:
+            case.lone = name, n_samples
+            raise _LoneSample
+
+    handles = [module.register_forward_pre_hook(functools.partial(watch, name)) for name, module in norms.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _run_phase(case: Case, phase: Phase, batch: Any) -> None:

@@ -9,18 +9,15 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from torch import nn
-
 from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, SGD, Adam
-from ganloom.lint.inspect_model import Case, run_losses
+from ganloom.lint.inspect_model import BATCH_NORMS, Case, run_losses
 from ganloom.losses import LOSSES
 from ganloom.nn.layers import MinibatchDiscrimination, MinibatchStddev
 from ganloom.stabilisers.config import Stabilise
 from ganloom.training import optimizers
 from ganloom.training.config import TrainConfig
 
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 ONE_CENTRED = {"wgan_gp", "wgan_lp", "dragan"}
 MOST_LAZY = 64
 """Largest interval of a lazy regularizer. StyleGAN2 uses 16 and 8 steps. The loss is multiplied by the interval."""
@@ -101,6 +98,23 @@ def statistics_of_parts(case: Case) -> Iterator[tuple[str, str]]:
     from_latents = case.gan.conditions_on != "images"  # in pix2pix, the pixels of one image give enough statistics
     if n == 1 and from_latents and (case.has("G", *BATCH_NORMS) or case.has("D", *BATCH_NORMS)):
         yield "warning", f"BatchNorm over a single sample removes its mean and contrast. Set {flag} above 1"
+
+
+def lone_samples(case: Case) -> Iterator[tuple[str, str]]:
+    """A BatchNorm over vectors gets a single sample, of which no variance can be computed: training would fail."""
+    if case.lone is None:
+        return
+    name, n = case.lone
+    samples = "1 sample" if n == 1 else f"{n} samples"
+    if case.micro_batch == case.batch:
+        size, way = f"--batch-size {n}", "Set --batch-size to at least 2"
+    elif n == case.micro_batch:
+        size, way = f"--micro-batch {n}", "Set --micro-batch to at least 2"
+    else:
+        size = f"--micro-batch {case.micro_batch} divides the batch of {case.batch} so that the last part"
+        way = "Change --micro-batch or --batch-size so that the last part is larger"
+    way = way if case.parts.pack == 1 else f"{way}, or lower --pack {case.parts.pack}"
+    yield "error", f"the BatchNorm {name} cannot train on a single value per channel, but {size} has {samples}. {way}"
 
 
 def clipped_and_penalised(case: Case) -> Iterator[tuple[str, str]]:
@@ -285,10 +299,11 @@ def losses_not_run(case: Case) -> Iterator[tuple[str, str]]:
 
 
 RULES: tuple[Rule, ...] = (
-    bounded_logits, normed_critic, statistics_of_parts, clipped_and_penalised, clipped_and_normed, spectral_and_one_centred,
+    bounded_logits, normed_critic, statistics_of_parts, clipped_and_penalised, clipped_and_normed,
+    spectral_and_one_centred,
     penalised_twice, momentum_and_clipping, never_begins, schedule_outlasts, loud_noise, rare_penalty, batch_beyond_data,
     fast_optimizer, one_sided_flip, flat_grounds, few_for_top_k, idle_settings, parts_without_a_place,
-    losses_not_run,
+    lone_samples, losses_not_run,
 )  # fmt: skip
 
 

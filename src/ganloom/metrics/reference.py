@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ganloom.data import cache
 from ganloom.metrics.extractors.extractor import Extractor
 from ganloom.metrics.extractors.task import cache_folder
 
@@ -89,7 +90,8 @@ def _write(path: Path, tensors: dict[str, Tensor]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _make_room(path.parent, size)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        cache.sweep(path.parent)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".", suffix=".tmp") as folder:
             temporary = Path(folder) / path.name
             save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, {"sha256": _digest(tensors)})
             temporary.replace(path)

@@ -190,13 +190,13 @@ class BigGAN(Adversarial):
 
     @torch.no_grad()
     def generate(
-        self, n: int = 1, seed: int = 0, *, truncation: float = 1.0, standing: int = 0, **kwargs: Any
+        self, n: int = 1, seed: int | None = None, *, truncation: float = 1.0, standing: int = 0, **kwargs: Any
     ) -> Tensor:
         """Generate samples as the base class does.
 
         Args:
             n: Number of samples.
-            seed: Seed of the first sample.
+            seed: Seed of the first sample. None: 0.
             truncation: As in ``sample``.
             standing: Recompute the BatchNorm statistics from this many batches of 64 samples at this truncation; 0: use the
                 running statistics.

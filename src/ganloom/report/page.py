@@ -1,9 +1,7 @@
 """Write RUN/report.html: one file that loads nothing from the network."""
 
 import base64
-import contextlib
 import hashlib
-import os
 import re
 from collections.abc import Callable
 from html import escape
@@ -11,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ganloom.core.names import printable
+from ganloom.core.output_files import replace_file
 from ganloom.report import findings, markup, sections, tables
 from ganloom.report.folder import Folder, read
 
@@ -48,13 +47,8 @@ def write(run_dir: str | Path) -> Path:
     """
     run_dir = Path(run_dir)
     target = run_dir / "report.html"
-    temporary = run_dir / f".report.html.{os.getpid()}.tmp"
-    try:
-        temporary.write_text(html(read(run_dir.resolve())), encoding="utf-8", errors="backslashreplace")
-        os.replace(temporary, target)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
+    page = html(read(run_dir.resolve())).encode("utf-8", errors="backslashreplace")
+    replace_file(target, page, sync=False)
     return target
 
 

@@ -1,16 +1,18 @@
 """Show what a command does, how far it is and how much time is left, on stderr."""
 
+import contextlib
 import io
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self, TextIO
 
 from ganloom.core.errors import need
 from ganloom.core.names import printable
+from ganloom.core.terminal import GONE, say
 from ganloom.report.number_format import duration
 
 Report = Callable[[str, int, int], None] | None
@@ -156,7 +158,8 @@ class Progress:
             if self._display is not None or self._is_terminal():
                 if now - self._said >= self.DRAW and now - self._started >= self._patience:
                     self._said = now
-                    self._draw()
+                    with _unless_gone():
+                        self._draw()
             elif now - self._said >= self._limit:
                 self._print(self.text())
 
@@ -175,10 +178,11 @@ class Progress:
         return not plain and self._out().isatty()
 
     def _print(self, line: str) -> None:
-        if self._live is not None:
-            self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
-        else:  # the other display moves below what is printed to sys.stderr
-            print(line, file=self._out() if self._display is None else error_stream(), flush=True)
+        with _unless_gone():
+            if self._live is not None:
+                self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            else:  # the other display moves below what is printed to sys.stderr
+                say(line, self._out() if self._display is None else error_stream())
         self._said, self._limit = self._clock(), self.EVERY
 
     def _draw(self) -> None:
@@ -198,7 +202,18 @@ class Progress:
     def _close_live(self) -> None:
         live, self._live = self._live, None
         if live is not None:
-            live.stop()
+            with _unless_gone():
+                live.stop()
+
+
+@contextlib.contextmanager
+def _unless_gone() -> Iterator[None]:
+    """Print to a terminal that may have been closed, which does not end the work."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in GONE:
+            raise
 
 
 def error_stream() -> TextIO:

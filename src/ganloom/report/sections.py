@@ -8,8 +8,8 @@ from html import escape
 from typing import Any
 
 from ganloom.core.names import printable
-from ganloom.report import svg
-from ganloom.report.charts import charts
+from ganloom.report import chart_svg
+from ganloom.report.chart_data import charts
 from ganloom.report.folder import Folder
 from ganloom.report.markup import moment, names, section, state, text
 from ganloom.report.number_format import at_chance, duration, explained, is_metric, number, short
@@ -130,7 +130,7 @@ def samples(folder: Folder) -> str:
         )
     if not figures:
         return section("samples", "Samples", '<p class="empty card">No sample grid has been written yet.</p>')
-    data = f'<script type="application/json" id="grids">{svg.in_script(grids)}</script>' if grids else ""
+    data = f'<script type="application/json" id="grids">{chart_svg.in_script(grids)}</script>' if grids else ""
     return section("samples", "Samples", f'<div class="pair">{"".join(figures)}</div>{data}')
 
 
@@ -169,8 +169,8 @@ def curves(folder: Folder) -> str:
         )
     until = max(row["kimg"] for row in folder.rows)
     lines = _events_in_charts(folder)
-    figures = "".join(svg.draw(chart, i, until, lines) for i, chart in enumerate(plots))
-    data = svg.in_script([[event["kimg"], f"{event['kind']}: {event['text']}"] for event in lines])
+    figures = "".join(chart_svg.draw(chart, i, until, lines) for i, chart in enumerate(plots))
+    data = chart_svg.in_script([[event["kimg"], f"{event['kind']}: {event['text']}"] for event in lines])
     script = f'<script type="application/json" id="events-data">{data}</script>'
     note = '<p class="note">Horizontal axes: kimg, thousands of real images shown to the discriminator.</p>'
     return section("curves", "Curves", f'{note}<div class="charts">{figures}</div>{script}')

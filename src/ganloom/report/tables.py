@@ -4,7 +4,7 @@ import math
 from html import escape
 from typing import Any
 
-from ganloom.core.names import command_line
+from ganloom.core.names import command_line, resume_command
 from ganloom.report.folder import Folder
 from ganloom.report.markup import moment, section, state, table, text
 from ganloom.report.number_format import better, is_metric, number, short
@@ -142,7 +142,7 @@ def repeat(folder: Folder) -> str:
     elif isinstance(command, str) and command:
         body += _copyable("Repeat this run", command, "repeat")
     if state(folder) in ("stopped", "failed"):
-        body += _copyable("Continue it", command_line(["ganloom", "resume", folder.path]), "resume")
+        body += _copyable("Continue it", resume_command(folder.path), "resume")
     facts: dict[str, Any] = {}
     for name in ("versions", "data"):
         value = folder.run.get(name)

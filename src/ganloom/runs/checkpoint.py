@@ -9,6 +9,8 @@ byte and falls back to the newest complete checkpoint.
 import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,10 +22,13 @@ from torch import Tensor
 
 from ganloom.core import json_files
 from ganloom.core.errors import BadInput, GanloomError
+from ganloom.core.names import resume_command
+from ganloom.core.output_files import TEMPORARY, sync_folder
+from ganloom.core.output_files import replace_file as replace_file
 from ganloom.runs.file_types import CheckpointManifest, CheckpointState
 
 FORMAT = 1
-_TEMPORARY = ".tmp-"
+MANIFEST = "MANIFEST.json"
 
 
 class CheckpointError(GanloomError):
@@ -70,6 +75,25 @@ def name_of(nimg: int) -> str:
     return f"kimg-{whole:06d}" + (f".{rest:03d}" if rest else "")
 
 
+_NAME = re.compile(r"kimg-(\d{6,})(?:\.(\d{3}))?")
+_LEFT_BEHIND = re.compile(r"\.tmp-(del-)?(kimg-\d{6,}(\.\d{3})?|latest|best|healthy)-[0-9a-z]+")
+"""Names of the temporary files and folders of this module."""
+
+
+def parse_name(name: str) -> int | None:
+    """Read the folder name of a checkpoint. This is the only place that decides what is a checkpoint.
+
+    Args:
+        name: A file name in the folder of the checkpoints.
+
+    Returns:
+        Real images shown to D; None for every name that ``name_of`` does not give, such as "kimg-000200-keep".
+    """
+    match = _NAME.fullmatch(name)
+    nimg = None if match is None or not name.isascii() else int(match[1]) * 1000 + int(match[2] or 0)
+    return nimg if nimg is not None and name_of(nimg) == name else None
+
+
 # ------------------------------------------------------------------------------------------------------------ writing
 
 
@@ -79,27 +103,6 @@ def write_bytes(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Replace a file atomically: a reader sees the old or the new content, never a part of it."""
-    temporary = path.with_name(f"{_TEMPORARY}{path.name}-{os.getpid()}")
-    try:
-        write_bytes(temporary, data)
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def save(folder: Path, name: str, tensors: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> Path:
@@ -117,22 +120,21 @@ def save(folder: Path, name: str, tensors: dict[str, dict[str, Tensor]], state: 
     Raises:
         CheckpointError: If it cannot be written; earlier checkpoints are untouched.
     """
-    final, temporary = folder / name, folder / f"{_TEMPORARY}{name}-{os.getpid()}"
+    final, temporary = folder / name, folder / f"{TEMPORARY}{name}-{secrets.token_hex(4)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         manifest: dict[str, Any] = {"format": FORMAT, "files": {}}
         parts = {f"{part}.safetensors": _to_bytes(values) for part, values in tensors.items()}
         for file, content in [*parts.items(), ("state.json", _json(state))]:
             write_bytes(temporary / file, content)
             manifest["files"][file] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        write_bytes(temporary / "MANIFEST.json", _json(manifest))
-        _sync_folder(temporary)
-        if final.exists():  # from the same moment of the same run: replace it
+        write_bytes(temporary / MANIFEST, _json(manifest))
+        sync_folder(temporary)
+        if os.path.lexists(final):  # from the same moment of the same run: replace it
             _remove(final)
         os.rename(temporary, final)
-        _sync_folder(folder)
+        sync_folder(folder)
         replace_file(folder / "latest", name.encode())
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -152,18 +154,46 @@ def _json(value: Any) -> bytes:
 
 
 def _remove(path: Path) -> None:
-    """Remove a checkpoint: rename it first, so that a kill leaves a temporary folder and not half a checkpoint."""
-    temporary = path.with_name(f"{_TEMPORARY}del-{path.name}-{os.getpid()}")
+    """Remove a checkpoint. Files that are not listed in its manifest stay, in a folder named NAME-kept.
+
+    The folder is renamed first, so that a kill leaves a temporary folder and not half a checkpoint.
+    """
+    own = _own_files(path)
+    if own is None or path.is_symlink() or set(os.listdir(path)) - own:
+        kept = path.rename(_free_name(path))
+        for name in own or () if not kept.is_symlink() else ():
+            (kept / name).unlink(missing_ok=True)
+        return
+    temporary = path.with_name(f"{TEMPORARY}del-{path.name}-{secrets.token_hex(4)}")
     os.rename(path, temporary)
     shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _own_files(path: Path) -> set[str] | None:
+    """Return the names of the files that ``save`` wrote into a checkpoint; None if its manifest cannot be read."""
+    try:
+        files = json_files.decode((path / MANIFEST).read_bytes(), CheckpointManifest, MANIFEST)["files"]
+        return {MANIFEST, *(name for name in files if Path(name).name == name)}
+    except (OSError, BadInput):
+        return None
+
+
+def _free_name(path: Path) -> Path:
+    """Return NAME-kept, or NAME-kept-2 and so on if that name is taken."""
+    free, number = path.with_name(f"{path.name}-kept"), 2
+    while os.path.lexists(free):
+        free, number = path.with_name(f"{path.name}-kept-{number}"), number + 1
+    return free
+
+
 def sweep(folder: Path) -> list[str]:
-    """Remove the temporary files of a killed process; return their names."""
+    """Remove the temporary files of a killed process; return their names. All other files stay."""
     removed = []
-    for path in folder.glob(f"{_TEMPORARY}*"):
+    for path in folder.glob(f"{TEMPORARY}*"):
+        if not _LEFT_BEHIND.fullmatch(path.name):
+            continue
         removed.append(path.name)
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
@@ -181,9 +211,11 @@ def prune(folder: Path, keep: int) -> None:
     Args:
         folder: The folder of the checkpoints.
         keep: Number of newest checkpoints to keep, 0 for all. Those that ``latest``, ``best`` and ``healthy`` name are kept too.
+            Folders without a readable manifest are neither counted nor removed.
     """
     named = {pointer(folder, which) for which in ("latest", "best", "healthy")}
-    for name in names(folder)[:-keep] if keep else []:
+    complete = [name for name in names(folder) if _own_files(folder / name) is not None]
+    for name in complete[:-keep] if keep else []:
         if name not in named:
             _remove(folder / name)
 
@@ -199,8 +231,9 @@ def drop_after(folder: Path, name: str) -> None:
 
 
 def names(folder: Path) -> list[str]:
-    """Return the names of all checkpoints, oldest first."""
-    return sorted((p.name for p in folder.glob("kimg-*") if p.is_dir()), key=lambda name: float(name[5:]))
+    """Return the names of all checkpoints, oldest first. Everything else in the folder is ignored, see ``parse_name``."""
+    found = [(nimg, p.name) for p in folder.glob("kimg-*") if (nimg := parse_name(p.name)) is not None and p.is_dir()]
+    return [name for _, name in sorted(found)]
 
 
 def pointer(folder: Path, which: str) -> str | None:
@@ -217,7 +250,7 @@ def pointer(folder: Path, which: str) -> str | None:
         name = (folder / which).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return None
-    return name if name.startswith("kimg-") and "/" not in name and os.path.isdir(folder / name) else None
+    return name if parse_name(name) is not None and (folder / name).is_dir() else None
 
 
 def read(path: Path, only: Callable[[str], bool] = lambda part: True) -> Loaded:
@@ -264,7 +297,7 @@ def read(path: Path, only: Callable[[str], bool] = lambda part: True) -> Loaded:
 
 def _listed(path: Path) -> dict[str, Any]:
     """Read the manifest of a checkpoint: file name -> size and sha256. Raise if it is damaged or does not list all files."""
-    file = path / "MANIFEST.json"
+    file = path / MANIFEST
     manifest = json_files.decode(file.read_bytes(), CheckpointManifest, str(file), fix="")
     if manifest["format"] > FORMAT:
         raise CheckpointError(f"{path} has format {manifest['format']}, which needs a newer ganloom")
@@ -295,7 +328,8 @@ def load(folder: Path, which: str = "latest", only: Callable[[str], bool] = lamb
     known = names(folder)
     if not known:
         raise CheckpointError(
-            f"{folder} contains no checkpoint: the run ended before the first one was saved. Train again"
+            f"{folder} contains no checkpoint: the run ended before the first one was saved. "
+            f"Continue with `{resume_command(folder.parent)}`"
         )
     if which not in ("latest", "best") and which not in known:
         raise BadInput(f'{folder} has no checkpoint "{which}". Choose one of {", ".join(known)}')

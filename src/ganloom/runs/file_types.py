@@ -24,6 +24,7 @@ class _AnyConfig(TypedDict):
     stabilise: NotRequired[dict[str, Any]]
     init: NotRequired[Start]
     classes: NotRequired[list[str] | None]
+    classes_drawn: NotRequired[list[int] | None]
     kimg: NotRequired[float | None]
 
 
@@ -47,6 +48,7 @@ class Data(TypedDict):
     source: dict[str, Any]
     fingerprint: str
     size: NotRequired[int]
+    held_out: NotRequired[int]
 
 
 class RunConfig(_AnyConfig):

@@ -1,4 +1,4 @@
-"""Heal a run: go back to the last healthy checkpoint and change the setting that the doctor's finding names.
+"""Heal a run: roll back to the last healthy checkpoint, and change the one setting that the doctor's finding names.
 
 The change is written to config.json, so that ``resume`` needs only the run folder. Then the model is built again: a recipe by its
 module, a user's model as Class(config).

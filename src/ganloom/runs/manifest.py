@@ -1,6 +1,7 @@
 """Write config.json and run.json at the start of a run, and rebuild its model and data from them."""
 
 import dataclasses
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -10,8 +11,11 @@ from typing import Any
 
 from ganloom import data as datasets
 from ganloom import recipes
-from ganloom.core import config, json_files
+from ganloom.core import class_names, config, json_files
 from ganloom.core.errors import BadInput
+from ganloom.core.names import printable, resume_command, shown
+from ganloom.core.output_files import replace_file
+from ganloom.core.terminal import say
 from ganloom.gan import GAN
 from ganloom.runs import file_types, saved_weights, warm_start
 from ganloom.runs.folder import Folder, versions
@@ -30,39 +34,19 @@ def describe(folder: Folder, setup: TrainingSetup, cfg: TrainConfig, start: warm
     Arrays without a file are saved in the run folder. Files that could not be read are listed in bad_files.csv.
 
     Args:
-        folder: The run folder.
+        folder: The run folder, locked by the caller.
         setup: The model, its recipe and its data.
         cfg: Settings of the training.
         start: The warm start (``--init``), or None.
+
+    Raises:
+        BadInput: If the folder holds a run with other settings; nothing is written then.
     """
-    name, module, gan, data = setup.name, setup.module, setup.gan, setup.data
-    source = data.source
-    if source.get("source") is None:  # arrays in memory: save a copy in the run folder
-        data.save(folder.path / "data.npz")
-        if data.split_off is not None:
-            data.split_off.save(folder.path / "held.npz")
-        source = {"source": "data.npz", "in_run": True, "flip": data.flip}
-    plain = config.to_dict(gan.cfg) if dataclasses.is_dataclass(gan.cfg) else {}
-    folder.write(
-        "config.json",
-        {
-            "format": FORMAT,
-            "recipe": name,
-            "config": plain,
-            "defaults": config.to_dict(module.Config()) if module is not None else {},
-            **({"stabilise": config.to_dict(setup.parts)} if setup.parts.on() else {}),
-            **({"init": start.record} if start is not None else {}),
-            "train": config.to_dict(cfg),
-            "data": {
-                "name": data.name,
-                "source": source,
-                "fingerprint": data.fingerprint,
-                "size": len(data),
-                **({} if data.split_off is None else {"held_out": len(data.split_off)}),
-            },
-            "classes": list(data.classes) if data.classes else None,
-        },
-    )
+    name, data = setup.name, setup.data
+    described = description(setup, cfg, start)
+    _check_same(folder, described)
+    folder.begin()
+    folder.create()
     folder.write(
         "run.json",
         {
@@ -75,13 +59,85 @@ def describe(folder: Folder, setup: TrainingSetup, cfg: TrainConfig, start: warm
             "data": {"name": data.name, "fingerprint": data.fingerprint, "size": len(data)},
         },
     )
+    if data.source.get("source") is None:  # arrays in memory: save a copy in the run folder
+        data.save(folder.path / "data.npz")
+        if data.split_off is not None:
+            data.split_off.save(folder.path / "held.npz")
+    folder.write("config.json", described)  # last: a folder with config.json has all that ``resume`` needs
     if data.bad_files:
         lines = "".join(f"{_csv(path)},{_csv(reason)}\n" for path, reason in data.bad_files)
-        (folder.path / "bad_files.csv").write_text("path,reason\n" + lines, "utf-8", "backslashreplace")
-        print(
-            f"{len(data.bad_files)} files could not be read and are skipped; see {folder.path / 'bad_files.csv'}",
-            file=sys.stderr,
+        replace_file(folder.path / "bad_files.csv", ("path,reason\n" + lines).encode(errors="backslashreplace"))
+        see = printable(folder.path / "bad_files.csv")
+        say(f"{len(data.bad_files)} files could not be read and are skipped; see {see}", sys.stderr)
+
+
+def description(setup: TrainingSetup, cfg: TrainConfig, start: warm_start.WarmStart | None) -> dict[str, Any]:
+    """Return the content of config.json; the arguments are those of ``describe``."""
+    module, gan, data = setup.module, setup.gan, setup.data
+    source = data.source
+    if source.get("source") is None:
+        source = {"source": "data.npz", "in_run": True, "flip": data.flip}
+    return {
+        "format": FORMAT,
+        "recipe": setup.name,
+        "config": config.to_dict(gan.cfg) if dataclasses.is_dataclass(gan.cfg) else {},
+        "defaults": config.to_dict(module.Config()) if module is not None else {},
+        **({"stabilise": config.to_dict(setup.parts)} if setup.parts.on() else {}),
+        **({"init": start.record} if start is not None else {}),
+        "train": config.to_dict(cfg),
+        "data": {
+            "name": data.name,
+            "source": source,
+            "fingerprint": data.fingerprint,
+            "size": len(data),
+            **({} if data.split_off is None else {"held_out": len(data.split_off)}),
+        },
+        "classes": list(data.classes) if data.classes else None,
+        **({} if gan.drawn_classes is None else {"classes_drawn": list(gan.drawn_classes)}),
+    }
+
+
+MEASURED = ("device", "precision")
+"""Settings of the training that may differ between two starts of one command: "auto" chooses them."""
+
+
+def _check_same(folder: Folder, described: dict[str, Any]) -> None:
+    """Check that a run which ended before its first checkpoint starts again with the same settings."""
+    before = folder.read("config.json")
+    if not before:
+        return
+    now, other = (_compared(value) for value in (json.loads(json.dumps(described)), before))
+    differing = sorted(name for name in now.keys() | other.keys() if now.get(name) != other.get(name))
+    if differing:
+        raise BadInput(
+            f"{folder.path} holds a run that ended before its first checkpoint, with another {', '.join(differing[:3])}. "
+            f"Continue it with `{resume_command(folder.path)}`, or choose another --out"
         )
+
+
+def _compared(described: dict[str, Any]) -> dict[str, Any]:
+    """Return setting -> value of those parts of config.json that make two runs equal.
+
+    The schedules of a run with --minutes depend on the measured speed, which is never the same twice: they are not compared.
+    """
+    tables = {name: described.get(name) for name in ("config", "stabilise", "train")}
+    flat = {
+        key: v
+        for table in tables.values()
+        if isinstance(table, dict)
+        for key, v in table.items()
+        if key not in MEASURED
+    }
+    data, init = described.get("data"), described.get("init")
+    if flat.get("minutes") is not None:
+        flat = {key: _without_schedule(v) for key, v in flat.items() if not key.endswith("_kimg")}
+    flat["data"] = data.get("fingerprint") if isinstance(data, dict) else None
+    flat["--init"] = init.get("source") if isinstance(init, dict) else None
+    return flat | {"recipe": described.get("recipe")}
+
+
+def _without_schedule(value: Any) -> Any:
+    return {key: v for key, v in value.items() if key != "schedule"} if isinstance(value, dict) else value
 
 
 def _csv(text: str) -> str:
@@ -163,10 +219,13 @@ def gan_of(described: dict[str, Any], seed: int, path: Path) -> GAN:
 
 
 def composed(gan: GAN, described: dict[str, Any], seed: int, path: Path) -> GAN:
-    """Add the stabilisers and frozen layers that the config.json of the folder ``path`` lists to a model."""
+    """Add what the config.json of the folder ``path`` lists to a model: its stabilisers, its frozen layers and its classes."""
     with json_files.blaming(path / "config.json", "stabilisers that cannot be used"):
         gan = compose(gan, config.from_dict(Stabilise, described.get("stabilise", {}), "stabilise"), seed)
     gan.frozen = frozenset(described.get("init", {}).get("frozen", ()))
+    with json_files.blaming(path / "config.json", "classes that cannot be used"):
+        count = int(getattr(gan.cfg, "n_classes", 0) or 0)
+        gan.class_names, gan.drawn_classes = class_names.recorded(described, count)
     return gan
 
 
@@ -211,12 +270,13 @@ def reopen_data(
     recorded = described["data"]
     if data is not None:
         source = recorded["source"]
-        options = {k: source[k] for k in ("inputs", "direction", "label_maps", "in_channels") if k in source}
+        options = {k: source[k] for k in ("inputs", "direction", "label_maps", "in_channels", "labels") if k in source}
         opened = datasets.open(
             data,
             shape=tuple(described["config"]["shape"]),
             fit=source.get("fit") or "crop",
             flip=bool(source.get("flip")),
+            keep_empty_classes=source.get("keep_empty_classes", True),
             progress=progress,
             **options,
         )
@@ -227,6 +287,7 @@ def reopen_data(
             f"the data {recorded['name']} changed since this run began (fingerprint {opened.fingerprint[:12]} instead of "
             f"{recorded['fingerprint'][:12]}). Restore the original data, or start a new run"
         )
+    _say_renamed(described, opened)
     return opened
 
 
@@ -247,6 +308,15 @@ def own_data(described: dict[str, Any], run: Path, progress: Callable[[int, int]
         if source.pop("in_run", False):
             source["source"] = str(run / source["source"])
         return datasets.reopen(source, progress=progress)
+
+
+def _say_renamed(described: dict[str, Any], data: Any) -> None:
+    """Say that the same classes have other names now; the run keeps the names in its config.json."""
+    before, now = described.get("classes") or [], data.classes or []
+    if before and list(before) != list(now):
+        pairs = [f"{shown(a)} is now {shown(b)}" for a, b in zip(before, now, strict=False) if a != b]
+        changed = class_names.listing(pairs) if pairs else "the names are gone"
+        say(f"classes: the images are the same, but {changed}; the run keeps its names", sys.stderr)
 
 
 def held_out(data: Any, run: Path) -> Any:

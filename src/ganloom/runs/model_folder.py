@@ -23,7 +23,9 @@ def write_model(folder: Folder, trainer: Trainer) -> None:
         averaged = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in weights.items()}
     config = folder.read("config.json")
     described: dict[str, Any] = {
-        name: config[name] for name in ("format", "recipe", "config", "stabilise", "init") if name in config
+        name: config[name]
+        for name in ("format", "recipe", "config", "stabilise", "init", "classes_drawn")
+        if name in config
     }
     described |= {
         "kimg": trainer.nimg / 1000,

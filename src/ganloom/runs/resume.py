@@ -8,6 +8,7 @@ from typing import Any
 from ganloom import recipes
 from ganloom.core import config, json_files
 from ganloom.core.device import choose_device
+from ganloom.core.errors import BadInput
 from ganloom.doctor.callback import FILE
 from ganloom.gan import GAN
 from ganloom.report.progress import Report, part_of, stage
@@ -43,6 +44,8 @@ def resume_run(
             folder.read(name) for name in ("config.json", "run.json", FILE)
         )  # refuse damaged ones now
         cfg = manifest.train_config(described, path)
+        if again := folder.without_checkpoint():
+            _check_restart(folder, described)
         changes: dict[str, Any] = {}
         if total_kimg is not None or minutes is not None:  # the new length replaces the old one, in whatever unit
             total = ENDLESS if total_kimg is None else float(total_kimg)
@@ -61,8 +64,23 @@ def resume_run(
         opened = manifest.reopen_data(described, data, path, part_of(progress, "reading the data"))
         if module is not None:
             manifest.check_fit(gan, opened, path)
+        updates: dict[str, Any] = {"train": config.to_dict(cfg)} if changes else {}
         if data is not None and opened.source.get("source") is not None:  # remember the new place
-            folder.update("config.json", data={**described["data"], "source": opened.source})
-        if changes:
-            folder.update("config.json", train=config.to_dict(cfg))
-        return fit(folder, gan, opened, cfg, callbacks, console, build, resume=True)
+            updates["data"] = {**described["data"], "source": opened.source}
+
+        def accept() -> None:  # called when nothing can refuse any more: a refused resume changes no file
+            folder.begin()
+            folder.create()
+            if updates:
+                folder.update("config.json", **updates)
+
+        return fit(folder, gan, opened, cfg, callbacks, console, build, resume=not again, accept=accept)
+
+
+def _check_restart(folder: Folder, described: dict[str, Any]) -> None:
+    """Check that a run without a checkpoint can start from its beginning with config.json alone."""
+    if "init" in described:
+        raise BadInput(
+            f"{folder.path} ended before the weights of its --init were saved. Run the same `ganloom train` command again, "
+            f"with --out {folder.path}"
+        )

@@ -8,6 +8,7 @@ from typing import Any
 
 from ganloom.core import json_files
 from ganloom.core.names import printable
+from ganloom.core.terminal import say
 from ganloom.runs import checkpoint
 from ganloom.runs.file_types import TrainerState
 from ganloom.runs.folder import Folder, versions
@@ -17,7 +18,7 @@ from ganloom.training.trainer import Trainer
 
 FIT = "a state that does not fit config.json of the run"
 
-PRINTED = ("warning", "nan", "init", "augment", "length")
+PRINTED = ("warning", "nan", "init", "augment", "data", "classes", "length")
 """Kinds of events that are printed on stderr too."""
 HEALTHY = "healthy"
 """The file in checkpoints/ that names the last checkpoint at which the doctor found no problem; it is kept."""
@@ -59,15 +60,19 @@ class RunStorage:
         write_model(self.folder, trainer)
 
     def load(self, trainer: Trainer) -> checkpoint.Loaded:
-        """Load the newest complete checkpoint into the trainer, and report damaged ones that were skipped."""
-        for name in checkpoint.sweep(self.folder.checkpoints):
-            trainer.event("warning", f"removed {name}, which an interrupted save left behind")
+        """Load the newest complete checkpoint into the trainer. Nothing is written; ``report_loaded`` does that."""
         loaded = checkpoint.load(self.folder.checkpoints)
-        for line in loaded.skipped:
-            trainer.event("warning", f"{line}; using {loaded.path.name} instead")
         load_state(trainer, loaded)
         self.best = self._best_score()
         return loaded
+
+    def report_loaded(self, trainer: Trainer, loaded: checkpoint.Loaded) -> None:
+        """Remove what an interrupted save left behind, and report it and the damaged checkpoints that were skipped."""
+        for name in checkpoint.sweep(self.folder.checkpoints):
+            trainer.event("warning", f"removed {name}, which an interrupted save left behind")
+        for line in loaded.skipped:
+            trainer.event("warning", f"{line}; using {loaded.path.name} instead")
+        trainer.event("resume", f"resumed from {loaded.path.name}")
 
     def restore(self, trainer: Trainer) -> bool:
         """Load the newest checkpoint into the trainer. Return False if there is none."""
@@ -77,12 +82,16 @@ class RunStorage:
         load_state(trainer, loaded)
         return True
 
+    def has_checkpoint(self) -> bool:
+        """Return whether the run has a checkpoint."""
+        return bool(checkpoint.names(self.folder.checkpoints))
+
     def event(self, kind: str, text: str, kimg: float, figures: dict[str, Any] | None = None) -> None:
         """Write a line to events.jsonl; warnings are printed on stderr too."""
         with contextlib.suppress(OSError):
             self.folder.event(kind, text, kimg, figures)
         if kind in PRINTED:
-            print(f"{kind}: {printable(text)}", file=sys.stderr)
+            say(f"{kind}: {printable(text)}", sys.stderr)
 
     def healthy_checkpoint(self) -> str | None:
         """Name of the last checkpoint at which the doctor found no problem, or None."""

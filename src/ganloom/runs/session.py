@@ -3,19 +3,23 @@
 import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ganloom.core import config, json_files
-from ganloom.core.errors import BadInput, GanloomError
-from ganloom.core.names import printable
+from ganloom.core.errors import BadInput, GanloomError, Interrupted, Terminated
+from ganloom.core.memory import explained, ran_out
+from ganloom.core.names import printable, resume_command
+from ganloom.core.output_files import append_to
+from ganloom.core.stop_signals import STOPPED, spoken
+from ganloom.core.terminal import say
 from ganloom.doctor.callback import HEAL, Doctor, curable
 from ganloom.gan import GAN
 from ganloom.runs import checkpoint, manifest, warm_start
 from ganloom.runs.folder import Folder, file_error
 from ganloom.runs.healing import Build, heal
 from ganloom.runs.run_storage import RunStorage
-from ganloom.runs.stop_signals import STOPPED, stop_signals
+from ganloom.runs.stop_signals import stop_signals
 from ganloom.stabilisers.config import Stabilise
 from ganloom.training.best_checkpoint import Judge
 from ganloom.training.callbacks import Callback, Console, Grids, Guarded, Jsonl, Report
@@ -31,10 +35,11 @@ class Session:
         folder: The run folder.
         trainer: A trainer whose storage is this folder.
         report: The callback that writes report.html; it is called again when the end is in run.json.
+        save_first: Save a checkpoint before the first step: to go back to it, or because it holds weights of another run.
     """
 
-    def __init__(self, folder: Folder, trainer: Trainer, report: Callback) -> None:
-        self.folder, self.trainer, self.report = folder, trainer, report
+    def __init__(self, folder: Folder, trainer: Trainer, report: Callback, save_first: bool) -> None:
+        self.folder, self.trainer, self.report, self.save_first = folder, trainer, report, save_first
 
     def fit(self) -> str:
         """Train until the end or a signal.
@@ -42,22 +47,30 @@ class Session:
         Returns:
             "finished", or the signal's name.
         """
+        with stop_signals(self.trainer):  # also while the end is written
+            return self._fit()
+
+    def _fit(self) -> str:
         self.folder.update("run.json", state="running", started=time.time(), exit_reason=None)
         reason, state = "error", "failed"
         try:
-            with stop_signals(self.trainer):
-                needs_checkpoint = self.trainer.cfg.nan_policy == "rollback" or self.trainer.cfg.heal
-                if needs_checkpoint and not checkpoint.names(self.folder.checkpoints):
-                    self.trainer.storage.save(self.trainer)  # the first checkpoint to go back to
-                reason = self.trainer.fit()
+            if self.save_first and not checkpoint.names(self.folder.checkpoints):
+                self.trainer.storage.save(self.trainer)
+            reason = self.trainer.fit()
             state = "finished" if reason == "finished" else "stopped"
         except NonFinite as error:
             reason = "nan"
             self.trainer.event("nan", str(error))
             raise
+        except Interrupted:
+            raise
+        except KeyboardInterrupt:  # not from the signal's handler: a callback raised it, or this is not the main thread
+            raise Interrupted(f"stopped without a save, next: {resume_command(self.folder.path)}") from None
         except BrokenPipeError:  # the reader of stdout or stderr has closed the pipe
             raise
         except OSError as error:
+            if ran_out(error):
+                raise
             reason = "disk"
             raise file_error(error) from error
         finally:
@@ -81,6 +94,7 @@ def fit(
     resume: bool,
     notes: Sequence[tuple[str, str]] = (),
     warm: warm_start.WarmStart | None = None,
+    accept: Callable[[], None] = lambda: None,
 ) -> str:
     """Train in a run folder to the end; after a healing, continue from the last healthy checkpoint with one setting changed.
 
@@ -95,18 +109,21 @@ def fit(
         resume: Continue from the newest checkpoint.
         notes: Events (kind, text) to write at the start.
         warm: Weights of another run that training starts from.
+        accept: Called once, before the first file is written and after everything that can refuse the training.
 
     Returns:
         "finished", or the reason for which the doctor or a signal without an exit code stopped the run.
 
     Raises:
-        KeyboardInterrupt: After Ctrl-C, with everything saved.
-        SystemExit: After another signal, with everything saved.
+        Interrupted: After Ctrl-C, with everything saved. It is a KeyboardInterrupt.
+        Terminated: After another signal, with everything saved. It is a SystemExit.
     """
     while True:
         doctor = Doctor(held=manifest.held_out(data, folder.path), seed=cfg.seed) if cfg.doctor else None
         try:
-            reason = _session(folder, gan, data, cfg, callbacks, console, doctor, resume=resume, notes=notes, warm=warm)
+            reason = _session(
+                folder, gan, data, cfg, callbacks, console, doctor, accept, resume=resume, notes=notes, warm=warm
+            )
             if reason != HEAL:
                 return reason
         except NonFinite:
@@ -117,8 +134,8 @@ def fit(
         assert finding is not None
         text, gan = heal(folder, finding, build)
         folder.event("heal", text, checkpoint.load(folder.checkpoints).nimg / 1000)
-        print(f"heal: {text}", file=sys.stderr)
-        resume, notes, warm = True, (), None
+        say(f"heal: {printable(text)}", sys.stderr)
+        resume, notes, warm, accept = True, (), None, lambda: None
 
 
 def _session(
@@ -129,6 +146,7 @@ def _session(
     callbacks: Sequence[Callback],
     console: Callback | None,
     doctor: Doctor | None,
+    accept: Callable[[], None],
     *,
     resume: bool,
     notes: Sequence[tuple[str, str]] = (),
@@ -136,9 +154,20 @@ def _session(
 ) -> str:
     """Train until the end, a signal, or a finding that healing can fix."""
     judge, report = Judge(cfg.judge, cfg.seed), Guarded(Report())
+    storage = RunStorage(folder, judge.take)
+    blamed = json_files.blaming(folder.path / "config.json", "a training that is not possible")
+    with blamed if resume else contextlib.nullcontext():
+        trainer = Trainer(
+            gan, data, cfg, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=getattr(gan.cfg, "ema_kimg", None),
+            storage=storage,
+        )  # fmt: skip
+    if warm is not None:
+        trainer.ema.load_state_dict(warm.averages, strict=False)
+    loaded = storage.load(trainer) if resume else None
+    _check_unfinished(folder, trainer)
+    accept()
     console = Console() if console is None else console
-    log = open(folder.path / "log.txt", "a", encoding="utf-8", errors="backslashreplace")
-    try:
+    with append_to(folder.path / "log.txt") as log:
         log_console = Console(stream=log)
         for printer in (console, log_console):
             if isinstance(printer, Console):
@@ -147,32 +176,23 @@ def _session(
         calls: list[Callback] = [Guarded(judge), Guarded(Grids(n=cfg.grid)), Jsonl(), console, log_console]
         if doctor is not None:
             calls.insert(1, Guarded(doctor))  # before Jsonl, so that its figures are part of the rows
-        calls += [Guarded(callback) for callback in callbacks] + [report]
-        storage = RunStorage(folder, judge.take)
-        blamed = json_files.blaming(folder.path / "config.json", "a training that is not possible")
-        with blamed if resume else contextlib.nullcontext():
-            trainer = Trainer(
-                gan, data, cfg, calls, device=cfg.device, bf16=cfg.precision == "bf16",
-                ema_kimg=getattr(gan.cfg, "ema_kimg", None), storage=storage,
-            )  # fmt: skip
-        if warm is not None:
-            trainer.ema.load_state_dict(warm.averages, strict=False)
-        session = Session(folder, trainer, report)
-        if resume:
-            loaded = storage.load(trainer)
-            trainer.event("resume", f"resumed from {loaded.path.name}")
-            _check_unfinished(folder, trainer)
+        trainer.callbacks = calls + [Guarded(callback) for callback in callbacks] + [report]
+        session = Session(
+            folder, trainer, report, save_first=cfg.nan_policy == "rollback" or bool(cfg.heal) or warm is not None
+        )
+        if loaded is not None:
+            storage.report_loaded(trainer, loaded)
         elif data.split_off is not None:
             trainer.event("held out", f"{len(data.split_off)} images are held out: training does not use them")
         for kind, text in notes:
             trainer.event(kind, text)
-        reason = session.fit()
-    finally:
-        log.close()
-    if reason == "SIGINT":
-        raise KeyboardInterrupt
-    if STOPPED.get(reason, 0):
-        raise SystemExit(STOPPED[reason])
+        with explained(_less_memory(trainer)):
+            reason = session.fit()
+    if STOPPED.get(reason):
+        text = (
+            f"stopped by {spoken(reason)}, saved at kimg {trainer.nimg / 1000:g}, next: {resume_command(folder.path)}"
+        )
+        raise Interrupted(text) if reason == "SIGINT" else Terminated(STOPPED[reason], text)
     return reason
 
 
@@ -189,6 +209,16 @@ def _check_unfinished(folder: Folder, trainer: Trainer) -> None:
             f"{folder.path} has already trained {trainer.seconds / 60:.3g} minutes of {cfg.minutes:g}: "
             f"give more --minutes to train longer"
         )
+
+
+def _less_memory(trainer: Trainer) -> str:
+    """Say which settings of a training need less memory."""
+    batch, part = getattr(trainer.gan.cfg, "batch_size", None), trainer.cfg.micro_batch
+    now = "" if batch is None else f" (now {batch}{'' if part is None else f', in parts of {part}'})"
+    return (
+        f"training on {trainer.device} needs more than there is. Train with a smaller --batch-size{now}, or with a smaller "
+        "--micro-batch, which computes the same batch in parts. The last checkpoint is still valid"
+    )
 
 
 def _title(folder: Folder, gan: GAN, data: Any, cfg: TrainConfig) -> str:

@@ -1,24 +1,19 @@
-"""Stop signals: Ctrl-C (SIGINT), SIGTERM and SIGUSR1 ask a training to save and stop."""
+"""Stop signals ask a training to save and stop."""
 
 import contextlib
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from ganloom.core.stop_signals import STOPPED as STOPPED
+from ganloom.core.stop_signals import ended_by_signals, handled
 from ganloom.training.trainer import Trainer
-
-STOPPED = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 0}
-"""Exit code by the signal that stopped a run."""
 
 
 @contextlib.contextmanager
 def stop_signals(trainer: Trainer) -> Iterator[None]:
-    """Let SIGINT, SIGTERM and SIGUSR1 stop the trainer after a save. A second signal ends the process at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    """Let the signals stop the trainer after a save. A second signal ends the process at once."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
@@ -26,10 +21,20 @@ def stop_signals(trainer: Trainer) -> Iterator[None]:
             os._exit(128 + number)
         trainer.stop_requested = name
 
-    numbers = [getattr(signal, name) for name in STOPPED if hasattr(signal, name)]
-    previous = {number: signal.signal(number, handle) for number in numbers}
-    try:
+    with handled(tuple(STOPPED), handle):
         yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def before_training(advice: str) -> Iterator[None]:
+    """Let the signals end what comes before the training loop with one line, and leave a run that can be started again.
+
+    Args:
+        advice: What to do next, such as "run the same command again".
+
+    Raises:
+        Interrupted: After Ctrl-C.
+        Terminated: After SIGTERM or SIGHUP.
+    """
+    with ended_by_signals(f" before training began: {advice}"):
+        yield

@@ -12,7 +12,7 @@ import torch
 from ganloom import data as datasets
 from ganloom import recipes
 from ganloom.augment import policy
-from ganloom.core import config
+from ganloom.core import class_names, config
 from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.core.randomness import key
 from ganloom.gan import GAN
@@ -98,7 +98,10 @@ def set_up(
     if "shape" in config_options:  # it may have been given without channels
         config_options = config_options | {"shape": tuple(opened.shape)}
     stage(progress, "building the model")
-    model.check_data(opened)
+    try:
+        model.check_data(opened)
+    except BadInput as error:
+        raise with_data_notes(error, opened) from None
     chosen = _augment(augment, module, settings, gan, opened, cfg, config_options, explicit, source)
     config_options, parts = config_options | chosen.config, config.replace(parts, chosen.parts, "stabilise")
     if gan is not None:
@@ -108,9 +111,13 @@ def set_up(
                 f"{name} is a field of the recipe's config, but recipe is a GAN. Set it in the config of the GAN"
             )
         compose(gan, parts, cfg.seed)
+        name_classes(gan, opened)
         return TrainingSetup(_name_of(recipe, module, gan), module, gan, opened, cfg, parts_of(gan), chosen.text)
     if isinstance(recipe, str):
-        settings = _fit_to_data(settings, model, opened, config_options)
+        try:
+            settings = _fit_to_data(settings, model, opened, config_options)
+        except BadInput as error:
+            raise with_data_notes(error, opened) from None
     settings = config.replace(settings, config_options, "config")
     if small:
         larger = presets.grown(_name_of(recipe, module, None), settings)
@@ -118,6 +125,7 @@ def set_up(
     config.check_counts(settings)
     check_classes(settings, opened)
     gan = compose(build(module, settings, cfg.seed), parts, cfg.seed)
+    name_classes(gan, opened)
     return TrainingSetup(_name_of(recipe, module, None), module, gan, opened, cfg, parts, chosen.text)
 
 
@@ -262,11 +270,38 @@ def _fit_to_data(settings: Any, model: Any, data: Any, options: dict[str, Any]) 
     return config.replace(settings, changes)
 
 
+def with_data_notes(error: BadInput, data: Any) -> BadInput:
+    """An error about data, with the notes about the data, which may say why: such as folders that are no classes."""
+    return BadInput("; ".join([str(error), *data.notes])) if data.notes else error
+
+
+def name_classes(gan: GAN, data: Any) -> None:
+    """Set the names of the model's classes, and which of them it draws: those that have images."""
+    gan.class_names = tuple(data.classes or ())
+    count, present = int(getattr(gan.cfg, "n_classes", 0) or 0), data.classes_with_rows
+    gan.drawn_classes = tuple(present) if count and len(present) < count else None
+
+
+def class_notes(setup: TrainingSetup) -> list[str]:
+    """Return one line for classes that were left out, and one for those that only the held-out images have."""
+    data, gan = setup.data, setup.gan
+    names = class_names.complete(gan.class_names, int(getattr(gan.cfg, "n_classes", 0) or 0))
+    lines = [class_names.empty_text(data.class_names, data.facts.empty_classes)] if data.facts.empty_classes else []
+    if gan.drawn_classes is not None:
+        empty = [name for i, name in enumerate(names) if i not in set(gan.drawn_classes)]
+        lines.append(
+            f"{len(empty)} of {len(names)} classes are empty (no images to train on) and are not drawn: "
+            f"{class_names.listing(empty)}"
+        )
+    return lines
+
+
 def check_classes(cfg: Any, data: Any) -> None:
     """Raise BadInput if the config has fewer classes than the data, or the data have no labels."""
     n_classes = getattr(cfg, "n_classes", 0)
     if n_classes and (data.labels is None or n_classes < data.n_classes):
         labels = "no labels" if data.labels is None else f"{data.n_classes} classes"
-        raise BadInput(
+        error = BadInput(
             f"--n-classes {n_classes}: {data.name} has {labels}. Omit --n-classes to use the number of the data"
         )
+        raise with_data_notes(error, data)

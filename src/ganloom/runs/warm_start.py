@@ -1,29 +1,30 @@
-"""Start a training from the weights of another run: fine-tuning, and FreezeD (Mo et al. 2020, arXiv:2002.10964).
+"""Start a training from the weights of another run: fine-tuning, and FreezeD (see ``freeze_d``).
 
 The networks, the EMA of G and their running statistics are loaded from the other run. The optimizers, the clock and the model's
-other state (strength of an augmentation, mean path length) start from zero. Every tensor must fit. Tensors whose shape depends on
-the number of classes are re-initialized if that number changed, and so are those that ``fresh`` names.
+other state (strength of an augmentation, mean path length) start from zero. Every tensor must fit. Classes are matched by name,
+and each keeps its weights; those of new classes start anew, and so do the tensors that ``fresh`` names.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganloom import recipes
-from ganloom.core import config, json_files
+from ganloom.core import class_names, config, json_files
+from ganloom.core.class_names import Match
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
 from ganloom.gan import GAN
-from ganloom.lint.inspect_model import Case, run_losses
 from ganloom.runs import checkpoint, saved_weights
+from ganloom.runs.class_weights import ClassWeights, class_axes
 from ganloom.runs.folder import Folder
+from ganloom.runs.freeze_d import frozen_layers, owner
 from ganloom.stabilisers.config import Stabilise
-from ganloom.training.config import TrainConfig
 from ganloom.training.ema import with_pending
 
 Tensors = Mapping[str, Tensor]
@@ -173,8 +174,13 @@ def load_weights(
     loaded = {n: t for n, t in _networks(gan, source.tensors).items() if not n.startswith(tuple(fresh) or ("\0",))}
     needed = {name: t for name, t in wanted.items() if name not in reset}
     before, now = (_classes(described) for described in (source.described.get("config", {}), vars(gan.cfg or object)))
+    match = _match(gan, source, before, now)
+    by_class = None if match is None or build is None else _class_weights(gan, match, before, now, build)
+    if by_class is not None:
+        carried = _Carried(by_class, wanted)
+        loaded, source = carried(loaded), replace(source, averages=carried(source.averages))
     labelled: set[str] = set()
-    if build is not None and before != now and _misfits(needed, loaded):
+    if build is not None and before != now and by_class is None and _misfits(needed, loaded):
         source_shapes = {n: t for n, t in _networks(gan, build(before).state_dict()).items() if n not in reset}
         if not _misfits(source_shapes, loaded):
             labelled = set(_misfits(needed, loaded)) & set(needed)
@@ -185,12 +191,15 @@ def load_weights(
     averages = {name: source.averages[name] for name in loaded if name in source.averages}
     layers = frozen_layers(gan, data, freeze_d)
     gan.frozen = frozenset(name for layer in layers for name in layer)
-    initialized = sorted(reset | labelled)
+    new = set(by_class.axes) & set(loaded) if by_class is not None and by_class.new_classes else set()
+    initialized = sorted(reset | labelled | new)
     record = {
         "source": str(source.path), "checkpoint": source.checkpoint, "recipe": source.described.get("recipe"),
         "kimg": source.kimg, "fresh": initialized, "freeze_d": freeze_d, "frozen": sorted(gan.frozen),
+        **({} if match is None else {"class_map": list(match.numbers)}),
     }  # fmt: skip
     text = _summary(source, loaded, initialized, before, now, labelled, layers)
+    text += "" if match is None else f"; {_said(match, by_class)}"
     if hasattr(gan.cfg, "stage_kimg"):
         text += "; it grows from the first level again (a small --stage-kimg starts at full size)"
     return WarmStart(record, averages, text)
@@ -205,6 +214,47 @@ def _networks(gan: GAN, tensors: Tensors) -> dict[str, Tensor]:
 def _classes(settings: Mapping[str, Any]) -> int:
     count = settings.get("n_classes", 0)
     return count if isinstance(count, int) else 0
+
+
+def _match(gan: GAN, source: Source, before: int, now: int) -> Match | None:
+    """Match the classes of the data with those of the other run; None if the lists are equal, or one side has no classes."""
+    if not before or not now:
+        return None
+    with json_files.blaming(source.path / "config.json", "classes that cannot be used"):
+        names, _ = class_names.recorded(source.described, before)
+    old, new = class_names.complete(names, before), class_names.complete(gan.class_names, now)
+    found = class_names.match(old, new, "that run", "the data")
+    return found if found.text else None
+
+
+def _class_weights(gan: GAN, match: Match, before: int, now: int, build: Callable[[int], GAN]) -> ClassWeights | None:
+    """Find the weights of the classes; None if they cannot be told apart from other weights."""
+    axes = class_axes(_networks(gan, gan.state_dict()), _networks(gan, build(now + 1).state_dict()), now)
+    return None if axes is None else ClassWeights(axes, before, now, match)
+
+
+class _Carried:
+    """Carries tensors over to the new classes; tensors that do not fit are left as they are."""
+
+    def __init__(self, by_class: ClassWeights, own: Tensors) -> None:
+        self.by_class, self.own = by_class, own
+
+    def __call__(self, tensors: Tensors) -> dict[str, Tensor]:
+        return {
+            name: self.by_class.carried(name, t, self.own[name])
+            if name in self.own and self.by_class.fits(name, t, self.own[name])
+            else t
+            for name, t in tensors.items()
+        }
+
+
+def _said(match: Match, by_class: ClassWeights | None) -> str:
+    """Return what was done with the classes, in words."""
+    if by_class is None:
+        return f"{match.text}; their weights cannot be told apart, and are not reordered"
+    if not match.any:
+        return f"{match.text}; their weights are new"
+    return match.text + ("; the weights of the other classes are new" if by_class.new_classes else "")
 
 
 def _misfits(wanted: Tensors, loaded: Tensors) -> list[str]:
@@ -263,81 +313,7 @@ def _summary(
         names = ", ".join(initialized[:4]) + (" ..." if len(initialized) > 4 else "")
         text += f"; {len(initialized)} tensors are re-initialized{why}: {names}"
     if layers:
-        first, last = (_owner(layer[0]).removeprefix("D.") for layer in (layers[0], layers[-1]))
+        first, last = (owner(layer[0]).removeprefix("D.") for layer in (layers[0], layers[-1]))
         several = f"first {len(layers)} layers of D ({first} to {last}) do not"
         text += f"; the {several if len(layers) > 1 else f'first layer of D ({first}) does not'} train"
     return text
-
-
-# ------------------------------------------------------------------------------------------------------------- FreezeD
-
-
-def frozen_layers(gan: GAN, data: Any, n: int) -> list[list[str]]:
-    """Return the parameters of D's first layers.
-
-    Args:
-        gan: The model.
-        data: Data to run D on.
-        n: Number of layers.
-
-    Returns:
-        One list of parameter names per layer.
-
-    Raises:
-        BadInput: If n is negative or not below the number of layers, or the layers cannot be determined.
-    """
-    if n < 0:
-        raise BadInput(f"--freeze-d is a number of layers of D and must not be negative, got {n}")
-    if n == 0:
-        return []
-    layers = d_layers(gan, data)
-    if n >= len(layers):
-        raise BadInput(
-            f"--freeze-d {n}: D of this recipe has {len(layers)} layers, and one must train. Use at most {len(layers) - 1}"
-        )
-    return layers[:n]
-
-
-def d_layers(gan: GAN, data: Any) -> list[list[str]]:
-    """Return D's parameters by layer, in the order of the forward pass.
-
-    A layer starts with a weight of two or more dimensions (a convolution or a linear map). Norms and gains belong to the
-    layer before them.
-
-    Args:
-        gan: The model.
-        data: Data to run D on.
-
-    Returns:
-        One list of parameter names per layer.
-
-    Raises:
-        BadInput: If the model has no D, or its layers cannot be determined.
-    """
-    critic = getattr(gan, "D", None)
-    if not isinstance(critic, nn.Module):
-        raise BadInput("--freeze-d needs a model with a network D. Omit it")
-    owned: dict[str, list[str]] = {}
-    for name, _ in critic.named_parameters():
-        owned.setdefault(_owner(name), []).append(name)
-    called: dict[str, None] = {}
-    handles = [critic.get_submodule(o).register_forward_hook(lambda *_, o=o: called.setdefault(o)) for o in owned]
-    try:
-        run_losses(Case(gan, gan.phases(), TrainConfig()), data)
-    finally:
-        for handle in handles:
-            handle.remove()
-    shapes = {name: p.dim() for name, p in critic.named_parameters()}
-    layers: list[list[str]] = []
-    for owner in called:
-        if not layers or any(shapes[name] > 1 for name in owned[owner]):
-            layers.append([])
-        layers[-1] += [f"D.{name}" for name in owned[owner]]
-    if not layers:
-        raise BadInput("--freeze-d: the layers of this model's D cannot be determined. Omit it")
-    return layers
-
-
-def _owner(name: str) -> str:
-    """Return the module of a parameter; for a parametrized weight, the layer whose weight it is."""
-    return name.split(".parametrizations.")[0] if ".parametrizations." in name else name.rpartition(".")[0]

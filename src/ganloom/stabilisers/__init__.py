@@ -1,1 +1,1 @@
-"""What steadies training, for any recipe: settings, how they are applied, their modules."""
+"""Methods that stabilise training, for any recipe: settings, how they are applied, their modules."""

@@ -1,4 +1,4 @@
-"""Modules that stabilisers add to a model: more inputs of D's last layer, spectral norm, a D for packs, means of past weights."""
+"""Modules that stabilisers add to a model: more inputs of D's last layer, spectral norm, PacGAN's D, historical averaging."""
 
 import dataclasses
 from collections.abc import Callable, Iterator

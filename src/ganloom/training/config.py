@@ -1,4 +1,4 @@
-"""How long and how carefully to train: the settings that every recipe shares."""
+"""Settings of the training length, precision and safety that all recipes share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What happens after a refused update: stop, skip the update, or roll back to the last checkpoint."""
+"""What happens after an update with NaN or infinite values: stop, skip the update, or roll back to the last checkpoint."""
 
 from typing import Any
 

@@ -16,6 +16,9 @@ class Storage(Protocol):
     def restore(self, trainer: Any) -> bool:
         """Load the newest checkpoint into the trainer. Return False if there is none."""
 
+    def has_checkpoint(self) -> bool:
+        """Whether there is a checkpoint, or none is ever needed."""
+
     def event(self, kind: str, text: str, kimg: float, figures: dict[str, Any] | None = None) -> None:
         """Write one line to the event log."""
 
@@ -38,6 +41,10 @@ class NoStorage:
     def restore(self, trainer: Any) -> bool:
         """Return False: there is no checkpoint."""
         return False
+
+    def has_checkpoint(self) -> bool:
+        """Return True: none is ever needed."""
+        return True
 
     def event(self, kind: str, text: str, kimg: float, figures: dict[str, Any] | None = None) -> None:
         """Do nothing."""

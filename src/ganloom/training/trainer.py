@@ -34,6 +34,8 @@ from ganloom.training.phase_windows import PhaseWindows, letter
 from ganloom.training.storage import NoStorage, Storage
 
 DEFAULTS = TrainConfig()
+FIRST_CHECKPOINT = 20.0
+"""Seconds of training after which the first checkpoint is saved, if none was due before."""
 
 
 class Trainer:
@@ -78,6 +80,8 @@ class Trainer:
         self.stop_requested: str | None = None
         self.checkpoint_due = False
         self.seconds = 0.0
+        self._first_step: float | None = None
+        """When the first step of this session began; None when the first checkpoint is saved."""
 
         channels_last(gan)
         self.windows = PhaseWindows(gan, cfg.micro_batch)
@@ -262,7 +266,7 @@ class Trainer:
         self._tick_time, self._tick_nimg = time.perf_counter(), self.nimg
         on_boundary = True
         self._notify("on_start")
-        self._tick_time = time.perf_counter()  # what callbacks did before the first step is not training time
+        self._tick_time = self._first_step = time.perf_counter()  # what callbacks did before is not training time
         try:
             while not self.over and not self.stop_requested:
                 before = self.nimg
@@ -273,7 +277,7 @@ class Trainer:
                 if on_boundary:
                     self._update_ema()  # what is drawn, measured and saved now includes this step
                     self.tick()
-                if self.checkpoint_due and not self.over:
+                if not self.over and (self.checkpoint_due or self._first_checkpoint_due()):
                     self._notify("on_stage", "saving a checkpoint")
                     self.storage.save(self)
             self.nan_policy.check(self)
@@ -322,6 +326,16 @@ class Trainer:
             figures: Numbers that belong to it.
         """
         self.storage.event(kind, text, self.nimg / 1000, figures)
+
+    def _first_checkpoint_due(self) -> bool:
+        """Whether training has run for a while without any checkpoint, so that a crash would lose all of it."""
+        if self._first_step is None or time.perf_counter() - self._first_step < FIRST_CHECKPOINT:
+            return False
+        if self.storage.has_checkpoint() or self.guard.read() is not None:
+            self._first_step = None if self.storage.has_checkpoint() else self._first_step
+            return False
+        self._first_step = None
+        return True
 
     def _crossed(self, before: int, kimg: float) -> bool:
         return before // (kimg * 1000) != self.nimg // (kimg * 1000)

@@ -5,6 +5,7 @@ name to ``READERS``. Architecture and Config come from names and shapes. Every t
 """
 
 import importlib
+import sys
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -20,9 +21,10 @@ from ganloom.core.names import as_path
 from ganloom.gan import GAN
 from ganloom.training.state import load_strict
 from ganloom.weights import cyclegan, nvlabs, rosinality
-from ganloom.weights.file_formats import looks_like, open_file, open_value, table
+from ganloom.weights.file_formats import checked, looks_like, open_value, tables
 from ganloom.weights.pickle_reader import is_pickle
 from ganloom.weights.tensor_reader import Network, as_network
+from ganloom.weights.training_wrappers import bare_tables
 
 MAX_SIDE = 16384
 """Largest height or width, in pixels, of the images of a network in a file."""
@@ -87,15 +89,15 @@ def network_in(path: str | Path, discriminator: str | Path | None = None) -> Net
     path, discriminator = as_path(path), None if discriminator is None else as_path(discriminator)
     generator = _generator_in(path)
     if (partner := cyclegan.partner(path)) is not None:
-        generator = cyclegan.both(generator, find(open_file(partner), None, str(partner)), str(partner))
+        generator = cyclegan.both(generator, _network(open_value(partner), partner), str(partner))
     if discriminator is None:
         return generator
-    critic = find(open_file(discriminator), generator, str(discriminator))
+    critic = _network(open_value(discriminator), discriminator, "D", generator)
     if critic.recipe == "cyclegan":
         other = cyclegan.partner(discriminator, "D")
         if other is None:
             raise BadInput(f"{discriminator}: cyclegan has two discriminators: give D_A and put D_B beside it")
-        critic = cyclegan.both_critics(critic, find(open_file(other), generator, str(other)), str(other))
+        critic = cyclegan.both_critics(critic, _network(open_value(other), other, "D", generator), str(other))
     return _joined(generator, critic, str(discriminator))
 
 
@@ -103,9 +105,32 @@ def _generator_in(path: Path) -> Network:
     if path.is_file() and is_pickle(path):
         return nvlabs.read(path)
     value = open_value(path)
-    if rosinality.is_checkpoint(value):
-        return rosinality.read(value, path)
-    return find(table(value, path), None, str(path))
+    if rosinality.is_checkpoint(plain := bare_tables(value)):
+        return rosinality.read(plain, path)
+    return _network(value, path)
+
+
+def _network(value: Any, path: Path, network: str = "G", beside: Network | None = None) -> Network:
+    """Read a network from the content of a file: from the first table of weights whose names a reader knows."""
+    found = tables(value, path, network)
+    known = [candidate for candidate in found if _is_known(candidate.state)]
+    chosen = (known or found)[0]
+    state, others = chosen.state, [c for c in known if not c.averaged and c.state.keys() >= chosen.state.keys()]
+    if chosen.averaged and others:
+        text = f"{path} holds {others[0].where or 'weights'} and {chosen.where}: the average {chosen.where} is read"
+        if (
+            missing := others[0].state.keys() - state.keys()
+        ):  # many programs average the parameters, but not the buffers
+            text += f", with {len(missing)} tensors of {others[0].where or 'the weights'} that it lacks"
+            state = {**others[0].state, **state}
+        print(text, file=sys.stderr)
+    return find(checked(state, path), beside, str(path))
+
+
+def _is_known(state: dict[str, Tensor]) -> bool:
+    """Whether a reader knows the names of a table."""
+    shapes = {name: tuple(t.shape) for name, t in state.items() if t.layout == torch.strided and not t.is_nested}
+    return any(module.matches(shapes) for module in readers())
 
 
 def build(network: Network) -> GAN:

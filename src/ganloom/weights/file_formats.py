@@ -10,12 +10,8 @@ from torch import Tensor
 from ganloom.core.errors import BadInput
 from ganloom.weights import torch_file
 from ganloom.weights.pickle_reader import Refused, Stub
+from ganloom.weights.training_wrappers import Candidate, candidates
 
-STATES = ("state_dict", "model_state_dict", "G_ema", "g_ema", "generator", "model")
-"""Keys under which programs save a network's weights in a checkpoint. The first one in the file counts."""
-
-MAX_DEPTH = 4
-"""Deepest nesting of tables."""
 MAX_TENSORS, MAX_AXES, MAX_NAME = 20_000, 6, 300
 """Limits of a network: tensors, axes of a tensor, letters of a name. The largest published has 2,000, 5 and 80."""
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
@@ -28,8 +24,8 @@ def open_file(path: Path) -> dict[str, Tensor]:
         path: A .pth, .pt, .bin or .safetensors file.
 
     Returns:
-        Tensors on the CPU by name, without the prefix ``module.`` of DataParallel. Everything else in a checkpoint
-        (optimizer, step, arguments) is left out.
+        Tensors on the CPU by name, without what training loops add (see `training_wrappers`). Everything else in a
+        checkpoint (optimizer, step, arguments) is left out.
 
     Raises:
         BadInput: The file does not hold weights.
@@ -85,36 +81,27 @@ def shown(name: object) -> str:
 
 
 def table(value: Any, path: Path) -> dict[str, Tensor]:
-    """Return the table of tensors in ``value``, which `open_value` read from ``path``. Raises BadInput without one."""
-    state = _bare(_state(value, path, 0))
-    try:
-        return sound(state)
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from None
+    """Return the best table of tensors in ``value``, which `open_value` read from ``path``. Raises BadInput without one."""
+    return checked(tables(value, path)[0].state, path)
 
 
-def _state(value: Any, path: Path, depth: int) -> dict[str, Tensor]:
-    """Return the first table of tensors within ``value``."""
-    if isinstance(value, dict) and depth <= MAX_DEPTH:
-        tensors = {str(name): t for name, t in value.items() if isinstance(t, Tensor)}
-        if tensors:
-            return tensors
-        for name in STATES:
-            if isinstance(inner := value.get(name), dict):
-                return _state(inner, path, depth + 1)
-        if value.keys() == {"a", "b"} and not depth:  # two networks, one for each domain
-            sides = {side: _bare(_state(value[side], path, 1)) for side in ("a", "b")}
-            return {f"{side}.{name}": t for side, state in sides.items() for name, t in state.items()}
+def tables(value: Any, path: Path, network: str = "G") -> list[Candidate]:
+    """Return the tables of tensors in ``value``, the best for this network first. Raises BadInput without one."""
+    found = candidates(value, network)
+    if found:
+        return found
     content = shown(value.name) if isinstance(value, Stub) else type(value).__name__
     if isinstance(value, dict) and value:
         content = f"the keys {', '.join(map(shown, list(value)[:5]))}"
     raise BadInput(f"{path} holds no table of weights, but {content}: save the network's state_dict()")
 
 
-def _bare(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    while state and all(name.startswith("module.") for name in state):
-        state = {name.removeprefix("module."): t for name, t in state.items()}
-    return state
+def checked(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Return `sound` of a table. Raises BadInput that names the file."""
+    try:
+        return sound(state)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
 
 
 def looks_like(state: dict[str, Tensor]) -> str:

@@ -1,4 +1,4 @@
-"""Import spectral norm: find the vector u from which ganloom's one power iteration gives the sigma that the file divides by.
+"""Import spectral norm: find u so that one power iteration reproduces the sigma of the file.
 
 Ganloom's layers store u and compute v = W^T u / |W^T u| and sigma = |W v| in each forward pass (norms.py). Torch's layers
 store u and v and divide in eval mode by u^T W v, which lags behind the weight by one step of the optimizer. With a = W W^T,

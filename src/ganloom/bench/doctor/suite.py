@@ -119,7 +119,10 @@ def one(
     base = dataclasses.replace(module.Config(), **own)
     own |= fault.settings(base) if fault else {}
     path = folder / f"{recipe}-{(fault.name if fault else 'healthy').replace(' ', '-')}-{seed}{'-heal' if heal else ''}"
-    shutil.rmtree(path, ignore_errors=True)
+    if path.exists():  # an earlier run of this benchmark that was not finished
+        if not (path / "run.json").is_file():
+            raise BadInput(f"{path} is not a run of this benchmark. Move it, or choose another --runs")
+        shutil.rmtree(path)
     data = faults.open_data(fault, SIDE, seed, module.MODEL)
     inside = fault.inside(module, seed) if fault else contextlib.nullcontext()
     length = kimg or (HEAL_KIMG if heal else KIMG)

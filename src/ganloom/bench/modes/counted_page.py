@@ -9,12 +9,13 @@ from torch import Tensor
 from ganloom.bench.modes.counted_images import Counter, Row, Task, table
 from ganloom.bench.modes.page import put
 from ganloom.core import json_files
-from ganloom.imaging.grid import grid, save_png
+from ganloom.core.output_files import replace_file, rewrite
+from ganloom.imaging.grid import grid, png_bytes
 
 
-def save(folder: Path, row: Row, samples: Tensor) -> Path:
+def save(folder: Path, row: Row, samples: Tensor, *, overwrite: bool = False) -> Path:
     """Write samples (N, C, H, W) in [-1, 1] of one row as a grid; return the path."""
-    return save_png(grid(samples), folder / image(row))
+    return rewrite(folder / image(row), png_bytes(grid(samples)), overwrite=overwrite)
 
 
 def image(row: Row) -> str:
@@ -40,8 +41,7 @@ def write(folder: Path, task: Task, counter: Counter, rows: Sequence[Row]) -> li
         saved = [Row(**one) for one in json_files.read_list(path)]
         by_key = {(row.setup, row.seed): row for row in [*saved, *rows]}
         every = sorted(by_key.values(), key=lambda row: (order.index(row.setup), row.seed))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([row.to_dict() for row in every], indent=1) + "\n", encoding="utf-8")
+    replace_file(path, (json.dumps([row.to_dict() for row in every], indent=1) + "\n").encode())
     lines = [f"`ganloom bench modes --data {task.data} --out docs`", "", *table(task, counter, every)]
     for name in order:
         for row in [row for row in every if row.setup == name and (folder / image(row)).exists()][:1]:

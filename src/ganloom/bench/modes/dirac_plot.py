@@ -1,4 +1,4 @@
-"""Draw the trajectories of the Dirac-GAN as an SVG: the path of each setting, and its distance with the rate of the theory."""
+"""Draw the Dirac-GAN as an SVG: trajectories, and the distance to the equilibrium next to the theoretical rate."""
 
 import math
 from collections.abc import Sequence

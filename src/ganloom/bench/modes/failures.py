@@ -1,4 +1,4 @@
-"""The failures that cures should prevent: the data that shows each failure, its figure, and whether a cure improves it."""
+"""The failures to prevent: the data that shows each, the metric for it, and whether a method improves it."""
 
 import math
 from collections.abc import Sequence

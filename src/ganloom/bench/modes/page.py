@@ -17,11 +17,15 @@ from ganloom.bench.modes.failures import against, verdict
 from ganloom.bench.modes.toy_gans import BATCH, Mixture
 from ganloom.bench.modes.toy_training import SAMPLES, Trained
 from ganloom.core import json_files
-from ganloom.imaging.grid import save_png, scatter
+from ganloom.core.errors import BadInput
+from ganloom.core.output_files import replace_file, rewrite
+from ganloom.imaging.grid import png_bytes, scatter
 
 PAGE, KEPT = "known-truth.md", "known-truth.json"
 AGAINST = "Each cure against its sickness"
 """The title of the section with all rows."""
+BEGIN = "<!-- begin "
+"""Begins a part of the page that this module writes. All other text of the page stays."""
 PANEL, FIELD = 210, 105
 """Side of a panel in pixels; points on a side at which D is evaluated."""
 
@@ -49,9 +53,8 @@ def keep(folder: Path, row: Row) -> list[Row]:
     rows = {key(one): one for one in [*saved, row]}
     order = list(CURES)
     ordered = sorted(rows.values(), key=lambda r: (r.data, r.steps, r.seeds, r.seed, order.index(r.cure)))
-    folder.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(json.dumps(one.to_dict()) for one in ordered)  # one line for each row
-    path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    replace_file(path, f"[\n{lines}\n]\n".encode())
     return ordered
 
 
@@ -161,12 +164,13 @@ def put(folder: Path, name: str, text: str) -> Path:
         if path.exists()
         else "# Methods against mode collapse, measured where the truth is known\n"
     )
-    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    if path.exists() and BEGIN not in page:
+        raise BadInput(f"{path} was not written by ganloom. Move it, or choose another --out")
+    begin, end = f"{BEGIN}{name} -->", f"<!-- end {name} -->"
     block = f"{begin}\n{text}\n{end}"
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     page = pattern.sub(lambda _: block, page) if pattern.search(page) else f"{page.rstrip()}\n\n## {name}\n\n{block}\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    replace_file(path, page.encode())
     return path
 
 
@@ -188,19 +192,18 @@ def write_rows(folder: Path, rows: Sequence[Row], latest: Row) -> Path:
     return put(folder, name, section(group, [path.relative_to(folder).as_posix() for path in panels]))
 
 
-def write_dirac(folder: Path, runs: Sequence[tuple[dirac.Row, dirac.Path]]) -> Path:
+def write_dirac(folder: Path, runs: Sequence[tuple[dirac.Row, dirac.Path]], *, overwrite: bool = False) -> Path:
     """Write the image and the table of the Dirac-GAN.
 
     Args:
         folder: The folder of the page.
         runs: (row, path) of each setting.
+        overwrite: Replace an image that ganloom did not write.
 
     Returns:
         The path of the page.
     """
-    image = folder / "images" / "dirac.svg"
-    image.parent.mkdir(parents=True, exist_ok=True)
-    image.write_text(draw(runs), encoding="utf-8")
+    rewrite(folder / "images" / "dirac.svg", draw(runs).encode(), overwrite=overwrite)
     return put(folder, "Dirac-GAN", dirac_section(runs, "images/dirac.svg"))
 
 
@@ -209,7 +212,7 @@ def panel_path(folder: Path, row: Row) -> Path:
     return folder / "images" / "modes" / f"{row.data}-{row.steps}-{row.seed}-{row.cure}.png"
 
 
-def save_panels(folder: Path, row: Row, trained: Trained, mixture: Mixture) -> Path:
+def save_panels(folder: Path, row: Row, trained: Trained, mixture: Mixture, *, overwrite: bool = False) -> Path:
     """Draw the samples of the first seed with circles around the modes, and D's logits over the plane.
 
     Args:
@@ -217,6 +220,7 @@ def save_panels(folder: Path, row: Row, trained: Trained, mixture: Mixture) -> P
         row: The row.
         trained: The networks.
         mixture: The data.
+        overwrite: Replace an image that ganloom did not write.
 
     Returns:
         The path of the image.
@@ -229,7 +233,8 @@ def save_panels(folder: Path, row: Row, trained: Trained, mixture: Mixture) -> P
     sheet.paste(field, (PANEL, 22))
     kl = f"KL {row.each[0].kl:.3f}, {row.each[0].modes} modes, {row.each[0].quality:.0%} good"
     ImageDraw.Draw(sheet).text((6, 5), f"{row.cure}: {kl}", fill=(30, 30, 30))
-    return save_png(sheet.quantize(48, dither=Image.Dither.NONE), panel_path(folder, row))
+    content = png_bytes(sheet.quantize(48, dither=Image.Dither.NONE))
+    return rewrite(panel_path(folder, row), content, overwrite=overwrite)
 
 
 def colours(logits: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Toy GANs of many seeds, trained at once: each weight has a leading seed axis, and a layer is one batched product.
+"""Train one toy GAN with many seeds in parallel: each weight has a leading seed axis, and a layer is one batched product.
 
 The samples of all seeds are on one axis, seed after seed: (S x N, d). So the losses and penalties of ganloom can be used,
 which are means over samples. Multiplied by S, the gradient of each seed is the same as alone, and Adam treats each number

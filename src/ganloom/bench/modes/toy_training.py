@@ -1,4 +1,4 @@
-"""The training loop of the toy GANs: one cure, many seeds at once."""
+"""The training loop of the toy GANs: one method, many seeds in parallel."""
 
 import contextlib
 import math

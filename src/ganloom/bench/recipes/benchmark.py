@@ -23,6 +23,7 @@ from ganloom.bench.step.timing import clock, contest, cycle_of
 from ganloom.core import allocator, hardware, json_files
 from ganloom.core.device import choose_device, choose_precision
 from ganloom.core.errors import BadInput
+from ganloom.core.output_files import may_rewrite, replace_file, rewrite
 from ganloom.evaluation.evaluate import evaluate
 from ganloom.evaluation.translator import COPIED, MATCHED, MEAN
 from ganloom.imaging import grid
@@ -30,7 +31,6 @@ from ganloom.recipes import RECIPES, find
 from ganloom.recipes.base.translator import Translator
 from ganloom.recipes.presets import DATA, command, keywords, plan
 from ganloom.report.progress import Progress, stage
-from ganloom.runs.checkpoint import replace_file
 from ganloom.runs.folder import Folder
 
 ROWS, IMAGES = Path("results") / "recipes.json", Path("images") / "recipes"
@@ -121,7 +121,6 @@ def keep(folder: Path, row: Row) -> None:
     rows = {**kept(folder), row.recipe: row}
     ordered = [rows[name] for name in RECIPES if name in rows]
     path = folder / ROWS
-    path.parent.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(json.dumps(one.to_dict()) for one in ordered)
     replace_file(path, f'{{"recipes": [\n{lines}\n]}}\n'.encode())
 
@@ -144,6 +143,7 @@ def measure(
     seed: int = 0,
     kimg: float | None = None,
     anew: bool = False,
+    overwrite: bool = False,
     each: Callable[[Row], None] = lambda row: None,
     show: Progress | None = None,
 ) -> list[Row]:
@@ -158,6 +158,7 @@ def measure(
         seed: The seed.
         kimg: Length of every run in thousands of images. None: that of each recipe.
         anew: Repeat recipes that were already measured.
+        overwrite: Replace images that ganloom did not write, or that were changed.
         each: Called with each row after it is written.
         show: Prints the progress. None: nothing is printed.
 
@@ -183,11 +184,12 @@ def measure(
         line = command(name, options, seed)
         row = kept(folder).get(name)
         if row is None or row.command != line or anew:
+            image = may_rewrite(folder / IMAGES / f"{name}.png", overwrite=overwrite)
             progress.begin(name, line)
             path = runs / f"{name}-{zlib.crc32(line.encode()):08x}"
             run = finished(name, plan(name).data, path, show, seed=seed, **keywords(find(name), options))
             stage(show, f"drawing and measuring samples of {name}")
-            row = _row(name, line, run, folder / IMAGES / f"{name}.png")
+            row = _row(name, line, run, image, overwrite)
             stage(show, f"timing steps of {name}")
             row = dataclasses.replace(row, speed=speed(name, options))
             keep(folder, row)
@@ -232,10 +234,10 @@ def time_again(
     return rows
 
 
-def _row(name: str, line: str, run: Run, image: Path) -> Row:
+def _row(name: str, line: str, run: Run, image: Path, overwrite: bool) -> Row:
     gan = load(run.path)
     sheet, rows = translated(gan, plan(name).data) if isinstance(gan, Translator) else draw(gan)
-    grid.save_png(sheet, image)
+    rewrite(image, grid.png_bytes(sheet), overwrite=overwrite)
     result = evaluate(run.path, n=N, write=False)
     described, last = Folder(run.path).read("run.json"), run.metrics[-1]
     generated, real = (_intervals(result["rows"][key]) for key in ("generated", "real (other half)"))

@@ -1,4 +1,4 @@
-"""Three scripts of PyTorch-GAN (Erik Linder-Norén, github.com/eriklindernoren/PyTorch-GAN) as tables, and their training step.
+"""Three scripts of PyTorch-GAN (Erik Linder-Norén): tables of their layers, and their training step.
 
 Many people start from these scripts: `gan.py`, `dcgan.py` and `wgan_gp.py` with their default arguments. The tables have the
 sizes of their layers. ``PeerRun`` makes a step like the scripts, written again: the probability from a sigmoid in a binary

@@ -1,4 +1,4 @@
-"""Rules on the data: value range, channels, duplicates, labels, missing classes."""
+"""Rules on the data: value range, channels, duplicates, labels, classes without images."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Rules on the quality of the samples: checkerboard artifacts, a best checkpoint that is long past."""
+"""Rules on the quality of the samples: checkerboard artifacts, no improvement since an early best checkpoint."""
 
 import math
 from collections.abc import Iterator

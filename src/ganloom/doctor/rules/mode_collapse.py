@@ -1,4 +1,4 @@
-"""Rules on the diversity of the samples: mode collapse, missing classes, an ignored latent or label."""
+"""Rules on the diversity of the samples: mode collapse, classes missing in the samples, an ignored latent or label."""
 
 import math
 from collections.abc import Iterator
@@ -31,8 +31,8 @@ def frozen_latent(case: Case) -> Iterator[Finding]:
 def mode_collapse(case: Case) -> Iterator[Finding]:
     """Find samples far less diverse than the data: either they were diverse before, or they still are not late in training.
 
-    Diversity below 0.2 is a collapse, below 0.5 it needs watching; real against real gives 1 +- 0.05 (measured). Copies
-    are counted by the birthday test.
+    Diversity is relative to the data: real against real gives 1 +- 0.05 (measured). A collapse is diversity below 0.35 that
+    was twice as high before, below 0.2 late in training, or below 0.02. Copies are counted by the birthday test.
     """
     diversity, copies, past = case.now("diversity"), case.now("duplicates"), case.past("diversity")
     if math.isnan(diversity):

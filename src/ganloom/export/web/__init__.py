@@ -6,6 +6,7 @@ A page on the disk may not fetch other files, so binary data is stored in script
 """
 
 import base64
+import contextlib
 import hashlib
 import json
 import shutil
@@ -22,13 +23,13 @@ import torch
 from torch import Tensor
 
 from ganloom import sampling
+from ganloom.core.class_names import complete
 from ganloom.core.errors import BadInput, GanloomError
 from ganloom.core.names import as_path
+from ganloom.core.output_files import new_folder, replace_file, write_new
 from ganloom.data import cache
 from ganloom.export.onnx import Exported, split, to_onnx
 from ganloom.gan import GAN
-from ganloom.runs import checkpoint
-from ganloom.runs.folder import check_empty
 
 RUNTIME = "onnxruntime-web"
 VERSION = "1.30.0"
@@ -76,6 +77,7 @@ def to_web(
     about: str = "",
     classes: list[str] | None = None,
     runtime: str | Path | None = None,
+    overwrite: bool = False,
 ) -> Page:
     """Write a web page that draws images with the generator.
 
@@ -84,9 +86,10 @@ def to_web(
         out: The folder, new or empty.
         title: Title of the page. "": the name of the model's class.
         about: A sentence under the title.
-        classes: Names of the labels. None: their numbers.
+        classes: Names of the labels. None: those of the model.
         runtime: A folder with onnxruntime-web's files (its dist/, or a folder above it). None: ganloom's cache, which is
-            filled by `npm pack` if it is empty.
+            filled by `npm pack` if it is empty or incomplete.
+        overwrite: Take a folder with content, and replace files of equal names.
 
     Returns:
         The folder, the exported model, and the size.
@@ -95,7 +98,7 @@ def to_web(
         BadInput: The folder is not empty, the model does not make images from latents, or the runtime is missing.
         Differs: The exported model differs from torch, see `to_onnx`.
     """
-    folder = check_empty(out)
+    folder = new_folder(out, overwrite=overwrite)
     if gan.conditions_on == "images" or len(getattr(gan.cfg, "shape", ())) != 3:
         raise BadInput(f"a page draws images from seeds, and {type(gan).__name__} does not: use --format onnx")
     parts = runtime_files(runtime)
@@ -114,9 +117,8 @@ def to_web(
     texts |= {
         name: resources.files(__name__).joinpath(name).read_text("utf-8") for name in ("generate.js", "index.html")
     }
-    (folder / "ort").mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():  # index.html last, so that a page that opens is complete
-        checkpoint.replace_file(folder / name, text.encode())
+        write_new(folder / name, text.encode(), overwrite=overwrite)
     return Page(folder, model, sum(len(text.encode()) for text in texts.values()))
 
 
@@ -140,7 +142,7 @@ def settings(gan: GAN, title: str, about: str, classes: list[str] | None) -> dic
     return {
         "title": title, "about": about, "seeds": SEEDS, "z": inputs["z"].shape[1], "code": codes,
         "categories": list(gan.cfg.categories) if codes else [], "continuous": gan.cfg.continuous if codes else 0,
-        "classes": (classes or [str(i) for i in range(count)])[:count], "labels": [] if c is None else c.tolist(),
+        "classes": complete(classes or gan.class_names, count), "labels": [] if c is None else c.tolist(),
         "latents": _text(_little(z)),
     }  # fmt: skip
 
@@ -171,10 +173,11 @@ def runtime_files(given: str | Path | None = None) -> dict[str, bytes]:
         return _read_folder(as_path(given))
     stores = cache.root()
     home = None if stores is None else stores.parent / f"{RUNTIME}-{VERSION}"
-    if home is not None and home.is_dir():
-        cached = _read_folder(home)
-        if not _changed(cached):
-            return cached
+    if home is not None:
+        with contextlib.suppress(BadInput, OSError):  # missing or incomplete: it is filled again
+            cached = _read_folder(home)
+            if not _changed(cached):
+                return cached
     parts = _download()
     changed = _changed(parts)
     if changed:
@@ -182,9 +185,9 @@ def runtime_files(given: str | Path | None = None) -> dict[str, bytes]:
             f"{changed} of {RUNTIME} {VERSION} is not the published file (its SHA-256 differs): nothing was written"
         )
     if home is not None:
-        home.mkdir(parents=True, exist_ok=True)
-        for name, data in parts.items():
-            checkpoint.replace_file(home / name, data)
+        with contextlib.suppress(OSError):  # a cache that cannot be written costs a second download, not the page
+            for name, data in parts.items():
+                replace_file(home / name, data)
     return parts
 
 

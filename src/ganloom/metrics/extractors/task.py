@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ganloom.core.errors import BadInput
+from ganloom.data import cache
 from ganloom.metrics.extractors.inputs import to_channels, to_size
 from ganloom.metrics.extractors.nets import SmallNet
 from ganloom.metrics.images import Images, check_images
@@ -180,7 +181,8 @@ def _write(path: Path, net: SmallNet, accuracy: float) -> None:
     """Write the weights to the cache. Training does not fail if the cache cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        cache.sweep(path.parent)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".", suffix=".tmp") as folder:
             temporary = Path(folder) / path.name
             save_file(net.state_dict(), temporary, {"accuracy": repr(accuracy)})
             temporary.replace(path)

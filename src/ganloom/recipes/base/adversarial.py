@@ -1,4 +1,4 @@
-"""Base class of most recipes: D and G are updated in turns, each with its side of one loss."""
+"""Base class of most recipes: D and G are updated in turns, each with its own term of the same loss."""
 
 import torch
 from torch import Tensor

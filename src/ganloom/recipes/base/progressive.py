@@ -1,4 +1,4 @@
-"""Progressive growing by the clock: the current level, and the time windows in which each level is trained.
+"""Progressive growing by the number of images seen (kimg): the current level, and when each level is trained.
 
 A level is trained for ``stage_kimg``, then the next one is faded in over the same time (Karras et al. 2017,
 arXiv:1710.10196, app. A).

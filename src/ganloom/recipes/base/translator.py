@@ -13,6 +13,7 @@ from ganloom.core.errors import BadInput
 from ganloom.core.precision import full_precision
 from ganloom.core.randomness import key
 from ganloom.gan import GAN, Phase, Rng, Terms, net_names
+from ganloom.imaging.samples import Samples
 from ganloom.losses import Loss
 from ganloom.networks import tiling
 from ganloom.networks.translators import pad_to_multiple, through
@@ -283,7 +284,7 @@ class Translator(GAN):
                 randomness.seed_all(key(seed, "translate", start))
                 part = x[start : start + batch].to(self.device, torch.float32)
                 parts.append(self._translate_part(part, reverse, memory).float())
-        return torch.cat(parts)
+        return Samples.of(torch.cat(parts))
 
     def _translate_part(self, x: Tensor, reverse: bool, memory: float | None) -> Tensor:
         """Translate whole images if the features fit into ``memory`` MiB, else in bands of rows."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from ganloom.core.errors import need
+from ganloom.core.terminal import GONE, say
 from ganloom.report.number_format import duration, headline, is_metric, kimg, number, short
 from ganloom.report.progress import Progress, error_stream
 from ganloom.training.callbacks import legend
@@ -40,7 +41,7 @@ class Console(Callback):
         self._row: Row = {}
         self._drawn = self._started = 0.0
         self._now = ""
-        self._began = self._explained = False
+        self._began = self._explained = self._gone = False
         self.title = ""
         self.describe_metric: Callable[[], str] = str
 
@@ -85,7 +86,7 @@ class Console(Callback):
         if not self._began:
             self._say(legend.line(row))
         if self._json:
-            print(json.dumps(plain_json(row)), file=self._out, flush=True)
+            self._print(json.dumps(plain_json(row)))
         elif not self._live:
             self._say(self._line(trainer, row))
         self._explain(trainer, row)
@@ -104,7 +105,7 @@ class Console(Callback):
 
     def _say(self, line: str) -> None:
         if line and not self._json:
-            print(line, file=self._out, flush=True)
+            self._print(line)
 
     def _explain(self, trainer: Any, row: Row) -> None:
         """Say once what the figures mean, and what colour photographs on a CPU take."""
@@ -122,8 +123,17 @@ class Console(Callback):
         if live:
             if self._progress is not None:
                 self._progress.hand_over(None)
-            live.stop()
             atexit.unregister(self._close)
+            try:
+                live.stop()
+            except OSError as error:
+                if error.errno not in GONE:
+                    raise
+
+    def _print(self, text: str) -> None:
+        """Print a line. A terminal that was closed does not end the training: it is saved first."""
+        if not self._gone:
+            self._gone = not say(text, self._out)
 
     def _show_stage(self, text: str) -> None:
         """Draw the table with what the training does now; called by the thread of the progress."""
@@ -135,6 +145,11 @@ class Console(Callback):
         self._drawn = time.monotonic()
         try:
             self._live.update(self._table(trainer), refresh=True)
+        except OSError as error:
+            self._close()
+            self._gone = error.errno in GONE
+            if not self._gone:
+                raise
         except BaseException:
             self._close()
             raise

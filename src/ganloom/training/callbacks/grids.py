@@ -8,14 +8,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganloom.core import metrics_file
+from ganloom.core.output_files import replace_file
 from ganloom.imaging import grid, row_names
 from ganloom.training.callbacks.base import Callback, Row
+
+MOST_GRIDS = 200
+"""Most grids of samples in a run folder."""
 
 
 class Grids(Callback):
     """Writes RUN/samples/: reals.png once, and samples of the EMA for the same latents at ticks.
 
-    2-D points are drawn as scatter plots. Other data are not drawn.
+    2-D points are drawn as scatter plots. Other data are not drawn. At most ``MOST_GRIDS`` grids of samples are kept, about
+    evenly spaced, always with the first and the newest one.
 
     Args:
         every_tick: Number of ticks between two grids.
@@ -41,7 +47,9 @@ class Grids(Callback):
         self._names: list[str] = []
         self._c: Tensor | None = None
         if classes and not self._points:
-            self._columns, rows = grid.class_rows(self.n, classes)
+            drawn = getattr(trainer.ema, "drawn_classes", None) or range(classes)  # those that have images
+            self._columns, rows = grid.class_rows(self.n, len(drawn))
+            rows = [drawn[i] for i in rows]
             self._c = torch.tensor(rows).repeat_interleave(self._columns)
             self._names = _names(trainer.data, rows)
         self._count = self.POINTS if self._points else self.n if self._c is None else len(self._c)
@@ -50,11 +58,13 @@ class Grids(Callback):
         real = self._reals(trainer.data) if real is None else real
         self._extent = grid.reach(real) if self._points else None
         self._modes = getattr(trainer.data, "modes", None)
-        grid.save_png(self._draw(real), self._folder / "reals.png")
+        self._written = self._of_earlier_sessions(trainer)
+        grid.save_png(self._draw(real), self._folder / "reals.png", overwrite=True)
         if self._beside:  # one input image, to try the model on
-            grid.save_png(grid.grid(self._beside[0][:1], 1, pad=0, scale=1), self._folder / "input.png")
+            one = grid.grid(self._beside[0][:1], 1, pad=0, scale=1)
+            grid.save_png(one, self._folder / "input.png", overwrite=True)
         if self._names:
-            (self._folder / "rows.json").write_text(json.dumps(self._names), encoding="utf-8")
+            replace_file(self._folder / "rows.json", json.dumps(self._names).encode(), sync=False)
         if trainer.start_nimg == 0:
             self._save(trainer)
 
@@ -73,8 +83,19 @@ class Grids(Callback):
         samples = trainer.ema.generate(self._count, seed=trainer.cfg.seed, c=self._c)
         if self._beside:  # input, output, and the true output if it is known
             samples = grid.side_by_side(self._beside[0], samples.cpu(), *self._beside[1:])
-        grid.save_png(self._draw(samples), self._folder / f"{trainer.nimg:08d}.png")
+        grid.save_png(self._draw(samples), self._folder / _name(trainer.nimg), overwrite=True)
         self._saved = trainer.nimg
+        self._written = sorted({*self._written, trainer.nimg})
+        while len(self._written) > MOST_GRIDS:
+            gone = least_needed(self._written)
+            self._written.remove(gone)
+            (self._folder / _name(gone)).unlink(missing_ok=True)
+
+    def _of_earlier_sessions(self, trainer: Any) -> list[int]:
+        """Return when the grids in the folder were written. A grid without a row in metrics.jsonl may be the user's."""
+        rows = {0} | {row["nimg"] for row in metrics_file.read_rows(Path(trainer.run_dir) / "metrics.jsonl")}
+        assert self._folder is not None
+        return sorted(nimg for nimg in rows if (self._folder / _name(nimg)).is_file())
 
     def _translations(self, trainer: Any) -> Tensor:
         """Choose the inputs of an image-to-image model, from the held-out data if there are any; return the real images."""
@@ -103,7 +124,7 @@ class Grids(Callback):
             chosen = [i * total // count for i in range(min(count, total))]
         else:
             wanted = self._c if self._c is not None else torch.unique(labels).repeat(count)[:count]
-            chosen = _members(labels, wanted.tolist())
+            chosen = _members(labels, wanted.tolist()) or [i * len(data) // count for i in range(min(count, len(data)))]
         batch = data.get(torch.tensor(chosen))
         x: Tensor = getattr(batch, "x", batch)
         return x
@@ -113,6 +134,19 @@ def _names(data: Any, rows: Sequence[int]) -> list[str]:
     """Return the name of the class of each row; empty if the classes have no names."""
     known = getattr(data, "classes", None) or []
     return [str(known[i]) if i < len(known) else str(i) for i in rows] if known else []
+
+
+def _name(nimg: int) -> str:
+    return f"{nimg:08d}.png"
+
+
+def least_needed(times: Sequence[int]) -> int:
+    """Return which of three or more sorted numbers to remove, so that the rest is spaced as evenly as possible.
+
+    Of two equally near numbers, the older one goes. The first and the last one stay.
+    """
+    inner = range(1, len(times) - 1)
+    return times[min(inner, key=lambda i: (times[i + 1] - times[i - 1], i))]
 
 
 def _members(labels: Tensor, wanted: Sequence[int]) -> list[int]:

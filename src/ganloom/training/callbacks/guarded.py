@@ -17,7 +17,7 @@ class Guarded(Callback):
 
     def __init__(self, callback: Callback) -> None:
         self.callback: Callback | None = callback
-        self.name = type(callback).__name__
+        self.name = str(getattr(callback, "name", type(callback).__name__))
 
     def on_start(self, trainer: Any) -> None:
         self._try(trainer, "on_start")

@@ -2,11 +2,11 @@
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 from ganloom.core import json_files, metrics_file
+from ganloom.core.output_files import append_to, replace_file
 from ganloom.training.callbacks.base import Callback, Row
 
 
@@ -30,7 +30,7 @@ class Jsonl(Callback):
             return
         if row["nimg"] <= self._last:  # the run went back to a checkpoint
             self._cut(trainer, row["nimg"] - 1)
-        with self._path.open("a", encoding="utf-8") as file:
+        with append_to(self._path) as file:
             file.write(json.dumps(plain_json(row)) + "\n")
         self._last = row["nimg"]
 
@@ -48,6 +48,4 @@ class Jsonl(Callback):
         damaged = sum(metrics_file.row_of(line.value) is None for line in before[:-1])  # a kill leaves half a last line
         if damaged:
             trainer.event("warning", f"{self._path} had {damaged} damaged lines, which are removed")
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
-        temporary.write_text("".join(lines), encoding="utf-8")
-        os.replace(temporary, self._path)
+        replace_file(self._path, "".join(lines).encode(), sync=False)

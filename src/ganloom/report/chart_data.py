@@ -1,4 +1,4 @@
-"""Choose the curves of a report, group them into charts, and thin long ones. ``svg`` draws the charts."""
+"""Choose the curves of a report, group them into charts, and thin long ones. `chart_svg` draws them."""
 
 import math
 from collections.abc import Sequence

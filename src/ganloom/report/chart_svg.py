@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from ganloom.report.charts import Chart, Point, Series
+from ganloom.report.chart_data import Chart, Point, Series
 from ganloom.report.number_format import kimg as kimg_text
 from ganloom.report.number_format import short
 
