@@ -17,6 +17,7 @@ from ganloom.bench.step.bare_loop import Bare
 from ganloom.bench.step.flops import FlopCounter, count
 from ganloom.bench.step.peer_models import PeerShaped, Ready
 from ganloom.bench.step.peers import PEERS, PeerRun, build
+from ganloom.report.progress import Progress as ProgressLine
 
 # ---------------------------------------------------------------------------------------------------------- operations
 
@@ -245,8 +246,8 @@ def test_what_is_left_counts_the_group_that_runs(
 ) -> None:
     now = 0.0
     monkeypatch.setattr(timing.time, "perf_counter", lambda: now)
-    monkeypatch.setattr(timing.sys.stderr, "isatty", lambda: True)
-    progress = timing.Progress(3)
+    show = ProgressLine()
+    progress = timing.Progress(3, show)
     progress.begin("quick")
     assert "left" not in capsys.readouterr().err
     now = 1.0
@@ -254,4 +255,4 @@ def test_what_is_left_counts_the_group_that_runs(
     assert "about 2 s left" in capsys.readouterr().err  # two groups, 1 s each as the first
     now = 61.0
     progress.at(1, 4)  # a quarter of the second took a minute: 180 s of it are left, and the third's 240
-    assert "round 1 of 4, about 7 m left" in capsys.readouterr().err
+    assert show.text().startswith("[2/3] about 7 m left for all: slow, rounds: 1 of 4")

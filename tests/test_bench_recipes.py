@@ -32,7 +32,7 @@ def call(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, s
 def test_rows_images_and_pages(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flags = ("--out", str(tmp_path / "docs"), "--runs", str(tmp_path / "runs"), "--kimg", "0.2")
+    flags = ("--out", str(tmp_path / "docs"), "--runs", str(tmp_path / "runs"), "--total-kimg", "0.2")
     code, out, err = call(capsys, *flags, "--recipe", "gan", "--json")
     (row,) = json.loads(out)["recipes"]
     assert code == 0 and row["recipe"] == "gan" and row["kimg"] >= 0.2 and row["speed"]["img_per_s"] == 123
@@ -62,7 +62,7 @@ def test_a_translator_is_measured_on_its_own_data_beside_what_needs_no_training(
 ) -> None:
     small = presets.Plan({**presets.plan("cyclegan").options, "width": 4, "d_width": 4}, "Small.", "unpaired-fashion")
     monkeypatch.setitem(presets.PLANS, "cyclegan", small)
-    flags = ("--out", str(tmp_path / "docs"), "--runs", str(tmp_path / "runs"), "--kimg", "0.02")
+    flags = ("--out", str(tmp_path / "docs"), "--runs", str(tmp_path / "runs"), "--total-kimg", "0.02")
     code, out, err = call(capsys, *flags, "--recipe", "cyclegan")
     assert code == 0 and "ganloom train cyclegan unpaired-fashion --width 4" in err, err
     assert "cyclegan" in out and "l1" in out
@@ -97,7 +97,11 @@ def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_bad_input_is_a_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    for flags, said in ((["--recipe", "dcgann"], "dcgan"), (["--kimg", "0"], "--kimg"), (["--speed"], "recipes.json")):
+    for flags, said in (
+        (["--recipe", "dcgann"], "dcgan"),
+        (["--kimg", "0"], "--total-kimg"),
+        (["--speed"], "recipes.json"),
+    ):
         code, _, err = call(capsys, "--out", str(tmp_path), "--runs", str(tmp_path), *flags)
         assert code == 2 and said in err and "Traceback" not in err, err
 

@@ -55,7 +55,17 @@ class FakeTrainer:
         self.cfg = types.SimpleNamespace(seed=7)
         self.nimg = self.start_nimg = self.step = 0
         self.total_nimg: float = 200_000
+        self.total_seconds, self.elapsed = math.inf, 1.0
+        self.device = torch.device("cpu")
         self.events: list[tuple[str, str]] = []
+
+    @property
+    def ends_by_images(self) -> bool:
+        return math.isfinite(self.total_nimg)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        return self.nimg, int(self.total_nimg) if self.ends_by_images else 0
 
     def event(self, kind: str, text: str) -> None:
         self.events.append((kind, text))
@@ -78,6 +88,7 @@ def test_the_base_does_nothing() -> None:
     callback.on_start(trainer), callback.on_step(trainer), callback.on_tick(trainer, {}), callback.on_end(trainer, "x")
     assert [name for name in vars(Callback) if not name.startswith("__")] == [
         "on_start",
+        "on_stage",
         "on_step",
         "on_tick",
         "on_end",
@@ -94,7 +105,11 @@ def test_console_writes_a_line_a_tick() -> None:
     trainer.tick(console, 12_000)
     trainer.tick(console, 16_000, **{"fd_fashion2k": 45.123, "G/adv": math.nan, "partial": True})
     console.on_end(trainer, "finished")
-    first, second = out.getvalue().splitlines()
+    legend, first, second = out.getvalue().splitlines()
+    assert legend == (
+        "legend: kimg = thousands of real images shown; D, G = losses; D(real), D(fake) = mean logits; "
+        "|gD|, |gG| = gradient norms"
+    )
     assert first == (
         "kimg 12.0/200  D 0.610  G 1.84  D(real) 0.700  D(fake) -0.400  |gD| 0.380  |gG| 0.420  41 img/s  left 1 h 16 m"
     )
@@ -107,7 +122,7 @@ def test_console_begins_with_its_title() -> None:
     console.title = "dcgan on photos"
     console.on_start(trainer)
     trainer.tick(console, 12_000)
-    assert out.getvalue().startswith("dcgan on photos\nkimg 12.0")
+    assert out.getvalue().startswith("dcgan on photos\nlegend: ") and "\nkimg 12.0" in out.getvalue()
 
 
 def test_console_without_an_end_says_no_time_left() -> None:
@@ -116,7 +131,7 @@ def test_console_without_an_end_says_no_time_left() -> None:
     trainer.total_nimg = math.inf
     console.on_start(trainer)
     trainer.tick(console, 500, img_per_s=None)
-    assert out.getvalue().startswith("kimg 0.5  D 0.610") and "left" not in out.getvalue()
+    assert "\nkimg 0.5  D 0.610" in out.getvalue() and "left" not in out.getvalue()
 
 
 def test_console_writes_json_lines_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,7 +210,7 @@ def test_console_is_plain_where_asked(terminal: Any, monkeypatch: pytest.MonkeyP
     console, trainer = Console(stream=stream), FakeTrainer(None)
     console.on_start(trainer)
     trainer.tick(console, 12_000)
-    assert written().startswith("kimg 12.0/200") and console._live is None
+    assert "\nkimg 12.0/200" in written().replace("\r", "") and console._live is None
 
 
 # ----------------------------------------------------------------------------------------------------------- run folder

@@ -226,7 +226,7 @@ def test_a_damaged_record_of_classes_is_one_line(bad: dict[str, Any], run: ganlo
     described = json.loads((run.path / "model" / "config.json").read_text()) | bad
     (tmp_path / "config.json").write_text(json.dumps(described))
     (tmp_path / "G.safetensors").write_bytes((run.path / "model" / "G.safetensors").read_bytes())
-    with pytest.raises(BadInput, match="config.json: 'classes"):
+    with pytest.raises(BadInput, match="config.json.*classes"):
         ganloom.load(tmp_path)
 
 
@@ -353,7 +353,8 @@ def test_the_command_takes_names_and_lists(run: ganloom.Run, capsys: pytest.Capt
     path = run.path
     assert sample(run, path, "--n", 2, "--c", "dragonfly", "Bat") == ["Bat", "Bat", "Dragonfly", "Dragonfly"]
     assert sample(run, "--n", 1, "--c", "1,Dragonfly", path)[:3] == ["Bat", "Bat", "Bee"], "RUN may come last"
-    assert (path / "generated" / f"kimg{run.load().kimg:g}-seed0-n2-cdragonfly-Bat" / "grid.png").exists()
+    (folder,) = (path / "generated").glob(f"kimg{run.load().kimg:g}-seed0-n2-cdragonfly-Bat-*")
+    assert (folder / "grid.png").exists()
     capsys.readouterr()
     assert call("sample", path, "--c", "Moth") == 2 and capsys.readouterr().err.count("\n") == 1
     assert call("latent", "walk", path, "--frames", 5, "--c", "Bee") == 0

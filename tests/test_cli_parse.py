@@ -124,34 +124,34 @@ def test_help_is_as_wide_as_the_terminal(capsys: pytest.CaptureFixture[str], mon
     ],
 )
 def test_the_recipe_is_found_by_its_own_flags(words: str, recipe: str, data: str) -> None:
-    command = train._read(words.split())
+    command = train.read(words.split())
     assert (command.options.recipe, command.options.data) == (recipe, data)
     assert command.module is recipes.find(recipe)
 
 
 def test_the_recipe_of_the_run_that_init_names(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"recipe": "wgan-gp"}')
+    (tmp_path / "config.json").write_text('{"recipe": "wgan-gp", "config": {}}')
     for words in (
         ["--init", str(tmp_path)],
         [f"--init={tmp_path}", "--gp-weight", "3"],
         ["--init", str(tmp_path), "a/b"],
     ):
-        assert train._read(words).options.recipe == "wgan-gp"
-    assert train._read(["dcgan", "--init", str(tmp_path)]).options.recipe == "dcgan"
-    assert train._read(["--init", str(tmp_path / "gone")]).options.recipe == "default"
+        assert train.read(words).options.recipe == "wgan-gp"
+    assert train.read(["dcgan", "--init", str(tmp_path)]).options.recipe == "dcgan"
+    assert train.read(["--init", str(tmp_path / "gone")]).options.recipe == "default"
 
 
 def test_settings_that_equal_the_default_are_given() -> None:
     default = recipes.find("dcgan").Config()
     words = f"dcgan --z-dim {default.z_dim} --batch-size 3 --seed 0 --pack 1 --no-small --d-opt.lr {default.d_opt.lr}"
-    command = train._read(words.split())
+    command = train.read(words.split())
     assert command.settings == {"z_dim": default.z_dim, "batch_size": 3, "seed": 0, "pack": 1, "d_opt": default.d_opt}
     assert command.given == {"recipe", "small"}
 
 
 def test_augment_is_one_flag_for_every_recipe() -> None:
     for recipe in ("dcgan", "stylegan2"):
-        assert train._read([recipe, "--augment", "diffaugment"]).settings == {"augment": "diffaugment"}
+        assert train.read([recipe, "--augment", "diffaugment"]).settings == {"augment": "diffaugment"}
         flags = [flag.name for section in train._sections(recipe, recipes.find(recipe)) for flag in section.flags]
         assert flags.count("--augment") == 1 and len(flags) == len(set(flags))
 
@@ -196,7 +196,7 @@ def test_schedules_have_short_forms(text: str, knots: tuple[tuple[float, float],
     assert schedules.read(text.split(" ") if text[0] in "-6" else [text]) == knots
     again = schedules.write(knots)
     assert schedules.read(again.split() if again[0] in "-6" else [again]) == knots, again
-    command = train._read(["dcgan", "--g-opt.schedule", *([text] if text[0] not in "-6" else text.split())])
+    command = train.read(["dcgan", "--g-opt.schedule", *([text] if text[0] not in "-6" else text.split())])
     assert command.settings["g_opt"].schedule == knots
 
 

@@ -92,7 +92,7 @@ def test_runs_that_cannot_be_read(tmp_path: Path) -> None:
         ([a], "given twice"),
         ([tmp_path / "new"], "ganloom evaluate"),
         ([tmp_path / "gone"], "no run"),
-        ([tmp_path / "torn"], "is not a measurement"),
+        ([tmp_path / "torn"], "is damaged: rows must be an object"),
     ):
         with pytest.raises(BadInput, match=words) as caught:
             compare([a, *others])

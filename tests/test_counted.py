@@ -65,7 +65,7 @@ def test_the_command(
 ) -> None:
     module = {"stacked": stacked_reader, "shapes": shapes_reader}[data]
     monkeypatch.setattr(module, "TASK", replace(module.TASK, samples=1000))  # type: ignore[attr-defined]
-    flags = ("--data", data, "--cure", "dcgan", "--kimg", "0.1", "--runs", str(tmp_path / "runs"))
+    flags = ("--data", data, "--cure", "dcgan", "--total-kimg", "0.1", "--runs", str(tmp_path / "runs"))
     code, out, _ = call(capsys, *flags, "--out", str(tmp_path), "--json")
     found = json.loads(out)
     (row,) = found["rows"]
@@ -80,7 +80,8 @@ def test_the_command(
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"), [(["--cure", "dcgam"], "dcgan"), (["--kimg", "0"], "--kimg"), (["--seeds", "0"], "--seeds")]
+    ("flags", "said"),
+    [(["--cure", "dcgam"], "dcgan"), (["--kimg", "0"], "--total-kimg"), (["--seeds", "0"], "--seeds")],
 )
 def test_bad_input_is_a_line(flags: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = call(capsys, "--data", "shapes", *flags)

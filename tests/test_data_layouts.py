@@ -129,12 +129,12 @@ def test_images_side_by_side_are_recognised(tmp_path: Path, name: str) -> None:
 
 def test_plan_proposes_the_recipe(tmp_path: Path) -> None:
     layout(tmp_path / "d", "A B")
-    assert plans._proposed(str(tmp_path / "d"), "default")[:2] == (str(tmp_path / "d"), "pix2pix")
-    assert plans._proposed(str(tmp_path / "d"), "cyclegan")[1] == "cyclegan", "a recipe that is named stays"
-    assert plans._proposed("fashion-10k", "default")[1] == "default"
+    assert plans._for_translation(str(tmp_path / "d"), "default")[:2] == (str(tmp_path / "d"), "pix2pix")
+    assert plans._for_translation(str(tmp_path / "d"), "cyclegan")[1] == "cyclegan", "a recipe that is named stays"
+    assert plans._for_translation("fashion-10k", "default")[1] == "default"
     fill(tmp_path / "other", size=(40, 32))
     two = f"{tmp_path / 'd/A'},{tmp_path / 'other'}"
-    assert plans._proposed(two, "default")[:2] == (two, "cyclegan")
+    assert plans._for_translation(two, "default")[:2] == (two, "cyclegan")
     with pytest.raises(BadInput, match="two folders.*ganloom train cyclegan"):
         data.check(two)
 

@@ -314,15 +314,21 @@ def test_the_console_shows_the_light_and_the_finding() -> None:
     row = {"kimg": 1.0, "nimg": 1000, "step": 10, "img_per_s": 9.0, "light": "red", "doctor": "red: mode collapse, why"}
 
     class Running:
-        nimg, total_nimg = 1000, math.inf
+        nimg, total_nimg, ends_by_images = 1000, math.inf, False
+        total_seconds, elapsed = math.inf, 1.0
+        data, device = X[:1], torch.device("cuda")
 
     out = io.StringIO()
     console = Console(stream=out)
     console.on_start(Running())
     console.on_tick(Running(), row)
     console.on_tick(Running(), row | {"light": "green", "doctor": "green: nothing found"})
-    first, second = out.getvalue().splitlines()
-    assert first.endswith("red: mode collapse, why") and second.endswith("  green")
+    legend, first, second = out.getvalue().splitlines()
+    assert (
+        legend.endswith("what the doctor found")
+        and first.endswith("red: mode collapse, why")
+        and second.endswith("  green")
+    )
 
 
 def test_old_facts_are_read() -> None:
@@ -407,7 +413,7 @@ def test_a_d_that_memorises_is_found(tmp_path: Path) -> None:
         assert len(shares) >= 3 and (max(shares) > 0.5) == (name == "few"), shares
     red = [e for e in findings["few"] if e["severity"] == RED]
     assert red and "memorises the training images" in red[0]["text"] and red[0]["figures"]["memorised"] > 0.5
-    assert red[0]["change"] == {"diff_augment": ["translation", "cutout"]}
+    assert red[0]["change"] == {"diff_augment": ["translation"]}  # what --augment auto chooses for so short a run
     assert not findings["many"]
 
 
@@ -758,7 +764,7 @@ def test_check_up(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
         (["doctor", "--prob"], "--prob"),
         (["doctor", "sensitivity"], "DATA"),
         (["doctor", "sensitivity", "fashion-10k", "dcgann"], 'did you mean "dcgan"'),
-        (["doctor", "sensitivity", "fashion-10k", "--kimg", "0"], "--kimg must be above 0"),
+        (["doctor", "sensitivity", "fashion-10k", "--kimg", "0"], "--total-kimg must be above 0"),
         (["bench", "doctor", "--fault", "measles"], 'no fault "measles"'),
         (["bench", "doctor", "--recipe", "dcgann"], 'did you mean "dcgan"'),
         (["train", "gan", "--heal", "-1"], "--heal must be at least 0"),

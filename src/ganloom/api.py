@@ -1,9 +1,7 @@
 """The Python API: ``train``, ``resume``, ``load``, and the ``Run`` that training returns."""
 
 import dataclasses
-import json
 import os
-import shlex
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,22 +10,26 @@ from typing import Any
 
 import torch
 
-from ganloom.core import allocator
+from ganloom.core import allocator, metrics_file
 from ganloom.core.device import choose_device, choose_precision
 from ganloom.core.errors import BadInput
 from ganloom.core.memory import explained
+from ganloom.core.names import as_path, resume_command
 from ganloom.evaluation.evaluate import evaluate
 from ganloom.gan import GAN
 from ganloom.lint.rules import lint, refuse
 from ganloom.report.notebook import run_html
+from ganloom.report.progress import Report, stage
 from ganloom.runs import manifest, warm_start
 from ganloom.runs.folder import Folder, next_name
 from ganloom.runs.load import load
 from ganloom.runs.resume import resume_run
 from ganloom.runs.session import fit
 from ganloom.runs.stop_signals import before_training
+from ganloom.runs.training_length import UNITS, set_up_for
 from ganloom.runs.training_setup import class_notes, load_weights, set_up, with_data_notes
 from ganloom.training.callbacks import Callback, Tick, as_callbacks
+from ganloom.training.config import ENDLESS
 
 Callbacks = Callback | Callable[[Tick], object] | Sequence[Callback | Callable[[Tick], object]]
 """Callbacks, or functions that are called with a ``Tick`` at each tick; one, or a list."""
@@ -57,9 +59,8 @@ class Run:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """The rows of metrics.jsonl, one for each tick."""
-        path = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+        """The rows of metrics.jsonl, one for each tick; damaged lines are skipped."""
+        return metrics_file.read_rows(self.path / "metrics.jsonl")
 
     def evaluate(self, data: Any = None, **options: Any) -> dict[str, Any]:
         """Measure the generator; see ``ganloom.evaluate``."""
@@ -85,6 +86,7 @@ def train(
     callbacks: Callbacks = (),
     console: Callback | None = None,
     observers: Callbacks | None = None,
+    progress: Report = None,
     **options: Any,
 ) -> Run:
     """Train a GAN.
@@ -104,7 +106,9 @@ def train(
             ``ganloom.training.callbacks.Tick`` and are called at each tick.
         console: The callback that prints progress. None: ``Console()``.
         observers: Deprecated name of ``callbacks``.
-        options: Fields of TrainConfig (``total_kimg``, ``seed``, ``device``, ...), of the recipe's Config (``z_dim``,
+        progress: Called with (what, done, total) before the first step, such as while images are decoded.
+        options: Fields of TrainConfig (``total_kimg``, ``minutes``, ``seed``, ``device``, ...); the length as ``epochs`` or
+            ``steps``; fields of the recipe's Config (``z_dim``,
             ...) and of ``Stabilise`` (``instance_noise``, ``pack``, ...); ``augment`` ("auto", "none", "ada" or
             "diffaugment"; see ``ganloom.augment.policy``); ``fit``, ``flip``, ``labels`` and ``held_out`` (the share
             of the images that training does not use) for the data; ``small=True`` for the recipe's settings for small
@@ -121,7 +125,7 @@ def train(
     callbacks = _renamed(callbacks, observers)
     allocator.keep_freed_blocks()
     with before_training("run the same command again"), explained(LESS_MEMORY):
-        return _train(recipe, data, out, init, init_checkpoint, fresh, freeze_d, callbacks, console, options)
+        return _train(recipe, data, out, init, init_checkpoint, fresh, freeze_d, callbacks, console, progress, options)
 
 
 def _train(
@@ -134,32 +138,37 @@ def _train(
     freeze_d: int,
     callbacks: Sequence[Callback],
     console: Callback | None,
+    progress: Report,
     options: dict[str, Any],
 ) -> Run:
     """Set the training up, check everything that can refuse it, create the run folder, and train."""
     if out is not None:
-        Folder(Path(out)).check_startable()
+        Folder(as_path(out)).check_startable()
     source = _source(init, init_checkpoint, freeze_d, fresh)
-    setup = set_up(recipe, data, options, source)
+    setup, length = set_up_for(recipe, data, options, source, progress)
     cfg, gan = setup.cfg, setup.gan
     cfg = dataclasses.replace(cfg, device=choose_device(cfg.device))
     if cfg.total_kimg is None:
         cfg = dataclasses.replace(cfg, total_kimg=float(getattr(setup.module, "KIMG", 200.0)))
     if cfg.heal and not cfg.doctor:
         raise BadInput("--heal needs the doctor: leave out --no-doctor")
-    build = manifest.rebuilder(setup.module, gan, cfg)
+    build = manifest.rebuilder(setup.module, gan, cfg, as_path(out or "runs"))
+    stage(progress, "checking the settings")
     notes = [("data", text) for text in setup.data.notes]
     try:
         notes += [("warning", text) for text in refuse(lint(gan, setup.data, cfg))]
     except BadInput as error:
         raise with_data_notes(error, setup.data) from None
+    notes += [("length", length)] if length else []
+    if cfg.minutes is not None and not {"total_kimg", *UNITS} & options.keys():
+        cfg = dataclasses.replace(cfg, total_kimg=ENDLESS)  # the time ends the run, not the estimate
     notes += [("augment", setup.augment)] if setup.augment else []
     notes += [("classes", text) for text in class_notes(setup)]
     warm = None if source is None else load_weights(setup, source, freeze_d, fresh)
     notes += [] if warm is None else [("init", warm.text)]
     cfg = dataclasses.replace(cfg, precision=choose_precision(cfg.precision, cfg.device, gan))
     gan.make_ready(torch.empty(0, device=cfg.device).device)  # a tensor's device has its index: "cuda:0", not "cuda"
-    folder = Folder(Path(out) if out is not None else next_name(Path("runs"), setup.name, setup.data.name))
+    folder = Folder(as_path(out) if out is not None else next_name(Path("runs"), setup.name, setup.data.name))
     folder.check_startable()
     with folder.lock():
         manifest.describe(folder, setup, cfg, warm)
@@ -167,12 +176,13 @@ def _train(
     return Run(folder.path, reason)
 
 
-def prepare(recipe: Any, data: Any, **options: Any) -> tuple[GAN, Any]:
+def prepare(recipe: Any, data: Any, *, progress: Report = None, **options: Any) -> tuple[GAN, Any]:
     """Build the model and open the data as ``train`` does, without training.
 
     Args:
         recipe: See ``train``.
         data: See ``train``.
+        progress: See ``train``.
         options: See ``train``.
 
     Returns:
@@ -181,7 +191,7 @@ def prepare(recipe: Any, data: Any, **options: Any) -> tuple[GAN, Any]:
     Raises:
         BadInput: An argument cannot be used.
     """
-    setup = set_up(recipe, data, options)
+    setup = set_up(recipe, data, options, progress=progress)
     return setup.gan, setup.data
 
 
@@ -191,22 +201,26 @@ def resume(
     total_kimg: float | None = None,
     data: Any = None,
     gan: GAN | None = None,
+    minutes: float | None = None,
     device: str | None = None,
     callbacks: Callbacks = (),
     console: Callback | None = None,
     observers: Callbacks | None = None,
+    progress: Report = None,
 ) -> Run:
     """Continue a run from its newest complete checkpoint; the result equals an uninterrupted run.
 
     Args:
         run: The run folder.
         total_kimg: A new total length, in thousands of images. None: as in the run's config.json.
+        minutes: A new time limit in minutes of training, for the whole run. None: as in the run's config.json.
         data: Where the data is now, if it was moved; its content must be the same.
         gan: A fresh model, for a run of a GAN class of your own.
         device: Another device, such as "cuda".
         callbacks: See ``train``.
         console: See ``train``.
         observers: Deprecated name of ``callbacks``.
+        progress: See ``train``.
 
     Returns:
         The Run.
@@ -216,17 +230,26 @@ def resume(
     """
     callbacks = _renamed(callbacks, observers)
     allocator.keep_freed_blocks()
-    path = Path(run)
-    with before_training(f"the run is unchanged, next: {shlex.join(['ganloom', 'resume', str(path)])}"):
-        with explained(LESS_MEMORY):
-            reason = resume_run(path, callbacks, console, total_kimg=total_kimg, data=data, gan=gan, device=device)
+    path = as_path(run)
+    with before_training(f"the run is unchanged, next: {resume_command(path)}"), explained(LESS_MEMORY):
+        reason = resume_run(
+            path,
+            callbacks,
+            console,
+            total_kimg=total_kimg,
+            minutes=minutes,
+            data=data,
+            gan=gan,
+            device=device,
+            progress=progress,
+        )
     return Run(path, reason)
 
 
 def _source(init: Any, which: str = "latest", freeze_d: int = 0, fresh: Sequence[str] = ()) -> warm_start.Source | None:
     """The run whose weights training starts from, if ``init`` names one."""
     if init is not None:
-        return warm_start.read(Path(init), which)
+        return warm_start.read(as_path(init), which)
     if freeze_d or fresh:
         flag = "--freeze-d" if freeze_d else "--fresh"
         raise BadInput(f"{flag} needs the run whose weights training starts from: add --init RUN")

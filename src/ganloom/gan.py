@@ -346,6 +346,7 @@ class GAN(nn.Module):
         noise: str = "const",
         batch: int = 64,
         precision: str = "float32",
+        each: Callable[[int, int], None] | None = None,
         **kwargs: Any,
     ) -> Tensor:
         """Draw samples.
@@ -364,6 +365,7 @@ class GAN(nn.Module):
             noise: For models with noise inputs: "const", "random" or "none".
             batch: Samples computed at once.
             precision: "float32" or "bf16".
+            each: Called with (samples done, n) after each batch.
             kwargs: Further keywords of the recipe's ``sample``.
 
         Returns:
@@ -375,10 +377,10 @@ class GAN(nn.Module):
         if self.sample_options.noise:
             kwargs["noise"] = noise
         if seeds is None:
-            x = sampling.generate(self, n, seed or 0, c, z, truncation, batch, precision, kwargs)
+            x = sampling.generate(self, n, seed or 0, c, z, truncation, batch, precision, kwargs, each)
         else:
             sampling.check_seeds(seed, z)
-            x = sampling.generate_each(self, n, seeds, c, truncation, precision, kwargs)
+            x = sampling.generate_each(self, n, seeds, c, truncation, precision, kwargs, each)
         return Samples.of(x)
 
     def conditions(self, n: int, c: Any) -> Tensor:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from ganloom.core.errors import BadInput
 from ganloom.core.schedules import Knots, at
 
+LARGEST_LR = 1e6
+"""A larger learning rate is a typing error or a damaged file: every weight would overflow."""
+
 
 @dataclass(frozen=True)
 class _Optimizer:
@@ -23,8 +26,14 @@ class _Optimizer:
     def __post_init__(self) -> None:
         if not 0 <= self.lr < math.inf:
             raise BadInput(f"lr must be finite and not negative, got {self.lr}")
+        if self.lr > LARGEST_LR:
+            raise BadInput(f"lr must be at most {LARGEST_LR:g}, got {self.lr}")
         if self.clip is not None and self.clip <= 0:
             raise BadInput(f"clip must be positive or none, got {self.clip}")
+        for name in ("weight_decay", "eps", "momentum", "alpha"):
+            value = getattr(self, name, 0.0)
+            if not 0 <= value < math.inf:
+                raise BadInput(f"{name} must be finite and not negative, got {value}")
 
     def factor(self, kimg: float) -> float:
         """The schedule's learning rate factor at ``kimg`` since the window began."""

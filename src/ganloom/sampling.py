@@ -2,7 +2,7 @@
 
 import contextlib
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,7 @@ def generate(
     batch: int,
     precision: str,
     options: dict[str, Any],
+    each: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Draw samples; see ``GAN.generate``. ``options``: keywords of the model's ``sample``."""
     c = as_numbers(gan, c)
@@ -64,11 +65,20 @@ def generate(
             rows = slice(start, start + batch)
             randomness.seed_all(key(seed, "noise", start))
             parts.append(gan.sample(zs[rows] * truncation, None if cs is None else cs[rows], **options).float())
+            if each is not None:
+                each(min(start + batch, n), n)
     return torch.cat(parts)
 
 
 def generate_each(
-    gan: Any, n: int, seeds: Sequence[int], c: Any, truncation: float, precision: str, options: dict[str, Any]
+    gan: Any,
+    n: int,
+    seeds: Sequence[int],
+    c: Any,
+    truncation: float,
+    precision: str,
+    options: dict[str, Any],
+    each: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Draw one sample from each seed, exactly as ``generate`` does for a single one; see ``GAN.generate``.
 
@@ -83,14 +93,13 @@ def generate_each(
         raise BadInput(f"seeds has {len(whole)} entries for {n} samples: leave n out, and give at least one seed")
     c = as_numbers(gan, c)
     conditions = None if c is None else gan.conditions(len(whole), c)
-    return torch.cat(
-        [
-            generate(
-                gan, 1, seed, None if conditions is None else conditions[i : i + 1], None, truncation, 1, precision, options
-            )
-            for i, seed in enumerate(whole)
-        ]
-    )  # fmt: skip
+    parts = []
+    for i, seed in enumerate(whole):
+        own = None if conditions is None else conditions[i : i + 1]
+        parts.append(generate(gan, 1, seed, own, None, truncation, 1, precision, options))
+        if each is not None:
+            each(i + 1, len(whole))
+    return torch.cat(parts)
 
 
 def check_seeds(seed: int | None, z: Tensor | None) -> None:

@@ -15,16 +15,19 @@ from torch import Tensor
 from ganloom import data as datasets
 from ganloom.augment.ada import BGC, Ada, check_parts
 from ganloom.augment.diffaugment import check_policy, diff_augment
-from ganloom.augment.policy import POLICY
+from ganloom.augment.policy import FEW, POLICY, Advice
 from ganloom.core import randomness
 from ganloom.core.errors import BadInput
 from ganloom.core.output_files import new_file
 from ganloom.imaging import grid
+from ganloom.recipes.advice import few_images
 
 SAFE = 0.8
 """The largest strength without a leak in the paper (sec. 2.2)."""
 STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
 DRAWS = 1000
+RECIPE = "stylegan2"
+"""The recipe that ADA was made for, which the advice and the next command are for."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,16 @@ class Previewed:
     sheet: Path
     leak: Path
     untouched: dict[float, float]
+    advice: Advice | None = None
+    """What to do with so few images; None if they are not few."""
 
     def lines(self) -> list[str]:
-        """The shares as text, a line for each strength."""
+        """The shares as text, a line for each strength; then the advice for few images."""
+        few = [] if self.advice is None else [f"few images: {self.advice.text}"]
         return [
             f"p {p:g}: {share:.1%} of images are not changed" + (f"; above {SAFE:g} it can leak" if p > SAFE else "")
             for p, share in self.untouched.items()
-        ]
+        ] + few
 
 
 def preview(
@@ -102,7 +108,8 @@ def preview(
         untouched = {float(strength): share_untouched(x[:1], parts, strength) for strength in p}
     grid.save_png(grid.grid(grid.side_by_side(*columns_of).clamp(-1, 1), columns), path, overwrite=overwrite)
     grid.save_png(grid.grid(torch.cat(leaked).clamp(-1, 1), columns), leak, overwrite=overwrite)
-    return Previewed(path, leak, untouched)
+    few = few_images(RECIPE, len(opened)) if len(opened) < FEW else None
+    return Previewed(path, leak, untouched, few)
 
 
 def pipe(parts: tuple[str, ...], p: float) -> Ada:

@@ -22,6 +22,7 @@ from ganloom.evaluation import model_costs
 from ganloom.evaluation.class_labels import conditions_of
 from ganloom.evaluation.measure import measure_model
 from ganloom.gan import GAN
+from ganloom.report.progress import Report
 from ganloom.runs.checkpoint import names as checkpoints_in
 from ganloom.runs.folder import Folder, versions
 
@@ -29,7 +30,9 @@ SHOWN = 12
 """Samples of each model in the sheet."""
 
 
-def measure_run(plan: Plan, name: str, seed: int, run: Run, data: datasets.Data, say: Callable[[str], None]) -> Row:
+def measure_run(
+    plan: Plan, name: str, seed: int, run: Run, data: datasets.Data, say: Callable[[str], None], progress: Report = None
+) -> Row:
     """Measure a run.
 
     Args:
@@ -39,6 +42,7 @@ def measure_run(plan: Plan, name: str, seed: int, run: Run, data: datasets.Data,
         run: The trained run.
         data: The open training data.
         say: Called with a line of progress.
+        progress: Called with (what, done, total).
 
     Returns:
         The row of the table. It has no values if training failed before the first checkpoint.
@@ -53,10 +57,10 @@ def measure_run(plan: Plan, name: str, seed: int, run: Run, data: datasets.Data,
         return Row(**known)
     gan = load(run)
     n = min(plan.n, len(data) // 2)
-    cached = model_costs.CachedSamples(gan, n, metrics.Clock(say))
+    cached = model_costs.CachedSamples(gan, n, progress)
     measurement = measure_model(
         cached, data, n=n, k=plan.k, features=plan.features, seed=plan.seed, split=f"{data.name} (training data)",
-        progress=metrics.Clock(say),
+        progress=progress,
     )  # fmt: skip
     plain = measurement.to_dict() | {"kimg": gan.kimg}
     rewrite(run.path / "metrics.json", (json.dumps(plain, indent=1) + "\n").encode())

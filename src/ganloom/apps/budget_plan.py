@@ -11,6 +11,7 @@ from typing import Any
 from ganloom import data as datasets
 from ganloom import recipes
 from ganloom.api import prepare
+from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 from ganloom.core.output_files import replace_file
 from ganloom.evaluation.measure import Features
@@ -143,7 +144,7 @@ def claim(fixed: dict[str, Any], out: Path) -> None:
     """
     file = out / "asked.json"
     if file.exists():
-        before = json.loads(file.read_text(encoding="utf-8"))
+        before = json_files.read(file, fix="Choose another --out, or delete the folder to start again")
         differences = [
             f"{name} {before.get(name)}, not {value}" for name, value in fixed.items() if before.get(name) != value
         ]

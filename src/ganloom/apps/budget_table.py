@@ -4,12 +4,16 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, TypedDict
 
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ganloom.apps.compare import direction
+from ganloom.apps.compare import Protocol, SavedValue, direction
+from ganloom.core import json_files
+from ganloom.core.json_files import AnyNumber
+from ganloom.core.names import shown
 from ganloom.doctor import RED
 from ganloom.imaging import grid
 from ganloom.metrics import FLOOR, NOISE, Value
@@ -96,6 +100,48 @@ class Row:
             row: {name: Value(**value) for name, value in values.items()} for row, values in plain["references"].items()
         }
         return cls(**fields)
+
+
+class _SavedRow(TypedDict):
+    """measured.json of a model, as ``Row.to_dict`` writes it."""
+
+    model: str
+    seed: int
+    family: str
+    run: str
+    ended: str
+    seconds: float | None
+    kimg: AnyNumber
+    values: dict[str, SavedValue]
+    references: dict[str, dict[str, SavedValue]]
+    parameters: int
+    generator: int
+    protocols: list[Protocol]
+    levels: int
+    likelihood: str
+    machine: str
+    cores: float
+    torch: str
+    warnings: list[str]
+    finding: str
+
+
+def read_row(path: Path) -> Row:
+    """Read the measured.json of a model.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The row.
+
+    Raises:
+        BadInput: If the file is damaged.
+    """
+    fix = "Delete it: the same command then measures the model again"
+    saved = json_files.read(path, _SavedRow, fix)
+    with json_files.blaming(path, "a row that cannot be read", fix):
+        return Row.from_dict(saved)
 
 
 def _plain(values: dict[str, Value]) -> dict[str, Any]:
@@ -261,7 +307,7 @@ def sheet(strips: Sequence[tuple[str, Tensor]]) -> Image.Image:
     Returns:
         The image.
     """
-    rows = [(name, grid.grid(x, len(x), 1).convert("RGB")) for name, x in strips]
+    rows = [(shown(name), grid.grid(x, len(x), 1).convert("RGB")) for name, x in strips]
     margin = 8 + max(int(ImageDraw.Draw(rows[0][1]).textlength(name)) for name, _ in rows) + 8
     height = sum(row.height for _, row in rows)
     canvas = Image.new("RGB", (margin + max(row.width for _, row in rows), height), (250, 250, 248))

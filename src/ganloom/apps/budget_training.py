@@ -1,5 +1,6 @@
 """Train one model of a comparison until its time is over."""
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +10,16 @@ from ganloom.api import Run, resume, train
 from ganloom.apps.budget_plan import Plan
 from ganloom.recipes import presets
 from ganloom.report.number_format import duration
+from ganloom.report.progress import Progress as ProgressLine
+from ganloom.report.progress import Report, stage
 from ganloom.runs.folder import Folder
 from ganloom.training.callbacks import Callback
 from ganloom.training.nan_guard import NonFinite
 
 
-def train_for_budget(plan: Plan, name: str, seed: int, path: Path, say: Callable[[str], None]) -> Run:
+def train_for_budget(
+    plan: Plan, name: str, seed: int, path: Path, say: Callable[[str], None], progress: Report = None
+) -> Run:
     """Train a model for the time of the plan: start, continue a stopped run, or return a finished one.
 
     Args:
@@ -23,21 +28,22 @@ def train_for_budget(plan: Plan, name: str, seed: int, path: Path, say: Callable
         seed: The seed of the run.
         path: The run folder.
         say: Called with a line of progress.
+        progress: Called with (what, done, total).
 
     Returns:
         The run. Its reason is "budget" if the time was used up, and "nan" if training failed.
     """
     state = Folder(path).read("run.json")
-    countdown = Countdown(plan.budget, say)
+    countdown = Countdown(plan.budget, say, progress=progress)
     if state.get("exit_reason") in ("budget", "nan"):
         return Run(path, state["exit_reason"])
     try:
         if state and not Folder(path).without_checkpoint():
-            return resume(path, console=countdown)
+            return resume(path, console=countdown, progress=progress)
         recipe, settings = plan.of(name)
         fixed = {"shape": plan.shape, "seed": seed, "total_kimg": presets.ENDLESS, "judge": 0, "grid": 20}
         fixed["labels"] = plan.labels
-        return train(recipe, plan.data, path, console=countdown, **{**settings, **fixed})
+        return train(recipe, plan.data, path, console=countdown, progress=progress, **{**settings, **fixed})
     except NonFinite as error:
         say(str(error))
         return Run(path, "nan")
@@ -52,10 +58,11 @@ class Countdown(Callback):
         budget: Training time in seconds.
         say: Called with a line of progress.
         every: Seconds between two lines.
+        progress: Called with (what, done, total).
     """
 
-    def __init__(self, budget: float, say: Callable[[str], None], every: float = 15.0) -> None:
-        self.budget, self.say, self.every = budget, say, every
+    def __init__(self, budget: float, say: Callable[[str], None], every: float = 15.0, progress: Report = None) -> None:
+        self.budget, self.say, self.every, self.progress = budget, say, every, progress
         self._last_line = time.monotonic()
         self._start = 0.0, 0.0
 
@@ -64,8 +71,14 @@ class Countdown(Callback):
         self._start = time.perf_counter(), time.process_time()
         self._check(trainer, trainer.seconds)  # the set-up of other callbacks is not training
 
+    def on_stage(self, trainer: Any, what: str) -> None:
+        """Report what is done between steps."""
+        stage(self.progress, what)
+
     def on_step(self, trainer: Any) -> None:
         """Stop the run if its time is over."""
+        if self.progress is not None:
+            self.progress("training (seconds)", int(trainer.elapsed), math.ceil(self.budget))
         self._check(trainer, trainer.elapsed)
 
     def on_end(self, trainer: Any, reason: str) -> None:
@@ -90,10 +103,11 @@ class Progress:
     Args:
         plan: A checked plan.
         stream: Where to print.
+        show: Prints the progress instead, also between the lines.
     """
 
-    def __init__(self, plan: Plan, stream: TextIO) -> None:
-        self.plan, self.stream = plan, stream
+    def __init__(self, plan: Plan, stream: TextIO, show: ProgressLine | None = None) -> None:
+        self.plan, self.stream, self.show = plan, stream, show
         self.total, self.prefix, self.start = len(plan.models) * plan.seeds, "", 0.0
         self.measuring: list[float] = []
         """Seconds beyond the budget that each model took."""
@@ -120,4 +134,12 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print a line about the current model."""
-        print(f"{self.prefix}: {text}", file=self.stream, flush=True)
+        if self.show is not None:
+            self.show.say(f"{self.prefix}: {text}")
+        else:
+            print(f"{self.prefix}: {text}", file=self.stream, flush=True)
+
+    def report(self, what: str, done: int = 0, total: int = 0) -> None:
+        """Report what is done now for the current model."""
+        if self.show is not None:
+            self.show(f"{self.prefix}: {what}", done, total)

@@ -1,13 +1,15 @@
 """Show the measurements of several models in one table, if they were measured in the same way."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
+from ganloom.core import json_files
 from ganloom.core.errors import BadInput
+from ganloom.core.json_files import AnyNumber
+from ganloom.core.names import as_path, printable
 from ganloom.metrics import FLOOR, GENERATED, NOISE, ONE_CLASS, Value
 
 KEYS = (
@@ -16,6 +18,36 @@ KEYS = (
 """What two measurements with one feature net must have in common to be compared."""
 SMALLER = ("fd", "fid", "kd", "kid", "fd_inf", "fid_inf", "swd", "ppl", "intra_kd")
 LARGER = ("precision", "recall", "density", "coverage", "is", "iprecision", "irecall")
+
+
+class SavedValue(TypedDict):
+    """A value with its interval in metrics.json."""
+
+    value: AnyNumber
+    low: NotRequired[AnyNumber | None]
+    high: NotRequired[AnyNumber | None]
+    sd: NotRequired[AnyNumber | None]
+
+
+class Protocol(TypedDict):
+    """How the values with one feature net were measured."""
+
+    backbone: str
+    sha8: str
+    n_fake: int
+    n_real: int
+    seed: int
+    k: int
+    split: NotRequired[str]
+
+
+class MetricsFile(TypedDict):
+    """metrics.json, which `ganloom evaluate` writes."""
+
+    rows: dict[str, dict[str, SavedValue]]
+    protocol: NotRequired[Protocol]
+    protocols: NotRequired[list[Protocol]]
+    kimg: NotRequired[float | None]
 
 
 @dataclass(frozen=True)
@@ -59,7 +91,7 @@ class Comparison:
     def lines(self) -> list[str]:
         """The table as text: a line for each metric, a column for each model and each reference; * marks a winner."""
         columns = {**self.rows, **self.references}
-        table = [["", *columns]]
+        table = [["", *map(printable, columns)]]
         for metric in dict.fromkeys(m for values in self.rows.values() for m in values):
             cells = [
                 f"{values.get(metric, '')}{' *' * (self.winners.get(metric) == name)}"
@@ -98,7 +130,7 @@ def compare(sources: Sequence[str | Path]) -> Comparison:
     Raises:
         BadInput: A run was not measured, or the runs were measured differently; the message names the difference.
     """
-    paths = [Path(source) for source in sources]
+    paths = [as_path(source) for source in sources]
     if len(paths) < 2:
         raise BadInput("compare needs two or more runs that `ganloom evaluate` has measured")
     if len(set(paths)) < len(paths):
@@ -149,21 +181,17 @@ def _read(path: Path) -> Result:
         if path.is_dir() and (path / "config.json").is_file():
             raise BadInput(f"{path} was not measured yet: run `ganloom evaluate {path}` first")
         raise BadInput(f"there is no run and no metrics.json at {path}")
-    try:
-        saved = json.loads(file.read_text(encoding="utf-8"))
-        protocols = saved.get("protocols") or [saved["protocol"]]
-        rows = {str(row): dict(values) for row, values in saved["rows"].items()}
-        return Result(str(path), rows, {str(p["backbone"]): dict(p) for p in protocols}, saved.get("kimg"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    saved = json_files.read(file, MetricsFile, fix="Evaluate the run again")
+    protocols = saved.get("protocols") or [p for p in (saved.get("protocol"),) if p]
+    if not protocols or GENERATED not in saved["rows"]:
         raise BadInput(
-            f"{file} is not a measurement ({type(error).__name__}: {error}): evaluate the run again"
-        ) from None
+            f"{file} is not a measurement: it has no protocol, or no row {GENERATED}. Evaluate the run again"
+        )
+    return Result(str(path), saved["rows"], {p["backbone"]: p for p in protocols}, saved.get("kimg"))
 
 
-def _value(saved: Any) -> Value:
-    if isinstance(saved, dict) and isinstance(saved.get("value"), int | float):
-        return Value(saved["value"], saved.get("low"), saved.get("high"), saved.get("sd"))
-    raise BadInput("a metrics.json has a value that is not a number: evaluate the run again")
+def _value(saved: dict[str, Any]) -> Value:
+    return Value(saved["value"], saved.get("low"), saved.get("high"), saved.get("sd"))
 
 
 def direction(metric: str) -> int:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ganloom.core import json_files
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path, printable
 from ganloom.doctor import RED, Facts, Finding, examine, light
 from ganloom.doctor.callback import FILE, read_rows
 from ganloom.doctor.case import LOOK
@@ -16,6 +18,7 @@ from ganloom.report.number_format import kimg as kimg_text
 from ganloom.report.number_format import short
 from ganloom.runs import checkpoint, manifest
 from ganloom.runs.folder import Folder
+from ganloom.runs.run_storage import load_state
 from ganloom.training.storage import NoStorage
 from ganloom.training.trainer import Trainer
 
@@ -97,7 +100,7 @@ class Diagnosis:
             text.append("  the run is too short to diagnose: train longer")
         if self.best is not None:
             text.append(f"  best checkpoint: {self.best}")
-        return text
+        return [printable(line) for line in text]
 
 
 def _count(n: int) -> str:
@@ -133,8 +136,9 @@ def diagnose(run: str | Path, probe: bool = False) -> Diagnosis:
     Raises:
         BadInput: There is no run, or it cannot be examined.
     """
-    folder = Folder(Path(run))
+    folder = Folder(as_path(run))
     folder.require()
+    folder.read("config.json")  # a damaged one is refused, though only a probe needs it
     rows = read_rows(folder.path)
     ended = "nan" if folder.read("run.json").get("exit_reason") == "nan" else None
     saved = folder.read(FILE)
@@ -145,7 +149,8 @@ def diagnose(run: str | Path, probe: bool = False) -> Diagnosis:
         last = rows[-1] if rows else fresh[0]
         rows = [*rows, *({**last, **row} for row in fresh)]
         looked = "checkpoint"
-    findings = examine(rows, facts, ended)
+    with json_files.blaming(folder.path, "measurements in doctor.json and metrics.jsonl that cannot be examined"):
+        findings = examine(rows, facts, ended)
     newest = next((row for row in reversed(rows) if any(n.startswith(LOOK) for n in row)), {})
     figures = {name.removeprefix(LOOK): value for name, value in newest.items() if name.startswith(LOOK)}
     final = rows[-1] if rows else {}
@@ -187,7 +192,9 @@ def open_trainer(folder: Folder, described: dict[str, Any]) -> Trainer:
         The trainer, on the CPU.
     """
     gan, data, cfg = manifest.reopen(folder, described)
-    trainer = Trainer(gan, data, dataclasses.replace(cfg, device="cpu"), device="cpu", storage=NoStorage(folder.path))
+    with json_files.blaming(folder.path / "config.json", "a training that is not possible"):
+        cfg = dataclasses.replace(cfg, device="cpu")
+        trainer = Trainer(gan, data, cfg, device="cpu", storage=NoStorage(folder.path))
     loaded = checkpoint.load(folder.checkpoints)
-    trainer.load_state(loaded.tensors, loaded.state)
+    load_state(trainer, loaded)
     return trainer

@@ -60,9 +60,14 @@ def import_weights(
         "imported": [str(name) for name in (file, discriminator) if name is not None],
     }
     tensors_read = {name: t for name, t in gan.state_dict().items() if name.split(".")[0] in networks}
-    tensors, card = safetensors.torch.save(_plain(tensors_read)), _card(described, networks).encode(errors="replace")
+    tensors, card = safetensors.torch.save(_plain(tensors_read)), _card(described, networks)
     settings = json.dumps(described, indent=1).encode()
-    for name, content in (("G.safetensors", tensors), ("README.md", card), ("config.json", settings)):
+    contents_of = {
+        "G.safetensors": tensors,
+        "README.md": card.encode(errors="backslashreplace"),
+        "config.json": settings,
+    }
+    for name, content in contents_of.items():
         write_new(folder.path / name, content, overwrite=overwrite)
     return Imported(folder.path, contents.recipe, gan, networks)
 

@@ -25,6 +25,7 @@ from ganloom.apps.directions import many_w
 from ganloom.apps.latent import Class, drawn, has_styles, psnr, styled
 from ganloom.apps.projection_z import CANDIDATES, ZSpace, check_z, nearest
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path
 from ganloom.core.output_files import new_folder, write_new
 from ganloom.data.decode import BadImage, quiet
 from ganloom.data.file_index import single_file
@@ -254,7 +255,7 @@ def read_image(
     Raises:
         BadInput: The file cannot be read as an image.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.is_dir():
         raise BadInput(f"{path} is a folder: give one image")
     if not path.exists():

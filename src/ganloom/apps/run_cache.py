@@ -4,17 +4,19 @@ from pathlib import Path
 from typing import Any
 
 from ganloom.api import Run, resume, train
+from ganloom.report.progress import Progress
 from ganloom.runs.folder import Folder
 from ganloom.training.callbacks import Console
 
 
-def finished(recipe: str, data: str, path: Path, **options: Any) -> Run:
+def finished(recipe: str, data: str, path: Path, progress: Progress | None = None, **options: Any) -> Run:
     """Train a run unless it is finished already; continue it if it was stopped.
 
     Args:
         recipe: The name of a recipe.
         data: The data.
         path: The run folder.
+        progress: Shows what the training does between its lines.
         options: Options of ``ganloom.train``.
 
     Returns:
@@ -24,5 +26,5 @@ def finished(recipe: str, data: str, path: Path, **options: Any) -> Run:
     if state == "finished":
         return Run(path)
     if state is not None and not Folder(path).without_checkpoint():
-        return resume(path, console=Console())
-    return train(recipe, data, path, console=Console(), **options)
+        return resume(path, console=Console(progress=progress), progress=progress)
+    return train(recipe, data, path, console=Console(progress=progress), progress=progress, **options)

@@ -1,8 +1,6 @@
 """Generate samples with a trained model and write them as files: single images, a grid, and folders for classes."""
 
 import math
-import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +13,15 @@ from ganloom.api import load
 from ganloom.core import class_names
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path, file_names, own_file_name
 from ganloom.core.output_files import new_folder, write_new
 from ganloom.evaluation.evaluate import data_of
 from ganloom.gan import GAN
-from ganloom.imaging import grid
-from ganloom.metrics import Clock
+from ganloom.imaging import grid, row_names
+from ganloom.report.progress import Report, part_of, stage
 from ganloom.runs.folder import Folder
 
 BATCH = 64
-FOLDER_LETTERS = 40
-"""Most letters of a class name in the name of a folder."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +48,7 @@ def write_samples(
     device: str = "auto",
     precision: str = "float32",
     overwrite: bool = False,
+    progress: Report = None,
 ) -> Written:
     """Generate samples into a folder: seed000000.png, ... and grid.png; points.csv for points.
 
@@ -71,6 +69,7 @@ def write_samples(
         device: "auto", "cpu", "cuda" or "mps".
         precision: "float32" or "bf16".
         overwrite: Take a folder with content, and replace files of equal names.
+        progress: Called with (what, done, total).
 
     Returns:
         What was written.
@@ -86,7 +85,8 @@ def write_samples(
         raise BadInput(f"--standing counts batches and must not be negative, got {standing}")
     if out is not None:
         new_folder(out, overwrite=overwrite)
-    path = Path(run)
+    path = as_path(run)
+    stage(progress, "loading the model")
     gan = load(path, checkpoint=checkpoint, device=choose_device(device))
     more: dict[str, Any] = {"standing": standing} if standing else {}
     takes = gan.sample_options
@@ -101,9 +101,8 @@ def write_samples(
     labels, words = _labels(gan, c, n)
     labels = _inputs(path, gan, n, seed) if gan.conditions_on == "images" else labels
     count = n if labels is None else len(labels)
-    if takes.progress:  # a model that generates in many steps
-        more["progress"] = _Steps(math.ceil(count / BATCH))
-    x = gan.generate(count, seed=seed, c=labels, truncation=truncation, batch=BATCH, precision=precision, **more).cpu()
+    more |= {"truncation": truncation, "batch": BATCH, "precision": precision}
+    x = _generate(gan, count, seed, labels, more, progress)
     settings = {
         "truncation": (truncation, 1.0),
         "cutoff": (cutoff, None),
@@ -118,6 +117,8 @@ def write_samples(
         return _write_points(folder, x, overwrite)
     files = []
     for i, image in enumerate(grid.to_uint8(x)):
+        if progress is not None:
+            progress("writing samples", i, count)
         name = f"seed{seed + i:06d}.png" if words is None else f"{words[i]}/seed{seed + i:06d}.png"
         grid.save_png(image, folder / name, overwrite=overwrite)
         files.append(folder / name)
@@ -126,23 +127,36 @@ def write_samples(
         both = grid.side_by_side(labels.cpu(), x)
         grid.save_png(grid.grid(both, 2 * max(1, round((count / 2) ** 0.5))), sheet, overwrite=overwrite)
         return Written(folder, sheet, files)
-    several = words is not None and len(set(words)) > 1
-    columns = n if several and n <= 16 else None  # a row for each class
-    grid.save_png(grid.grid(x, columns), sheet, overwrite=overwrite)
+    by_class = words is not None and len(set(words)) > 1 and n <= 16  # a row for each class
+    image = grid.grid(x, n if by_class else None)
+    if by_class and labels is not None:
+        known = class_names.complete(gan.class_names, gan.cfg.n_classes)
+        image = row_names.beside(image, [known[int(i)] for i in labels[::n]])
+    grid.save_png(image, sheet, overwrite=overwrite)
     return Written(folder, sheet, files)
 
 
-class _Steps:
-    """Add up the steps of several batches, and print the progress of all on stderr now and then."""
+def _generate(
+    gan: GAN, count: int, seed: int, labels: Tensor | None, options: dict[str, Any], progress: Report
+) -> Tensor:
+    """Generate samples, and report how many are done."""
+    each = part_of(progress, "generating samples")
+    if gan.sample_options.progress:  # a model that generates in many steps
+        options, each = options | {"progress": _Steps(math.ceil(count / BATCH), progress)}, None
+    return gan.generate(count, seed=seed, c=labels, each=each, **options).cpu()
 
-    def __init__(self, batches: int) -> None:
-        self.batches, self.before, self.last = batches, 0, 0
-        self.clock = Clock(lambda line: print(line, file=sys.stderr, flush=True), every=2.0)
+
+class _Steps:
+    """Add up the steps of several batches, and report the progress of all."""
+
+    def __init__(self, batches: int, progress: Report) -> None:
+        self.batches, self.before, self.last, self.progress = batches, 0, 0, progress
 
     def __call__(self, done: int, total: int) -> None:
         self.before += self.last if done == 1 else 0
         self.last = done
-        self.clock("steps of sampling", self.before + done, total * self.batches)
+        if self.progress is not None:
+            self.progress("steps of sampling", self.before + done, total * self.batches)
 
 
 def _inputs(path: Path, gan: GAN, n: int, seed: int) -> Tensor | None:
@@ -166,33 +180,22 @@ def _labels(gan: GAN, c: Sequence[str | int] | str | int | None, n: int) -> tupl
         chosen = list(gan.drawn_classes or range(classes))  # those that have images
     else:
         chosen = list(dict.fromkeys(class_names.numbers(c, known, "--c")))
-    labels, folders = torch.tensor(chosen).repeat_interleave(n), _folder_names(known)
+    labels, folders = torch.tensor(chosen).repeat_interleave(n), file_names(known)
     return labels, [folders[i] for i in labels.tolist()]
 
 
-def _folder_names(names: Sequence[str]) -> list[str]:
-    """A name of a folder for each class: plain characters, not too long, and different even where case does not count."""
-    plain = ["".join(ch if ch.isalnum() or ch in "-_" else "-" for ch in name)[:FOLDER_LETTERS] for name in names]
-    counts = Counter(name.casefold() for name in plain)
-    return [
-        name if name and counts[name.casefold()] == 1 and len(names[i]) <= FOLDER_LETTERS else f"{name}-{i}"
-        for i, name in enumerate(plain)
-    ]
-
-
 def _words(c: Sequence[str | int] | str | int | None) -> str:
-    """The classes as a part of the name of a folder."""
-    given = [] if c is None else c if isinstance(c, list | tuple) else [c]
-    return _folder_names(["-".join(map(str, given))])[0] if given else ""
+    """The classes as one text."""
+    return ",".join(map(str, c if isinstance(c, list | tuple) else [] if c is None else [c]))
 
 
 def _folder(run: Path, out: str | Path | None, name: str, settings: dict[str, tuple[Any, Any]]) -> Path:
     """``out``, or a folder named after the settings that differ from the default: name -> (value, default)."""
     if out is not None:
-        return Path(out)
+        return as_path(out)
     for key, (value, default) in settings.items():
         if value != default:
-            name += f"-{key}{value:g}" if isinstance(value, float) else f"-{key}{value}".replace("/", "-")
+            name += "-" + own_file_name(f"{key}{value:g}" if isinstance(value, float) else f"{key}{value}")
     return run / "generated" / name
 
 

@@ -26,6 +26,7 @@ from ganloom.doctor.callback import FILE, read_rows
 from ganloom.doctor.run_facts import PENALTIES
 from ganloom.imaging.grid import png_bytes
 from ganloom.report.number_format import duration
+from ganloom.report.progress import Progress
 from ganloom.runs.folder import Folder
 
 RATES = (0.2, 1.0, 5.0)
@@ -114,6 +115,7 @@ def measure(
     seed: int = 0,
     options: dict[str, Any] | None = None,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
+    progress: Progress | None = None,
     overwrite: bool = False,
 ) -> list[Result]:
     """Train every setting that is not in the folder yet, and write the results after each one.
@@ -126,6 +128,7 @@ def measure(
         seed: Seed of every run.
         options: More options of ``ganloom.train``.
         say: Called with a line of progress.
+        progress: Shows what is done between these lines.
         overwrite: Replace a sensitivity.json and sensitivity.png that ganloom did not write.
 
     Returns:
@@ -135,7 +138,7 @@ def measure(
         BadInput: An argument cannot be used.
     """
     if not kimg > 0:
-        raise BadInput(f"--kimg must be above 0, got {kimg}")
+        raise BadInput(f"--total-kimg must be above 0, got {kimg}")
     module = recipes.find(recipe)
     own = dict(options or {})
     config = {k: v for k, v in own.items() if k in {f.name for f in dataclasses.fields(module.Config)}}
@@ -164,7 +167,7 @@ def measure(
         run_start = time.perf_counter()
         if fresh:
             try:
-                finished(recipe, data, path, **train, **(own | one.options))
+                finished(recipe, data, path, progress, **train, **(own | one.options))
             except GanloomError as error:
                 if not (path / "run.json").exists():
                     raise

@@ -17,6 +17,7 @@ from torch import Tensor
 from ganloom.api import load
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path
 from ganloom.core.output_files import new_file, new_folder
 from ganloom.data.decode import BadImage, quiet, to_array
 from ganloom.data.file_index import Listing, scan_folder, single_file
@@ -88,17 +89,18 @@ def translate_files(
     """
     if memory <= 0:
         raise BadInput(f"--memory must be above 0 MiB, got {memory:g}")
-    listing, single = _inputs(Path(source)), Path(source).is_file()
-    targets = _targets(listing, Path(source), Path(out), overwrite)
-    sheet = _sheet(targets, Path(out), single, overwrite) if compare else None
-    is_new = not any(Path(out).iterdir()) if Path(out).is_dir() else not single
-    gan: Any = load(Path(run), checkpoint=checkpoint, device=choose_device(device))
+    run, source, out = as_path(run), as_path(source), as_path(out)
+    listing, single = _inputs(source), source.is_file()
+    targets = _targets(listing, source, out, overwrite)
+    sheet = _sheet(targets, out, single, overwrite) if compare else None
+    is_new = not any(out.iterdir()) if out.is_dir() else not single
+    gan: Any = load(run, checkpoint=checkpoint, device=choose_device(device))
     if gan.conditions_on != "images":
         raise BadInput(f"{run} generates images from latents, not from images: use ganloom sample")
     if reverse and not gan.both_ways:
         raise BadInput("--reverse: this run's recipe translates in one direction only")
-    labels = _has_label_maps(Path(run)) and not reverse
-    listing.scales = FileScales(_scales(Path(run), reverse))
+    labels = _has_label_maps(run) and not reverse
+    listing.scales = FileScales(_scales(run, reverse))
     listing.scales.label_maps = labels
     files: list[Path] = []
     bad = [(listing.path(name), reason) for name, reason in listing.bad]
@@ -279,7 +281,8 @@ def _sheet(targets: list[Path], out: Path, single: bool, overwrite: bool) -> Pat
 
 def _has_label_maps(run: Path) -> bool:
     data = Folder(run).read("config.json").get("data")
-    return isinstance(data, dict) and bool(data.get("source", {}).get("label_maps"))
+    source = data.get("source") if isinstance(data, dict) else None
+    return isinstance(source, dict) and bool(source.get("label_maps"))
 
 
 def _thumbnail(pixels: NDArray[Any]) -> Tensor:

@@ -7,10 +7,13 @@ import sys
 from collections.abc import Sequence
 
 from ganloom import __version__
+from ganloom.core import streams
 from ganloom.core.errors import BadInput, GanloomError, Terminated, did_you_mean
 from ganloom.core.memory import ran_out
+from ganloom.core.names import printable
 from ganloom.core.stop_signals import ended_by_signals
 from ganloom.core.terminal import GONE, say
+from ganloom.report.progress import Progress
 
 LESS_MEMORY = "use a smaller --batch-size or --micro-batch, smaller images (--shape), or fewer of them (--n)"
 LONGEST_LINE = 2000
@@ -24,7 +27,8 @@ COMMANDS: dict[str, str] = {
     "doctor": "say what is wrong with a run and what to change; without a run: check the installation",
     "compare": "show several measured runs in one table; --budget TIME trains models for equal time first",
     "recipes": "list the recipes and baselines that can be trained",
-    "plan": "train 20 steps on a data set and report speed, memory and training time",
+    "plan": "train some steps and report speed, memory and time; propose a training that can finish",
+    "config": "print the settings of a run as a file for `ganloom train --config FILE`",
     "augment": "preview DATA: show real images under ADA and DiffAugment, and what a leak would look like",
     "data": "check DIR: show what is in a data set and what the network will get",
     "import": "convert published weights of another project into a model folder",
@@ -40,18 +44,31 @@ def main(argv: Sequence[str] | None = None) -> None:
     The codes: 0 ok, 1 a check failed, 2 usage or bad input, 129, 130 or 143 stopped by a signal, 141 the reader of a pipe left.
     """
     args = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in args
-    args = [arg for arg in args if arg != "--debug"]
+    with streams.prepared() as out:
+        code = _code_of([_home(arg) for arg in args if arg != "--debug"], "--debug" in args)
+        _leave(code, out)
+
+
+def _home(arg: str) -> str:
+    """An argument with the home folder in the place of ``~``, which a shell leaves in ``--out=~/a``."""
+    name, equals, value = arg.partition("=")
+    if name.startswith("--") and equals:
+        return f"{name}={os.path.expanduser(value)}"
+    return os.path.expanduser(arg)
+
+
+def _code_of(args: list[str], debug: bool) -> int:
+    """Run one command and return its code; an error becomes one line, or a traceback with ``debug``."""
     try:
         with ended_by_signals():
             code = _run(args)
     except SystemExit as left:  # after --help, and after a signal that stopped a training
         code = left.code if isinstance(left.code, int) else int(left.code is not None)
         if isinstance(left, Terminated):
-            say(left.text, sys.stderr)
+            say(printable(left.text), sys.stderr)
     except KeyboardInterrupt as stop:
         code = 130
-        say(str(stop), sys.stderr)
+        say(printable(stop), sys.stderr)
     except BrokenPipeError:  # the reader left, as in `ganloom recipes | head`
         code = 141
     except (GanloomError, OSError) as error:
@@ -63,17 +80,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         if debug:
             raise
         code = 1
-        if ran_out(error):
-            print(f"error: out of memory: {LESS_MEMORY} ({_one_line(error)})", file=sys.stderr)
-            _leave(code)
         detail = _one_line(error)
-        print(
-            f"error: {type(error).__name__}: {detail} (this is a bug in ganloom; --debug shows where)", file=sys.stderr
-        )
-    _leave(code)
+        if ran_out(error):
+            detail = f"out of memory: {LESS_MEMORY} ({detail})"
+        else:
+            detail = f"{type(error).__name__}: {detail} (this is a bug in ganloom; --debug shows where)"
+        print(f"error: {detail}", file=sys.stderr)
+    return code
 
 
-def _leave(code: int) -> None:
+def _leave(code: int, out: streams.Standard) -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -83,6 +99,9 @@ def _leave(code: int) -> None:
             if not isinstance(error, BrokenPipeError) and error.errno not in GONE:
                 raise
             code = code or 141
+    if out.error is not None:
+        print(f"error: cannot write to the standard output: {out.error.strerror or out.error}", file=sys.stderr)
+        code = code or 1
     sys.exit(code)
 
 
@@ -96,15 +115,16 @@ def _run(args: list[str]) -> int:
     command, rest = args[0], args[1:]
     if command not in COMMANDS:
         raise BadInput(f'unknown command "{command}"{did_you_mean(command, COMMANDS)}: `ganloom --help` lists them')
-    module = importlib.import_module(f"ganloom.cli.{command}{'_' if keyword.iskeyword(command) else ''}")
+    with Progress(patience=3.0) as progress:
+        progress("loading PyTorch")
+        module = importlib.import_module(f"ganloom.cli.{command}{'_' if keyword.iskeyword(command) else ''}")
     code: int | None = module.run(rest)
     return code or 0
 
 
 def _one_line(error: BaseException) -> str:
     """The message without line breaks and control characters; it may hold names from files."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    text = printable(" ".join(str(error).split()) or type(error).__name__)
     return text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]} ..."
 
 

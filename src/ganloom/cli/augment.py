@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
+from ganloom.core.names import word_of
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +50,17 @@ def run(argv: Sequence[str]) -> None:
     if subcommand("augment", ["preview"], argv, Arguments, use) is None:
         return
     args = parse(Arguments, argv[1:], "augment preview")
-    from ganloom.apps.augment_preview import preview
+    from ganloom.apps.augment_preview import RECIPE, preview
+    from ganloom.data import full_shape
 
-    sheets = preview(
-        args.data, args.out, p=args.p, parts=args.parts, policy=args.policy, n=args.n, seed=args.seed, shape=args.shape,
-        fit=args.fit, overwrite=args.overwrite,
-    )  # fmt: skip
+    with Progress() as progress:
+        progress("opening the data")
+        shape = full_shape(args.data, args.shape, fit=args.fit, progress=progress.part("reading the data"))
+        progress("drawing the sheets")
+        sheets = preview(
+            args.data, args.out, p=args.p, parts=args.parts, policy=args.policy, n=args.n, seed=args.seed, shape=shape,
+            fit=args.fit, overwrite=args.overwrite,
+        )  # fmt: skip
     if args.json:
         print(json.dumps({"out": str(sheets.sheet), "leak": str(sheets.leak), "untouched": sheets.untouched}))
         return
@@ -61,4 +68,5 @@ def run(argv: Sequence[str]) -> None:
     strengths = " ".join(f"{p:g}" for p in args.p)
     print(f"wrote {sheets.sheet}: real images, ADA at p {strengths}, each part of DiffAugment, all of its parts")
     print(f"wrote {sheets.leak}: what G would draw if ADA leaked, a row for each strength")
-    print(following(["train", "stylegan2", args.data, "--augment", "auto"]))
+    flags = ("--augment", "auto") if sheets.advice is None else sheets.advice.flags
+    print(following(["train", RECIPE, word_of(args.data), *flags]))

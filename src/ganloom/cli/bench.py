@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ganloom.cli import bench_doctor, bench_modes, bench_recipes
+from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
+from ganloom.report.progress import Progress
 
 BENCHMARKS = {"step": None, "modes": bench_modes.run, "recipes": bench_recipes.run, "doctor": bench_doctor.run}
 
@@ -52,9 +54,10 @@ def run(argv: Sequence[str]) -> None:
     from ganloom.bench.step import benchmark, table
 
     options = benchmark.Options(args.rounds, args.steps, args.precision, args.device, args.data, args.seconds)
-    report = benchmark.measure(args.recipe, list(args.peers) if args.peer else [], options)
+    with Progress() as progress:
+        report = benchmark.measure(args.recipe, list(args.peers) if args.peer else [], options, progress)
     if args.json:
         print(json.dumps(report.to_dict()))
         return
     print("\n".join(table.lines(report)))
-    print("next: ganloom plan DATA        ganloom train")
+    print(following(["plan", args.data], ["train"]))

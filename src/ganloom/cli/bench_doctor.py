@@ -5,8 +5,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
 from ganloom.recipes import RECIPES
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Arguments:
     """Seeds; one run for each."""
     heal: int = 0
     """How many times a run may be healed. Above 0: only faults that a setting can fix, and no healthy runs."""
-    kimg: float | None = None
+    total_kimg: float | None = None
     """Length of each run in thousands of images. None: 16, or 24 with --heal."""
     threads: int = 1
     """Number of threads of torch."""
@@ -46,12 +48,13 @@ def run(argv: Sequence[str]) -> None:
         seeds=args.seeds,
         healthy=tuple(RECIPES) if args.healthy == ("all",) else () if args.healthy == ("none",) else args.healthy,
         heal=args.heal,
-        kimg=args.kimg,
+        kimg=args.total_kimg,
     )
     suite.threads(args.threads)
-    outcomes = suite.measure(tests, Path(args.runs))
+    with Progress() as progress:
+        outcomes = suite.measure(tests, Path(args.runs), progress=progress)
     if args.json:
         print(json.dumps({"outcomes": [outcome.to_dict() for outcome in outcomes]}))
         return
     print("\n".join(suite.table(outcomes, args.heal)))
-    print("next: ganloom doctor RUN        ganloom train --heal 3")
+    print(following(["train", "--heal", "3"]))

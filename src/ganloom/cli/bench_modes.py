@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
 from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.report.progress import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +33,7 @@ class Arguments:
     """The first seed."""
     steps: int | None = None
     """Steps of G. None: 6000 for grid25, 10000 for grid100, fewer for the others."""
-    kimg: float | None = None
+    total_kimg: float | None = None
     """For images: length of each run in thousands of images. None: each setting's own."""
     runs: str = "runs/modes"
     """For images: the folder for the run folders. Runs that were stopped are continued."""
@@ -47,15 +49,16 @@ def run(argv: Sequence[str]) -> None:
     """Read the command line, measure, print the table."""
     args = parse(Arguments, argv, "bench modes")
     folder = None if args.out is None else Path(args.out)
-    if args.data == "dirac":
-        _dirac(args, folder)
-    elif args.data in ("stacked", "shapes"):
-        _images(args, folder)
-    else:
-        _points(args, folder)
+    with Progress() as progress:
+        if args.data == "dirac":
+            _dirac(args, folder, progress)
+        elif args.data in ("stacked", "shapes"):
+            _images(args, folder, progress)
+        else:
+            _points(args, folder, progress)
 
 
-def _points(args: Arguments, folder: Path | None) -> None:
+def _points(args: Arguments, folder: Path | None, progress: Progress) -> None:
     from ganloom.bench.modes import benchmark, page
     from ganloom.bench.modes.cures import CURES
     from ganloom.bench.modes.failures import usual
@@ -68,7 +71,7 @@ def _points(args: Arguments, folder: Path | None) -> None:
 
     cures = tuple(CURES) if args.cure == ("all",) else args.cure or usual(args.data)
     rows = benchmark.measure(
-        args.data, cures, 10 if args.seeds is None else args.seeds, args.steps, args.seed, each=write
+        args.data, cures, 10 if args.seeds is None else args.seeds, args.steps, args.seed, each=write, show=progress
     )
     if args.json:
         print(json.dumps({"rows": [row.to_dict() for row in rows]}))
@@ -77,7 +80,7 @@ def _points(args: Arguments, folder: Path | None) -> None:
     _end(folder)
 
 
-def _dirac(args: Arguments, folder: Path | None) -> None:
+def _dirac(args: Arguments, folder: Path | None, progress: Progress) -> None:
     from ganloom.bench.modes import dirac, page
 
     names = list(dirac.SETTINGS) if args.cure in ((), ("all",)) else list(args.cure)
@@ -85,6 +88,7 @@ def _dirac(args: Arguments, folder: Path | None) -> None:
         if name not in dirac.SETTINGS:
             known = ", ".join(dirac.SETTINGS)
             raise BadInput(f'--cure: dirac has no setting "{name}"{did_you_mean(name, dirac.SETTINGS)}; it has {known}')
+    progress("measuring the Dirac-GAN")
     runs = [dirac.measure(name, alternating) for name in names for alternating in (True, False)]
     if folder is not None:
         page.write_dirac(folder, runs, overwrite=args.overwrite)
@@ -95,7 +99,7 @@ def _dirac(args: Arguments, folder: Path | None) -> None:
     _end(folder)
 
 
-def _images(args: Arguments, folder: Path | None) -> None:
+def _images(args: Arguments, folder: Path | None, progress: Progress) -> None:
     from ganloom.bench.modes import counted_images, counted_page, shapes_reader, stacked_reader
 
     task = {"stacked": stacked_reader.TASK, "shapes": shapes_reader.TASK}[args.data]
@@ -105,7 +109,9 @@ def _images(args: Arguments, folder: Path | None) -> None:
             counted_page.save(folder, row, samples, overwrite=args.overwrite)
 
     names, seeds = () if args.cure == ("all",) else args.cure, 1 if args.seeds is None else args.seeds
-    counter, rows = counted_images.measure(task, names, seeds, args.seed, args.kimg, Path(args.runs), each=save)
+    counter, rows = counted_images.measure(
+        task, names, seeds, args.seed, args.total_kimg, Path(args.runs), each=save, progress=progress
+    )
     if folder is not None:
         rows = counted_page.write(folder, task, counter, rows)
     if args.json:
@@ -118,4 +124,4 @@ def _images(args: Arguments, folder: Path | None) -> None:
 def _end(folder: Path | None) -> None:
     if folder is not None:
         print(f"wrote {folder}: known-truth.md, images/")
-    print("next: ganloom bench modes --data ring        ganloom bench modes --data dirac --out DIR")
+    print(following(["bench", "modes", "--data", "ring"], ["bench", "modes", "--data", "dirac"]))

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ganloom.cli.messages import table
+from ganloom.cli.messages import following, table
 from ganloom.cli.parse import parse
 from ganloom.core.stop_signals import continued_by_the_same_command
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Arguments:
     """The folder for the run folders. Runs that were stopped are continued."""
     seed: int = 0
     """Seed of the trainings."""
-    kimg: float | None = None
+    total_kimg: float | None = None
     """Length of every run in thousands of images. None: as on the recipe's doc page."""
     anew: bool = False
     """Repeat recipes that were already measured with the same command."""
@@ -43,25 +44,20 @@ def run(argv: Sequence[str]) -> None:
     from ganloom.recipes import RECIPES
 
     folder = Path(args.out)
-    if args.speed:
-        rows = benchmark.time_again(args.recipe or tuple(benchmark.kept(folder)), folder)
-    else:
-        with continued_by_the_same_command():
+    with continued_by_the_same_command(), Progress() as progress:
+        if args.speed:
+            rows = benchmark.time_again(args.recipe or tuple(benchmark.kept(folder)), folder, show=progress)
+        else:
             rows = benchmark.measure(
-                args.recipe or tuple(RECIPES),
-                folder,
-                Path(args.runs),
-                seed=args.seed,
-                kimg=args.kimg,
-                anew=args.anew,
-                overwrite=args.overwrite,
-            )
+                args.recipe or tuple(RECIPES), folder, Path(args.runs), seed=args.seed, kimg=args.total_kimg, anew=args.anew,
+                show=progress, overwrite=args.overwrite,
+            )  # fmt: skip
     if args.json:
         print(json.dumps({"recipes": [row.to_dict() for row in rows]}))
         return
     print(table([_line(row) for row in benchmark.ranked(rows)]))
     print(f"wrote {folder / benchmark.ROWS} and {folder / benchmark.IMAGES}/")
-    print("next: ganloom train RECIPE DATA        ganloom recipes")
+    print(following(["train", rows[0].recipe], ["recipes"]))
 
 
 def _line(row: Any) -> dict[str, str]:

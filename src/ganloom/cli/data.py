@@ -10,7 +10,9 @@ from ganloom.apps.recipe_shapes import recipe_shapes, shape_lines
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
+from ganloom.core.names import word_of
 from ganloom.core.output_files import new_file
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +43,12 @@ def run(argv: Sequence[str]) -> None:
     labels = False if args.labels == "none" else None
     if args.preview is not None:
         new_file(args.preview, (".png",), overwrite=args.overwrite, flag="--preview ")
-    report = datasets.check(args.data, shape=args.shape, fit=args.fit, labels=labels)
-    shapes = recipe_shapes(report, args.data, args.shape)
+    with Progress() as progress:
+        progress("listing the files")
+        reading = progress.part("reading the images")
+        shape = datasets.full_shape(args.data, args.shape, fit=args.fit, labels=labels, progress=reading)
+        report = datasets.check(args.data, shape=shape, fit=args.fit, labels=labels, progress=progress)
+        shapes = recipe_shapes(report, args.data, shape)
     if args.json:
         print(json.dumps(report.to_dict() | {"recipes": {name: dataclasses.asdict(s) for name, s in shapes.items()}}))
     else:
@@ -54,8 +60,8 @@ def run(argv: Sequence[str]) -> None:
         if not args.json:
             print(f"wrote {args.preview}")
     if not args.json:
-        flags = [] if args.shape is None else ["--shape", *args.shape]
+        flags = [] if args.shape is None else ["--shape", *report.shape]
         flags += [] if args.fit == "crop" else ["--fit", args.fit]
         recipe, path = report.translation or ("default", args.data)
         flags += ["--labels", "none"] if labels is False and report.translation is None else []
-        print(following(["train", recipe, path, *flags], ["plan", path, *flags]))
+        print(following(["train", recipe, word_of(path), *flags], ["plan", word_of(path), *flags]))

@@ -5,10 +5,11 @@ import json
 from collections.abc import Sequence
 from typing import Annotated
 
-from ganloom.cli import doctor_sensitivity
+from ganloom.cli import doctor_sensitivity, next_commands
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,19 +34,23 @@ def run(argv: Sequence[str]) -> int:
         return _check_up(args.json)
     from ganloom.apps.diagnose import diagnose
 
-    diagnosis = diagnose(args.run, args.probe)
+    with Progress() as progress:
+        progress(f"examining {args.run}")
+        diagnosis = diagnose(args.run, args.probe)
     if args.json:
         print(json.dumps(diagnosis.to_dict()))
         return diagnosis.exit_code
     print("\n".join(diagnosis.lines()))
-    print(following(["resume", args.run], ["sample", args.run], ["evaluate", args.run]))
+    print(following(*next_commands.after_doctor(args.run)))
     return diagnosis.exit_code
 
 
 def _check_up(as_json: bool) -> int:
     from ganloom.apps.install_check import check_up
 
-    report = check_up()
+    with Progress() as progress:
+        progress("checking the installation and measuring the speed")
+        report = check_up()
     if as_json:
         print(json.dumps(report.to_dict()))
     else:

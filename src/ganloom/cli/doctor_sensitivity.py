@@ -1,4 +1,4 @@
-"""ganloom doctor sensitivity DATA RECIPE ..."""
+"""ganloom doctor sensitivity RECIPE DATA ..."""
 
 import dataclasses
 import json
@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 from ganloom.cli.flags import Positional
+from ganloom.cli.messages import following
+from ganloom.cli.order import recipe_and_data
 from ganloom.cli.parse import parse
+from ganloom.core.errors import BadInput
+from ganloom.core.names import word_of
 from ganloom.core.stop_signals import continued_by_the_same_command
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,11 +21,11 @@ class Arguments:
     """Train a recipe for a short time with other learning rates, penalty weights, beta1 and batch sizes, and show which settings
     work and which fail, as a table and an image. If you stop it, run the same command to continue."""
 
-    data: Annotated[str, Positional("DATA")]
+    recipe: Annotated[str | None, Positional("RECIPE")] = None
+    """The recipe; DATA alone uses the default recipe."""
+    data: Annotated[str | None, Positional("DATA")] = None
     """A folder, class folders, .zip, .npz, .npy, or the name of a built-in data set."""
-    recipe: Annotated[str, Positional("RECIPE")] = "default"
-    """The recipe."""
-    kimg: float = 10.0
+    total_kimg: float = 10.0
     """Length of each run in thousands of images."""
     shape: tuple[int, int, int] | None = None
     """Channels, height and width. None: from the data. Small images make it quick."""
@@ -42,13 +47,20 @@ def run(argv: Sequence[str]) -> int:
     """Read the command line, train, print the table."""
     args = parse(Arguments, argv, "doctor sensitivity")
     from ganloom.apps import sensitivity
+    from ganloom.data import full_shape
 
-    settings = {name: getattr(args, name) for name in ("shape", "width", "batch_size")}
+    if args.recipe is None:
+        raise BadInput("DATA is missing: see `ganloom doctor sensitivity --help`")
+    recipe, data = recipe_and_data(args.recipe, args.data)
+    with Progress() as progress:
+        progress("opening the data")
+        shape = full_shape(data, args.shape, progress=progress.part("reading the data"))
+    settings = {"shape": shape} | {name: getattr(args, name) for name in ("width", "batch_size")}
     options = {name: value for name, value in settings.items() if value is not None}
-    folder = Path(args.out) / f"{args.recipe}-{Path(args.data).name}"
-    with continued_by_the_same_command():
+    folder = Path(args.out) / f"{recipe}-{Path(data).name}"
+    with continued_by_the_same_command(), Progress() as progress:
         results = sensitivity.measure(
-            args.data, args.recipe, folder, args.kimg, args.seed, options, overwrite=args.overwrite
+            data, recipe, folder, args.total_kimg, args.seed, options, progress.say, progress, overwrite=args.overwrite
         )
     if args.json:
         print(
@@ -57,5 +69,5 @@ def run(argv: Sequence[str]) -> int:
         return 0
     print("\n".join(sensitivity.table(results)))
     print(f"wrote {folder}: sensitivity.png, sensitivity.json")
-    print("next: ganloom train with a setting that works")
+    print(following(["train", recipe, word_of(data)]))
     return 0

@@ -6,11 +6,14 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
+from ganloom.cli import next_commands
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
+from ganloom.core.names import printable
 from ganloom.evaluation.evaluate import evaluate
-from ganloom.metrics import METRICS, Clock
+from ganloom.metrics import METRICS
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,17 +72,19 @@ def run(argv: Sequence[str]) -> None:
     }
     options["labels"] = False if args.labels == "none" else None
     names = [name.strip() for name in args.metrics.split(",") if name.strip()]
-    clock = Clock(lambda line: print(line, file=sys.stderr, flush=True))
+    with Progress() as progress:
 
-    def show(result: dict[str, Any]) -> None:  # before the files are written, which may fail
-        print(json.dumps(result) if args.json else "\n".join(result["table"]), flush=True)
+        def show(result: dict[str, Any]) -> None:  # before the files are written, which may fail
+            progress.stop()
+            print(json.dumps(result) if args.json else "\n".join(result["table"]), flush=True)
 
-    result = evaluate(args.run, args.data, metrics=names, progress=clock, show=show, **options)
+        progress("loading the model and the data")
+        result = evaluate(args.run, args.data, metrics=names, progress=progress, show=show, **options)
     for line in result.get("not_written", ()):
-        print(f"warning: {line}", file=sys.stderr)
+        print(f"warning: {printable(line)}", file=sys.stderr)
     if args.json:
         return
     if result["checkpoint"] and not result["not_written"]:
         sheet = ", neighbours.png" if "memorisation" in result else ""
         print(f"wrote {args.run}/metrics.json{sheet} in {result['seconds']} s")
-    print(following(["sample", args.run]))
+    print(following(*next_commands.after_evaluate(args.run)))

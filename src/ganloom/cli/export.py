@@ -3,16 +3,18 @@
 import dataclasses
 import json
 import math
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from ganloom.cli import next_commands
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
 from ganloom.cli.shared_flags import ModelFlags
 from ganloom.core.errors import BadInput
+from ganloom.core.names import command_line
 from ganloom.core.output_files import new_file, new_folder
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +35,16 @@ class Arguments(ModelFlags):
 
 def run(argv: Sequence[str]) -> None:
     """Read the command line, export, print what was written."""
+    args = parse(Arguments, argv, "export")
+    with Progress() as progress:
+        progress("exporting the generator and comparing it with torch")
+        _export(args)
+
+
+def _export(args: Arguments) -> None:
     from ganloom.api import load
     from ganloom.export.onnx import to_onnx
 
-    args = parse(Arguments, argv, "export")
     path = Path(args.run) / ("web" if args.format == "web" else "model.onnx") if args.out is None else Path(args.out)
     (new_folder if args.format == "web" else new_file)(path, overwrite=args.overwrite)
     gan = load(args.run, checkpoint=args.checkpoint)
@@ -51,7 +59,7 @@ def run(argv: Sequence[str]) -> None:
         return
     print(_inputs(model))
     print(f"wrote {model.path} ({model.bytes / 1e6:.1f} MB)")
-    print(following(["sample", args.run]))
+    print(following(*next_commands.after_export(args.run)))
 
 
 def _web(args: Arguments, gan: Any, path: Path) -> None:
@@ -74,8 +82,8 @@ def _web(args: Arguments, gan: Any, path: Path) -> None:
         return
     print(_inputs(page.model))
     print(f"wrote {page.folder} ({page.bytes / 1e6:.1f} MB): open {page.folder / 'index.html'} in a browser")
-    print(f"to serve it to others: python -m http.server --directory {shlex.quote(str(page.folder))}")
-    print(following(["sample", args.run]))
+    print(f"to serve it to others: python -m http.server --directory {command_line([page.folder])}")
+    print(following(*next_commands.after_export(args.run)))
 
 
 def _inputs(model: Any) -> str:

@@ -39,6 +39,8 @@ class Spelling:
     """From the words of the command line to a value; raises BadInput."""
     write: Callable[[Any], str]
     """From a value to text for the help."""
+    count: Callable[[list[str]], int] | None = None
+    """How many of the words after the flag belong to it. None: by the type."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ class Flag:
         nargs = self.spec.nargs
         if self.is_switch:
             return 0
+        if self.spelling is not None and self.spelling.count is not None:
+            return self.spelling.count(following)
         if nargs == "*":
             return len(following)
         if isinstance(nargs, int):

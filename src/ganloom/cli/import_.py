@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from ganloom.apps.import_weights import import_weights
+from ganloom.cli import next_commands
 from ganloom.cli.flags import Positional
-from ganloom.cli.messages import following
+from ganloom.cli.messages import command, following
 from ganloom.cli.parse import parse
 from ganloom.core.config import to_dict
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +39,9 @@ class Arguments:
 def run(argv: Sequence[str]) -> None:
     """Read the command line, convert, print what the model is."""
     args = parse(Arguments, argv, "import")
-    model = import_weights(args.file, args.out, args.discriminator, overwrite=args.overwrite)
+    with Progress() as progress:
+        progress(f"converting {args.file}")
+        model = import_weights(args.file, args.out, args.discriminator, overwrite=args.overwrite)
     cfg = to_dict(model.gan.cfg)
     if args.json:
         result = {"out": str(model.folder), "recipe": model.recipe, "networks": list(model.networks), "config": cfg}
@@ -47,6 +51,5 @@ def run(argv: Sequence[str]) -> None:
     print(f"{model.recipe} of {'x'.join(map(str, cfg['shape']))}{labels}: {' and '.join(model.networks)} read")
     print(f"wrote {model.folder}: config.json, G.safetensors, README.md")
     if model.gan.conditions_on == "images":
-        print(following(["translate", model.folder, "IN", "OUT"]))
-        return
-    print(following(["sample", model.folder], ["evaluate", model.folder, "DATA"]))
+        print(f"translate your images with: {command(['translate', model.folder, 'IN', 'OUT'])}")
+    print(following(*next_commands.after_import(model.folder)))

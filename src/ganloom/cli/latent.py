@@ -2,16 +2,17 @@
 
 import dataclasses
 import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from ganloom.cli import next_commands
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
 from ganloom.cli.shared_flags import ImageFlags, ModelFlags
 from ganloom.core.output_files import new_folder
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Directions(ImageFlags):
 
 def run(argv: Sequence[str]) -> None:
     """Read the command line and run the subcommand."""
-    subcommands: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
+    subcommands: dict[str, tuple[type[Any], Callable[[Any, Progress], None]]] = {
         "walk": (Walk, _walk),
         "mix": (Mix, _mix),
         "project": (Project, _project),
@@ -111,7 +112,10 @@ def run(argv: Sequence[str]) -> None:
     word = subcommand("latent", subcommands, argv, Walk, "`ganloom latent walk`, `mix`, `project` or `directions`")
     if word is not None:
         kind, act = subcommands[word]
-        act(parse(kind, argv[1:], f"latent {word}"))
+        args = parse(kind, argv[1:], f"latent {word}")
+        with Progress() as progress:
+            progress("loading the model")
+            act(args, progress)
 
 
 def _load(args: Any) -> Any:
@@ -129,37 +133,37 @@ def _print(args: Any, result: dict[str, Any], line: str, *commands: Sequence[obj
     print(following(*commands))
 
 
-def _walk(args: Walk) -> None:
+def _walk(args: Walk, progress: Progress) -> None:
     from ganloom.apps import latent
 
-    out, gan = args.out or Path(args.run) / "walk.gif", _load(args)
+    out = args.out or Path(args.run) / "walk.gif"
+    gan = _load(args)
+    progress(f"generating {args.frames} frames")
     animation = latent.walk(
         gan, out, seeds=args.seeds, frames=args.frames, fps=args.fps, space=args.space, truncation=args.truncation,
         c=args.c, overwrite=args.overwrite,
     )  # fmt: skip
     result = {"out": str(animation.path), "frames": animation.images}
-    _print(
-        args,
-        result,
-        f"wrote {animation.path}: {animation.images} frames",
-        ["latent", "mix" if latent.has_styles(gan) else "directions", args.run],
-    )
+    line = f"wrote {animation.path}: {animation.images} frames"
+    _print(args, result, line, *next_commands.after_latent(args.run, "walk"))
 
 
-def _mix(args: Mix) -> None:
+def _mix(args: Mix, progress: Progress) -> None:
     from ganloom.apps import latent
 
     out = args.out or Path(args.run) / "mix.png"
+    gan = _load(args)
+    progress("generating the mixtures")
     sheet = latent.mix(
-        _load(args), out, rows=args.rows, columns=args.columns, layers=args.layers, truncation=args.truncation, c=args.c,
+        gan, out, rows=args.rows, columns=args.columns, layers=args.layers, truncation=args.truncation, c=args.c,
         overwrite=args.overwrite,
     )  # fmt: skip
     result = {"out": str(sheet.path), "pictures": sheet.images}
     line = f"wrote {sheet.path}: the rows with layers {args.layers} of the columns"
-    _print(args, result, line, ["latent", "directions", args.run])
+    _print(args, result, line, *next_commands.after_latent(args.run, "mix"))
 
 
-def _project(args: Project) -> None:
+def _project(args: Project, progress: Progress) -> None:
     from ganloom.apps import projection
     from ganloom.evaluation.evaluate import recorded_scales
     from ganloom.metrics.extractors import by_name
@@ -171,7 +175,8 @@ def _project(args: Project) -> None:
 
     def show(step: int, steps: int, loss: float) -> None:
         if step % max(1, steps // 10) == 0 and not args.json:
-            print(f"step {step} of {steps}: distance {loss:.4f}", file=sys.stderr)
+            progress.say(f"step {step} of {steps}: distance {loss:.4f}")
+        progress("projecting the image", step, steps)
 
     projected = projection.project(
         gan, target, space=args.space, steps=args.steps, seed=args.seed, net=net, c=args.c, progress=show
@@ -180,14 +185,16 @@ def _project(args: Project) -> None:
     result = {"out": str(folder), "psnr": projected.psnr, "seconds": projected.seconds}
     line = f"PSNR {projected.psnr:.1f} dB in {projected.seconds:.1f} s\n"
     line += f"wrote {folder}: target, projected, both, {projection.latents_file(projected)}"
-    _print(args, result, line, ["latent", "directions", args.run])
+    _print(args, result, line, *next_commands.after_latent(args.run, "project"))
 
 
-def _directions(args: Directions) -> None:
+def _directions(args: Directions, progress: Progress) -> None:
     from ganloom.apps import directions
 
+    gan = _load(args)
+    progress("searching directions and drawing them")
     sheet, result = directions.draw(
-        _load(args), args.out, folder=args.run, method=args.method, n=args.n, layers=args.layers,
+        gan, args.out, folder=args.run, method=args.method, n=args.n, layers=args.layers,
         seed=args.seed, strength=args.strength, steps=args.steps, truncation=args.truncation, c=args.c,
         overwrite=args.overwrite,
     )  # fmt: skip
@@ -198,4 +205,4 @@ def _directions(args: Directions) -> None:
         f"{len(result.vectors)} directions in {result.space} by {result.method} in {result.seconds:.2f} s\n"
         f"wrote {sheet.path} and {sheet.path.with_suffix('.safetensors').name}"
     )
-    _print(args, plain, line, ["latent", "walk", args.run])
+    _print(args, plain, line, *next_commands.after_latent(args.run, "directions"))

@@ -1,11 +1,13 @@
 """What commands print at their end: what was written, and the next commands."""
 
 import json
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from ganloom.api import Run
+from ganloom.cli import next_commands
+from ganloom.core.names import command_line, printable
+from ganloom.report.number_format import kimg
 from ganloom.training.callbacks import Callback, TensorBoard, Wandb
 
 
@@ -19,17 +21,23 @@ def finished(run: Run, as_json: bool) -> None:
             )
         )
         return
+    at = f"{kimg(last.get('kimg', 0))} kimg"
+    path = printable(run.path)
     if run.reason != "finished":
-        print(f"stopped by {run.reason}, saved: {run.path}")
-        print(following(["resume", run.path]))
-        return
-    print(f"wrote {run.path}: report.html, samples/, model/, checkpoints/ at {last.get('kimg', 0):g} kimg")
-    print(following(["sample", run.path], ["evaluate", run.path]))
+        print(f"stopped by {run.reason}, saved at {at}: {path}")
+    else:
+        print(f"wrote {path}: report.html, samples/, model/, checkpoints/ at {at}")
+    print(following(*next_commands.after_training(run, run.reason)))
 
 
 def following(*commands: Sequence[object]) -> str:
     """The line with the next commands, quoted for the shell, so that they can be copied."""
-    return "next: " + "        ".join(shlex.join(["ganloom", *map(str, words)]) for words in commands)
+    return "next: " + "        ".join(command(words) for words in commands)
+
+
+def command(words: Sequence[object]) -> str:
+    """A command of ganloom, quoted for the shell."""
+    return command_line(["ganloom", *words])
 
 
 def trackers(tensorboard: bool, wandb: str | None) -> list[Callback]:

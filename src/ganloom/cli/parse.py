@@ -1,12 +1,13 @@
 """Parse the command line: the values, and which flags were given. An error is reported in one line."""
 
 import inspect
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ganloom.cli import help_page
+from ganloom.cli import config_file, guesses, help_page
 from ganloom.cli.flags import REQUIRED, FieldPath, Flag, Section
+from ganloom.cli.spellings import SPELLINGS
 from ganloom.core.errors import BadInput, did_you_mean
 
 T = TypeVar("T")
@@ -24,6 +25,8 @@ class Words:
     """Flags that the command does not have."""
     help: str = ""
     """"--help" or "--help-all", if one was given."""
+    answers: dict[str, str] = field(default_factory=dict)
+    """What to do instead of the unknown flags, where it is known."""
 
 
 def parse(kind: type[T], argv: Sequence[str], prog: str) -> T:
@@ -46,11 +49,15 @@ def parse(kind: type[T], argv: Sequence[str], prog: str) -> T:
 
 def parse_given(kind: type[T], argv: Sequence[str], prog: str) -> tuple[T, frozenset[str]]:
     """Read a command line like ``parse``, and also return the names of the fields that were given."""
-    section = Section("options", kind)
+    section = Section("options", kind, spellings=SPELLINGS)
     words = split(argv, section.flags)
     if words.help:
         show(help_page.full(f"ganloom {prog}", inspect.cleandoc(kind.__doc__ or ""), [section]))
-    given = values(words, section.flags, f"ganloom {prog} --help")
+    file = words.flags.get(("config",), [])
+    defaults = (
+        config_file.read(file[0], section.flags) if file and any(f.path == ("config",) for f in section.flags) else {}
+    )
+    given = values(words, section.flags, f"ganloom {prog} --help", defaults)
     return section.build(given), frozenset(path[0] for path in given)
 
 
@@ -64,32 +71,34 @@ def split(argv: Sequence[str], flags: Iterable[Flag]) -> Words:
     """Sort the words of a command line by the flags that they belong to.
 
     A flag takes as many words as its type needs, and never a word that begins with "--" ("--flag=--word" does).
-    The words after an unknown flag, up to the next flag, are ignored: nobody knows how many it takes.
+    Common names of other projects are replaced by the command's own (see ``guesses``). The words after an unknown flag, up
+    to the next flag, are ignored: nobody knows how many it takes.
 
     Args:
         argv: The words.
         flags: What the command accepts.
     """
+    flags = list(flags)
     known = {flag.name: flag for flag in flags if not flag.positional}
+    positionals = {flag.positional: flag for flag in flags if flag.positional}
     off = {flag.off: flag for flag in known.values() if flag.is_switch}
     words, rest = Words({}, [], []), list(argv)
     while rest:
         word = rest.pop(0)
-        name, equals, attached = word.partition("=")
-        name = "--" + name[2:].replace("_", "-")
         if word == "--":
             words.positionals.extend(rest)
             break
         if word in HELP or word == HELP_ALL:
             return Words(words.flags, words.positionals, [], HELP_ALL if word == HELP_ALL else "--help")
-        if not word.startswith("--") and not (word[:1] == "-" and word[1:2].isalpha()):
+        if not _is_flag(word):
             words.positionals.append(word)
             continue
+        name, equals, attached = word.partition("=")
+        name = guesses.plain(name)
         following = _until_flag(rest)
         flag = known.get(name) or off.get(name)
         if flag is None:
-            words.unknown.append(word.partition("=")[0])
-            del rest[: 0 if equals else len(following)]
+            _replace(name, [attached] if equals else following, bool(equals), words, rest, known, positionals)
         elif equals:
             words.flags[flag.path] = [attached]
         elif flag.is_switch:
@@ -101,32 +110,69 @@ def split(argv: Sequence[str], flags: Iterable[Flag]) -> Words:
     return words
 
 
+def _replace(
+    name: str,
+    following: list[str],
+    attached: bool,
+    words: Words,
+    rest: list[str],
+    known: dict[str, Flag],
+    positionals: dict[str, Flag],
+) -> None:
+    """Replace a flag that the command does not have by what it means, or note it as unknown."""
+    meant = guesses.meaning(name, following, known, positionals)
+    if meant is None or meant.answer:
+        words.unknown.append(name)
+        if meant is not None:
+            words.answers[name] = meant.answer
+        del rest[: 0 if attached else len(following)]
+        return
+    del rest[: 0 if attached else meant.used]
+    if meant.positional:
+        words.flags[positionals[meant.positional].path] = list(meant.words)
+    elif attached and not meant.used:  # --kimg=3
+        rest[:0] = [f"{meant.words[0]}={following[0]}"] if len(meant.words) == 1 else meant.words
+    else:
+        rest[:0] = meant.words
+
+
+def _is_flag(word: str) -> bool:
+    return word.startswith("--") or (word[:1] == "-" and word[1:2].isalpha())
+
+
 def _until_flag(words: list[str]) -> list[str]:
     ends = [i for i, word in enumerate(words) if word.startswith("--")]
     return words[: ends[0]] if ends else words[:]
 
 
-def values(words: Words, flags: Sequence[Flag], see: str) -> dict[FieldPath, Any]:
+def values(
+    words: Words, flags: Sequence[Flag], see: str, defaults: Mapping[FieldPath, Any] | None = None
+) -> dict[FieldPath, Any]:
     """The values of the flags and positional arguments that were given, by the path of their field.
 
     Args:
         words: From ``split``.
         flags: What the command accepts.
         see: The command that shows the help, for messages.
+        defaults: Values from a file of settings. Those of the command line win.
 
     Raises:
         BadInput: A flag is unknown, a value has the wrong type, an argument is missing or there is one too many.
     """
     if words.unknown:
-        near = did_you_mean(words.unknown[0], [flag.name for flag in flags if not flag.positional])
-        raise BadInput(f"unknown option {words.unknown[0]}{near}: see `{see}`")
-    positionals = [flag for flag in flags if flag.positional]
-    words = _without_swallowed(words, flags, positionals)
+        name = words.unknown[0]
+        if name in words.answers:
+            raise BadInput(f"unknown option {name}: {words.answers[name]}")
+        near = guesses.suggestion(name, {flag.name: flag for flag in flags if not flag.positional})
+        raise BadInput(f"unknown option {name}{near}: see `{see}`")
+    defaults = defaults or {}
+    positionals = [flag for flag in flags if flag.positional and flag.path not in words.flags]
+    words = _without_swallowed(words, flags, [flag for flag in positionals if flag.path not in defaults])
     given = words.flags | _by_position(words.positionals, positionals, see)
-    missing = [flag for flag in flags if flag.default is REQUIRED and flag.path not in given]
+    missing = [flag for flag in flags if flag.default is REQUIRED and flag.path not in given.keys() | defaults.keys()]
     if missing:
         raise BadInput(f"{missing[0].name} is missing: see `{see}`")
-    return {flag.path: _value(flag, given[flag.path], see) for flag in flags if flag.path in given}
+    return {**defaults, **{flag.path: _value(flag, given[flag.path], see) for flag in flags if flag.path in given}}
 
 
 def _without_swallowed(words: Words, flags: Sequence[Flag], positionals: Sequence[Flag]) -> Words:
@@ -142,7 +188,7 @@ def _without_swallowed(words: Words, flags: Sequence[Flag], positionals: Sequenc
         return words
     taken = words.flags[greedy[0].path]
     kept = words.flags | {greedy[0].path: taken[:-missing]}
-    return Words(kept, [*words.positionals, *taken[-missing:]], words.unknown, words.help)
+    return Words(kept, [*words.positionals, *taken[-missing:]], words.unknown, words.help, words.answers)
 
 
 def _by_position(words: list[str], flags: Sequence[Flag], see: str) -> dict[FieldPath, list[str]]:

@@ -7,9 +7,10 @@ from importlib.resources import files
 from typing import Any
 
 from ganloom.baselines import BASELINES
-from ganloom.cli.messages import table
+from ganloom.cli.messages import following, table
 from ganloom.cli.parse import parse
 from ganloom.recipes import LISTED, RECIPES
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,11 @@ def run(argv: Sequence[str]) -> None:
     """Print the table."""
     args = parse(Arguments, argv, "recipes")
     speeds = json.loads((files("ganloom.recipes") / "measured.json").read_text(encoding="utf-8"))
-    rows = [_row(name, speeds.get(name)) for name in RECIPES]
+    with Progress(patience=3.0) as progress:
+        rows = []
+        for i, name in enumerate(RECIPES):
+            progress("counting parameters", i, len(RECIPES))
+            rows.append(_row(name, speeds.get(name)))
     if args.json:
         listed = [row | {"measured": speeds.get(row["recipe"])} for row in rows]
         print(json.dumps({"recipes": listed, "baselines": [_row(name, None) for name in BASELINES]}))
@@ -40,9 +45,12 @@ def run(argv: Sequence[str]) -> None:
     if machines:
         print(
             f"\nimg/s: real images per second in training on fashion-10k with the smaller networks of docs/recipes/, on "
-            f"{', '.join(sorted(machines))}; `ganloom plan DATA NAME` measures your machine"
+            f"{', '.join(sorted(machines))}; `ganloom plan RECIPE DATA` measures your machine"
         )
-    print("\nnext: ganloom train RECIPE DATA        ganloom compare --budget 10m DATA RECIPE BASELINE ...")
+    print(
+        "\n"
+        + following(["train", "default", "fashion-10k"], ["compare", "--budget", "10m", "fashion-10k", "dcgan", "vae"])
+    )
 
 
 def _row(name: str, measured: dict[str, Any] | None) -> dict[str, str]:

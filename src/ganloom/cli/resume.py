@@ -8,6 +8,7 @@ from ganloom.api import resume
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import finished, trackers
 from ganloom.cli.parse import parse
+from ganloom.report.progress import Progress
 from ganloom.training.callbacks import Console
 
 
@@ -20,6 +21,8 @@ class Arguments:
     """The run folder."""
     total_kimg: float | None = None
     """A new length of the whole run, in thousands of images. None: as before."""
+    minutes: float | None = None
+    """A new time limit of the whole run, in minutes of training. None: as before."""
     data: str | None = None
     """Where the data is now, if it was moved. Its content must be the same."""
     device: str | None = None
@@ -35,12 +38,15 @@ class Arguments:
 def run(argv: Sequence[str]) -> None:
     """Read the command line, resume, print where the run is."""
     args = parse(Arguments, argv, "resume")
-    done = resume(
-        args.run,
-        total_kimg=args.total_kimg,
-        data=args.data,
-        device=args.device,
-        console=Console(json=args.json),
-        callbacks=trackers(args.tensorboard, args.wandb),
-    )
+    with Progress() as progress:
+        done = resume(
+            args.run,
+            total_kimg=args.total_kimg,
+            minutes=args.minutes,
+            data=args.data,
+            device=args.device,
+            console=Console(json=args.json, progress=progress),
+            callbacks=trackers(args.tensorboard, args.wandb),
+            progress=progress,
+        )
     finished(done, args.json)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ganloom.apps.sample import write_samples
+from ganloom.cli import next_commands
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
 from ganloom.cli.shared_flags import ImageFlags
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,13 +41,14 @@ class Arguments(ImageFlags):
 def run(argv: Sequence[str]) -> None:
     """Read the command line, sample, print what was written."""
     args = parse(Arguments, argv, "sample")
-    written = write_samples(
-        args.run, n=args.n, seed=args.seed, truncation=args.truncation, cutoff=args.cutoff, noise=args.noise_mode,
-        standing=args.standing, c=args.c, out=args.out, checkpoint=args.checkpoint, device=args.device,
-        precision=args.precision, overwrite=args.overwrite,
-    )  # fmt: skip
+    with Progress() as progress:
+        written = write_samples(
+            args.run, n=args.n, seed=args.seed, truncation=args.truncation, cutoff=args.cutoff, noise=args.noise_mode,
+            standing=args.standing, c=args.c, out=args.out, checkpoint=args.checkpoint, device=args.device,
+            precision=args.precision, overwrite=args.overwrite, progress=progress,
+        )  # fmt: skip
     if args.json:
         print(json.dumps({"out": str(written.folder), "grid": str(written.grid), "files": len(written.files)}))
         return
     print(f"wrote {len(written.files)} samples and {written.grid}")
-    print(following(["evaluate", args.run]))
+    print(following(*next_commands.after_sample(args.run)))

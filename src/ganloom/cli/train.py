@@ -1,6 +1,7 @@
 """ganloom train [RECIPE] [DATA] ..."""
 
 import dataclasses
+import inspect
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +11,17 @@ from typing import Annotated, Any, Literal
 
 from ganloom import recipes
 from ganloom.api import train
-from ganloom.cli import help_page, schedules
-from ganloom.cli.flags import FieldPath, Positional, Section
+from ganloom.cli import config_file, help_page
+from ganloom.cli.flags import FieldPath, Flag, Positional, Section
 from ganloom.cli.messages import finished, trackers
 from ganloom.cli.parse import HELP_ALL, Words, show, split, values
-from ganloom.core.errors import BadInput
-from ganloom.data.builtin import is_builtin
+from ganloom.cli.spellings import SPELLINGS
+from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.data.builtin import BUILTIN, is_builtin
 from ganloom.recipes import presets
+from ganloom.report.progress import Progress
 from ganloom.runs.folder import Folder
+from ganloom.runs.training_length import UNITS
 from ganloom.stabilisers.config import Stabilise
 from ganloom.training.callbacks import Console
 from ganloom.training.config import TrainConfig
@@ -33,6 +37,13 @@ class Options:
     """A folder, class folders, .zip, .npz, .npy, or the name of a built-in data set."""
     out: str | None = None
     """The run folder; it must be new or empty. None: runs/RECIPE-DATA-NN."""
+    config: str | None = None
+    """Read settings from a TOML or JSON file (see `ganloom config RUN`), a run folder or its config.json. Flags of the
+    command line win."""
+    epochs: float | None = None
+    """The length as passes over the data, instead of --total-kimg."""
+    steps: int | None = None
+    """The length as training steps, instead of --total-kimg."""
     small: bool = False
     """Use the recipe's settings for small images and minutes on a CPU (those of `ganloom bench recipes`) instead of the
     paper's. Settings that you give still count. With --total-kimg the schedules are stretched to that length. Images without
@@ -67,8 +78,8 @@ class Options:
     """Also log to this Weights & Biases project."""
 
 
-OF_COMMAND = frozenset(field.name for field in dataclasses.fields(Options)) - {"small", "augment"}
-"""Options that are not settings of a model."""
+OF_MODEL = ("small", "augment")
+"""Options that are settings of a model."""
 FIRST: dict[FieldPath, tuple[str, str]] = {
     ("recipe",): ("", "what to train; `ganloom recipes` lists the recipes"),
     ("data",): ("", "a folder, .zip, .npz, .npy or a built-in data set"),
@@ -90,14 +101,14 @@ FIRST: dict[FieldPath, tuple[str, str]] = {
     ("json",): ("", "print the statistics as JSON lines"),
 }
 """The flags of `ganloom train --help`: placeholder of the value, and a few words."""
-SPELLINGS = {"schedule": schedules.SPELLING}
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command line of `ganloom train`, read."""
+    """A command line of `ganloom train` or `ganloom plan`, read."""
 
-    options: Options
+    options: Any
+    """An instance of ``Options``, or of the class of the other command."""
     module: ModuleType
     """The recipe's."""
     settings: dict[str, Any]
@@ -105,30 +116,38 @@ class Command:
     given: frozenset[str]
     """The fields of ``options`` that were given."""
 
+    @property
+    def translates(self) -> bool:
+        """Whether the recipe makes images from images."""
+        return bool(self.module.MODEL.conditions_on == "images")
+
 
 def run(argv: Sequence[str]) -> None:
     """Read the command line, train, print where the run is."""
-    command = _read(argv)
+    command = read(argv)
     options, settings = command.options, command.settings
     if options.labels == "none":
         settings |= {"labels": False}
-    if getattr(command.module.MODEL, "conditions_on", "labels") == "images":
+    if command.translates:
         settings |= {"direction": options.direction, "label_maps": options.label_maps}
-    done = train(
-        options.recipe,
-        options.data,
-        options.out,
-        fit=options.fit,
-        flip=options.flip,
-        held_out=options.held_out,
-        init=options.init,
-        init_checkpoint=options.init_checkpoint,
-        fresh=options.fresh,
-        freeze_d=options.freeze_d,
-        console=Console(json=options.json),
-        callbacks=trackers(options.tensorboard, options.wandb),
-        **settings,
-    )
+    settings |= {name: getattr(options, name) for name in UNITS if getattr(options, name) is not None}
+    with Progress() as progress:
+        done = train(
+            options.recipe,
+            options.data,
+            options.out,
+            fit=options.fit,
+            flip=options.flip,
+            held_out=options.held_out,
+            init=options.init,
+            init_checkpoint=options.init_checkpoint,
+            fresh=options.fresh,
+            freeze_d=options.freeze_d,
+            console=Console(json=options.json, progress=progress),
+            callbacks=trackers(options.tensorboard, options.wandb),
+            progress=progress,
+            **settings,
+        )
     finished(done, options.json)
 
 
@@ -147,34 +166,62 @@ def settings_of(argv: Sequence[str]) -> tuple[str, dict[str, Any]]:
     usable = f"not a setting of a model: give a recipe and its settings, such as {argv[0]} --small"
     if len(argv) > 1 and not argv[1].startswith("--"):
         raise BadInput(f'"{argv[1]}" is {usable}')
-    command = _read([argv[0], "fashion-10k", *argv[1:]])
-    others = sorted((command.given & OF_COMMAND) - {"recipe", "data"})
+    command = read([argv[0], "fashion-10k", *argv[1:]])
+    others = sorted(command.given - {"recipe", "data", *OF_MODEL})
     if others:
         raise BadInput(f"--{others[0].replace('_', '-')} is {usable}")
     return command.options.recipe, command.settings
 
 
-def _read(argv: Sequence[str]) -> Command:
-    """Find the recipe, then read the rest of the command line with that recipe's flags."""
-    name, words = _recipe(argv)
+def read(argv: Sequence[str], kind: type[Any] = Options, prog: str = "train") -> Command:
+    """Find the recipe, then read the rest of the command line with that recipe's flags.
+
+    Args:
+        argv: The words after the command.
+        kind: The dataclass with the options that do not belong to a recipe.
+        prog: The command.
+
+    Returns:
+        The options and the settings that were given.
+
+    Raises:
+        BadInput: The words cannot be read.
+        SystemExit: Code 0, after --help.
+    """
+    name, words = _recipe(argv, kind)
     module = recipes.find(name)
     if words.help:
-        show(_help(name, module, words.help))
-    sections = _sections(name, module)
-    given = values(words, [flag for section in sections for flag in section.flags], f"ganloom train {name} {HELP_ALL}")
+        show(_help(name, module, words.help, kind, prog))
+    sections = _sections(name, module, kind=kind)
+    flags = [flag for section in sections for flag in section.flags]
+    saved = _from_file(words, flags)
+    given = values(words, flags, f"ganloom {prog} {name} {HELP_ALL}", saved)
+    shape = given.pop(("shape",)) if len(given.get(("shape",)) or (0, 0, 0)) < 3 else None
     small: dict[str, Any] = {}
     if given.get(("small",)):  # its schedules depend on the length of the run
         small = presets.small(name, module, given.get(("total_kimg",)))
-        sections = _sections(name, module, small)
-    options: Options = dataclasses.replace(sections[0].build(given), recipe=name)
+        sections = _sections(name, module, small, kind)
+    options = dataclasses.replace(sections[0].build(given), recipe=name)
     settings: dict[str, Any] = {"small": True} if small else {}
     settings |= {"augment": options.augment} if ("augment",) in given else {}
     for section in sections[1:]:
         settings |= section.given(given)
+    settings |= {} if shape is None else {"shape": shape}  # the channels are those of the data
     return Command(options, module, settings, frozenset(sections[0].given(given)))
 
 
-def _sections(name: str, module: ModuleType, small: dict[str, Any] | None = None) -> list[Section]:
+def _from_file(words: Words, flags: Sequence[Flag]) -> dict[FieldPath, Any]:
+    """The settings of the file that --config names; without those that come from the data if other data is given."""
+    if ("config",) not in words.flags:
+        return {}
+    return config_file.read(
+        words.flags["config",][0], flags, other_data=len(words.positionals) > 1 or ("data",) in words.flags
+    )
+
+
+def _sections(
+    name: str, module: ModuleType, small: dict[str, Any] | None = None, kind: type[Any] = Options
+) -> list[Section]:
     """The flags of `ganloom train NAME`; ``small``: the defaults that --small changes."""
 
     def begin(kind: type[Any]) -> Any:
@@ -182,7 +229,7 @@ def _sections(name: str, module: ModuleType, small: dict[str, Any] | None = None
         return kind(**{field.name: changed[field.name] for field in dataclasses.fields(kind) if field.name in changed})
 
     return [
-        Section("data and run", Options),
+        Section("data and run", kind),
         Section("training", TrainConfig, begin(TrainConfig)),
         # Options has the recipe's augment: ``ganloom.train`` translates it into the setting of each recipe.
         Section(f"recipe {name}", module.Config, begin(module.Config), frozenset({"augment"}), SPELLINGS),
@@ -190,10 +237,12 @@ def _sections(name: str, module: ModuleType, small: dict[str, Any] | None = None
     ]
 
 
-def _help(name: str, module: ModuleType, which: str) -> str:
+def _help(name: str, module: ModuleType, which: str, kind: type[Any], prog: str) -> str:
     """The page of --help or --help-all."""
-    sections = _sections(name, module)
+    sections = _sections(name, module, kind=kind)
     about = (module.__doc__ or "").split("\n\n")[0]
+    if prog != "train":
+        return help_page.full(f"ganloom {prog}", inspect.cleandoc(kind.__doc__ or ""), sections[:1])
     if which != HELP_ALL:
         count = sum(not flag.positional for section in sections for flag in section.flags)
         first = FIRST | {("total_kimg",): ("FLOAT", f"{FIRST['total_kimg',][1]} (default: {_length(module):g})")}
@@ -210,27 +259,38 @@ def _length(module: ModuleType) -> float:
 # ------------------------------------------------------------------------------------------------- which recipe is meant
 
 
-def _recipe(argv: Sequence[str]) -> tuple[str, Words]:
+def _recipe(argv: Sequence[str], kind: type[Any]) -> tuple[str, Words]:
     """The recipe that a command line names, and its words, sorted by the flags of that recipe.
 
     How many words a flag takes depends on the recipe. So a recipe is the one that is named if its own flags leave its
-    name as the first positional argument. Without one, it is the recipe of --init, or the default one.
+    name as the first positional argument, or as the second one, after the data. Without one, it is the recipe of --config,
+    of --init, or the default one.
     """
     for word in argv:
         if _known(word):
-            words = _split(argv, word)
-            if words.positionals[:1] == [word]:
-                return _plain(word), words
-    name = _recipe_of_run(_split(argv, "default").flags.get(("init",), []))
-    words = _split(argv, name)
+            words = _split(argv, word, kind)
+            named = words.flags.pop(("recipe",), None)
+            first = [*(named or ()), *words.positionals][:2]
+            if first[:1] == [word]:
+                return _plain(word), dataclasses.replace(words, positionals=[*(named or ()), *words.positionals])
+            if first[1:] == [word] and _is_data(first[0]):  # DATA RECIPE
+                return _plain(word), dataclasses.replace(words, positionals=[word, first[0], *words.positionals[2:]])
+    words = _split(argv, "default", kind)
+    name = _recipe_of_file(words.flags.get(("config",), [])) or _recipe_of_run(words.flags.get(("init",), []))
+    words = _split(argv, name, kind)
+    if named := words.flags.pop(("recipe",), None):
+        return recipes.find(named[0]).__name__, words  # raises: it is not a known recipe
     if not words.positionals or _is_data(words.positionals[0]):
         return name, dataclasses.replace(words, positionals=[name, *words.positionals])
     name = words.positionals[0]
-    return name, _split(argv, name) if _known(name) else words
+    if not _known(name) and len(words.positionals) == 1 and not words.help:
+        near = did_you_mean(name, [*recipes.LISTED, *BUILTIN])
+        raise BadInput(f'"{name}" is no recipe and no data{near}: give a folder or a file, or see `ganloom recipes`')
+    return name, _split(argv, name, kind) if _known(name) else words
 
 
-def _split(argv: Sequence[str], recipe: str) -> Words:
-    sections = _sections(_plain(recipe), recipes.find(recipe))
+def _split(argv: Sequence[str], recipe: str, kind: type[Any] = Options) -> Words:
+    sections = _sections(_plain(recipe), recipes.find(recipe), kind=kind)
     return split(argv, [flag for section in sections for flag in section.flags])
 
 
@@ -253,3 +313,15 @@ def _recipe_of_run(init: list[str]) -> str:
         name = Folder(Path(init[0])).read("config.json").get("recipe")
         return str(name) if name in recipes.LISTED else "default"
     return "default"
+
+
+def _recipe_of_file(config: list[str]) -> str | None:
+    """The recipe that the file of --config names; None if there is none."""
+    if not config:
+        return None
+    file = Path(config[0])
+    recipe = config_file.load(file / "config.json" if file.is_dir() else file).get("recipe")
+    if recipe is not None and (not isinstance(recipe, str) or not _known(recipe)):
+        near = did_you_mean(str(recipe), recipes.LISTED)
+        raise BadInput(f'--config {file}: unknown recipe "{recipe}"{near}: `ganloom recipes` lists them')
+    return None if recipe is None else _plain(recipe)

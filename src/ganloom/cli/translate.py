@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from ganloom.apps.translate import translate_files
+from ganloom.cli import next_commands
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse
+from ganloom.core.names import printable
+from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,20 +49,26 @@ class Arguments:
 def run(argv: Sequence[str]) -> None:
     """Read the command line, translate, print what was written."""
     args = parse(Arguments, argv, "translate")
-
-    def show(name: str, number: int, count: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\r\x1b[K{number + 1}/{count} {name}", end="\n" if number + 1 == count else "", file=sys.stderr)
-
-    done = translate_files(
-        args.run, args.source, args.out, reverse=args.reverse, stochastic=args.stochastic, seed=args.seed,
-        memory=args.memory, compare=args.compare, checkpoint=args.checkpoint, device=args.device, progress=show,
-        overwrite=args.overwrite,
-    )  # fmt: skip
+    with Progress() as progress:
+        progress("loading the model")
+        done = translate_files(
+            args.run,
+            args.source,
+            args.out,
+            reverse=args.reverse,
+            stochastic=args.stochastic,
+            seed=args.seed,
+            memory=args.memory,
+            compare=args.compare,
+            checkpoint=args.checkpoint,
+            device=args.device,
+            progress=lambda name, number, count: progress("translating images", number, count),
+            overwrite=args.overwrite,
+        )
     for name, reason in done.bad:
-        print(f"left out {name}: {reason}", file=sys.stderr)
+        print(f"left out {printable(name)}: {printable(reason)}", file=sys.stderr)
     for note in done.notes:
-        print(note, file=sys.stderr)
+        print(printable(note), file=sys.stderr)
     sheet = None if done.sheet is None else str(done.sheet)
     if args.json:
         print(json.dumps({"files": [str(f) for f in done.files], "sheet": sheet, "bad": done.bad}))
@@ -67,4 +76,4 @@ def run(argv: Sequence[str]) -> None:
     print(f"wrote {done.files[0]}" if len(done.files) == 1 else f"wrote {len(done.files)} images to {args.out}")
     if sheet is not None:
         print(f"wrote {sheet}")
-    print(following(["evaluate", args.run]))
+    print(following(*next_commands.after_translate(args.run)))

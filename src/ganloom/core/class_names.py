@@ -12,11 +12,10 @@ from numbers import Integral
 from typing import Any
 
 from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.core.names import shown
 
 LISTED = 6
 """Most names in a message."""
-LETTERS = 40
-"""Most letters of a name in a message."""
 
 
 def complete(names: Sequence[str] | None, count: int) -> list[str]:
@@ -186,12 +185,6 @@ def listing(names: Sequence[str]) -> str:
     """Return the first names as text, and the number of the others."""
     first = ", ".join(shown(name) for name in names[:LISTED])
     return f"{first} and {len(names) - LISTED} more" if len(names) > LISTED else first
-
-
-def shown(name: str) -> str:
-    """Return a name on one line, with escapes for what cannot be printed, and shortened if it is long."""
-    text = "".join(ch if ch.isprintable() else ch.encode("unicode_escape", "replace").decode("ascii") for ch in name)
-    return text if len(text) <= LETTERS else text[: LETTERS - 3] + "..."
 
 
 def empty_text(kept: Sequence[str], empty: Sequence[str]) -> str:

@@ -54,7 +54,7 @@ def from_dict(kind: type[T], values: dict[str, Any], where: str = "config") -> T
     for name in values:
         if name not in known:
             raise BadInput(f'{where} has no field "{name}"{did_you_mean(name, known)}')
-    return kind(**{name: _typed(hints[name], value, f"{where}.{name}") for name, value in values.items()})
+    return kind(**{name: typed(hints[name], value, f"{where}.{name}") for name, value in values.items()})
 
 
 def replace(config: T, changes: dict[str, Any], where: str = "config") -> T:
@@ -76,7 +76,7 @@ def replace(config: T, changes: dict[str, Any], where: str = "config") -> T:
     for name in changes:
         if name not in known:
             raise BadInput(f'{where} has no field "{name}"{did_you_mean(name, known)}')
-    checked = {name: _typed(hints[name], value, f"{where}.{name}") for name, value in changes.items()}
+    checked = {name: typed(hints[name], value, f"{where}.{name}") for name, value in changes.items()}
     return dataclasses.replace(config, **checked)  # type: ignore[type-var]
 
 
@@ -92,7 +92,7 @@ def check_classes(config: Any) -> None:
         object.__setattr__(config, "n_classes", 0)
 
 
-def _typed(hint: Any, value: Any, where: str) -> Any:
+def typed(hint: Any, value: Any, where: str) -> Any:
     """Check a value against its type hint; convert lists to tuples, dicts to dataclasses and ints to floats."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
@@ -127,7 +127,7 @@ def _of_union(args: tuple[Any, ...], value: Any, where: str) -> Any:
     error: BadInput | None = None
     for kind in kinds:
         try:
-            return _typed(kind, value, where)
+            return typed(kind, value, where)
         except BadInput as failed:
             error = failed
     raise error or BadInput(f"{where} has no valid type for {value!r}")
@@ -137,21 +137,28 @@ def _of_tuple(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, tuple | list):
         raise BadInput(f"{where} must be a sequence, got {value!r}")
     if len(args) == 2 and args[1] is Ellipsis:
-        return tuple(_typed(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+        return tuple(typed(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if len(args) != len(value):
         raise BadInput(f"{where} must have {len(args)} entries, got {len(value)}: {list(value)}")
-    return tuple(_typed(arg, item, f"{where}[{i}]") for i, (arg, item) in enumerate(zip(args, value, strict=True)))
+    return tuple(typed(arg, item, f"{where}[{i}]") for i, (arg, item) in enumerate(zip(args, value, strict=True)))
 
 
 SIZES = ("z_dim", "c_dim", "batch_size", "most_batch", "g_batch", "n_critic", "lazy")
 """Config fields that must be at least 1, as must every field with "width" in its name."""
 
 
+DEPTHS = ("blocks", "layers", "d_layers", "depth", "scales", "steps", "sampler_steps", "group_maps", "mixtures")
+"""Config fields that count layers or passes, of which there are at most ``DEEPEST``."""
+DEEPEST, LARGEST = 1_000, 2**24
+"""Most layers or passes, and the largest whole number; larger ones are typing errors or damaged files."""
+
+
 def check_counts(config: Any) -> None:
     """Check the numbers of a recipe's config.
 
     Raises:
-        BadInput: If a number is NaN or infinite, a size is below 1, or a duration (``..._kimg``) is negative.
+        BadInput: If a number is NaN or infinite, a size is below 1, a duration (``..._kimg``) is negative, or a whole number is
+            larger than any machine could use.
     """
     for field in dataclasses.fields(config):
         value, flag = getattr(config, field.name), "--" + field.name.replace("_", "-")
@@ -163,5 +170,8 @@ def check_counts(config: Any) -> None:
                 raise BadInput(f"{flag} must be a finite number, got {item}")
             if sized and item < 1:
                 raise BadInput(f"{flag} must be at least 1, got {item}")
+            most = DEEPEST if field.name in DEPTHS else LARGEST
+            if isinstance(item, int) and item > most:
+                raise BadInput(f"{flag} must be at most {most:,}, got {item}")
             if item < 0 and field.name.endswith("_kimg"):
                 raise BadInput(f"{flag} must not be negative, got {item}")

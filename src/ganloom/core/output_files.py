@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from ganloom.core import json_files
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path
 
 TEMPORARY = ".tmp-"
 """Temporary files are named ".tmp-NAME-TOKEN" and are in the folder of the file NAME."""
@@ -41,7 +43,7 @@ def new_file(path: str | Path, endings: Sequence[str] = (), *, overwrite: bool =
     Raises:
         BadInput: If the suffix is not allowed, or the name is taken.
     """
-    file = Path(path)
+    file = as_path(path)
     if endings and file.suffix.lower() not in endings:
         raise BadInput(f"{flag}{file} must end in {' or '.join(endings)}")
     if file.is_dir():
@@ -65,7 +67,7 @@ def new_folder(path: str | Path, *, overwrite: bool = False, flag: str = "--out 
     Raises:
         BadInput: If the path is a file, or a folder with content and ``overwrite`` is not set.
     """
-    folder = Path(path)
+    folder = as_path(path)
     if os.path.lexists(folder) and not folder.is_dir():
         raise BadInput(f"{flag}{folder} is a file and not an empty folder. Choose another")
     if folder.is_dir() and not overwrite and any(folder.iterdir()):
@@ -89,7 +91,7 @@ def may_rewrite(
     Raises:
         BadInput: If another program wrote or changed the file.
     """
-    file = Path(path)
+    file = as_path(path)
     if overwrite or not os.path.lexists(file):
         return file
     content = _content(file)
@@ -118,7 +120,7 @@ def written(path: str | Path, *, overwrite: bool = False, sync: bool = False) ->
     Yields:
         The temporary file to write to. It is empty and has the suffix of ``path``.
     """
-    target = Path(path)
+    target = as_path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(target)
     try:
@@ -139,7 +141,7 @@ def write_new(path: str | Path, data: bytes, *, overwrite: bool = False) -> Path
     """Write a new file, complete or not at all; see ``written``. Returns the path."""
     with written(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(data)
-    return Path(path)
+    return as_path(path)
 
 
 def replace_file(path: Path, data: bytes, *, sync: bool = True) -> None:
@@ -165,7 +167,7 @@ def rewrite(
     Raises:
         BadInput: If another program wrote or changed the file.
     """
-    file = may_rewrite(path, overwrite=overwrite or _content(Path(path)) == data, ours=ours)
+    file = may_rewrite(path, overwrite=overwrite or _content(as_path(path)) == data, ours=ours)
     replace_file(file, data, sync=False)
     known = _record(file.parent) | {file.name: hashlib.sha256(data).hexdigest()}
     replace_file(file.parent / RECORD, (json.dumps(known, indent=1, sort_keys=True) + "\n").encode(), sync=False)
@@ -178,7 +180,9 @@ def append_to(path: Path) -> TextIO:
     Raises:
         OSError: If the file is a symbolic link, or cannot be opened.
     """
-    return os.fdopen(open_unlinked(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "a", encoding="utf-8")
+    return os.fdopen(
+        open_unlinked(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "a", encoding="utf-8", errors="backslashreplace"
+    )
 
 
 def open_unlinked(path: Path, flags: int) -> int:
@@ -242,8 +246,9 @@ def _content(path: Path) -> bytes | None:
 
 def _record(folder: Path) -> dict[str, str]:
     """Return file name -> SHA-256 of the files that ganloom wrote into a folder."""
-    try:
-        known = json.loads((_content(folder / RECORD) or b"{}").decode("utf-8"))
-    except (ValueError, RecursionError):
+    if not (folder / RECORD).exists():
         return {}
-    return {name: sha for name, sha in known.items() if isinstance(sha, str)} if isinstance(known, dict) else {}
+    try:
+        return json_files.read(folder / RECORD, dict[str, str])
+    except BadInput:  # then the files that it lists count as those of somebody else
+        return {}

@@ -7,9 +7,23 @@ from ganloom.data.builtin import BUILTIN
 from ganloom.data.check_report import Report
 from ganloom.data.dataset import Data, Facts
 from ganloom.data.dataset_check import check
+from ganloom.data.full_shape import full_shape
 from ganloom.data.images import Images
 from ganloom.data.points import Points
 from ganloom.data.sources import open, other_half, reopen
 from ganloom.data.translation_dataset import Domains
 
-__all__ = ["BUILTIN", "Data", "Domains", "Facts", "Images", "Points", "Report", "check", "open", "other_half", "reopen"]
+__all__ = [
+    "BUILTIN",
+    "Data",
+    "Domains",
+    "Facts",
+    "Images",
+    "Points",
+    "Report",
+    "check",
+    "full_shape",
+    "open",
+    "other_half",
+    "reopen",
+]

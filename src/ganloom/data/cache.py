@@ -13,11 +13,12 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ganloom.core import json_files
 from ganloom.data.images import rows_sha256
 
 MEMORY_LIMIT = 2**30
@@ -25,6 +26,16 @@ MEMORY_LIMIT = 2**30
 
 VERIFY_LIMIT = 2**28
 """A store of at most this many bytes is checked against its SHA-256 when read, which takes less than a second."""
+
+
+class Meta(TypedDict):
+    """meta.json of a store."""
+
+    count: int
+    sha256: str
+    notes: dict[str, Any]
+    digest: str
+    """SHA-256 of the other keys: a damaged label must not be trained on."""
 
 
 ORPHANED = 86_400.0
@@ -57,9 +68,9 @@ def load(key: str) -> Store | None:
 def read(folder: Path) -> Store | None:
     """Return the store in a folder, or None if it is missing or damaged."""
     try:
-        meta = json.loads((folder / "meta.json").read_text("utf-8"))
-        count, sha256, notes = int(meta["count"]), str(meta["sha256"]), dict(meta["notes"])
-        if meta["check"] != _check(count, sha256, notes):
+        meta = json_files.read(folder / "meta.json", Meta)
+        count, sha256 = meta["count"], meta["sha256"]
+        if meta["digest"] != _digest(count, sha256, meta["notes"]):
             return None
         # Copy on write: torch needs writable memory, and nothing writes to the file.
         rows: NDArray[np.uint8] = np.lib.format.open_memmap(folder / "rows.npy", mode="c")
@@ -70,8 +81,8 @@ def read(folder: Path) -> Store | None:
             rows = np.array(rows)
         if rows.nbytes <= VERIFY_LIMIT and rows_sha256(rows) != sha256:
             return None
-        return Store(rows, sha256, notes)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, OverflowError, RecursionError):
+        return Store(rows, sha256, meta["notes"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError, OverflowError):
         return None
 
 
@@ -118,12 +129,11 @@ def write(folder: Path, rows: NDArray[np.uint8] | None, count: int, sha256: str,
     """
     if rows is not None:
         np.save(folder / "rows.npy", rows[:count], allow_pickle=False)
-    meta = {"count": count, "sha256": sha256, "notes": notes, "check": _check(count, sha256, notes)}
+    meta = {"count": count, "sha256": sha256, "notes": notes, "digest": _digest(count, sha256, notes)}
     (folder / "meta.json").write_text(json.dumps(meta), "utf-8")
 
 
-def _check(count: int, sha256: str, notes: dict[str, Any]) -> str:
-    """A digest of what meta.json says, so that a damaged file is never believed."""
+def _digest(count: int, sha256: str, notes: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps([count, sha256, notes], sort_keys=True).encode()).hexdigest()
 
 

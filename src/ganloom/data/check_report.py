@@ -9,12 +9,12 @@ from PIL import Image
 
 from ganloom.core import class_names
 from ganloom.core.errors import BadInput
+from ganloom.core.names import printable, shown
 from ganloom.data.dataset import Data
 from ganloom.data.duplicates import Copies
 from ganloom.data.images import Images
 from ganloom.data.points import Points
 from ganloom.data.preview import image_grid, point_plot
-from ganloom.data.printable import printable
 
 PREVIEW = 25
 """Images in the preview."""
@@ -206,7 +206,7 @@ def _point_facts(report: Report) -> list[tuple[str, str]]:
 def _format_classes(classes: dict[str, int] | None) -> str:
     if classes is None:
         return "none"
-    counts = ", ".join(f"{name} {count:,}" for name, count in list(classes.items())[:_CLASSES])
+    counts = ", ".join(f"{shown(name)} {count:,}" for name, count in list(classes.items())[:_CLASSES])
     return f"{len(classes):,}: {counts}" + (" ..." if len(classes) > _CLASSES else "")
 
 

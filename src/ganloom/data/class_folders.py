@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ganloom.core.names import command_line, word_of
+
 STRAY_SHARE = 0.1
 """Folders keep their meaning although images are beside them, if those are at most this share of all images."""
 
@@ -220,7 +222,8 @@ def _evaluate(found: Arrangement, others: list[str], source: str) -> str:
     if not os.path.isdir(source):
         return ""
     first = next((other for other in others if "test" in other.lower()), others[0])
-    return f"; `ganloom evaluate RUN {os.path.join(source, found.tops[-1], first)}` measures against it"
+    command = command_line(["ganloom", "evaluate", "RUN", word_of(os.path.join(source, found.tops[-1], first))])
+    return f"; `{command}` measures against it"
 
 
 def _splits(folders: Iterable[str]) -> tuple[list[str], list[str]]:

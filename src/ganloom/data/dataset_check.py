@@ -16,6 +16,7 @@ from ganloom.data.duplicates import EXAMPLES, Copies, exact_copies, near_copies,
 from ganloom.data.images import Images
 from ganloom.data.points import Points
 from ganloom.data.resize import kept_share, padded_share
+from ganloom.report import progress as progress_report
 
 
 class _Files(NamedTuple):
@@ -28,10 +29,11 @@ class _Files(NamedTuple):
 def check(
     source: sources.Source,
     *,
-    shape: tuple[int, int, int] | None = None,
+    shape: tuple[int, ...] | None = None,
     fit: str = "crop",
     default_size: int = 64,
     labels: Any = None,
+    progress: progress_report.Report = None,
 ) -> Report:
     """Open a data set, examine all of it, and report.
 
@@ -43,22 +45,26 @@ def check(
         fit: "crop", "pad" or "squash".
         default_size: side in pixels if no shape is given and the images have different sizes.
         labels: see ``open``; False: ignore labels, class folders too.
+        progress: called with (what, done, total).
 
     Raises:
         BadInput: ``open`` refuses the source, or the files change during the check.
     """
-    data = sources.open(source, shape=shape, fit=fit, default_size=default_size, labels=labels)
+    options: dict[str, Any] = {"shape": shape, "fit": fit, "default_size": default_size, "labels": labels}
+    data = sources.open(source, **options, progress=progress_report.part_of(progress, "reading the images"))
     if isinstance(data, Points):
         return _check_points(data, fit)
     assert isinstance(data, Images)
     opened = data.source.get("source")
     if isinstance(source, (str, os.PathLike)) and isinstance(opened, str) and sources.is_named(opened):
         source = opened  # a folder with IDX files
-    files = _read_headers(source, data, labels is not False)
+    reading = progress_report.part_of(progress, "reading the headers")
+    files = _read_headers(source, data, labels is not False, reading)
     headers = files.headers if files else None
     names = files.names if files else [f"#{i}" for i in range(len(data))]
     sizes = [header.size for header in headers] if headers else data.facts.sizes
     sizes = sizes or [_original_size(source, data)] * len(data)
+    progress_report.stage(progress, "looking for duplicates")
     exact = exact_copies(data.rows, data.labels, names)
     constant = single_colour(data.rows)
     target = data.shape
@@ -107,7 +113,7 @@ def _check_points(data: Points, fit: str) -> Report:
     )
 
 
-def _read_headers(source: Any, data: Images, use_labels: bool) -> _Files | None:
+def _read_headers(source: Any, data: Images, use_labels: bool, progress: store.Progress) -> _Files | None:
     """The headers of the files that became the rows of ``data``, in their order. None for data without files."""
     listing = sources.listing_of(source, use_labels)
     if listing is None:
@@ -115,7 +121,7 @@ def _read_headers(source: Any, data: Images, use_labels: bool) -> _Files | None:
     bad = {path for path, _ in data.bad_files}
     good = [i for i, entry in enumerate(listing.entries) if listing.path(entry.name) not in bad]
     try:
-        results = [result for _, result in store.each(lambda i: listing.header(good[i]), len(good))]
+        results = [result for _, result in store.each(lambda i: listing.header(good[i]), len(good), progress)]
     finally:
         listing.close()
     headers = [result for result in results if not isinstance(result, BadImage)]
@@ -130,7 +136,7 @@ def _original_size(source: sources.Source, data: Images) -> tuple[int, int]:
     if isinstance(source, Data):
         return source.shape[2], source.shape[1]
     if isinstance(source, (str, os.PathLike)):
-        text = os.fspath(source)
+        text = os.path.expanduser(os.fspath(source))
         if sources.is_named(source):
             # Shapes are rendered at the requested size; the other built-in sets are small enough to open again.
             original = data if text.startswith("shapes") else sources.open(text)

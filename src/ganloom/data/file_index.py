@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ganloom.core.errors import BadInput
+from ganloom.core.names import printable
 from ganloom.data.decode import MAX_BYTES, BadImage, Header, decode, header
 from ganloom.data.file_kinds import SNIFFED, why_not_read
 from ganloom.data.file_kinds import is_image as is_image
@@ -23,7 +24,6 @@ from ganloom.data.file_scales import FileScales
 from ganloom.data.found_files import Entry, FoundFiles
 from ganloom.data.label_sources import ReadFile, labels_of_files
 from ganloom.data.own_folders import is_own_folder_on_disk, is_run, own_folders_of_archive
-from ganloom.data.printable import printable
 from ganloom.data.zip_members import members_of, open_zip, read_member, start_of_member
 
 _NOT_READ = f"it is not a regular file of at most {MAX_BYTES // 2**20} MiB"

@@ -1,11 +1,11 @@
 """Read files of labels beside images: dataset.json (NVlabs), metadata.csv, metadata.jsonl and labels.csv."""
 
 import csv
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 from ganloom.data.class_folders import stem
 
@@ -59,13 +59,11 @@ def parse(name: str, content: bytes, images: Sequence[str]) -> LabelTable:
     """
     try:
         if name.lower() == "dataset.json":
-            return _dataset_json(json.loads(content))
+            return _dataset_json(json_files.parse(content))
         text = content.decode("utf-8-sig")
         if name.lower().endswith(".jsonl"):
             return _table(*_json_lines(text), False)
         return _table(*_csv_rows(text, images), name.lower().startswith("labels"))
-    except RecursionError:
-        raise BadInput("it is nested too deeply") from None
     except UnicodeDecodeError:
         raise BadInput("it is not UTF-8 text") from None
     except (ValueError, csv.Error) as error:
@@ -170,7 +168,7 @@ def _json_lines(text: str) -> tuple[list[str], Iterator[list[Any]]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json_files.parse(line)
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from None
         if not isinstance(row, dict):

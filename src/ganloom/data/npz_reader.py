@@ -1,6 +1,5 @@
 """Read .npy and .npz files: images with labels, pairs of images, or points, from ganloom or from elsewhere."""
 
-import json
 import os
 import zipfile
 import zlib
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 from ganloom.data.array_members import Member, find_roles, unread_note
 from ganloom.data.arrays import to_numpy, to_rows
@@ -202,8 +202,8 @@ def _add_texts(arrays: Mapping[str, Any], facts: Facts, count: int, where: str) 
 def _meta(arrays: Mapping[str, Any]) -> dict[str, Any]:
     """The metadata that ``save`` wrote; empty for files that ganloom did not write."""
     try:
-        meta = json.loads(str(arrays["ganloom"][()]))
-    except (KeyError, ValueError, IndexError, TypeError, RecursionError):
+        meta = json_files.parse(str(arrays["ganloom"][()]))
+    except (KeyError, ValueError, IndexError, TypeError):
         return {}
     return meta if isinstance(meta, dict) else {}
 

@@ -2,13 +2,13 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path
 from ganloom.core.output_files import written
 
 
@@ -25,7 +25,7 @@ def write_npz(path: str | os.PathLike[str], meta: dict[str, Any], arrays: dict[s
     Raises:
         BadInput: the name does not end in .npz, or the file cannot be written.
     """
-    target = Path(path)
+    target = as_path(path)
     if target.suffix != ".npz":
         raise BadInput(f"{target}: the name must end in .npz")
     if not target.parent.is_dir():

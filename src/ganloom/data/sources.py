@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.core.names import command_line, word_of
 from ganloom.data import arrays, builtin, idx_sets, npz_reader, python_sources, store, table_sources
 from ganloom.data.apply_options import check_point_shape, images_with_options, points_with_options, resize_rows
 from ganloom.data.dataset import Data, Facts
@@ -81,6 +82,7 @@ def open(
     """
     check_options(shape, default_size, fit)
     check_translation_options(inputs, direction, in_channels)
+    source = _home(source)
     if isinstance(source, Data):
         return _open_data(source, shape, fit, flip, labels, progress)
     options: Options = {
@@ -122,6 +124,15 @@ def _without_empty_classes(data: Data, keep: bool) -> Data:
     return data.with_facts(facts)
 
 
+def _home(source: Source) -> Source:
+    """The source with the home folder in the place of ``~``, in a path or two."""
+    if isinstance(source, tuple):
+        return tuple(map(_home, source))  # type: ignore[return-value]
+    if isinstance(source, str) and ",~" in source.replace(" ", "") and not os.path.exists(source):
+        return ",".join(os.path.expanduser(part.strip()) for part in source.split(","))
+    return os.path.expanduser(os.fspath(source)) if isinstance(source, (str, os.PathLike)) else source
+
+
 def is_named(source: Source) -> bool:
     """Whether ``open`` takes the source for the name of a built-in set."""
     return isinstance(source, str) and builtin.is_builtin(source)
@@ -131,14 +142,14 @@ def holds_files(source: Source) -> TypeGuard[str | os.PathLike[str]]:
     """Whether ``open`` takes the source for a folder or an archive of image files."""
     if not isinstance(source, (str, os.PathLike)) or is_named(source):
         return False
-    text = os.fspath(source)
+    text = os.path.expanduser(os.fspath(source))
     return os.path.isdir(text) or (text.lower().endswith(".zip") and os.path.exists(text))
 
 
 def listing_of(source: Source, use_labels: bool = True) -> Listing | None:
     """The image files that ``open`` reads, in the order of its rows; None for data without files."""
     if isinstance(source, (str, os.PathLike)):
-        return list_files(os.fspath(source), use_labels) if holds_files(source) else None
+        return list_files(os.path.expanduser(os.fspath(source)), use_labels) if holds_files(source) else None
     if isinstance(source, tuple) and len(source) == 2 and not isinstance(source[1], (str, os.PathLike)):
         source = source[0]
     if isinstance(source, Data) or (isinstance(source, Mapping) and not table_sources.is_table(source)):
@@ -228,7 +239,8 @@ def _open_path(source: str | os.PathLike[str], options: Options, use_cache: bool
         return _open_numpy_file(text, options, progress)
     folders = [part.strip() for part in text.split(",")]
     if len(folders) == 2 and all(os.path.isdir(folder) for folder in folders):
-        raise BadInput(f"{text} are two folders, for recipes that translate images: `ganloom train cyclegan {text}`")
+        command = command_line(["ganloom", "train", "cyclegan", word_of(text)])
+        raise BadInput(f"{text} are two folders, for recipes that translate images: `{command}`")
     known = "built-in sets: " + ", ".join(builtin.BUILTIN)
     raise BadInput(f"no data set {text!r}{did_you_mean(text, builtin.BUILTIN)}; give a path that exists, or {known}")
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ganloom.core.names import command_line, printable, word_of
 from ganloom.data.decode import BadImage
 from ganloom.data.file_index import Listing, list_folder
 from ganloom.data.paired_folders import equal_names_and_sizes
-from ganloom.data.printable import printable
 
 EXAMINED = 24
 """At most this many images, evenly spaced, are examined."""
@@ -60,7 +60,8 @@ def _recipe_and_path(listing: Listing) -> tuple[str, str] | None:
 
 def _note(listing: Listing, recipe: str, path: str) -> str:
     """One line that says what was recognised and how to train on it."""
-    train = f"train on it with `ganloom train {recipe} {path}`"
+    command = command_line(["ganloom", "train", recipe, word_of(path)])
+    train = f"train on it with `{command}`"
     if listing.archive is not None:
         train = f"unpack the archive, then `ganloom train {recipe} FOLDER`"
     if listing.sides is None:

@@ -11,18 +11,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ganloom.core import json_files, metrics_file
 from ganloom.core.output_files import replace_file
-from ganloom.doctor import RED, Facts, Finding, examine, light, probe, sentence
+from ganloom.doctor import RED, Facts, Finding, examine, light, probe, record, sentence
 from ganloom.doctor.case import LOOK
 from ganloom.doctor.finding import LIGHTS
+from ganloom.doctor.record import FILE as FILE
 from ganloom.doctor.run_facts import facts_of as facts_of
 from ganloom.doctor.run_facts import nets_trained
 from ganloom.doctor.run_facts import sizes as sizes_of
 from ganloom.report.number_format import kimg as kimg_text
 from ganloom.training.callbacks import Callback, Row
 
-FILE = "doctor.json"
-"""File in the run folder: facts, interval between probes, newest findings."""
 SHARE = 0.015
 """Largest share of the training time for probes, by the cost model. A share of 2 % came to 2.1 % (default) and 3.1 % (gan, whose
 steps are far faster than the model estimates); the documented limit is 3 %."""
@@ -211,8 +211,7 @@ def _read(trainer: Any, name: str) -> dict[str, Any]:
     path = None if trainer.run_dir is None else Path(trainer.run_dir) / name
     if path is None or not path.exists():
         return {}
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
+    return record.read(path.parent) if name == FILE else json_files.read(path)
 
 
 def _rows(trainer: Any) -> list[Row]:
@@ -223,22 +222,13 @@ def _rows(trainer: Any) -> list[Row]:
 
 
 def read_rows(run: Path) -> list[Row]:
-    """Read the rows of metrics.jsonl; incomplete lines and partial rows are skipped."""
-    path, rows = run / "metrics.jsonl", []
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else ():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and isinstance(row.get("nimg"), int) and not row.get("partial"):
-            rows.append(row)
-    return rows
+    """Read the rows of metrics.jsonl; damaged lines and partial rows are skipped."""
+    return [row for row in metrics_file.read_rows(run / "metrics.jsonl") if not row.get("partial")]
 
 
 def worst_of(run: Path) -> str:
     """Return the worst finding at the end of a run, such as "red: mode collapse"; empty if there is none or no doctor.json."""
-    path = run / FILE
-    findings = json.loads(path.read_text(encoding="utf-8")).get("findings", []) if path.exists() else []
+    findings = record.read(run).get("findings", [])
     first = max(findings, key=lambda f: LIGHTS.index(f["severity"]), default=None)  # the first of equals: the cause
     return "" if first is None else f"{first['severity']}: {first['name']}"
 

@@ -1,10 +1,11 @@
 """The result of a diagnosis: findings with numbers and advice, the facts of a run, and the overall status."""
 
 import dataclasses
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from ganloom.core.names import command_line
 
 GREEN, YELLOW, RED = "green", "yellow", "red"
 LIGHTS = (GREEN, YELLOW, RED)
@@ -110,4 +111,4 @@ def command(facts: Facts, change: Mapping[str, Any], verb: str = "train") -> str
         words.append("--" + name.replace("_", "-"))
         items = value if isinstance(value, tuple | list) else (value,)
         words += [f"{item:g}" if isinstance(item, float) else str(item) for item in items]
-    return shlex.join(words)
+    return command_line(words)

@@ -12,13 +12,16 @@ import numpy as np
 
 from ganloom import data as datasets
 from ganloom import metrics
+from ganloom.core import json_files
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path
 from ganloom.core.output_files import may_rewrite, rewrite
 from ganloom.evaluation.measure import Features, choose_features, measure_model
 from ganloom.evaluation.nearest_neighbours import memorise, sheet_of
 from ganloom.evaluation.translator import measure_translator
 from ganloom.gan import GAN
 from ganloom.runs import checkpoint as checkpoints
+from ganloom.runs import manifest
 from ganloom.runs.folder import Folder
 from ganloom.runs.load import load
 
@@ -88,7 +91,7 @@ def evaluate(
         BadInput: The run, the data or an option cannot be used.
     """
     start = time.perf_counter()
-    path = None if isinstance(run, GAN) else Path(run)
+    path = None if isinstance(run, GAN) else as_path(run)
     writes = write and path is not None and (path / "checkpoints").is_dir()
     if writes and path is not None:
         may_rewrite(path / "metrics.json", overwrite=overwrite, ours=_is_measurement)
@@ -143,8 +146,8 @@ def _write(folder: Path, files: dict[str, bytes], overwrite: bool) -> list[str]:
 def _is_measurement(content: bytes) -> bool:
     """Whether a metrics.json of an earlier version of ganloom has this content."""
     try:
-        saved = json.loads(content)
-    except (ValueError, RecursionError):
+        saved = json_files.parse(content)
+    except ValueError:
         return False
     return isinstance(saved, dict) and "rows" in saved and ("protocols" in saved or "protocol" in saved)
 
@@ -231,13 +234,11 @@ def data_of(path: Path | None, data: Any, model: GAN, labels: Any = None) -> tup
         shape = tuple(model.generate(1).shape[1:])
         opened = datasets.open(data, shape=shape if len(shape) == 3 else None, labels=labels, scales=scales)
         return opened, opened.name, list(opened.notes)
-    saved = {} if path is None else Folder(path).read("config.json").get("data")
+    described = {} if path is None else Folder(path).read("config.json")
+    saved = described.get("data")
     if not isinstance(saved, dict) or not saved:
         raise BadInput("this model has no run folder with its training data: give the images to compare with")
     assert path is not None
-    source = dict(saved["source"])
-    if source.pop("in_run", False):
-        source["source"] = str(path / source["source"])
-    opened = datasets.reopen(source)
+    opened = manifest.own_data(described, path)
     changed = f"the data {saved['name']} changed since training began: the row of real images is that of the new data"
     return opened, f"{opened.name} (training data)", [] if opened.fingerprint == saved["fingerprint"] else [changed]

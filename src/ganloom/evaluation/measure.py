@@ -13,6 +13,7 @@ from torch import Tensor
 from ganloom import data as datasets
 from ganloom import metrics
 from ganloom.core.errors import BadInput
+from ganloom.core.names import shown
 from ganloom.evaluation.class_labels import conditions_of, labels_of, match_classes
 from ganloom.gan import GAN
 from ganloom.metrics.evaluate import PART
@@ -137,7 +138,7 @@ def _one_class(data: datasets.Data, reference: Any, n: int) -> tuple[metrics.Row
     rows = np.setdiff1d(np.flatnonzero(data.labels == label), reference)
     if len(rows) < 20:
         return None
-    return real_row(data, np.resize(rows, n)), f"{data.class_names[label]}, {min(n, len(rows))} images"
+    return real_row(data, np.resize(rows, n)), f"{shown(data.class_names[label])}, {min(n, len(rows))} images"
 
 
 def choose_all(

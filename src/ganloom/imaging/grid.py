@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path
 from ganloom.core.output_files import written
 
 Bytes = npt.NDArray[np.uint8]
@@ -148,7 +149,7 @@ def save_png(image: Image.Image | Bytes, path: str | Path, *, overwrite: bool = 
     Raises:
         BadInput: The array is not uint8 with 1 to 4 channels, or the file exists with other content.
     """
-    path = Path(path)
+    path = as_path(path)
     image = image.copy() if isinstance(image, Image.Image) else _image(image)
     image.info = {}  # remove times, profiles and comments of the source
     with written(path, overwrite=overwrite) as temporary:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganloom.core.errors import BadInput
+from ganloom.core.names import printable
 from ganloom.metrics.statistics.value import Value
 
 GENERATED, FLOOR, NOISE, ONE_CLASS = "generated", "real (other half)", "noise", "one class"
@@ -77,7 +78,7 @@ class Measurement:
         text = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=False)).rstrip() for line in table]
         text += [_protocol_line(p) for p in self.protocols]
         notes = [f"note: {p['note']}" for p in self.protocols if p["note"]]
-        return text + notes + [f"warning: {w}" for w in self.warnings]
+        return [printable(line) for line in text + notes + [f"warning: {w}" for w in self.warnings]]
 
 
 def join(parts: Sequence[Measurement]) -> Measurement:

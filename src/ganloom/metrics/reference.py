@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ganloom.data import cache
@@ -42,12 +42,9 @@ def cached_features(
     if key is None or not isinstance(extractor.net, torch.nn.Module):
         return compute()
     path = _path(extractor, key)
-    try:
-        tensors = load_file(path)
-        os.utime(path)
+    tensors = _read(path)
+    if tensors is not None:
         return tensors["features"], tensors.get("logits")
-    except (OSError, SafetensorError, KeyError):
-        pass
     features, logits = compute()
     _write(path, {"features": features} | ({} if logits is None else {"logits": logits}))
     return features, logits
@@ -64,6 +61,27 @@ def _path(extractor: Extractor, key: str) -> Path:
     return cache_folder().with_name("features") / f"{name}.safetensors"
 
 
+def _read(path: Path) -> dict[str, Tensor] | None:
+    """The tensors of a file; None if there is none, or if it is damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            digest = (file.metadata() or {}).get("sha256")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        os.utime(path)
+    except (OSError, SafetensorError, ValueError, RuntimeError):
+        return None
+    return tensors if "features" in tensors and digest == _digest(tensors) else None
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values: one wrong feature could change a metric unnoticed."""
+    digest = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write the whole file or nothing. An evaluation does not fail if the cache cannot be written."""
     size = sum(t.numel() * t.element_size() for t in tensors.values())
@@ -75,7 +93,7 @@ def _write(path: Path, tensors: dict[str, Tensor]) -> None:
         cache.sweep(path.parent)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".", suffix=".tmp") as folder:
             temporary = Path(folder) / path.name
-            save_file({k: v.contiguous() for k, v in tensors.items()}, temporary)
+            save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, {"sha256": _digest(tensors)})
             temporary.replace(path)
     except OSError:
         return

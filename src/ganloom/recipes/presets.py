@@ -1,16 +1,15 @@
 """Reduced settings with which each recipe trains on small images in minutes on a CPU: `--small`, and the docs' commands."""
 
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
+from ganloom.core.names import command_line
 from ganloom.nn.layers import plan_sizes
+from ganloom.training.config import ENDLESS as ENDLESS
 
 DATA = "fashion-10k"
-ENDLESS = 1e9
-"""Length in kimg of a run that ends for another reason; plans keep their own schedules for it."""
 SIDE = 64
 """With `--small`, images that have no common size, or are larger than 128 px, get at most this side."""
 DOUBLINGS = 2
@@ -182,7 +181,7 @@ def command(name: str, options: dict[str, Any], seed: int = 0, data: str | None 
             words.append(flag if value else flag.replace("--", "--no-", 1))
         else:
             words += [flag, *(f"{one}" for one in flat(value))]
-    return shlex.join(word.removesuffix(".0") for word in words)
+    return command_line(word.removesuffix(".0") for word in words)
 
 
 def flat(value: Any) -> list[Any]:

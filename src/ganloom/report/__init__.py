@@ -1,4 +1,4 @@
-"""Write report.html, one self-contained page per run, from the files in the run folder."""
+"""Tell people about a run: report.html, one self-contained page, and the progress of a command."""
 
 from ganloom.report.page import write as write
 

@@ -1,7 +1,6 @@
 """Read a run folder for its report. Files may be missing, incomplete or damaged."""
 
 import csv
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,6 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ganloom.core import json_files
+from ganloom.core.errors import BadInput
 from ganloom.report.number_format import number
 
 GRID_BYTES = 30_000_000
@@ -45,6 +46,10 @@ class Folder:
     grids: list[Grid] = field(default_factory=list)
     grids_found: int = 0
     reals: bytes | None = None
+    row_names: list[str] = field(default_factory=list)
+    """The name of each row of the sample grids; empty without classes."""
+    damaged: list[str] = field(default_factory=list)
+    """Names of files of the run that are damaged, so that the page lacks what they hold."""
 
     def part(self, *keys: str) -> dict[str, Any]:
         """Return a dictionary inside config.json, or an empty one."""
@@ -66,20 +71,23 @@ def read(path: Path, grid_bytes: int = GRID_BYTES) -> Folder:
     """
     files = _numbered(path / "samples")
     chosen = _within(files, grid_bytes)
+    damaged: list[str] = []
     bad, bad_count = _bad_files(path / "bad_files.csv")
     return Folder(
         path=path,
-        config=_object(path / "config.json"),
-        run=_object(path / "run.json"),
-        rows=_rows(path / "metrics.jsonl"),
-        events=_lines(path / "events.jsonl"),
-        measured=_object(path / "metrics.json"),
-        doctor=_object(path / "doctor.json"),
+        config=_object(path / "config.json", damaged),
+        run=_object(path / "run.json", damaged),
+        rows=_rows(path / "metrics.jsonl", damaged),
+        events=_lines(path / "events.jsonl", damaged),
+        measured=_object(path / "metrics.json", damaged),
+        doctor=_object(path / "doctor.json", damaged),
+        damaged=damaged,
         bad_files=bad,
         bad_count=bad_count,
         grids=[Grid(nimg, png) for nimg, file in chosen if (png := _bytes(file)) is not None],
         grids_found=len(files),
         reals=_bytes(path / "samples" / "reals.png"),
+        row_names=_names(path / "samples" / "rows.json", damaged),
     )
 
 
@@ -94,31 +102,41 @@ def _text(path: Path) -> str:
     return (_bytes(path) or b"").decode("utf-8", errors="replace")
 
 
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(_text(path) or "{}")
-    except ValueError:
+def _object(path: Path, damaged: list[str]) -> dict[str, Any]:
+    """Return the object of a JSON file; {} without one, or if the file is damaged, which is noted."""
+    if not path.exists():
         return {}
-    return value if isinstance(value, dict) else {}
+    try:
+        return json_files.read(path)
+    except BadInput:
+        damaged.append(path.name)
+        return {}
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """Return the objects of a JSON-lines file. Incomplete lines, as a killed run leaves them, are skipped."""
-    objects = []
-    for line in _text(path).split("\n"):
-        try:
-            value = json.loads(line) if line.strip() else None
-        except ValueError:
-            continue
-        if isinstance(value, dict):
-            objects.append(value)
-    return objects
+def _names(path: Path, damaged: list[str]) -> list[str]:
+    """Return a JSON list of texts; empty if there is none, or if the file is damaged, which is noted."""
+    try:
+        return json_files.read_list(path, str)
+    except BadInput:
+        damaged.append(path.name)
+        return []
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _lines(path: Path, damaged: list[str]) -> list[dict[str, Any]]:
+    """Return the objects of a JSON-lines file. Damaged lines are skipped and noted, except the last, which a kill leaves."""
+    try:
+        lines = json_files.read_lines(path)
+    except BadInput:
+        lines = [json_files.Line("", None)] * 2
+    if any(line.value is None for line in lines[:-1]):
+        damaged.append(path.name)
+    return [line.value for line in lines if line.value is not None]
+
+
+def _rows(path: Path, damaged: list[str]) -> list[dict[str, Any]]:
     """Return the statistics in order of time. Of rows that a resumed run wrote again, the last one counts."""
     rows: list[dict[str, Any]] = []
-    for row in _lines(path):
+    for row in _lines(path, damaged):
         clock = number(row.get("kimg"))
         clock = number(row.get("nimg")) / 1000 if math.isnan(clock) else clock
         if math.isnan(clock):

@@ -9,6 +9,8 @@ CLOCK = frozenset({"kimg", "nimg", "step", "seconds", "img_per_s", "time", "tick
 
 LOWER = ("fd", "fid", "kd", "kid", "swd", "mmd", "ppl", "fpd", "nll", "mse", "lpips", "memorised")
 HIGHER = ("coverage", "density", "precision", "recall", "inception", "is", "modes", "accuracy", "psnr", "ssim", "auc")
+CHANCE = 0.05
+"""D is at chance if its accuracy differs from 1/2 by at most this much."""
 
 
 def number(value: Any) -> float:
@@ -103,3 +105,27 @@ def headline(row: dict[str, Any]) -> list[tuple[str, str]]:
         *sorted(norms)[:4],
         *metrics[:4],
     ]
+
+
+def at_chance(row: dict[str, Any]) -> str:
+    """Return a few words if the doctor measured that D cannot tell real from generated images, or always can."""
+    accuracy = number(row.get("doctor/D_accuracy"))
+    if abs(accuracy - 0.5) <= CHANCE:
+        return f"D at chance (accuracy {accuracy:.2f}: it cannot tell real from generated)"
+    return f"D almost always right (accuracy {accuracy:.3g})" if accuracy >= 0.995 else ""
+
+
+def explained(name: str) -> str:
+    """Say what a metric such as ``fd_random1k`` was measured with; empty for other names.
+
+    Args:
+        name: The name of a metric, with its feature net and its number of samples.
+    """
+    kind, _, rest = name.partition("_")
+    match = re.fullmatch(r"([a-z]+)(\d+k?)", rest)
+    if match is None:
+        return ""
+    net, count = match.groups()
+    direction = {-1: "; lower is better", 1: "; higher is better", 0: ""}[better(kind)]
+    features = "coordinates" if net == "points" else f"{net} features"
+    return f"{features}, {count} samples{direction}"

@@ -7,16 +7,21 @@ import time
 from html import escape
 from typing import Any
 
+from ganloom.core.names import printable
 from ganloom.report import chart_svg
 from ganloom.report.chart_data import charts
 from ganloom.report.folder import Folder
 from ganloom.report.markup import moment, names, section, state, text
-from ganloom.report.number_format import duration, is_metric, number, short
+from ganloom.report.number_format import at_chance, duration, explained, is_metric, number, short
 from ganloom.report.number_format import kimg as kimg_text
 from ganloom.report.tables import best_of, metric_names
 
 STATES = {"starting": "live", "running": "live", "finished": "good", "stopped": "warn", "failed": "bad"}
 MAX_EVENTS = 24
+UNDRAWN = ("legend", "length")
+"""Kinds of events that explain something and are no moments of the training."""
+ENDLESS = 1e9
+"""Length in kimg of a run that ends for another reason."""
 
 
 def heading(folder: Folder) -> str:
@@ -31,11 +36,12 @@ def heading(folder: Folder) -> str:
         f"page written {time.strftime('%Y-%m-%d %H:%M')}" + (", reload to update" if now == "running" else ""),
     ]
     cause = folder.run.get("exit_reason")
+    lacking = f'<p class="reason">damaged: {escape(", ".join(folder.damaged))}</p>' if folder.damaged else ""
     reason = f'<p class="reason">{text(cause)}</p>' if cause and str(cause) != now else ""
     return (
         f'<header><p class="brand">ganloom</p><h1>{escape(recipe)} <span class="on">on</span> {escape(data)} '
         f'<span class="badge {STATES.get(now, "plain")}">{escape(now)}</span></h1>'
-        f'<p class="facts">{" · ".join(fact for fact in facts if fact)}</p>{reason}</header>'
+        f'<p class="facts">{" · ".join(fact for fact in facts if fact)}</p>{reason}{lacking}</header>'
     )
 
 
@@ -43,6 +49,7 @@ def tiles(folder: Folder) -> str:
     """Build the key numbers: progress, time, speed, the first metrics, D(real) - D(fake), bad files."""
     last = folder.rows[-1] if folder.rows else {}
     done, total = number(last.get("kimg", 0)), number(folder.part("train").get("total_kimg"))
+    total = math.nan if total >= ENDLESS else total  # the run ends at its time
     speeds = [v for row in folder.rows[-5:] if (v := number(row.get("img_per_s"))) > 0]
     speed = sum(speeds) / len(speeds) if speeds else math.nan
     unfinished = state(folder) == "running" and total > done and speed > 0
@@ -59,15 +66,21 @@ def tiles(folder: Folder) -> str:
         values = [v for row in folder.rows if not math.isnan(v := number(row.get(name)))]
         best, at = best_of(folder, name)
         note = "" if math.isnan(best) else f"best {short(best)} at kimg {kimg_text(at)}"
+        note = "; ".join(part for part in (note, explained(name)) if part)
         parts.append(_tile(escape(name), short(values[-1]), note))
     for name in last:
         if name.endswith("/logits_real") and not math.isnan(gap := _gap(last, name)):
             net = escape(name.split("/")[0])
-            parts.append(_tile(f"{net}(real) − {net}(fake)", short(gap), ""))
+            parts.append(_tile(f"{net}(real) − {net}(fake)", short(gap), escape(at_chance(_examined(folder)))))
             break
     if folder.bad_count:
         parts.append(_tile("Files left out", f'<a href="#bad">{folder.bad_count}</a>', "could not be read"))
     return f'<div class="tiles">{"".join(parts)}</div>'
+
+
+def _examined(folder: Folder) -> dict[str, Any]:
+    """Return the last row in which the doctor measured the accuracy of D."""
+    return next((row for row in reversed(folder.rows) if "doctor/D_accuracy" in row), {})
 
 
 def _gap(row: dict[str, Any], real: str) -> float:
@@ -97,7 +110,9 @@ def samples(folder: Folder) -> str:
     rows = {kimg_text(row["kimg"]): row for row in folder.rows}
     for grid in folder.grids:
         row = rows.get(kimg_text(grid.kimg), {})
-        metrics = [f"{n} {short(v)}" for n, v in row.items() if is_metric(n) and not math.isnan(number(v))][:2]
+        metrics = [f"{printable(n)} {short(v)}" for n, v in row.items() if is_metric(n) and not math.isnan(number(v))][
+            :2
+        ]
         caption = " · ".join([f"kimg {kimg_text(grid.kimg)}", *metrics])
         grids.append({"kimg": grid.kimg, "caption": caption, "src": _data_uri(grid.png)})
     figures = []
@@ -106,7 +121,7 @@ def samples(folder: Folder) -> str:
         figures.append(
             f'<figure class="card"><img id="grid" src="{newest["src"]}"{_sides(folder.grids[-1].png)} '
             f'alt="Samples of the generator at {escape(str(newest["caption"]))}">'
-            f"{_slider(len(grids), str(newest['caption']))}{_left_out(folder)}</figure>"
+            f"{_slider(len(grids), str(newest['caption']))}{_row_names(folder)}{_left_out(folder)}</figure>"
         )
     if folder.reals:
         figures.append(
@@ -130,6 +145,12 @@ def _slider(count: int, caption: str) -> str:
         f'aria-label="Sample grid over training, {count} grids"></div>'
         "<noscript>The slider needs JavaScript; the newest samples are shown.</noscript>"
     )
+
+
+def _row_names(folder: Folder) -> str:
+    """Build the list of the classes of the rows, for grids with a class in each row."""
+    names = [escape(printable(name)) for name in dict.fromkeys(folder.row_names)]
+    return f'<p class="note">Classes of the rows, from the top: {", ".join(names)}</p>' if names else ""
 
 
 def _left_out(folder: Folder) -> str:
@@ -160,7 +181,7 @@ def _events_in_charts(folder: Folder) -> list[dict[str, Any]]:
     placed = [
         {"kimg": at, "kind": str(event.get("kind", "event")), "text": str(event.get("text", ""))}
         for event in folder.events
-        if not math.isnan(at := number(event.get("kimg")))
+        if not math.isnan(at := number(event.get("kimg"))) and event.get("kind") not in UNDRAWN
     ]
     bests = [event for event in placed if event["kind"] == "best"]
     chosen = [event for event in placed if event["kind"] != "best"] + bests[-1:]

@@ -1,10 +1,10 @@
 """Build the sections of a report that are tables: metrics, events, settings, bad files, environment."""
 
 import math
-import shlex
 from html import escape
 from typing import Any
 
+from ganloom.core.names import command_line, resume_command
 from ganloom.report.folder import Folder
 from ganloom.report.markup import moment, section, state, table, text
 from ganloom.report.number_format import better, is_metric, number, short
@@ -138,11 +138,11 @@ def repeat(folder: Folder) -> str:
     """Build the commands that repeat and continue the run, and the table of its environment."""
     command, body = folder.run.get("command"), ""
     if isinstance(command, list) and command:
-        body += _copyable("Repeat this run", shlex.join(map(str, command)), "repeat")
+        body += _copyable("Repeat this run", command_line(command), "repeat")
     elif isinstance(command, str) and command:
         body += _copyable("Repeat this run", command, "repeat")
     if state(folder) in ("stopped", "failed"):
-        body += _copyable("Continue it", shlex.join(["ganloom", "resume", str(folder.path)]), "resume")
+        body += _copyable("Continue it", resume_command(folder.path), "resume")
     facts: dict[str, Any] = {}
     for name in ("versions", "data"):
         value = folder.run.get(name)

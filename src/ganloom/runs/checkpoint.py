@@ -20,9 +20,12 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
+from ganloom.core import json_files
 from ganloom.core.errors import BadInput, GanloomError
+from ganloom.core.names import resume_command
 from ganloom.core.output_files import TEMPORARY, sync_folder
 from ganloom.core.output_files import replace_file as replace_file
+from ganloom.runs.file_types import CheckpointManifest, CheckpointState
 
 FORMAT = 1
 MANIFEST = "MANIFEST.json"
@@ -47,6 +50,16 @@ class Loaded:
     tensors: dict[str, dict[str, Tensor]]
     state: dict[str, Any]
     skipped: tuple[str, ...] = ()
+
+    @property
+    def nimg(self) -> int:
+        """Real images shown to D. Raises CheckpointError if state.json does not say it."""
+        nimg = self.state.get("nimg", -1)
+        if nimg < 0:
+            raise CheckpointError(
+                f"{self.path / 'state.json'} has no nimg, the number of images that training has seen"
+            )
+        return int(nimg)
 
 
 def name_of(nimg: int) -> str:
@@ -159,9 +172,9 @@ def _remove(path: Path) -> None:
 def _own_files(path: Path) -> set[str] | None:
     """Return the names of the files that ``save`` wrote into a checkpoint; None if its manifest cannot be read."""
     try:
-        files = json.loads((path / MANIFEST).read_bytes())["files"]
+        files = json_files.decode((path / MANIFEST).read_bytes(), CheckpointManifest, MANIFEST)["files"]
         return {MANIFEST, *(name for name in files if Path(name).name == name)}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, BadInput):
         return None
 
 
@@ -254,10 +267,7 @@ def read(path: Path, only: Callable[[str], bool] = lambda part: True) -> Loaded:
         CheckpointError: If a file is missing or damaged, or the format is newer than this version of ganloom.
     """
     try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
-        files = dict(manifest["files"])
-        if manifest["format"] > FORMAT:
-            raise CheckpointError(f"{path} has format {manifest['format']}, which needs a newer ganloom")
+        files = _listed(path)
         content = {}
         for name, expected in files.items():
             data = (path / name).read_bytes()
@@ -266,7 +276,7 @@ def read(path: Path, only: Callable[[str], bool] = lambda part: True) -> Loaded:
             if hashlib.sha256(data).hexdigest() != expected["sha256"]:
                 raise CheckpointError(f"{path / name} is damaged (sha256 differs from the manifest)")
             content[name] = data
-        state = json.loads(content["state.json"])
+        state = json_files.decode(content["state.json"], CheckpointState, str(path / "state.json"), fix="")
         tensors = {
             name.removesuffix(".safetensors"): safetensors.torch.load(data)
             for name, data in content.items()
@@ -274,6 +284,8 @@ def read(path: Path, only: Callable[[str], bool] = lambda part: True) -> Loaded:
         }
     except CheckpointError:
         raise
+    except BadInput as error:
+        raise CheckpointError(str(error)) from error
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is incomplete: {Path(str(error.filename)).name} is missing") from error
     except OSError as error:
@@ -281,6 +293,21 @@ def read(path: Path, only: Callable[[str], bool] = lambda part: True) -> Loaded:
     except Exception as error:  # a damaged manifest can raise any exception
         raise CheckpointError(f"{path} is damaged ({type(error).__name__} while reading it)") from error
     return Loaded(path, tensors, state)
+
+
+def _listed(path: Path) -> dict[str, Any]:
+    """Read the manifest of a checkpoint: file name -> size and sha256. Raise if it is damaged or does not list all files."""
+    file = path / MANIFEST
+    manifest = json_files.decode(file.read_bytes(), CheckpointManifest, str(file), fix="")
+    if manifest["format"] > FORMAT:
+        raise CheckpointError(f"{path} has format {manifest['format']}, which needs a newer ganloom")
+    files: dict[str, Any] = manifest["files"]
+    if outside := [name for name in files if name in ("", ".", "..") or set(name) & set("/\\\0")]:
+        raise CheckpointError(f"{file} is damaged: it lists {outside[0][:80]!r}, which is not a file of the checkpoint")
+    needed = {"state.json", "gan.safetensors", *(p.name for p in path.glob("*.safetensors"))}
+    if missing := sorted(needed - files.keys()):
+        raise CheckpointError(f"{file} is damaged: it does not list {missing[0]}")
+    return files
 
 
 def load(folder: Path, which: str = "latest", only: Callable[[str], bool] = lambda part: True) -> Loaded:
@@ -302,7 +329,7 @@ def load(folder: Path, which: str = "latest", only: Callable[[str], bool] = lamb
     if not known:
         raise CheckpointError(
             f"{folder} contains no checkpoint: the run ended before the first one was saved. "
-            f"Continue with `ganloom resume {folder.parent}`"
+            f"Continue with `{resume_command(folder.parent)}`"
         )
     if which not in ("latest", "best") and which not in known:
         raise BadInput(f'{folder} has no checkpoint "{which}". Choose one of {", ".join(known)}')

@@ -14,16 +14,14 @@ import torch
 
 from ganloom import __version__
 from ganloom.core.errors import BadInput, GanloomError
-from ganloom.core.output_files import TEMPORARY, append_to, new_file, new_folder, open_unlinked, replace_file
-from ganloom.runs import checkpoint
+from ganloom.core.names import file_name, resume_command
+from ganloom.core.output_files import TEMPORARY, append_to, open_unlinked, replace_file
+from ganloom.runs import checkpoint, file_types
 
 LINES = ("log.txt", "events.jsonl", "metrics.jsonl")
 """Files of a run that are only appended to."""
 _START = ("lock", "run.json", "checkpoints", "data.npz", "held.npz", "bad_files.csv")
 """What a start writes before config.json."""
-
-
-check_empty, check_new = new_folder, new_file  # the former names
 
 
 class Folder:
@@ -56,7 +54,7 @@ class Folder:
         if (self.path / "config.json").exists():
             if not self.without_checkpoint():
                 raise BadInput(
-                    f"{self.path} already holds a run. Continue it with `ganloom resume {self.path}`, "
+                    f"{self.path} already holds a run. Continue it with `{resume_command(self.path)}`, "
                     "or choose another --out"
                 )
             self.check_links()
@@ -115,18 +113,9 @@ class Folder:
             The JSON object; {} if the file does not exist.
 
         Raises:
-            BadInput: If the file cannot be read or is not a JSON object.
+            BadInput: If the file cannot be read, is damaged, or holds something else; see ``file_types``.
         """
-        path = self.path / name
-        if not path.exists():
-            return {}
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise BadInput(f"{path} cannot be read as JSON ({error}). Restore it, or train again") from error
-        if not isinstance(value, dict):
-            raise BadInput(f"{path} does not hold a JSON object")
-        return value
+        return file_types.read(self.path / name)
 
     def write(self, name: str, value: dict[str, Any]) -> None:
         """Replace a JSON file of the run atomically."""
@@ -193,7 +182,8 @@ class Folder:
                 _lock_file(handle)
             except OSError as error:
                 os.close(handle)
-                holder = content.decode(errors="replace").strip() or "unknown"
+                text = content[:20].decode(errors="replace").strip()
+                holder = text if text.isascii() and text.isdigit() else "unknown"
                 raise BadInput(
                     f"another training (process {holder}) is running in {self.path}. Wait for it, or stop it with Ctrl-C"
                 ) from error
@@ -231,7 +221,7 @@ def _lock_file(handle: int) -> None:
 
 def next_name(parent: Path, recipe: str, data: str) -> Path:
     """Return PARENT/RECIPE-DATA-NN with the first free number from 01."""
-    stem = "".join(ch if ch.isalnum() or ch in "-_." else "-" for ch in f"{recipe}-{data}").strip("-.") or recipe
+    stem = file_name(f"{recipe}-{data}").strip("-.") or recipe
     number = 1
     while (parent / f"{stem}-{number:02d}").exists():
         number += 1

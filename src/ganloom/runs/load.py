@@ -9,6 +9,7 @@ import torch
 
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path
 from ganloom.gan import GAN
 from ganloom.runs import checkpoint as checkpoints
 from ganloom.runs import manifest
@@ -35,21 +36,23 @@ def load(
     Raises:
         BadInput: There is no run or model folder at ``path``, or its files do not fit the model.
     """
-    folder = Folder(Path(path))
+    folder = Folder(as_path(path))
     if not folder.path.is_dir():
         raise BadInput(f"no run at {folder.path}: give a run folder, or its model/ folder")
     folder.require()
     described = folder.read("config.json")
     seed = int(described.get("train", {}).get("seed", 0))
-    gan = manifest.composed(gan or manifest.gan_of(described, seed, folder.path), described, seed)
+    gan = manifest.composed(gan or manifest.gan_of(described, seed, folder.path), described, seed, folder.path)
+    described_by = f"the model that {folder.path / 'config.json'} describes"
     if folder.checkpoints.is_dir():
         loaded = _checkpoint(folder, checkpoint)
-        load_strict(gan, loaded.tensors["gan"] | with_pending(loaded.tensors, loaded.state), "the model")
-        gan.kimg = loaded.state["nimg"] / 1000
+        load_strict(gan, loaded.tensors["gan"] | with_pending(loaded.tensors, loaded.state), described_by)
+        gan.kimg = loaded.nimg / 1000
     else:
         weights = _weights(folder.path / "G.safetensors")
-        load_strict(gan, {**gan.state_dict(), **weights}, "the model")
-        gan.kimg = float(described.get("kimg", float("inf")))
+        load_strict(gan, {**gan.state_dict(), **weights}, described_by)
+        kimg = described.get("kimg")
+        gan.kimg = float("inf") if kimg is None else float(kimg)
     gan = gan.to(choose_device(device)).eval().requires_grad_(False)
     channels_last(gan)
     return gan

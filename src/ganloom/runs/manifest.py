@@ -4,20 +4,23 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ganloom import data as datasets
 from ganloom import recipes
-from ganloom.core import class_names, config
+from ganloom.core import class_names, config, json_files
 from ganloom.core.errors import BadInput
+from ganloom.core.names import printable, resume_command, shown
 from ganloom.core.output_files import replace_file
+from ganloom.core.terminal import say
 from ganloom.gan import GAN
-from ganloom.runs import warm_start
+from ganloom.runs import file_types, saved_weights, warm_start
 from ganloom.runs.folder import Folder, versions
 from ganloom.runs.healing import Build, own_class
-from ganloom.runs.training_setup import TrainingSetup, build
+from ganloom.runs.training_setup import TrainingSetup, build, check_classes
 from ganloom.stabilisers.apply import compose
 from ganloom.stabilisers.config import Stabilise
 from ganloom.training.config import TrainConfig
@@ -63,11 +66,9 @@ def describe(folder: Folder, setup: TrainingSetup, cfg: TrainConfig, start: warm
     folder.write("config.json", described)  # last: a folder with config.json has all that ``resume`` needs
     if data.bad_files:
         lines = "".join(f"{_csv(path)},{_csv(reason)}\n" for path, reason in data.bad_files)
-        replace_file(folder.path / "bad_files.csv", ("path,reason\n" + lines).encode(errors="replace"))
-        print(
-            f"{len(data.bad_files)} files could not be read and are skipped; see {folder.path / 'bad_files.csv'}",
-            file=sys.stderr,
-        )
+        replace_file(folder.path / "bad_files.csv", ("path,reason\n" + lines).encode(errors="backslashreplace"))
+        see = printable(folder.path / "bad_files.csv")
+        say(f"{len(data.bad_files)} files could not be read and are skipped; see {see}", sys.stderr)
 
 
 def description(setup: TrainingSetup, cfg: TrainConfig, start: warm_start.WarmStart | None) -> dict[str, Any]:
@@ -84,7 +85,13 @@ def description(setup: TrainingSetup, cfg: TrainConfig, start: warm_start.WarmSt
         **({"stabilise": config.to_dict(setup.parts)} if setup.parts.on() else {}),
         **({"init": start.record} if start is not None else {}),
         "train": config.to_dict(cfg),
-        "data": {"name": data.name, "source": source, "fingerprint": data.fingerprint, "size": len(data)},
+        "data": {
+            "name": data.name,
+            "source": source,
+            "fingerprint": data.fingerprint,
+            "size": len(data),
+            **({} if data.split_off is None else {"held_out": len(data.split_off)}),
+        },
         "classes": list(data.classes) if data.classes else None,
         **({} if gan.drawn_classes is None else {"classes_drawn": list(gan.drawn_classes)}),
     }
@@ -114,12 +121,15 @@ def _check_same(folder: Folder, described: dict[str, Any]) -> None:
     if differing:
         raise BadInput(
             f"{folder.path} holds a run that ended before its first checkpoint, with another {', '.join(differing[:3])}. "
-            f"Continue it with `ganloom resume {folder.path}`, or choose another --out"
+            f"Continue it with `{resume_command(folder.path)}`, or choose another --out"
         )
 
 
 def _compared(described: dict[str, Any]) -> dict[str, Any]:
-    """Return setting -> value of those parts of config.json that make two runs equal."""
+    """Return setting -> value of those parts of config.json that make two runs equal.
+
+    The schedules of a run with --minutes depend on the measured speed, which is never the same twice: they are not compared.
+    """
     tables = {name: described.get(name) for name in ("config", "stabilise", "train")}
     flat = {
         key: v
@@ -129,9 +139,15 @@ def _compared(described: dict[str, Any]) -> dict[str, Any]:
         if key not in MEASURED
     }
     data, init = described.get("data"), described.get("init")
+    if flat.get("minutes") is not None:
+        flat = {key: _without_schedule(v) for key, v in flat.items() if not key.endswith("_kimg")}
     flat["data"] = data.get("fingerprint") if isinstance(data, dict) else None
     flat["--init"] = init.get("source") if isinstance(init, dict) else None
     return flat | {"recipe": described.get("recipe")}
+
+
+def _without_schedule(value: Any) -> Any:
+    return {key: v for key, v in value.items() if key != "schedule"} if isinstance(value, dict) else value
 
 
 def _csv(text: str) -> str:
@@ -149,9 +165,45 @@ def reopen(folder: Folder, described: dict[str, Any]) -> tuple[GAN, Any, TrainCo
     Returns:
         (untrained model, data, settings of the training).
     """
-    cfg = config.from_dict(TrainConfig, described["train"], "train")
-    gan = composed(gan_of(described, cfg.seed, folder.path), described, cfg.seed)
-    return gan, reopen_data(described, None, folder.path), cfg
+    cfg = train_config(described, folder.path)
+    gan = composed(gan_of(described, cfg.seed, folder.path), described, cfg.seed, folder.path)
+    data = reopen_data(described, None, folder.path)
+    check_fit(gan, data, folder.path)
+    return gan, data, cfg
+
+
+def check_fit(gan: GAN, data: Any, path: Path) -> None:
+    """Check that the model that config.json describes can be trained on its data.
+
+    Args:
+        gan: The model.
+        data: The data.
+        path: The run folder, for the error message.
+
+    Raises:
+        BadInput: If the shapes or the numbers of classes differ.
+    """
+    with json_files.blaming(path / "config.json", "a model that does not fit its data"):
+        shape = getattr(gan.cfg, "shape", None)
+        if shape is not None and tuple(shape) != tuple(data.shape):
+            raise BadInput(f"config.shape is {list(shape)}, but the data have {list(data.shape)}. {json_files.FIX}")
+        gan.check_data(data)
+        check_classes(gan.cfg, data)
+
+
+def train_config(described: dict[str, Any], path: Path) -> TrainConfig:
+    """Return the settings of the training in a run's config.json.
+
+    Args:
+        described: Its content.
+        path: The run folder, for the error message.
+
+    Raises:
+        BadInput: If it is not the config.json of a run, or a setting cannot be used.
+    """
+    file_types.require_run(described, path)
+    with json_files.blaming(path / "config.json", "a training that is not possible"):
+        return config.from_dict(TrainConfig, described["train"], "train")
 
 
 def gan_of(described: dict[str, Any], seed: int, path: Path) -> GAN:
@@ -163,30 +215,38 @@ def gan_of(described: dict[str, Any], seed: int, path: Path) -> GAN:
         path: The run folder, for the error message.
 
     Raises:
-        BadInput: If the model is a user's class and not a recipe of ganloom.
+        BadInput: If the model is a user's class and not a recipe of ganloom, or its settings cannot be used.
     """
     name = described.get("recipe", "")
     if name not in recipes.LISTED:
         raise BadInput(f'{path} was trained with your class "{name}". Pass a new model of this class as gan=')
-    module = recipes.LISTED[name]
-    return build(module, config.from_dict(module.Config, described["config"]), seed)
+    module, file = recipes.LISTED[name], path / "config.json"
+    with json_files.blaming(file, "a model that cannot be built"):
+        cfg = config.from_dict(module.Config, described["config"])
+        config.check_counts(cfg)
+        saved_weights.check_size(lambda: module.MODEL(cfg), path)
+        return build(module, cfg, seed)
 
 
-def composed(gan: GAN, described: dict[str, Any], seed: int) -> GAN:
-    """Add what config.json lists to a model: its stabilisers, its frozen layers and its classes."""
-    gan = compose(gan, config.from_dict(Stabilise, described.get("stabilise", {}), "stabilise"), seed)
+def composed(gan: GAN, described: dict[str, Any], seed: int, path: Path) -> GAN:
+    """Add what the config.json of the folder ``path`` lists to a model: its stabilisers, its frozen layers and its classes."""
+    with json_files.blaming(path / "config.json", "stabilisers that cannot be used"):
+        gan = compose(gan, config.from_dict(Stabilise, described.get("stabilise", {}), "stabilise"), seed)
     gan.frozen = frozenset(described.get("init", {}).get("frozen", ()))
-    gan.class_names, gan.drawn_classes = class_names.recorded(described, int(getattr(gan.cfg, "n_classes", 0) or 0))
+    with json_files.blaming(path / "config.json", "classes that cannot be used"):
+        count = int(getattr(gan.cfg, "n_classes", 0) or 0)
+        gan.class_names, gan.drawn_classes = class_names.recorded(described, count)
     return gan
 
 
-def rebuilder(module: ModuleType | None, gan: GAN, cfg: TrainConfig) -> Build | None:
+def rebuilder(module: ModuleType | None, gan: GAN, cfg: TrainConfig, path: Path) -> Build | None:
     """Return the function that rebuilds the model from a changed config.json when a run heals.
 
     Args:
         module: The recipe's module; None for a user's class.
         gan: The model.
         cfg: Settings of the training.
+        path: The run folder, for error messages.
 
     Returns:
         The function, or None without ``--heal``.
@@ -200,16 +260,19 @@ def rebuilder(module: ModuleType | None, gan: GAN, cfg: TrainConfig) -> Build | 
         rebuild = own_class(gan, cfg.seed)
     else:
         rebuild = lambda d: build(module, config.from_dict(module.Config, d["config"]), cfg.seed)  # noqa: E731
-    return lambda described: composed(rebuild(described), described, cfg.seed)
+    return lambda described: composed(rebuild(described), described, cfg.seed, path)
 
 
-def reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
+def reopen_data(
+    described: dict[str, Any], data: Any, run: Path, progress: Callable[[int, int], None] | None = None
+) -> Any:
     """Open the data of a run again.
 
     Args:
         described: The content of config.json.
         data: The data at a new place, or None to open the source that config.json names.
         run: The run folder.
+        progress: Called with (done, total) while images are decoded.
 
     Raises:
         BadInput: If the data changed since the run began.
@@ -224,13 +287,11 @@ def reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
             fit=source.get("fit") or "crop",
             flip=bool(source.get("flip")),
             keep_empty_classes=source.get("keep_empty_classes", True),
+            progress=progress,
             **options,
         )
     else:
-        source = dict(recorded["source"])
-        if source.pop("in_run", False):
-            source["source"] = str(run / source["source"])
-        opened = datasets.reopen(source)
+        opened = own_data(described, run, progress)
     if opened.fingerprint != recorded["fingerprint"]:
         raise BadInput(
             f"the data {recorded['name']} changed since this run began (fingerprint {opened.fingerprint[:12]} instead of "
@@ -240,13 +301,32 @@ def reopen_data(described: dict[str, Any], data: Any, run: Path) -> Any:
     return opened
 
 
+def own_data(described: dict[str, Any], run: Path, progress: Callable[[int, int], None] | None = None) -> Any:
+    """Open the data that a run's config.json names.
+
+    Args:
+        described: Its content.
+        run: The run folder.
+        progress: Called with (done, total) while images are decoded.
+
+    Raises:
+        BadInput: If the data cannot be opened.
+    """
+    file_types.require_run(described, run)
+    with json_files.blaming(run / "config.json", "data that cannot be opened"):
+        source = dict(described["data"]["source"])
+        if source.pop("in_run", False):
+            source["source"] = str(run / source["source"])
+        return datasets.reopen(source, progress=progress)
+
+
 def _say_renamed(described: dict[str, Any], data: Any) -> None:
     """Say that the same classes have other names now; the run keeps the names in its config.json."""
     before, now = described.get("classes") or [], data.classes or []
     if before and list(before) != list(now):
-        pairs = [f"{a} is now {b}" for a, b in zip(before, now, strict=False) if a != b]
+        pairs = [f"{shown(a)} is now {shown(b)}" for a, b in zip(before, now, strict=False) if a != b]
         changed = class_names.listing(pairs) if pairs else "the names are gone"
-        print(f"classes: the images are the same, but {changed}; the run keeps its names", file=sys.stderr)
+        say(f"classes: the images are the same, but {changed}; the run keeps its names", sys.stderr)
 
 
 def held_out(data: Any, run: Path) -> Any:

@@ -36,7 +36,7 @@ def write_model(folder: Folder, trainer: Trainer) -> None:
     described |= {"scales": scales} if scales else {}
     card = _card(described, trainer.gan.conditions_on == "images")
     checkpoint.replace_file(folder.model / "G.safetensors", safetensors.torch.save(averaged))
-    checkpoint.replace_file(folder.model / "README.md", card.encode())
+    checkpoint.replace_file(folder.model / "README.md", card.encode(errors="backslashreplace"))
     Folder(folder.model).write("config.json", described)
 
 

@@ -6,14 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ganloom.core import json_files
+from ganloom.core.names import printable
 from ganloom.core.terminal import say
 from ganloom.runs import checkpoint
+from ganloom.runs.file_types import TrainerState
 from ganloom.runs.folder import Folder, versions
 from ganloom.runs.model_folder import write_model
 from ganloom.training.nan_guard import NonFinite, bad_state
 from ganloom.training.trainer import Trainer
 
-PRINTED = ("data", "classes", "warning", "nan", "init", "augment")
+FIT = "a state that does not fit config.json of the run"
+
+PRINTED = ("data", "classes", "length", "warning", "nan", "init", "augment")
 """Kinds of events that are printed on stderr too."""
 HEALTHY = "healthy"
 """The file in checkpoints/ that names the last checkpoint at which the doctor found no problem; it is kept."""
@@ -57,7 +62,7 @@ class RunStorage:
     def load(self, trainer: Trainer) -> checkpoint.Loaded:
         """Load the newest complete checkpoint into the trainer. Nothing is written; ``report_loaded`` does that."""
         loaded = checkpoint.load(self.folder.checkpoints)
-        trainer.load_state(loaded.tensors, loaded.state)
+        load_state(trainer, loaded)
         self.best = self._best_score()
         return loaded
 
@@ -74,7 +79,7 @@ class RunStorage:
         if not checkpoint.names(self.folder.checkpoints):
             return False
         loaded = checkpoint.load(self.folder.checkpoints)
-        trainer.load_state(loaded.tensors, loaded.state)
+        load_state(trainer, loaded)
         return True
 
     def has_checkpoint(self) -> bool:
@@ -86,7 +91,7 @@ class RunStorage:
         with contextlib.suppress(OSError):
             self.folder.event(kind, text, kimg, figures)
         if kind in PRINTED:
-            say(f"{kind}: {text}", sys.stderr)
+            say(f"{kind}: {printable(text)}", sys.stderr)
 
     def healthy_checkpoint(self) -> str | None:
         """Name of the last checkpoint at which the doctor found no problem, or None."""
@@ -106,3 +111,18 @@ class RunStorage:
         except checkpoint.CheckpointError:
             return None
         return (str(score[0]), float(score[1])) if score else None
+
+
+def load_state(trainer: Trainer, loaded: checkpoint.Loaded) -> None:
+    """Load a checkpoint into a trainer.
+
+    Args:
+        trainer: The trainer.
+        loaded: The checkpoint.
+
+    Raises:
+        BadInput: If the checkpoint does not fit the model.
+    """
+    with json_files.blaming(loaded.path, FIT):
+        json_files.check(loaded.state, TrainerState, "state.json: ")
+        trainer.load_state(loaded.tensors, loaded.state)

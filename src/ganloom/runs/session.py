@@ -1,17 +1,18 @@
 """Run one training session in a run folder: handle stop signals, and write to run.json how it ended."""
 
 import contextlib
-import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ganloom.core import config
+from ganloom.core import config, json_files
 from ganloom.core.errors import BadInput, GanloomError, Interrupted, Terminated
 from ganloom.core.memory import explained, ran_out
+from ganloom.core.names import printable, resume_command
 from ganloom.core.output_files import append_to
 from ganloom.core.stop_signals import STOPPED, spoken
+from ganloom.core.terminal import say
 from ganloom.doctor.callback import HEAL, Doctor, curable
 from ganloom.gan import GAN
 from ganloom.runs import checkpoint, manifest, warm_start
@@ -64,7 +65,7 @@ class Session:
         except Interrupted:
             raise
         except KeyboardInterrupt:  # not from the signal's handler: a callback raised it, or this is not the main thread
-            raise Interrupted(f"stopped without a save, next: {_next(self.folder)}") from None
+            raise Interrupted(f"stopped without a save, next: {resume_command(self.folder.path)}") from None
         except BrokenPipeError:  # the reader of stdout or stderr has closed the pipe
             raise
         except OSError as error:
@@ -132,8 +133,8 @@ def fit(
         finding = curable(doctor.findings)
         assert finding is not None
         text, gan = heal(folder, finding, build)
-        folder.event("heal", text, checkpoint.load(folder.checkpoints).state["nimg"] / 1000)
-        print(f"heal: {text}", file=sys.stderr)
+        folder.event("heal", text, checkpoint.load(folder.checkpoints).nimg / 1000)
+        say(f"heal: {printable(text)}", sys.stderr)
         resume, notes, warm, accept = True, (), None, lambda: None
 
 
@@ -154,18 +155,16 @@ def _session(
     """Train until the end, a signal, or a finding that healing can fix."""
     judge, report = Judge(cfg.judge, cfg.seed), Guarded(Report())
     storage = RunStorage(folder, judge.take)
-    trainer = Trainer(
-        gan, data, cfg, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=getattr(gan.cfg, "ema_kimg", None),
-        storage=storage,
-    )  # fmt: skip
+    blamed = json_files.blaming(folder.path / "config.json", "a training that is not possible")
+    with blamed if resume else contextlib.nullcontext():
+        trainer = Trainer(
+            gan, data, cfg, device=cfg.device, bf16=cfg.precision == "bf16", ema_kimg=getattr(gan.cfg, "ema_kimg", None),
+            storage=storage,
+        )  # fmt: skip
     if warm is not None:
         trainer.ema.load_state_dict(warm.averages, strict=False)
     loaded = storage.load(trainer) if resume else None
-    if trainer.nimg >= trainer.total_nimg:
-        raise BadInput(
-            f"{folder.path} is already at {trainer.nimg / 1000:g} kimg of {cfg.total_kimg:g}: "
-            f"give a larger --total-kimg to train longer"
-        )
+    _check_unfinished(folder, trainer)
     accept()
     console = Console() if console is None else console
     with append_to(folder.path / "log.txt") as log:
@@ -173,6 +172,7 @@ def _session(
         for printer in (console, log_console):
             if isinstance(printer, Console):
                 printer.title = _title(folder, gan, data, cfg)
+                printer.describe_metric = judge.describe
         calls: list[Callback] = [Guarded(judge), Guarded(Grids(n=cfg.grid)), Jsonl(), console, log_console]
         if doctor is not None:
             calls.insert(1, Guarded(doctor))  # before Jsonl, so that its figures are part of the rows
@@ -189,13 +189,26 @@ def _session(
         with explained(_less_memory(trainer)):
             reason = session.fit()
     if STOPPED.get(reason):
-        text = f"stopped by {spoken(reason)}, saved at kimg {trainer.nimg / 1000:g}, next: {_next(folder)}"
+        text = (
+            f"stopped by {spoken(reason)}, saved at kimg {trainer.nimg / 1000:g}, next: {resume_command(folder.path)}"
+        )
         raise Interrupted(text) if reason == "SIGINT" else Terminated(STOPPED[reason], text)
     return reason
 
 
-def _next(folder: Folder) -> str:
-    return shlex.join(["ganloom", "resume", str(folder.path)])
+def _check_unfinished(folder: Folder, trainer: Trainer) -> None:
+    """Raise BadInput if the run has already reached its length or its time."""
+    cfg = trainer.cfg
+    if trainer.nimg >= trainer.total_nimg:
+        raise BadInput(
+            f"{folder.path} is already at {trainer.nimg / 1000:g} kimg of {cfg.total_kimg:g}: "
+            f"give a larger --total-kimg to train longer"
+        )
+    if cfg.minutes is not None and trainer.seconds >= trainer.total_seconds:
+        raise BadInput(
+            f"{folder.path} has already trained {trainer.seconds / 60:.3g} minutes of {cfg.minutes:g}: "
+            f"give more --minutes to train longer"
+        )
 
 
 def _less_memory(trainer: Trainer) -> str:
@@ -217,7 +230,7 @@ def _title(folder: Folder, gan: GAN, data: Any, cfg: TrainConfig) -> str:
     on = config.from_dict(Stabilise, parts, "stabilise").on()
     name += "".join(f" + {part} {parts[part]}" for part in on)
     millions = sum(p.numel() for p in gan.parameters()) / 1e6
-    return (
+    return printable(
         f"{name} ({millions:.2g} M parameters) on {data.name} ({len(data)} of {size}{classes}), "
         f"{cfg.device} {cfg.precision} -> {folder.path}"
     )

@@ -17,6 +17,7 @@ from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.core.randomness import key
 from ganloom.gan import GAN
 from ganloom.recipes import presets
+from ganloom.report.progress import Report, part_of, stage
 from ganloom.runs import warm_start
 from ganloom.stabilisers.apply import compose, parts_of
 from ganloom.stabilisers.config import Stabilise
@@ -48,7 +49,15 @@ class TrainingSetup:
     augment: str = ""
 
 
-def set_up(recipe: Any, data: Any, options: dict[str, Any], source: warm_start.Source | None = None) -> TrainingSetup:
+def set_up(
+    recipe: Any,
+    data: Any,
+    options: dict[str, Any],
+    source: warm_start.Source | None = None,
+    *,
+    progress: Report = None,
+    opened: Any = None,
+) -> TrainingSetup:
     """Combine a recipe, data and options, and build the model.
 
     Args:
@@ -56,6 +65,8 @@ def set_up(recipe: Any, data: Any, options: dict[str, Any], source: warm_start.S
         data: The data.
         options: Options of the training, the recipe, the stabilisers and the data, by name.
         source: Another run whose settings are the defaults, or None.
+        progress: Called with (what, done, total) while the data are read.
+        opened: The data, if they are open already, from an earlier setup with the same options of the data.
 
     Raises:
         BadInput: If an option is unknown or does not fit.
@@ -80,8 +91,14 @@ def set_up(recipe: Any, data: Any, options: dict[str, Any], source: warm_start.S
     parts = config.replace(Stabilise(), part_options, "stabilise")
     model: Any = gan if module is None else module.MODEL
     data_options = _input_options(model, config_options) | data_options
-    side = presets.SIDE if small else None
-    opened = _open_data(data, settings, gan, isinstance(recipe, str), config_options, data_options, side)
+    if opened is None:
+        stage(progress, "opening the data")
+        extra = {**data_options, "progress": part_of(progress, "reading the data")}
+        side = presets.SIDE if small else None
+        opened = _open_data(data, settings, gan, isinstance(recipe, str), config_options, extra, side)
+    if "shape" in config_options:  # it may have been given without channels
+        config_options = config_options | {"shape": tuple(opened.shape)}
+    stage(progress, "building the model")
     try:
         model.check_data(opened)
     except BadInput as error:
@@ -107,7 +124,7 @@ def set_up(recipe: Any, data: Any, options: dict[str, Any], source: warm_start.S
         larger = presets.grown(_name_of(recipe, module, None), settings)
         settings = config.replace(settings, {key: v for key, v in larger.items() if key not in before_small}, "config")
     config.check_counts(settings)
-    _check_classes(settings, opened)
+    check_classes(settings, opened)
     gan = compose(build(module, settings, cfg.seed), parts, cfg.seed)
     name_classes(gan, opened)
     return TrainingSetup(_name_of(recipe, module, None), module, gan, opened, cfg, parts, chosen.text)
@@ -239,7 +256,7 @@ def _open_data(
     size = size if side is None else min(size, side)
     share = extra.get("held_out") or 0.0
     extra = {name: value for name, value in extra.items() if name != "held_out"}
-    opened = datasets.open(data, shape=None if shape is None else tuple(shape), default_size=size, **extra)
+    opened = datasets.open(data, shape=datasets.full_shape(data, shape, **extra), default_size=size, **extra)
     if not share:
         return opened
     if not 0 < share < 1:
@@ -290,7 +307,7 @@ def class_notes(setup: TrainingSetup) -> list[str]:
     return lines
 
 
-def _check_classes(cfg: Any, data: Any) -> None:
+def check_classes(cfg: Any, data: Any) -> None:
     """Raise BadInput if the config has fewer classes than the data, or the data have no labels."""
     n_classes = getattr(cfg, "n_classes", 0)
     if n_classes and (data.labels is None or n_classes < data.n_classes):

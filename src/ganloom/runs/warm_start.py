@@ -14,14 +14,17 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ganloom.core import class_names
+from ganloom import recipes
+from ganloom.core import class_names, config, json_files
 from ganloom.core.class_names import Match
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path
 from ganloom.gan import GAN
-from ganloom.runs import checkpoint
+from ganloom.runs import checkpoint, saved_weights
 from ganloom.runs.class_weights import ClassWeights, class_axes
 from ganloom.runs.folder import Folder
 from ganloom.runs.freeze_d import frozen_layers, owner
+from ganloom.stabilisers.config import Stabilise
 from ganloom.training.ema import with_pending
 
 Tensors = Mapping[str, Tensor]
@@ -84,7 +87,7 @@ def read(path: str | Path, which: str = "latest") -> Source:
     Raises:
         BadInput: If the folder is neither, or cannot be read.
     """
-    folder = Folder(Path(path))
+    folder = Folder(as_path(path))
     if not folder.path.is_dir() or not (folder.path / "config.json").is_file():
         raise BadInput(
             f"--init {path} is neither a run nor a model/ folder. Give one of them, or a folder that `ganloom import` wrote"
@@ -92,13 +95,13 @@ def read(path: str | Path, which: str = "latest") -> Source:
     described = folder.read("config.json")
     if folder.checkpoints.is_dir():
         found = checkpoint.load(folder.checkpoints, which, only=lambda part: part != "optim")
-        kimg = found.state["nimg"] / 1000
+        nimg = found.nimg
         return Source(
             folder.path,
             described,
             found.tensors["gan"],
             with_pending(found.tensors, found.state),
-            kimg,
+            nimg / 1000,
             found.path.name,
         )
     file = folder.path / "G.safetensors"
@@ -119,10 +122,19 @@ def inherited(source: Source, recipe: Any) -> dict[str, Any]:
 
     Returns:
         Its config and stabilisers, without those that come from the data. Empty if the recipe differs.
+
+    Raises:
+        BadInput: If the settings in its config.json cannot be used.
     """
     if not isinstance(recipe, str) or recipe.lower().replace("_", "-") != source.described.get("recipe"):
         return {}
     settings = {**source.described.get("stabilise", {}), **source.described.get("config", {})}
+    module = recipes.find(recipe)
+    with json_files.blaming(source.path / "config.json", "settings that cannot be used"):
+        cfg = config.from_dict(module.Config, source.described["config"])
+        config.check_counts(cfg)
+        saved_weights.check_size(lambda: module.MODEL(cfg), source.path)
+        config.from_dict(Stabilise, source.described.get("stabilise", {}), "stabilise")
     return {name: value for name, value in settings.items() if name not in (*OWN, "type")}
 
 
@@ -200,14 +212,16 @@ def _networks(gan: GAN, tensors: Tensors) -> dict[str, Tensor]:
 
 
 def _classes(settings: Mapping[str, Any]) -> int:
-    return int(settings.get("n_classes", 0) or 0)
+    count = settings.get("n_classes", 0)
+    return count if isinstance(count, int) else 0
 
 
 def _match(gan: GAN, source: Source, before: int, now: int) -> Match | None:
     """Match the classes of the data with those of the other run; None if the lists are equal, or one side has no classes."""
     if not before or not now:
         return None
-    names, _ = class_names.recorded(source.described, before)
+    with json_files.blaming(source.path / "config.json", "classes that cannot be used"):
+        names, _ = class_names.recorded(source.described, before)
     old, new = class_names.complete(names, before), class_names.complete(gan.class_names, now)
     found = class_names.match(old, new, "that run", "the data")
     return found if found.text else None

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ganloom import metrics
+from ganloom.report.number_format import short
 from ganloom.training.callbacks import Callback
 
 SECONDS = 20.0
@@ -35,6 +36,8 @@ class Judge(Callback):
         self._extractor: Any = None
         self._real: Tensor | None = None
         self._score: tuple[str, float] | None = None
+        self._last: tuple[str, float] | None = None
+        self._floor: float | None = None
 
     def on_tick(self, trainer: Any, row: dict[str, Any]) -> None:
         if not trainer.checkpoint_due or not self.n:
@@ -49,12 +52,28 @@ class Judge(Callback):
         values = metrics.quick(self._real, fake, seed=self.seed)
         figures = {metrics.metric_name(metric, name, n): value for metric, value in values.items()}
         row |= figures
-        self._score = next(iter(figures.items()))
+        first, self._score = self._last is None, next(iter(figures.items()))
+        self._last = self._score
+        if first:
+            trainer.event("legend", self.describe().removeprefix("legend: "))
 
     def take(self) -> tuple[str, float] | None:
         """Return the last measurement as (name of the distance, value) and forget it; None if there is none."""
         score, self._score = self._score, None
         return score
+
+    def describe(self) -> str:
+        """Return a sentence that says what the distance is, with its value for real images; empty before the first one."""
+        if self._last is None or self._real is None:
+            return ""
+        name, value = self._last
+        net = f"{self._extractor.name} features" if self._extractor else "coordinates"
+        n = len(self._real)
+        floor = "" if self._floor is None else f"; real against real {short(self._floor)}"
+        return (
+            f"legend: {name} is the distance of {n:,} samples from {n:,} real ones: {short(value)} ({net}{floor}); lower is "
+            "better, and it compares checkpoints of this run only"
+        )
 
     def _prepare(self, trainer: Any) -> None:
         """Compute features of real samples once, as many as the generator can make within ``SECONDS``."""
@@ -69,9 +88,13 @@ class Judge(Callback):
         if data.kind == "images":
             fashion = data.name.startswith("fashion") and data.shape[0] == 1
             self._extractor = metrics.get("fashion" if fashion else "random")
-        rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(self.seed))[:n]
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(self.seed))
+        rows, others = order[:n], order[n : 2 * n]
         self._rows = rows
         self._real = self._features(data.get(rows))
+        if len(rows) >= FEWEST and len(others) == n:  # with fewer samples the distance would be larger
+            values = metrics.quick(self._real, self._features(data.get(others)), seed=self.seed)
+            self._floor = next(iter(values.values()))
 
     def _features(self, x: Tensor) -> Tensor:
         x = x.cpu()

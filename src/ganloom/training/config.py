@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from ganloom.core.errors import BadInput
 
+ENDLESS = 1e9
+"""Length in kimg of a run that ends for another reason, such as its time."""
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -12,6 +15,9 @@ class TrainConfig:
 
     total_kimg: float | None = None
     """Length of the run, in thousands of real images. None: the recipe's own length."""
+    minutes: float | None = None
+    """Stop after this many minutes of training, without the time for images and measurements. Without --total-kimg, schedules are
+    stretched to the images that fit into the time. None: no limit."""
     kimg_per_tick: float = 4.0
     """Thousands of images between two rows of statistics."""
     kimg_per_checkpoint: float = 40.0
@@ -42,7 +48,7 @@ class TrainConfig:
     """Stop if the best checkpoint has not improved for this many thousand images."""
 
     def __post_init__(self) -> None:
-        for name in ("total_kimg", "kimg_per_tick", "kimg_per_checkpoint", "stop_on_plateau"):
+        for name in ("total_kimg", "kimg_per_tick", "kimg_per_checkpoint", "stop_on_plateau", "minutes"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise BadInput(f"--{name.replace('_', '-')} must be above 0, got {value}")

@@ -24,6 +24,7 @@ from ganloom.gan import GAN, Phase
 from ganloom.training import optimizers
 from ganloom.training import state as run_state
 from ganloom.training.callbacks.base import Callback
+from ganloom.training.config import ENDLESS
 from ganloom.training.config import TrainConfig as TrainConfig
 from ganloom.training.ema import EMA, RAMP
 from ganloom.training.memory_format import channels_last
@@ -219,6 +220,30 @@ class Trainer:
         return math.inf if self.cfg.total_kimg is None else self.cfg.total_kimg * 1000
 
     @property
+    def ends_by_images(self) -> bool:
+        """Whether the run has a length in images; otherwise it ends at its time, or when it is stopped."""
+        return self.total_nimg < ENDLESS * 1000
+
+    @property
+    def total_seconds(self) -> float:
+        """Length of the run in seconds of training; infinite if not set."""
+        return math.inf if self.cfg.minutes is None else self.cfg.minutes * 60
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """(done, total) in images, or in seconds if the run ends at its time; total 0: no end is set."""
+        if self.ends_by_images:
+            return self.nimg, int(self.total_nimg)
+        if math.isfinite(self.total_seconds):
+            return int(self.elapsed), math.ceil(self.total_seconds)
+        return self.nimg, 0
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has reached its length or its time."""
+        return self.nimg >= self.total_nimg or (self.cfg.minutes is not None and self.elapsed >= self.total_seconds)
+
+    @property
     def elapsed(self) -> float:
         """Seconds of training so far, the present tick included; callbacks do not count."""
         return self.seconds + time.perf_counter() - self._tick_time
@@ -243,7 +268,7 @@ class Trainer:
         self._notify("on_start")
         self._tick_time = self._first_step = time.perf_counter()  # what callbacks did before is not training time
         try:
-            while self.nimg < self.total_nimg and not self.stop_requested:
+            while not self.over and not self.stop_requested:
                 before = self.nimg
                 self.train_step()
                 self._notify("on_step")
@@ -252,13 +277,15 @@ class Trainer:
                 if on_boundary:
                     self._update_ema()  # what is drawn, measured and saved now includes this step
                     self.tick()
-                if self.nimg < self.total_nimg and (self.checkpoint_due or self._first_checkpoint_due()):
+                if not self.over and (self.checkpoint_due or self._first_checkpoint_due()):
+                    self._notify("on_stage", "saving a checkpoint")
                     self.storage.save(self)
             self.nan_policy.check(self)
             if not on_boundary:
                 self.checkpoint_due = True
                 with self.averages.current(self.nimg):
                     self.tick(partial=True)
+            self._notify("on_stage", "saving the last checkpoint")
             self.storage.save(self)
             reason = self.stop_requested or "finished"
         except NonFinite:
@@ -285,6 +312,7 @@ class Trainer:
             **self.stats.collect(keep=partial),
             **({"partial": True} if partial else {}),
         }
+        self._notify("on_stage", "measuring and drawing samples" if self.checkpoint_due else "drawing samples")
         self._notify("on_tick", row)
         # The time of callbacks (grids, metrics) is not training time.
         self._tick_time, self._tick_nimg = time.perf_counter(), self.nimg

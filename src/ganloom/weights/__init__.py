@@ -17,6 +17,7 @@ from torch import Tensor
 from ganloom import recipes
 from ganloom.core import config
 from ganloom.core.errors import BadInput
+from ganloom.core.names import as_path
 from ganloom.gan import GAN
 from ganloom.training.state import load_strict
 from ganloom.weights import cyclegan, nvlabs, rosinality
@@ -85,14 +86,15 @@ def read(path: str | Path, discriminator: str | Path | None = None) -> GAN:
 
 def network_in(path: str | Path, discriminator: str | Path | None = None) -> Network:
     """Read the files as `read` does, without building the model."""
-    generator = _generator_in(Path(path))
-    if (partner := cyclegan.partner(Path(path))) is not None:
+    path, discriminator = as_path(path), None if discriminator is None else as_path(discriminator)
+    generator = _generator_in(path)
+    if (partner := cyclegan.partner(path)) is not None:
         generator = cyclegan.both(generator, _network(open_value(partner), partner), str(partner))
     if discriminator is None:
         return generator
-    critic = _network(open_value(Path(discriminator)), Path(discriminator), "D", generator)
+    critic = _network(open_value(discriminator), discriminator, "D", generator)
     if critic.recipe == "cyclegan":
-        other = cyclegan.partner(Path(discriminator), "D")
+        other = cyclegan.partner(discriminator, "D")
         if other is None:
             raise BadInput(f"{discriminator}: cyclegan has two discriminators: give D_A and put D_B beside it")
         critic = cyclegan.both_critics(critic, _network(open_value(other), other, "D", generator), str(other))

@@ -14,11 +14,12 @@ import torch
 
 from ganloom.api import train
 from ganloom.bench.doctor import faults
-from ganloom.core import allocator
+from ganloom.core import allocator, json_files
 from ganloom.core.errors import BadInput, GanloomError
-from ganloom.doctor import RED
+from ganloom.doctor import RED, record
 from ganloom.recipes import RECIPES, find
 from ganloom.recipes.presets import PLANS
+from ganloom.report.progress import Progress, stage
 from ganloom.training.callbacks import Callback
 
 SIDE = 16
@@ -96,6 +97,7 @@ def one(
     kimg: float | None = None,
     heal: int = 0,
     options: dict[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Train one run and compare the doctor's findings with the fault.
 
@@ -107,6 +109,7 @@ def one(
         kimg: Length in thousands of images. None: ``KIMG``, or ``HEAL_KIMG`` with ``heal``.
         heal: How many times the run may be healed.
         options: More options of ``ganloom.train``.
+        progress: Shows how far the training is.
 
     Returns:
         The result.
@@ -124,8 +127,8 @@ def one(
     inside = fault.inside(module, seed) if fault else contextlib.nullcontext()
     length = kimg or (HEAL_KIMG if heal else KIMG)
     with inside, contextlib.suppress(GanloomError), contextlib.redirect_stderr(_Discard()):
-        train(recipe, data, path, console=Callback(), total_kimg=length, seed=seed, heal=heal, **TRAIN, **own)
-    saved = json.loads((path / "doctor.json").read_text())
+        train(recipe, data, path, console=_Steps(progress), total_kimg=length, seed=seed, heal=heal, **TRAIN, **own)
+    saved = record.read(path)
     findings = saved["findings"]
     names = tuple(f["name"] for f in findings)
     first = names[0] if names else ""
@@ -155,6 +158,22 @@ def _outcome(values: dict[str, Any]) -> Outcome:
     return Outcome(**fields)
 
 
+class _Steps(Callback):
+    """Reports how far a training is, without lines of its own."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+
+    def on_step(self, trainer: Any) -> None:
+        if self._progress is not None:
+            self._progress(self._progress.what, *trainer.progress)
+
+
+def print_line(line: str) -> None:
+    """Print a line of progress on stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
 class _Discard:
     """A stream that discards what is written."""
 
@@ -169,9 +188,9 @@ class _Discard:
 
 
 def _ever(path: Path) -> tuple[str, ...]:
-    events = path / "events.jsonl"
-    lines = [json.loads(line) for line in events.read_text().splitlines()] if events.exists() else []
-    return tuple(dict.fromkeys(f"{e['severity']} {e['name']}" for e in lines if e["kind"] == "finding"))
+    events = [line.value for line in json_files.read_lines(path / "events.jsonl") if line.value is not None]
+    found = [e for e in events if e.get("kind") == "finding" and "severity" in e and "name" in e]
+    return tuple(dict.fromkeys(f"{e['severity']} {e['name']}" for e in found))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,13 +205,19 @@ class Suite:
     kimg: float | None = None
 
 
-def measure(suite: Suite, folder: Path, each: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
+def measure(
+    suite: Suite,
+    folder: Path,
+    each: Callable[[Outcome], None] = lambda outcome: None,
+    progress: Progress | None = None,
+) -> list[Outcome]:
     """Make all runs, one after the other. Results that are already in the folder are reused.
 
     Args:
         suite: Which runs to make.
         folder: The folder for the run folders and outcomes.jsonl.
         each: Called with each result.
+        progress: Shows what is done between the lines.
 
     Returns:
         The results.
@@ -203,7 +228,7 @@ def measure(suite: Suite, folder: Path, each: Callable[[Outcome], None] = lambda
     for name in (*suite.recipes, *suite.healthy):
         find(name)
     if suite.kimg is not None and not suite.kimg > 0:
-        raise BadInput(f"--kimg must be above 0, got {suite.kimg}")
+        raise BadInput(f"--total-kimg must be above 0, got {suite.kimg}")
     allocator.keep_freed_blocks()
     jobs: list[tuple[str, faults.Fault | None, int]] = []
     for seed in suite.seeds:
@@ -214,23 +239,26 @@ def measure(suite: Suite, folder: Path, each: Callable[[Outcome], None] = lambda
         jobs += [] if suite.heal else [(recipe, None, seed) for recipe in suite.healthy]
     folder.mkdir(parents=True, exist_ok=True)
     rows = folder / "outcomes.jsonl"
-    saved = [json.loads(line) for line in rows.read_text().splitlines()] if rows.exists() else []
-    done = {tuple(row["key"]): _outcome(row["outcome"]) for row in saved}
+    with json_files.blaming(rows, "outcomes that cannot be read", "Delete it to make the runs again"):
+        saved = [line.value or {} for line in json_files.read_lines(rows)]
+        done = {tuple(row["key"]): _outcome(row["outcome"]) for row in saved}
     outcomes, start, ran = [], time.perf_counter(), 0
     for i, (recipe, fault, seed) in enumerate(jobs):
         key = (recipe, fault.name if fault else "", seed, suite.heal, suite.kimg)
         outcome = done.get(key)
         if outcome is None:
-            outcome = one(recipe, fault, seed, folder, suite.kimg, suite.heal)
+            name = f"{i + 1}/{len(jobs)} {recipe}, {fault.name if fault else 'healthy'}, seed {seed}"
+            stage(progress, f"training {name}")
+            outcome = one(recipe, fault, seed, folder, suite.kimg, suite.heal, progress=progress)
             ran += 1
             with rows.open("a") as file:
                 file.write(json.dumps({"key": key, "outcome": outcome.to_dict()}) + "\n")
             left = (time.perf_counter() - start) / ran * (len(jobs) - i - 1)
             result = "ok" if outcome.right else "WRONG"
-            print(
+            say = print_line if progress is None else progress.say
+            say(
                 f"{i + 1}/{len(jobs)} {recipe}, {outcome.fault or 'healthy'}, seed {seed}: {result} ({outcome.light}: "
-                f"{', '.join(outcome.findings) or 'no finding'}), {outcome.seconds:.0f} s, at most {left / 60:.0f} min left",
-                file=sys.stderr, flush=True,
+                f"{', '.join(outcome.findings) or 'no finding'}), {outcome.seconds:.0f} s, at most {left / 60:.0f} min left"
             )  # fmt: skip
         each(outcome)
         outcomes.append(outcome)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from ganloom.core import allocator
 from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.metrics.statistics.modes import Modes, means, mode_counts, mode_coverage, over_seeds, seed_distance
 from ganloom.report.number_format import duration
+from ganloom.report.progress import Progress as ProgressLine
 
 CUT = 0.5
 """Truncation of z for the figure ``truncated``."""
@@ -123,30 +123,28 @@ class Row:
 
 
 class Progress:
-    """Print on stderr which cure is at which step, and the time left; on a terminal in one line that is updated.
+    """Report which cure is at which step, and the time left.
 
     Args:
         cures: Number of cures.
         steps: Number of steps of each.
+        show: Prints the progress. None: nothing is printed.
     """
 
-    def __init__(self, cures: int, steps: int) -> None:
-        self.cures, self.steps, self.cure, self.name = cures, steps, 0, ""
-        self.start = self.last_line = time.perf_counter()
+    def __init__(self, cures: int, steps: int, show: ProgressLine | None = None) -> None:
+        self.cures, self.steps, self.cure, self.name, self.show = cures, steps, 0, "", show
+        self.start = time.perf_counter()
 
     def begin(self, name: str) -> None:
         """Start the next cure."""
         self.cure, self.name = self.cure + 1, name
-        if not sys.stderr.isatty():
-            print(f"[{self.cure}/{self.cures}] {name}: {self.steps} steps{self.left(0)}", file=sys.stderr, flush=True)
+        if self.show is not None:
+            self.show.say(f"[{self.cure}/{self.cures}] {name}: {self.steps} steps{self.left(0)}")
 
     def at(self, step: int) -> None:
         """Report that a step is done."""
-        now = time.perf_counter()
-        if now - self.last_line > 0.5 and sys.stderr.isatty():
-            self.last_line = now
-            text = f"[{self.cure}/{self.cures}] {self.name}: step {step} of {self.steps}{self.left(step)}; Ctrl-C stops"
-            print(f"{text:<90}", end="\r", file=sys.stderr, flush=True)
+        if self.show is not None:
+            self.show(f"[{self.cure}/{self.cures}] {self.name}: steps of training", step, self.steps)
 
     def left(self, step: int) -> str:
         """Estimate the time left from the steps so far. The times of cures differ by a factor of about 3."""
@@ -156,10 +154,10 @@ class Progress:
         left = (time.perf_counter() - self.start) * (self.cures * self.steps / done - 1)
         return f", about {duration(left)} left"
 
-    def end(self) -> None:
-        """Clear the line."""
-        if sys.stderr.isatty():
-            print(" " * 90, end="\r", file=sys.stderr, flush=True)
+    def measuring(self) -> None:
+        """Report that the samples are measured."""
+        if self.show is not None:
+            self.show(f"[{self.cure}/{self.cures}] {self.name}: measuring the samples")
 
 
 def measure(
@@ -170,6 +168,7 @@ def measure(
     seed: int = 0,
     *,
     each: Callable[[Row, Trained], None] = lambda row, trained: None,
+    show: ProgressLine | None = None,
 ) -> list[Row]:
     """Train each cure with all seeds at once, and measure 2,500 samples of each seed.
 
@@ -180,6 +179,7 @@ def measure(
         steps: Steps of G. None: by the data set.
         seed: The first seed.
         each: Called with each row and its networks.
+        show: Prints the progress. None: nothing is printed.
 
     Returns:
         One row for each cure.
@@ -201,13 +201,13 @@ def measure(
         )
     allocator.keep_freed_blocks()
     mixture, steps = DATA[data].mixture(), steps or DATA[data].steps
-    progress = Progress(len(cures), steps)
+    progress = Progress(len(cures), steps, show)
     rows = []
     for name in cures:
         progress.begin(name)
         trained = train(CURES[name], mixture, seeds, steps, seed, progress.at, DATA[data].plan)
+        progress.measuring()
         rows.append(judge(trained, mixture, data, name, steps, seed))
-        progress.end()
         each(rows[-1], trained)
     return rows
 

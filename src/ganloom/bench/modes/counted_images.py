@@ -21,6 +21,7 @@ from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.metrics.statistics.modes import reverse_kl
 from ganloom.recipes import find
 from ganloom.recipes.presets import command, keywords
+from ganloom.report.progress import Progress, stage
 
 
 class Reader(Protocol):
@@ -140,6 +141,7 @@ def measure(
     runs: Path = Path("runs/modes"),
     *,
     each: Callable[[Row, Tensor], None] = lambda row, samples: None,
+    progress: Progress | None = None,
 ) -> tuple[Counter, list[Row]]:
     """Train each setup with each seed, and count the modes of its samples.
 
@@ -153,6 +155,7 @@ def measure(
         kimg: Length in thousands of images. None: that of each setup.
         runs: The folder for the run folders.
         each: Called with each row and 64 samples.
+        progress: Shows what is done between the lines of the trainings.
 
     Returns:
         (the quality of the reader, the rows).
@@ -167,8 +170,9 @@ def measure(
                 f'--cure: {task.data} has no setting "{name}"{did_you_mean(name, task.setups)}; it has {known}'
             )
     if seeds < 1 or (kimg is not None and not kimg > 0):
-        raise BadInput(f"--seeds must be at least 1 and --kimg above 0, got {seeds} and {kimg}")
+        raise BadInput(f"--seeds must be at least 1 and --total-kimg above 0, got {seeds} and {kimg}")
     allocator.keep_freed_blocks()
+    stage(progress, "training the classifier that counts the modes, and measuring it")
     reader = task.reader()
     counter, rows = measure_counter(task, reader), []
     for name in tuple(names) or tuple(task.setups):
@@ -178,7 +182,8 @@ def measure(
             line = setup.command(task.data, s)
             path = runs / f"{task.data}-{name}-{zlib.crc32(line.encode()):08x}"
             options = keywords(find(setup.recipe), setup.options)
-            run = finished(setup.recipe, task.data, path, total_kimg=setup.kimg, seed=s, judge=0, **options)
+            run = finished(setup.recipe, task.data, path, progress, total_kimg=setup.kimg, seed=s, judge=0, **options)
+            stage(progress, f"counting the modes of {name}, seed {s}")
             samples = load(run).generate(task.samples, seed=s)
             read, clear = reader(samples)
             quality = float((clear >= counter.clear).float().mean())

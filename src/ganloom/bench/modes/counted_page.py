@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ganloom.bench.modes.counted_images import Counter, Row, Task, table
 from ganloom.bench.modes.page import put
-from ganloom.core.errors import BadInput
+from ganloom.core import json_files
 from ganloom.core.output_files import replace_file, rewrite
 from ganloom.imaging.grid import grid, png_bytes
 
@@ -36,13 +36,11 @@ def write(folder: Path, task: Task, counter: Counter, rows: Sequence[Row]) -> li
         All rows.
     """
     path = folder / "results" / f"{task.data}.json"
-    try:
-        saved = [Row(**one) for one in json.loads(path.read_text(encoding="utf-8"))] if path.exists() else []
-    except (OSError, ValueError, TypeError) as error:
-        raise BadInput(f"{path} does not hold rows of this benchmark ({type(error).__name__}). Move it") from None
-    by_key = {(row.setup, row.seed): row for row in [*saved, *rows]}
     order = list(task.setups)
-    every = sorted(by_key.values(), key=lambda row: (order.index(row.setup), row.seed))
+    with json_files.blaming(path, "rows that cannot be read", "Delete it, or choose another --out"):
+        saved = [Row(**one) for one in json_files.read_list(path)]
+        by_key = {(row.setup, row.seed): row for row in [*saved, *rows]}
+        every = sorted(by_key.values(), key=lambda row: (order.index(row.setup), row.seed))
     replace_file(path, (json.dumps([row.to_dict() for row in every], indent=1) + "\n").encode())
     lines = [f"`ganloom bench modes --data {task.data} --out docs`", "", *table(task, counter, every)]
     for name in order:

@@ -16,6 +16,7 @@ from ganloom.bench.modes.dirac_plot import draw
 from ganloom.bench.modes.failures import against, verdict
 from ganloom.bench.modes.toy_gans import BATCH, Mixture
 from ganloom.bench.modes.toy_training import SAMPLES, Trained
+from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 from ganloom.core.output_files import replace_file, rewrite
 from ganloom.imaging.grid import png_bytes, scatter
@@ -47,10 +48,8 @@ def keep(folder: Path, row: Row) -> list[Row]:
         All rows, in the order of the cures.
     """
     path = folder / KEPT
-    try:
-        saved = [Row.from_dict(one) for one in json.loads(path.read_text(encoding="utf-8"))] if path.exists() else []
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"{path} does not hold rows of this benchmark ({type(error).__name__}). Move it") from None
+    with json_files.blaming(path, "rows that cannot be read", "Delete it, or choose another --out"):
+        saved = [Row.from_dict(one) for one in json_files.read_list(path)]
     rows = {key(one): one for one in [*saved, row]}
     order = list(CURES)
     ordered = sorted(rows.values(), key=lambda r: (r.data, r.steps, r.seeds, r.seed, order.index(r.cure)))

@@ -6,7 +6,6 @@ The data is fashion-10k; for image-to-image recipes two domains made from it, or
 import dataclasses
 import json
 import os
-import sys
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from ganloom.apps.run_cache import finished
 from ganloom.bench.recipes.sheets import draw, translated
 from ganloom.bench.step.benchmark import trainer_of
 from ganloom.bench.step.timing import clock, contest, cycle_of
-from ganloom.core import allocator, hardware
+from ganloom.core import allocator, hardware, json_files
 from ganloom.core.device import choose_device, choose_precision
 from ganloom.core.errors import BadInput
 from ganloom.core.output_files import may_rewrite, replace_file, rewrite
@@ -31,6 +30,7 @@ from ganloom.imaging import grid
 from ganloom.recipes import RECIPES, find
 from ganloom.recipes.base.translator import Translator
 from ganloom.recipes.presets import DATA, command, keywords, plan
+from ganloom.report.progress import Progress, stage
 from ganloom.runs.folder import Folder
 
 ROWS, IMAGES = Path("results") / "recipes.json", Path("images") / "recipes"
@@ -107,10 +107,8 @@ def kept(folder: Path) -> dict[str, Row]:
     path = folder / ROWS
     if not path.exists():
         return {}
-    try:
-        return {row["recipe"]: Row.from_dict(row) for row in json.loads(path.read_text(encoding="utf-8"))["recipes"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"{path} does not hold rows of this benchmark ({type(error).__name__}). Move it") from None
+    with json_files.blaming(path, "rows that cannot be read", "Delete it, or choose another --out"):
+        return {row["recipe"]: Row.from_dict(row) for row in json_files.read(path)["recipes"]}
 
 
 def keep(folder: Path, row: Row) -> None:
@@ -147,6 +145,7 @@ def measure(
     anew: bool = False,
     overwrite: bool = False,
     each: Callable[[Row], None] = lambda row: None,
+    show: Progress | None = None,
 ) -> list[Row]:
     """Train, sample, measure and time recipes.
 
@@ -161,6 +160,7 @@ def measure(
         anew: Repeat recipes that were already measured.
         overwrite: Replace images that ganloom did not write, or that were changed.
         each: Called with each row after it is written.
+        show: Prints the progress. None: nothing is printed.
 
     Returns:
         The rows.
@@ -175,9 +175,9 @@ def measure(
                 f"{name} is a baseline without a page: measure it with `ganloom compare --budget 10m {DATA} {name}`"
             )
     if kimg is not None and not kimg > 0:
-        raise BadInput(f"--kimg must be above 0, got {kimg}")
+        raise BadInput(f"--total-kimg must be above 0, got {kimg}")
     allocator.keep_freed_blocks()
-    progress = _Progress(names)
+    progress = _Progress(names, show)
     rows = []
     for name in names:
         options = {**plan(name).options, **({} if kimg is None else {"total_kimg": kimg})}
@@ -187,8 +187,10 @@ def measure(
             image = may_rewrite(folder / IMAGES / f"{name}.png", overwrite=overwrite)
             progress.begin(name, line)
             path = runs / f"{name}-{zlib.crc32(line.encode()):08x}"
-            run = finished(name, plan(name).data, path, seed=seed, **keywords(find(name), options))
+            run = finished(name, plan(name).data, path, show, seed=seed, **keywords(find(name), options))
+            stage(show, f"drawing and measuring samples of {name}")
             row = _row(name, line, run, image, overwrite)
+            stage(show, f"timing steps of {name}")
             row = dataclasses.replace(row, speed=speed(name, options))
             keep(folder, row)
         rows.append(row)
@@ -197,13 +199,19 @@ def measure(
     return rows
 
 
-def time_again(names: Sequence[str], folder: Path, each: Callable[[Row], None] = lambda row: None) -> list[Row]:
+def time_again(
+    names: Sequence[str],
+    folder: Path,
+    each: Callable[[Row], None] = lambda row: None,
+    show: Progress | None = None,
+) -> list[Row]:
     """Time the training steps again.
 
     Args:
         names: Recipes with rows in the folder.
         folder: The folder.
         each: Called with each row after it is written.
+        show: Prints the progress. None: nothing is printed.
 
     Returns:
         The rows with the new speeds.
@@ -219,7 +227,7 @@ def time_again(names: Sequence[str], folder: Path, each: Callable[[Row], None] =
         )
     allocator.keep_freed_blocks()
     for place, name in enumerate(names, 1):
-        print(f"[{place}/{len(names)}] {name}: at least a dozen steps", file=sys.stderr, flush=True)
+        stage(show, f"[{place}/{len(names)}] {name}: timing a dozen steps or more")
         rows.append(dataclasses.replace(before[name], speed=speed(name, plan(name).options)))
         keep(folder, rows[-1])
         each(rows[-1])
@@ -304,17 +312,17 @@ def speed(name: str, options: dict[str, Any], rounds: int = 3) -> Speed:
 class _Progress:
     """Print on stderr which recipe is trained, and the time left for all; each run prints its own progress."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names, self.done, self.spent = list(names), 0.0, 0.0
+    def __init__(self, names: Sequence[str], show: Progress | None) -> None:
+        self.names, self.done, self.spent, self.show = list(names), 0.0, 0.0, show
         self.start = 0.0
 
     def begin(self, name: str, line: str) -> None:
         self.start = time.perf_counter()
         place = self.names.index(name)
         left = f", about {self.spent / self.done * (len(self.names) - place) / 60:.0f} min left" if self.done else ""
-        print(
-            f"[{place + 1}/{len(self.names)}] {line}{left}; Ctrl-C stops, the same command continues", file=sys.stderr
-        )
+        text = f"[{place + 1}/{len(self.names)}] {line}{left}; Ctrl-C stops, the same command continues"
+        if self.show is not None:
+            self.show.say(text)
 
     def end(self, name: str) -> None:
         if self.start:

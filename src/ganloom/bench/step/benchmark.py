@@ -25,6 +25,7 @@ from ganloom.core.hardware import Machine
 from ganloom.core.randomness import Rng
 from ganloom.gan import GAN
 from ganloom.recipes import find
+from ganloom.report.progress import Progress as ProgressLine
 from ganloom.training.trainer import TrainConfig, Trainer
 
 LOOP, DATA = 0.03, 0.02
@@ -87,13 +88,14 @@ class Report:
         return dataclasses.asdict(self)
 
 
-def measure(recipes: Sequence[str], peers: Sequence[str], options: Options) -> Report:
+def measure(recipes: Sequence[str], peers: Sequence[str], options: Options, show: ProgressLine | None = None) -> Report:
     """Measure recipes, then the networks of other projects.
 
     Args:
         recipes: Names of recipes.
         peers: Names of other projects.
         options: How to measure.
+        show: Prints the progress. None: nothing is printed.
 
     Returns:
         The report.
@@ -109,7 +111,7 @@ def measure(recipes: Sequence[str], peers: Sequence[str], options: Options) -> R
         peer_of(name)
     device = choose_device(options.device)
     malloc_set = allocator.keep_freed_blocks()
-    progress = Progress(2 + len(recipes) + 2 * len(peers))
+    progress = Progress(2 + len(recipes) + 2 * len(peers), show)
     progress.begin("the first step of `ganloom train`")
     first = first_step.seconds(recipes[0], options.data, device) if recipes else None
     progress.begin("matrix products")
@@ -124,7 +126,6 @@ def measure(recipes: Sequence[str], peers: Sequence[str], options: Options) -> R
             rows += _steps(name, shipped, here, options, progress)
             progress.begin(f"{peer_of(name).script}: its sampling and ours")
             rows += _samples(name, shipped, here, options, progress)
-    progress.end()
     # If other programs disturbed the first measurement of the peak, all shares would be too high: use the better of two.
     after = hardware.measure(device).peaks
     peaks = {name: max(value, after[name]) for name, value in here.peaks.items()}

@@ -2,12 +2,12 @@
 
 import math
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ganloom.report.number_format import duration
+from ganloom.report.progress import Progress as ProgressLine
 
 Contestant = Callable[[int], float]
 """Runs n steps and returns the time in seconds."""
@@ -19,14 +19,15 @@ TURNS = 4
 
 
 class Progress:
-    """Print on stderr what is measured and the time left.
+    """Report what is measured and the time left.
 
     Args:
         groups: Number of groups of contestants.
+        show: Prints the progress. None: nothing is printed.
     """
 
-    def __init__(self, groups: int) -> None:
-        self.groups, self.group = groups, 0
+    def __init__(self, groups: int, show: ProgressLine | None = None) -> None:
+        self.groups, self.group, self.show = groups, 0, show
         self.start = self.since = time.perf_counter()
         self._text = ""
 
@@ -34,20 +35,17 @@ class Progress:
         """Start the next group of contestants."""
         self.group += 1
         self.since, self._text = time.perf_counter(), text
-        self._say(f"[{self.group}/{self.groups}] {text}{self._left()}", end="\r" if sys.stderr.isatty() else "\n")
+        if self.show is not None:
+            self.show.prefix = f"[{self.group}/{self.groups}] "
+            self.show.say(f"{text}{self._left()}")
+            self.show(text)
 
     def at(self, done: int, rounds: int) -> None:
-        """Report that a round of the group is done; only on a terminal."""
-        if sys.stderr.isatty():
-            self._say(
-                f"[{self.group}/{self.groups}] {self._text}: round {done} of {rounds}{self._left(done / rounds)}",
-                end="\r",
-            )
-
-    def end(self) -> None:
-        """Clear the line."""
-        if sys.stderr.isatty():
-            self._say("", end="\r")
+        """Report that a round of the group is done."""
+        if self.show is not None:
+            left = self._left(done / rounds).removeprefix(", ")
+            self.show.prefix = f"[{self.group}/{self.groups}] " + (f"{left} for all: " if left else "")
+            self.show(f"{self._text}, rounds", done, rounds)
 
     def _left(self, part: float = 0.0) -> str:
         """Estimate the time left from the earlier groups and ``part`` of this one; the slower of both counts."""
@@ -55,9 +53,6 @@ class Progress:
         earlier = (self.since - self.start) / (self.group - 1) if self.group > 1 else 0.0
         each = max(earlier, here / part if part else 0.0)
         return f", about {duration(max(each * (self.groups - self.group + 1) - here, 0.0))} left" if each else ""
-
-    def _say(self, text: str, end: str) -> None:
-        print(f"{text:<100}" if end == "\r" else text, end=end, file=sys.stderr, flush=True)
 
 
 def contest(

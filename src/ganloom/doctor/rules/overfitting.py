@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+from ganloom.augment.policy import FEW
 from ganloom.doctor.case import Case, finite
 from ganloom.doctor.finding import RED, YELLOW, Finding
+from ganloom.recipes.advice import few_images
 
 
 def memorising(case: Case) -> Iterator[Finding]:
@@ -14,8 +16,10 @@ def memorising(case: Case) -> Iterator[Finding]:
     """
     share, size = case.now("memorised"), case.facts.size
     epochs = case.kimg * 1000 / size if size else 0.0
-    change = {"diff_augment": ("translation", "cutout")}
-    advice = f"Train on more images, or augment the images that D sees: {case.advise(change)}"
+    remedy = few_images(case.facts.recipe, size, case.facts.total_kimg)
+    advice = f"{remedy.text[0].upper()}{remedy.text[1:]}."
+    advice += f" Or train on more images. {case.advise(remedy.options)}" if remedy.flags else ""
+    change = remedy.settings
     series = case.series("doctor/memorised", "doctor/D_held", "doctor/D_real")
     figures = finite({"memorised": share, "epochs": epochs, "pictures": float(size)})
     if share > 0.5 and case.now("D_accuracy") > 0.7:
@@ -24,7 +28,7 @@ def memorising(case: Case) -> Iterator[Finding]:
             f"{share:.0%} of the way from the training images to the fakes."
         )
         yield Finding("D memorises", RED, text, advice, figures, series, change)
-    elif 0 < size < 2000 and epochs > 10 and not case.facts.augmented and ("D" in case.facts.lr or not case.facts.lr):
+    elif 0 < size < FEW and epochs > 10 and not case.facts.augmented and ("D" in case.facts.lr or not case.facts.lr):
         text = (
             "The data set is so small that D will memorise it. D has seen each of the "
             f"{size} images {epochs:.0f} times, without augmentation."

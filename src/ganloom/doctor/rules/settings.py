@@ -27,7 +27,7 @@ def learning_rate(case: Case) -> Iterator[Finding]:
     for net in ("D", "G"):
         steps, rates, sizes = case.past(f"{net}_stride"), case.past(f"{net}_lr"), case.past(f"{net}_weights")
         usual, initial = case.facts.rates.get(net, math.nan), case.facts.sizes.get(net, math.nan)
-        times = max(rates) / usual if rates and not math.isnan(usual) else math.nan
+        times = max(rates) / usual if rates and usual > 0 else math.nan
         step = max(steps) if steps else math.nan
         growth = max(sizes) / initial if sizes and initial > 0 else math.nan
         growth_rates[net] = _early_growth(case, net, initial)

@@ -25,6 +25,7 @@ from torch import Tensor
 from ganloom import sampling
 from ganloom.core.class_names import complete
 from ganloom.core.errors import BadInput, GanloomError
+from ganloom.core.names import as_path
 from ganloom.core.output_files import new_folder, replace_file, write_new
 from ganloom.data import cache
 from ganloom.export.onnx import Exported, split, to_onnx
@@ -169,7 +170,7 @@ def runtime_files(given: str | Path | None = None) -> dict[str, bytes]:
         GanloomError: A downloaded file has another SHA-256 than the published one.
     """
     if given is not None:
-        return _read_folder(Path(given))
+        return _read_folder(as_path(given))
     stores = cache.root()
     home = None if stores is None else stores.parent / f"{RUNTIME}-{VERSION}"
     if home is not None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.core.names import as_path
 from ganloom.metrics.extractors.extractor import Extractor
 
 NORMS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -49,7 +50,7 @@ def open_exported(spec: str, *, device: str | torch.device = "cpu") -> Extractor
         BadInput: no such file, no program in it, or an unusable option.
     """
     parts = re.split(rf":(?=(?:{'|'.join(_KEYS)})=)|:(?=\w+=)", spec)
-    path, options = Path(parts[0]).expanduser(), dict(part.split("=", 1) for part in parts[1:])
+    path, options = as_path(parts[0]), dict(part.split("=", 1) for part in parts[1:])
     for key in options:
         if key not in _KEYS:
             raise BadInput(

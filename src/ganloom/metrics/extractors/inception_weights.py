@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.core.names import as_path
 from ganloom.metrics.extractors.extractor import Extractor
 from ganloom.metrics.extractors.inception_net import SIDE, FIDInception
 from ganloom.metrics.extractors.resize import RESIZERS
@@ -117,7 +118,7 @@ def find(weights: str | Path | None = None) -> Path:
     """
     chosen = weights or os.environ.get("GANLOOM_INCEPTION")
     if chosen:
-        path = Path(chosen).expanduser()
+        path = as_path(chosen)
         if path.is_dir():
             inside = [path / name for name in FILES if (path / name).is_file()]
             if not inside:

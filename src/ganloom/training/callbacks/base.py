@@ -11,6 +11,14 @@ class Callback:
     def on_start(self, trainer: Any) -> None:
         """Called before the first step of a new or resumed run."""
 
+    def on_stage(self, trainer: Any, what: str) -> None:
+        """Called before something that may take long, such as saving a checkpoint.
+
+        Args:
+            trainer: The Trainer.
+            what: What begins, in a few words.
+        """
+
     def on_step(self, trainer: Any) -> None:
         """Called after each step."""
 

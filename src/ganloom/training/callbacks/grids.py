@@ -1,5 +1,6 @@
 """Save image grids in a run folder: real data once, and samples of the EMA at ticks."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganloom.imaging import grid
-from ganloom.training.callbacks import jsonl
+from ganloom.core import metrics_file
+from ganloom.core.output_files import replace_file
+from ganloom.imaging import grid, row_names
 from ganloom.training.callbacks.base import Callback, Row
 
 MOST_GRIDS = 200
@@ -42,11 +44,14 @@ class Grids(Callback):
         classes = int(getattr(getattr(trainer.ema, "cfg", None), "n_classes", 0) or 0)
         self._points = shape == (2,)
         self._columns: int | None = None
+        self._names: list[str] = []
         self._c: Tensor | None = None
         if classes and not self._points:
             drawn = getattr(trainer.ema, "drawn_classes", None) or range(classes)  # those that have images
             self._columns, rows = grid.class_rows(self.n, len(drawn))
-            self._c = torch.tensor([drawn[i] for i in rows]).repeat_interleave(self._columns)
+            rows = [drawn[i] for i in rows]
+            self._c = torch.tensor(rows).repeat_interleave(self._columns)
+            self._names = _names(trainer.data, rows)
         self._count = self.POINTS if self._points else self.n if self._c is None else len(self._c)
         self._beside: list[Tensor] = []
         real = self._translations(trainer) if getattr(trainer.ema, "conditions_on", "") == "images" else None
@@ -55,6 +60,11 @@ class Grids(Callback):
         self._modes = getattr(trainer.data, "modes", None)
         self._written = self._of_earlier_sessions(trainer)
         grid.save_png(self._draw(real), self._folder / "reals.png", overwrite=True)
+        if self._beside:  # one input image, to try the model on
+            one = grid.grid(self._beside[0][:1], 1, pad=0, scale=1)
+            grid.save_png(one, self._folder / "input.png", overwrite=True)
+        if self._names:
+            replace_file(self._folder / "rows.json", json.dumps(self._names).encode(), sync=False)
         if trainer.start_nimg == 0:
             self._save(trainer)
 
@@ -83,7 +93,7 @@ class Grids(Callback):
 
     def _of_earlier_sessions(self, trainer: Any) -> list[int]:
         """Return when the grids in the folder were written. A grid without a row in metrics.jsonl may be the user's."""
-        rows = {0} | {row["nimg"] for row in jsonl.rows(Path(trainer.run_dir) / "metrics.jsonl")}
+        rows = {0} | {row["nimg"] for row in metrics_file.read_rows(Path(trainer.run_dir) / "metrics.jsonl")}
         assert self._folder is not None
         return sorted(nimg for nimg in rows if (self._folder / _name(nimg)).is_file())
 
@@ -100,7 +110,10 @@ class Grids(Callback):
         return real
 
     def _draw(self, x: Tensor) -> Any:
-        return grid.scatter(x, self._modes, self._extent) if self._points else grid.grid(x, self._columns)
+        if self._points:
+            return grid.scatter(x, self._modes, self._extent)
+        image = grid.grid(x, self._columns)
+        return row_names.beside(image, self._names) if self._names else image
 
     def _reals(self, data: Any) -> Tensor:
         """Return real data in the layout of the samples: by class, or evenly over the classes or the data set."""
@@ -115,6 +128,12 @@ class Grids(Callback):
         batch = data.get(torch.tensor(chosen))
         x: Tensor = getattr(batch, "x", batch)
         return x
+
+
+def _names(data: Any, rows: Sequence[int]) -> list[str]:
+    """Return the name of the class of each row; empty if the classes have no names."""
+    known = getattr(data, "classes", None) or []
+    return [str(known[i]) if i < len(known) else str(i) for i in rows] if known else []
 
 
 def _name(nimg: int) -> str:

@@ -1,0 +1,161 @@
+"""`ganloom plan`: a limit of time, and a proposal that can finish."""
+
+import json
+import shlex
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import call
+
+from ganloom import recipes
+from ganloom.apps import plan as planning
+from ganloom.cli import train
+from ganloom.core.errors import BadInput
+from ganloom.runs import speed
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (50, 16, 16, 3), np.uint8)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Measurements without training: a speed for each recipe and batch; the cost of an image in seconds."""
+    costs: dict[str, float] = {}
+
+    def measure(trainer: Any, total: float, **options: Any) -> speed.Speed:
+        name = next(n for n, path in recipes.LISTED.paths.items() if path == type(trainer.gan).__module__)
+        small = trainer.gan.cfg.batch_size != recipes.find(name).Config().batch_size
+        return speed.Speed(1 / costs.get(name + (" small" if small else ""), 0.001), 1, trainer.gan.cfg.batch_size)
+
+    monkeypatch.setattr(speed, "measure", measure)
+    return costs
+
+
+def command_of(made: planning.Plan) -> train.Command:
+    words = shlex.split(made.lines()[-1].removeprefix("next: "))
+    assert words[:2] == ["ganloom", "train"]
+    return train.read(words[2:])
+
+
+def test_what_fits_is_proposed_as_it_is(slow: dict[str, float]) -> None:
+    made = planning.plan("fashion-10k", "dcgan", width=4)
+    assert made.proposal is None and made.img_per_s == pytest.approx(1000)
+    command = command_of(made)
+    assert command.settings == {"total_kimg": 500.0, "width": 4} and command.options.recipe == "dcgan"
+
+
+def test_days_become_the_small_form(slow: dict[str, float]) -> None:
+    slow["dcgan"] = 1.0
+    made = planning.plan("fashion-10k", "dcgan")
+    assert made.seconds == pytest.approx(500_000) and made.proposal is not None and made.proposal.seconds < 3 * 3600
+    assert command_of(made).settings == {"small": True}
+    assert any("--small" in line for line in made.lines())
+
+
+def test_a_slow_small_form_becomes_a_time(slow: dict[str, float]) -> None:
+    slow.update({"dcgan": 100.0, "dcgan small": 0.2})
+    made = planning.plan("fashion-10k", "dcgan", minutes=90.0)
+    assert command_of(made).settings == {"small": True, "minutes": 90.0}
+    slow.update({"dcgan": 100.0, "dcgan small": 100.0})
+    made = planning.plan("fashion-10k", "dcgan", seed=4, flip=True)
+    command = command_of(made)
+    assert command.options.recipe == "default" and command.settings == {"minutes": 180.0, "seed": 4}
+    assert command.options.flip
+    slow["cyclegan"] = slow["cyclegan small"] = 1000.0
+    made = planning.plan("unpaired-fashion", "cyclegan", width=4, d_width=4, blocks=1, shape=(1, 16, 16), in_channels=1)
+    assert command_of(made).options.recipe == "cyclegan" and command_of(made).settings["minutes"] == 180.0
+
+
+def test_a_long_small_form_is_shortened(slow: dict[str, float]) -> None:
+    slow["dcgan small"] = 10.0
+    made = planning.plan("fashion-10k", "dcgan", small=True)
+    assert command_of(made).settings == {"small": True, "minutes": 180.0}
+
+
+def test_given_settings_are_kept_in_the_command(slow: dict[str, float], capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "plan",
+        "fashion-10k",
+        "dcgan",
+        "--lr",
+        "0.001",
+        "--epochs",
+        "3",
+        "--size",
+        "16",
+        "--no-doctor",
+        "--held-out",
+        "0.1",
+    ]
+    code, out, err = call(capsys, *words)
+    assert code == 0, err
+    line = out.splitlines()[-1]
+    command = train.read(shlex.split(line.removeprefix("next: "))[2:])
+    assert command.options.epochs == 3 and command.options.held_out == 0.1 and command.settings["doctor"] is False
+    assert command.settings["g_opt"].lr == command.settings["d_opt"].lr == 0.001 and command.settings["shape"] == (16,)
+    assert "27 kimg" in out
+    assert "schedule" not in line
+    assert json.loads(call(capsys, *words, "--json")[1])["total_kimg"] == pytest.approx(27)
+
+
+def test_bad_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    for flags in (["--steps", "0"], ["--seconds", "0"], ["--minutes", "-1"]):
+        code, _, err = call(capsys, "plan", "dcgan", "fashion-10k", *flags)
+        assert code == 2 and flags[0] in err and err.count("\n") == 1
+    assert call(capsys, "plan", "dcgan")[0] == 2
+
+
+# --------------------------------------------------------------------------------------------------------- measurement
+
+
+def trainer_of(recipe: str, step_seconds: float, **options: Any) -> Any:
+    """A trainer whose steps take a time for each image, without computing anything."""
+    from ganloom.api import prepare
+    from ganloom.training.trainer import TrainConfig, Trainer
+
+    gan, data = prepare(recipe, IMAGES, **options)
+    trainer = Trainer(gan, data, TrainConfig())
+
+    def step() -> None:
+        time.sleep(step_seconds * gan.cfg.batch_size)
+        trainer.set_clock(trainer.nimg + gan.cfg.batch_size)
+
+    trainer.train_step = step  # type: ignore[method-assign]
+    return trainer
+
+
+def test_a_slow_step_is_measured_with_a_small_batch() -> None:
+    trainer = trainer_of("dcgan", 0.01, width=4, batch_size=400)
+    start = time.perf_counter()
+    found = speed.measure(trainer, 10.0, seconds=1.0)
+    assert time.perf_counter() - start < 2.5 and found.batch == speed.PROBE
+    assert found.img_per_s == pytest.approx(100, rel=0.2) and found.steps >= 1
+    quick = speed.measure(trainer_of("dcgan", 1e-4, width=4, batch_size=16), 10.0, seconds=2.0, steps=5)
+    assert quick.batch == 16 and quick.steps == 5
+
+
+def test_growing_networks_are_measured_in_every_stage() -> None:
+    trainer = (
+        trainer_of("progan", 1e-4, width=8, batch_size=4)
+        if "width" in dir(recipes.find("progan").Config())
+        else (trainer_of("progan", 1e-4, batch_size=4))
+    )
+    seen: list[float] = []
+    plain = trainer.train_step
+
+    def step() -> None:
+        seen.append(trainer.nimg)
+        plain()
+
+    trainer.train_step = step
+    total = float(recipes.find("progan").KIMG)
+    found = speed.measure(trainer, total, seconds=3.0, steps=2)
+    edges = {e for phase in trainer.phases for e in phase.kimg if 0 < e < total}
+    assert edges and found.steps >= len(edges) + 1 and max(seen) > 1000 * max(edges) - 10
+
+
+def test_the_measurement_refuses_nothing_new(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="--seed"):
+        planning.plan(IMAGES, "dcgan", seed=-1)
