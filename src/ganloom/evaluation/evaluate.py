@@ -109,7 +109,9 @@ def evaluate(
     if best and path is not None:
         other = _measure(load(path, checkpoint="best", gan=gan, device=device), opened, data is None, options)
         measurement = _with_row(measurement, other, f"best ({best})")
-    measurement = replace(measurement, warnings=(*warnings, *measurement.warnings))
+    measurement = replace(
+        measurement, warnings=(*warnings, *measurement.warnings), class_names=tuple(opened.class_names)
+    )
     table = measurement.lines()
     copies = None
     if memorisation or held_out is not None:
