@@ -291,6 +291,7 @@ def test_signals_before_the_loop_leave_a_run_that_can_be_started(
 
     def stop(*args: Any, **kwargs: Any) -> None:
         os.kill(os.getpid(), getattr(signal, name))
+        time.sleep(30)  # the handler ends it; the signal may reach another thread first
 
     with monkeypatch.context() as patch:
         patch.setattr("ganloom.runs.session.Trainer", stop)  # after the folder is made, before the loop

@@ -20,7 +20,11 @@ FIRST = 6
 RELATED = 0.15
 """Halves of images are a pair if the edges in them correlate more than this, and more than those of different images by
 half of it. Edges of the two halves of one photograph correlate by about 0: at most 0.03 in 30 sets of 6 or 24 photographs,
-while smooth photographs and their thin edges reach 0.27. For the few images that are decoded first, half of it is enough."""
+while smooth photographs and their thin edges reach 0.27. For the few images that are decoded first, half of it is enough.
+Fewer than ``FIRST`` images need ``FEW_RELATED``, because chance is larger."""
+FEW_RELATED = 0.3
+SMALLEST = 16
+"""Images of lower height are not examined: a few pixels may agree by chance."""
 _GRID = 32
 
 
@@ -94,10 +98,11 @@ def _side_by_side(listing: Listing) -> bool:
         except BadImage:
             continue
         aspects.add(round(width / height, 1))
-        if width % 2 or width <= height or len(aspects) > 1:
+        if width % 2 or width <= height or height < SMALLEST or len(aspects) > 1:
             return False
     first = examined[:: max(1, len(examined) // FIRST)]
-    return _are_related(listing, first, RELATED / 2) and _are_related(listing, examined, RELATED)
+    least = RELATED if len(examined) >= FIRST else FEW_RELATED
+    return _are_related(listing, first, least / 2) and _are_related(listing, examined, least)
 
 
 def _are_related(listing: Listing, indices: list[int], least: float) -> bool:
