@@ -126,8 +126,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(data: str, tmp_pat
     killed.mkdir(parents=True)
     checked, opened = budget_plan.check(plan)
     (out / "asked.json").write_text(json.dumps(checked.kept(opened)))
-    (killed / "run.json").write_text('{"state": "running"}')
-    (killed / "config.json").write_text("{}")
+    (killed / "run.json").write_text('{"state": "starting"}')
     assert compare_under_budget(plan, out, stream=io.StringIO()).rows[0].ended == "healthy"
 
 

@@ -163,3 +163,10 @@ def test_check_refuses_what_open_refuses(tmp_path: Path) -> None:
         data.check("shapes:5", fit="corp")
     with pytest.raises(BadInput, match="leave it out"):
         data.check("ring:5", shape=(3, 8, 8))
+
+
+def test_a_relative_path_with_unreadable_files(mixed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(mixed.parent)
+    report, whole = data.check(mixed.name), data.check(str(mixed))
+    assert report.unreadable == whole.unreadable == 7
+    assert report.sizes == whole.sizes

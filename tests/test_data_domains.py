@@ -49,8 +49,8 @@ def test_images_side_by_side(tmp_path: Path) -> None:
     d = data.open(tmp_path, inputs="pairs", cache=False)
     assert d.shape == (3, 8, 10) and int(d.inputs.rows.max()) == 0 and sorted(d.rows[:, 0, 0, 0]) == [50, 51, 52]
     assert d.held is not None and len(d.held) == 1 and d.held.shape == d.shape
-    with pytest.raises(BadInput, match=r"is 16 x 16.*A\|B"):
-        image(tmp_path / "train" / "x.png", 3, (16, 16))
+    with pytest.raises(BadInput, match=r"is 17 x 16.*A\|B"):
+        image(tmp_path / "train" / "x.png", 3, (17, 16))
         data.open(tmp_path, inputs="pairs", cache=False)
 
 

@@ -288,7 +288,19 @@ def test_a_changed_file_is_decoded_again(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     "damage",
-    ["flip a byte", "cut", "no notes", "notes are no JSON", "rows are no array", "rows are a zip", "wrong count"],
+    [
+        "flip a byte",
+        "cut",
+        "no notes",
+        "notes are no JSON",
+        "rows are no array",
+        "rows are a zip",
+        "wrong count",
+        "other notes",
+        "deep",
+        "infinite",
+        "a list",
+    ],
 )
 def test_a_damaged_cache_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
     monkeypatch.setenv("GANLOOM_CACHE", str(tmp_path / "cache"))
@@ -309,6 +321,12 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path, monkeypatch: pytest.Monk
         rows.write_bytes(b"")
     elif damage == "rows are a zip":
         rows.write_bytes(b"PK\x03\x04" + content)
+    elif damage in ("deep", "infinite", "a list"):
+        notes.write_text(
+            {"deep": "[" * 10_000, "infinite": '{"count": 1e999, "sha256": "", "notes": {}}', "a list": "[]"}[damage]
+        )
+    elif damage == "other notes":
+        notes.write_text(notes.read_text().replace('"labels": null', '"labels": 3'))
     else:
         notes.write_text(notes.read_text().replace('"count": 2', '"count": 3'))
     decoder = Decoder(monkeypatch)

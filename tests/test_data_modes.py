@@ -80,8 +80,8 @@ def test_sixteen_bit_grey_is_scaled_not_clipped(kind: str) -> None:
 
 def test_float_tiff_is_scaled_and_out_of_range_refused() -> None:
     assert read(Image.fromarray(np.array([[0.0, 0.5, 1.0]], np.float32)), "TIFF").ravel().tolist() == [0, 128, 255]
-    for bad in (-1.0, 7.0, float("nan")):
-        with pytest.raises(BadImage, match="expected 0 to 1"):
+    for bad, reason in ((-0.1, "clip them"), (7.0, "scale floats to"), (float("nan"), "NaN")):
+        with pytest.raises(BadImage, match=reason):
             read(Image.fromarray(np.full((2, 2), bad, np.float32)), "TIFF")
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from ganloom import testing
 from ganloom.core import config, output_files
 from ganloom.core.errors import BadInput
+from ganloom.data.own_folders import MARKER
 from ganloom.imaging import grid, png16
 
 SOURCE = Path(output_files.__file__).parent.parent
@@ -221,6 +222,27 @@ def test_translate_keeps_inputs_and_files(photos: Path, tmp_path: Path, capsys: 
     assert results == {p.name: p.read_bytes() for p in out.iterdir()}
     code, _, _ = call(capsys, "translate", run, photos / "0.png", out / "0.png", "--compare", "--overwrite")
     assert code == 0 and (out / "0.compare.png").exists() and not list(out.glob(".tmp-*"))
+
+
+def test_translate_marks_only_folders_of_its_own(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, out, own = model(tmp_path / "m", "pix2pix"), tmp_path / "out", tmp_path / "album"
+    own.mkdir()
+    (own / "mine.png").write_bytes((photos / "0.png").read_bytes())
+    assert call(capsys, "translate", run, photos, out)[0] == 0
+    assert call(capsys, "translate", run, photos, own, "--overwrite")[0] == 0
+    assert (out / MARKER).exists() and not (own / MARKER).exists(), "the user's images in it are data"
+    marked = (out / MARKER).read_bytes()
+    (out / MARKER).write_bytes(MINE)
+    assert call(capsys, "translate", run, photos, out, "--overwrite")[0] == 0
+    assert (out / MARKER).read_bytes() == MINE != marked
+    (photos / "deep").mkdir()
+    inside = photos / "deep" / "0.png"
+    inside.write_bytes((photos / "0.png").read_bytes())
+    code, _, err = call(capsys, "translate", run, photos, inside.parent, "--overwrite")
+    assert code == 2 and f"{inside} is one of the inputs" in err
+    assert inside.read_bytes() == (photos / "0.png").read_bytes()
 
 
 def test_samples_of_the_default_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -249,7 +249,8 @@ def test_faults_are_one_line(tmp_path: Path) -> None:
         ),
         ({"a": whole["a"] | {"more.weight": torch.zeros(2)}, "b": whole["b"]}, "has parts .*a.more.weight"),
         ({"a": style, "b": style}, "of MUNIT"),
-        ({"a": whole["a"]}, "holds no table of weights"),
+        ({"a": whole["a"]}, "a layout that ganloom does not know"),
+        ({"a": {}, "b": {}}, "holds no table of weights"),
         ({side: critic(3, 2, 6, 3) for side in "ab"}, "6 halvings on 3 scales"),
     ):
         torch.save(tables, tmp_path / "x.pt")

@@ -154,11 +154,11 @@ def _train(
         raise BadInput("--heal needs the doctor: leave out --no-doctor")
     build = manifest.rebuilder(setup.module, gan, cfg, as_path(out or "runs"))
     stage(progress, "checking the settings")
+    notes = [("data", text) for text in setup.data.notes]
     try:
-        notes = [("warning", text) for text in refuse(lint(gan, setup.data, cfg))]
+        notes += [("warning", text) for text in refuse(lint(gan, setup.data, cfg))]
     except BadInput as error:
         raise with_data_notes(error, setup.data) from None
-    notes += [("data", text) for text in setup.data.notes]
     notes += [("length", length)] if length else []
     if cfg.minutes is not None and not {"total_kimg", *UNITS} & options.keys():
         cfg = dataclasses.replace(cfg, total_kimg=ENDLESS)  # the time ends the run, not the estimate

@@ -19,6 +19,7 @@ from ganloom.apps.budget_training import Countdown, Progress, train_for_budget
 from ganloom.core import allocator
 from ganloom.core.names import as_path
 from ganloom.core.output_files import may_rewrite, replace_file, rewrite
+from ganloom.data.own_folders import mark_output
 from ganloom.imaging.grid import png_bytes
 from ganloom.report.progress import Progress as ProgressLine
 
@@ -76,6 +77,7 @@ def compare_under_budget(
     progress.report("drawing samples of all models")
     image = sample_sheet(plan, out, data)
     if image is not None:
+        mark_output(out, "compare")
         rewrite(out / "compare.png", png_bytes(image), overwrite=overwrite)
     rewrite(out / "compare.md", result.markdown().encode(errors="backslashreplace"), overwrite=overwrite)
     rewrite(out / TABLE, (json.dumps(result.to_dict(), indent=1) + "\n").encode(), overwrite=overwrite)

@@ -27,7 +27,10 @@ from ganloom.apps.projection_z import CANDIDATES, ZSpace, check_z, nearest
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
 from ganloom.core.output_files import new_folder, write_new
-from ganloom.data.decode import decode
+from ganloom.data.decode import BadImage, quiet
+from ganloom.data.file_index import single_file
+from ganloom.data.file_scales import FileScales
+from ganloom.data.pixel_scale import check_scales
 from ganloom.data.resize import fit_image
 from ganloom.gan import GAN
 from ganloom.imaging import grid
@@ -234,13 +237,17 @@ def perceived(net: Any, x: Tensor) -> Tensor:
     return features.mean((2, 3)) if features.dim() == 4 else features
 
 
-def read_image(path: str | Path, shape: tuple[int, int, int], fit: str = "crop") -> Tensor:
+def read_image(
+    path: str | Path, shape: tuple[int, int, int], fit: str = "crop", scales: dict[str, Any] | None = None
+) -> Tensor:
     """Read an image file.
 
     Args:
         path: The file.
         shape: Channels, height and width to bring it to.
         fit: "crop", "pad" or "squash".
+        scales: Which numbers of more than 8 bits are black and white, as in the training, see
+            ``ganloom.data.pixel_scale``. None: decided from this image.
 
     Returns:
         (1, C, H, W) in [-1, 1].
@@ -249,15 +256,18 @@ def read_image(path: str | Path, shape: tuple[int, int, int], fit: str = "crop")
         BadInput: The file cannot be read as an image.
     """
     path = as_path(path)
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder: give one image")
+    if not path.exists():
+        raise BadInput(f"there is no file {path}: give an image")
+    listing = single_file(path)
+    check_scales(scales or {})
+    listing.scales = FileScales(scales)
     try:
-        with open(path, "rb") as file:
-            image: Image.Image = decode(file, path.name)
-    except FileNotFoundError:
-        raise BadInput(f"there is no file {path}: give an image") from None
-    except IsADirectoryError:
-        raise BadInput(f"{path} is a folder: give one image") from None
-    except Exception as error:
-        raise BadInput(f"{path} cannot be read as an image ({' '.join(str(error).split())})") from error
+        with quiet():
+            image: Image.Image = listing.decode(0)
+    except BadImage as error:
+        raise BadInput(f"{path} cannot be read as an image ({error})") from None
     pixels = np.array(fit_image(image, shape, fit))
     pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 127.5 - 1

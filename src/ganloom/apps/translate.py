@@ -1,6 +1,8 @@
 """Translate image files with a trained image-to-image model: any size, with alpha and 16 bits, large images in bands."""
 
 import math
+import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +19,13 @@ from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
 from ganloom.core.output_files import new_file, new_folder
-from ganloom.data.decode import BadImage, decode, quiet, to_array
-from ganloom.data.file_index import is_image
+from ganloom.data.decode import BadImage, quiet, to_array
+from ganloom.data.file_index import Listing, scan_folder, single_file
+from ganloom.data.file_scales import FileScales
 from ganloom.data.label_maps import colours
+from ganloom.data.own_folders import mark_output
+from ganloom.data.pixel_scale import UnclearScale, check_scales, known_of_side
+from ganloom.evaluation.evaluate import recorded_scales
 from ganloom.imaging import grid
 from ganloom.imaging.png16 import read16, write16
 from ganloom.runs.folder import Folder
@@ -36,7 +42,9 @@ class Translated:
     files: list[Path]
     sheet: Path | None
     bad: list[tuple[str, str]]
-    """Name and reason of each image that could not be read."""
+    """Name and reason of each image that could not be read, and of each file that looks like an image."""
+    notes: list[str]
+    """Lines for the user, such as what the numbers of images with more than 8 bits mean."""
 
 
 def translate_files(
@@ -56,7 +64,8 @@ def translate_files(
 ) -> Translated:
     """Translate an image, or all images of a folder, to PNG files.
 
-    Sizes, alpha channels and 16 bits per channel are kept. Unreadable images of a folder are skipped and listed.
+    Sizes, alpha channels and 16 bits per channel are kept. Unreadable images of a folder are skipped and listed. Numbers of
+    more than 8 bits mean what they meant in training: see ``ganloom.data.pixel_scale``.
 
     Args:
         run: A run folder or a model/ folder of an image-to-image recipe.
@@ -81,23 +90,27 @@ def translate_files(
     if memory <= 0:
         raise BadInput(f"--memory must be above 0 MiB, got {memory:g}")
     run, source, out = as_path(run), as_path(source), as_path(out)
-    pairs = _targets(source, out, overwrite)
-    single = source.is_file()
-    sheet = _sheet([target for _, target in pairs], out, single, overwrite) if compare else None
+    listing, single = _inputs(source), source.is_file()
+    targets = _targets(listing, source, out, overwrite)
+    sheet = _sheet(targets, out, single, overwrite) if compare else None
+    is_new = not any(out.iterdir()) if out.is_dir() else not single
     gan: Any = load(run, checkpoint=checkpoint, device=choose_device(device))
     if gan.conditions_on != "images":
         raise BadInput(f"{run} generates images from latents, not from images: use ganloom sample")
     if reverse and not gan.both_ways:
         raise BadInput("--reverse: this run's recipe translates in one direction only")
     labels = _has_label_maps(run) and not reverse
+    listing.scales = FileScales(_scales(run, reverse))
+    listing.scales.label_maps = labels
     files: list[Path] = []
-    bad: list[tuple[str, str]] = []
+    bad = [(listing.path(name), reason) for name, reason in listing.bad]
     comparisons: list[Tensor] = []
-    for number, (path, target) in enumerate(pairs):
+    for number, target in enumerate(targets):
+        path = Path(listing.path(listing.entries[number].name))
         if progress is not None:
-            progress(path.name, number, len(pairs))
+            progress(path.name, number, len(targets))
         try:
-            pixels = read(path)
+            pixels = read(listing, number)
         except BadImage as error:
             if single:
                 raise BadInput(f"{path}: {error}") from None
@@ -115,7 +128,10 @@ def translate_files(
     if sheet is not None:
         columns = 2 * max(1, round(math.sqrt(len(comparisons) / 2) / 2))
         grid.save_png(grid.grid(torch.cat(comparisons), columns, scale=1), sheet, overwrite=overwrite)
-    return Translated(files, sheet, bad)
+    if is_new and not single:
+        mark_output(out, "translate")
+    notes = [note for note in (*listing.notes, *listing.decoding_notes()) if not note.startswith("left out ")]
+    return Translated(files, sheet, bad, notes)
 
 
 def translate_pixels(
@@ -157,28 +173,40 @@ def translate_pixels(
     return np.asarray(result)
 
 
-def read(path: Path) -> NDArray[Any]:
+def read(listing: Listing, index: int) -> NDArray[Any]:
     """Read an image file.
 
     Args:
-        path: The file.
+        listing: The files, with the scales of their numbers.
+        index: Which of them.
 
     Returns:
-        (H, W, 1 to 4): uint16 for a PNG with 16 bits per channel, else uint8.
+        (H, W, 1 to 4): uint16 with white at 65535 for a PNG with 16 bits per channel, else uint8.
 
     Raises:
         BadImage: The file cannot be read.
     """
-    try:
-        deep = read16(path.read_bytes())
-    except BadInput as error:
-        raise BadImage(str(error)) from None
-    except OSError as error:
-        raise BadImage(f"cannot be read: {error.strerror}") from None
-    if deep is not None:
-        return deep
-    with quiet(), path.open("rb") as file:
-        return to_array(decode(file, path.name))
+    with quiet():
+        with listing.open(index) as file:
+            content = file.read()
+        try:
+            deep = read16(content)
+            scale = None if deep is None or listing.scales.label_maps else listing.scales.scale_of("uint16", listing)
+        except (BadInput, UnclearScale) as error:
+            raise BadImage(str(error)) from None
+        return to_array(listing.decode(index)) if deep is None or scale is None else _spread(deep, scale.white)
+
+
+def _spread(pixels: NDArray[np.uint16], white: float) -> NDArray[np.uint16]:
+    """Scale 16-bit numbers so that ``white`` becomes 65535. Alpha that is above it uses all 16 bits already."""
+    top = 65535
+    if white >= top:
+        return pixels
+    alpha = pixels[..., -1:] if pixels.shape[2] in (2, 4) else None
+    wide: NDArray[np.uint16] = np.clip(np.rint(pixels * (top / white)), 0, top).astype(np.uint16)
+    if alpha is not None and alpha.max() > white:
+        wide[..., -1:] = alpha
+    return wide
 
 
 def write(pixels: NDArray[Any], path: Path, *, overwrite: bool = False) -> None:
@@ -195,29 +223,49 @@ def write(pixels: NDArray[Any], path: Path, *, overwrite: bool = False) -> None:
         grid.save_png(pixels, path, overwrite=overwrite)
 
 
-def _targets(source: Path, out: Path, overwrite: bool) -> list[tuple[Path, Path]]:
-    """(input, output) for each image. Raises BadInput if a file must not be written."""
+def _inputs(source: Path) -> Listing:
+    """The image files of a folder, or a single one."""
+    if source.is_file():
+        return single_file(source)
+    if not source.is_dir():
+        raise BadInput(f"there is no image or folder {source}")
+    listing = scan_folder(str(source))
+    if not listing.entries:
+        left_out = "".join(f" ({note})" for note in listing.notes[:1])
+        raise BadInput(f"there are no images in the folder {source}{left_out}: put .png, .jpg or .webp files there")
+    return listing
+
+
+def _targets(listing: Listing, source: Path, out: Path, overwrite: bool) -> list[Path]:
+    """The output of each image. Raises BadInput if a file must not be written."""
     if source.is_file():
         target = out / f"{source.stem}.png" if out.is_dir() or not out.suffix else out
         if target.suffix.lower() != ".png":
             raise BadInput(f"{out} must end in .png, or be a folder")
         if target.exists() and target.samefile(source):
             raise BadInput(f"{target} is the input itself. Choose another name")
-        return [(source, new_file(target, overwrite=overwrite, flag=""))]
-    if not source.is_dir():
-        raise BadInput(f"there is no image or folder {source}")
+        return [new_file(target, overwrite=overwrite, flag="")]
     if out.is_dir() and out.samefile(source):
         raise BadInput(f"{out} is the folder of the inputs. Choose another folder for the results")
     new_folder(out, overwrite=overwrite, flag="")
-    images = sorted(p for p in source.rglob("*") if p.is_file() and is_image(p.name))
-    if not images:
-        raise BadInput(f"there are no images in the folder {source}: put .png, .jpg or .webp files there")
-    targets = [out / p.relative_to(source).with_suffix(".png") for p in images]
-    names = [str(target).casefold() for target in targets]  # some file systems ignore the case
-    twice = [t for i, t in enumerate(targets) if names[i] in names[:i]]
+    targets = [out / Path(entry.name).with_suffix(".png") for entry in listing.entries]
+    names = Counter(str(target).casefold() for target in targets)  # some file systems ignore the case
+    twice = [target for target in targets if names[str(target).casefold()] > 1]
     if twice:
         raise BadInput(f"{source} has {twice[0].stem} twice with different endings: both would become {twice[0].name}")
-    return list(zip(images, targets, strict=True))
+    inputs = {os.path.realpath(listing.path(entry.name)) for entry in listing.entries}
+    if replaced := [target for target in targets if os.path.realpath(target) in inputs]:
+        raise BadInput(f"{replaced[0]} is one of the inputs. Choose another folder for the results")
+    return targets
+
+
+def _scales(run: Path, reverse: bool) -> dict[str, Any]:
+    """Which numbers were black and white in the inputs of the training, by type."""
+    scales = recorded_scales(run) or {}
+    check_scales(scales)
+    data = Folder(run).read("config.json").get("data")
+    swapped = isinstance(data, dict) and data.get("source", {}).get("direction") == "BtoA"
+    return known_of_side(scales, "b" if swapped != reverse else "a")
 
 
 def _sheet(targets: list[Path], out: Path, single: bool, overwrite: bool) -> Path:

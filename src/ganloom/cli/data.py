@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from ganloom import data as datasets
+from ganloom.apps.recipe_shapes import recipe_shapes, shape_lines
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
@@ -47,7 +48,11 @@ def run(argv: Sequence[str]) -> None:
         reading = progress.part("reading the images")
         shape = datasets.full_shape(args.data, args.shape, fit=args.fit, labels=labels, progress=reading)
         report = datasets.check(args.data, shape=shape, fit=args.fit, labels=labels, progress=progress)
-    print(json.dumps(report.to_dict()) if args.json else "\n".join(report.lines()))
+        shapes = recipe_shapes(report, args.data, shape)
+    if args.json:
+        print(json.dumps(report.to_dict() | {"recipes": {name: dataclasses.asdict(s) for name, s in shapes.items()}}))
+    else:
+        print("\n".join([*report.lines(), *shape_lines(report, shapes)]))
     if args.preview:
         from ganloom.imaging import grid
 

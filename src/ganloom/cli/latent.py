@@ -165,11 +165,12 @@ def _mix(args: Mix, progress: Progress) -> None:
 
 def _project(args: Project, progress: Progress) -> None:
     from ganloom.apps import projection
+    from ganloom.evaluation.evaluate import recorded_scales
     from ganloom.metrics.extractors import by_name
 
     out = new_folder(args.out or Path(args.run) / "projected" / Path(args.image).stem, overwrite=args.overwrite)
     gan = _load(args)
-    target = projection.read_image(args.image, gan.cfg.shape, args.fit)
+    target = projection.read_image(args.image, gan.cfg.shape, args.fit, recorded_scales(Path(args.run)))
     net = None if args.features is None else by_name.get(args.features)
 
     def show(step: int, steps: int, loss: float) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
-from ganloom import data as datasets
 from ganloom import recipes
 from ganloom.api import train
 from ganloom.cli import config_file, help_page
@@ -18,6 +17,7 @@ from ganloom.cli.messages import finished, trackers
 from ganloom.cli.parse import HELP_ALL, Words, show, split, values
 from ganloom.cli.spellings import SPELLINGS
 from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.data.builtin import BUILTIN, is_builtin
 from ganloom.recipes import presets
 from ganloom.report.progress import Progress
 from ganloom.runs.folder import Folder
@@ -46,7 +46,8 @@ class Options:
     """The length as training steps, instead of --total-kimg."""
     small: bool = False
     """Use the recipe's settings for small images and minutes on a CPU (those of `ganloom bench recipes`) instead of the
-    paper's. Settings that you give still count. With --total-kimg the schedules are stretched to that length."""
+    paper's. Settings that you give still count. With --total-kimg the schedules are stretched to that length. Images without
+    a common size, or larger than 128 pixels, get at most 64 pixels a side."""
     init: str | None = None
     """Start from the weights of this run or model/ folder. Settings that you do not give are taken from that run."""
     init_checkpoint: str = "latest"
@@ -283,7 +284,7 @@ def _recipe(argv: Sequence[str], kind: type[Any]) -> tuple[str, Words]:
         return name, dataclasses.replace(words, positionals=[name, *words.positionals])
     name = words.positionals[0]
     if not _known(name) and len(words.positionals) == 1 and not words.help:
-        near = did_you_mean(name, [*recipes.LISTED, *datasets.BUILTIN])
+        near = did_you_mean(name, [*recipes.LISTED, *BUILTIN])
         raise BadInput(f'"{name}" is no recipe and no data{near}: give a folder or a file, or see `ganloom recipes`')
     return name, _split(argv, name, kind) if _known(name) else words
 
@@ -303,7 +304,7 @@ def _known(word: str) -> bool:
 
 def _is_data(word: str) -> bool:
     """Whether a word names data: `ganloom train DIR` trains the default recipe."""
-    return not _known(word) and (os.path.exists(word) or os.sep in word or word.split(":")[0] in datasets.BUILTIN)
+    return not _known(word) and (os.path.exists(word) or os.sep in word or is_builtin(word))
 
 
 def _recipe_of_run(init: list[str]) -> str:

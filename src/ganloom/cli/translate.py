@@ -67,6 +67,8 @@ def run(argv: Sequence[str]) -> None:
         )
     for name, reason in done.bad:
         print(f"left out {printable(name)}: {printable(reason)}", file=sys.stderr)
+    for note in done.notes:
+        print(printable(note), file=sys.stderr)
     sheet = None if done.sheet is None else str(done.sheet)
     if args.json:
         print(json.dumps({"files": [str(f) for f in done.files], "sheet": sheet, "bad": done.bad}))

@@ -9,7 +9,7 @@ from ganloom.core.errors import BadInput
 from ganloom.data import store
 from ganloom.data.dataset import Facts
 from ganloom.data.decode import from_array
-from ganloom.data.default_shape import choose_shape
+from ganloom.data.default_shape import choose_shape, crop_note
 from ganloom.data.images import Images
 from ganloom.data.open_options import Options, image_shape
 from ganloom.data.points import Points
@@ -36,6 +36,10 @@ def images_with_options(
         size = rows.shape[2], rows.shape[1]
         shape = choose_shape(Counter({rows.shape[3]: 1}), Counter({size: 1}), options["default_size"])
     facts.source, facts.fit, facts.flip = options, options["fit"], facts.flip or bool(options["flip"])
+    if facts.scales:
+        options["scales_used"] = facts.scales
+    cropped = None if facts.native or shape is None else crop_note([(rows.shape[2], rows.shape[1])], shape, facts.fit)
+    facts.notes += [cropped] if cropped else []
     if options.get("labels") is False:
         facts.labels = facts.classes = None
     return Images(resize_rows(rows, shape, facts.fit, progress), facts)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ganloom.core.errors import BadInput
 from ganloom.core.old_import_paths import renamed
-
-_TOLERANCE = 1e-4  # floats that were rescaled exceed their range a little
+from ganloom.data.brightness import check_brightness
+from ganloom.data.pixel_scale import Scale, Scales, UnclearScale, to_8_bits
 
 
 def to_numpy(values: Any, where: str) -> NDArray[Any]:
@@ -38,14 +38,17 @@ def to_numpy(values: Any, where: str) -> NDArray[Any]:
     return array
 
 
-def to_rows(array: NDArray[Any], where: str, channels: int | None = None) -> NDArray[np.uint8]:
+def to_rows(
+    array: NDArray[Any], where: str, channels: int | None = None, scales: Scales | None = None
+) -> NDArray[np.uint8]:
     """Convert images of any layout and value range to uint8 (N, H, W, C).
 
     Args:
-        array: (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 to 4 channels. bool; uint8; uint16 (0 to 65535); other
-            integers in 0..255; or floats in [0, 1] or [-1, 1].
+        array: (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 to 4 channels: bool; integers of 8, 10, 12, 14 or 16 bits;
+            or floats in [0, 1], [-1, 1] or 0 to 255. See `pixel_scale.choose`.
         where: what the array is, for the error message.
         channels: number of channels that decides between NHWC and NCHW where both are possible.
+        scales: gets the scale that was chosen, and notes for the user; None: the scale is chosen and not reported.
 
     Returns:
         uint8 (N, H, W, C), C-contiguous; it may share memory with ``array``.
@@ -56,14 +59,17 @@ def to_rows(array: NDArray[Any], where: str, channels: int | None = None) -> NDA
     array = channels_last(array, where, channels)
     if array.size == 0:
         raise BadInput(f"{where}: shape {array.shape} holds no pixels")
-    factor, offset = _scale_and_offset(array, where)
     if array.dtype == np.uint8:
-        return np.ascontiguousarray(array)
+        rows = np.ascontiguousarray(array)
+        dim = check_brightness(rows, where)
+        if scales is not None:
+            scales.notes += dim
+        return rows
+    scale = _scale_of(array, where, Scales() if scales is None else scales)
     out = np.empty(array.shape, np.uint8)
     step = max(1, 2**24 // array[0].size)  # in parts: a float copy of the whole array needs eight times its memory
     for start in range(0, len(array), step):
-        part = array[start : start + step].astype(np.float64) * factor + offset
-        out[start : start + step] = np.clip(np.rint(part), 0, 255)
+        out[start : start + step] = to_8_bits(array[start : start + step], scale)
     return out
 
 
@@ -97,33 +103,17 @@ def channels_last(array: NDArray[Any], where: str, channels: int | None) -> NDAr
     return array if last else np.moveaxis(array, 1, 3)
 
 
-def _scale_and_offset(array: NDArray[Any], where: str) -> tuple[float, float]:
-    """(factor, offset) that map the array's values to 0..255."""
+def _scale_of(array: NDArray[Any], where: str, scales: Scales) -> Scale:
+    """The values of the array that are black and white."""
     if array.dtype == bool:
-        return 255.0, 0.0
+        return Scale(0.0, 1.0)
     if array.dtype.kind not in "iuf":
         raise BadInput(f"{where}: values of type {array.dtype}; give uint8, uint16, bool or float")
-    low, high = float(array.min()), float(array.max())
-    span = f"{array.dtype} from {low:g} to {high:g}"
-    if array.dtype.kind == "f":
-        if not (np.isfinite(low) and np.isfinite(high)):
-            raise BadInput(f"{where}: NaN or infinite values; remove them")
-        if -_TOLERANCE <= low and high <= 1 + _TOLERANCE:
-            return 255.0, 0.0
-        if -1 - _TOLERANCE <= low and high <= 1 + _TOLERANCE:
-            return 127.5, 127.5
-        raise BadInput(f"{where}: {span}; scale floats to [0, 1] or [-1, 1], or give uint8")
-    if low < 0:
-        raise BadInput(f"{where}: {span}; negative integers are not pixel values, give uint8")
-    if array.dtype == np.uint16:
-        if 0 < high <= 255:
-            raise BadInput(f"{where}: {span} may be 8-bit or very dark 16-bit; give uint8, or multiply by 257")
-        return 255.0 / 65535.0, 0.0
-    if high > 255:
-        raise BadInput(f"{where}: {span}; give uint8 (0..255) or uint16 (0..65535)")
-    if high == 1:
-        raise BadInput(f"{where}: {span}: is 1 white or nearly black? Give bool, or multiply by 255")
-    return 1.0, 0.0
+    kind = "float" if array.dtype.kind == "f" else array.dtype.name
+    try:
+        return scales.choose(kind, float(array.min()), float(array.max()))
+    except UnclearScale as error:
+        raise BadInput(f"{where}: {error}") from None
 
 
 __getattr__ = renamed(__name__)  # names of earlier versions

@@ -12,6 +12,7 @@ from ganloom.core.old_import_paths import renamed
 from ganloom.data import cache, fashion_mnist, points, shapes, stacked, store, translation_sets
 from ganloom.data.apply_options import images_with_options, points_with_options
 from ganloom.data.dataset import Data, Facts
+from ganloom.data.idx_sets import is_idx_name, read_set
 from ganloom.data.open_options import Options, image_shape
 from ganloom.data.points import Points
 from ganloom.data.resize import Shape
@@ -21,6 +22,11 @@ BUILTIN: dict[str, str] = {
     "fashion-10k": "10,000 images of clothes, 10 classes, 28 x 28 grey; comes with ganloom",
     "fashion-mnist": "all 60,000 training images of Fashion-MNIST; fashion-mnist:DIR reads them from DIR",
     "fashion-mnist-test": "the 10,000 test images of Fashion-MNIST, in neither of the sets above",
+    "mnist": "handwritten digits, from the IDX files in DIR: mnist:DIR; mnist-test:DIR the test images",
+    "kmnist": "handwritten Japanese characters, from IDX files: kmnist:DIR, kmnist-test:DIR",
+    "emnist": "handwritten letters and digits, from IDX files: emnist-letters:DIR; also balanced, byclass, bymerge, digits",
+    "qmnist": "handwritten digits with 60,000 test images, from IDX files: qmnist:DIR, qmnist-test:DIR",
+    "idx": "images and labels of any other IDX files: idx:DIR",
     "shapes": "rendered coloured shapes with known factors and captions, 32 x 32 RGB; shapes:N for N images",
     "stacked": "three images of fashion-10k as the channels of one, 1,000 combinations of classes; stacked:N for N images",
     "ring": "points: 8 Gaussian modes on a circle; ring:N for N points",
@@ -37,14 +43,14 @@ TRANSLATIONS = ("unpaired-fashion", "edges-to-emoji", "regular-to-bold")
 
 def is_builtin(source: str) -> bool:
     """Whether this is the name of a built-in set, with or without ``:argument``."""
-    return source.split(":", 1)[0] in BUILTIN
+    return source.split(":", 1)[0] in BUILTIN or is_idx_name(source)
 
 
 def open_builtin(source: str, options: Options, progress: store.Progress) -> Data:
     """Open a built-in set.
 
     Args:
-        source: ``name`` or ``name:argument``; the name is a key of `BUILTIN`.
+        source: ``name`` or ``name:argument``; the name is a key of `BUILTIN` or in `idx_sets.NAMES`.
         options: the options of ``open``; "source" is set.
         progress: called with (done, total) while images are made or resized.
 
@@ -66,7 +72,8 @@ def open_builtin(source: str, options: Options, progress: store.Progress) -> Dat
         return data.resized(image_shape(options), options.get("in_channels"), options["fit"])
     if argument:
         options["source"] = f"{name}:{os.path.abspath(os.path.expanduser(argument))}"
-    return images_with_options(*fashion_mnist.images(source), options, progress)
+    read = fashion_mnist.images if name.startswith("fashion") else read_set
+    return images_with_options(*read(source), options, progress)
 
 
 def toy(source: str) -> Points:

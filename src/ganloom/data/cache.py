@@ -82,7 +82,7 @@ def read(folder: Path) -> Store | None:
         if rows.nbytes <= VERIFY_LIMIT and rows_sha256(rows) != sha256:
             return None
         return Store(rows, sha256, meta["notes"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, OverflowError):
         return None
 
 

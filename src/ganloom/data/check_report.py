@@ -61,7 +61,7 @@ class Report:
         constant: images of a single colour.
         unreadable: number of files left out.
         bad_files: (path, reason) of the first few of them.
-        notes: what the user should know, such as a split or a file of labels that is not used.
+        notes: what the user should know, such as a split, a file of labels or images that are not used.
         translation: (recipe, path) for image-to-image data.
         cropped: mean fraction of an image that is cropped away, 0 to 1.
         padded: mean fraction of the result that is border, 0 to 1.

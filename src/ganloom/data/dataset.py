@@ -33,7 +33,8 @@ class Facts:
         captions: a text per row.
         factors: name -> array (N,): the values from which an image was rendered.
         bad_files: (path, reason) of each file left out.
-        notes: one line for each thing about the source that the user should know, such as a split that is not used.
+        notes: one line for each thing about the source that the user should know, such as a split that is not used;
+            printed by ``data check``, ``train``, ``plan`` and ``evaluate``.
         translation: the recipe for image-to-image data, "pix2pix" or "cyclegan", and the path to give to it; None for
             other data.
         sizes: (width, height) of each row before it was resized; None if unknown.
@@ -41,6 +42,8 @@ class Facts:
         fit: how images were resized, see `resize.FITS`.
         native: the rows are already at the shape in which they are used.
         beside: (inputs uint8 (M, H, W, C), whether row i of them belongs to row i) of a file of image-to-image data.
+        scales: (black, white) of numbers that were no 8-bit numbers, by their type, see `pixel_scale.Scales`; of
+            image-to-image data by domain, see `pixel_scale.by_side`.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Facts:
     fit: str = "crop"
     native: bool = False
     beside: tuple[NDArray[np.uint8], bool] | None = None
+    scales: dict[str, Any] = field(default_factory=dict)
 
     def take(self, rows: NDArray[np.int64]) -> "Facts":
         """Return the facts of some rows, int64 (n,).

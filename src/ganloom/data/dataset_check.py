@@ -55,6 +55,9 @@ def check(
     if isinstance(data, Points):
         return _check_points(data, fit)
     assert isinstance(data, Images)
+    opened = data.source.get("source")
+    if isinstance(source, (str, os.PathLike)) and isinstance(opened, str) and sources.is_named(opened):
+        source = opened  # a folder with IDX files
     reading = progress_report.part_of(progress, "reading the headers")
     files = _read_headers(source, data, labels is not False, reading)
     headers = files.headers if files else None

@@ -1,23 +1,27 @@
 """Decode one image file to an 8-bit Pillow image; any fault raises ``BadImage`` with a short reason.
 
 The header is checked before any pixel is decoded, so a decompression bomb costs nothing. Only the formats listed here
-are tried: other readers of Pillow (EPS, WMF, ...) may start external programs. 16-bit and float images are scaled to
-8 bits (`_scale_to_8_bits`).
+are tried: other readers of Pillow (EPS, WMF, ...) may start external programs. Images of more than 8 bits are scaled to
+8 bits by the scale of their whole set, see `pixel_scale`.
 """
 
 import contextlib
-import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from ganloom.core.errors import BadInput
 from ganloom.core.old_import_paths import renamed
+from ganloom.data import deep_images
+from ganloom.data.deep_images import Range, kind_of_numbers
+from ganloom.data.file_kinds import NEEDS_HEIF, SNIFFED, content_kind, ending_of, heif_is_installed, why_not_read
+from ganloom.data.pixel_scale import Scale, UnclearScale, choose
 
-VERSION = 1
+VERSION = 2
 """Increase it when a change here changes decoded pixels; it is part of the keys of the cache."""
 
 MAX_PIXELS = 64_000_000
@@ -26,13 +30,8 @@ MAX_PIXELS = 64_000_000
 MAX_BYTES = 256 * 2**20
 """A larger file or archive member, in bytes, is not read."""
 
-EXTENSIONS = frozenset(
-    ".png .apng .jpg .jpeg .jpe .jfif .webp .bmp .dib .gif .tif .tiff .ppm .pgm .pbm .pnm .pfm .tga .ico"
-    " .jp2 .j2k .jpx .avif".split()
-)
-"""Files with these endings are taken for images; all others are ignored."""
-
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "ICO", "JPEG2000", "AVIF")
+_WITH_FRAMES = ("GIF", "PNG", "WEBP", "TIFF", "AVIF")
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -58,7 +57,7 @@ class Header(NamedTuple):
         channels: 1 to 4, as `decode` returns them.
         mode: Pillow's mode.
         format: Pillow's name of the format.
-        bits: bits per channel.
+        bits: bits per channel in the file.
     """
 
     size: tuple[int, int]
@@ -66,6 +65,11 @@ class Header(NamedTuple):
     mode: str
     format: str
     bits: int
+
+    @property
+    def numbers(self) -> str:
+        """The type of the numbers: "uint8", "uint16", "int16", "int32" or "float"."""
+        return kind_of_numbers(self.mode, self.format, self.bits)
 
 
 @contextlib.contextmanager
@@ -86,6 +90,8 @@ def _as_bad_image() -> Iterator[None]:
         yield
     except BadImage:
         raise
+    except (BadInput, UnclearScale) as error:
+        raise BadImage(str(error)) from None
     except UnidentifiedImageError:
         raise BadImage("not an image") from None
     except Image.DecompressionBombError:
@@ -103,14 +109,36 @@ def _as_bad_image() -> Iterator[None]:
 
 def _open(file: BinaryIO, name: str) -> Image.Image:
     """Read and check the header of an image; no pixel is decoded yet."""
-    if not file.read(1):
+    reason = why_not_read(name)
+    if reason is not None:
+        raise BadImage(reason)
+    start = file.read(SNIFFED)
+    if not start:
         raise BadImage("empty file")
     file.seek(0)
     Image.init()
     formats = [f for f in _FORMATS if f in Image.OPEN]
-    if name.lower().endswith(".tga"):  # TGA has no magic number, so any file would be tried as TGA
+    if content_kind(start) == "HEIF":  # also one that is named .jpg, as some phones do
+        if not heif_is_installed():
+            raise BadImage(NEEDS_HEIF)
+        formats = ["HEIF"]
+    elif ending_of(name) == ".tga":  # TGA has no magic number, so any file would be tried as TGA
         formats.append("TGA")
-    image = Image.open(file, formats=formats)
+    try:
+        image = Image.open(file, formats=formats)
+    except UnidentifiedImageError:
+        kind = content_kind(start)
+        if kind is None:
+            raise
+        raise BadImage(f"a {kind} file that is damaged, or of a kind that is not read; save it as PNG") from None
+    _check(image)
+    return image
+
+
+def _check(image: Image.Image) -> None:
+    """Refuse an opened image by its header."""
+    if deep_images.is_signed_8_bit(image):
+        raise BadImage("a TIFF of signed 8-bit numbers; save it with unsigned numbers")
     width, height = image.size
     if width * height > MAX_PIXELS:
         millions = width * height / 1e6
@@ -119,7 +147,6 @@ def _open(file: BinaryIO, name: str) -> Image.Image:
         )
     if min(width, height) < 1:
         raise BadImage("has no pixels")
-    return image
 
 
 def _orientation(image: Image.Image) -> int:
@@ -143,20 +170,6 @@ def _channels(image: Image.Image) -> int:
     return (1 if grey else 3) + int(image.has_transparency_data)
 
 
-def _bits(image: Image.Image) -> int:
-    """Bits per channel."""
-    if image.mode == "1":
-        return 1
-    file: BinaryIO | None = getattr(image, "fp", None)
-    if image.format == "PNG" and file is not None:
-        position = file.tell()
-        file.seek(24)  # the depth byte of the IHDR chunk: Pillow does not report 16-bit RGB
-        depth = file.read(1)
-        file.seek(position)
-        return int(struct.unpack("B", depth)[0]) if depth else 8
-    return {"I": 32, "F": 32}.get(image.mode, 16 if _is_deep(image) else 8)
-
-
 def header(file: BinaryIO, name: str) -> Header:
     """Read size, mode and depth of an image without decoding it.
 
@@ -168,23 +181,23 @@ def header(file: BinaryIO, name: str) -> Header:
         BadImage: the file is not a usable image.
     """
     with _as_bad_image():
-        image = _open(file, name)
-        bits = _bits(image)
-        # Pillow would decode a whole PNG only to look for an EXIF chunk after the pixels.
-        has_exif = image.format != "PNG" or "exif" in image.info
-        rotated = has_exif and _orientation(image) >= 5
-        size = (image.height, image.width) if rotated else image.size
-        return Header(size, _channels(image), image.mode, image.format or "", bits)
+        return _header_of(_open(file, name))
 
 
-def _scale_to_8_bits(image: Image.Image) -> Image.Image:
-    """Scale a grey image of 16 bits, 32-bit integers or floats to 8 bits: 65535 -> 255, 1.0 -> 255."""
-    values = np.asarray(image)
-    low, high = float(values.min()), float(values.max())
-    top = 1.0 if image.mode == "F" else 65535.0
-    if not (low >= 0 and high <= top):  # also true of NaN
-        raise BadImage(f"values from {low:g} to {high:g}: expected 0 to {top:g}")
-    return Image.fromarray(np.rint(values * (255.0 / top)).astype(np.uint8))
+def header_of(image: Image.Image) -> Header:
+    """Read size, mode and depth of an open Pillow image without decoding it. Raises BadImage if it cannot be used."""
+    with _as_bad_image():
+        _check(image)
+        return _header_of(image)
+
+
+def _header_of(image: Image.Image) -> Header:
+    bits = deep_images.bits_of(image)
+    # Pillow would decode a whole PNG only to look for an EXIF chunk after the pixels.
+    has_exif = image.format != "PNG" or "exif" in image.info
+    rotated = has_exif and _orientation(image) >= 5
+    size = (image.height, image.width) if rotated else image.size
+    return Header(size, _channels(image), image.mode, image.format or "", bits)
 
 
 def convert(image: Image.Image, channels: int) -> Image.Image:
@@ -211,20 +224,21 @@ def convert(image: Image.Image, channels: int) -> Image.Image:
 def _to_plain_mode(image: Image.Image) -> Image.Image:
     """Convert any mode that Pillow reads to L, LA, RGB or RGBA."""
     channels = _channels(image)
-    if _is_deep(image):
-        return _scale_to_8_bits(image)
-    if image.mode in (
-        "La",
-        "RGBa",
-        "PA",
-    ):  # Pillow converts these only to the mode without premultiplied alpha or palette
+    # Pillow converts these only to the mode without premultiplied alpha or palette.
+    if image.mode in ("La", "RGBa", "PA"):
         image = image.convert("LA" if image.mode == "La" else "RGBA")
     elif image.mode == "1" and channels == 1:
         image = image.convert("L")
     return image if image.mode == _MODES[channels] else image.convert(_MODES[channels])
 
 
-def decode(file: BinaryIO, name: str, at_least: int | None = None) -> Image.Image:
+def decode(
+    file: BinaryIO,
+    name: str,
+    at_least: int | None = None,
+    scale_of: Callable[[str], Scale] | None = None,
+    several: list[str] | None = None,
+) -> Image.Image:
     """Decode the first frame of an image file, upright, with 8 bits per channel. Call it within ``quiet()``.
 
     Args:
@@ -232,6 +246,9 @@ def decode(file: BinaryIO, name: str, at_least: int | None = None) -> Image.Imag
         name: its name; .tga files are recognised by it alone.
         at_least: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size if both sides keep at least this many pixels.
             None: at full size.
+        scale_of: returns the scale of numbers of more than 8 bits, from their type; it may raise ``UnclearScale``. None:
+            this image is a set of its own.
+        several: the names of files with several frames or pages are added to it.
 
     Returns:
         An image of mode L, LA, RGB or RGBA.
@@ -243,23 +260,75 @@ def decode(file: BinaryIO, name: str, at_least: int | None = None) -> Image.Imag
         image = _open(file, name)
         if at_least is not None and image.format == "JPEG":
             image.draft(None, (at_least, at_least))
+        numbers = _header_of(image).numbers
         image.load()
         transpose = _UPRIGHT.get(_orientation(image))
+        if numbers != "uint8":
+            if scale_of is None:
+                low, high = deep_images.value_range(image, file)
+                scale = choose(numbers, low, high)
+            else:
+                scale = scale_of(numbers)
+            image = deep_images.scaled(image, scale, file)
         plain = _to_plain_mode(image)
-        return plain if transpose is None else plain.transpose(transpose)
+        plain = plain if transpose is None else plain.transpose(transpose)
+        if several is not None and image.format in _WITH_FRAMES:
+            if plain is image and image.format in ("GIF", "TIFF"):  # to look for the next frame changes these
+                plain = plain.copy()
+            if _has_more_frames(image):
+                several.append(name)
+        return plain
 
 
-def plain(image: Image.Image) -> Image.Image:
+def value_range(file: BinaryIO, name: str) -> Range:
+    """Decode an image of more than 8 bits and return the range of its values. Call it within ``quiet()``.
+
+    Args:
+        file: the open file.
+        name: its name.
+
+    Raises:
+        BadImage: the file is not a usable image.
+    """
+    with _as_bad_image():
+        image = _open(file, name)
+        image.load()
+        return deep_images.value_range(image, file)
+
+
+def value_range_of(image: Image.Image) -> Range:
+    """Return the range of the values of an open grey Pillow image of more than 8 bits. Raises BadImage if it is damaged."""
+    with _as_bad_image():
+        _check(image)
+        image.load()
+        return deep_images.value_range(image, None)
+
+
+def _has_more_frames(image: Image.Image) -> bool:
+    """Whether there is a second frame or page; False if it is damaged, because only the first is used."""
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except Exception:
+        return False
+
+
+def plain(image: Image.Image, scale_of: Callable[[str], Scale]) -> Image.Image:
     """Bring an open Pillow image to the form that ``decode`` returns: upright, 8 bits, mode L, LA, RGB or RGBA.
+
+    Args:
+        image: the image. Of colours with 16 bits, Pillow keeps only the high bytes.
+        scale_of: see ``decode``.
 
     Raises:
         BadImage: the image cannot be used.
     """
     with _as_bad_image():
-        if image.width * image.height > MAX_PIXELS or min(image.size) < 1:
-            raise BadImage(f"{image.width} x {image.height} pixels, the limit is {MAX_PIXELS / 1e6:.0f} million")
+        _check(image)
+        numbers = _header_of(image).numbers
         image.load()
         transpose = _UPRIGHT.get(_orientation(image))
+        if _is_deep(image):
+            image = deep_images.scaled(image, scale_of(numbers), None)
         converted = _to_plain_mode(image)
         return converted if transpose is None else converted.transpose(transpose)
 

@@ -4,10 +4,7 @@ Xiao, Rasul, Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking ma
 arXiv:1708.07747.
 """
 
-import gzip
-import math
 import os
-import zlib
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,10 +13,8 @@ from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput
 from ganloom.data.dataset import Facts
+from ganloom.data.idx_sets import FASHION_CLASSES, read_set
 
-FASHION_CLASSES = [
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-]  # fmt: skip
 FASHION_FOLDER = "/usr/share/datasets/fashion-mnist"
 """Where Debian's package dataset-fashion-mnist installs the original files."""
 
@@ -38,14 +33,8 @@ def images(source: str) -> tuple[NDArray[np.uint8], Facts]:
         if argument:
             raise BadInput(f"{source}: fashion-10k takes no argument; the full set is fashion-mnist:DIR")
         rows, labels = fashion_10k()
-    else:
-        folder = _folder(name, argument)
-        part = "t10k" if name.endswith("-test") else "train"
-        rows = _read_idx(folder / f"{part}-images-idx3-ubyte", 3)
-        labels = _read_idx(folder / f"{part}-labels-idx1-ubyte", 1)
-        if len(rows) != len(labels) or labels.max(initial=0) > 9:
-            raise BadInput(f"{folder}: images and labels do not match; download the four files again")
-    return rows[..., None], Facts(name, labels=labels.astype(np.int64), classes=list(FASHION_CLASSES))
+        return rows[..., None], Facts(name, labels=labels.astype(np.int64), classes=list(FASHION_CLASSES))
+    return read_set(f"{name}:{argument or _folder(name)}")
 
 
 def fashion_10k() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -58,9 +47,9 @@ def fashion_10k() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         return archive["images"], archive["labels"]
 
 
-def _folder(name: str, argument: str) -> Path:
-    """The folder of the original files: the argument, ``$GANLOOM_FASHION_MNIST``, or Debian's."""
-    folder = Path(argument or os.environ.get("GANLOOM_FASHION_MNIST", "") or FASHION_FOLDER).expanduser()
+def _folder(name: str) -> Path:
+    """The folder of the original files: ``$GANLOOM_FASHION_MNIST``, or Debian's."""
+    folder = Path(os.environ.get("GANLOOM_FASHION_MNIST", "") or FASHION_FOLDER).expanduser()
     part = "t10k" if name.endswith("-test") else "train"
     if not any((folder / f"{part}-images-idx3-ubyte{end}").is_file() for end in (".gz", "")):
         raise BadInput(
@@ -68,18 +57,3 @@ def _folder(name: str, argument: str) -> Path:
             f"or give {name}:DIR or GANLOOM_FASHION_MNIST=DIR"
         )
     return folder
-
-
-def _read_idx(plain: Path, dimensions: int) -> NDArray[np.uint8]:
-    """Read an array in LeCun's IDX format, gzipped or not: magic 0 0 8 d, d big-endian sizes, the bytes."""
-    packed = plain.with_name(plain.name + ".gz")
-    path = packed if packed.is_file() else plain
-    try:
-        content = gzip.decompress(path.read_bytes()) if path == packed else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadInput(f"cannot read {path} ({error}); download it again") from None
-    start = 4 + 4 * dimensions
-    sizes = [int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4)]
-    if content[:4] != bytes((0, 0, 8, dimensions)) or len(content) - start != math.prod(sizes):
-        raise BadInput(f"{path} is not a complete IDX file of {dimensions} dimensions; download it again")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(sizes).copy()

@@ -7,8 +7,9 @@ import os
 import stat
 import zipfile
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,22 +17,20 @@ from PIL import Image
 
 from ganloom.core.errors import BadInput
 from ganloom.core.names import printable
-from ganloom.data.decode import EXTENSIONS, MAX_BYTES, BadImage, Header, decode, header
-from ganloom.data.label_files import looks_like_labels
+from ganloom.data.decode import MAX_BYTES, BadImage, Header, decode, header
+from ganloom.data.file_kinds import SNIFFED, why_not_read
+from ganloom.data.file_kinds import is_image as is_image
+from ganloom.data.file_scales import FileScales
+from ganloom.data.found_files import Entry, FoundFiles
 from ganloom.data.label_sources import ReadFile, labels_of_files
+from ganloom.data.own_folders import is_own_folder_on_disk, is_run, own_folders_of_archive
+from ganloom.data.zip_members import members_of, open_zip, read_member, start_of_member
 
 _NOT_READ = f"it is not a regular file of at most {MAX_BYTES // 2**20} MiB"
 
 
-class Entry(NamedTuple):
-    """One file: its name under the source with "/", its size in bytes, and a stamp that changes when the file does.
-
-    The stamp is the modification time in nanoseconds, or the CRC of an archive's member.
-    """
-
-    name: str
-    size: int
-    stamp: int
+class NoImages(BadInput):
+    """A folder or an archive holds no images."""
 
 
 @dataclass
@@ -43,13 +42,16 @@ class Listing:
         entries: the N files.
         labels: int64 (N,), or None.
         classes: names of the classes, or None.
-        bad: (name, reason) of each file that could not be listed.
-        notes: one line for each thing about labels and splits that the user should know.
+        bad: (name, reason) of each file that could not be listed, or that looks like an image and is not read.
+        notes: a line for the user for each kind of file or folder that was left out, or used although it has no ending, and
+            for each thing about labels and splits.
         sides: the two folders of image-to-image data, or None.
         paired: whether the files in them have equal names.
         flat: whether all images are in one folder.
         base: the folder under the root that a translation recipe should get; "" is the root itself.
         archive: the open archive; None for a folder.
+        scales: the scales of numbers of more than 8 bits.
+        several: names of decoded files that hold several frames or pages.
     """
 
     root: str
@@ -63,6 +65,8 @@ class Listing:
     flat: bool = False
     base: str = ""
     archive: zipfile.ZipFile | None = None
+    scales: FileScales = field(default_factory=FileScales)
+    several: list[str] = field(default_factory=list)
 
     def open(self, index: int) -> BinaryIO:
         """Open the file of an image. Raises `BadImage` if it is too large or cannot be read."""
@@ -78,9 +82,9 @@ class Listing:
                 raise BadImage(f"cannot be read: {error.strerror}") from None
         try:
             # Read it whole: decoders seek, and a zip member seeks backwards by reading again from its start.
-            return io.BytesIO(self.archive.read(entry.name))
-        except Exception as error:  # zlib.error, BadZipFile, NotImplementedError (method), RuntimeError (password) ...
-            raise BadImage(f"damaged in the archive: {' '.join(str(error).split())[:80]}") from None
+            return io.BytesIO(read_member(self.archive, entry.name))
+        except OSError as error:
+            raise BadImage(str(error)) from None
 
     def header(self, index: int) -> Header:
         """Read the size, mode and depth of an image without decoding it. Raises `BadImage`."""
@@ -88,9 +92,25 @@ class Listing:
             return header(file, self.entries[index].name)
 
     def decode(self, index: int, at_least: int | None = None) -> Image.Image:
-        """Decode an image, see `decode.decode`. Raises `BadImage`."""
+        """Decode an image, see `decode.decode`. Numbers of more than 8 bits get the scale of all files. Raises `BadImage`."""
+        name = self.entries[index].name
         with self.open(index) as file:
-            return decode(file, self.entries[index].name, at_least=at_least)
+            return decode(
+                file,
+                name,
+                at_least=at_least,
+                scale_of=lambda kind: self.scales.scale_of(kind, self),
+                several=self.several,
+            )
+
+    def decoding_notes(self) -> list[str]:
+        """Lines for the user about the images decoded so far: which scale was used, and which have several frames."""
+        notes = list(self.scales.scales.notes)
+        if self.several:
+            first = min(self.several)
+            many = f"{len(self.several)} files such as {first} hold" if len(self.several) > 1 else f"{first} holds"
+            notes.append(f"{many} several frames or pages: only the first is used")
+        return notes
 
     def path(self, name: str) -> str:
         """The path of a file as the user would write it: source and name."""
@@ -110,10 +130,16 @@ class Listing:
             self.archive.close()
 
 
-def is_image(name: str) -> bool:
-    """Whether a file's name ends like an image's. The "._" files that macOS writes for each image do not count."""
-    base = name.rsplit("/", 1)[-1]
-    return not base.startswith("._") and os.path.splitext(base)[1].lower() in EXTENSIONS
+def single_file(path: Path) -> Listing:
+    """Return a listing of one file, whatever its ending is.
+
+    Raises:
+        BadInput: the ending says that it is not read, such as a camera raw file.
+    """
+    reason = why_not_read(path.name)
+    if reason is not None:
+        raise BadInput(f"{path}: {reason}")
+    return Listing(str(path.parent), [Entry(path.name, path.stat().st_size, path.stat().st_mtime_ns)])
 
 
 def list_files(root: str, use_labels: bool = True) -> Listing:
@@ -122,7 +148,7 @@ def list_files(root: str, use_labels: bool = True) -> Listing:
 
 
 def list_folder(root: str, use_labels: bool = True) -> Listing:
-    """List all images under a folder. Links are followed; folders whose name begins with a dot are skipped.
+    """List all images under a folder, with their labels, see `scan_folder`.
 
     Args:
         root: the folder.
@@ -131,37 +157,8 @@ def list_folder(root: str, use_labels: bool = True) -> Listing:
     Raises:
         BadInput: the folder cannot be read or holds no images, or a file of labels is damaged.
     """
-    entries: list[Entry] = []
-    others: list[str] = []
-    bad: list[tuple[str, str]] = []
-    visited: set[tuple[int, int]] = set()  # links may form a cycle
-
-    def report_unreadable(error: OSError) -> None:
-        if error.filename == root:
-            raise BadInput(f"cannot read the folder {root}: {error.strerror}; check its permissions")
-        bad.append((os.path.relpath(error.filename, root), f"folder cannot be read: {error.strerror}"))
-
-    for folder, folders, files in os.walk(root, onerror=report_unreadable, followlinks=True):
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in visited:
-            folders.clear()
-            continue
-        visited.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
-        others += [os.path.relpath(os.path.join(folder, f), root) for f in files if looks_like_labels(f)]
-        for file in filter(is_image, files):
-            path = os.path.join(folder, file)
-            name = os.path.relpath(path, root).replace(os.sep, "/")
-            try:
-                status = os.stat(path)
-            except OSError as error:
-                bad.append((name, f"cannot be read: {error.strerror}"))
-                continue
-            if stat.S_ISREG(status.st_mode):  # reading a pipe would block for ever
-                entries.append(Entry(name, status.st_size, status.st_mtime_ns))
-            else:
-                bad.append((name, "not a regular file"))
-    listing = Listing(root, sorted(entries), bad=sorted(bad))
+    found = _files_under(root)
+    listing = _listing_of(root, found)
     _check_not_empty(listing, "folder")
 
     def read(name: str) -> bytes:
@@ -170,12 +167,82 @@ def list_folder(root: str, use_labels: bool = True) -> Listing:
             raise BadInput(_NOT_READ)
         return path.read_bytes()
 
-    _add_labels(listing, [name.replace(os.sep, "/") for name in sorted(others)], read, use_labels)
+    _add_labels(listing, found, read, use_labels)
     return listing
 
 
+def scan_folder(root: str) -> Listing:
+    """List all images under a folder, without labels; there may be none.
+
+    Links are followed. Folders whose name begins with a dot are skipped, and so are runs and other outputs of ganloom.
+
+    Raises:
+        BadInput: the folder cannot be read, or is a run.
+    """
+    return _listing_of(root, _files_under(root))
+
+
+def _files_under(root: str) -> FoundFiles:
+    """The files under a folder, see `scan_folder`."""
+    if is_run(root):
+        raise BadInput(
+            f"{root} is a run folder, not data; give the folder of its training images, or {root}/generated/..."
+        )
+    found = FoundFiles()
+    visited: set[tuple[int, int]] = set()  # links may form a cycle
+
+    def report_unreadable(error: OSError) -> None:
+        if error.filename == root:
+            raise BadInput(f"cannot read the folder {root}: {error.strerror}; check its permissions")
+        found.bad.append((os.path.relpath(error.filename, root), f"folder cannot be read: {error.strerror}"))
+
+    for folder, folders, files in os.walk(root, onerror=report_unreadable, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        if folder != root and is_own_folder_on_disk(folder, files, folders):
+            found.own.append(os.path.relpath(folder, root).replace(os.sep, "/"))
+            folders.clear()
+            continue
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
+        for file in files:
+            path = os.path.join(folder, file)
+            name = os.path.relpath(path, root).replace(os.sep, "/")
+            found.add(name, partial(_entry_of_path, path, name), partial(_start_of_path, path))
+    return found
+
+
+def _listing_of(root: str, found: FoundFiles, archive: zipfile.ZipFile | None = None) -> Listing:
+    notes = list(map(printable, found.notes()))
+    return Listing(root, sorted(found.entries), bad=sorted(found.bad), archive=archive, notes=notes)
+
+
+def _entry_of_path(path: str, name: str) -> Entry | str:
+    """The entry of a file, or the reason why it cannot be read."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe would block for ever
+        return "not a regular file"
+    return Entry(name, status.st_size, status.st_mtime_ns)
+
+
+def _start_of_path(path: str) -> bytes:
+    """The first bytes of a file; empty if it cannot be read."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return b""
+        with builtins.open(path, "rb") as file:
+            return file.read(SNIFFED)
+    except OSError:
+        return b""
+
+
 def list_zip(root: str, use_labels: bool = True) -> Listing:
-    """List all images in a zip archive. Nothing is unpacked to disk.
+    """List all images in a zip archive, as `list_folder` does. Nothing is unpacked to disk.
 
     Args:
         root: the archive.
@@ -185,59 +252,42 @@ def list_zip(root: str, use_labels: bool = True) -> Listing:
         BadInput: the archive is damaged, has a password or holds no images; a member is a link or its path points
             outside the archive; or a file of labels is damaged.
     """
-    try:
-        archive = zipfile.ZipFile(root)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise BadInput(f"cannot read {root} ({error}); create the archive again") from None
-    others: dict[str, str] = {}  # name with "/" -> name of the member
-    entries: dict[str, Entry] = {}  # the last of several members of one name counts, as for every unpacker
-    for member in archive.infolist():
-        _check_member(member, root)
-        parts = member.filename.replace("\\", "/").split("/")
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts[:-1])
-        if not member.is_dir() and not hidden and is_image("/".join(parts)):
-            entries[member.filename] = Entry(member.filename, member.file_size, member.CRC)
-        elif not hidden and looks_like_labels(parts[-1]):
-            others["/".join(parts)] = member.filename
-    listing = Listing(root, sorted(entries.values()), archive=archive)
+    archive = open_zip(root)
+    members = members_of(archive, root)
+    found = FoundFiles(own=own_folders_of_archive(archive, members))
+    inside = tuple(f"{folder}/" for folder in found.own)
+    for name, member in members.items():
+        if not name.startswith(inside):
+            entry = partial(Entry, member.filename, member.file_size, member.CRC)
+            found.add(name, entry, partial(start_of_member, archive, member, SNIFFED))
+    listing = _listing_of(root, found, archive)
     _check_not_empty(listing, "archive")
 
     def read(name: str) -> bytes:
-        if archive.getinfo(others[name]).file_size > MAX_BYTES:
+        if members[name].file_size > MAX_BYTES:
             raise BadInput(_NOT_READ)
         try:
-            return archive.read(others[name])
-        except Exception as error:  # see Listing.open
-            raise BadInput(f"damaged in the archive: {' '.join(str(error).split())[:80]}") from None
+            return read_member(archive, members[name])
+        except OSError as error:
+            raise BadInput(str(error)) from None
 
-    _add_labels(listing, sorted(others), read, use_labels)
+    _add_labels(listing, found, read, use_labels)
     return listing
-
-
-def _check_member(member: zipfile.ZipInfo, root: str) -> None:
-    """Refuse what no ordinary tool writes: paths that leave the archive, links, passwords."""
-    parts = member.filename.replace("\\", "/").split("/")
-    if ".." in parts or parts[0] == "" or ":" in parts[0]:
-        raise BadInput(
-            f"{root} is refused: its member {member.filename!r} points outside the archive; create the archive again"
-        )
-    if stat.S_ISLNK(member.external_attr >> 16):
-        raise BadInput(f"{root} is refused: its member {member.filename!r} is a link; zip the images themselves")
-    if member.flag_bits & 1:
-        raise BadInput(f"{root} needs a password; create the archive without one")
 
 
 def _check_not_empty(listing: Listing, kind: str) -> None:
     if not listing.entries and not listing.bad:
-        raise BadInput(f"no images in the {kind} {listing.root}; put .png, .jpg or .webp files there")
+        left_out = "".join(f" ({note})" for note in listing.notes[:1])
+        raise NoImages(f"no images in the {kind} {listing.root}{left_out}; put .png, .jpg or .webp files there")
 
 
-def _add_labels(listing: Listing, others: list[str], read: ReadFile, use_labels: bool) -> None:
+def _add_labels(listing: Listing, found: FoundFiles, read: ReadFile, use_labels: bool) -> None:
     """Keep the entries that are data, and add their labels and what their folders say."""
     names = [entry.name.replace("\\", "/") if listing.archive else entry.name for entry in listing.entries]
-    found = labels_of_files(names, others, read, listing.root, use_labels)
-    files = found.files
+    labelled = labels_of_files(names, sorted(found.labels), read, listing.root, use_labels)
+    files = labelled.files
     listing.entries = [listing.entries[i] for i in files.keep]
-    listing.labels, listing.classes, listing.notes = found.labels, found.classes, list(map(printable, files.notes))
+    listing.labels, listing.classes = labelled.labels, labelled.classes
+    listing.notes += map(printable, files.notes)
     listing.sides, listing.paired, listing.base = files.sides, files.paired, files.base
     listing.flat = all(len(path) == 1 for path in files.paths)

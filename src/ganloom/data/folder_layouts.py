@@ -3,6 +3,7 @@
 import os
 
 from ganloom.core.errors import BadInput
+from ganloom.data.own_folders import is_own_path
 
 Folders = str | tuple[str, str]
 """A folder of images A|B side by side, or the folders of domains A and B."""
@@ -33,6 +34,8 @@ def training_folders(source: str | list[str]) -> Folders:
     if two is not None:
         return two
     inside = sorted(f for f in os.listdir(source) if os.path.isdir(os.path.join(source, f)) and f[0] != ".")
+    if len(inside) > 2:  # runs beside the two domains
+        inside = [f for f in inside if not is_own_path(os.path.join(source, f))]
     if len(inside) == 2 and not {"train", "test", "val"} & set(inside):
         return os.path.join(source, inside[0]), os.path.join(source, inside[1])
     train = os.path.join(source, "train")

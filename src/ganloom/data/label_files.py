@@ -40,7 +40,7 @@ class LabelTable(NamedTuple):
 def looks_like_labels(name: str) -> bool:
     """Whether a file's name says that it may hold labels."""
     base = name.rsplit("/", 1)[-1]
-    if base.rpartition(".")[2].lower() not in _ENDINGS:
+    if base.startswith(".") or base.rpartition(".")[2].lower() not in _ENDINGS:
         return False
     return base.lower() in READ or _LOOKS.fullmatch(base) is not None
 

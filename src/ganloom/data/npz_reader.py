@@ -16,6 +16,7 @@ from ganloom.data.array_members import Member, find_roles, unread_note
 from ganloom.data.arrays import to_numpy, to_rows
 from ganloom.data.dataset import Facts
 from ganloom.data.labels import to_labels
+from ganloom.data.pixel_scale import Scales, by_side, known_of_side
 from ganloom.data.points import Points
 from ganloom.data.private_copy import read_npy
 
@@ -27,13 +28,16 @@ _DAMAGE = (
 needs a password."""
 
 
-def read(path: str, channels: int | None = None, use_labels: bool = True) -> tuple[NDArray[np.uint8], Facts] | Points:
+def read(
+    path: str, channels: int | None = None, use_labels: bool = True, known: Mapping[str, Any] | None = None
+) -> tuple[NDArray[np.uint8], Facts] | Points:
     """Read a .npy or .npz file. Pickled objects are refused. Arrays that are not used are not read, and get a note.
 
     Args:
         path: the file; its ending decides the format.
         channels: number of channels that decides between NHWC and NCHW where both are possible.
         use_labels: False: do not read labels.
+        known: (black, white) that a run was trained with, by type of numbers, see `pixel_scale.known_of_side`.
 
     Returns:
         uint8 (N, H, W, C) and `Facts`, or `Points` when ganloom saved points. For a file that holds pairs or two
@@ -44,10 +48,12 @@ def read(path: str, channels: int | None = None, use_labels: bool = True) -> tup
     """
     try:
         if path.lower().endswith(".npy"):
-            return to_rows(read_npy(path), path, channels), Facts(_stem(path))
+            scales = Scales(known_of_side(known, "b"))
+            rows = to_rows(read_npy(path), path, channels, scales)
+            return rows, Facts(_stem(path), notes=scales.notes, scales=scales.used)
         # numpy.load would decide by the content, not by the ending, and leaves open a file that it cannot read.
         with open(path, "rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
-            return from_arrays(_NpzArrays(archive), path, _stem(path), channels, use_labels)
+            return from_arrays(_NpzArrays(archive), path, _stem(path), channels, use_labels, known)
     except _DAMAGE as error:
         if isinstance(error, BadInput):
             raise
@@ -89,7 +95,12 @@ def _header(archive: np.lib.npyio.NpzFile, name: str) -> Member:
 
 
 def from_arrays(
-    arrays: Mapping[str, Any], where: str, name: str, channels: int | None = None, use_labels: bool = True
+    arrays: Mapping[str, Any],
+    where: str,
+    name: str,
+    channels: int | None = None,
+    use_labels: bool = True,
+    known: Mapping[str, Any] | None = None,
 ) -> tuple[NDArray[np.uint8], Facts] | Points:
     """Images or points from the arrays of an .npz file or of a dictionary, by their names.
 
@@ -99,6 +110,7 @@ def from_arrays(
         name: name of the data set.
         channels: see ``read``.
         use_labels: see ``read``.
+        known: see ``read``.
 
     Raises:
         BadInput: no array is named like images, or the images or labels cannot be used.
@@ -113,7 +125,8 @@ def from_arrays(
     # ganloom saves images as uint8 NHWC, so neither the value range nor the layout is in doubt.
     images = to_numpy(arrays[roles.images], f"{roles.images} of {where}")
     facts.native = meta.get("kind") in ("images", "domains") and images.dtype == np.uint8 and images.ndim == 4
-    rows = images if facts.native else to_rows(images, where, channels)
+    scales = Scales(known_of_side(known, "b"))
+    rows = images if facts.native else to_rows(images, where, channels, scales)
     used = {roles.images, "inputs"}
     if use_labels and roles.labels is not None:
         used |= {roles.labels} | _add_labels(arrays, facts, roles.labels, roles.by_position, len(rows), where)
@@ -122,11 +135,22 @@ def from_arrays(
     used |= _add_texts(arrays, facts, len(rows), where)
     note = unread_note(members, used, roles.images, facts.labels is not None or not use_labels)
     facts.notes += [note] if note else []
+    facts.notes += scales.notes
+    facts.scales = scales.used
     if "inputs" in members:
-        inputs = to_numpy(arrays["inputs"], f"inputs of {where}")
-        inputs = inputs if facts.native else to_rows(inputs, f"inputs of {where}")
-        facts.beside = inputs, bool(meta.get("paired", len(inputs) == len(rows)))
+        _add_inputs(facts, to_numpy(arrays["inputs"], f"inputs of {where}"), len(rows), where, meta, known)
     return rows, facts
+
+
+def _add_inputs(
+    facts: Facts, inputs: NDArray[Any], count: int, where: str, meta: dict[str, Any], known: Mapping[str, Any] | None
+) -> None:
+    """Add the inputs of image-to-image data. Their numbers have a scale of their own."""
+    scales = Scales(known_of_side(known, "a"))
+    inputs = inputs if facts.native else to_rows(inputs, f"inputs of {where}", scales=scales)
+    facts.beside = inputs, bool(meta.get("paired", len(inputs) == count))
+    facts.notes += [f"inputs: {note}" for note in scales.notes]
+    facts.scales = by_side(scales.used, facts.scales)
 
 
 def _member(values: Any) -> Member:

@@ -10,7 +10,7 @@ from ganloom.data.resize import FITS, Shape
 Options = dict[str, Any]
 """The options that ``open`` was called with, and "source", as JSON values; they become ``Data.source``."""
 
-REOPENED = ("default_size", "fit", "flip", "labels", "inputs", "direction", "label_maps", "in_channels")
+REOPENED = ("default_size", "fit", "flip", "labels", "inputs", "direction", "label_maps", "in_channels", "scales")
 """The keys of `Options` that ``reopen`` passes to ``open`` unchanged."""
 
 INPUTS = ("pairs", "domains")

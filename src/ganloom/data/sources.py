@@ -9,18 +9,20 @@ from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.core.names import command_line, word_of
-from ganloom.data import arrays, builtin, npz_reader, python_sources, store, table_sources
+from ganloom.data import arrays, builtin, idx_sets, npz_reader, python_sources, store, table_sources
 from ganloom.data.apply_options import check_point_shape, images_with_options, points_with_options, resize_rows
 from ganloom.data.dataset import Data, Facts
-from ganloom.data.file_index import Listing, list_files
+from ganloom.data.file_index import Listing, NoImages, list_files
 from ganloom.data.image_folders import open_files
 from ganloom.data.images import Images
 from ganloom.data.item_images import list_paths, open_items
 from ganloom.data.labels import to_labels
 from ganloom.data.open_options import REOPENED, Options, check_options, check_translation_options, image_shape
+from ganloom.data.pixel_scale import Scales, check_scales
 from ganloom.data.points import Points
 from ganloom.data.translation_dataset import Domains, make_domains
 from ganloom.data.translation_folders import open_folders
+from ganloom.data.translation_objects import open_two_objects
 
 Source = Any
 """What ``open`` accepts: a path or name, a ``Data``, and the Python objects that docs/data.md lists."""
@@ -38,6 +40,7 @@ def open(
     direction: str = "AtoB",
     label_maps: bool = False,
     in_channels: int | None = None,
+    scales: dict[str, Any] | None = None,
     keep_empty_classes: bool = False,
     cache: bool = True,
     progress: store.Progress = None,
@@ -45,12 +48,12 @@ def open(
     """Open a source as a data set. Image files that cannot be read are left out and listed in ``bad_files``.
 
     Args:
-        source: a folder of images (searched recursively; sub-folders are classes), a .zip archive of them, a .npz or
-            .npy file, an array or tensor (see `arrays.to_rows`), a ``Data``, or the name of a built-in set (see
-            ``BUILTIN``; write ./name for a folder of that name). A list of paths, images or (image, label); (images,
-            labels); a dictionary of arrays; a torch Dataset or DataLoader; a Hugging Face data set; a pandas or polars
-            frame: see docs/data.md. With ``inputs`` also two folders or two of the above (A, B), or the paths of two
-            folders separated by a comma.
+        source: a folder of images (searched recursively; sub-folders are classes), a .zip archive of them, a folder with
+            the IDX files of MNIST or a set like it, a .npz or .npy file, an array or tensor (see `arrays.to_rows`), a
+            ``Data``, or the name of a built-in set (see ``BUILTIN``; write ./name for a folder of that name). A list of
+            paths, images or (image, label); (images, labels); a dictionary of arrays; a torch Dataset or DataLoader; a
+            Hugging Face data set; a pandas or polars frame: see docs/data.md. With ``inputs`` also two folders or two of
+            the above (A, B), or the paths of two folders separated by a comma.
         shape: (C, H, W) that images are brought to, C in 1..4. None: the most common number of channels, and the
             images' own size if all share one of at most 128 pixels a side, else ``default_size`` square.
         default_size: side in pixels, 1 to 8192.
@@ -63,6 +66,9 @@ def open(
         direction: "AtoB" or "BtoA": which domain holds the inputs.
         label_maps: the values of grey inputs are labels; each label gets a colour (see `label_maps.colours`).
         in_channels: channels of the inputs, 1 to 4; None: as they are.
+        scales: which numbers are black and white in images of more than 8 bits, as another data set recorded it in
+            ``source["scales_used"]``, so that both are read alike; None: decided from all images, see
+            `pixel_scale.choose`.
         keep_empty_classes: keep classes without images. False: leave them out; the other classes keep their names or, if
             they have none, get their numbers as names (see `Facts.without_empty_classes`).
         cache: keep decoded images of folders and archives in ``$GANLOOM_CACHE`` (default ~/.cache/ganloom).
@@ -88,6 +94,9 @@ def open(
     }
     if labels is False:
         options["labels"] = False
+    if scales:
+        check_scales(scales)
+        options["scales"] = scales
     if inputs is not None:
         options |= {"inputs": inputs, "direction": direction, "label_maps": label_maps, "in_channels": in_channels}
         data = _open_translation(source, options, cache, progress)
@@ -104,7 +113,9 @@ def open(
 
 def _without_empty_classes(data: Data, keep: bool) -> Data:
     """Leave out the classes of images that have no rows, and record it, so that ``reopen`` does the same."""
-    if keep or not isinstance(data, Images) or data.facts.native:  # saved rows were opened before
+    if (
+        keep or not isinstance(data, Images) or isinstance(data, Domains) or data.facts.native
+    ):  # saved rows were opened before
         return data
     facts = data.facts.without_empty_classes()
     if facts is data.facts:
@@ -198,35 +209,13 @@ def _open_translation(source: Source, options: Options, use_cache: bool, progres
             raise BadInput(f"{len(source)} sources: give two, the inputs and the targets")
         if all(isinstance(part, (str, os.PathLike)) for part in source):
             return open_folders((os.fspath(source[0]), os.fspath(source[1])), options, use_cache, progress)
-        return _open_two_objects(source, options, use_cache, progress)
+        return open_two_objects(source, options, use_cache, progress)
     if not isinstance(source, (str, os.PathLike)):
         pairs = None if isinstance(source, Mapping) else python_sources.split_pairs(source)
-        return None if pairs is None else _open_two_objects(pairs, options, use_cache, progress)
+        return None if pairs is None else open_two_objects(pairs, options, use_cache, progress)
     if not is_named(source) and os.path.isdir(source):
         return open_folders(os.fspath(source), options, use_cache, progress)
     return None
-
-
-def _open_two_objects(source: tuple[Any, Any], options: Options, use_cache: bool, progress: store.Progress) -> Domains:
-    """Inputs and targets that are arrays or other Python objects."""
-    shape = image_shape(options)
-    size = None if shape is None else shape[1:]
-    notes: list[str] = []
-
-    def rows(part: Any, name: str, channels: int | None) -> NDArray[np.uint8]:
-        items = python_sources.items_of(part, False)
-        if items is None:
-            return arrays.to_rows(arrays.to_numpy(part, name), name).copy()
-        wanted = None if size is None else [channels or 3, *size]
-        images = open_items(items, {**options, "shape": wanted, "labels": False, "flip": False}, use_cache, progress)
-        notes.extend(images.notes)
-        return images.rows
-
-    channels = options["in_channels"], None if shape is None else shape[0]
-    inputs, targets = (rows(*part) for part in zip(source, ("inputs", "targets"), channels, strict=True))
-    facts = Facts(f"{len(targets)} images made from {len(inputs)} in memory", notes=notes)
-    data = make_domains(inputs, targets, facts, options, paired=options["inputs"] == "pairs")
-    return data.resized(shape, options["in_channels"], options["fit"])
 
 
 def _open_path(source: str | os.PathLike[str], options: Options, use_cache: bool, progress: store.Progress) -> Data:
@@ -236,8 +225,17 @@ def _open_path(source: str | os.PathLike[str], options: Options, use_cache: bool
         return builtin.open_builtin(text, options, progress)
     if holds_files(source):
         image_shape(options)  # check it before the files are listed
-        return open_files(text, options, use_cache, progress)
+        try:
+            return open_files(text, options, use_cache, progress)
+        except NoImages:
+            data = _open_idx(text, options, progress) if os.path.isdir(text) else None
+            if data is None:
+                raise
+            return data
     if os.path.exists(text):
+        data = None if text.lower().endswith((".npy", ".npz")) else _open_idx(text, options, progress)
+        if data is not None:
+            return data
         return _open_numpy_file(text, options, progress)
     folders = [part.strip() for part in text.split(",")]
     if len(folders) == 2 and all(os.path.isdir(folder) for folder in folders):
@@ -247,10 +245,23 @@ def _open_path(source: str | os.PathLike[str], options: Options, use_cache: bool
     raise BadInput(f"no data set {text!r}{did_you_mean(text, builtin.BUILTIN)}; give a path that exists, or {known}")
 
 
+def _open_idx(path: str, options: Options, progress: store.Progress) -> Data | None:
+    """The IDX files in a folder, or one of them; None without IDX files."""
+    found = idx_sets.source_of(path)
+    if found is None:
+        return None
+    data = builtin.open_builtin(found, options, progress)
+    names = (
+        "mnist:DIR, kmnist:DIR and fashion-mnist:DIR name the classes" if found.startswith("idx") else "by their names"
+    )
+    data.facts.notes.insert(0, f"IDX files, opened as {found} ({names})")
+    return data
+
+
 def _open_numpy_file(path: str, options: Options, progress: store.Progress) -> Data:
     if not path.lower().endswith((".npz", ".npy")):
         raise BadInput(f"{path} is not a data set: give a folder of images, a .zip, a .npz or a .npy")
-    content = npz_reader.read(path, _channels(options), options.get("labels") is not False)
+    content = npz_reader.read(path, _channels(options), options.get("labels") is not False, options.get("scales"))
     options["source"] = os.path.abspath(path)
     return _with_options(content, options, progress)
 
@@ -286,7 +297,7 @@ def _open_object(source: Any, options: Options, labels: Any, use_cache: bool, pr
         if labels is not None and labels is not False:
             source = {**source, "labels": labels}
         content = npz_reader.from_arrays(
-            source, "the dictionary", "images in memory", _channels(options), labels is not False
+            source, "the dictionary", "images in memory", _channels(options), labels is not False, options.get("scales")
         )
         return _with_options(content, options, progress)
     items = python_sources.items_of(source, labels)
@@ -309,10 +320,11 @@ def _channels(options: Options) -> int | None:
 
 def _open_array(values: Any, options: Options, labels: Any, progress: store.Progress) -> Data:
     array = arrays.to_numpy(values, "the array")
-    rows = arrays.to_rows(array, "the array", _channels(options))
+    scales = Scales(options.get("scales") or {})
+    rows = arrays.to_rows(array, "the array", _channels(options), scales)
     if rows is array or np.shares_memory(rows, array):
         rows = rows.copy()  # the caller may change the array later
-    facts = Facts(f"{len(rows)} images in memory")
+    facts = Facts(f"{len(rows)} images in memory", notes=scales.notes, scales=scales.used)
     if labels is not None and labels is not False:
         facts.labels, facts.classes = to_labels(labels, len(rows), "the array")
     return images_with_options(rows, facts, options, progress)

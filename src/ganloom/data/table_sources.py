@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from ganloom.core.errors import BadInput, did_you_mean
-from ganloom.data.decode import EXTENSIONS
+from ganloom.data.file_kinds import is_image, why_not_read
 
 _IMAGE_COLUMNS = ("image", "img", "images", "pixel_values", "picture", "photo")
 _PATH_COLUMNS = (
@@ -139,9 +139,10 @@ def _first(source: Any, column: str) -> Any:
 
 
 def _is_image_value(value: Any) -> bool:
-    """Whether a value of a frame is an image or the path of one."""
+    """Whether a value of a frame is an image or the path of one, also of a kind that is not read."""
     if isinstance(value, (str, os.PathLike)):
-        return os.path.splitext(os.fspath(value))[1].lower() in EXTENSIONS
+        name = os.fspath(value)
+        return is_image(name) or why_not_read(name) is not None
     return isinstance(value, Image.Image) or getattr(value, "ndim", 0) >= 2
 
 

@@ -138,7 +138,7 @@ def make_domains(
         a: domain A, uint8 (M, H, W, C): the inputs, or the targets if the direction is "BtoA".
         b: domain B, uint8 (N, H, W, C').
         facts: what is known about the targets; ``source``, ``fit`` and ``flip`` are set here.
-        options: the options of ``open``.
+        options: the options of ``open``; "scales_used" is set to ``facts.scales``, if there are any.
         paired: whether row i of A belongs to row i of B.
         held: opens the hold-out set.
 
@@ -147,4 +147,6 @@ def make_domains(
     """
     inputs, targets = (b, a) if options.get("direction") == "BtoA" else (a, b)
     facts.source, facts.fit, facts.flip = options, options["fit"], bool(options["flip"])
+    if facts.scales:
+        options["scales_used"] = facts.scales
     return Domains(targets, inputs, facts, paired=paired, held=held)

@@ -42,7 +42,7 @@ def open_folders(source: str | tuple[str, str], options: Options, use_cache: boo
         a, b, facts.bad_files, facts.notes = read_domains(*folders, options, use_cache, progress)
         data = make_domains(a, b, facts, options, paired=False, held=held)
     else:
-        a, b, facts.bad_files = read_pairs(folders, options, use_cache, progress)
+        a, b, facts.bad_files, facts.notes = read_pairs(folders, options, use_cache, progress)
         if options["inputs"] == "domains" and not isinstance(folders, str):
             first, second = (os.path.basename(folder) for folder in folders)
             facts.notes.append(
@@ -62,6 +62,7 @@ def _hold_out_opener(source: str, options: Options, use_cache: bool) -> Callable
         if folders is None:
             return None
         same = {key: value for key, value in options.items() if key != "source"}
+        same["scales"] = options.get("scales_used")
         return open_folders(folders, {**same, "flip": False}, use_cache, None)
 
     return open_hold_out

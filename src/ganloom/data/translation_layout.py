@@ -17,9 +17,10 @@ EXAMINED = 24
 """At most this many images, evenly spaced, are examined."""
 FIRST = 6
 """About this many are decoded first; the others only if the halves of these are related."""
-RELATED = 0.25
+RELATED = 0.15
 """Halves of images are a pair if the edges in them correlate more than this, and more than those of different images by
-half of it. Edges of the two halves of one photograph correlate by about 0."""
+half of it. Edges of the two halves of one photograph correlate by about 0: at most 0.03 in 30 sets of 6 or 24 photographs,
+while smooth photographs and their thin edges reach 0.27. For the few images that are decoded first, half of it is enough."""
 _GRID = 32
 
 
@@ -96,10 +97,10 @@ def _side_by_side(listing: Listing) -> bool:
         if width % 2 or width <= height or len(aspects) > 1:
             return False
     first = examined[:: max(1, len(examined) // FIRST)]
-    return _are_related(listing, first) and _are_related(listing, examined)
+    return _are_related(listing, first, RELATED / 2) and _are_related(listing, examined, RELATED)
 
 
-def _are_related(listing: Listing, indices: list[int]) -> bool:
+def _are_related(listing: Listing, indices: list[int], least: float) -> bool:
     halves = []
     for i in indices:
         try:
@@ -111,7 +112,7 @@ def _are_related(listing: Listing, indices: list[int]) -> bool:
     left, right = (np.stack(side) for side in zip(*halves, strict=True))
     own = _correlation(left, right)
     other = _correlation(left, np.roll(right, 1, axis=0))
-    return own > RELATED and own - other > RELATED / 2
+    return own > least and own - other > least / 2
 
 
 def _examined(count: int) -> Iterable[int]:

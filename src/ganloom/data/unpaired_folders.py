@@ -2,9 +2,6 @@
 
 from collections import Counter
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ganloom.core.errors import BadInput
 from ganloom.data import store
 from ganloom.data.decode import BadImage
@@ -12,22 +9,22 @@ from ganloom.data.file_index import list_folder
 from ganloom.data.image_folders import open_files
 from ganloom.data.label_maps import check_label_maps, examined_indices
 from ganloom.data.open_options import Options
+from ganloom.data.paired_folders import Read
+from ganloom.data.pixel_scale import by_side, known_of_side
 
 
-def read_domains(
-    a: str, b: str, options: Options, use_cache: bool, progress: store.Progress
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[tuple[str, str]], list[str]]:
+def read_domains(a: str, b: str, options: Options, use_cache: bool, progress: store.Progress) -> Read:
     """Decode two folders and bring both to one shape: the requested one, or A's, with the channels of the richer domain.
 
     Args:
         a: the folder of domain A.
         b: the folder of domain B.
-        options: the options of ``open``.
+        options: the options of ``open``; "scales_used" is set to the scales of numbers of more than 8 bits.
         use_cache: keep decoded images in the cache.
         progress: called with (done, total) while images are decoded.
 
     Returns:
-        A uint8 (M, H, W, C), B uint8 (N, H, W, C), (path, reason) of each file left out, and notes.
+        The domains, of equal shape.
 
     Raises:
         BadInput: the images of A are label maps, or no image of a folder can be read.
@@ -36,13 +33,19 @@ def read_domains(
         raise BadInput("--label-maps needs pairs: in unpaired domains, label maps cannot be told from colour images")
     check_label_maps(list_folder(a, False), options)
     plain = {**options, "labels": False, "flip": False}
-    first = open_files(a, dict(plain), use_cache, progress)
-    second = open_files(b, {**plain, "shape": plain["shape"] or list(first.shape)}, use_cache, progress)
+    plain_a, plain_b = ({**plain, "scales": known_of_side(options.get("scales"), side)} for side in "ab")
+    first = open_files(a, dict(plain_a), use_cache, progress)
+    second = open_files(b, {**plain_b, "shape": plain["shape"] or list(first.shape)}, use_cache, progress)
     channels = max(first.shape[0], _most_common_channels(b))
     if options["shape"] is None and channels != first.shape[0]:
-        plain["shape"] = [channels, *first.shape[1:]]
-        first, second = (open_files(folder, dict(plain), use_cache, progress) for folder in (a, b))
-    return first.rows, second.rows, first.bad_files + second.bad_files, first.notes + second.notes
+        shape = {"shape": [channels, *first.shape[1:]]}
+        first = open_files(a, {**plain_a, **shape}, use_cache, progress)
+        second = open_files(b, {**plain_b, **shape}, use_cache, progress)
+    used = by_side(*(data.source.get("scales_used") or {} for data in (first, second)))
+    if used:
+        options["scales_used"] = used
+    notes = list(dict.fromkeys([*first.notes, *second.notes]))  # both folders may say the same
+    return Read(first.rows, second.rows, first.bad_files + second.bad_files, notes)
 
 
 def _most_common_channels(folder: str) -> int:

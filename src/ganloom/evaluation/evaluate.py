@@ -109,7 +109,9 @@ def evaluate(
     if best and path is not None:
         other = _measure(load(path, checkpoint="best", gan=gan, device=device), opened, data is None, options)
         measurement = _with_row(measurement, other, f"best ({best})")
-    measurement = replace(measurement, warnings=(*warnings, *measurement.warnings))
+    measurement = replace(
+        measurement, warnings=(*warnings, *measurement.warnings), class_names=tuple(opened.class_names)
+    )
     table = measurement.lines()
     copies = None
     if memorisation or held_out is not None:
@@ -173,7 +175,8 @@ def _memorise(path: Path | None, data: Any, opened: Any, model: GAN, held_out: A
     if data is not None and path is not None:
         trained, _, _ = data_of(path, None, model)
         held_out = opened if held_out is None else held_out
-    others = None if held_out is None else datasets.open(held_out, shape=trained.shape, labels=False)
+    scales = trained.source.get("scales_used")
+    others = None if held_out is None else datasets.open(held_out, shape=trained.shape, labels=False, scales=scales)
     keys = ("n", "features", "seed", "weights", "resizer", "truncation", "progress")
     return memorise(model, trained, others, **{key: options[key] for key in keys})
 
@@ -196,6 +199,15 @@ def _with_row(first: metrics.Measurement, other: metrics.Measurement, name: str)
     return replace(first, rows=rows, class_counts=counts)
 
 
+def recorded_scales(path: Path | None) -> dict[str, Any] | None:
+    """Return which numbers were black and white in the training images of a run or model/ folder; None for 8 bits."""
+    described = {} if path is None else Folder(path).read("config.json")
+    saved = described.get("data")
+    source = saved.get("source") if isinstance(saved, dict) else None
+    scales = source.get("scales_used") if isinstance(source, dict) else described.get("scales")
+    return scales if isinstance(scales, dict) else None
+
+
 def data_of(path: Path | None, data: Any, model: GAN, labels: Any = None) -> tuple[datasets.Data, str, list[str]]:
     """Open the real data in the shape of the model.
 
@@ -214,12 +226,15 @@ def data_of(path: Path | None, data: Any, model: GAN, labels: Any = None) -> tup
     if data is not None:
         if isinstance(data, datasets.Points):
             return data, data.name, []
+        scales = recorded_scales(path)
         if model.conditions_on == "images":
             inputs, channels = "pairs" if model.paired else "domains", int(model.cfg.in_channels)
-            opened = datasets.open(data, shape=tuple(model.cfg.shape), inputs=inputs, in_channels=channels)
+            opened = datasets.open(
+                data, shape=tuple(model.cfg.shape), inputs=inputs, in_channels=channels, scales=scales
+            )
             return opened, opened.name, list(opened.notes)
         shape = tuple(model.generate(1).shape[1:])
-        opened = datasets.open(data, shape=shape if len(shape) == 3 else None, labels=labels)
+        opened = datasets.open(data, shape=shape if len(shape) == 3 else None, labels=labels, scales=scales)
         return opened, opened.name, list(opened.notes)
     described = {} if path is None else Folder(path).read("config.json")
     saved = described.get("data")

@@ -101,6 +101,8 @@ def _measure(model: GAN, data: datasets.Data, o: Options) -> metrics.Measurement
         rows[metrics.ONE_CLASS], protocol["one_class"] = single
     rows[metrics.NOISE] = metrics.noise_row(n, tuple(data.shape), rng)
     parts: list[metrics.Measurement] = []
+    if o.progress is not None:
+        o.progress("preparing the feature nets", 0, 0)
     for extractor in choose_all(o.features, data, weights=o.weights, resizer=o.resizer, device=model.device):
         part = metrics.measure_rows(
             real_row(data, picks[order[:n]]), rows, extractor, k=o.k, seed=o.seed, bootstrap=o.intervals, split=o.split,

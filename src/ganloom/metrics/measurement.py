@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganloom.core.errors import BadInput
-from ganloom.core.names import printable
+from ganloom.core.names import printable, shown
 from ganloom.metrics.statistics.value import Value
 
 GENERATED, FLOOR, NOISE, ONE_CLASS = "generated", "real (other half)", "noise", "one class"
@@ -24,6 +24,7 @@ class Measurement:
         class_counts: set -> number of images that the net's classifier puts in each class; empty without a classifier.
         warnings: sentences on what not to conclude from the numbers.
         more: protocols of the other feature nets.
+        class_names: names of the classes in ``class_counts``; empty if they are unknown.
     """
 
     rows: dict[str, dict[str, Value]]
@@ -31,6 +32,7 @@ class Measurement:
     class_counts: dict[str, list[int]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     more: tuple[dict[str, Any], ...] = ()
+    class_names: tuple[str, ...] = ()
 
     @property
     def protocols(self) -> list[dict[str, Any]]:
@@ -64,7 +66,7 @@ class Measurement:
         }
         return {
             "rows": rows, "protocol": dict(self.protocol), "protocols": [dict(p) for p in self.protocols],
-            "class_counts": dict(self.class_counts), "warnings": list(self.warnings),
+            "class_counts": dict(self.class_counts), "class_names": list(self.class_names), "warnings": list(self.warnings),
         }  # fmt: skip
 
     def lines(self) -> list[str]:
@@ -73,12 +75,19 @@ class Measurement:
         for name in dict.fromkeys(name for values in self.rows.values() for name in values):
             table.append([name, *(str(values.get(name, "")) for values in self.rows.values())])
         for row, counts in self.class_counts.items():
-            table.append([f"classes, {row}", " ".join(map(str, counts))])
+            table.append([f"classes, {row}", self._counts(counts)])
         widths = [max(len(line[i]) for line in table if i < len(line) > 2) for i in range(len(table[0]))]
         text = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=False)).rstrip() for line in table]
-        text += [_protocol_line(p) for p in self.protocols]
+        intervals = any(value.low is not None for values in self.rows.values() for value in values.values())
+        text += [_protocol_line(p) + ("; brackets: 95 % intervals" if intervals else "") for p in self.protocols]
         notes = [f"note: {p['note']}" for p in self.protocols if p["note"]]
         return [printable(line) for line in text + notes + [f"warning: {w}" for w in self.warnings]]
+
+    def _counts(self, counts: list[int]) -> str:
+        """The counts of one row, with the names of the classes."""
+        if len(self.class_names) != len(counts):
+            return " ".join(map(str, counts))
+        return ", ".join(f"{shown(name)} {count}" for name, count in zip(self.class_names, counts, strict=True))
 
 
 def join(parts: Sequence[Measurement]) -> Measurement:
@@ -101,7 +110,7 @@ def _protocol_line(p: dict[str, Any]) -> str:
     return (
         f"{p['backbone']} features (sha8 {p['sha8']}, {p['size']} px), {p['n_fake']} generated and {p['n_real']}"
         f" real images{' of ' + p['split'] if p['split'] else ''}, k = {p['k']},"
-        f" coverage of a perfect model {p['expected_coverage']:.3f}; brackets: 95 % intervals"
+        f" coverage of a perfect model {p['expected_coverage']:.3f}"
     )
 
 

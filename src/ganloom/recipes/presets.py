@@ -10,6 +10,8 @@ from ganloom.nn.layers import plan_sizes
 from ganloom.training.config import ENDLESS as ENDLESS
 
 DATA = "fashion-10k"
+SIDE = 64
+"""With `--small`, images that have no common size, or are larger than 128 px, get at most this side."""
 DOUBLINGS = 2
 """Upsamplings from the base grid to images of 28 px, for which the plans are made."""
 

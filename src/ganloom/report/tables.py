@@ -58,11 +58,17 @@ def _evaluated(result: dict[str, Any]) -> str:
     notes += [f"Warning: {text(warning)}" for warning in warnings] if isinstance(warnings, list) else []
     body = table(("Evaluation", *map(escape, columns)), cells, figures=True)
     if isinstance(counts, dict) and counts:
-        lists = (
-            (text(name), ", ".join(map(text, c)) if isinstance(c, list) else text(c)) for name, c in counts.items()
-        )
+        lists = ((text(name), _class_counts(c, result.get("class_names"))) for name, c in counts.items())
         body += table(("Images by class", "counts"), lists)
     return "<h3>Evaluation</h3>" + body + "".join(f'<p class="note">{note}</p>' for note in notes)
+
+
+def _class_counts(counts: Any, names: Any) -> str:
+    if not isinstance(counts, list):
+        return text(counts)
+    if isinstance(names, list) and len(names) == len(counts):
+        return ", ".join(f"{text(name)} {text(count)}" for name, count in zip(names, counts, strict=True))
+    return ", ".join(map(text, counts))
 
 
 def _cell(value: Any) -> str:

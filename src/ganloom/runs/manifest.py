@@ -76,7 +76,7 @@ def description(setup: TrainingSetup, cfg: TrainConfig, start: warm_start.WarmSt
     module, gan, data = setup.module, setup.gan, setup.data
     source = data.source
     if source.get("source") is None:
-        source = {"source": "data.npz", "in_run": True, "flip": data.flip}
+        source = {"source": "data.npz", "in_run": True, "flip": data.flip} | _scales_of(source)
     return {
         "format": FORMAT,
         "recipe": setup.name,
@@ -95,6 +95,16 @@ def description(setup: TrainingSetup, cfg: TrainConfig, start: warm_start.WarmSt
         "classes": list(data.classes) if data.classes else None,
         **({} if gan.drawn_classes is None else {"classes_drawn": list(gan.drawn_classes)}),
     }
+
+
+def _scales_of(source: dict[str, Any]) -> dict[str, Any]:
+    """Return the scales of arrays in memory; in the copy of image-to-image data, domain A holds the inputs."""
+    scales = source.get("scales_used")
+    if not scales:
+        return {}
+    if source.get("direction") == "BtoA":
+        scales = {"a": scales.get("b", {}), "b": scales.get("a", {})}
+    return {"scales_used": scales}
 
 
 MEASURED = ("device", "precision")

@@ -32,6 +32,8 @@ def write_model(folder: Folder, trainer: Trainer) -> None:
         "data": config.get("data", {}).get("name"),
         "classes": config.get("classes"),
     }
+    scales = config.get("data", {}).get("source", {}).get("scales_used")
+    described |= {"scales": scales} if scales else {}
     card = _card(described, trainer.gan.conditions_on == "images")
     checkpoint.replace_file(folder.model / "G.safetensors", safetensors.torch.save(averaged))
     checkpoint.replace_file(folder.model / "README.md", card.encode(errors="backslashreplace"))

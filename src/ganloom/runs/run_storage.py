@@ -18,7 +18,7 @@ from ganloom.training.trainer import Trainer
 
 FIT = "a state that does not fit config.json of the run"
 
-PRINTED = ("warning", "nan", "init", "augment", "data", "classes", "length")
+PRINTED = ("data", "classes", "length", "warning", "nan", "init", "augment")
 """Kinds of events that are printed on stderr too."""
 HEALTHY = "healthy"
 """The file in checkpoints/ that names the last checkpoint at which the doctor found no problem; it is kept."""

@@ -124,7 +124,8 @@ def open_for(
 def _open_asked(asked: "_Asked", recipe: Any, data: Any, progress: Report) -> Any:
     stage(progress, "opening the data")
     extra = {**asked.data_options, "progress": part_of(progress, "reading the data")}
-    return _open_data(data, asked.settings, asked.gan, isinstance(recipe, str), asked.config_options, extra)
+    side = presets.SIDE if asked.small else None
+    return _open_data(data, asked.settings, asked.gan, isinstance(recipe, str), asked.config_options, extra, side)
 
 
 @dataclass(frozen=True)
@@ -290,15 +291,25 @@ def _input_options(model: Any, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _open_data(
-    data: Any, settings: Any, gan: GAN | None, by_name: bool, options: dict[str, Any], extra: dict[str, Any]
+    data: Any,
+    settings: Any,
+    gan: GAN | None,
+    by_name: bool,
+    options: dict[str, Any],
+    extra: dict[str, Any],
+    side: int | None,
 ) -> Any:
-    """Open the data in the shape of the model; if no shape is set, in the shape of the data."""
+    """Open the data in the shape of the model; if no shape is set, in the shape of the data.
+
+    Images without a common size get the side of the recipe's own shape, at most ``side``.
+    """
     cfg = settings if gan is None else gan.cfg
     shape = options.get("shape") if by_name else getattr(cfg, "shape", None)
     if gan is None and not by_name and "shape" in options:
         shape = options["shape"]
     default = getattr(cfg, "shape", (3, 64, 64))
     size = int(default[1]) if len(default) == 3 else 28
+    size = size if side is None else min(size, side)
     share = extra.get("held_out") or 0.0
     extra = {name: value for name, value in extra.items() if name != "held_out"}
     opened = datasets.open(data, shape=datasets.full_shape(data, shape, **extra), default_size=size, **extra)

@@ -46,13 +46,18 @@ class EMA:
         self.updated_at = 0
         """Images drawn when the EMA was last updated."""
         self._pairs: list[tuple[list[Tensor], list[Tensor]]] = []
+        self._counts: list[tuple[Tensor, Tensor]] = []
         self.bind()
 
     def bind(self) -> None:
-        """Collect the tensors to average; call it again after tensors were replaced."""
-        self._pairs = [
-            (_floats(optimizers.find(self.model, name)), _floats(optimizers.find(self.gan, name)))
-            for name in self.gan.averaged
+        """Collect the tensors to average, and the whole numbers to copy; call it again after tensors were replaced."""
+        modules = [(optimizers.find(self.model, name), optimizers.find(self.gan, name)) for name in self.gan.averaged]
+        self._pairs = [(_floats(target), _floats(source)) for target, source in modules]
+        self._counts = [
+            (t, s)
+            for target, source in modules
+            for t, s in zip(target.buffers(), source.buffers(), strict=True)
+            if not t.is_floating_point()
         ]
 
     def half_life_at(self, nimg: int) -> float:
@@ -125,11 +130,8 @@ class EMA:
                 continue
             for target, source in zip(targets, sources, strict=True):
                 target.lerp_(source, weight)
-        for name in self.gan.averaged:
-            buffers = optimizers.find(self.model, name).buffers(), optimizers.find(self.gan, name).buffers()
-            for target, source in zip(*buffers, strict=True):
-                if not target.is_floating_point():
-                    target.copy_(source)
+        for target, source in self._counts:
+            target.copy_(source)
 
 
 def average_of(gan: GAN) -> GAN:

@@ -217,7 +217,7 @@ class Trainer:
     @property
     def total_nimg(self) -> float:
         """Length of the run in images; infinite if not set."""
-        return math.inf if self.cfg.total_kimg is None else self.cfg.total_kimg * 1000
+        return math.inf if self.cfg.total_kimg is None else round(self.cfg.total_kimg * 1000, 6)
 
     @property
     def ends_by_images(self) -> bool:

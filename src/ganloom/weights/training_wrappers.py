@@ -103,7 +103,8 @@ def _tables(value: Any, keys: tuple[str, ...], done: set[int]) -> Iterator[Candi
     done.add(id(value))
     if value.keys() == {"a", "b"} and not keys and all(isinstance(side, dict) for side in value.values()):
         sides = {side: bare(_tensors(value[side])) for side in ("a", "b")}  # two networks, one for each domain
-        yield Candidate((), {f"{side}.{name}": t for side, state in sides.items() for name, t in state.items()})
+        if both := {f"{side}.{name}": t for side, state in sides.items() for name, t in state.items()}:
+            yield Candidate((), both)
     if tensors := _tensors(value):
         yield Candidate(keys, bare(tensors))
     for name, entry in value.items():
