@@ -61,7 +61,7 @@ def test_minutes_stop_the_run_and_resume_goes_on(tmp_path: Path) -> None:
         ganloom.resume(run.path)
     more = ganloom.resume(run.path, minutes=0.02).metrics[-1]
     assert more["seconds"] >= 1.2 and more["nimg"] > last["nimg"]
-    by_images = ganloom.resume(run.path, total_kimg=more["kimg"] + 0.016).metrics[-1]
+    by_images = ganloom.resume(run.path, total_kimg=training_length.kimg_of(more["nimg"] + 16)).metrics[-1]
     assert by_images["nimg"] == more["nimg"] + 16
 
 

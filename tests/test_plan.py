@@ -1,20 +1,25 @@
 """`ganloom plan`: a limit of time, and a proposal that can finish."""
 
+import dataclasses
 import json
 import shlex
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from commands import call
 
 from ganloom import recipes
 from ganloom.apps import plan as planning
+from ganloom.apps import plan_measure
 from ganloom.cli import train
 from ganloom.core.errors import BadInput
-from ganloom.runs import speed
+from ganloom.core.time_limit import TimeUp, limited
+from ganloom.runs import speed, training_setup
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 16, 16, 3), np.uint8)
 
@@ -107,6 +112,57 @@ def test_bad_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(capsys, "plan", "dcgan")[0] == 2
 
 
+# ------------------------------------------------------------------------------------------------------ limit of time
+
+
+@pytest.mark.parametrize("part", ["building the model", "checking the settings", "a first training step"])
+def test_the_limit_holds_for_every_part(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part would take a minute for the whole form of the recipe; its small form is quick."""
+
+    def slow(plain: Any, is_slow: Any) -> Any:
+        def called(*args: Any, **options: Any) -> Any:
+            if is_slow(*args):
+                time.sleep(60.0)
+            return plain(*args, **options)
+
+        return called
+
+    full = recipes.find("dcgan").Config().batch_size
+    if part == "building the model":
+        build = slow(training_setup.build, lambda module, cfg, seed: cfg.batch_size == full and not on_meta())
+        monkeypatch.setattr(training_setup, "build", build)
+    elif part == "checking the settings":
+        monkeypatch.setattr(plan_measure, "lint", slow(plan_measure.lint, lambda *args: True))
+    else:
+        measure = slow(speed.measure, lambda trainer, *args: trainer.gan.cfg.batch_size == full)
+        monkeypatch.setattr(speed, "measure", measure)
+    start, said = time.perf_counter(), list[str]()
+    made = planning.plan(IMAGES, "dcgan", seconds=2.0, progress=lambda what, done, total: said.append(what))
+    assert time.perf_counter() - start < 20.0
+    assert part in made.unfinished and made.img_per_s is None and made.seconds is None and made.proposal is not None
+    assert made.g_parameters > 100_000 and made.total_kimg == 500.0 and "--small" in made.command
+    assert any("unknown" in line for line in made.lines())
+    assert any("not checked" in note for note in made.notes) == (part != "a first training step")
+    json.loads(json.dumps(dataclasses.asdict(made)))
+    assert "building the model (dcgan)" in said
+
+
+def on_meta() -> bool:
+    return torch.empty(0).device.type == "meta"
+
+
+def test_a_limit_of_time() -> None:
+    with pytest.raises(TimeUp), limited(0.05):
+        while True:
+            try:
+                time.sleep(0.01)
+            except Exception:
+                pass
+    with limited(30.0):
+        pass
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
 # --------------------------------------------------------------------------------------------------------- measurement
 
 
@@ -134,6 +190,16 @@ def test_a_slow_step_is_measured_with_a_small_batch() -> None:
     assert found.img_per_s == pytest.approx(100, rel=0.2) and found.steps >= 1
     quick = speed.measure(trainer_of("dcgan", 1e-4, width=4, batch_size=16), 10.0, seconds=2.0, steps=5)
     assert quick.batch == 16 and quick.steps == 5
+
+
+def test_the_clock_may_be_set_back() -> None:
+    """The averaged weights must not extrapolate: 2,000 kimg back would be more than a float holds."""
+    from ganloom.api import prepare
+    from ganloom.training.trainer import TrainConfig, Trainer
+
+    gan, data = prepare("biggan", IMAGES, width=4, batch_size=16)
+    found = speed.measure(Trainer(gan, data, TrainConfig()), 2000.0, seconds=20.0, steps=2)
+    assert found.batch == 16 and found.img_per_s > 0
 
 
 def test_growing_networks_are_measured_in_every_stage() -> None:

@@ -1,7 +1,5 @@
 """Measure some training steps on a data set, report speed, memory and time of a whole run, and propose a run that can finish."""
 
-import dataclasses
-import math
 import os
 import resource
 import sys
@@ -12,44 +10,27 @@ from typing import Any
 import torch
 
 from ganloom import recipes
-from ganloom.augment.policy import FEW, Advice
+from ganloom.apps.plan_measure import Case, Proposal
+from ganloom.augment.policy import Advice
 from ganloom.core import allocator
 from ganloom.core.device import choose_device, choose_precision
-from ganloom.core.names import command_line, printable, word_of
+from ganloom.core.names import printable
 from ganloom.data import translation_layout
-from ganloom.lint.rules import lint, refuse
-from ganloom.recipes import presets
-from ganloom.recipes.advice import few_images
 from ganloom.report.number_format import duration
-from ganloom.report.progress import Report, stage
-from ganloom.runs import speed, training_length
-from ganloom.runs.training_setup import TrainingSetup, set_up
-from ganloom.training.trainer import TrainConfig, Trainer
+from ganloom.report.progress import Report
+from ganloom.runs.training_length import UNITS
+from ganloom.runs.training_setup import open_for
+from ganloom.training.trainer import TrainConfig
 
 STEPS = 20
 SECONDS = 60.0
 """The measurement ends after this many steps, or after about this many seconds."""
+FULL = 0.6
+"""Share of the time for the whole run; the rest is for shorter ones."""
 MINUTES = 180.0
 """The time that a run may take, without a word of the user: an evening."""
 FEW_EACH = 20
 """With fewer images in a class, labels do not help."""
-AUGMENTING = frozenset({"augment", "diff_augment", "adaptive", "policy"})
-"""Options that say how to augment. With one of them, the commands have no other augmentation."""
-FOR_ANY = ("shape", "fit", "flip", "labels", "held_out", "seed")
-"""Options that every recipe for images has."""
-LEAST = 0.1
-"""A run for a time must show at least this share of the images of the recipe's small form to be worth proposing."""
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A run that ends in the given time: its command, its length in kimg, and its time in seconds."""
-
-    command: str
-    recipe: str
-    total_kimg: float
-    seconds: float
-    why: str
 
 
 @dataclass(frozen=True)
@@ -66,13 +47,16 @@ class Plan:
     batch_size: int
     g_parameters: int
     d_parameters: int
-    img_per_s: float
+    img_per_s: float | None
+    """None: no step ended within the time of the measurement."""
     memory: int
     steps: int
     measured_batch: int
     """Batch size of the measured steps; smaller than ``batch_size`` if a full step takes too long."""
+    unfinished: str
+    """What did not end within the time of the measurement; empty if all was done."""
     total_kimg: float
-    seconds: float
+    seconds: float | None
     minutes: float
     """The time that there is."""
     notes: tuple[str, ...]
@@ -96,13 +80,23 @@ class Plan:
             f"data      {self.data}: {self.images:,} images, trained at {shape}{labels}",
             f"recipe    {self.recipe}: G {self.g_parameters / 1e6:.2f} M, D {self.d_parameters / 1e6:.2f} M parameters, "
             f"batch {self.batch_size}",
-            f"machine   {self.device}, {self.precision}: {self.img_per_s:.3g} img/s, {self.memory:,} MiB at the peak "
-            f"(measured over {many}{batch})",
-            f"time      {self.total_kimg:g} kimg take about {duration(self.seconds)}; you can stop with Ctrl-C at any time",
         ]
+        machine = f"machine   {self.device}, {self.precision}:"
+        if self.img_per_s is None or self.seconds is None:
+            lines += [
+                f"{machine} too slow to measure: {self.unfinished}, {self.memory:,} MiB at the peak",
+                f"time      unknown for {self.total_kimg:g} kimg; a larger --seconds measures for longer",
+            ]
+        else:
+            lines += [
+                f"{machine} {self.img_per_s:.3g} img/s, {self.memory:,} MiB at the peak (measured over {many}{batch})",
+                f"time      {self.total_kimg:g} kimg take about {duration(self.seconds)}; you can stop with Ctrl-C at any "
+                "time",
+            ]
         if self.proposal is not None:
             p = self.proposal
-            lines.append(f"instead   {p.why}: about {p.total_kimg:.3g} kimg in {duration(p.seconds)}")
+            about = "" if p.total_kimg is None else f": about {p.total_kimg:.3g} kimg in {duration(p.seconds)}"
+            lines.append(f"instead   {p.why}{about}")
         lines += [*[f"note      {note}" for note in self.notes], f"next: {self.command}"]
         return [printable(line) for line in lines]
 
@@ -125,7 +119,8 @@ def plan(
         recipe: The name of a recipe.
         device: "auto", "cpu", "cuda" or "mps".
         steps: Largest number of steps to measure in each stage of the run.
-        seconds: About the longest time for the measurement. At least one step of a few images is measured.
+        seconds: About the longest time for the measurement, which includes the time to build the models and to check their
+            settings, but not the time to read the data. If no step ends in it, the speed is None.
         minutes: The time that there is for the run. None: ``MINUTES``.
         progress: Called with (what, done, total).
         options: Options of ``ganloom.train``.
@@ -137,30 +132,28 @@ def plan(
         BadInput: An argument cannot be used.
     """
     allocator.keep_freed_blocks()
-    begin, have = time.perf_counter(), MINUTES if minutes is None else minutes
+    have = MINUTES if minutes is None else minutes
     TrainConfig(minutes=have)  # checks the number
     data, recipe, proposed = _for_translation(data, recipe)
     device = choose_device(device)
-    setup, _ = training_length.set_up_for(recipe, data, options, progress=progress)
-    gan, opened = setup.gan, setup.data
-    batch = int(gan.cfg.batch_size)
-    total = setup.cfg.total_kimg or _length(len(opened), training_length.own_length(setup, small=False))
-    stage(progress, "checking the settings")
-    warnings = refuse(lint(gan, opened, TrainConfig(total_kimg=total)))
-    precision = choose_precision(setup.cfg.precision, device, gan)
-    case = _Case(recipe, data, opened, device, setup.cfg.precision, progress)
-    found = case.measure(setup, total, seconds / 2, steps)
-    needed = total * 1000 / found.img_per_s
+    of_data = {name: value for name, value in options.items() if name not in UNITS}
+    opened = open_for(recipe, data, of_data, progress=progress)
+    case = Case(recipe, data, opened, device, progress)
+    begin = time.perf_counter()
+    full = case.examine(options, FULL * seconds, steps)
+    gan, total, found = full.setup.gan, full.total, full.speed
+    needed = None if found is None else total * 1000 / found.img_per_s
     proposal = None
-    if needed > have * 60 * 1.1:
+    if needed is None or needed > have * 60 * 1.1:
         left = max(5.0, seconds - (time.perf_counter() - begin))
-        proposal = case.proposal(options, have, found.img_per_s, total, left, steps)
+        proposal = case.proposal(options, have, full, left, steps)
     length = (
         []
         if {"epochs", "steps", "total_kimg"} & options.keys() or options.get("small")
         else ["--total-kimg", f"{total:g}"]
     )
-    few = case.few(recipe, total) if proposal is None else case.few(proposal.recipe, proposal.total_kimg)
+    few = case.few(recipe, total) if proposal is None else case.few(proposal.recipe, proposal.total_kimg or total)
+    batch = int(gan.cfg.batch_size)
     return Plan(
         recipe=recipe,
         data=opened.name,
@@ -168,18 +161,19 @@ def plan(
         shape=tuple(opened.shape),
         classes=opened.n_classes,
         device=device,
-        precision=precision,
+        precision=choose_precision(full.setup.cfg.precision, device, gan),
         batch_size=batch,
         g_parameters=_parameters(gan.G),
         d_parameters=_parameters(getattr(gan, "D", torch.nn.Identity())),
-        img_per_s=found.img_per_s,
+        img_per_s=None if found is None else found.img_per_s,
         memory=_peak_memory(device),
-        steps=found.steps,
-        measured_batch=found.batch,
+        steps=0 if found is None else found.steps,
+        measured_batch=batch if found is None else found.batch,
+        unfinished=full.unfinished,
         total_kimg=total,
         seconds=needed,
         minutes=have,
-        notes=(*proposed, *opened.notes, *warnings, *_notes(opened, recipe, few)),
+        notes=(*proposed, *opened.notes, *full.warnings, *_notes(opened, recipe, few)),
         full_command=case.command(recipe, length, options, total),
         proposal=proposal,
     )
@@ -193,107 +187,8 @@ def _for_translation(data: Any, recipe: str) -> tuple[Any, str, list[str]]:
     return (data, recipe, []) if found is None else (found.path, found.recipe, [found.note])
 
 
-@dataclass(frozen=True)
-class _Case:
-    """What is planned: measures recipes on the same data and device, and writes commands for them."""
-
-    recipe: str
-    data: Any
-    opened: Any
-    device: str
-    precision: str
-    progress: Report
-
-    def measure(self, setup: TrainingSetup, total: float, seconds: float, steps: int) -> speed.Speed:
-        """Measure a training that is set up."""
-        stage(self.progress, f"measuring training steps of {setup.name}")
-        cfg = dataclasses.replace(setup.cfg, device=self.device)
-        bf16 = choose_precision(self.precision, self.device, setup.gan) == "bf16"
-        trainer = Trainer(setup.gan, setup.data, cfg, device=self.device, bf16=bf16)
-        return speed.measure(trainer, total, seconds=seconds, steps=steps, progress=self.progress)
-
-    def measure_with(self, recipe: str, options: dict[str, Any], total: float, seconds: float, steps: int) -> float:
-        """Measure a recipe with options of ``ganloom.train``: real images per second."""
-        setup = set_up(recipe, self.data, options, progress=self.progress)
-        return self.measure(setup, total, seconds, steps).img_per_s
-
-    def few(self, recipe: str, kimg: float) -> Advice | None:
-        """The advice for few images for a recipe and a length; None if there are enough."""
-        if len(self.opened) >= FEW or self.opened.kind != "images":
-            return None
-        return few_images(recipe, len(self.opened), kimg)
-
-    def command(self, recipe: str, length: list[str], options: dict[str, Any], kimg: float) -> str:
-        """The command that trains, with the advice for few images unless the options say how to augment."""
-        few = self.few(recipe, kimg)
-        if few is not None and not options.keys() & AUGMENTING:
-            options = {**options, **few.options}
-        name = os.fspath(self.data) if isinstance(self.data, str | os.PathLike) else self.opened.name
-        return command_line(["ganloom", "train", recipe, word_of(name), *length, *_flags(recipe, options)])
-
-    def proposal(
-        self, options: dict[str, Any], minutes: float, img_per_s: float, total: float, seconds: float, steps: int
-    ) -> Proposal:
-        """A run that ends in ``minutes``: the recipe's small form, or that or the same settings for the time."""
-        recipe, timed, have = self.recipe, ["--minutes", f"{minutes:g}"], minutes * 60
-        without = {key: value for key, value in options.items() if key not in ("total_kimg", *training_length.UNITS)}
-        if options.get("small") or recipe not in presets.PLANS:
-            kimg = have * img_per_s / 1000
-            return self._proposed(recipe, timed, without, kimg, have, f"the same for {minutes:g} minutes")
-        small = {**without, "small": True}
-        length = float(presets.plan(recipe).options.get("total_kimg", total))
-        img_per_s = self.measure_with(recipe, small, length, seconds / 2, steps)
-        takes, kimg = length * 1000 / img_per_s, have * img_per_s / 1000
-        if takes <= have * 1.1:
-            return self._proposed(recipe, [], small, length, takes, "the recipe's small form, --small")
-        if kimg >= LEAST * length or recipe == "default" or recipes.find(recipe).MODEL.conditions_on == "images":
-            return self._proposed(recipe, timed, small, kimg, have, f"the recipe's small form for {minutes:g} minutes")
-        shared = {key: value for key, value in without.items() if key in FOR_ANY}
-        kimg = min(100.0, have * self.measure_with("default", shared, 60.0, seconds / 4, steps) / 1000)
-        why = f"{recipe} is too slow on this machine, even its small form; the default recipe for {minutes:g} minutes"
-        return self._proposed("default", timed, shared, kimg, have, why)
-
-    def _proposed(
-        self, recipe: str, length: list[str], options: dict[str, Any], kimg: float, seconds: float, why: str
-    ) -> Proposal:
-        return Proposal(self.command(recipe, length, options, kimg), recipe, kimg, seconds, why)
-
-
-def _flags(recipe: str, options: dict[str, Any]) -> list[str]:
-    """The options as command-line flags, without those that are off or equal to the default."""
-    module = recipes.find(recipe)
-    base = {field.name: getattr(module.Config(), field.name) for field in dataclasses.fields(module.Config)}
-    base |= presets.small(recipe, module, options.get("total_kimg")) if options.get("small") else {}
-    flags = ["--labels", "none"] if options.get("labels") is False else []
-    for name, value in options.items():
-        flag = "--" + name.replace("_", "-")
-        if value is None or (name, value) in (("fit", "crop"), ("direction", "AtoB"), ("held_out", 0.0)):
-            continue
-        if value is False:
-            flags += [] if name in ("flip", "small", "label_maps", "labels") else [flag.replace("--", "--no-", 1)]
-        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-            before = base.get(name)
-            for field in dataclasses.fields(value):
-                now = getattr(value, field.name)
-                if now is not None and now != getattr(before, field.name, field.default):
-                    flags += [f"{flag}.{field.name.replace('_', '-')}", *_words(now)]
-        else:
-            flags += [flag, *([] if value is True else _words(value))]
-    return flags
-
-
-def _words(value: Any) -> list[str]:
-    values = presets.flat(tuple(value)) if isinstance(value, tuple | list) else [value]
-    return [f"{one:g}" if isinstance(one, float) and float(f"{one:g}") == one else str(one) for one in values]
-
-
 def _parameters(net: torch.nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
-
-
-def _length(images: int, own: float) -> float:
-    """The recipe's length in kimg; longer for large data sets, so that each image is used ten times."""
-    return max(own, math.ceil(images / 1000) * 10.0)
 
 
 def _peak_memory(device: str) -> int:

@@ -31,7 +31,7 @@ class Arguments:
     steps: int = STEPS
     """Largest number of training steps to measure, in each stage of a recipe that grows."""
     seconds: float = SECONDS
-    """About the longest time for the measurement, in seconds."""
+    """About the longest time in seconds to build the models, check their settings and measure them, without reading the data."""
     augment: Literal["auto", "none", "ada", "diffaugment"] | None = None
     """How to augment the images that D gets."""
     fit: Literal["crop", "pad", "squash"] = "crop"

@@ -1,6 +1,5 @@
 """Folders that ganloom wrote: runs, exported models and folders of generated images. Inside a data set they are no data."""
 
-import json
 import os
 import re
 import zipfile
@@ -9,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path
 
+from ganloom.core import json_files
 from ganloom.core.output_files import write_new
 
 MARKER = ".ganloom-output"
@@ -52,8 +52,8 @@ def is_own_folder(
 def _is_config(read: Callable[[], bytes]) -> bool:
     """Whether a config.json is that of a run or of a model."""
     try:
-        content = json.loads(read()[:_LIMIT])
-    except (OSError, ValueError, RecursionError, KeyError):
+        content = json_files.parse(read()[:_LIMIT])
+    except (OSError, ValueError, KeyError):
         return False
     return isinstance(content, dict) and isinstance(content.get("recipe"), str) and "config" in content
 

@@ -49,15 +49,28 @@ def measure(
     start = time.perf_counter()
     own, batch = trainer.gan.cfg, int(getattr(trainer.gan.cfg, "batch_size", PROBE))
     if batch > PROBE and _set_batch(trainer, PROBE):
-        trainer.set_clock(max(0, int(total_kimg * 1000) - 1))  # where growing networks have their full size
-        first = _timed(trainer)
-        trainer.set_clock(0)
+        _go_to(trainer, max(0, int(total_kimg * 1000) - 1))  # where growing networks have their full size
+        before = trainer.nimg
+        times = [_timed(trainer)]
+        images = trainer.nimg - before
+        while len(times) < WARM_UP and time.perf_counter() - start < seconds / 8:
+            times.append(_timed(trainer))  # the first steps of a process are slow
+        first = min(times)
+        if time.perf_counter() - start + first > seconds:  # no time for another step
+            return Speed(images / first, 1, PROBE)
+        _go_to(trainer, 0)
         if first * batch / PROBE > seconds / 4:
             batch = PROBE
         else:
             trainer.gan.cfg = own
     left = max(1.0, seconds - (time.perf_counter() - start))
     return over_stages(trainer, total_kimg, batch, seconds=left, steps=steps, progress=progress)
+
+
+def _go_to(trainer: Trainer, nimg: int) -> None:
+    """Set the clock, also back; no images come between the last update of the averaged weights and the next one."""
+    trainer.set_clock(nimg)
+    trainer.averages.updated_at = nimg
 
 
 def _set_batch(trainer: Trainer, size: int) -> bool:
@@ -77,7 +90,7 @@ def over_stages(
     edges = sorted({e * 1000 for phase in trainer.phases for e in phase.kimg if 0 < e * 1000 < total} | {0.0, total})
     done, took, share = 0, 0.0, seconds / (len(edges) - 1)
     for begin, end in zip(edges, edges[1:], strict=False):
-        trainer.set_clock(int(begin))
+        _go_to(trainer, int(begin))
         per_image, count = _stage(trainer, share, steps, progress, done, steps * (len(edges) - 1))
         took += (end - begin) * per_image
         done += count

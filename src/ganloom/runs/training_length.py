@@ -23,7 +23,12 @@ PACED = ("decay_kimg", "stage_kimg")
 
 
 def set_up_for(
-    recipe: Any, data: Any, options: dict[str, Any], source: warm_start.Source | None = None, progress: Report = None
+    recipe: Any,
+    data: Any,
+    options: dict[str, Any],
+    source: warm_start.Source | None = None,
+    progress: Report = None,
+    opened: Any = None,
 ) -> tuple[TrainingSetup, str]:
     """Set up a training whose length may be given in epochs, steps or minutes.
 
@@ -35,6 +40,7 @@ def set_up_for(
         options: Options of ``ganloom.train``, also ``epochs`` and ``steps``.
         source: Another run whose settings are the defaults, or None.
         progress: Called with (what, done, total).
+        opened: The data, if they are open already; see ``training_setup.open_for``.
 
     Returns:
         (the setup, a sentence on the length; empty if it was not converted). With ``minutes``, the setup's ``total_kimg`` is
@@ -49,7 +55,7 @@ def set_up_for(
     if len(lengths) > 1:
         names = " and ".join(f"--{name.replace('_', '-')}" for name in lengths)
         raise BadInput(f"{names} both set the length of the run: give one")
-    setup = set_up(recipe, data, options, source, progress=progress)
+    setup = set_up(recipe, data, options, source, progress=progress, opened=opened)
     if "total_kimg" in lengths or (not lengths and minutes is None):
         return setup, ""
     small = bool(options.get("small"))

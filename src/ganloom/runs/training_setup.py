@@ -71,39 +71,19 @@ def set_up(
     Raises:
         BadInput: If an option is unknown or does not fit.
     """
-    module, settings, gan = _recipe_of(recipe)
-    augment, options = options.get("augment"), {name: v for name, v in options.items() if name != "augment"}
-    if augment is not None and (conflicts := {"diff_augment", "adaptive"} & options.keys()):
-        raise BadInput(
-            f"--augment {augment} and --{min(conflicts).replace('_', '-')} both set the augmentation of D's images. Omit one"
-        )
-    small, explicit = options.pop("small", False), options.keys()
-    options = options if source is None else warm_start.inherited(source, recipe) | options
-    if small:
-        if module is None or not isinstance(recipe, str):
-            raise BadInput("small=True needs the name of a recipe, such as stylegan2")
-        own_length = options.get("total_kimg")
-        before_small = options.keys()
-        options = presets.small(_name_of(recipe, module, None), module, own_length) | options
-    config_type = type(settings) if gan is None else type(gan.cfg)
-    train_options, config_options, data_options, part_options = _sort_options(options, config_type)
-    cfg = config.replace(TrainConfig(), train_options, "train")
-    parts = config.replace(Stabilise(), part_options, "stabilise")
-    model: Any = gan if module is None else module.MODEL
-    data_options = _input_options(model, config_options) | data_options
+    asked = _asked(recipe, options, source)
+    module, settings, gan, model = asked.module, asked.settings, asked.gan, asked.model
+    cfg, parts, config_options = asked.cfg, asked.parts, asked.config_options
     if opened is None:
-        stage(progress, "opening the data")
-        extra = {**data_options, "progress": part_of(progress, "reading the data")}
-        side = presets.SIDE if small else None
-        opened = _open_data(data, settings, gan, isinstance(recipe, str), config_options, extra, side)
+        opened = _open_asked(asked, recipe, data, progress)
     if "shape" in config_options:  # it may have been given without channels
         config_options = config_options | {"shape": tuple(opened.shape)}
-    stage(progress, "building the model")
+    stage(progress, f"building the model ({_name_of(recipe, module, gan)})")
     try:
         model.check_data(opened)
     except BadInput as error:
         raise with_data_notes(error, opened) from None
-    chosen = _augment(augment, module, settings, gan, opened, cfg, config_options, explicit, source)
+    chosen = _augment(asked.augment, module, settings, gan, opened, cfg, config_options, asked.explicit, source)
     config_options, parts = config_options | chosen.config, config.replace(parts, chosen.parts, "stabilise")
     if gan is not None:
         if config_options:
@@ -120,14 +100,90 @@ def set_up(
         except BadInput as error:
             raise with_data_notes(error, opened) from None
     settings = config.replace(settings, config_options, "config")
-    if small:
+    if asked.small:
         larger = presets.grown(_name_of(recipe, module, None), settings)
-        settings = config.replace(settings, {key: v for key, v in larger.items() if key not in before_small}, "config")
+        settings = config.replace(settings, {key: v for key, v in larger.items() if key not in asked.own}, "config")
     config.check_counts(settings)
     check_classes(settings, opened)
     gan = compose(build(module, settings, cfg.seed), parts, cfg.seed)
     name_classes(gan, opened)
     return TrainingSetup(_name_of(recipe, module, None), module, gan, opened, cfg, parts, chosen.text)
+
+
+def open_for(
+    recipe: Any, data: Any, options: dict[str, Any], source: warm_start.Source | None = None, *, progress: Report = None
+) -> Any:
+    """Open the data of a training without building its model; see ``set_up`` for the arguments.
+
+    Raises:
+        BadInput: If the data cannot be opened, or an option is unknown.
+    """
+    return _open_asked(_asked(recipe, options, source), recipe, data, progress)
+
+
+def _open_asked(asked: "_Asked", recipe: Any, data: Any, progress: Report) -> Any:
+    stage(progress, "opening the data")
+    extra = {**asked.data_options, "progress": part_of(progress, "reading the data")}
+    side = presets.SIDE if asked.small else None
+    return _open_data(data, asked.settings, asked.gan, isinstance(recipe, str), asked.config_options, extra, side)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The recipe and the options, sorted by where they belong.
+
+    Attributes:
+        module, settings, gan: See ``_recipe_of``.
+        model: The class of the model, or the model itself.
+        cfg: Settings of the training.
+        parts: The stabilisers.
+        augment: The option ``augment``.
+        small: Whether the recipe's small settings are used.
+        explicit: Names of the options that the user gave.
+        own: Names of the options that the small settings do not change.
+        config_options: Options of the recipe's config.
+        data_options: Options of the data.
+    """
+
+    module: ModuleType | None
+    settings: Any
+    gan: GAN | None
+    model: Any
+    cfg: TrainConfig
+    parts: Stabilise
+    augment: str | None
+    small: bool
+    explicit: Container[str]
+    own: Container[str]
+    config_options: dict[str, Any]
+    data_options: dict[str, Any]
+
+
+def _asked(recipe: Any, options: dict[str, Any], source: warm_start.Source | None) -> _Asked:
+    """Sort the options. Raises BadInput if one is unknown, or two do not go together."""
+    module, settings, gan = _recipe_of(recipe)
+    augment, options = options.get("augment"), {name: v for name, v in options.items() if name != "augment"}
+    if augment is not None and (conflicts := {"diff_augment", "adaptive"} & options.keys()):
+        raise BadInput(
+            f"--augment {augment} and --{min(conflicts).replace('_', '-')} both set the augmentation of D's images. Omit one"
+        )
+    small, explicit = options.pop("small", False), frozenset(options)
+    options = options if source is None else warm_start.inherited(source, recipe) | options
+    own = frozenset(options)
+    if small:
+        if module is None or not isinstance(recipe, str):
+            raise BadInput("small=True needs the name of a recipe, such as stylegan2")
+        options = presets.small(_name_of(recipe, module, None), module, options.get("total_kimg")) | options
+    config_type = type(settings) if gan is None else type(gan.cfg)
+    train_options, config_options, data_options, part_options = _sort_options(options, config_type)
+    model: Any = gan if module is None else module.MODEL
+    return _Asked(
+        module, settings, gan, model,
+        cfg=config.replace(TrainConfig(), train_options, "train"),
+        parts=config.replace(Stabilise(), part_options, "stabilise"),
+        augment=augment, small=bool(small), explicit=explicit, own=own, config_options=config_options,
+        data_options=_input_options(model, config_options) | data_options,
+    )  # fmt: skip
 
 
 def _augment(
