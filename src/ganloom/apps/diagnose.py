@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ganloom.core.errors import BadInput
-from ganloom.doctor import RED, Facts, Finding, examine, light
+from ganloom.doctor import GREY, RED, Facts, Finding, examine, light, waiting
 from ganloom.doctor.callback import FILE, read_rows
 from ganloom.doctor.case import LOOK
 from ganloom.doctor.probe import Probe
@@ -44,6 +44,8 @@ class Diagnosis:
     """Examinations that the model does not allow, and why."""
     looked: str
     """"rows" of the training, its "checkpoint", or "nothing": too short a run."""
+    waiting: str = ""
+    """Why a run without findings is not green yet."""
 
     @property
     def exit_code(self) -> int:
@@ -56,7 +58,9 @@ class Diagnosis:
 
     def lines(self) -> list[str]:
         """The findings as text."""
-        text = [f"{self.light}: {self.run} at {kimg_text(self.kimg)} kimg, {_count(len(self.findings))}"]
+        text = [
+            f"{self.light}: {self.run} at {kimg_text(self.kimg)} kimg, {self.waiting or _count(len(self.findings))}"
+        ]
         for f in self.findings:
             text += [f"  {f.severity:<6} {f.name}: {f.text}", f"         {f.advice}"]
             text += [
@@ -146,6 +150,7 @@ def diagnose(run: str | Path, probe: bool = False) -> Diagnosis:
         rows = [*rows, *({**last, **row} for row in fresh)]
         looked = "checkpoint"
     findings = examine(rows, facts, ended)
+    wait = "" if findings else waiting(rows, facts)
     newest = next((row for row in reversed(rows) if any(n.startswith(LOOK) for n in row)), {})
     figures = {name.removeprefix(LOOK): value for name, value in newest.items() if name.startswith(LOOK)}
     final = rows[-1] if rows else {}
@@ -153,9 +158,9 @@ def diagnose(run: str | Path, probe: bool = False) -> Diagnosis:
         name.split("/")[0]: value for name, value in final.items() if name.endswith("/adv") and isinstance(value, float)
     }
     return Diagnosis(
-        str(run), float(final.get("kimg", 0.0)), light(findings), findings, figures, facts.equilibrium, losses,
+        str(run), float(final.get("kimg", 0.0)), GREY if wait else light(findings), findings, figures, facts.equilibrium, losses,
         saved.get("heals", []), checkpoint.pointer(folder.checkpoints, "best"),
-        (float(saved.get("seconds", 0.0)), float(final.get("seconds", 0.0))), left_out, looked,
+        (float(saved.get("seconds", 0.0)), float(final.get("seconds", 0.0))), left_out, looked, wait,
     )  # fmt: skip
 
 

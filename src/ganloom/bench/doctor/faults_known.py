@@ -137,7 +137,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "few images",
         f"{FEW} images, no augmentation",
-        ("D memorises",),
+        ("few images", "D memorises"),
         data=lambda data, seed: data.split(FEW, seed)[0],
         heals=True,
     ),

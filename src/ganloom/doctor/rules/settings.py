@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from ganloom.doctor.case import LOOK, Case, finite, number
 from ganloom.doctor.finding import RED, YELLOW, Finding
+from ganloom.doctor.rules.learning import poor
 
 LARGE_STEP = 0.15
 """A step of this share of the weights' size makes a network forget. Measured: healthy runs of all recipes stay below 0.05."""
@@ -31,8 +32,8 @@ def learning_rate(case: Case) -> Iterator[Finding]:
         step = max(steps) if steps else math.nan
         growth = max(sizes) / initial if sizes and initial > 0 else math.nan
         growth_rates[net] = _early_growth(case, net, initial)
-        # At the recipe's own rate, growth is not the rate's fault: CUT starts with weights 40 times smaller than others.
-        grows = growth_rates[net] > EARLY_GROWTH and not times <= 1.5
+        # Near the recipe's own rate, growth is not the rate's fault: CUT and DCGAN start with small weights.
+        grows = growth_rates[net] > EARLY_GROWTH and not times <= MANY_TIMES and (times > MANY_TIMES or poor(case))
         if step > LARGE_STEP or grows or (times > MANY_TIMES and (growth > LARGE_GROWTH or step > LARGE_STEP / 3)):
             too_high[net] = (step, times)
     if too_high:

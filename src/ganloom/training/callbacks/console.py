@@ -141,5 +141,11 @@ class Console(Callback):
         for name, value in headline(self._row):
             table.add_row(text(name, style="dim"), text(value))
         if self._row.get("doctor"):
-            table.add_row(text("doctor", style="dim"), text(str(self._row["doctor"]), style=str(self._row["light"])))
+            table.add_row(
+                text("doctor", style="dim"),
+                text(
+                    str(self._row["doctor"]),
+                    style={"grey": "dim"}.get(str(self._row["light"]), str(self._row["light"])),
+                ),
+            )
         return table
