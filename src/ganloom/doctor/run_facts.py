@@ -142,6 +142,8 @@ def settings(trainer: Any) -> dict[str, dict[str, float]]:
         betas = getattr(opt, "betas", None)
         if betas is not None:
             values["beta1"] = float(betas[0])
+        if getattr(opt, "eps", None) is not None:
+            values["eps"] = float(opt.eps)  # type: ignore[union-attr]
         found[net] = values
     smoothing = float(parts_of(trainer.gan).label_smoothing)
     if smoothing:

@@ -1,5 +1,6 @@
 """All faults of the benchmark by name, and the data that they are put into."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,21 @@ def find(name: str) -> Fault:
     if name not in NAMES:
         raise BadInput(f'--fault: there is no fault "{name}"{did_you_mean(name, NAMES)}; use {", ".join(NAMES)}')
     return NAMES[name]
+
+
+def chosen(names: Sequence[str], half: str = "both") -> tuple[str, ...]:
+    """Return the names of the faults that are meant by names, families, "all" or "none", of one half or both.
+
+    Raises:
+        BadInput: There is no such fault.
+    """
+    if tuple(names) == ("none",):
+        return ()
+    meant: list[Fault] = []
+    for name in names:
+        family = [f for f in FAULTS if f.family == name]
+        meant += FAULTS if name == "all" else family or [find(name)]
+    return tuple(f.name for f in meant if half in ("both", f.half))
 
 
 def open_data(fault: Fault | None, side: int, seed: int, gan: GAN) -> Any:

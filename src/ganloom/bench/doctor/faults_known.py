@@ -129,7 +129,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "perfect D",
         "a saturating loss, no penalty, and a row of pixels that shows which images are fake",
-        ("vanishing gradients", "D too strong"),
+        ("vanishing gradients", "D too strong", "inputs differ", "images changed"),
         patch=_perfect,
     ),
     Fault("data scaled", "batches in [0, 1], [0, 255] or [-0.1, 0.1]", ("data range",), patch=_scaled),

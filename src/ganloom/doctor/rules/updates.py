@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 from ganloom.doctor.case import Case, finite, number
 from ganloom.doctor.finding import RED, YELLOW, Finding
@@ -11,6 +12,8 @@ TINY_STEP = 1e-4
 """A step below this share of the weights' size changes a network too little. Healthy runs have 5e-4 to 5e-2."""
 BINDS = 30.0
 """A clip that reduces the usual gradient by more than this factor takes the place of the learning rate."""
+LARGE_EPS = 1e-4
+"""Adam's eps above this is of the size of usual gradients, so it makes the steps smaller."""
 LOW_RATE = 20.0
 """A learning rate this many times below the recipe's is too low if the samples are poor."""
 
@@ -75,43 +78,55 @@ def gradient_clip(case: Case) -> Iterator[Finding]:
 
 
 def low_rate(case: Case) -> Iterator[Finding]:
-    """Find steps that are too small, by their size relative to the weights or by the recipe's learning rate."""
-    if case.steps < 30 or not poor(case):
+    """Find steps that are too small: by their size relative to the weights, by the recipe's rate, or a rate that fell to 0."""
+    if case.steps < 30:
         return
     low: dict[str, tuple[float, float]] = {}
     for net in ("D", "G"):
         steps, rates = case.past(f"{net}_stride"), case.past(f"{net}_lr")
-        usual = case.facts.rates.get(net, math.nan)
-        step, rate = (steps[-1] if steps else math.nan), (rates[-1] if rates else math.nan)
-        times = usual / max(rates) if rates and max(rates) > 0 else math.nan
-        if 0 < step < TINY_STEP or times > LOW_RATE or (rate == 0 and max(rates) > 0):
+        step, highest = (steps[-1] if steps else math.nan), max(rates, default=0.0)
+        times = case.facts.rates.get(net, math.nan) / highest if highest > 0 else math.nan
+        ended = highest > 0 and rates[-1] < 1e-6 * highest and case.kimg < 0.9 * (case.facts.total_kimg or math.inf)
+        if ended or (poor(case) and (0 < step < TINY_STEP or times > LOW_RATE)):
             low[net] = (step, times)
-    if not low:
-        return
+    if low:
+        yield _low_rate_finding(case, low)
+
+
+def _low_rate_finding(case: Case, low: dict[str, tuple[float, float]]) -> Finding:
+    """Describe networks whose steps are too small. ``low``: net -> (step, the recipe's rate / the present one)."""
     nets = sorted(low)
-    change = {}
-    for net in nets:
-        own, present = case.facts.rates.get(net), max(case.past(f"{net}_lr"), default=0.0)
-        step = low[net][0]
-        if own is not None and low[net][1] > 1.5:
-            change[f"{net.lower()}_opt.lr"] = own
-        elif present > 0 and step > 0:
-            change[f"{net.lower()}_opt.lr"] = float(f"{min(present * 1e-3 / step, 100 * present):.1g}")
-    name = "learning rates" if len(nets) == 2 else f"{nets[0]} learning rate"
+    change: dict[str, Any] = {}
     parts = []
     for net in nets:
         step, times = low[net]
-        parts.append(
-            f"one step changes {net}'s weights by {step:.1g} of their size" if step > 0 else f"{net}'s rate is 0 now"
-        )
-        parts += [f"its rate is {1 / times:.2g} of the recipe's"] if times > LOW_RATE else []
-    what = "The learning rates are" if len(nets) == 2 else f"The learning rate of {nets[0]} is"
-    text = f"{what} too low: {', '.join(parts)} (usual: 1e-3 to 1e-2)."
+        rates, eps = case.past(f"{net}_lr"), case.facts.optimisers.get(net, {}).get("eps", 0.0)
+        name, highest = f"{net.lower()}_opt", max(rates)
+        if rates[-1] < 1e-6 * highest:
+            parts.append(f"{net}'s rate fell from {highest:.2g} to {rates[-1]:.2g} before the end of the run")
+            change[f"{name}.schedule"] = ()
+            continue
+        parts.append(f"one step changes {net}'s weights by {step:.1g} of their size")
+        if times > LOW_RATE:
+            parts.append(f"its rate is {1 / times:.2g} of the recipe's")
+            change[f"{name}.lr"] = case.facts.rates[net]
+        elif eps > LARGE_EPS:
+            parts.append(f"its eps is {eps:g}")
+            change[f"{name}.eps"] = 1e-8
+        elif step > 0:
+            change[f"{name}.lr"] = float(f"{min(highest * 1e-3 / step, 100 * highest):.1g}")
+    both = len(nets) == 2
+    text = (
+        f"{'The learning rates are' if both else f'The learning rate of {nets[0]} is'} too low: {', '.join(parts)} "
+        "(usual steps: 1e-3 to 1e-2 of the weights' size)."
+    )
     figures = finite({f"{net}_stride": low[net][0] for net in nets} | {f"{net}_times": 1 / low[net][1] for net in nets})
-    severity = RED if not learned(case) or case.steps > 200 else YELLOW
+    severity = RED if poor(case) and (not learned(case) or case.steps > 200) else YELLOW
     series = case.series(*(f"doctor/{net}_stride" for net in nets))
-    advice = f"Raise it: {case.advise(change)}" if change else "Check the optimizer, its eps and its schedule."
-    yield Finding(name, severity, text, advice, figures, series, change)
+    told = {name: "constant" if value == () else value for name, value in change.items()}
+    advice = f"Raise the steps: {case.advise(told)}" if change else "Check the optimizer, its eps and its schedule."
+    finding_name = "learning rates" if both else f"{nets[0]} learning rate"
+    return Finding(finding_name, severity, text, advice, figures, series, change)
 
 
 def weight_decay(case: Case) -> Iterator[Finding]:
@@ -121,12 +136,13 @@ def weight_decay(case: Case) -> Iterator[Finding]:
         norm, grad = case.now(f"{net}_norm"), case.row(f"{net}/grad_norm")
         size = case.now(f"{net}_weights") / case.facts.sizes.get(net, math.nan)
         ratio = decay * norm / grad if grad > 0 else math.nan
-        if decay >= 1e-3 and (ratio > 0.5 or size < 0.5) and case.steps >= 30:
+        if decay >= 1e-3 and (ratio > 0.3 or size < 0.5) and case.steps >= 30:
             text = (
                 f"The weight decay of {net} outweighs its loss. It pulls with {ratio:.2g} times the loss's gradient, and the "
                 f"weights have {size:.0%} of their first size."
             )
-            change = {f"{net.lower()}_opt.weight_decay": 0.0}
+            decayed = [n for n in "DG" if case.facts.optimisers.get(n, {}).get("weight_decay", 0.0) >= 1e-3]
+            change = {f"{n.lower()}_opt.weight_decay": 0.0 for n in decayed}
             advice = f"Switch it off: {case.advise(change)}"
             figures = finite({"weight_decay": decay, "ratio": ratio, "size": size})
             yield Finding(
@@ -144,8 +160,10 @@ def momentum(case: Case) -> Iterator[Finding]:
                 f"The momentum of {net} is high for a GAN. Its beta1 is {beta1:g}; 0 to 0.5 is usual, because the target of each "
                 "network moves."
             )
-            advice = f"Lower beta1 to 0.5 or 0, in {net.lower()}_opt.betas."
-            yield Finding("momentum", bad(case), text, advice, {"beta1": beta1}, {}, {})
+            high = [n for n in "DG" if case.facts.optimisers.get(n, {}).get("beta1", 0.0) > 0.93]
+            change = {f"{n.lower()}_opt.betas": (0.5, 0.999) for n in high}
+            advice = f"Lower it: {case.advise(change)}"
+            yield Finding("momentum", bad(case), text, advice, {"beta1": beta1}, {}, change)
             return
 
 
