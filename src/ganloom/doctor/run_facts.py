@@ -36,6 +36,9 @@ def facts_of(trainer: Any, described: dict[str, Any], arguments: tuple[str, ...]
     adversarial = hasattr(loss, "equilibrium")
     # "gamma" means something else in recipes whose loss is not one of ``losses`` (BEGAN).
     field = next((name for name in PENALTIES if hasattr(cfg, name) and (adversarial or name == "gp_weight")), "")
+    penalty_now = _weight(gan, field) if field else None
+    if parts.penalty != "none" and not penalty_now:  # a penalty of the stabilisers takes its place
+        field, penalty_now = "", None
     recipe_augments = getattr(cfg, "policy", ()) or getattr(cfg, "augment", "none") != "none"
     augmented = bool(parts.diff_augment or parts.adaptive or data.flip or recipe_augments)
     return Facts(
@@ -52,7 +55,7 @@ def facts_of(trainer: Any, described: dict[str, Any], arguments: tuple[str, ...]
         updates=updates(trainer.phases),
         optimisers=settings(trainer),
         penalty=field,
-        penalty_now=_weight(gan, field) if field else None,
+        penalty_now=penalty_now,
         penalty_usual=_usual_weight(gan, field) if field else None,
         arguments=arguments,
         own_class="" if "recipe" not in described or described.get("defaults") else type(gan).__name__,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ganloom.doctor.case import Case, finite, number
 from ganloom.doctor.finding import RED, YELLOW, Finding
 from ganloom.doctor.rules.learning import learned, poor
+from ganloom.doctor.rules.remedies import penalise_d
 
 
 def wrong_sign(case: Case) -> Iterator[Finding]:
@@ -125,20 +126,27 @@ def bounded_logits(case: Case) -> Iterator[Finding]:
 
 
 def loss_scale(case: Case) -> Iterator[Finding]:
-    """Find a loss far above its value at balance, at once or at most ticks, which means logits of an extreme size."""
-    levels = case.facts.equilibrium
-    if not levels or case.steps < 30:
+    """Find a loss far above its value at balance, or a loss without a balance that runs away: logits of an extreme size."""
+    if case.steps < 30 or not poor(case):
         return
-    for net, level in zip("DG", levels, strict=True):
-        values = [v for r in case.rows[-6:] if not math.isnan(v := abs(number(r.get(f"{net}/adv"))))]
-        if level != 0 and len(values) >= 3 and min(values) > 20 * abs(level) and poor(case):
+    for net, level in zip("DG", case.facts.equilibrium or (0.0, 0.0), strict=True):
+        values = [v for r in case.rows if not math.isnan(v := abs(number(r.get(f"{net}/adv"))))]
+        last = values[-6:]
+        far = level != 0 and len(last) >= 3 and min(last) > 20 * abs(level)
+        runs_away = level == 0 and len(values) >= 6 and min(last[-3:]) > max(100.0, 5 * max(values[: len(values) // 2]))
+        if far or runs_away:
+            balance = f"far beyond its balance of {level:.3g}" if far else "and it keeps growing"
             text = (
-                f"The loss of {net} is {values[-1]:.3g}, far beyond its balance of {level:.3g}: D's logits are extreme, from "
-                f"{case.now('D_lowest'):.3g} to {case.now('D_highest'):.3g}."
+                f"The loss of {net} is {last[-1]:.3g}, {balance}: D's logits are extreme, from {case.now('D_lowest'):.3g} to "
+                f"{case.now('D_highest'):.3g}."
             )
-            advice = "Check the initial weights of D and the scale of its input; use a stronger penalty or spectral norm on D."
-            figures = finite({"loss": values[-1], "balance": level, "D_spread": case.now("D_spread")})
-            yield Finding("loss scale", RED, text, advice, figures, case.series(f"{net}/adv"))
+            change = penalise_d(case)
+            advice = (
+                f"Limit D's slope by a penalty, spectral norm or weight clipping: {case.advise(change)}. Check D's weights "
+                "at the start and the scale of its input."
+            )
+            figures = finite({"loss": last[-1], "balance": level, "D_spread": case.now("D_spread")})
+            yield Finding("loss scale", RED, text, advice, figures, case.series(f"{net}/adv"), change)
             return
 
 
