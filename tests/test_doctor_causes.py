@@ -130,6 +130,8 @@ CAUSES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], dict[str, floa
     "squared": ("bounded logits", RED, POOR | {"D_lowest": 0.1}, {}, {}),
     "scale": ("loss scale", RED, POOR, {}, {"D/adv": 400.0}),
     "smoothing": ("label smoothing", YELLOW, {}, {"optimisers": {"loss": {"label_smoothing": 0.45}}}, {}),
+    "flipped targets": ("mixed targets", RED, POOR | {"D_against_real": 0.4, "D_against_fake": 0.4}, {}, {}),
+    "sorted": ("batches not mixed", RED, POOR | {"batch_variety": 0.5, "batch_shift": 0.4}, {}, {}),
     "noise in draw": ("images changed", RED, {"batch_shift": 0.3}, {}, {}),
     "noise on reals": ("inputs differ", RED, POOR | {"D_real_change": 0.3}, {}, {}),
     "old fakes": ("inputs differ", RED, POOR | {"fakes_gap": 0.9}, {}, {}),
@@ -176,7 +178,9 @@ def test_nothing_learned_is_found_whatever_the_cause() -> None:
     lost = LOST | {"live_distance": 1.3, "train_distance": 1.3}
     rows = make_rows(2, **lost)
     assert [f.severity for f in examine(rows, FACTS) if f.name == "nothing is learned"] == [YELLOW]
-    assert "nothing is learned" in [f.name for f in examine(rows, dataclasses.replace(FACTS, untrained={}))]
+    assert "nothing is learned" in [
+        f.name for f in examine(make_rows(4, **lost), dataclasses.replace(FACTS, untrained={}))
+    ]
     for better in ({"coverage": 0.2}, {"distance": 0.6}, {"pixel_distance": 0.3}):
         assert "nothing is learned" not in [f.name for f in examine(make_rows(**(lost | better)), FACTS)]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ganloom.core.errors import BadInput
 from ganloom.doctor import GREY, RED, Facts, Finding, examine, light, waiting
-from ganloom.doctor.callback import FILE, read_rows
+from ganloom.doctor.callback import FILE, arguments_of, read_rows
 from ganloom.doctor.case import LOOK
 from ganloom.doctor.probe import Probe
 from ganloom.doctor.run_facts import facts_of
@@ -145,7 +145,11 @@ def diagnose(run: str | Path, probe: bool = False) -> Diagnosis:
     facts, left_out = Facts.from_dict(saved.get("facts", {})), dict(saved.get("left_out", {}))
     looked = "rows" if any(name.startswith(LOOK) for row in rows for name in row) else "nothing"
     if (probe or looked == "nothing") and checkpoint.names(folder.checkpoints):
+        known = facts
         facts, fresh, left_out = _examine_checkpoint(folder)
+        facts = dataclasses.replace(
+            facts, sizes=known.sizes, untrained=known.untrained, arguments=known.arguments or arguments_of(folder.path)
+        )
         last = rows[-1] if rows else fresh[0]
         rows = [*rows, *({**last, **row} for row in fresh)]
         looked = "checkpoint"

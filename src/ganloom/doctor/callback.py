@@ -87,7 +87,7 @@ class Doctor(Callback):
         config = _read(trainer, "config.json")
         stored_sizes = _read(trainer, FILE).get("facts", {}).get("sizes", {})
         sizes = sizes_of(trainer.gan, nets_trained(trainer)) if trainer.nimg == 0 else stored_sizes
-        self.facts = dataclasses.replace(facts_of(trainer, config, arguments_of(trainer)), sizes=sizes)
+        self.facts = dataclasses.replace(facts_of(trainer, config, arguments_of(trainer.run_dir)), sizes=sizes)
         for n in (self.n, self.n // 2, self.n // 4):  # fewer samples if probes would otherwise be rare
             n = min(n, len(trainer.data))
             if n < FEWEST:
@@ -224,9 +224,12 @@ def _read(trainer: Any, name: str) -> dict[str, Any]:
     return content
 
 
-def arguments_of(trainer: Any) -> tuple[str, ...]:
-    """Return the words of the command that started the run, after "ganloom train"; () if it was started from Python."""
-    words = _read(trainer, "run.json").get("command", [])
+def arguments_of(run: Path | None) -> tuple[str, ...]:
+    """Return the words of the command that started a run, after "ganloom train"; () if it was started from Python."""
+    path = None if run is None else Path(run) / "run.json"
+    words = (
+        json.loads(path.read_text(encoding="utf-8")).get("command", []) if path is not None and path.exists() else []
+    )
     return tuple(map(str, words[2:])) if words[:2] == ["ganloom", "train"] else ()
 
 

@@ -128,11 +128,14 @@ def _gradients(net: str, calls: Calls, parameters: list[Tensor]) -> Figures:
     for side, scores in sides.items():
         if net == "G" and side == "real":
             continue
-        slopes = _slopes(total, scores)
+        slopes = _slopes(torch.stack(adversarial).sum() if adversarial else total, scores)
         if known:
             figures[f"{net}_uses_{side}"] = float(slopes is not None)
         if slopes is not None and slopes.numel():
             figures[f"{net}_sign_{side}"] = float(slopes.sign().mean())
+            if net == "D":  # a descent step raises the logits of reals and lowers those of fakes
+                against = slopes > 0 if side == "real" else slopes < 0
+                figures[f"D_against_{side}"] = float(against.float().mean())
     return figures
 
 

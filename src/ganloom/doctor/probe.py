@@ -157,8 +157,9 @@ class Probe:
             figures["batch_repeated"] = max(0.0, st.repeated(x) - self.of_data["data/repeated"])
         labels = [b.c for b in batches if getattr(b, "c", None) is not None]
         if not labels and self.images and batches[0].x.shape[1:] == self.row_shape:
-            images = torch.cat([b.x[: FEW // 4].cpu() for b in batches])
-            figures["batch_shift"] = energy_distance(self.features(images), self.real)
+            features = self.features(torch.cat([b.x[: FEW // 4].cpu() for b in batches]))
+            figures["batch_shift"] = energy_distance(features, self.real)
+            figures["batch_variety"] = self._variety(features)
         if self.labels is None or not labels or labels[0].dim() != 1 or labels[0].is_floating_point():
             return figures
         c = torch.cat([batch_c.cpu().long() for batch_c in labels])
@@ -171,6 +172,7 @@ class Probe:
             votes = st.vote(features, self.real, self.labels, self.classes)
             figures["batch_labels_fit"] = st.agreement(votes, image_labels)
             figures["batch_kappa"], figures["batch_kappa_error"] = kappa(votes, image_labels, self.classes)
+            figures["batch_variety"] = self._variety(features)
             alike = self._alike(image_labels)
             figures["batch_shift"] = energy_distance(features, self.real if alike is None else self.real[alike])
         more_labels = [
@@ -182,6 +184,11 @@ class Probe:
         # Under a fair draw a class of n expected rows is absent with probability exp(-n): 12 make it 6e-6.
         figures["batch_empty"] = float(((counts == 0) & (expected * len(all_labels) >= 12)).sum())
         return figures
+
+    def _variety(self, features: Tensor) -> float:
+        """Return the mean distance of two images of one batch, relative to that of all four batches, whose features these are."""
+        ratios = [st.diversity(some, features) for some in features.chunk(4) if len(some) > 1]
+        return sum(ratios) / len(ratios) if ratios else math.nan
 
     def _alike(self, labels: Tensor) -> Tensor | None:
         """Return real samples with the classes of ``labels``, two for each if there are enough, None if a class lacks some."""

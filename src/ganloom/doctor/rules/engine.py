@@ -33,6 +33,7 @@ from ganloom.doctor.rules.inputs import (
     latents,
     network_too_small,
     sample_range,
+    unmixed_batches,
 )
 from ganloom.doctor.rules.learning import (
     YOUNG,
@@ -49,6 +50,7 @@ from ganloom.doctor.rules.losses import (
     label_smoothing,
     loss_scale,
     missing_term,
+    mixed_targets,
     wrong_sign,
 )
 from ganloom.doctor.rules.mode_collapse import (
@@ -96,7 +98,9 @@ RULES: tuple[Rule, ...] = (
     Rule(repeated_batch, True, (*LOGITS, "images changed")),
     Rule(labels_differ, False, (*HARM, "inputs differ")),
     Rule(wrong_sign, False, (*LOGITS, "sample range")),
+    Rule(mixed_targets, False, LOGITS),
     Rule(missing_term, False, (*LOGITS, "wrong sign", "sample range")),
+    Rule(unmixed_batches, True, (*LOGITS, "images changed")),
     Rule(images_changed, True, (*LOGITS, "labels shuffled", "inputs differ")),
     Rule(inputs_differ, False, LOGITS),
     Rule(shuffled_labels, True, ("c ignored",)),

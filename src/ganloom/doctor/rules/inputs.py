@@ -11,10 +11,16 @@ SHIFT = 0.05
 """Energy distance of drawn images to the stored ones. Batches of 96 unchanged images stay below 0.02."""
 
 
+MIXED = 0.75
+"""Mean distance of two images of a batch, as a share of that in four batches, below which batches are not mixed. Batches drawn at
+random have 0.95 to 1.05."""
+
+
 def images_changed(case: Case) -> Iterator[Finding]:
     """Find batches whose images have another distribution than the stored images: noise, flips, shifts, inversion."""
     past = case.past("batch_shift")
-    if len(past) >= 2 and min(past[-3:]) > SHIFT and case.now("batch_repeated") <= 0.5:
+    unmixed = any(True for _ in unmixed_batches(case))
+    if len(past) >= 2 and min(past[-3:]) > SHIFT and case.now("batch_repeated") <= 0.5 and not unmixed:
         text = (
             "draw() changes the images: what D gets as real differs from the stored images. The energy distance of the "
             f"two is {past[-1]:.2f} of the data's own spread; unchanged images have 0."
@@ -23,6 +29,21 @@ def images_changed(case: Case) -> Iterator[Finding]:
         figures = {"shift": past[-1]}
         severity = RED if past[-1] > 2 * SHIFT else YELLOW
         yield Finding("images changed", severity, text, advice, figures, case.series("doctor/batch_shift"))
+
+
+def unmixed_batches(case: Case) -> Iterator[Finding]:
+    """Find batches whose images are far more alike than the data, as in data that are drawn in the order of their classes."""
+    past = case.past("batch_variety")
+    if past and max(past[-2:]) < MIXED and case.now("batch_repeated") <= 0.5:
+        text = (
+            f"The images of a batch are alike: their mean distance is {past[-1]:.0%} of that of several batches, so D sees "
+            "one kind of image at a time."
+        )
+        advice = "Draw each batch at random from all images: data.draw(n, rng), with the rng that draw() receives."
+        severity = RED if poor(case) else YELLOW
+        yield Finding(
+            "batches not mixed", severity, text, advice, {"variety": past[-1]}, case.series("doctor/batch_variety")
+        )
 
 
 def inputs_differ(case: Case) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from ganloom.doctor.case import Case, finite
+from ganloom.doctor.case import LOOK, Case, finite, number
 from ganloom.doctor.finding import RED, YELLOW, Finding
 
 YOUNG = 300
@@ -18,9 +18,9 @@ STILL, FAR = 0.85, 0.25
 def remaining(case: Case, name: str) -> float:
     """Return a distance of the samples now, as a share of that of untrained samples; NaN if one is unknown."""
     first = case.facts.untrained.get(name, math.nan)
-    if math.isnan(first):
-        past = case.past(name)
-        first = past[0] if past else math.nan
+    if math.isnan(first):  # a probe of the first half of the run takes their place
+        early = [r for r in case.probes if number(r.get("step")) < 0.5 * case.steps]
+        first = number(early[0].get(LOOK + name)) if early else math.nan
     return case.now(name) / first if first > 0 else math.nan
 
 

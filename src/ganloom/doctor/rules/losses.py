@@ -49,6 +49,23 @@ def _steady(case: Case, name: str) -> bool:
     return len(values) >= 3 and values[-1] < values[0]
 
 
+def mixed_targets(case: Case) -> Iterator[Finding]:
+    """Find a loss of D that pulls a part of its logits the wrong way, such as targets that are flipped at random."""
+    real, fake = case.past("D_against_real")[-2:], case.past("D_against_fake")[-2:]
+    if not case.facts.signed or case.facts.optimisers.get("loss") or len(real) < 2 or len(fake) < 2:
+        return
+    if 0.1 < min(real) <= max(real) < 0.9 or 0.1 < min(fake) <= max(fake) < 0.9:
+        text = (
+            f"D's loss pulls some logits the wrong way: {real[-1]:.0%} of those of real images down, and "
+            f"{fake[-1]:.0%} of those of generated ones up."
+        )
+        advice = (
+            "Check the targets of D's loss: flipped labels, mixed batches, or a term that pulls the logits to a value."
+        )
+        figures = {"real": real[-1], "fake": fake[-1]}
+        yield Finding("mixed targets", RED if poor(case) else YELLOW, text, advice, figures)
+
+
 def calls_reals_fake(case: Case) -> Iterator[Finding]:
     """Find a D that calls reals fake with certainty, in a run that learns nothing, where the signs of the losses are unknown.
 
