@@ -194,7 +194,15 @@ class Doctor(Callback):
         replace_file(target, json.dumps(state, indent=1).encode(), sync=False)
 
 
-WORTH_HEALING = ("penalty off", "penalty too strong", "D memorises", "few images")
+WORTH_HEALING = (
+    "penalty off",
+    "penalty too strong",
+    "D memorises",
+    "few images",
+    "label smoothing",
+    "weight decay",
+    "momentum",
+)
 """Findings that are healed even if yellow: causes whose effects come later."""
 
 
