@@ -161,6 +161,17 @@ def test_healthy_rows_have_no_finding() -> None:
     assert examine(make_rows(), FACTS) == [] and waiting(make_rows(), FACTS) == ""
 
 
+def test_networks_of_zeros_and_empty_figures_do_not_stop_the_rules() -> None:
+    zero = dataclasses.replace(FACTS, sizes={"G": 0.0, "D": 0.0}, **optimisers(weight_decay=0.1, clip=1e-3, eps=1.0))
+    assert examine(make_rows(**LOST), zero)
+    for level in (0.0, math.nan, math.inf, -1.0):
+        examine(make_rows(**dict.fromkeys(LOOK, level)), zero)
+        examine(make_rows(trained={"D/adv": level, "G/adv": level, "D/grad_norm": level}), FACTS)
+    for name in LOOK:
+        rows = [{k: v for k, v in row.items() if k != f"doctor/{name}"} for row in make_rows(**LOST)]
+        examine(rows, FACTS)
+
+
 def test_young_runs_are_grey_and_poor_ones_are_not_green() -> None:
     young = make_rows(1)
     young[0]["step"] = 40

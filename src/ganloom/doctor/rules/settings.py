@@ -48,7 +48,7 @@ def _rate_finding(case: Case, too_high: dict[str, tuple[float, float]], growth_r
     named = nets if both else [worst]
     change = {f"{net.lower()}_opt.lr": _lower_rate(case, net, too_high[net]) for net in named}
     step, times = too_high[worst]
-    size = max(case.past(f"{worst}_weights"), default=math.nan) / case.facts.sizes.get(worst, math.nan)
+    size = max(case.past(f"{worst}_weights"), default=math.nan) / (case.facts.sizes.get(worst) or math.nan)
     excess = "" if math.isnan(times) else f", and the rate is {times:.3g} times the recipe's"
     text = (
         f"{'The learning rates are' if both else f'The learning rate of {worst} is'} too high. One step changes {worst}'s "

@@ -134,7 +134,7 @@ def weight_decay(case: Case) -> Iterator[Finding]:
     for net in ("D", "G"):
         decay = case.facts.optimisers.get(net, {}).get("weight_decay", 0.0)
         norm, grad = case.now(f"{net}_norm"), case.row(f"{net}/grad_norm")
-        size = case.now(f"{net}_weights") / case.facts.sizes.get(net, math.nan)
+        size = case.now(f"{net}_weights") / (case.facts.sizes.get(net) or math.nan)  # 0: a network of zeros
         ratio = decay * norm / grad if grad > 0 else math.nan
         if decay >= 1e-3 and (ratio > 0.3 or size < 0.5) and case.steps >= 30:
             text = (
