@@ -22,6 +22,7 @@ from ganloom.cli import main
 from ganloom.core.errors import BadInput
 from ganloom.doctor import (
     GREEN,
+    GREY,
     RED,
     YELLOW,
     Facts,
@@ -170,7 +171,8 @@ LOOK: dict[str, float] = {
     "duplicates": 0.02, "support": 6000, "precision": 0.8, "coverage": 0.6, "checker": 0.004, "classes_lost": 0,
     "classes_least": 0.7, "c_agrees": 0.8, "diversity_within": 0.8, "D_real": 0.5, "D_fake": -0.5, "D_accuracy": 0.7,
     "D_overlap": 0.6, "memorised": 0.05, "pull": 0.6, "D_weights": 0.022, "G_weights": 0.021, "D_stride": 0.008,
-    "G_stride": 0.008, "D_lr": 2e-4, "G_lr": 2e-4,
+    "G_stride": 0.008, "D_lr": 2e-4, "G_lr": 2e-4, "data/kappa": 0.84, "data/kappa_error": 0.01, "batch_kappa": 0.85,
+    "batch_kappa_error": 0.04,
 }  # fmt: skip
 
 
@@ -191,18 +193,18 @@ SYMPTOMS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "channel": ("constant channel", YELLOW, {"data/constant": 1}),
     "stuck": ("repeated batch", RED, {"batch_repeated": 0.75}),
     "copies": ("repeated images", YELLOW, {"data/repeated": 0.5}),
-    "labels": ("labels shuffled", RED, {"batch_labels_fit": 0.1}),
-    "labels of data": ("labels shuffled", RED, {"batch_labels_fit": 0.1, "data/labels_fit": 0.1}),
+    "labels": ("labels shuffled", RED, {"batch_kappa": 0.0}),
+    "labels of data": ("labels shuffled", RED, {"batch_kappa": 0.0, "data/kappa": 0.0}),
     "class not drawn": ("class missing", RED, {"batch_empty": 1}),
     "class not asked": ("class missing", RED, {"c_empty": 2}),
-    "class without images": ("class missing", RED, {"data/empty": 1}),
+    "class without images": ("class missing", YELLOW, {"data/empty": 1}),
     "no noise": ("z ignored", RED, {"z_sd": 0, "z_size": 0}),
     "frozen": ("mode collapse", RED, {"z_sd": 0}),
     "rate": ("D learning rate", RED, {"D_lr": 6e-3, "D_weights": 0.06}),
     "rate of G": ("G learning rate", RED, {"G_lr": 6e-3, "G_weights": 0.06}),
     "rates": ("learning rates", RED, {"G_lr": 6e-3, "G_weights": 0.06, "D_lr": 6e-3, "D_weights": 0.06}),
     "stride": ("D learning rate", RED, {"D_stride": 0.4}),
-    "spurt": ("G learning rate", RED, {"G_weights": lambda i: 0.08, "G_lr": 1e-3}),
+    "spurt": ("G learning rate", RED, {"G_weights": lambda i: 0.08, "G_lr": 2e-3}),
     "samples": ("diverged", RED, {"samples_bad": 1}),
     "vanished": ("vanishing gradients", RED, {"pull": 1e-4, "D_accuracy": 1.0, "D_real": 9, "D_fake": -9}),
     "memorises": ("D memorises", RED, {"memorised": 0.8, "D_accuracy": 0.9}),
@@ -245,7 +247,10 @@ def test_findings_from_facts() -> None:
     ].severity == RED  # as severe as its effect
     assert examine(make_rows(), dataclasses.replace(FACTS, penalty_now=100.0))[0].name == "penalty too strong"
     few = dataclasses.replace(FACTS, size=300)
-    assert examine(make_rows(), few)[0].name == "D memorises"
+    found = examine(make_rows(), few)
+    assert [(f.name, f.severity) for f in found] == [("few images", YELLOW)]
+    worse = examine(make_rows(diversity=0.1, duplicates=0.95), few)
+    assert [(f.name, f.severity) for f in worse] == [("mode collapse", RED), ("few images", YELLOW)]
     assert examine(make_rows(), dataclasses.replace(few, augmented=True)) == []
     assert examine(make_rows(), dataclasses.replace(few, lr={"G": 1e-3})) == []  # no D that could memorise
 
@@ -358,9 +363,9 @@ def test_the_doctor_changes_nothing_and_resume_is_exact(recipe: str, tmp_path: P
     assert all(torch.equal(t, b[part][name]) for part in a for name, t in a[part].items())
 
 
-def test_a_healthy_toy_stays_green(tmp_path: Path) -> None:
+def test_a_healthy_toy_is_too_young_for_green(tmp_path: Path) -> None:
     run = train("default", tmp_path / "a", total_kimg=1.0)
-    assert {row["light"] for row in rows_of(run.path)} == {GREEN}, rows_of(run.path)[-1]["doctor"]
+    assert {row["light"] for row in rows_of(run.path)} == {GREY}, rows_of(run.path)[-1]["doctor"]
     assert not events_of(run.path, "finding") and "Doctor" in (run.path / "report.html").read_text()
     assert "(in balance 1.39)" in (run.path / "report.html").read_text()
 
@@ -466,7 +471,7 @@ def test_the_cost_stays_within_its_share() -> None:
 
 def test_too_few_images_are_not_probed(tmp_path: Path) -> None:
     run = train("gan", tmp_path / "a", data=X[:20], labels=Y[:20], total_kimg=0.3)
-    assert all("doctor/diversity" not in row for row in rows_of(run.path)) and rows_of(run.path)[-1]["light"] == GREEN
+    assert all("doctor/diversity" not in row for row in rows_of(run.path)) and rows_of(run.path)[-1]["light"] == GREY
 
 
 # ---------------------------------------------------------------------------------------------- checks not supported
@@ -730,7 +735,7 @@ def called(*argv: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, st
 def test_doctor_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = train("default", tmp_path / "good", total_kimg=0.6)
     code, out, _ = called("doctor", str(good.path), capsys=capsys)
-    assert code == 0 and out.startswith("green:") and "at equilibrium D 1.386, G 0.693" in out
+    assert code == 0 and out.startswith("grey:") and "at equilibrium D 1.386, G 0.693" in out
     with faults.find("repeated batch").inside(recipes.find("default"), 0):
         bad = train("default", tmp_path / "bad")
     code, out, _ = called("doctor", str(bad.path), "--json", capsys=capsys)

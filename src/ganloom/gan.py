@@ -188,7 +188,10 @@ class GAN(nn.Module):
             options: Keywords of G.
         """
         call = functools.partial(_call, self.get_submodule(net), inputs, options)
-        return Generated(call(z), z, call)
+        made = Generated(call(z), z, call)
+        if self.trace is not None:
+            self.trace.generated.append((made, inputs))
+        return made
 
     def discriminate(
         self,
@@ -229,7 +232,11 @@ class GAN(nn.Module):
         else:
             output, features = self.stabilisers.call(network, lambda: output_for(batch))
         again = Critic(lambda images: joined(self.logits_of(output_for(images))))
-        return Scores(batch, self.logits_of(output), output, again, net, (*inputs, *options.values()), source, features)
+        given = (*inputs, *options.values())
+        scores = Scores(batch, self.logits_of(output), output, again, net, given, source, features)
+        if self.trace is not None:
+            self.trace.scored.append(scores)
+        return scores
 
     def critic(self, *inputs: Any, net: str = "D", **options: Any) -> Critic:
         """The discriminator as a function of the batch alone, for penalties.

@@ -81,6 +81,10 @@ class Trace:
     """(side "d" or "g", the ``Loss``, D's logits on reals)."""
     penalties: list[str] = field(default_factory=list)
     """Names of the gradient penalties."""
+    scored: list[Scores] = field(default_factory=list)
+    """D's calls, in their order."""
+    generated: list[tuple[Generated, tuple[Any, ...]]] = field(default_factory=list)
+    """G's calls: the samples, and G's inputs beside z."""
     differentiated: bool = False
     """Whether D was called on a leaf that requires a gradient, as a penalty does."""
 

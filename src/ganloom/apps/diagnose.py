@@ -9,8 +9,8 @@ from typing import Any
 from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path, printable
-from ganloom.doctor import RED, Facts, Finding, examine, light
-from ganloom.doctor.callback import FILE, read_rows
+from ganloom.doctor import GREY, RED, Facts, Finding, examine, light, waiting
+from ganloom.doctor.callback import FILE, arguments_of, read_rows
 from ganloom.doctor.case import LOOK
 from ganloom.doctor.probe import Probe
 from ganloom.doctor.run_facts import facts_of
@@ -47,6 +47,8 @@ class Diagnosis:
     """Examinations that the model does not allow, and why."""
     looked: str
     """"rows" of the training, its "checkpoint", or "nothing": too short a run."""
+    waiting: str = ""
+    """Why a run without findings is not green yet."""
 
     @property
     def exit_code(self) -> int:
@@ -59,7 +61,9 @@ class Diagnosis:
 
     def lines(self) -> list[str]:
         """The findings as text."""
-        text = [f"{self.light}: {self.run} at {kimg_text(self.kimg)} kimg, {_count(len(self.findings))}"]
+        text = [
+            f"{self.light}: {self.run} at {kimg_text(self.kimg)} kimg, {self.waiting or _count(len(self.findings))}"
+        ]
         for f in self.findings:
             text += [f"  {f.severity:<6} {f.name}: {f.text}", f"         {f.advice}"]
             text += [
@@ -145,12 +149,17 @@ def diagnose(run: str | Path, probe: bool = False) -> Diagnosis:
     facts, left_out = Facts.from_dict(saved.get("facts", {})), dict(saved.get("left_out", {}))
     looked = "rows" if any(name.startswith(LOOK) for row in rows for name in row) else "nothing"
     if (probe or looked == "nothing") and checkpoint.names(folder.checkpoints):
+        known = facts
         facts, fresh, left_out = _examine_checkpoint(folder)
+        facts = dataclasses.replace(
+            facts, sizes=known.sizes, untrained=known.untrained, arguments=known.arguments or arguments_of(folder.path)
+        )
         last = rows[-1] if rows else fresh[0]
         rows = [*rows, *({**last, **row} for row in fresh)]
         looked = "checkpoint"
     with json_files.blaming(folder.path, "measurements in doctor.json and metrics.jsonl that cannot be examined"):
         findings = examine(rows, facts, ended)
+        wait = "" if findings else waiting(rows, facts)
     newest = next((row for row in reversed(rows) if any(n.startswith(LOOK) for n in row)), {})
     figures = {name.removeprefix(LOOK): value for name, value in newest.items() if name.startswith(LOOK)}
     final = rows[-1] if rows else {}
@@ -158,9 +167,9 @@ def diagnose(run: str | Path, probe: bool = False) -> Diagnosis:
         name.split("/")[0]: value for name, value in final.items() if name.endswith("/adv") and isinstance(value, float)
     }
     return Diagnosis(
-        str(run), float(final.get("kimg", 0.0)), light(findings), findings, figures, facts.equilibrium, losses,
+        str(run), float(final.get("kimg", 0.0)), GREY if wait else light(findings), findings, figures, facts.equilibrium, losses,
         saved.get("heals", []), checkpoint.pointer(folder.checkpoints, "best"),
-        (float(saved.get("seconds", 0.0)), float(final.get("seconds", 0.0))), left_out, looked,
+        (float(saved.get("seconds", 0.0)), float(final.get("seconds", 0.0))), left_out, looked, wait,
     )  # fmt: skip
 
 

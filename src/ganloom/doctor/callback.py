@@ -13,7 +13,7 @@ from typing import Any
 
 from ganloom.core import json_files, metrics_file
 from ganloom.core.output_files import replace_file
-from ganloom.doctor import RED, Facts, Finding, examine, light, probe, record, sentence
+from ganloom.doctor import GREY, RED, Facts, Finding, examine, light, probe, record, sentence, waiting
 from ganloom.doctor.case import LOOK
 from ganloom.doctor.finding import LIGHTS
 from ganloom.doctor.record import FILE as FILE
@@ -87,7 +87,7 @@ class Doctor(Callback):
         config = _read(trainer, "config.json")
         stored_sizes = _read(trainer, FILE).get("facts", {}).get("sizes", {})
         sizes = sizes_of(trainer.gan, nets_trained(trainer)) if trainer.nimg == 0 else stored_sizes
-        self.facts = dataclasses.replace(facts_of(trainer, config), sizes=sizes)
+        self.facts = dataclasses.replace(facts_of(trainer, config, arguments_of(trainer.run_dir)), sizes=sizes)
         for n in (self.n, self.n // 2, self.n // 4):  # fewer samples if probes would otherwise be rare
             n = min(n, len(trainer.data))
             if n < FEWEST:
@@ -98,6 +98,7 @@ class Doctor(Callback):
             self.early = probe_seconds <= max(CHEAP, train_seconds * trainer.cfg.kimg_per_tick)
             if self.every <= OFTEN or (n < self.n and self.early):
                 break
+        self.facts = dataclasses.replace(self.facts, untrained=self._untrained(trainer))
         self.heals_left = trainer.cfg.heal - len(_read(trainer, FILE).get("heals", []))
         if self.heals_left > 0 and trainer.run_dir is not None:
             if trainer.storage.healthy_checkpoint() is None:  # the state before the first step is healthy
@@ -108,6 +109,13 @@ class Doctor(Callback):
         self.prepared = time.perf_counter() - start
         self.seconds = float(_read(trainer, FILE).get("seconds", 0.0)) if trainer.start_nimg else 0.0
         self._write(trainer)
+
+    def _untrained(self, trainer: Any) -> dict[str, float]:
+        """Return the figures of samples before the first step; a run that is continued has them in its file."""
+        if trainer.nimg:
+            stored: dict[str, float] = _read(trainer, FILE).get("facts", {}).get("untrained", {})
+            return stored
+        return {} if self._probe is None else self._probe.untrained(trainer)
 
     def on_tick(self, trainer: Any, row: Row) -> None:
         if row.get("partial"):
@@ -125,7 +133,8 @@ class Doctor(Callback):
         self.rows.append(dict(row))
         before, self.findings = self.findings, examine(self.rows, self.facts)
         probed = any(name.startswith(LOOK) for r in self.rows for name in r)
-        row |= {"light": light(self.findings), "doctor": sentence(self.findings, probed)}
+        wait = "" if self.findings else waiting(self.rows, self.facts)
+        row |= {"light": GREY if wait else light(self.findings), "doctor": sentence(self.findings, probed, wait)}
         _report_changes(trainer, before, self.findings)
         if before != self.findings:
             self._write(trainer)
@@ -185,7 +194,15 @@ class Doctor(Callback):
         replace_file(target, json.dumps(state, indent=1).encode(), sync=False)
 
 
-WORTH_HEALING = ("penalty off", "penalty too strong", "D memorises")
+WORTH_HEALING = (
+    "penalty off",
+    "penalty too strong",
+    "D memorises",
+    "few images",
+    "label smoothing",
+    "weight decay",
+    "momentum",
+)
 """Findings that are healed even if yellow: causes whose effects come later."""
 
 
@@ -212,6 +229,14 @@ def _read(trainer: Any, name: str) -> dict[str, Any]:
     if path is None or not path.exists():
         return {}
     return record.read(path.parent) if name == FILE else json_files.read(path)
+
+
+def arguments_of(run: Path | None) -> tuple[str, ...]:
+    """Return the words of the command that started a run, after "ganloom train"; () if it was started from Python."""
+    path = None if run is None else Path(run) / "run.json"
+    words = json_files.read(path).get("command") if path is not None and path.exists() else None
+    words = words if isinstance(words, list) else []
+    return tuple(map(str, words[2:])) if words[:2] == ["ganloom", "train"] else ()
 
 
 def _rows(trainer: Any) -> list[Row]:

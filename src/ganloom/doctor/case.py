@@ -88,11 +88,13 @@ class Rule:
         find: Function of a ``Case`` that yields findings.
         sure: Whether one probe is enough. Otherwise the finding must appear at two probes in a row.
         explains: Names of the findings that this rule's finding can cause.
+        raises: Whether a red finding of this rule makes its causes red. Facts of the data do not.
     """
 
     find: Callable[[Case], Iterator[Finding]]
     sure: bool = False
     explains: tuple[str, ...] = ()
+    raises: bool = True
 
 
 def finite(figures: Mapping[str, float]) -> dict[str, float]:

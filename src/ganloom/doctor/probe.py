@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from ganloom import metrics
 from ganloom.core import randomness
-from ganloom.doctor import queries
+from ganloom.doctor import live_probe, loss_probe, queries
 from ganloom.doctor import statistics as st
+from ganloom.doctor.two_samples import energy_distance, kappa, repeated_share
 from ganloom.training import optimizers
 
 REALS = 1000
@@ -22,6 +23,8 @@ REALS = 1000
 RATE, FIXED, LAYER = 3e10, 0.04, 6e-4
 """Cost model: operations per second of one core, fixed seconds per probe, seconds per layer of a training step. It is the same
 on every machine, so that a resumed run probes at the same ticks as an uninterrupted one."""
+HASHED = 2**28
+"""Most values of a data set whose copies are counted in the whole set."""
 FEW = 96
 """Rows of the batches whose labels are compared with those of their neighbours."""
 SMALL = 64
@@ -51,8 +54,9 @@ class Probe:
         self.row_shape = tuple(data.shape)
         parts = [(self.features(x), _digests(x)) for x in (data.get(some).cpu() for some in picks.split(CHUNK))]
         self.real = torch.cat([features for features, _ in parts])
-        self.copies = 1 - len(set().union(*(digests for _, digests in parts))) / len(picks)
+        self.copies = repeated_share(self._all_digests(data, [d for _, digests in parts for d in digests]), len(data))
         x = data.get(picks[: min(len(picks), _fitting(data.shape))]).cpu()
+        self.real_small = live_probe.small(x[: self.n]) if self.images else None
         labels = None if data.labels is None else torch.as_tensor(data.labels)[picks].long()
         self.labels, self.classes = labels, int(data.n_classes)
         if labels is not None and not 1 < self.classes <= len(picks) // 10:
@@ -69,6 +73,12 @@ class Probe:
             return metrics.get("fashion")
         return metrics.get("random", size=32) if max(data.shape[1:]) <= SMALL else metrics.get("random")
 
+    def _all_digests(self, data: Any, some: list[int]) -> list[int]:
+        """Return a hash of every image, or ``some`` if there are too many values to read."""
+        if len(data) <= REALS or len(data) * math.prod(data.shape) > HASHED:
+            return some
+        return [d for rows in torch.arange(len(data)).split(REALS) for d in _digests(data.get(rows).cpu())]
+
     def features(self, x: Tensor) -> Tensor:
         """Compute features (N, d) of samples (N, ...) in [-1, 1]."""
         x = x.float().cpu()
@@ -82,6 +92,7 @@ class Probe:
             figures["data/low"], figures["data/high"] = float(x.min()), float(x.max())
             figures["data/constant"] = float(len(st.constant_channels(x)))
             figures["data/checker"] = st.spectrum(x)
+            figures["data/mean"], figures["data/sd"] = float(x.mean()), float(x.std())
         figures["data/repeated"] = self.copies
         figures["data/size"] = float(len(data))
         if data.labels is not None and self.classes > 1:
@@ -92,6 +103,7 @@ class Probe:
             votes = st.vote(self.real, self.real, self.labels, self.classes, itself=True)
             self.fair = st.shares(votes, self.classes)  # shares among the reals by the same vote
             figures["data/labels_fit"] = st.agreement(votes, self.labels)
+            figures["data/kappa"], figures["data/kappa_error"] = kappa(votes, self.labels, self.classes)
             largest = st.shares(self.labels, self.classes).max().item()
             figures["data/labels_chance"] = largest
         return figures
@@ -100,11 +112,22 @@ class Probe:
     def look(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Return all figures at this step by name; those that are not finite are left out."""
         figures: Figures = dict(self.of_data)
-        for part in (self._latents, self._batches, self._samples, self._d_figures, self._weights):
+        parts = (self._latents, self._batches, self._samples, self._d_figures, self._live, self._losses, self._weights)
+        self.trained_fakes: Tensor | None = None
+        self.asked: Tensor | None = None
+        for part in parts:
             with torch.no_grad(), queries.apart(trainer.gan, trainer.ema):
                 randomness.seed_all(randomness.key(self.seed, "doctor", trainer.step))
                 figures |= part(trainer, row)
         return {name: value for name, value in figures.items() if math.isfinite(value)}
+
+    def untrained(self, trainer: Any) -> Figures:
+        """Return distance, coverage and diversity of samples, to be called before the first step."""
+        with torch.no_grad(), queries.apart(trainer.gan, trainer.ema):
+            randomness.seed_all(randomness.key(self.seed, "doctor", trainer.step))
+            figures = self._samples(trainer, {})
+        names = ("distance", "pixel_distance", "coverage", "diversity")
+        return {name: figures[name] for name in names if math.isfinite(figures.get(name, math.nan))}
 
     def _latents(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Measure the spread and size of the latents, and the classes that c() draws."""
@@ -112,6 +135,7 @@ class Probe:
         z = queries.latents(trainer.gan, 64, self.refused)
         if z is not None:
             figures["z_sd"], figures["z_size"] = z.std(0).mean().item(), z.square().mean().sqrt().item()
+            figures["z_directions"] = float(live_probe.spread_of(z))
         c = queries.classes(trainer.gan, 64 * self.classes, self.refused) if self.filled is not None else None
         if c is not None and self.filled is not None and c.max() < self.classes:
             figures["c_empty"] = float(((torch.bincount(c, minlength=self.classes) == 0) & self.filled).sum())
@@ -132,6 +156,10 @@ class Probe:
         if n * 4 <= size:  # batches of an epoch share no row
             figures["batch_repeated"] = max(0.0, st.repeated(x) - self.of_data["data/repeated"])
         labels = [b.c for b in batches if getattr(b, "c", None) is not None]
+        if not labels and self.images and batches[0].x.shape[1:] == self.row_shape:
+            features = self.features(torch.cat([b.x[: FEW // 4].cpu() for b in batches]))
+            figures["batch_shift"] = energy_distance(features, self.real)
+            figures["batch_variety"] = self._variety(features)
         if self.labels is None or not labels or labels[0].dim() != 1 or labels[0].is_floating_point():
             return figures
         c = torch.cat([batch_c.cpu().long() for batch_c in labels])
@@ -140,8 +168,13 @@ class Probe:
         if batches[0].x.shape[1:] == self.row_shape:
             images = torch.cat([b.x[: FEW // 4].cpu() for b in batches])
             image_labels = torch.cat([batch_c[: FEW // 4].cpu().long() for batch_c in labels])
-            votes = st.vote(self.features(images), self.real, self.labels, self.classes)
+            features = self.features(images)
+            votes = st.vote(features, self.real, self.labels, self.classes)
             figures["batch_labels_fit"] = st.agreement(votes, image_labels)
+            figures["batch_kappa"], figures["batch_kappa_error"] = kappa(votes, image_labels, self.classes)
+            figures["batch_variety"] = self._variety(features)
+            alike = self._alike(image_labels)
+            figures["batch_shift"] = energy_distance(features, self.real if alike is None else self.real[alike])
         more_labels = [
             gan.draw(data, randomness.Rng(self.seed, i, i * n)).c for i in range(4, 4 + 24 * self.classes // n)
         ]
@@ -151,6 +184,34 @@ class Probe:
         # Under a fair draw a class of n expected rows is absent with probability exp(-n): 12 make it 6e-6.
         figures["batch_empty"] = float(((counts == 0) & (expected * len(all_labels) >= 12)).sum())
         return figures
+
+    def _variety(self, features: Tensor) -> float:
+        """Return the mean distance of two images of one batch, relative to that of all four batches, whose features these are."""
+        ratios = [st.diversity(some, features) for some in features.chunk(4) if len(some) > 1]
+        return sum(ratios) / len(ratios) if ratios else math.nan
+
+    def _alike(self, labels: Tensor) -> Tensor | None:
+        """Return real samples with the classes of ``labels``, two for each if there are enough, None if a class lacks some."""
+        assert self.labels is not None
+        classes, counts = (values.tolist() for values in torch.unique(labels, return_counts=True))
+        own = [torch.nonzero(self.labels == k).flatten() for k in classes]
+        times = min(2, *(len(rows) // n for rows, n in zip(own, counts, strict=True)))
+        return torch.cat([rows[: times * n] for rows, n in zip(own, counts, strict=True)]) if times else None
+
+    def _live(self, trainer: Any, row: dict[str, Any]) -> Figures:
+        """Measure samples without the EMA, and which networks are trained."""
+        figures = live_probe.activity(trainer)
+        if trainer.gan.conditions_on == "images" or not self.images:
+            return figures
+        return figures | live_probe.live(
+            trainer, self.features, self.real[: self.n], self.trained_fakes, self.asked, self.refused
+        )
+
+    def _losses(self, trainer: Any, row: dict[str, Any]) -> Figures:
+        """Evaluate both losses once."""
+        if trainer.gan.conditions_on == "images":
+            return {}
+        return loss_probe.measure(trainer, self.seed, self.refused)
 
     def _samples(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Compare samples of the EMA with the reals: diversity, copies, classes, spectrum."""
@@ -165,6 +226,7 @@ class Probe:
         if fake is None:
             return figures
         n = len(fake)
+        self.asked = c
         figures["G_dead"] = max(dead, default=0.0)
         if fake.shape[1:] != self.row_shape or not bool(fake.isfinite().all()):
             return {"samples_bad": float(not bool(fake.isfinite().all()))}
@@ -173,10 +235,14 @@ class Probe:
         figures["diversity"] = st.diversity(f, real)
         figures["duplicates"], support = st.duplicates(f, real)
         figures["support"] = support
+        if self.real_small is not None:
+            figures["pixel_distance"] = energy_distance(live_probe.small(fake.float()), self.real_small)
+        figures["distance"] = energy_distance(f, self.real[: self.n])
         figures["precision"], figures["coverage"] = st.coverage(f, real)
         if self.images:
             figures["checker"] = st.spectrum(fake)
             figures["sample_low"], figures["sample_high"] = fake.min().item(), fake.max().item()
+            figures["sample_mean"], figures["sample_sd"] = fake.mean().item(), fake.std().item()
         if self.labels is not None:
             votes = st.vote(f, self.real, self.labels, self.classes)
             shares, fair = st.shares(votes, self.classes), self.fair
@@ -216,6 +282,7 @@ class Probe:
         x = torch.cat([b.x for b in batches])[:half]
         labels = torch.cat([b.c for b in batches])[:half].long() if conditional and batches[0].c is not None else None
         fake = queries.fakes(gan, len(x), labels, batch, self.refused)
+        self.trained_fakes = fake if fake is not None and fake.shape[1:] == self.row_shape else None
         with queries.watched(gan.D) as dead:
             real_logits = queries.logits(gan, x, labels, batch, self.refused)
         figures["D_dead"] = max(dead, default=0.0)
@@ -227,7 +294,13 @@ class Probe:
             st.accuracy(real_logits, fake_logits),
             st.overlap(real_logits, fake_logits),
         )
-        figures["D_spread"] = torch.cat([real_logits, fake_logits]).std().item()
+        logits = torch.cat([real_logits, fake_logits])
+        figures["D_spread"], figures["D_lowest"], figures["D_highest"] = (
+            logits.std().item(),
+            logits.min().item(),
+            logits.max().item(),
+        )
+        figures["D_ordered"] = st.ordered(real_logits, fake_logits)
         if self.held is not None and len(self.held) >= half // 2:
             train_logits = self._plain_logits(trainer, trainer.data, self.train_picks[:half], conditional, batch)
             held_logits = self._plain_logits(
@@ -258,6 +331,7 @@ class Probe:
             if not matrices:
                 continue
             figures[f"{letter}_weights"] = st.rms([p.detach() for p in matrices])
+            figures[f"{letter}_norm"] = sum(float(p.detach().square().sum()) for p in module.parameters()) ** 0.5
             norm = row.get(f"{letter}/grad_norm", math.nan)
             step = st.stride(optimizer, {id(p) for p in matrices}, norm)
             if not math.isnan(step):
@@ -273,9 +347,9 @@ VALUES = 2**26
 """Most values that the images of a probe may have in total: 256 MB of float32."""
 
 
-def _digests(x: Tensor) -> set[int]:
+def _digests(x: Tensor) -> list[int]:
     """Return a hash of each row's values."""
-    return {hash(row.tobytes()) for row in x.contiguous().numpy()}
+    return [hash(row.tobytes()) for row in x.contiguous().numpy()]
 
 
 def _fitting(shape: Any) -> int:
@@ -304,7 +378,9 @@ def cost(trainer: Any, probe: Probe) -> tuple[float, float]:
         own = 0.0 if has_d else _step(trainer, probe.refused)
     f = _operations(lambda: probe.features(x)) / len(x)
     n, layers = probe.n, sum(not list(m.children()) for m in gan.modules())
-    probe_seconds = n * (1.5 * g + 1.5 * d + 1.4 * f) / RATE + FIXED
+    losses = 2 * min(batch, loss_probe.ROWS) * (2 * g + 6 * d)  # both losses once, with their gradients
+    few = live_probe.FEW * (1.3 * g + 2 * f) + FEW * f
+    probe_seconds = (n * (1.5 * g + 1.5 * d + f) + few + losses) / RATE + FIXED
     # A step: generate fakes, then D forward and backward on both. G's update is left out because it may be rare.
     train_seconds = 1000 * (g + 6 * d if d else 3 * (own or g)) / RATE + 1000 / batch * LAYER * layers
     return probe_seconds, train_seconds

@@ -19,12 +19,13 @@ PENALTIES = ("gamma", "gp_weight")
 Figures = dict[str, float]
 
 
-def facts_of(trainer: Any, described: dict[str, Any]) -> Facts:
+def facts_of(trainer: Any, described: dict[str, Any], arguments: tuple[str, ...] = ()) -> Facts:
     """Collect the facts of a run.
 
     Args:
         trainer: The trainer, with its model and data.
         described: The run's config.json.
+        arguments: Words of the command that started the run, after "ganloom train".
 
     Returns:
         The facts; ``sizes`` is left to the caller.
@@ -33,7 +34,11 @@ def facts_of(trainer: Any, described: dict[str, Any]) -> Facts:
     cfg, parts = getattr(gan, "cfg", None), parts_of(gan)
     loss = getattr(gan, "loss", None)
     adversarial = hasattr(loss, "equilibrium")
-    field = next((name for name in PENALTIES if adversarial and hasattr(cfg, name)), "")
+    # "gamma" means something else in recipes whose loss is not one of ``losses`` (BEGAN).
+    field = next((name for name in PENALTIES if hasattr(cfg, name) and (adversarial or name == "gp_weight")), "")
+    penalty_now = _weight(gan, field) if field else None
+    if parts.penalty != "none" and not penalty_now:  # a penalty of the stabilisers takes its place
+        field, penalty_now = "", None
     recipe_augments = getattr(cfg, "policy", ()) or getattr(cfg, "augment", "none") != "none"
     augmented = bool(parts.diff_augment or parts.adaptive or data.flip or recipe_augments)
     return Facts(
@@ -48,9 +53,13 @@ def facts_of(trainer: Any, described: dict[str, Any]) -> Facts:
         rates=usual_rates(gan),
         lr=rates(trainer),
         updates=updates(trainer.phases),
+        optimisers=settings(trainer),
         penalty=field,
-        penalty_now=_weight(gan, field) if field else None,
+        penalty_now=penalty_now,
         penalty_usual=_usual_weight(gan, field) if field else None,
+        arguments=arguments,
+        own_class="" if "recipe" not in described or described.get("defaults") else type(gan).__name__,
+        signed=adversarial and bool(getattr(loss, "signed", False)),
         equilibrium=tuple(loss.equilibrium) if adversarial else None,  # type: ignore[union-attr]
     )
 
@@ -120,3 +129,26 @@ def usual_rates(gan: Any) -> Figures:
 def nets_trained(trainer: Any) -> set[str]:
     """Return the names of the networks that some phase trains."""
     return {name.split(".")[0] for phase in trainer.phases for name in net_names(phase)}
+
+
+def settings(trainer: Any) -> dict[str, dict[str, float]]:
+    """Return the optimizers' settings by network: clip, weight_decay, beta1 and norm of the weights' decay."""
+    found: dict[str, dict[str, float]] = {}
+    for phase in trainer.phases:
+        net = phase.net.split()[0].split(".")[0]
+        if phase.lazy > 1 or net in found:
+            continue
+        opt = optimizers.resolve(trainer.gan, phase)
+        values = {"weight_decay": float(opt.weight_decay), "lr": float(opt.lr)}
+        if opt.clip is not None:
+            values["clip"] = float(opt.clip)
+        betas = getattr(opt, "betas", None)
+        if betas is not None:
+            values["beta1"] = float(betas[0])
+        if getattr(opt, "eps", None) is not None:
+            values["eps"] = float(opt.eps)  # type: ignore[union-attr]
+        found[net] = values
+    smoothing = float(parts_of(trainer.gan).label_smoothing)
+    if smoothing:
+        found["loss"] = {"label_smoothing": smoothing}
+    return found

@@ -180,6 +180,20 @@ def accuracy(real: Tensor, fake: Tensor) -> float:
     return 0.5 * ((sign * (real - t) > 0).double().mean() + (sign * (fake - t) < 0).double().mean()).item()
 
 
+def ordered(real: Tensor, fake: Tensor) -> float:
+    """Compute the probability that D's logit of a real sample is above that of a generated one (AUC).
+
+    Args:
+        real: Logits of real samples (n,).
+        fake: Logits of generated samples (m,).
+
+    Returns:
+        1 if D is always right, 0.5 if it guesses, 0 if it calls reals fake.
+    """
+    above = (real[:, None] > fake[None, :]).double() + 0.5 * (real[:, None] == fake[None, :]).double()
+    return above.mean().item()
+
+
 def overlap(real: Tensor, fake: Tensor) -> float:
     """Compute the overlap of the histograms of real and fake logits.
 

@@ -9,7 +9,7 @@ from ganloom.report.markup import section, text
 from ganloom.report.number_format import kimg as kimg_text
 from ganloom.report.number_format import number, short
 
-BADGES = {"green": "good", "yellow": "warn", "red": "bad"}
+BADGES = {"grey": "plain", "green": "good", "yellow": "warn", "red": "bad"}
 WIDTH, HEIGHT = 180, 36
 
 
@@ -17,8 +17,9 @@ def doctor(folder: Folder) -> str:
     """Build the section of the doctor's findings at the newest tick, or return "" for a run without the doctor."""
     findings = [f for f in _list(folder.doctor.get("findings")) if isinstance(f, dict)]
     severities = [str(f.get("severity")) for f in findings]
-    status = next((name for name in ("red", "yellow") if name in severities), "green")
     line = next((str(row["doctor"]) for row in reversed(folder.rows) if row.get("doctor")), "")
+    calm = "grey" if line.startswith("grey:") else "green"
+    status = next((name for name in ("red", "yellow") if name in severities), calm)
     if not findings and not line:
         return ""
     badge = f' <span class="badge {BADGES[status]}">{status}</span>'

@@ -8,6 +8,11 @@ from ganloom.doctor.finding import RED, YELLOW, Finding
 from ganloom.doctor.rules.remedies import weaker_d
 
 
+def g_moves(case: Case) -> bool:
+    """Return whether G's updates change its weights; unknown counts as yes."""
+    return not case.now("G_stride") < 1e-4 and case.now("G_idle") != 1
+
+
 def strong_d(case: Case) -> Iterator[Finding]:
     """Find a D whose logits of reals and fakes do not overlap and whose loss is near 0.
 
@@ -15,6 +20,8 @@ def strong_d(case: Case) -> Iterator[Finding]:
     """
     accuracy, overlap, loss = case.now("D_accuracy"), case.now("D_overlap"), case.row("D/adv")
     level = case.facts.equilibrium[0] if case.facts.equilibrium else math.nan
+    if not g_moves(case):
+        return
     if case.steps < 500 or not (accuracy > 0.98 and overlap < 0.02) or not level > 0:
         return
     if loss < 0.02 * level:

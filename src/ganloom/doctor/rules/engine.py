@@ -7,7 +7,7 @@ The rules are listed in the order of causes: a cause comes before its effects. E
 import dataclasses
 from collections.abc import Sequence
 
-from ganloom.doctor.case import EARLY, LOOK, NOTHING_KNOWN, RECENT, Case, Row, Rule
+from ganloom.doctor.case import EARLY, LOOK, NOTHING_KNOWN, RECENT, Case, Row, Rule, number
 from ganloom.doctor.finding import RED, Facts, Finding
 from ganloom.doctor.rules.balance import strong_d, vanishing_gradients, weak_d
 from ganloom.doctor.rules.convergence import (
@@ -26,6 +26,33 @@ from ganloom.doctor.rules.data import (
     shuffled_labels,
 )
 from ganloom.doctor.rules.image_quality import best_is_behind, checkerboard
+from ganloom.doctor.rules.inputs import (
+    images_changed,
+    inputs_differ,
+    labels_differ,
+    latents,
+    network_too_small,
+    sample_range,
+    unmixed_batches,
+)
+from ganloom.doctor.rules.learning import (
+    YOUNG,
+    lagging_average,
+    no_progress,
+    norm_statistics,
+    nothing_learned,
+    poor,
+)
+from ganloom.doctor.rules.losses import (
+    bounded_logits,
+    calls_reals_fake,
+    dominating_term,
+    label_smoothing,
+    loss_scale,
+    missing_term,
+    mixed_targets,
+    wrong_sign,
+)
 from ganloom.doctor.rules.mode_collapse import (
     frozen_latent,
     label_ignored,
@@ -34,8 +61,17 @@ from ganloom.doctor.rules.mode_collapse import (
     mode_collapse,
     no_noise,
 )
-from ganloom.doctor.rules.overfitting import memorising
+from ganloom.doctor.rules.overfitting import memorising, small_data
 from ganloom.doctor.rules.settings import learning_rate, penalty_weight
+from ganloom.doctor.rules.updates import (
+    gradient_clip,
+    low_rate,
+    momentum,
+    not_updated,
+    update_ratio,
+    weight_decay,
+    zero_gradient,
+)
 
 HARM = (
     "D too strong",
@@ -49,22 +85,51 @@ HARM = (
     "z ignored",
     "dead channels",
     "checkerboard",
+    "nothing is learned",
+    "no progress",
+    "D memorises",
 )
 """Findings that most causes can explain."""
+LOGITS = (*HARM, "loss scale", "bounded logits", "D learning rate", "G learning rate", "learning rates")
+"""Findings that a fault of a loss or of D's inputs can explain."""
 RULES: tuple[Rule, ...] = (
-    Rule(data_range, True, (*HARM, "D memorises")),
-    Rule(repeated_batch, True, (*HARM, "D memorises")),
+    Rule(not_updated, True, (*LOGITS, "EMA lags", "norm statistics", "sample range", "z ignored")),
+    Rule(data_range, True, (*LOGITS, "images changed")),
+    Rule(repeated_batch, True, (*LOGITS, "images changed")),
+    Rule(labels_differ, False, (*HARM, "inputs differ")),
+    Rule(wrong_sign, False, (*LOGITS, "sample range")),
+    Rule(mixed_targets, False, LOGITS),
+    Rule(missing_term, False, (*LOGITS, "wrong sign", "sample range")),
+    Rule(unmixed_batches, True, (*LOGITS, "images changed")),
+    Rule(images_changed, True, (*LOGITS, "labels shuffled", "inputs differ")),
+    Rule(inputs_differ, False, LOGITS),
     Rule(shuffled_labels, True, ("c ignored",)),
-    Rule(class_not_drawn, True, ()),
+    Rule(class_not_drawn, True, (), raises=False),
     Rule(no_noise, True, HARM),
     Rule(frozen_latent, True, HARM),
-    Rule(learning_rate, False, HARM),
-    Rule(penalty_weight, False, HARM),
+    Rule(latents, False, HARM),
+    Rule(sample_range, False, LOGITS),
+    Rule(gradient_clip, False, LOGITS),
+    Rule(weight_decay, False, LOGITS),
+    Rule(learning_rate, False, LOGITS),
+    Rule(update_ratio, True, LOGITS),
+    Rule(low_rate, False, LOGITS),
+    Rule(penalty_weight, False, LOGITS),
+    Rule(label_smoothing, True, LOGITS),
+    Rule(dominating_term, False, LOGITS),
+    Rule(momentum, True, HARM),
     Rule(nan_samples, True, HARM),
+    Rule(calls_reals_fake, False, LOGITS),
+    Rule(bounded_logits, False, HARM),
+    Rule(loss_scale, False, HARM),
+    Rule(zero_gradient, False, HARM),
+    Rule(network_too_small, True, HARM),
+    Rule(norm_statistics, False, (*HARM, "EMA lags")),
+    Rule(lagging_average, False, HARM),
     Rule(vanishing_gradients, False, HARM),
     Rule(memorising, False, HARM),
-    Rule(constant_channel, True, ()),
-    Rule(repeated_data, True, ()),
+    Rule(constant_channel, True, (), raises=False),
+    Rule(repeated_data, True, (), raises=False),
     Rule(strong_d),
     Rule(growing_weights),
     Rule(mode_collapse),
@@ -75,6 +140,9 @@ RULES: tuple[Rule, ...] = (
     Rule(weak_d),
     Rule(dead_channels),
     Rule(checkerboard),
+    Rule(nothing_learned, True),
+    Rule(no_progress, True),
+    Rule(small_data, raises=False),
     Rule(best_is_behind, True),
 )
 
@@ -103,9 +171,27 @@ def examine(
         findings.insert(0, (Rule(nan_samples, True, HARM), nan_training(Case(probes, rows, facts))))
     result = []
     for rule, finding in findings:
-        effects = [f.severity for _, f in findings if f.name in rule.explains and f.name != finding.name]
+        effects = [f.severity for r, f in findings if r.raises and f.name in rule.explains and f.name != finding.name]
         result.append(dataclasses.replace(finding, severity=RED) if RED in effects else finding)
     return sorted(result, key=lambda f: f.severity != RED)  # a stable sort: causes stay before effects
+
+
+def waiting(rows: Sequence[Row], facts: Facts = NOTHING_KNOWN) -> str:
+    """Return why a run without findings is not green yet; "" if it is.
+
+    Args:
+        rows: Rows of metrics.jsonl, oldest first.
+        facts: What is known about the run.
+    """
+    rows = [r for r in rows if not r.get("partial")]
+    probes = [r for r in rows if any(name.startswith(LOOK) for name in r)]
+    steps = Case(probes, rows, facts).steps
+    if not probes or steps < YOUNG:
+        return f"too early to say ({steps:.0f} of {YOUNG} steps)"
+    if poor(Case(probes, rows, facts)):
+        far, covered = (number(probes[-1].get(LOOK + name)) for name in ("distance", "coverage"))
+        return f"no fault found, but the samples are still poor (distance {far:.2f}, coverage {covered:.0%})"
+    return ""
 
 
 def _apply_rules(probes: Sequence[Row], rows: Sequence[Row], facts: Facts, once: bool) -> list[tuple[Rule, Finding]]:

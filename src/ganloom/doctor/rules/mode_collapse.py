@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from ganloom.doctor.case import Case, finite
 from ganloom.doctor.finding import RED, YELLOW, Finding
+from ganloom.doctor.rules.balance import g_moves
+from ganloom.doctor.rules.learning import learned
 from ganloom.doctor.rules.remedies import penalise_d
 
 
@@ -41,6 +43,8 @@ def mode_collapse(case: Case) -> Iterator[Finding]:
     never_rose = diversity < 0.2 and copies > 0.8 and case.steps >= 1500
     constant = diversity < 0.02 and case.steps >= 100
     if not (fell or never_rose or constant):
+        return
+    if not fell and not (g_moves(case) and learned(case)):  # a G that never learned anything has not collapsed
         return
     change = penalise_d(case)
     text = (

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from ganloom.doctor.case import LOOK, Case, finite, number
 from ganloom.doctor.finding import RED, YELLOW, Finding
+from ganloom.doctor.rules.learning import poor
 
 LARGE_STEP = 0.15
 """A step of this share of the weights' size makes a network forget. Measured: healthy runs of all recipes stay below 0.05."""
@@ -31,8 +32,8 @@ def learning_rate(case: Case) -> Iterator[Finding]:
         step = max(steps) if steps else math.nan
         growth = max(sizes) / initial if sizes and initial > 0 else math.nan
         growth_rates[net] = _early_growth(case, net, initial)
-        # At the recipe's own rate, growth is not the rate's fault: CUT starts with weights 40 times smaller than others.
-        grows = growth_rates[net] > EARLY_GROWTH and not times <= 1.5
+        # Near the recipe's own rate, growth is not the rate's fault: CUT and DCGAN start with small weights.
+        grows = growth_rates[net] > EARLY_GROWTH and not times <= MANY_TIMES and (times > MANY_TIMES or poor(case))
         if step > LARGE_STEP or grows or (times > MANY_TIMES and (growth > LARGE_GROWTH or step > LARGE_STEP / 3)):
             too_high[net] = (step, times)
     if too_high:
@@ -47,7 +48,7 @@ def _rate_finding(case: Case, too_high: dict[str, tuple[float, float]], growth_r
     named = nets if both else [worst]
     change = {f"{net.lower()}_opt.lr": _lower_rate(case, net, too_high[net]) for net in named}
     step, times = too_high[worst]
-    size = max(case.past(f"{worst}_weights"), default=math.nan) / case.facts.sizes.get(worst, math.nan)
+    size = max(case.past(f"{worst}_weights"), default=math.nan) / (case.facts.sizes.get(worst) or math.nan)
     excess = "" if math.isnan(times) else f", and the rate is {times:.3g} times the recipe's"
     text = (
         f"{'The learning rates are' if both else f'The learning rate of {worst} is'} too high. One step changes {worst}'s "

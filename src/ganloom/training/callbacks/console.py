@@ -203,7 +203,9 @@ class Console(Callback):
         if chance := legend.at_chance(self._row):
             table.add_row("", text(chance))
         if self._row.get("doctor"):
-            table.add_row(text("doctor", style="dim"), text(str(self._row["doctor"]), style=str(self._row["light"])))
+            light = str(self._row["light"])
+            style = "dim" if light == "grey" else light
+            table.add_row(text("doctor", style="dim"), text(str(self._row["doctor"]), style=style))
         if self._now:
             table.add_row(text("now", style="dim"), text(self._now))
         return table

@@ -1,0 +1,74 @@
+"""Compare the EMA's samples with those of the networks in training, and find the limits of G's output."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganloom.doctor.queries import Refused
+from ganloom.doctor.two_samples import energy_distance
+
+FEW = 64
+"""Samples of the live networks."""
+EXTREME = 100.0
+"""Factor on the latents whose samples show the limits of G's output."""
+Figures = dict[str, float]
+
+
+def live(
+    trainer: Any, features: Any, real: Tensor, trained: Tensor | None, c: Tensor | None, refused: Refused
+) -> Figures:
+    """Measure the energy distance to the data of samples of G in training mode and in eval mode, both without the EMA.
+
+    Args:
+        trainer: The trainer.
+        features: Function from images to features.
+        real: Features of real samples.
+        trained: Samples of G in training mode, or None.
+        c: Labels, or None.
+        refused: Queries that the model does not support.
+    """
+    figures: Figures = {}
+    if trained is not None and len(trained) > 1 and bool(trained.isfinite().all()):
+        figures["train_distance"] = energy_distance(features(trained[:FEW].cpu()), real)
+    labels = None if c is None else c[:FEW]
+    if {"samples", "z()"} & refused.keys():
+        return figures
+    fake = refused.unless("samples without the EMA", lambda: trainer.gan.generate(FEW, seed=1_000_003, c=labels))
+    if fake is not None and bool(fake.isfinite().all()):
+        figures["live_distance"] = energy_distance(features(fake.cpu()), real)
+    z = refused.unless("extreme latents", lambda: EXTREME * trainer.gan.z(16))
+    if isinstance(z, Tensor):
+        some = None if c is None else c[:16]
+        extreme = refused.unless("extreme latents", lambda: trainer.gan.generate(16, z=z.cpu(), c=some))
+        if extreme is not None and bool(extreme.isfinite().all()):
+            figures["reach_low"], figures["reach_high"] = extreme.min().item(), extreme.max().item()
+    return figures
+
+
+def activity(trainer: Any) -> Figures:
+    """Return for D and G whether no active phase trains them (1.0) and the width of their narrowest hidden layer."""
+    figures: Figures = {}
+    trained = {name.split(".")[0] for _, phase in trainer.active if phase.lazy == 1 for name in phase.net.split()}
+    for net in "DG":
+        module = getattr(trainer.gan, net, None)
+        if not isinstance(module, nn.Module) or not any(p.numel() for p in module.parameters()):
+            continue
+        figures[f"{net}_idle"] = float(net not in trained)
+        widths = [len(layer.weight) for layer in module.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+        if len(widths) > 2:
+            figures[f"{net}_narrowest"] = float(min(widths[:-1]))
+    return figures
+
+
+def spread_of(z: Tensor) -> int:
+    """Return the number of directions in which latents (n, d) vary."""
+    centred = (z - z.mean(0)).double()
+    values: Tensor = torch.linalg.svdvals(centred)
+    return int((values > 0.01 * values.max().clamp_min(1e-12)).sum())
+
+
+def small(x: Tensor) -> Tensor:
+    """Return images (N, C, H, W) as at most 8 x 8 means of their pixels, flattened to (N, C * h * w)."""
+    h, w = min(8, x.shape[2]), min(8, x.shape[3])
+    return nn.functional.adaptive_avg_pool2d(x.float().clamp(-1, 1), (h, w)).flatten(1)

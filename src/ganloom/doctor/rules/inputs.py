@@ -1,0 +1,145 @@
+"""Rules on what the networks are given: images that draw() changed, inputs, labels and latents that differ or repeat."""
+
+import math
+from collections.abc import Iterator
+
+from ganloom.doctor.case import Case, finite
+from ganloom.doctor.finding import RED, YELLOW, Finding
+from ganloom.doctor.rules.learning import learned, poor
+
+SHIFT = 0.05
+"""Energy distance of drawn images to the stored ones. Batches of 96 unchanged images stay below 0.02."""
+
+
+MIXED = 0.75
+"""Mean distance of two images of a batch, as a share of that in four batches, below which batches are not mixed. Batches drawn at
+random have 0.95 to 1.05."""
+
+
+def images_changed(case: Case) -> Iterator[Finding]:
+    """Find batches whose images have another distribution than the stored images: noise, flips, shifts, inversion."""
+    past = case.past("batch_shift")
+    unmixed = any(True for _ in unmixed_batches(case))
+    if len(past) >= 2 and min(past[-3:]) > SHIFT and case.now("batch_repeated") <= 0.5 and not unmixed:
+        text = (
+            "draw() changes the images: what D gets as real differs from the stored images. The energy distance of the "
+            f"two is {past[-1]:.2f} of the data's own spread; unchanged images have 0."
+        )
+        advice = "G learns what draw() returns. Return the images unchanged, and augment reals and fakes alike: --diff-augment."
+        figures = {"shift": past[-1]}
+        severity = RED if past[-1] > 2 * SHIFT else YELLOW
+        yield Finding("images changed", severity, text, advice, figures, case.series("doctor/batch_shift"))
+
+
+def unmixed_batches(case: Case) -> Iterator[Finding]:
+    """Find batches whose images are far more alike than the data, as in data that are drawn in the order of their classes."""
+    past = case.past("batch_variety")
+    if past and max(past[-2:]) < MIXED and case.now("batch_repeated") <= 0.5:
+        text = (
+            f"The images of a batch are alike: their mean distance is {past[-1]:.0%} of that of several batches, so D sees "
+            "one kind of image at a time."
+        )
+        advice = "Draw each batch at random from all images: data.draw(n, rng), with the rng that draw() receives."
+        severity = RED if poor(case) else YELLOW
+        yield Finding(
+            "batches not mixed", severity, text, advice, {"variety": past[-1]}, case.series("doctor/batch_variety")
+        )
+
+
+def inputs_differ(case: Case) -> Iterator[Finding]:
+    """Find a D whose reals or fakes are changed on the way to it, but not both, or whose fakes come from another G."""
+    real, fake, gap = case.now("D_real_change"), case.now("D_fake_change"), case.now("fakes_gap")
+    if (real > 0.02 or fake > 0.02) and (min(real, fake) < 0.2 * max(real, fake)):
+        changed, kept = ("real", "generated") if real > fake else ("generated", "real")
+        text = (
+            f"D sees {changed} images that were changed, and {kept} images that were not, so it can separate them by the change "
+            f"alone. The change is {max(real, fake):.2g} (root mean square, images span -1 to 1)."
+        )
+        advice = "Apply noise and augmentation to real and generated images alike: --instance-noise, --diff-augment."
+        yield Finding("inputs differ", RED, text, advice, {"real_change": real, "fake_change": fake})
+    elif len(past := case.past("fakes_gap")) >= 2 and min(past[-2:]) > 0.2:
+        text = (
+            "D is trained on other generated images than G makes: the fakes of D's step and of G's step differ. Their energy "
+            f"distance is {gap:.2f} of their spread."
+        )
+        advice = "D's step must call the present G on new latents; do not keep old samples or another copy of G."
+        yield Finding("inputs differ", RED, text, advice, {"fakes_gap": gap}, case.series("doctor/fakes_gap"))
+
+
+def labels_differ(case: Case) -> Iterator[Finding]:
+    """Find labels that D gets and G or the data do not have."""
+    fake, real, kinds = case.now("c_fake_differs"), case.now("c_real_differs"), case.now("c_fake_kinds")
+    figures = finite({"fakes": fake, "reals": real, "kinds": kinds})
+    if fake > 0.3 or real > 0.3:
+        whose = "generated" if not real > 0.3 else "real and generated" if fake > 0.3 else "real"
+        where = "G got other labels" if whose == "generated" else "the batch has other labels"
+        text = (
+            f"D gets wrong labels with {whose} images: {where}. {max(v for v in (fake, real) if not math.isnan(v)):.0%} of the "
+            "labels differ."
+        )
+        advice = "Give D(x, c) the labels that G(z, c) got, and those of the batch for real images."
+        yield Finding("labels differ", RED, text, advice, figures)
+    elif kinds == 1 and case.facts.classes > 2 and case.facts.conditional and case.now("data/labels_chance") < 0.7:
+        text = "G is trained on a single class: all labels that it gets in a training step are equal."
+        advice = "Draw labels for the fakes from all classes, as c() does, or take those of the batch."
+        yield Finding("labels differ", RED, text, advice, figures)
+
+
+def latents(case: Case) -> Iterator[Finding]:
+    """Find latents that repeat or have too few values."""
+    past, values = case.past("z_repeated"), case.now("z_values")
+    directions = case.now("z_directions")
+    few = min(v for v in (values, directions, math.inf) if not math.isnan(v))
+    if past and past[-1] > 0.2:
+        text = (
+            f"Training repeats its latents: {past[-1]:.0%} of them occurred before, in the same step or in that of the other "
+            "network. G learns those images only."
+        )
+        advice = "Draw new latents in each step: self.z(n)."
+        yield Finding("latents repeated", RED, text, advice, {"repeated": past[-1]})
+    elif few <= 3 and case.facts.bounded and case.steps >= 30:
+        text = f"The latent is too small: it varies in {few:.0f} {'direction' if few == 1 else 'directions'}, images in many."
+        change = {"z_dim": 64}
+        severity = RED if case.steps >= 100 and (poor(case) or not learned(case)) else YELLOW
+        yield Finding(
+            "z too small", severity, text, f"Enlarge it: {case.advise(change)}", {"directions": few}, {}, change
+        )
+
+
+def sample_range(case: Case) -> Iterator[Finding]:
+    """Find samples outside [-1, 1], or a G whose output cannot reach the values of the data."""
+    low, high, reach_low, reach_high = (case.now(n) for n in ("sample_low", "sample_high", "reach_low", "reach_high"))
+    data_low, data_high = case.now("data/low"), case.now("data/high")
+    batch_fits = abs(case.now("batch_low") - data_low) < 0.3 and abs(case.now("batch_high") - data_high) < 0.3
+    figures = finite({"low": low, "high": high, "reach_low": reach_low, "reach_high": reach_high})
+    if not case.facts.bounded or not batch_fits or math.isnan(low):
+        return
+    if low < -1.1 or high > 1.1:
+        text = (
+            f"G's samples leave [-1, 1], the range of the images: they span {low:.3g} to {high:.3g}. D can tell them by that, "
+            "and they are cut off when they are saved."
+        )
+        severity = RED if poor(case) or max(-low, high) > 1.5 else YELLOW
+        yield Finding("sample range", severity, text, "End G in tanh().", figures, case.series("doctor/sample_high"))
+    elif case.steps >= 100 and (min(low, reach_low) > data_low + 0.4 or max(high, reach_high) < data_high - 0.4):
+        text = (
+            f"G's output covers a part of the images' range only. Samples span {low:.3g} to {high:.3g}, and those of extreme "
+            f"latents {reach_low:.3g} to {reach_high:.3g}; the data span {data_low:.3g} to {data_high:.3g}."
+        )
+        advice = "End G in tanh() without a further factor, and scale the data to [-1, 1]."
+        yield Finding(
+            "sample range", RED, text, advice, figures, case.series("doctor/sample_low", "doctor/sample_high")
+        )
+
+
+def network_too_small(case: Case) -> Iterator[Finding]:
+    """Find a network that must pass everything through one or two channels, with poor samples."""
+    for net in ("D", "G"):
+        width = case.now(f"{net}_narrowest")
+        if width <= 2 and case.steps >= 100 and poor(case):
+            text = f"{net} is too small: one of its layers has {width:.0f} {'channel' if width == 1 else 'channels'}."
+            change = {"width": 16}
+            advice = f"Widen it: {case.advise(change)}"
+            severity = RED if case.steps >= 300 else YELLOW
+            yield Finding("network too small", severity, text, advice, {"width": width}, {}, change)
+            return
