@@ -13,6 +13,7 @@ from torch import Tensor
 from ganloom import data as datasets
 from ganloom import metrics
 from ganloom.core.errors import BadInput
+from ganloom.core.randomness import measurement_seed
 from ganloom.evaluation.class_labels import conditions_of, labels_of, match_classes
 from ganloom.gan import GAN
 from ganloom.metrics.evaluate import PART
@@ -88,7 +89,7 @@ def _measure(model: GAN, data: datasets.Data, o: Options) -> metrics.Measurement
     if data.kind == "points":
         if special:
             raise BadInput(f"metrics: {special[0]} is for images; {data.name} holds points")
-        fakes = model.generate(n, seed=o.seed, c=conditions, truncation=o.truncation)
+        fakes = model.generate(n, seed=measurement_seed(o.seed), c=conditions, truncation=o.truncation)
         return _measure_points(fakes.cpu(), data.get(picks).cpu(), o, data.fingerprint[:16])
     rng = torch.Generator().manual_seed(o.seed)
     order = torch.randperm(2 * n, generator=rng).numpy()
@@ -112,11 +113,15 @@ def _measure(model: GAN, data: datasets.Data, o: Options) -> metrics.Measurement
 
 
 def samples(model: GAN, n: int, seed: int, c: Tensor | None, truncation: float = 1.0) -> Iterator[Tensor]:
-    """Generate samples with seeds seed, seed + 1, ...; yield them in parts, (n, C, H, W) on the CPU."""
+    """Generate the samples of a measurement; yield them in parts, (n, C, H, W) on the CPU.
+
+    Samples of two measurements with different seeds are independent, see ``measurement_seed``.
+    """
+    first = measurement_seed(seed)
     for start in range(0, n, PART):
         count = min(PART, n - start)
         labels = None if c is None else c[start : start + count]
-        yield model.generate(count, seed=seed + start, c=labels, truncation=truncation).cpu()
+        yield model.generate(count, seed=first + start, c=labels, truncation=truncation).cpu()
 
 
 def real_row(data: datasets.Data, picks: Any) -> metrics.Row:
@@ -282,14 +287,15 @@ def _special(
 
 def _path_length(model: GAN, c: Tensor | None, extractor: metrics.Extractor, o: Options) -> metrics.Value:
     """Perceptual path length in z, along great circles, with one label for each path."""
+    first_seed = measurement_seed(o.seed, "path length")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(o.seed)
+        torch.manual_seed(first_seed)
         start, end = model.z(PATHS).cpu(), model.z(PATHS).cpu()
     labels = None if c is None else c[torch.arange(PATHS) % len(c)]
 
     def generate(z: Tensor, first: int) -> Tensor:
         rows = None if labels is None else labels[first : first + len(z)]
-        return model.generate(z=z, c=rows, seed=o.seed + first).cpu()
+        return model.generate(z=z, c=rows, seed=first_seed + first).cpu()
 
     length = metrics.path_length(generate, start, end, extractor, seed=o.seed)
     return metrics.Value(length.value, length.low, length.high)
