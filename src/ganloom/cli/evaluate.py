@@ -81,5 +81,5 @@ def run(argv: Sequence[str]) -> None:
         return
     if result["checkpoint"] and not result["not_written"]:
         sheet = ", neighbours.png" if "memorisation" in result else ""
-        print(f"wrote {args.run}/metrics.json{sheet} in {result['seconds']} s")
+        print(f"wrote {args.run}/{result['file']}{sheet} in {result['seconds']} s")
     print(following(["sample", args.run]))
