@@ -24,7 +24,7 @@ from ganloom.metrics.statistics.intervals import (
 )
 from ganloom.metrics.statistics.kernel import SUBSETS, kernel_distance, mmd_spread
 from ganloom.metrics.statistics.neighbours import Distances, RowValues
-from ganloom.metrics.statistics.neighbours import row_values as neighbour_values
+from ganloom.metrics.statistics.neighbours import rows_and_density_variance
 from ganloom.metrics.statistics.pairs import pair_variance
 from ganloom.metrics.statistics.rows import Features, as_pair, as_rows
 from ganloom.metrics.statistics.sliced import sliced_wasserstein
@@ -144,7 +144,7 @@ def _neighbours(task: _Task) -> dict[str, Value]:
     """Metrics of nearest neighbours, as defined by Naeem et al. and as first published (k = 3, the rim is inside)."""
     families: tuple[tuple[int, bool, int, dict[str, str]], ...] = (
         (task.k, False, PAIRS, {field: field for field in RowValues._fields}),
-        (_FIRST_K, True, _FEWER_PAIRS, {"iprecision": "precision", "irecall": "recall"}),
+        (_FIRST_K, True, PAIRS, {"iprecision": "precision", "irecall": "recall"}),
     )
     x, y, share = random_subsets(task.a, task.b, _HALF, task.seed)
     distances = None
@@ -153,13 +153,13 @@ def _neighbours(task: _Task) -> dict[str, Value]:
         fields = {name: field for name, field in fields.items() if name in task.names}
         if not fields:
             continue
-        rows = neighbour_values(task.a, task.b, k, rim=rim)
+        rows, of_reals = rows_and_density_variance(task.a, task.b, k, rim=rim)
         halves = None
         if task.intervals and k < min(len(x), len(y)) // 2:
             distances = distances or Distances(x, y)
             halves = _neighbour_halves(distances, (len(x), len(y)), k, rim, pairs, task.seed, share)
         for name, field in fields.items():
-            values[name] = _mean_of_rows(getattr(rows, field), field, halves)
+            values[name] = _mean_of_rows(getattr(rows, field), field, halves, of_reals)
     return values
 
 
@@ -175,14 +175,15 @@ def _neighbour_halves(
     return half_samples(statistics, sizes, pairs=pairs, seed=seed, share=share)
 
 
-def _mean_of_rows(rows: Tensor, field: str, halves: Halves | None) -> Value:
+def _mean_of_rows(rows: Tensor, field: str, halves: Halves | None, density_of_reals: float) -> Value:
     """The mean over dependent rows: by Wilson's interval for shares, by Student's t for the density."""
     mean = float(rows.mean())
     if halves is None:
         return Value(mean)
     effect = halves.design_effect(field, f"{field} rows")
     if field == "density":
-        return _with_interval(mean, float(rows.var(correction=0)) / len(rows) * effect, halves.pairs)
+        independent = float(rows.var(correction=0)) / len(rows)
+        return _with_interval(mean, max(independent * effect, independent + density_of_reals), halves.pairs)
     return Value(mean, *wilson(mean, len(rows) / effect, t975(halves.pairs)))
 
 

@@ -116,7 +116,8 @@ class Gallery:
         assert best is not None
         if skip is not None:
             best[torch.arange(len(x)), skip] = -2.0
-        return best.topk(most, dim=1).indices
+        indices: Tensor = best.topk(most, dim=1).indices
+        return indices
 
     def _compare(self, x: Tensor, rows: Tensor) -> Tensor:
         """Smallest distance (candidates,) of one image (C, h, w) to each candidate over all transformations."""
