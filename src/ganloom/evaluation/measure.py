@@ -18,6 +18,7 @@ from ganloom.evaluation.class_labels import conditions_of, labels_of, match_clas
 from ganloom.gan import GAN
 from ganloom.metrics.evaluate import PART
 from ganloom.metrics.extractors.extractor import Progress
+from ganloom.metrics.extractors.mobilenet import weight_file
 from ganloom.metrics.figures import check_names
 from ganloom.metrics.statistics.intra_class import mean_intra_class_distance
 
@@ -157,7 +158,7 @@ def choose_all(
 
     Args:
         features: A name, a net, or several of them; also separated by commas: "fashion,effnet". "both" means the one that
-            "auto" chooses, and ``effnet`` if that extra is installed: each net misses faults that the other detects.
+            "auto" chooses, and ``effnet`` if that extra is installed, or else ``mobilenet`` if its weights are: each net misses faults that the other detects.
         data: The data, for "auto" and "task".
         weights: The weight file of ``inception``.
         resizer: The resizer of ``inception``.
@@ -176,7 +177,7 @@ def choose_all(
     if not names:
         raise BadInput("--features names no feature net")
     if names == ["both"]:
-        names = ["auto", "effnet"] if effnet_installed() else ["auto"]
+        names = ["auto", "effnet"] if effnet_installed() else ["auto", "mobilenet"] if weight_file() else ["auto"]
     extractors = [choose_features(name, data, weights=weights, resizer=resizer, device=device) for name in names]
     twice = [e.name for i, e in enumerate(extractors) if e.name in {other.name for other in extractors[:i]}]
     if twice:

@@ -23,8 +23,7 @@ from ganloom.metrics.statistics.intervals import (
     wilson,
 )
 from ganloom.metrics.statistics.kernel import SUBSETS, kernel_distance, mmd_spread
-from ganloom.metrics.statistics.neighbours import Distances, RowValues
-from ganloom.metrics.statistics.neighbours import rows_and_density_variance
+from ganloom.metrics.statistics.neighbours import Distances, RowValues, rows_and_density_variance
 from ganloom.metrics.statistics.pairs import pair_variance
 from ganloom.metrics.statistics.rows import Features, as_pair, as_rows
 from ganloom.metrics.statistics.sliced import sliced_wasserstein
