@@ -158,7 +158,8 @@ def choose_all(
 
     Args:
         features: A name, a net, or several of them; also separated by commas: "fashion,effnet". "both" means the one that
-            "auto" chooses, and ``effnet`` if that extra is installed, or else ``mobilenet`` if its weights are: each net misses faults that the other detects.
+            "auto" chooses, and ``effnet`` if that extra is installed, or else ``mobilenet`` if its weights are: each
+            net misses faults that the other detects.
         data: The data, for "auto" and "task".
         weights: The weight file of ``inception``.
         resizer: The resizer of ``inception``.

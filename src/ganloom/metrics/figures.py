@@ -10,6 +10,7 @@ from torch import Tensor
 from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.metrics.statistics.diversity import pair_distances, vendi_score
 from ganloom.metrics.statistics.frechet import frechet_distance
+from ganloom.metrics.statistics.gaussian_kernel import gaussian_mmd, gaussian_mmd_interval
 from ganloom.metrics.statistics.inception_score import inception_score
 from ganloom.metrics.statistics.infinity import fit_line
 from ganloom.metrics.statistics.intervals import (
@@ -31,9 +32,9 @@ from ganloom.metrics.statistics.value import Value
 
 METRICS = ("fd", "kd", "precision", "recall", "density", "coverage")
 """Measured by default."""
-MORE = ("is", "fd_inf", "swd", "vendi", "diversity", "iprecision", "irecall")
-"""Measured on request: Inception score, extrapolated Frechet distance, sliced Wasserstein distance, Vendi score, mean
-distance of pairs, and precision and recall as first published."""
+MORE = ("is", "fd_inf", "swd", "cmmd", "vendi", "diversity", "iprecision", "irecall")
+"""Measured on request: Inception score, extrapolated Frechet distance, sliced Wasserstein distance, MMD with a Gaussian
+kernel, Vendi score, mean distance of pairs, and precision and recall as first published."""
 _HALF = 1000  # rows in a half-sample of the metrics of neighbours
 _FIRST_K = 3  # Kynkaanniemi's number of neighbours
 _FEWER_PAIRS = 8  # of half-samples, for costly metrics
@@ -111,7 +112,7 @@ def row_values(
     a, b = as_pair(reference, features)
     task = _Task(a, b, names, k, seed, intervals and min(len(a), len(b)) >= 4)
     values: dict[str, Value] = {}
-    stages = (_kernel, _neighbours, _frechet, _sliced, _vendi, _diversity)
+    stages = (_kernel, _neighbours, _frechet, _sliced, _gaussian_kernel, _vendi, _diversity)
     for i, stage in enumerate(stages):
         values |= stage(task)
         if progress:
@@ -228,6 +229,15 @@ def _sliced(task: _Task) -> dict[str, Value]:
     )
     low, high = DistanceSpread.of(halves, "square").interval(distance**2)
     return {"swd": Value(distance, math.sqrt(low), math.sqrt(high))}
+
+
+def _gaussian_kernel(task: _Task) -> dict[str, Value]:
+    """MMD with a Gaussian kernel over features of length 1."""
+    if "cmmd" not in task.names:
+        return {}
+    if not task.intervals:
+        return {"cmmd": Value(gaussian_mmd(task.a, task.b))}
+    return {"cmmd": gaussian_mmd_interval(task.a, task.b, seed=task.seed)}
 
 
 def _vendi(task: _Task) -> dict[str, Value]:

@@ -36,8 +36,9 @@ def get(
     """Get an `Extractor` by name, from a file, or from a net or a function.
 
     Args:
-        name: ``fashion``, ``task``, ``random``, ``effnet`` (or ``efficientnet``; an extra), ``mobilenet`` (a package), ``inception``, a file such as
-            ``dino.pt2:size=224:norm=imagenet`` (see `open_exported`), or a net or a function (see `Extractor`).
+        name: ``fashion``, ``task``, ``random``, ``effnet`` (or ``efficientnet``; an extra), ``mobilenet`` (a
+            package), ``inception``, a file such as ``dino.pt2:size=224:norm=imagenet`` (see `open_exported`), or a
+            net or a function (see `Extractor`).
         images: (N, C, H, W) images that ``task`` is trained on.
         labels: their N labels.
         size: input size of ``random``, ``effnet`` and ``mobilenet`` in pixels, default 64. ``effnet:size=240`` says the same.

@@ -106,11 +106,13 @@ def rows_and_density_variance(real: Features, fake: Features, k: int, *, rim: bo
         rim: a point on the rim of a ball is inside.
 
     Returns:
-        The rows, and the variance.
+        The rows, and the variance that the draw of the real points adds to that over the fakes.
     """
     found = _search(real, fake, k, rim)
-    variance = float(found.in_ball.double().var()) * len(found.in_ball) / (k * len(found.rows.density)) ** 2
-    return found.rows, variance
+    n, m = len(found.in_ball), len(found.rows.density)
+    variance = float(found.in_ball.double().var()) * n / (k * m) ** 2
+    both = float(found.rows.density.mean()) / (k * m)  # the part that the variance over the fakes holds as well
+    return found.rows, max(0.0, variance - both)
 
 
 def _search(real: Features, fake: Features, k: int, rim: bool) -> _Found:
