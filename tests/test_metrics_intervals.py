@@ -42,7 +42,22 @@ def clusters(n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     return real, fake + 0.2
 
 
+WIDE_CENTRES = 1.5 * torch.randn(10, 12, generator=torch.Generator().manual_seed(0))
+
+
+def spread(n: int, rng: torch.Generator, modes: int = 10, sd: float = 0.6) -> Tensor:
+    """Some of ten clusters in 12 dimensions."""
+    return WIDE_CENTRES[torch.randint(modes, (n,), generator=rng)] + sd * torch.randn(n, 12, generator=rng)
+
+
 DISTRIBUTIONS = {"gaussians": gaussians, "clusters": clusters}
+QUALITIES: dict[str, Callable[[int, torch.Generator], tuple[Tensor, Tensor]]] = {
+    "good": lambda n, rng: (spread(n, rng), 0.97 * spread(n, rng) + 0.05),
+    "weak": lambda n, rng: (spread(n, rng), 0.8 * spread(n, rng, 4, 1.1) + 0.2),
+    "real": lambda n, rng: (spread(n, rng), spread(n, rng)),
+}
+"""A good generator; a weak one, with four of ten modes, which are moved and too wide; and real samples."""
+NEIGHBOURS = ("precision", "recall", "density", "coverage", "iprecision", "irecall")
 TRAINING_ROWS = torch.randn(150, 3, generator=torch.Generator().manual_seed(7))
 GENERATOR = torch.randn(4, 3 * 4 * 4, generator=torch.Generator().manual_seed(8)) / 8
 FLAT = Extractor(lambda x: x.flatten(1), name="flat", channels=3)
@@ -91,11 +106,14 @@ def blurred(x: Tensor, rng: torch.Generator) -> Tensor:
 
 @functools.cache
 def coverage(
-    draw: Callable[[str, int, torch.Generator], dict[str, Value]], sizes: tuple[int, ...], repetitions: int
+    draw: Callable[[str, int, torch.Generator], dict[str, Value]],
+    sizes: tuple[int, ...],
+    repetitions: int,
+    names: tuple[str, ...] = tuple(DISTRIBUTIONS),
 ) -> dict[str, list[tuple[float, float]]]:
     """Metric -> (coverage, mean width over the width that 4 true standard deviations have) in each setting."""
     result: dict[str, list[tuple[float, float]]] = {}
-    for name in DISTRIBUTIONS:
+    for name in names:
         for n in sizes:
             draws = [draw(name, n, torch.Generator().manual_seed(1000 * n + r)) for r in range(repetitions)]
             for metric in draws[0]:
@@ -108,6 +126,11 @@ def coverage(
                 width = (x[:, 2] - x[:, 0]).mean() / (4 * x[:, 1].std())
                 result.setdefault(metric, []).append((float(covered), float(width)))
     return result
+
+
+def quality_metrics(name: str, n: int, rng: torch.Generator) -> dict[str, Value]:
+    """The metrics of neighbours, which depend on few rows if the generator is weak."""
+    return row_values(*QUALITIES[name](n, rng), names=NEIGHBOURS)
 
 
 OTHERS = (
@@ -158,3 +181,12 @@ def test_intervals_of_features_cover_in_every_setting(metric: str) -> None:
 def test_other_intervals_cover_in_every_setting(metric: str) -> None:
     rates = [rate for rate, _ in coverage(other_metrics, (60, 200), 400)[metric]]
     assert 0.90 <= min(rates) and max(rates) <= 0.99, rates
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("metric", NEIGHBOURS)
+def test_intervals_cover_for_good_weak_and_real_samples(metric: str) -> None:
+    """At 500 samples. A share near 0 or 1 takes few values, so its interval may cover more often."""
+    rates = [rate for rate, _ in coverage(quality_metrics, (500,), 200, tuple(QUALITIES))[metric]]
+    assert 0.90 <= min(rates), dict(zip(QUALITIES, rates, strict=True))
+    assert max(rates) <= 0.99, dict(zip(QUALITIES, rates, strict=True))

@@ -28,12 +28,12 @@ class Arguments:
     n: int = 2000
     """Number of samples, and of real images."""
     features: str = "both"
-    """The feature net: fashion, task (a small classifier trained on the data's labels), effnet (an extra), inception (for FID;
-    see --weights), random, a file such as net.pt2:size=224:norm=imagenet, auto (one that fits the data), both (auto, and
-    effnet if it is installed), or several, separated by commas."""
+    """The feature net: fashion, task (a small classifier trained on the data's labels), effnet (an extra), mobilenet (a
+    package), inception (for FID; see --weights), random, a file such as net.pt2:size=224:norm=imagenet, auto (one
+    that fits the data), both (auto, and effnet if it is installed), or several, separated by commas."""
     metrics: str = ",".join(METRICS)
-    """Separated by commas: fd, kd, precision, recall, density, coverage; is, fd_inf, swd, vendi, diversity, iprecision,
-    irecall; intra (distance within each class), msssim, ppl."""
+    """Separated by commas: fd, kd, precision, recall, density, coverage; is, fd_inf, swd, cmmd, vendi, diversity,
+    iprecision, irecall; intra (distance within each class), msssim, ppl."""
     weights: str | None = None
     """The Inception weight file of pytorch-fid or NVIDIA. None: search the usual folders. Nothing is downloaded."""
     resizer: Literal["legacy", "clean", "halfpixel"] = "legacy"
@@ -86,5 +86,5 @@ def run(argv: Sequence[str]) -> None:
         return
     if result["checkpoint"] and not result["not_written"]:
         sheet = ", neighbours.png" if "memorisation" in result else ""
-        print(f"wrote {args.run}/metrics.json{sheet} in {result['seconds']} s")
+        print(f"wrote {args.run}/{result['file']}{sheet} in {result['seconds']} s")
     print(following(*next_commands.after_evaluate(args.run)))

@@ -18,6 +18,7 @@ from ganloom.core.names import as_path
 from ganloom.core.output_files import may_rewrite, rewrite
 from ganloom.evaluation.measure import Features, choose_features, measure_model
 from ganloom.evaluation.nearest_neighbours import memorise, sheet_of
+from ganloom.evaluation.result_file import OWN, result_file
 from ganloom.evaluation.translator import measure_translator
 from ganloom.gan import GAN
 from ganloom.runs import checkpoint as checkpoints
@@ -69,7 +70,8 @@ def evaluate(
         intervals: Compute 95 % intervals.
         device: Where the generator and the feature nets run.
         gan: A fresh model, for a run of a GAN class of your own.
-        write: Write the result to the run's metrics.json.
+        write: Write the result to the run's metrics.json; for other data than the training data to another file of the run,
+            metrics-NAME-FINGERPRINT.json.
         metrics: Names of ``metrics.METRICS`` and ``metrics.MORE``, and intra, msssim, ppl.
         weights: The weight file of ``inception``.
         resizer: The resizer of ``inception``: "legacy", "clean" or "halfpixel".
@@ -85,7 +87,8 @@ def evaluate(
         Plain data: ``rows`` (generated, real (other half), one class (for labelled data), noise -> metric -> value, low,
         high), ``protocol`` (of the first feature net), ``protocols``, ``class_counts``, ``warnings``, ``table`` (lines of
         text), ``run``, ``checkpoint``, ``kimg``, ``seconds``, ``memorisation``. If the run folder cannot be written, for example
-        because it is read-only, the result is returned all the same, and ``not_written`` has a line for each file.
+        because it is read-only, the result is returned all the same, and ``not_written`` has a line for each file. ``file``
+        is the name of the file in the run folder.
 
     Raises:
         BadInput: The run, the data or an option cannot be used.
@@ -94,12 +97,19 @@ def evaluate(
     path = None if isinstance(run, GAN) else as_path(run)
     writes = write and path is not None and (path / "checkpoints").is_dir()
     if writes and path is not None:
-        may_rewrite(path / "metrics.json", overwrite=overwrite, ours=_is_measurement)
+        if data is None:
+            may_rewrite(path / OWN, overwrite=overwrite, ours=_is_measurement)
         if memorisation or held_out is not None:
             may_rewrite(path / "neighbours.png", overwrite=overwrite)
     both, checkpoint = checkpoint == "both", "latest" if checkpoint == "both" else checkpoint
     model = run if isinstance(run, GAN) else load(run, checkpoint=checkpoint, gan=gan, device=device)
     opened, split, warnings = data_of(path, data, model, labels)
+    file_name, notice = OWN, ""
+    if path is not None and data is not None:
+        file_name, notice = result_file(Folder(path).read("config.json").get("data"), opened, labels)
+        warnings = [*warnings, notice] if notice else warnings
+        if writes:
+            may_rewrite(path / file_name, overwrite=overwrite, ours=_is_measurement)
     options: dict[str, Any] = {
         "n": n, "features": features, "seed": seed, "k": k, "split": split, "intervals": intervals,
         "metrics": tuple(metrics), "weights": weights, "resizer": resizer, "truncation": truncation, "progress": progress,
@@ -122,13 +132,14 @@ def evaluate(
         "run": None if path is None else str(path),
         "checkpoint": checkpoint if path is not None and (path / "checkpoints").is_dir() else None,
         "kimg": model.kimg if np.isfinite(model.kimg) else None,
+        "file": file_name if writes else None,
         "seconds": round(time.perf_counter() - start, 1),
     }
     if copies is not None:
         result["memorisation"] = copies.to_dict()
     show(result)
     if writes and path is not None:
-        files = {"metrics.json": (json.dumps(result, indent=1) + "\n").encode()}
+        files = {file_name: (json.dumps(result, indent=1) + "\n").encode()}
         files |= {} if copies is None else sheet_of(copies)
         result["not_written"] = _write(path, files, overwrite)
     return result

@@ -14,10 +14,12 @@ from ganloom import data as datasets
 from ganloom import metrics
 from ganloom.core.errors import BadInput
 from ganloom.core.names import shown
+from ganloom.core.randomness import measurement_seed
 from ganloom.evaluation.class_labels import conditions_of, labels_of, match_classes
 from ganloom.gan import GAN
 from ganloom.metrics.evaluate import PART
 from ganloom.metrics.extractors.extractor import Progress
+from ganloom.metrics.extractors.mobilenet import weight_file
 from ganloom.metrics.figures import check_names
 from ganloom.metrics.statistics.intra_class import mean_intra_class_distance
 
@@ -89,7 +91,7 @@ def _measure(model: GAN, data: datasets.Data, o: Options) -> metrics.Measurement
     if data.kind == "points":
         if special:
             raise BadInput(f"metrics: {special[0]} is for images; {data.name} holds points")
-        fakes = model.generate(n, seed=o.seed, c=conditions, truncation=o.truncation)
+        fakes = model.generate(n, seed=measurement_seed(o.seed), c=conditions, truncation=o.truncation)
         return _measure_points(fakes.cpu(), data.get(picks).cpu(), o, data.fingerprint[:16])
     rng = torch.Generator().manual_seed(o.seed)
     order = torch.randperm(2 * n, generator=rng).numpy()
@@ -115,11 +117,15 @@ def _measure(model: GAN, data: datasets.Data, o: Options) -> metrics.Measurement
 
 
 def samples(model: GAN, n: int, seed: int, c: Tensor | None, truncation: float = 1.0) -> Iterator[Tensor]:
-    """Generate samples with seeds seed, seed + 1, ...; yield them in parts, (n, C, H, W) on the CPU."""
+    """Generate the samples of a measurement; yield them in parts, (n, C, H, W) on the CPU.
+
+    Samples of two measurements with different seeds are independent, see ``measurement_seed``.
+    """
+    first = measurement_seed(seed)
     for start in range(0, n, PART):
         count = min(PART, n - start)
         labels = None if c is None else c[start : start + count]
-        yield model.generate(count, seed=seed + start, c=labels, truncation=truncation).cpu()
+        yield model.generate(count, seed=first + start, c=labels, truncation=truncation).cpu()
 
 
 def real_row(data: datasets.Data, picks: Any) -> metrics.Row:
@@ -155,7 +161,8 @@ def choose_all(
 
     Args:
         features: A name, a net, or several of them; also separated by commas: "fashion,effnet". "both" means the one that
-            "auto" chooses, and ``effnet`` if that extra is installed: each net misses faults that the other detects.
+            "auto" chooses, and ``effnet`` if that extra is installed, or else ``mobilenet`` if its weights are: each
+            net misses faults that the other detects.
         data: The data, for "auto" and "task".
         weights: The weight file of ``inception``.
         resizer: The resizer of ``inception``.
@@ -174,7 +181,7 @@ def choose_all(
     if not names:
         raise BadInput("--features names no feature net")
     if names == ["both"]:
-        names = ["auto", "effnet"] if effnet_installed() else ["auto"]
+        names = ["auto", "effnet"] if effnet_installed() else ["auto", "mobilenet"] if weight_file() else ["auto"]
     extractors = [choose_features(name, data, weights=weights, resizer=resizer, device=device) for name in names]
     twice = [e.name for i, e in enumerate(extractors) if e.name in {other.name for other in extractors[:i]}]
     if twice:
@@ -285,14 +292,15 @@ def _special(
 
 def _path_length(model: GAN, c: Tensor | None, extractor: metrics.Extractor, o: Options) -> metrics.Value:
     """Perceptual path length in z, along great circles, with one label for each path."""
+    first_seed = measurement_seed(o.seed, "path length")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(o.seed)
+        torch.manual_seed(first_seed)
         start, end = model.z(PATHS).cpu(), model.z(PATHS).cpu()
     labels = None if c is None else c[torch.arange(PATHS) % len(c)]
 
     def generate(z: Tensor, first: int) -> Tensor:
         rows = None if labels is None else labels[first : first + len(z)]
-        return model.generate(z=z, c=rows, seed=o.seed + first).cpu()
+        return model.generate(z=z, c=rows, seed=first_seed + first).cpu()
 
     length = metrics.path_length(generate, start, end, extractor, seed=o.seed)
     return metrics.Value(length.value, length.low, length.high)

@@ -16,14 +16,27 @@ from ganloom.evaluation.class_labels import conditions_of
 from ganloom.evaluation.measure import Features, choose_all, real_row, samples
 from ganloom.gan import GAN
 from ganloom.imaging import grid
+from ganloom.metrics.evaluate import PART
 from ganloom.metrics.reference import kept
-from ganloom.metrics.statistics.memorisation import Memorisation, check_enough, memorisation
-from ganloom.metrics.statistics.neighbours import squared_distances
+from ganloom.metrics.statistics.copy_test import Space, distance_ratios
+from ganloom.metrics.statistics.image_matching import Gallery
+from ganloom.metrics.statistics.memorisation import (
+    Memorisation,
+    Searched,
+    check_enough,
+    mann_whitney,
+    memorisation,
+    search,
+)
 
 SHOWN, NEIGHBOURS = 12, 5
 """Rows of the sheet, and training images in each row."""
-MOST = 50_000
+MOST = 60_000
 """Largest number of training images to search; they are drawn by the seed."""
+NORMAL = 1000
+"""Training images, and held-out images, that show which distances occur without copying."""
+PIXEL_SAMPLES = 1000
+"""Samples whose pixels are searched, and images that they are compared with."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +74,9 @@ def memorise(
         trained: The training images.
         held_out: Images that were not used in training, or None.
         n: Number of samples.
-        features: The feature net. Of several, the last one is used: with "both" that is ``effnet`` if it is installed,
-            which keeps more of how an image looks than a classifier does.
+        features: The feature nets. Copies are searched with each of them, with bundled nets if these are fewer than two, and
+            in the pixels. The other numbers come from the last net: with "both" that is ``effnet`` if it is installed, which
+            keeps more of how an image looks than a classifier does.
         seed: Seed of the samples and of the choice of images.
         weights: The weight file of ``inception``.
         resizer: The resizer of ``inception``.
@@ -81,41 +95,129 @@ def memorise(
         check_enough(len(held_out), held_out.name)
         if held_out.fingerprint == trained.fingerprint:
             raise BadInput(f"--held-out {held_out.name}: these are the training images; give other images")
-    extractor = choose_all(features, trained, weights=weights, resizer=resizer, device=model.device)[-1]
+    extractors = choose_all(features, trained, weights=weights, resizer=resizer, device=model.device)
+    main = extractors[-1]
     picks = torch.randperm(len(trained), generator=torch.Generator().manual_seed(seed))[:MOST].numpy()
     conditions = conditions_of(model, trained, picks[torch.arange(n) % len(picks)])
-    train = _features(extractor, real_row(trained, picks), "training images", progress)
     images = torch.cat(list(samples(model, n, seed, conditions, truncation)))
-    fake = extractor.stream(images.split(512), total=n, what="generated", progress=progress)[0]
-    other, m = None, 0
+    held_rows = None
     if held_out is not None:
         m = min(n, len(held_out))
-        rows = torch.randperm(len(held_out), generator=torch.Generator().manual_seed(seed))[:m].numpy()
-        other = _features(extractor, real_row(held_out, rows), "held-out images", progress)
-    result = memorisation(train, fake, other, seed=seed)
+        held_rows = torch.randperm(len(held_out), generator=torch.Generator().manual_seed(seed))[:m].numpy()
+    sets = _Sets(trained, picks, images, held_out, held_rows, progress)
+    searched = [pixels(sets, seed)]
+    for extractor in with_bundled(extractors, device=model.device):
+        train = sets.features(extractor)
+        searched.append(feature_search(sets, extractor, train))
+        if extractor is main:
+            fake = extractor.stream(images.split(PART), total=n, what="generated", progress=progress)[0]
+            result_of_main = train, fake, sets.held_features(extractor)
+    result = memorisation(*result_of_main, seed=seed, searched=searched)
     protocol = {
-        "backbone": extractor.name, "sha8": extractor.sha8, "resizer": extractor.resizer, "n_fake": n,
-        "n_train": len(picks), "n_held_out": m, "held_out": None if held_out is None else held_out.name, "seed": seed,
-        "truncation": truncation,
+        "backbone": main.name, "sha8": main.sha8, "resizer": main.resizer, "n_fake": n, "n_train": len(picks),
+        "n_held_out": 0 if held_rows is None else len(held_rows),
+        "held_out": None if held_out is None else held_out.name, "seed": seed, "truncation": truncation,
+        "spaces": [one.space.name for one in searched],
     }  # fmt: skip
-    return Copying(result, protocol, _sheet(result, images, fake, train, trained, picks))
+    near = next(one.index for one in searched if one.space.name == result.copies.space)
+    return Copying(result, protocol, _sheet(result, images, near, trained, picks))
 
 
-def _features(extractor: metrics.Extractor, row: metrics.Row, what: str, progress: metrics.Progress) -> Tensor:
-    """Features of real images, from the cache if they are there."""
-    make = lambda: extractor.stream(row.parts(), total=row.n, what=what, progress=progress)  # noqa: E731
-    return kept(extractor, row.key, make)[0]
+def with_bundled(extractors: Sequence[metrics.Extractor], device: Any) -> list[metrics.Extractor]:
+    """Add nets that ganloom contains until there are two: one net may not see what changed in a copy."""
+    nets = list(extractors)
+    for name in ("random", "fashion"):
+        if len(nets) < 2 and name not in {net.name for net in nets}:
+            nets.append(metrics.get(name, device=device))
+    return nets
 
 
-def _sheet(
-    result: Memorisation, images: Tensor, fake: Tensor, train: Tensor, trained: datasets.Data, picks: Any
-) -> Tensor:
-    """The most suspicious samples, each with its nearest training images, nearest first."""
-    chosen = torch.tensor(result.suspects[:SHOWN])
+@dataclass(frozen=True)
+class _Sets:
+    """The images of a check for memorisation."""
+
+    trained: datasets.Data
+    picks: Any
+    images: Tensor
+    held_out: datasets.Data | None
+    held_rows: Any
+    progress: metrics.Progress
+
+    @property
+    def normal_rows(self) -> Tensor:
+        """Training images that are compared with the other ones, as numbers in ``picks``; these are in random order."""
+        return torch.arange(min(NORMAL, len(self.picks)))
+
+    def normal_images(self, rows: Tensor) -> Tensor:
+        """Training images by their numbers in ``picks``."""
+        return self.trained.get(self.picks[rows.numpy()]).cpu()
+
+    def held_images(self, most: int) -> Tensor | None:
+        """The first held-out images."""
+        return None if self.held_out is None else self.held_out.get(self.held_rows[:most]).cpu()
+
+    def features(self, extractor: metrics.Extractor) -> Tensor:
+        """Features of the training images, from the cache if they are there."""
+        return self._cached(extractor, real_row(self.trained, self.picks), "training images")
+
+    def held_features(self, extractor: metrics.Extractor) -> Tensor | None:
+        """Features of the held-out images, from the cache if they are there."""
+        if self.held_out is None:
+            return None
+        return self._cached(extractor, real_row(self.held_out, self.held_rows), "held-out images")
+
+    def _cached(self, extractor: metrics.Extractor, row: metrics.Row, what: str) -> Tensor:
+        make = lambda: extractor.stream(row.parts(), total=row.n, what=what, progress=self.progress)  # noqa: E731
+        return kept(extractor, row.key, make)[0]
+
+
+def feature_search(sets: _Sets, extractor: metrics.Extractor, train: Tensor) -> Searched:
+    """Search for copies and flipped copies among the features of a net."""
     centre = train.double().mean(0)
-    distance = squared_distances(fake[chosen].double() - centre, train.double() - centre)
-    near = distance.topk(min(NEIGHBOURS, len(train)), largest=False).indices
-    rows = [torch.cat([images[i : i + 1], trained.get(picks[near[row].numpy()]).cpu()]) for row, i in enumerate(chosen)]
+
+    def variants(x: Tensor) -> list[Tensor]:
+        return [extractor(part).double() - centre for part in (x, x.flip(3))]
+
+    rows = sets.normal_rows
+    normal: list[tuple[list[Tensor], Tensor | None]] = [(variants(sets.normal_images(rows)), rows)]
+    held = sets.held_images(NORMAL)
+    if held is not None:
+        normal.append((variants(held), None))
+    return search(extractor.name, train.double() - centre, variants(sets.images), normal)
+
+
+def pixels(sets: _Sets, seed: int) -> Searched:
+    """Search for copies among the pixels: with small shifts, flips, crops, and changes of sharpness and light."""
+    gallery = Gallery(real_row(sets.trained, sets.picks).parts(), seed)
+
+    def found(x: Tensor, what: str, itself: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        parts = []
+        for start in range(0, len(x), 100):
+            rows = slice(start, start + 100)
+            distances, index = gallery.search(x[rows], None if itself is None else itself[rows])
+            parts.append((distances[:, 0], index, distance_ratios(distances)))
+            if sets.progress:
+                sets.progress(f"pixels: {what}", min(start + 100, len(x)), len(x))
+        first, index, figures = (torch.cat(part) for part in zip(*parts, strict=True))
+        return first, index, figures
+
+    distance, index, figures = found(sets.images[:PIXEL_SAMPLES], "generated")
+    rows = sets.normal_rows[: PIXEL_SAMPLES // 2]
+    normal, far = [found(sets.normal_images(rows), "training images", rows)[2]], None
+    held = sets.held_images(PIXEL_SAMPLES // 2)
+    if held is not None:
+        of_held, _, held_figures = found(held, "held-out images")
+        normal.append(held_figures)
+        far = mann_whitney(distance, of_held)
+    return Searched(Space("pixels", figures, torch.cat(normal)), index, far)
+
+
+def _sheet(result: Memorisation, images: Tensor, near: Tensor, trained: datasets.Data, picks: Any) -> Tensor:
+    """The most suspicious samples, each with its nearest training images, nearest first."""
+    rows = [
+        torch.cat([images[i : i + 1], trained.get(picks[near[i, :NEIGHBOURS].numpy()]).cpu()])
+        for i in result.suspects[:SHOWN]
+    ]
     return torch.stack(rows)
 
 

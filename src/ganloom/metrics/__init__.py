@@ -1,5 +1,6 @@
 """Statistics of features, feature nets, and the measurement of generated images."""
 
+from ganloom.metrics.classification_accuracy import classification_accuracy_score
 from ganloom.metrics.evaluate import Row, compare, measure, measure_rows, noise_row, quick
 from ganloom.metrics.extractors.by_name import get
 from ganloom.metrics.extractors.extractor import Clock, Extractor, Progress
@@ -18,6 +19,7 @@ from ganloom.metrics.measurement import (
 from ganloom.metrics.path_length import PathLength, path_length
 from ganloom.metrics.statistics.diversity import pair_distance, vendi_score
 from ganloom.metrics.statistics.frechet import Moments, frechet_distance, frechet_from_stats, moments
+from ganloom.metrics.statistics.gaussian_kernel import gaussian_mmd
 from ganloom.metrics.statistics.inception_score import inception_score
 from ganloom.metrics.statistics.infinity import Extrapolation, frechet_infinity
 from ganloom.metrics.statistics.intervals import bootstrap
@@ -25,6 +27,7 @@ from ganloom.metrics.statistics.intra_class import intra_class_distance
 from ganloom.metrics.statistics.kernel import kernel_distance
 from ganloom.metrics.statistics.modes import Modes, mode_coverage
 from ganloom.metrics.statistics.neighbours import expected_coverage, improved_precision_recall, prdc
+from ganloom.metrics.statistics.precision_recall_curve import PrecisionRecallCurve, precision_recall_curve
 from ganloom.metrics.statistics.sharpness import laplacian_variance
 from ganloom.metrics.statistics.sliced import sliced_wasserstein
 from ganloom.metrics.statistics.ssim import ms_ssim, ms_ssim_diversity
@@ -45,17 +48,20 @@ __all__ = [
     "Modes",
     "Moments",
     "PathLength",
+    "PrecisionRecallCurve",
     "Progress",
     "Row",
     "TaskNet",
     "Value",
     "bootstrap",
+    "classification_accuracy_score",
     "compare",
     "count_name",
     "expected_coverage",
     "frechet_distance",
     "frechet_from_stats",
     "frechet_infinity",
+    "gaussian_mmd",
     "get",
     "improved_precision_recall",
     "inception_score",
@@ -75,6 +81,7 @@ __all__ = [
     "paired_errors",
     "path_length",
     "prdc",
+    "precision_recall_curve",
     "quick",
     "sliced_wasserstein",
     "train_task_net",

@@ -10,6 +10,7 @@ from torch import Tensor
 from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.metrics.statistics.diversity import pair_distances, vendi_score
 from ganloom.metrics.statistics.frechet import frechet_distance
+from ganloom.metrics.statistics.gaussian_kernel import gaussian_mmd, gaussian_mmd_interval
 from ganloom.metrics.statistics.inception_score import inception_score
 from ganloom.metrics.statistics.infinity import fit_line
 from ganloom.metrics.statistics.intervals import (
@@ -23,8 +24,7 @@ from ganloom.metrics.statistics.intervals import (
     wilson,
 )
 from ganloom.metrics.statistics.kernel import SUBSETS, kernel_distance, mmd_spread
-from ganloom.metrics.statistics.neighbours import Distances, RowValues
-from ganloom.metrics.statistics.neighbours import row_values as neighbour_values
+from ganloom.metrics.statistics.neighbours import Distances, RowValues, rows_and_density_variance
 from ganloom.metrics.statistics.pairs import pair_variance
 from ganloom.metrics.statistics.rows import Features, as_pair, as_rows
 from ganloom.metrics.statistics.sliced import sliced_wasserstein
@@ -32,9 +32,9 @@ from ganloom.metrics.statistics.value import Value
 
 METRICS = ("fd", "kd", "precision", "recall", "density", "coverage")
 """Measured by default."""
-MORE = ("is", "fd_inf", "swd", "vendi", "diversity", "iprecision", "irecall")
-"""Measured on request: Inception score, extrapolated Frechet distance, sliced Wasserstein distance, Vendi score, mean
-distance of pairs, and precision and recall as first published."""
+MORE = ("is", "fd_inf", "swd", "cmmd", "vendi", "diversity", "iprecision", "irecall")
+"""Measured on request: Inception score, extrapolated Frechet distance, sliced Wasserstein distance, MMD with a Gaussian
+kernel, Vendi score, mean distance of pairs, and precision and recall as first published."""
 _HALF = 1000  # rows in a half-sample of the metrics of neighbours
 _FIRST_K = 3  # Kynkaanniemi's number of neighbours
 _FEWER_PAIRS = 8  # of half-samples, for costly metrics
@@ -112,7 +112,7 @@ def row_values(
     a, b = as_pair(reference, features)
     task = _Task(a, b, names, k, seed, intervals and min(len(a), len(b)) >= 4)
     values: dict[str, Value] = {}
-    stages = (_kernel, _neighbours, _frechet, _sliced, _vendi, _diversity)
+    stages = (_kernel, _neighbours, _frechet, _sliced, _gaussian_kernel, _vendi, _diversity)
     for i, stage in enumerate(stages):
         values |= stage(task)
         if progress:
@@ -144,7 +144,7 @@ def _neighbours(task: _Task) -> dict[str, Value]:
     """Metrics of nearest neighbours, as defined by Naeem et al. and as first published (k = 3, the rim is inside)."""
     families: tuple[tuple[int, bool, int, dict[str, str]], ...] = (
         (task.k, False, PAIRS, {field: field for field in RowValues._fields}),
-        (_FIRST_K, True, _FEWER_PAIRS, {"iprecision": "precision", "irecall": "recall"}),
+        (_FIRST_K, True, PAIRS, {"iprecision": "precision", "irecall": "recall"}),
     )
     x, y, share = random_subsets(task.a, task.b, _HALF, task.seed)
     distances = None
@@ -153,13 +153,13 @@ def _neighbours(task: _Task) -> dict[str, Value]:
         fields = {name: field for name, field in fields.items() if name in task.names}
         if not fields:
             continue
-        rows = neighbour_values(task.a, task.b, k, rim=rim)
+        rows, of_reals = rows_and_density_variance(task.a, task.b, k, rim=rim)
         halves = None
         if task.intervals and k < min(len(x), len(y)) // 2:
             distances = distances or Distances(x, y)
             halves = _neighbour_halves(distances, (len(x), len(y)), k, rim, pairs, task.seed, share)
         for name, field in fields.items():
-            values[name] = _mean_of_rows(getattr(rows, field), field, halves)
+            values[name] = _mean_of_rows(getattr(rows, field), field, halves, of_reals)
     return values
 
 
@@ -175,14 +175,15 @@ def _neighbour_halves(
     return half_samples(statistics, sizes, pairs=pairs, seed=seed, share=share)
 
 
-def _mean_of_rows(rows: Tensor, field: str, halves: Halves | None) -> Value:
+def _mean_of_rows(rows: Tensor, field: str, halves: Halves | None, density_of_reals: float) -> Value:
     """The mean over dependent rows: by Wilson's interval for shares, by Student's t for the density."""
     mean = float(rows.mean())
     if halves is None:
         return Value(mean)
     effect = halves.design_effect(field, f"{field} rows")
     if field == "density":
-        return _with_interval(mean, float(rows.var(correction=0)) / len(rows) * effect, halves.pairs)
+        independent = float(rows.var(correction=0)) / len(rows)
+        return _with_interval(mean, max(independent * effect, independent + density_of_reals), halves.pairs)
     return Value(mean, *wilson(mean, len(rows) / effect, t975(halves.pairs)))
 
 
@@ -228,6 +229,15 @@ def _sliced(task: _Task) -> dict[str, Value]:
     )
     low, high = DistanceSpread.of(halves, "square").interval(distance**2)
     return {"swd": Value(distance, math.sqrt(low), math.sqrt(high))}
+
+
+def _gaussian_kernel(task: _Task) -> dict[str, Value]:
+    """MMD with a Gaussian kernel over features of length 1."""
+    if "cmmd" not in task.names:
+        return {}
+    if not task.intervals:
+        return {"cmmd": Value(gaussian_mmd(task.a, task.b))}
+    return {"cmmd": gaussian_mmd_interval(task.a, task.b, seed=task.seed)}
 
 
 def _vendi(task: _Task) -> dict[str, Value]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ganloom import metrics
+from ganloom.core.randomness import measurement_seed
 from ganloom.report.number_format import short
 from ganloom.training.callbacks import Callback
 
@@ -47,7 +48,7 @@ class Judge(Callback):
             return
         n = len(self._real)
         c = trainer.ema.inputs(trainer.data, self._rows[:n])
-        fake = self._features(trainer.ema.generate(n, seed=self.seed + 1, c=c))
+        fake = self._features(trainer.ema.generate(n, seed=measurement_seed(self.seed, "best checkpoint"), c=c))
         name = self._extractor.name if self._extractor else "points"
         values = metrics.quick(self._real, fake, seed=self.seed)
         figures = {metrics.metric_name(metric, name, n): value for metric, value in values.items()}

@@ -18,6 +18,7 @@ from ganloom.api import load
 from ganloom.apps.run_cache import finished
 from ganloom.core import allocator
 from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.core.randomness import measurement_seed
 from ganloom.metrics.statistics.modes import reverse_kl
 from ganloom.recipes import find
 from ganloom.recipes.presets import command, keywords
@@ -184,7 +185,7 @@ def measure(
             options = keywords(find(setup.recipe), setup.options)
             run = finished(setup.recipe, task.data, path, progress, total_kimg=setup.kimg, seed=s, judge=0, **options)
             stage(progress, f"counting the modes of {name}, seed {s}")
-            samples = load(run).generate(task.samples, seed=s)
+            samples = load(run).generate(task.samples, seed=measurement_seed(s, "mode count"))
             read, clear = reader(samples)
             quality = float((clear >= counter.clear).float().mean())
             last = run.metrics[-1]

@@ -13,12 +13,13 @@ from ganloom.core.errors import BadInput, did_you_mean, need
 from ganloom.metrics.extractors.exported import is_file_spec, open_exported
 from ganloom.metrics.extractors.extractor import Extractor, digest_of
 from ganloom.metrics.extractors.inception_weights import inception
+from ganloom.metrics.extractors.mobilenet import mobilenet
 from ganloom.metrics.extractors.nets import RandomNet, SmallNet
 from ganloom.metrics.extractors.task import TASK_SAMPLES, train_task_net
 from ganloom.metrics.images import Images
 
 FASHION_FILE = Path(__file__).with_name("fashion_net.safetensors")
-NAMES = ("fashion", "task", "random", "effnet", "inception")
+NAMES = ("fashion", "task", "random", "effnet", "mobilenet", "inception")
 
 
 def get(
@@ -35,11 +36,12 @@ def get(
     """Get an `Extractor` by name, from a file, or from a net or a function.
 
     Args:
-        name: ``fashion``, ``task``, ``random``, ``effnet`` (or ``efficientnet``; an extra), ``inception``, a file such as
-            ``dino.pt2:size=224:norm=imagenet`` (see `open_exported`), or a net or a function (see `Extractor`).
+        name: ``fashion``, ``task``, ``random``, ``effnet`` (or ``efficientnet``; an extra), ``mobilenet`` (a
+            package), ``inception``, a file such as ``dino.pt2:size=224:norm=imagenet`` (see `open_exported`), or a
+            net or a function (see `Extractor`).
         images: (N, C, H, W) images that ``task`` is trained on.
         labels: their N labels.
-        size: input size of ``random`` and ``effnet`` in pixels, default 64. ``effnet:size=240`` says the same.
+        size: input size of ``random``, ``effnet`` and ``mobilenet`` in pixels, default 64. ``effnet:size=240`` says the same.
         seed: keys the training of ``task``.
         device: of the net.
         weights: weight file of ``inception`` (see `inception`).
@@ -50,13 +52,13 @@ def get(
 
     Raises:
         BadInput: an unknown name, or missing or unusable arguments.
-        MissingExtra: ``effnet`` is not installed.
+        MissingExtra: ``effnet`` or ``mobilenet`` is not installed.
     """
     if isinstance(name, Extractor):
         return name
     if not isinstance(name, str):
         return Extractor(name, size=size, device=device)
-    sized = re.fullmatch(r"(effnet|efficientnet|random):size=(\d+)", name)
+    sized = re.fullmatch(r"(effnet|efficientnet|mobilenet|random):size=(\d+)", name)
     if sized:
         name, size = sized[1], int(sized[2])
         if not 16 <= size <= 1024:
@@ -74,6 +76,11 @@ def get(
         return Extractor(RandomNet(), name=label, size=side, channels=3, device=device, note=note)
     if name in ("effnet", "efficientnet"):
         return _effnet(size or 64, device)
+    if name == "mobilenet":
+        side = size or 64
+        label = "mobilenet" if side == 224 else f"mobilenet{side}px"
+        note = f"1280 features of MobileNetV2 (ImageNet) at {side} px"
+        return Extractor(mobilenet(), name=label, size=side, value_range=(0, 1), batch=32, device=device, note=note)
     if name == "inception":
         return inception(weights, resizer=resizer, device=device)
     if is_file_spec(name):

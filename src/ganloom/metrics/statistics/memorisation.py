@@ -1,11 +1,12 @@
-"""Does a model memorise its training images? Nearest neighbours, near duplicates, authenticity, and a test.
+"""Does a model memorise its training images? Copies, near duplicates, authenticity, and a test of all distances.
 
 Every number is also computed for a held-out set, which cannot have been copied. Compare the model with that, not with an
-absolute number. Authenticity: Alaa et al. 2022 (arXiv:2102.08921). C_T: Meehan, Chaudhuri and Dasgupta 2020
-(arXiv:2004.05675), here with the whole space as one cell.
+absolute number. Copies: see `copy_test`. Authenticity: Alaa et al. 2022 (arXiv:2102.08921). C_T: Meehan, Chaudhuri and
+Dasgupta 2020 (arXiv:2004.05675), here with the whole space as one cell.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
+from ganloom.metrics.statistics.copy_test import NEIGHBOURS, CopyTest, Space, copy_test, distance_ratios
 from ganloom.metrics.statistics.intervals import wilson
 from ganloom.metrics.statistics.neighbours import nearest, squared_distances
 from ganloom.metrics.statistics.rows import Features, as_pair
@@ -22,6 +24,8 @@ DUPLICATE_QUANTILE = 0.01
 """A sample is a near duplicate if it is nearer to a training row than this quantile of the distances between training
 rows and their nearest neighbours."""
 _PROBE = 2000
+FAR = 3.5
+"""Samples are far from all data if a z-score of their distances, against held-out images, is above this in any space."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,11 @@ class Memorisation:
         held_out: of the held-out images, None without them.
         threshold: distance below which a sample counts as a near duplicate.
         c_t: z-score of the Mann-Whitney test of the generated samples' distances against the held-out ones. Below -3:
-            the model copies. Above 3: it stays away from the data.
+            samples are nearer to the training rows than held-out ones. Above 3: they stay away from the data.
         verdict: one sentence.
-        suspects: indices of generated samples, sorted by the distance to their training row over the distance of that
-            row to its own neighbour, smallest first.
+        copies: the test for copies of single training images.
+        far: the largest z-score of all spaces, as ``c_t``; None without held-out images.
+        suspects: indices of generated samples, the most suspicious first.
     """
 
     generated: Copies
@@ -64,11 +69,23 @@ class Memorisation:
     threshold: float
     c_t: float | None
     verdict: str
+    copies: CopyTest
+    far: float | None = None
     suspects: list[int] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings."""
-        result: dict[str, Any] = {"threshold": self.threshold, "c_t": self.c_t, "verdict": self.verdict}
+        result: dict[str, Any] = {
+            "threshold": self.threshold,
+            "c_t": self.c_t,
+            "verdict": self.verdict,
+            "far": self.far,
+        }
+        test = self.copies
+        result["copies"] = {
+            "share": vars(test.share) | {}, "p_value": test.p_value, "space": test.space, "threshold": test.threshold,
+            "normal": test.normal,
+        }  # fmt: skip
         for name, copies in (("generated", self.generated), ("held_out", self.held_out)):
             if copies is not None:
                 result[name] = {
@@ -87,10 +104,37 @@ class Memorisation:
                     f"{name:<10} near duplicates of training images {copies.duplicates}, authentic {copies.authentic},"
                     f" median distance {copies.median:.3g}"
                 )
+        test = self.copies
+        lines.append(
+            f"copies     {test.share} of the samples in the space {test.space} (p = {test.p_value:.1g} for no copies,"
+            f" from {test.normal} images that are not copies)"
+        )
         return [*lines, self.verdict]
 
 
-def memorisation(train: Features, fake: Features, held_out: Features | None = None, *, seed: int = 0) -> Memorisation:
+@dataclass(frozen=True)
+class Searched:
+    """A space of `copy_test`, and what was found in it.
+
+    Attributes:
+        space: the ratios.
+        index: (n, k) indices of the training rows that are nearest to each sample.
+        far: z-score of the samples' distances against those of held-out rows; None without held-out rows.
+    """
+
+    space: Space
+    index: Tensor
+    far: float | None
+
+
+def memorisation(
+    train: Features,
+    fake: Features,
+    held_out: Features | None = None,
+    *,
+    seed: int = 0,
+    searched: Sequence[Searched] = (),
+) -> Memorisation:
     """Compare generated samples and held-out images with the training images.
 
     Near duplicates depend on how dense the data is. Without held-out images there is nothing to compare with, and the
@@ -101,9 +145,10 @@ def memorisation(train: Features, fake: Features, held_out: Features | None = No
         fake: (N, d) features of generated samples.
         held_out: (M, d) features of images that the model was not trained on.
         seed: keys the training rows that the threshold is computed from.
+        searched: spaces in which copies were searched; empty: these features only.
 
     Returns:
-        The shares of both sets, the test and a verdict.
+        The shares of both sets, the tests and a verdict.
 
     Raises:
         BadInput: NaN or Inf, different d, or too few rows.
@@ -111,18 +156,66 @@ def memorisation(train: Features, fake: Features, held_out: Features | None = No
     rows, samples = as_pair(train, fake, least=3)
     centre = rows.double().mean(0)
     t, x = rows.double() - centre, samples.double() - centre
+    other = None if held_out is None else as_pair(train, held_out, least=3)[1].double() - centre
     probe = torch.randperm(len(t), generator=torch.Generator().manual_seed(seed))[:_PROBE]
     own = _own_distance(t, probe)
     threshold = float(torch.quantile(own, DUPLICATE_QUANTILE))
-    generated, ratio = _copies(t, x, threshold)
-    suspects = ratio.argsort().tolist()
-    if held_out is None:
-        verdict = "nothing was held out: without images that training never saw it is not known what is normal"
-        return Memorisation(generated, None, threshold, None, verdict, suspects)
-    _, other = as_pair(train, held_out, least=3)
-    held, _ = _copies(t, other.double() - centre, threshold)
+    generated = _copies(t, x, threshold)
+    if not searched:
+        itself = probe[: max(50, len(x))]
+        normal = [([t[itself]], itself), *([] if other is None else [([other], None)])]
+        searched = [search("features", t, [x], normal)]
+    test = copy_test([one.space for one in searched])
+    suspects = test.order.tolist()
+    if other is None:
+        return Memorisation(generated, None, threshold, None, _verdict_alone(test), test, None, suspects)
+    held = _copies(t, other, threshold)
     z = mann_whitney(generated.distance, held.distance)
-    return Memorisation(generated, held, threshold, z, _verdict(generated, held, z), suspects)
+    far = max([z, *(one.far for one in searched if one.far is not None)])
+    return Memorisation(generated, held, threshold, z, _verdict(test, z, far), test, far, suspects)
+
+
+Variants = Sequence[Tensor]
+"""Features (n, d) of the same images, as they are and transformed, such as flipped."""
+
+
+def search(name: str, train: Tensor, samples: Variants, normal: Sequence[tuple[Variants, Tensor | None]]) -> Searched:
+    """Search for copies among features.
+
+    Args:
+        name: of the space.
+        train: (T, d) float64 features of the training images.
+        samples: of the samples.
+        normal: sets of images that are not copies: variants, and for training images their rows in ``train``, which do
+            not count as their neighbours. The last set without rows is that of held-out images.
+
+    Returns:
+        The space, and the nearest training rows of each sample.
+    """
+
+    def found(variants: Variants, itself: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        distances, index = _neighbours(train, variants, itself)
+        return distances[:, 0], index, distance_ratios(distances)
+
+    distance, index, figures = found(samples, None)
+    others = [(*found(variants, itself), itself) for variants, itself in normal]
+    held = [d for d, _, _, itself in others if itself is None]
+    far = mann_whitney(distance, held[-1]) if held else None
+    return Searched(Space(name, figures, torch.cat([other[2] for other in others])), index, far)
+
+
+def _neighbours(train: Tensor, variants: Variants, itself: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Distances and rows (n, 8) of the nearest training rows, each at its nearest variant."""
+    k = min(NEIGHBOURS, len(train) - (itself is not None))
+    found = []
+    for picks in torch.arange(len(variants[0])).split(max(1, 4_000_000 // len(train))):
+        squared = squared_distances(variants[0][picks], train)
+        for variant in variants[1:]:
+            torch.minimum(squared, squared_distances(variant[picks], train), out=squared)
+        if itself is not None:
+            squared[torch.arange(len(picks)), itself[picks]] = math.inf
+        found.append(squared.topk(k, largest=False))
+    return torch.cat([part.values for part in found]).sqrt(), torch.cat([part.indices for part in found])
 
 
 def mann_whitney(x: Tensor, y: Tensor) -> float:
@@ -160,35 +253,52 @@ def _own_distance(t: Tensor, picks: Tensor) -> Tensor:
     return torch.cat(distances)
 
 
-def _copies(t: Tensor, x: Tensor, threshold: float) -> tuple[Copies, Tensor]:
-    """The result of ``x``, and the distance of each row over the distance of its training row to its own neighbour."""
+def _copies(t: Tensor, x: Tensor, threshold: float) -> Copies:
+    """The near duplicates and the authentic rows of ``x``."""
     squared, index = nearest(x, t)
     distance = squared.sqrt()
     rows, inverse = index.unique(return_inverse=True)
     own = _own_distance(t, rows)[inverse]
     duplicates = share(int((distance < threshold).sum()) if threshold > 0 else int((distance == 0).sum()), len(x))
     authentic = share(int((distance > own).sum()), len(x))
-    ratio = torch.where(own > 0, distance / own.clamp(min=1e-300), torch.where(distance > 0, math.inf, 1.0))
-    return Copies(distance, index, duplicates, authentic, float(distance.median())), ratio
+    return Copies(distance, index, duplicates, authentic, float(distance.median()))
 
 
-def _verdict(generated: Copies, held: Copies, z: float) -> str:
+def _copied(test: CopyTest) -> str:
+    """What the test for copies found, if it found any."""
+    low, high = test.share.low or 0.0, test.share.high or 0.0
+    what = "it copies" if test.share.value >= 0.5 else "it copies some training images"
+    return (
+        f"{what}: about {test.share.value:.1%} of the samples (95 % interval {low:.1%} to {high:.1%}) are much nearer to one"
+        f" training image than images that were not copied ({test.space}, p = {test.p_value:.1g})"
+    )
+
+
+def _verdict(test: CopyTest, z: float, far: float) -> str:
     """One sentence on the result."""
-    fewer, more = _above(held.authentic, generated.authentic), _above(generated.duplicates, held.duplicates)
-    if z < -3 and (fewer or more):
-        return f"it copies: generated samples are nearer to training images than held-out ones (C_T {z:.1f})"
-    if more:
-        return "it repeats some training images: near duplicates are more frequent than among held-out images"
+    if test.copies:
+        return _copied(test)
+    if far > FAR or z > 3:
+        return (
+            f"samples are far from all data: farther from the training images than held-out images are (C_T"
+            f" {max(z, far):.1f}). No copies were found, but the check is certain only for samples like the data"
+        )
     if z < -3:
-        return f"nearer to the training images than held-out ones (C_T {z:.1f}), without near duplicates: look at them"
-    if z > 3:
-        return f"no copying: generated samples are farther from training images than held-out ones (C_T {z:.1f})"
+        return (
+            f"nearer to the training images than held-out ones (C_T {z:.1f}), without copies of single images: look at"
+            " the nearest training images"
+        )
     return f"no copying found: as far from the training images as held-out ones (C_T {z:.1f})"
 
 
-def _above(x: Value, y: Value) -> bool:
-    """Whether the whole interval of ``x`` is above that of ``y``."""
-    return x.low is not None and y.high is not None and x.low > y.high
+def _verdict_alone(test: CopyTest) -> str:
+    """One sentence on the result without held-out images."""
+    if test.copies:
+        return _copied(test) + "; nothing was held out, so training images were compared with each other"
+    return (
+        "no copies of single images, but nothing was held out: without images that training never saw it is not known"
+        " what is normal. Give --held-out"
+    )
 
 
 def check_enough(n: int, what: str) -> None:

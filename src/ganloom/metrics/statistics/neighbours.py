@@ -16,6 +16,14 @@ _ROUND_OFF = 1e-11
 _AT_THE_RIM = (1 + _ROUND_OFF) / (1 - _ROUND_OFF)
 
 
+class _Found(NamedTuple):
+    """What one pass over both sets finds."""
+
+    rows: "RowValues"
+    in_ball: Tensor
+    """(N,) number of fakes in the ball of each real."""
+
+
 class RowValues(NamedTuple):
     """The four metrics as one float64 value for each row. A metric is the mean over its rows."""
 
@@ -82,6 +90,33 @@ def improved_precision_recall(real: Features, fake: Features, k: int = 3) -> tup
 
 def row_values(real: Features, fake: Features, k: int, *, rim: bool = False) -> RowValues:
     """Compute the metrics row by row, in chunks. ``rim``: a point on the rim of a ball is inside."""
+    return _search(real, fake, k, rim).rows
+
+
+def rows_and_density_variance(real: Features, fake: Features, k: int, *, rim: bool = False) -> tuple[RowValues, float]:
+    """Compute the metrics row by row, and the variance of the density over the draw of the real points.
+
+    The density is also a mean over real points: of the share of fakes in each ball. With a weak generator, a few balls
+    hold most of the fakes, and the draw of their centres decides the density.
+
+    Args:
+        real: (N, d) features.
+        fake: (M, d) features.
+        k: number of neighbours, below N and M.
+        rim: a point on the rim of a ball is inside.
+
+    Returns:
+        The rows, and the variance that the draw of the real points adds to that over the fakes.
+    """
+    found = _search(real, fake, k, rim)
+    n, m = len(found.in_ball), len(found.rows.density)
+    variance = float(found.in_ball.double().var()) * n / (k * m) ** 2
+    both = float(found.rows.density.mean()) / (k * m)  # the part that the variance over the fakes holds as well
+    return found.rows, max(0.0, variance - both)
+
+
+def _search(real: Features, fake: Features, k: int, rim: bool) -> _Found:
+    """All that the metrics need, in chunks."""
     a, b = as_pair(real, fake)
     if not 1 <= k < min(len(a), len(b)):
         raise BadInput(f"k: {k} neighbours need more than {k} rows in each set, got {len(a)} real and {len(b)} fake")
@@ -89,15 +124,17 @@ def row_values(real: Features, fake: Features, k: int, *, rim: bool = False) -> 
     a, b = a.double() - centre, b.double() - centre
     real_radii, fake_radii = radii(a, k), radii(b, k)
     recalled, covered = torch.zeros(len(a), dtype=torch.bool), torch.zeros(len(a), dtype=torch.bool)
+    in_ball = torch.zeros(len(a), dtype=torch.long)
     counts, start = [], 0
     for rows in chunks(b, len(a)):
         distance = squared_distances(rows, a)
         inside = _inside(distance, real_radii, rim)
         counts.append(inside.sum(1))
+        in_ball += inside.sum(0)
         covered |= inside.any(0)
         recalled |= _inside(distance, fake_radii[start : start + len(rows), None], rim).any(0)
         start += len(rows)
-    return _row_values(torch.cat(counts), recalled, covered, k)
+    return _Found(_row_values(torch.cat(counts), recalled, covered, k), in_ball)
 
 
 class Distances:
