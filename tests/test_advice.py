@@ -25,7 +25,7 @@ def finding(recipe: str, size: int, kimg: float) -> Any:
     return next(
         f
         for f in examine(rows, Facts(recipe=recipe, data="DATA", size=size, total_kimg=kimg))
-        if f.name == "D memorises"
+        if f.name == "few images"
     )
 
 
