@@ -108,11 +108,10 @@ def train(
         observers: Deprecated name of ``callbacks``.
         progress: Called with (what, done, total) before the first step, such as while images are decoded.
         options: Fields of TrainConfig (``total_kimg``, ``minutes``, ``seed``, ``device``, ...); the length as ``epochs`` or
-            ``steps``; fields of the recipe's Config (``z_dim``,
-            ...) and of ``Stabilise`` (``instance_noise``, ``pack``, ...); ``augment`` ("auto", "none", "ada" or
-            "diffaugment"; see ``ganloom.augment.policy``); ``fit``, ``flip``, ``labels`` and ``held_out`` (the share
-            of the images that training does not use) for the data; ``small=True`` for the recipe's settings for small
-            images and minutes on a CPU (see ``ganloom.recipes.presets``).
+            ``steps``; fields of the recipe's Config (``z_dim``, ...) and of ``Stabilise`` (``instance_noise``, ``pack``,
+            ...); ``augment`` ("auto", "none", "ada" or "diffaugment"; see ``ganloom.augment.policy``); ``fit``, ``flip``,
+            ``labels`` and ``held_out`` (the share of the images that training does not use) for the data; ``small=True`` for
+            the recipe's settings for small images and minutes on a CPU (see ``ganloom.recipes.presets``).
 
     Returns:
         The Run, with the path of the run folder.

@@ -18,7 +18,7 @@ from ganloom.api import load
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
-from ganloom.core.output_files import new_file, new_folder
+from ganloom.core.output_files import new_file, new_folder, numbered
 from ganloom.data.decode import BadImage, quiet, to_array
 from ganloom.data.file_index import Listing, scan_folder, single_file
 from ganloom.data.file_scales import FileScales
@@ -273,10 +273,7 @@ def _sheet(targets: list[Path], out: Path, single: bool, overwrite: bool) -> Pat
     if single:
         return new_file(targets[0].with_name(f"{targets[0].stem}.compare.png"), overwrite=overwrite, flag="")
     taken = {str(target).casefold() for target in targets}
-    number, sheet = 2, out / "compare.png"
-    while str(sheet).casefold() in taken:
-        number, sheet = number + 1, out / f"compare-{number}.png"
-    return sheet
+    return numbered(out / "compare.png", lambda sheet: str(sheet).casefold() in taken)
 
 
 def _has_label_maps(run: Path) -> bool:

@@ -174,7 +174,7 @@ def meaning(
         positionals: Its positional arguments, by name.
 
     Returns:
-        The meaning; None if nobody knows.
+        The meaning; None for an unknown flag.
     """
     for target, guesses in POSITIONAL.items():
         if name in guesses and target in positionals:

@@ -10,6 +10,7 @@ from typing import Any
 from ganloom import recipes
 from ganloom.core.errors import BadInput
 from ganloom.core.names import word_of
+from ganloom.core.output_files import numbered
 from ganloom.data.builtin import BUILTIN
 from ganloom.data.folder_layouts import held_out_folders, training_folders
 from ganloom.runs.folder import Folder
@@ -142,10 +143,7 @@ def after_export(run: str | os.PathLike[str]) -> list[Command]:
 
 def free(path: Path) -> str:
     """The path, or a similar one that does not exist yet."""
-    number, other = 2, path
-    while other.exists():
-        other, number = path.with_name(f"{path.stem}-{number}{path.suffix}"), number + 1
-    return str(other)
+    return str(numbered(path, Path.exists))
 
 
 def _out(found: Facts, *names: str) -> Sequence[object]:

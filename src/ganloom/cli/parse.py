@@ -72,7 +72,7 @@ def split(argv: Sequence[str], flags: Iterable[Flag]) -> Words:
 
     A flag takes as many words as its type needs, and never a word that begins with "--" ("--flag=--word" does).
     Common names of other projects are replaced by the command's own (see ``guesses``). The words after an unknown flag, up
-    to the next flag, are ignored: nobody knows how many it takes.
+    to the next flag, are ignored, because it is not known how many of them belong to it.
 
     Args:
         argv: The words.

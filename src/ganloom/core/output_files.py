@@ -53,6 +53,14 @@ def new_file(path: str | Path, endings: Sequence[str] = (), *, overwrite: bool =
     return file
 
 
+def numbered(path: Path, is_taken: Callable[[Path], bool]) -> Path:
+    """Return the path, or the first of NAME-2, NAME-3, ... that is not taken."""
+    number, other = 2, path
+    while is_taken(other):
+        other, number = path.with_name(f"{path.stem}-{number}{path.suffix}"), number + 1
+    return other
+
+
 def new_folder(path: str | Path, *, overwrite: bool = False, flag: str = "--out ") -> Path:
     """Check the folder of several outputs before the work begins.
 

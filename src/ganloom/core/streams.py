@@ -56,7 +56,7 @@ class Standard:
 def prepared() -> Iterator[Standard]:
     """Make the standard output and error safe to print to, until the end of the block.
 
-    Streams that another program has put in the place of the process's own (a test, a notebook) are only told to write escapes.
+    If another program has replaced the streams of the process (a test, a notebook), they stay, and only write escapes.
 
     Yields:
         An object that says whether the output could be written.

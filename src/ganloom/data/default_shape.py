@@ -48,7 +48,7 @@ def shape_of_files(listing: Listing, default_size: int) -> Shape:
 
 
 CROP_LIMIT = 0.25
-"""If cropping removes more than this share of the pixels, the user is told."""
+"""If cropping removes more than this share of the pixels, a note says so."""
 
 
 def crop_note(sizes: Iterable[tuple[int, int]], shape: Shape, fit: str) -> str | None:

@@ -48,7 +48,7 @@ def read_npy(path: str) -> NDArray[Any]:
 
 
 def _mapped_copy(file: BinaryIO, size: int, path: str) -> NDArray[Any]:
-    """Map a copy of the file. On POSIX systems, the copy has no name, so that nobody can change it."""
+    """Map a copy of the file. On POSIX systems, the copy has no name, so no other process can change it."""
     failures = []
     for folder in _folders():
         try:

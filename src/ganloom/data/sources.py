@@ -113,9 +113,8 @@ def open(
 
 def _without_empty_classes(data: Data, keep: bool) -> Data:
     """Leave out the classes of images that have no rows, and record it, so that ``reopen`` does the same."""
-    if (
-        keep or not isinstance(data, Images) or isinstance(data, Domains) or data.facts.native
-    ):  # saved rows were opened before
+    is_saved = data.facts.native  # then empty classes were left out when the rows were first opened
+    if keep or is_saved or not isinstance(data, Images) or isinstance(data, Domains):
         return data
     facts = data.facts.without_empty_classes()
     if facts is data.facts:

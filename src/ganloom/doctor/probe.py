@@ -114,7 +114,7 @@ class Probe:
         figures: Figures = dict(self.of_data)
         parts = (self._latents, self._batches, self._samples, self._d_figures, self._live, self._losses, self._weights)
         self.trained_fakes: Tensor | None = None
-        self.asked: Tensor | None = None
+        self.sample_labels: Tensor | None = None
         for part in parts:
             with torch.no_grad(), queries.apart(trainer.gan, trainer.ema):
                 randomness.seed_all(randomness.key(self.seed, "doctor", trainer.step))
@@ -204,7 +204,7 @@ class Probe:
         if trainer.gan.conditions_on == "images" or not self.images:
             return figures
         return figures | live_probe.live(
-            trainer, self.features, self.real[: self.n], self.trained_fakes, self.asked, self.refused
+            trainer, self.features, self.real[: self.n], self.trained_fakes, self.sample_labels, self.refused
         )
 
     def _losses(self, trainer: Any, row: dict[str, Any]) -> Figures:
@@ -226,7 +226,7 @@ class Probe:
         if fake is None:
             return figures
         n = len(fake)
-        self.asked = c
+        self.sample_labels = c
         figures["G_dead"] = max(dead, default=0.0)
         if fake.shape[1:] != self.row_shape or not bool(fake.isfinite().all()):
             return {"samples_bad": float(not bool(fake.isfinite().all()))}

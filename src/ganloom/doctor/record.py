@@ -8,7 +8,7 @@ from ganloom.doctor.finding import Facts
 
 FILE = "doctor.json"
 """File in the run folder: facts, interval between probes, newest findings."""
-FIX = "Delete it: the doctor then starts anew"
+FIX = "Delete it: the doctor then starts again from the beginning"
 
 
 class SavedFinding(TypedDict):

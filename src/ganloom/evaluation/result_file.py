@@ -1,10 +1,10 @@
 """Which file of a run folder holds a measurement: metrics.json for the run's own data, another file for other data."""
 
 import copy
-import re
 from typing import Any
 
 from ganloom import data as datasets
+from ganloom.core.names import file_name
 
 OWN = "metrics.json"
 
@@ -23,12 +23,11 @@ def result_file(recorded: Any, data: datasets.Data, labels: Any = None) -> tuple
     """
     if not isinstance(recorded, dict) or _same_rows(recorded, data, labels):
         return OWN, ""
-    plain = re.sub(r"[^A-Za-z0-9._]+", "-", data.name).strip("-.")[:60] or "data"
-    name = f"metrics-{plain}-{data.fingerprint[:8]}.json"
+    name = f"metrics-{file_name(data.name, 'data')}-{data.fingerprint[:8]}.json"
     shape = " x ".join(map(str, data.shape))
     return name, (
-        f"{data.name} ({len(data)} rows of {shape}) is not what this run was trained on ({recorded.get('name')}): the result is"
-        f" for {name}, and {OWN} stays as it is"
+        f"{data.name} ({len(data)} rows of {shape}) is not what this run was trained on ({recorded.get('name')}): the file of"
+        f" the result is {name}, and {OWN} is not changed"
     )
 
 

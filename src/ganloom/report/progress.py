@@ -117,8 +117,8 @@ class Progress:
         with self._lock:
             self._print(printable(f"{self.prefix}{line}"))
 
-    def heard(self) -> None:
-        """Tell the printer that something else was printed just now."""
+    def printed_elsewhere(self) -> None:
+        """Note that something else was printed just now."""
         with self._lock:
             self._said, self._limit = self._clock(), self.EVERY
 

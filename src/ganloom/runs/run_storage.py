@@ -1,6 +1,5 @@
 """A run folder as the Trainer's storage: checkpoints, the best one, the model folder, and the event log."""
 
-import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +36,7 @@ class RunStorage:
         self.folder, self.take_score = folder, take_score
         self.run_dir: Path | None = folder.path
         self.best: tuple[str, float] | None = None
+        self._events_failed = False
 
     def save(self, trainer: Trainer) -> None:
         """Write a checkpoint and the model folder.
@@ -88,8 +88,15 @@ class RunStorage:
 
     def event(self, kind: str, text: str, kimg: float, figures: dict[str, Any] | None = None) -> None:
         """Write a line to events.jsonl; warnings are printed on stderr too."""
-        with contextlib.suppress(OSError):
+        try:
             self.folder.event(kind, text, kimg, figures)
+        except OSError as error:  # training goes on; a full disk ends it at the next checkpoint
+            if not self._events_failed:
+                say(
+                    f"warning: events.jsonl cannot be written ({printable(error.strerror or error)}): events are lost",
+                    sys.stderr,
+                )
+            self._events_failed = True
         if kind in PRINTED:
             say(f"{kind}: {printable(text)}", sys.stderr)
 

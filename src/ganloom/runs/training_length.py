@@ -60,17 +60,19 @@ def set_up_for(
         return setup, ""
     small = bool(options.get("small"))
     if "epochs" in lengths:
-        nimg, said = _epochs(lengths["epochs"], setup)
+        nimg, sentence = _epochs(lengths["epochs"], setup)
     elif "steps" in lengths:
-        nimg, said = _steps(lengths["steps"], setup)
+        nimg, sentence = _steps(lengths["steps"], setup)
     else:
-        nimg, said = _minutes(float(options["minutes"]), setup, progress)
+        nimg, sentence = _minutes(float(options["minutes"]), setup, progress)
     changes: dict[str, Any] = {"total_kimg": kimg_of(nimg)}
     if small or not lengths:
         changes |= stretched(setup, nimg / 1000, small)
     if setup.module is None:  # a model of the user has no schedules that are known here
-        return dataclasses.replace(setup, cfg=dataclasses.replace(setup.cfg, total_kimg=changes["total_kimg"])), said
-    return set_up(recipe, data, options | changes, source, progress=progress, opened=setup.data), said
+        return dataclasses.replace(
+            setup, cfg=dataclasses.replace(setup.cfg, total_kimg=changes["total_kimg"])
+        ), sentence
+    return set_up(recipe, data, options | changes, source, progress=progress, opened=setup.data), sentence
 
 
 def kimg_of(nimg: float) -> float:

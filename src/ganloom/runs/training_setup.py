@@ -71,11 +71,11 @@ def set_up(
     Raises:
         BadInput: If an option is unknown or does not fit.
     """
-    asked = _asked(recipe, options, source)
-    module, settings, gan, model = asked.module, asked.settings, asked.gan, asked.model
-    cfg, parts, config_options = asked.cfg, asked.parts, asked.config_options
+    request = _request_of(recipe, options, source)
+    module, settings, gan, model = request.module, request.settings, request.gan, request.model
+    cfg, parts, config_options = request.cfg, request.parts, request.config_options
     if opened is None:
-        opened = _open_asked(asked, recipe, data, progress)
+        opened = _open_request(request, recipe, data, progress)
     if "shape" in config_options:  # it may have been given without channels
         config_options = config_options | {"shape": tuple(opened.shape)}
     stage(progress, f"building the model ({_name_of(recipe, module, gan)})")
@@ -83,7 +83,7 @@ def set_up(
         model.check_data(opened)
     except BadInput as error:
         raise with_data_notes(error, opened) from None
-    chosen = _augment(asked.augment, module, settings, gan, opened, cfg, config_options, asked.explicit, source)
+    chosen = _augment(request.augment, module, settings, gan, opened, cfg, config_options, request.explicit, source)
     config_options, parts = config_options | chosen.config, config.replace(parts, chosen.parts, "stabilise")
     if gan is not None:
         if config_options:
@@ -100,9 +100,9 @@ def set_up(
         except BadInput as error:
             raise with_data_notes(error, opened) from None
     settings = config.replace(settings, config_options, "config")
-    if asked.small:
+    if request.small:
         larger = presets.grown(_name_of(recipe, module, None), settings)
-        settings = config.replace(settings, {key: v for key, v in larger.items() if key not in asked.own}, "config")
+        settings = config.replace(settings, {key: v for key, v in larger.items() if key not in request.own}, "config")
     config.check_counts(settings)
     check_classes(settings, opened)
     gan = compose(build(module, settings, cfg.seed), parts, cfg.seed)
@@ -118,18 +118,18 @@ def open_for(
     Raises:
         BadInput: If the data cannot be opened, or an option is unknown.
     """
-    return _open_asked(_asked(recipe, options, source), recipe, data, progress)
+    return _open_request(_request_of(recipe, options, source), recipe, data, progress)
 
 
-def _open_asked(asked: "_Asked", recipe: Any, data: Any, progress: Report) -> Any:
+def _open_request(request: "_Request", recipe: Any, data: Any, progress: Report) -> Any:
     stage(progress, "opening the data")
-    extra = {**asked.data_options, "progress": part_of(progress, "reading the data")}
-    side = presets.SIDE if asked.small else None
-    return _open_data(data, asked.settings, asked.gan, isinstance(recipe, str), asked.config_options, extra, side)
+    extra = {**request.data_options, "progress": part_of(progress, "reading the data")}
+    side = presets.SIDE if request.small else None
+    return _open_data(data, request.settings, request.gan, isinstance(recipe, str), request.config_options, extra, side)
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Request:
     """The recipe and the options, sorted by where they belong.
 
     Attributes:
@@ -159,7 +159,7 @@ class _Asked:
     data_options: dict[str, Any]
 
 
-def _asked(recipe: Any, options: dict[str, Any], source: warm_start.Source | None) -> _Asked:
+def _request_of(recipe: Any, options: dict[str, Any], source: warm_start.Source | None) -> _Request:
     """Sort the options. Raises BadInput if one is unknown, or two do not go together."""
     module, settings, gan = _recipe_of(recipe)
     augment, options = options.get("augment"), {name: v for name, v in options.items() if name != "augment"}
@@ -177,7 +177,7 @@ def _asked(recipe: Any, options: dict[str, Any], source: warm_start.Source | Non
     config_type = type(settings) if gan is None else type(gan.cfg)
     train_options, config_options, data_options, part_options = _sort_options(options, config_type)
     model: Any = gan if module is None else module.MODEL
-    return _Asked(
+    return _Request(
         module, settings, gan, model,
         cfg=config.replace(TrainConfig(), train_options, "train"),
         parts=config.replace(Stabilise(), part_options, "stabilise"),

@@ -2,7 +2,7 @@
 
 The networks, the EMA of G and their running statistics are loaded from the other run. The optimizers, the clock and the model's
 other state (strength of an augmentation, mean path length) start from zero. Every tensor must fit. Classes are matched by name,
-and each keeps its weights; those of new classes start anew, and so do the tensors that ``fresh`` names.
+and each keeps its weights; those of new classes are initialized, and so are the tensors that ``fresh`` names.
 """
 
 from collections.abc import Callable, Mapping, Sequence

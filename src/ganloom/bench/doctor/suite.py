@@ -22,13 +22,14 @@ from ganloom.bench.doctor import faults, healthy
 from ganloom.bench.doctor.fault import Fault
 from ganloom.core import allocator, json_files
 from ganloom.core.errors import BadInput, GanloomError
-from ganloom.doctor import GREY, RED, Facts, examine, light, waiting
+from ganloom.doctor import GREY, RED, Facts, examine, light, record, waiting
 from ganloom.doctor import statistics as st
 from ganloom.doctor.callback import read_rows
 from ganloom.gan import Adam
 from ganloom.recipes import RECIPES, find
 from ganloom.recipes.presets import PLANS
 from ganloom.report.progress import Progress
+from ganloom.runs.folder import Folder
 from ganloom.training.callbacks import Callback
 
 SIDE = 16
@@ -179,15 +180,15 @@ def one(job: Job, folder: Path, options: dict[str, Any] | None = None) -> Outcom
             seed=job.seed, heal=job.heal, **TRAIN, **own,
         )  # fmt: skip
     return dataclasses.replace(
-        said(job, path), seconds=time.perf_counter() - start, distance=final.distance, agrees=final.agrees
+        outcome_of(job, path), seconds=time.perf_counter() - start, distance=final.distance, agrees=final.agrees
     )
 
 
-def said(job: Job, path: Path) -> Outcome:
+def outcome_of(job: Job, path: Path) -> Outcome:
     """Return what the doctor says about a run folder, by the present rules."""
-    saved = json.loads((path / "doctor.json").read_text())
+    saved = record.read(path)
     rows, facts = read_rows(path), Facts.from_dict(saved["facts"])
-    ended = json.loads((path / "run.json").read_text()).get("exit_reason")
+    ended = Folder(path).read("run.json").get("exit_reason")
     found = examine(rows, facts, "nan" if ended == "nan" else None)
     wait = "" if found else waiting(rows, facts)
     names = tuple(f.name for f in found)
@@ -239,9 +240,8 @@ class _Discard:
 
 
 def _ever(path: Path) -> tuple[str, ...]:
-    events = path / "events.jsonl"
-    lines = [json.loads(line) for line in events.read_text().splitlines()] if events.exists() else []
-    return tuple(dict.fromkeys(f"{e['severity']} {e['name']}" for e in lines if e["kind"] == "finding"))
+    events = [line.value or {} for line in json_files.read_lines(path / "events.jsonl")]
+    return tuple(dict.fromkeys(f"{e['severity']} {e['name']}" for e in events if e.get("kind") == "finding"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -320,7 +320,7 @@ def measure(
     for job in jobs:
         if (path := _path(folder, job)).exists() and (before := done.get(json.dumps(job.key))) is not None:
             kept = {name: getattr(before, name) for name in ("seconds", "distance", "agrees")}
-            done[json.dumps(job.key)] = dataclasses.replace(said(job, path), **kept)
+            done[json.dumps(job.key)] = dataclasses.replace(outcome_of(job, path), **kept)
     left = [job for job in jobs if json.dumps(job.key) not in done]
     start = time.perf_counter()
     if progress is not None:

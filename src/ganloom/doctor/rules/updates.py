@@ -123,8 +123,8 @@ def _low_rate_finding(case: Case, low: dict[str, tuple[float, float]]) -> Findin
     figures = finite({f"{net}_stride": low[net][0] for net in nets} | {f"{net}_times": 1 / low[net][1] for net in nets})
     severity = RED if poor(case) and (not learned(case) or case.steps > 200) else YELLOW
     series = case.series(*(f"doctor/{net}_stride" for net in nets))
-    told = {name: "constant" if value == () else value for name, value in change.items()}
-    advice = f"Raise the steps: {case.advise(told)}" if change else "Check the optimizer, its eps and its schedule."
+    typed = {name: "constant" if value == () else value for name, value in change.items()}
+    advice = f"Raise the steps: {case.advise(typed)}" if change else "Check the optimizer, its eps and its schedule."
     finding_name = "learning rates" if both else f"{nets[0]} learning rate"
     return Finding(finding_name, severity, text, advice, figures, series, change)
 
@@ -152,7 +152,7 @@ def weight_decay(case: Case) -> Iterator[Finding]:
 
 
 def momentum(case: Case) -> Iterator[Finding]:
-    """Find a momentum far above what adversarial training bears."""
+    """Find a momentum far above the usual values for GANs."""
     for net in ("D", "G"):
         beta1 = case.facts.optimisers.get(net, {}).get("beta1", 0.0)
         if beta1 > 0.93 and case.steps >= 30:

@@ -93,7 +93,7 @@ class Console(Callback):
         if self._live:
             self._draw(trainer)
         elif self._progress is not None:
-            self._progress.heard()
+            self._progress.printed_elsewhere()
 
     def on_end(self, trainer: Any, reason: str) -> None:
         if self._live and reason == "finished":
