@@ -22,6 +22,7 @@ from ganloom.core import memory
 from ganloom.core.errors import BadInput, GanloomError
 from ganloom.runs import checkpoint
 from ganloom.runs.folder import Folder
+from ganloom.runs.run_storage import RunStorage
 from ganloom.training import trainer as training_loop
 from ganloom.training.callbacks import Callback, grids
 
@@ -413,3 +414,17 @@ def test_least_needed_keeps_the_ends() -> None:
         if len(times) > 20:
             times.remove(grids.least_needed(times))
     assert times[0] == 0 and times[-1] == 1999 and np.diff(times).max() <= 2.1 * 1999 / 19
+
+
+def test_events_that_cannot_be_written_are_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Folder(tmp_path / "run")
+    folder.path.mkdir()
+    (tmp_path / "elsewhere").write_text("")
+    (folder.path / "events.jsonl").symlink_to(tmp_path / "elsewhere")
+    storage = RunStorage(folder)
+    for _ in range(2):
+        storage.event("warning", "text", 0.0)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if "events.jsonl cannot be written" in line] == [lines[0]]
+    assert "symbolic link" in lines[0] and lines.count("warning: text") == 2
+    assert (tmp_path / "elsewhere").read_text() == ""
