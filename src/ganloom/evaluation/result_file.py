@@ -26,8 +26,8 @@ def result_file(recorded: Any, data: datasets.Data, labels: Any = None) -> tuple
     name = f"metrics-{file_name(data.name, 'data')}-{data.fingerprint[:8]}.json"
     shape = " x ".join(map(str, data.shape))
     return name, (
-        f"{data.name} ({len(data)} rows of {shape}) is not what this run was trained on ({recorded.get('name')}): the file of"
-        f" the result is {name}, and {OWN} is not changed"
+        f"{data.name} ({len(data)} rows of {shape}) is not what this run was trained on ({recorded.get('name')}): the result is"
+        f" for {name}, and {OWN} stays as it is"
     )
 
 
