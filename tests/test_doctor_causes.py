@@ -76,7 +76,8 @@ FACTS = Facts(
     untrained={"distance": 1.2, "pixel_distance": 1.0, "coverage": 0.0, "diversity": 0.01},
 )  # fmt: skip
 LOOK: dict[str, float] = {
-    "z_sd": 1.0, "z_size": 1.0, "z_directions": 60, "z_values": 64, "z_repeated": 0, "batch_low": -1, "batch_high": 1,
+    "z_sd": 1.0, "z_size": 1.0, "z_directions": 60, "z_values": 64, "z_repeated": 0, "z_drawn": 64,
+    "z_trained": 1.0, "G_noise": 0, "batch_low": -1, "batch_high": 1,
     "batch_constant": 0, "batch_repeated": 0, "batch_empty": 0, "batch_shift": 0.0, "data/low": -1, "data/high": 1,
     "data/constant": 0, "data/repeated": 0, "data/empty": 0, "data/kappa": 0.8, "data/kappa_error": 0.01, "batch_kappa": 0.8,
     "batch_kappa_error": 0.04, "data/labels_fit": 0.86, "data/labels_chance": 0.1, "diversity": 0.9, "duplicates": 0.02,
@@ -138,12 +139,21 @@ CAUSES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], dict[str, floa
     "other c": ("labels differ", RED, {"c_fake_differs": 0.9}, {}, {}),
     "one c": ("labels differ", RED, POOR | {"c_fake_kinds": 1}, {}, {}),
     "few latents": ("latents repeated", RED, POOR | {"z_repeated": 0.7}, {}, {}),
+    "other latents": ("latents differ", RED, POOR | {"z_trained": 0.1}, {}, {}),
+    "latents a fifth larger in samples": ("latents differ", YELLOW, {"z_size": 0.75}, {}, {}),
+    "tiny latents": ("z too small", RED, POOR | {"z_trained": 1e-3, "z_size": 1e-3}, {}, {}),
+    "dropout behind G": ("G is noisy", RED, POOR | {"G_noise": 0.9}, {}, {}),
+    "sorted, with labels": ("batches not mixed", RED, POOR | {"batch_variety": 0.5, "c_fake_kinds": 1}, {}, {}),
+    "strong noise": ("noise too strong", RED, POOR | {"D_real_change": 3, "D_fake_change": 3}, {}, {}),
+    "tiny weights": ("initial weights", RED, POOR | {"G_stride": 0.9}, {"sizes": {"D": 0.02, "G": 2e-5}}, {}),
     "one number": ("z too small", RED, POOR | {"z_values": 1, "z_directions": 1}, {}, {}),
     "no tanh": ("sample range", RED, POOR | {"sample_low": -4, "sample_high": 5}, {}, {}),
     "part of the range": ("sample range", RED, {"sample_low": 0, "reach_low": 0}, {}, {}),
     "one channel": ("network too small", RED, POOR | {"D_narrowest": 1}, {}, {}),
     "EMA": ("EMA lags", RED, POOR, {}, {}),
     "norm": ("norm statistics", RED, POOR | {"live_distance": 1.0}, {}, {}),
+    "one image": ("repeated images", YELLOW, {"data/repeated": 0.99, "data/kappa": 0.0, "batch_kappa": 0.0}, {}, {}),
+    "flat D": ("bounded logits", RED, POOR | {"D_spread": 0.01, "D_lowest": -0.02, "D_highest": 0.02}, {}, {}),
     "unknown cause": ("nothing is learned", RED, LOST | {"live_distance": 1.3, "train_distance": 1.3}, {}, {}),
 }
 

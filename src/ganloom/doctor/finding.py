@@ -39,7 +39,8 @@ class Facts:
     penalty_now: float | None = None
     penalty_usual: float | None = None
     optimisers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Settings of each network's optimizer: lr, weight_decay, clip, beta1; under "loss": label_smoothing."""
+    """Settings of each network's optimizer: lr, weight_decay, clip, beta1; under "loss": label_smoothing; under "input":
+    instance_noise, noise_kimg."""
     untrained: Mapping[str, float] = field(default_factory=dict)
     """Figures of samples before the first step: distance, coverage, diversity."""
     signed: bool = False

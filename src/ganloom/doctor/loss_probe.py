@@ -218,13 +218,17 @@ def _differing(a: Any, b: Any) -> float:
 
 
 def _latents(calls: dict[str, Calls]) -> Figures:
-    """Measure the share of latents that occur again, in one call of G or in the other network's step."""
+    """Measure the size of the latents, and the share that occurs again, in one call of G or in the other network's step."""
     first = [found.made[0][0].z for found in calls.values() if found.made]
     plain = [z.detach().flatten(1).float().cpu() for z in first if isinstance(z, Tensor) and z.is_floating_point()]
     if not plain or any(z.shape[1] != plain[0].shape[1] or not z.numel() for z in plain):
         return {}
     z = torch.cat(plain)
-    return {"z_repeated": 1 - len(torch.unique(z, dim=0)) / len(z), "z_values": float(z.shape[1])}
+    return {
+        "z_repeated": 1 - len(torch.unique(z, dim=0)) / len(z),
+        "z_values": float(z.shape[1]),
+        "z_trained": z.square().mean().sqrt().item(),
+    }
 
 
 @contextmanager

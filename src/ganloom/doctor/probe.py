@@ -25,6 +25,8 @@ RATE, FIXED, LAYER = 3e10, 0.04, 6e-4
 on every machine, so that a resumed run probes at the same ticks as an uninterrupted one."""
 HASHED = 2**28
 """Most values of a data set whose copies are counted in the whole set."""
+NOISE_ROWS = 32
+"""Rows of the batch that G gets twice, to measure how random its output is for one latent."""
 FEW = 96
 """Rows of the batches whose labels are compared with those of their neighbours."""
 SMALL = 64
@@ -135,6 +137,7 @@ class Probe:
         z = queries.latents(trainer.gan, 64, self.refused)
         if z is not None:
             figures["z_sd"], figures["z_size"] = z.std(0).mean().item(), z.square().mean().sqrt().item()
+            figures["z_drawn"] = float(z.shape[1])
             figures["z_directions"] = float(live_probe.spread_of(z))
         c = queries.classes(trainer.gan, 64 * self.classes, self.refused) if self.filled is not None else None
         if c is not None and self.filled is not None and c.max() < self.classes:
@@ -283,6 +286,7 @@ class Probe:
         labels = torch.cat([b.c for b in batches])[:half].long() if conditional and batches[0].c is not None else None
         fake = queries.fakes(gan, len(x), labels, batch, self.refused)
         self.trained_fakes = fake if fake is not None and fake.shape[1:] == self.row_shape else None
+        figures |= queries.noise(gan, min(len(x), batch, NOISE_ROWS), labels, self.refused)
         with queries.watched(gan.D) as dead:
             real_logits = queries.logits(gan, x, labels, batch, self.refused)
         figures["D_dead"] = max(dead, default=0.0)

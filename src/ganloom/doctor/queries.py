@@ -78,6 +78,31 @@ def _fake(gan: Any, rows: slice, c: Tensor | None) -> Any:
     return gan.sample(gan.z(rows.stop - rows.start), None if c is None else c[rows].to(gan.device))
 
 
+def noise(gan: Any, n: int, c: Tensor | None, refused: Refused) -> dict[str, float]:
+    """Measure how far two outputs of G in training mode for the same latents differ, relative to those for other latents.
+
+    Args:
+        gan: The model.
+        n: Number of latents.
+        c: At least n labels, or None.
+        refused: Receives the reason if the model does not support it.
+
+    Returns:
+        {"G_noise": ratio}: 0 if G's output is a function of z and c, 1 if it does not depend on z. Empty if it is unknown.
+    """
+
+    def twice() -> tuple[Any, Any]:
+        z, labels = gan.z(n), None if c is None else c[:n].to(gan.device)
+        return gan.sample(z, labels), gan.sample(z, labels)
+
+    both = refused.unless("noise of G", twice)
+    if both is None or not all(isinstance(x, Tensor) and len(x) == n > 1 for x in both):
+        return {}
+    a, b = (x.float() for x in both)
+    other = float((a - b.roll(1, 0)).square().mean().sqrt())
+    return {"G_noise": float((a - b).square().mean().sqrt()) / other} if other > 0 else {}
+
+
 def logits(gan: Any, x: Tensor, c: Tensor | None, batch: int, refused: Refused) -> Tensor | None:
     """Return D's logits in training mode, (N,) float64 on the CPU. None if D returns anything else."""
     batches = []

@@ -148,7 +148,12 @@ def settings(trainer: Any) -> dict[str, dict[str, float]]:
         if getattr(opt, "eps", None) is not None:
             values["eps"] = float(opt.eps)  # type: ignore[union-attr]
         found[net] = values
-    smoothing = float(parts_of(trainer.gan).label_smoothing)
-    if smoothing:
-        found["loss"] = {"label_smoothing": smoothing}
+    stabilisers = parts_of(trainer.gan)
+    if stabilisers.label_smoothing:
+        found["loss"] = {"label_smoothing": float(stabilisers.label_smoothing)}
+    if stabilisers.instance_noise:
+        found["input"] = {
+            "instance_noise": float(stabilisers.instance_noise),
+            "noise_kimg": float(stabilisers.noise_kimg),
+        }
     return found

@@ -16,6 +16,18 @@ MIXED = 0.75
 random have 0.95 to 1.05."""
 
 
+LATENTS = 1.25
+"""Ratio of the sizes of two sets of latents above which they differ. Two sets of 64 latents of length 64 stay below 1.05;
+shorter latents get a higher limit."""
+SMALL = 0.1
+"""Root mean square below which latents are too small; those of the recipes have 0.57 (uniform) to 1."""
+HIDDEN = 1.5
+"""Change of D's inputs above which they hardly show the images. Two different images of black and white pixels differ by 1.4."""
+NOISY = 0.5
+"""Share of the differences between G's outputs that the latents do not explain, above which G is noisy. Noise inputs of the
+style-based recipes stay below 0.2."""
+
+
 def images_changed(case: Case) -> Iterator[Finding]:
     """Find batches whose images have another distribution than the stored images: noise, flips, shifts, inversion."""
     past = case.past("batch_shift")
@@ -44,6 +56,24 @@ def unmixed_batches(case: Case) -> Iterator[Finding]:
         yield Finding(
             "batches not mixed", severity, text, advice, {"variety": past[-1]}, case.series("doctor/batch_variety")
         )
+
+
+def strong_noise(case: Case) -> Iterator[Finding]:
+    """Find a D that gets images which have hardly anything in common with the data or with G's samples, on both sides alike."""
+    changes = case.past("D_real_change"), case.past("D_fake_change")
+    own = min(min(past[-2:]) for past in changes) if all(len(past) >= 2 for past in changes) else math.nan
+    noise = case.facts.optimisers.get("input", {})
+    left = max(0.0, 1 - case.kimg / noise["noise_kimg"]) if noise else 0.0
+    set_noise = noise["instance_noise"] * left if noise else math.nan
+    change = max((v for v in (own, set_noise) if not math.isnan(v)), default=math.nan)
+    if change > HIDDEN and case.steps >= 100:
+        text = (
+            f"D hardly sees the images: what reaches it differs from them by {change:.2g} (root mean square, images span -1 to "
+            "1), as with strong noise on reals and on fakes."
+        )
+        advice = f"Use less noise: {case.advise({'instance_noise': 0.2})}"
+        severity = RED if poor(case) else YELLOW
+        yield Finding("noise too strong", severity, text, advice, {"change": change}, {}, {"instance_noise": 0.2})
 
 
 def inputs_differ(case: Case) -> Iterator[Finding]:
@@ -86,8 +116,27 @@ def labels_differ(case: Case) -> Iterator[Finding]:
 
 
 def latents(case: Case) -> Iterator[Finding]:
-    """Find latents that repeat or have too few values."""
+    """Find latents of another size than those of samples, latents near 0, and latents that repeat or have too few values."""
     past, values = case.past("z_repeated"), case.now("z_values")
+    size, trained = case.now("z_size"), case.now("z_trained")
+    ratio = trained / size if size > 0 and values == case.now("z_drawn") else math.nan
+    limit = LATENTS + 0.5 / math.sqrt(max(values, 1.0))  # few values: their root mean square varies more
+    if ratio < 1 / limit or ratio > limit:
+        text = (
+            f"G is trained on other latents than samples get: their root mean square is {trained:.2g} in training and "
+            f"{size:.2g} in z()."
+        )
+        advice = "Draw the latents of both losses by self.z(n), without a factor."
+        severity = RED if poor(case) or not 1 / 2 < ratio < 2 else YELLOW
+        yield Finding("latents differ", severity, text, advice, {"trained": trained, "drawn": size})
+        return
+    if 1e-6 <= size < SMALL:
+        text = f"The latents are too small: their root mean square is {size:.2g} instead of about 1, so G hardly notices z."
+        severity = RED if case.steps >= 100 and (poor(case) or case.now("diversity") < 0.8) else YELLOW
+        yield Finding(
+            "z too small", severity, text, "Scale z() to a variance of 1: self.randn(n, z_dim).", {"size": size}
+        )
+        return
     directions = case.now("z_directions")
     few = min(v for v in (values, directions, math.inf) if not math.isnan(v))
     if past and past[-1] > 0.2:
@@ -104,6 +153,19 @@ def latents(case: Case) -> Iterator[Finding]:
         yield Finding(
             "z too small", severity, text, f"Enlarge it: {case.advise(change)}", {"directions": few}, {}, change
         )
+
+
+def noisy_output(case: Case) -> Iterator[Finding]:
+    """Find a G whose output for one latent is random in training, and poor: dropout or noise behind its last layers."""
+    past = case.past("G_noise")
+    if len(past) >= 2 and min(past[-2:]) > NOISY and case.steps >= 100 and poor(case):
+        text = (
+            f"G is noisy: in training mode, two outputs for the same latent differ by {past[-1]:.0%} of the difference between "
+            "two latents. D sees this noise, and samples in eval mode do not have it."
+        )
+        advice = "Remove dropout and noise from G's last layers."
+        severity = RED if case.steps >= 300 else YELLOW
+        yield Finding("G is noisy", severity, text, advice, {"noise": past[-1]}, case.series("doctor/G_noise"))
 
 
 def sample_range(case: Case) -> Iterator[Finding]:

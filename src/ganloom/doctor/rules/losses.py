@@ -34,19 +34,13 @@ def wrong_sign(case: Case) -> Iterator[Finding]:
         value = case.row(f"D/{penalty}")
         where = f"The penalty on D's gradient is negative (D/{penalty} is {value:.2g}), so it rewards steep slopes"
         advice = "A penalty is added to D's loss with a positive weight."
-    falling = _steady(case, "D/adv")
     level = case.facts.equilibrium[0] if case.facts.equilibrium else math.nan
-    if not where and level > 0 and case.facts.signed and case.row("D/adv") < -5 * level and falling:
+    if not where and level > 0 and case.facts.signed and case.row("D/adv") < -5 * level:
         where = "D's loss falls without a bound below 0, which a loss with the right sign cannot do"
     if where:
         yield Finding(
             "wrong sign", RED, f"A loss has the wrong sign. {where}.", advice, figures, case.series("D/adv", "G/adv")
         )
-
-
-def _steady(case: Case, name: str) -> bool:
-    values = [v for r in case.rows[-8:] if not math.isnan(v := number(r.get(name)))]
-    return len(values) >= 3 and values[-1] < values[0]
 
 
 def mixed_targets(case: Case) -> Iterator[Finding]:
@@ -137,6 +131,8 @@ def bounded_logits(case: Case) -> Iterator[Finding]:
     )
     text = f"D's logits cannot move as its loss needs: above 0 for real images, below 0 for generated ones. {what}."
     advice = "End D in a linear layer: no sigmoid, tanh or square, and no term that holds its logits at 0."
+    if flat and not bounded:
+        advice += " Check also that the images reach D with their details: it may see too little to tell them apart."
     figures = {"lowest": low[-1], "highest": high[-1], "spread": spread[-1]}
     severity = RED if poor(case) else YELLOW
     yield Finding("bounded logits", severity, text, advice, figures, case.series("doctor/D_spread"))

@@ -12,6 +12,8 @@ LARGE_STEP = 0.15
 MANY_TIMES, LARGE_GROWTH = 8.0, 1.5
 """A learning rate this many times the recipe's is too high if the weights also grow to this many times their initial size.
 Lucic et al. 2018 (arXiv:1711.10337) search rates over four decades; those that work span about one decade."""
+TINY = 1e-3
+"""Root mean square of initial weights below which they are too small; those of the recipes have 0.01 to 1."""
 EARLY_GROWTH = 1.3
 """Limit of the weights' early growth (``_early_growth``). Measured at the first probes: at most 0.8 in healthy runs, 1.6 to
 3.7 with 30 times the learning rate, whatever the rate was."""
@@ -44,6 +46,8 @@ def _rate_finding(case: Case, too_high: dict[str, tuple[float, float]], growth_r
     """Describe the network with the highest rate, or both if their excess is similar. ``too_high``: net -> (step, times)."""
     worst = max(too_high, key=lambda net: too_high[net][1] if not math.isnan(too_high[net][1]) else growth_rates[net])
     nets = sorted(too_high)
+    if (initial := case.facts.sizes.get(worst, math.nan)) < TINY and too_high[worst][1] <= 1.5:
+        return _tiny_weights(case, worst, initial)
     both = len(nets) == 2 and 1 / 3 < _ratio(too_high["D"], too_high["G"]) < 3
     named = nets if both else [worst]
     change = {f"{net.lower()}_opt.lr": _lower_rate(case, net, too_high[net]) for net in named}
@@ -60,6 +64,16 @@ def _rate_finding(case: Case, too_high: dict[str, tuple[float, float]], growth_r
     advice = f"Lower {'them' if both else 'it'}: {case.advise(change)}"
     curves = case.series(*(f"doctor/{net}_weights" for net in named))
     return Finding(name, RED, text, advice, finite(figures), curves, change)
+
+
+def _tiny_weights(case: Case, net: str, initial: float) -> Finding:
+    text = (
+        f"The weights of {net} are too small at the start. Their root mean square is {initial:.1g}, so that a step of the "
+        f"recipe's own learning rate is {max(case.past(f'{net}_stride'), default=math.nan):.0%} of their size."
+    )
+    advice = "Leave the weights as their layers initialize them, or draw them with a standard deviation of 0.02."
+    severity = RED if poor(case) else YELLOW
+    return Finding("initial weights", severity, text, advice, {"size": initial}, case.series(f"doctor/{net}_weights"))
 
 
 def _early_growth(case: Case, net: str, initial: float) -> float:
