@@ -77,11 +77,11 @@ FACTS = Facts(
 )  # fmt: skip
 LOOK: dict[str, float] = {
     "z_sd": 1.0, "z_size": 1.0, "z_directions": 60, "z_values": 64, "z_repeated": 0, "z_drawn": 64,
-    "z_trained": 1.0, "G_noise": 0, "batch_low": -1, "batch_high": 1,
+    "z_trained": 1.0, "G_noise": 0, "D_noise": 0, "batch_low": -1, "batch_high": 1,
     "batch_constant": 0, "batch_repeated": 0, "batch_empty": 0, "batch_shift": 0.0, "data/low": -1, "data/high": 1,
     "data/constant": 0, "data/repeated": 0, "data/empty": 0, "data/kappa": 0.8, "data/kappa_error": 0.01, "batch_kappa": 0.8,
     "batch_kappa_error": 0.04, "data/labels_fit": 0.86, "data/labels_chance": 0.1, "diversity": 0.9, "duplicates": 0.02,
-    "precision": 0.8, "coverage": 0.6, "distance": 0.1, "pixel_distance": 0.05, "live_distance": 0.1, "train_distance": 0.1,
+    "precision": 0.8, "coverage": 0.8, "distance": 0.1, "pixel_distance": 0.05, "live_distance": 0.1, "train_distance": 0.1,
     "sample_low": -1, "sample_high": 1, "reach_low": -1, "reach_high": 1, "c_agrees": 0.8, "diversity_within": 0.8,
     "D_real": 0.5, "D_fake": -0.5, "D_accuracy": 0.7, "D_overlap": 0.6, "D_spread": 0.8, "D_lowest": -2, "D_highest": 2,
     "D_ordered": 0.8, "D_idle": 0, "G_idle": 0, "D_narrowest": 16, "G_narrowest": 16, "D_uses_real": 1, "D_uses_fake": 1,
@@ -146,6 +146,7 @@ CAUSES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], dict[str, floa
     "sorted, with labels": ("batches not mixed", RED, POOR | {"batch_variety": 0.5, "c_fake_kinds": 1}, {}, {}),
     "strong noise": ("noise too strong", RED, POOR | {"D_real_change": 3, "D_fake_change": 3}, {}, {}),
     "tiny weights": ("initial weights", RED, POOR | {"G_stride": 0.9}, {"sizes": {"D": 0.02, "G": 2e-5}}, {}),
+    "dropout in D": ("D is noisy", RED, POOR | {"D_noise": 0.9}, {}, {}),
     "one number": ("z too small", RED, POOR | {"z_values": 1, "z_directions": 1}, {}, {}),
     "no tanh": ("sample range", RED, POOR | {"sample_low": -4, "sample_high": 5}, {}, {}),
     "part of the range": ("sample range", RED, {"sample_low": 0, "reach_low": 0}, {}, {}),
@@ -188,6 +189,8 @@ def test_young_runs_are_grey_and_poor_ones_are_not_green() -> None:
     assert waiting(young, FACTS) == "too early to say (40 of 300 steps)"
     assert sentence([], waiting=waiting(young, FACTS)) == "grey: too early to say (40 of 300 steps)"
     assert waiting([], FACTS).startswith("too early") and sentence([]).startswith(GREEN)
+    fair = make_rows(coverage=0.5)
+    assert examine(fair, FACTS) == [] and "not good yet" in waiting(fair, FACTS)
     far = make_rows(distance=0.5, live_distance=0.5, train_distance=0.5, coverage=0.2)
     long = dataclasses.replace(FACTS, total_kimg=1000.0)
     assert examine(far, long) == [] and "still poor" in waiting(far, long)

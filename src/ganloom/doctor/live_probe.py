@@ -10,8 +10,11 @@ from ganloom.doctor.two_samples import energy_distance
 
 FEW = 64
 """Samples of the live networks."""
+NARROW = 2
+"""A layer with so few inputs reads a grey image, or belongs to a network that is too narrow."""
 EXTREME = 100.0
 """Factor on the latents whose samples show the limits of G's output."""
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 Figures = dict[str, float]
 
 
@@ -47,7 +50,8 @@ def live(
 
 
 def activity(trainer: Any) -> Figures:
-    """Return for D and G whether no active phase trains them (1.0) and the width of their narrowest hidden layer."""
+    """Return for D and G whether no active phase trains them (1.0), the lowest momentum of their BatchNorm layers, and the
+    width of their narrowest hidden layer."""
     figures: Figures = {}
     trained = {name.split(".")[0] for _, phase in trainer.active if phase.lazy == 1 for name in phase.net.split()}
     for net in "DG":
@@ -55,10 +59,22 @@ def activity(trainer: Any) -> Figures:
         if not isinstance(module, nn.Module) or not any(p.numel() for p in module.parameters()):
             continue
         figures[f"{net}_idle"] = float(net not in trained)
-        widths = [len(layer.weight) for layer in module.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
-        if len(widths) > 2:
-            figures[f"{net}_narrowest"] = float(min(widths[:-1]))
+        momenta = [
+            layer.momentum for layer in module.modules() if isinstance(layer, NORMS) and layer.track_running_stats
+        ]
+        if known := [m for m in momenta if m is not None]:
+            figures[f"{net}_momentum"] = min(known)
+        layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+        if len(layers) > 2:
+            # A layer from many channels to few is a head (logits, colours, attention); one from few to few is a narrow body.
+            figures[f"{net}_narrowest"] = float(
+                min(len(a.weight) if _inputs(a) <= NARROW else _inputs(a) for a in layers)
+            )
     return figures
+
+
+def _inputs(layer: nn.Linear | nn.Conv2d) -> int:
+    return layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
 
 
 def spread_of(z: Tensor) -> int:

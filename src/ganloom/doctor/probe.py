@@ -177,7 +177,9 @@ class Probe:
             figures["batch_kappa"], figures["batch_kappa_error"] = kappa(votes, image_labels, self.classes)
             figures["batch_variety"] = self._variety(features)
             alike = self._alike(image_labels)
-            figures["batch_shift"] = energy_distance(features, self.real if alike is None else self.real[alike])
+            figures["batch_shift"] = energy_distance(features, self.real)
+            if alike is not None:  # batches may have other shares of the classes than the data
+                figures["batch_shift"] = min(figures["batch_shift"], energy_distance(features, self.real[alike]))
         more_labels = [
             gan.draw(data, randomness.Rng(self.seed, i, i * n)).c for i in range(4, 4 + 24 * self.classes // n)
         ]
@@ -290,6 +292,9 @@ class Probe:
         with queries.watched(gan.D) as dead:
             real_logits = queries.logits(gan, x, labels, batch, self.refused)
         figures["D_dead"] = max(dead, default=0.0)
+        figures |= queries.d_noise(
+            gan, x[:NOISE_ROWS], None if labels is None else labels[:NOISE_ROWS], batch, self.refused
+        )
         fake_logits = None if fake is None else queries.logits(gan, fake, labels, batch, self.refused)
         if real_logits is None or fake_logits is None:
             return figures

@@ -5,6 +5,7 @@ A model may not support every query: its z may not be a tensor, its D may need m
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
@@ -96,11 +97,34 @@ def noise(gan: Any, n: int, c: Tensor | None, refused: Refused) -> dict[str, flo
         return gan.sample(z, labels), gan.sample(z, labels)
 
     both = refused.unless("noise of G", twice)
+    ratio = _unexplained(both, n)
+    return {} if math.isnan(ratio) else {"G_noise": ratio}
+
+
+def d_noise(gan: Any, x: Tensor, c: Tensor | None, batch: int, refused: Refused) -> dict[str, float]:
+    """Measure how far two of D's logits in training mode for the same image differ, relative to those for other images.
+
+    Args:
+        gan: The model.
+        x: Images (N, C, H, W).
+        c: Labels (N,), or None.
+        batch: Images at once.
+        refused: Receives the reason if the model does not support it.
+
+    Returns:
+        {"D_noise": ratio}: 0 if D is a function of the image, 1 if its logits do not depend on the image. Empty if unknown.
+    """
+    ratio = _unexplained((logits(gan, x, c, batch, refused), logits(gan, x, c, batch, refused)), len(x))
+    return {} if math.isnan(ratio) else {"D_noise": ratio}
+
+
+def _unexplained(both: tuple[Any, Any] | None, n: int) -> float:
+    """Return the root mean square difference of two outputs (n, ...), relative to that of the outputs for other inputs."""
     if both is None or not all(isinstance(x, Tensor) and len(x) == n > 1 for x in both):
-        return {}
+        return math.nan
     a, b = (x.float() for x in both)
     other = float((a - b.roll(1, 0)).square().mean().sqrt())
-    return {"G_noise": float((a - b).square().mean().sqrt()) / other} if other > 0 else {}
+    return float((a - b).square().mean().sqrt()) / other if other > 0 else math.nan
 
 
 def logits(gan: Any, x: Tensor, c: Tensor | None, batch: int, refused: Refused) -> Tensor | None:

@@ -126,5 +126,6 @@ FAULTS: tuple[Fault, ...] = (
     _fault("G of zeros", "all weights of G start at 0", ("G not updated", "dead channels"), patch=built(_zeros)),
     _fault("D too large", "the weights of D start 8 times as large", ("initial weights", "loss scale"), patch=built(_large_d)),
     _fault("deaf first layer", "one channel of D's first layer works", ("dead channels",), patch=built(_deaf_first_layer)),
-    _fault("dropout at D's input", "D sees 5 % of the pixels", ("D too weak", "inputs differ"), patch=built(_dropout)),
+    _fault("dropout at D's input", "D sees 5 % of the pixels",
+           ("D is noisy", "D too weak", "inputs differ"), patch=built(_dropout)),
 )  # fmt: skip

@@ -32,13 +32,16 @@ from ganloom.doctor.rules.inputs import (
     labels_differ,
     latents,
     network_too_small,
+    noisy_d,
     noisy_output,
     sample_range,
     strong_noise,
     unmixed_batches,
 )
 from ganloom.doctor.rules.learning import (
+    GOOD,
     YOUNG,
+    good,
     lagging_average,
     no_progress,
     norm_statistics,
@@ -99,6 +102,7 @@ RULES: tuple[Rule, ...] = (
     Rule(data_range, True, (*LOGITS, "images changed")),
     Rule(repeated_batch, True, (*LOGITS, "images changed")),
     Rule(unmixed_batches, True, (*LOGITS, "images changed", "labels differ", "inputs differ")),
+    Rule(shuffled_labels, True, ("c ignored", "labels differ")),
     Rule(labels_differ, False, (*HARM, "inputs differ")),
     Rule(wrong_sign, False, (*LOGITS, "sample range")),
     Rule(mixed_targets, False, LOGITS),
@@ -106,18 +110,17 @@ RULES: tuple[Rule, ...] = (
     Rule(images_changed, True, (*LOGITS, "labels shuffled", "inputs differ")),
     Rule(inputs_differ, False, LOGITS),
     Rule(strong_noise, True, LOGITS),
-    Rule(shuffled_labels, True, ("c ignored",)),
     Rule(class_not_drawn, True, (), raises=False),
     Rule(no_noise, True, HARM),
     Rule(frozen_latent, True, HARM),
     Rule(latents, False, HARM),
-    Rule(sample_range, False, LOGITS),
     Rule(gradient_clip, False, LOGITS),
-    Rule(weight_decay, False, LOGITS),
+    Rule(weight_decay, False, (*LOGITS, "sample range")),
     Rule(learning_rate, False, LOGITS),
     Rule(update_ratio, True, LOGITS),
     Rule(low_rate, False, LOGITS),
-    Rule(penalty_weight, False, LOGITS),
+    Rule(penalty_weight, False, (*LOGITS, "other term dominates")),
+    Rule(sample_range, False, LOGITS),
     Rule(label_smoothing, True, LOGITS),
     Rule(dominating_term, False, LOGITS),
     Rule(momentum, True, HARM),
@@ -127,6 +130,7 @@ RULES: tuple[Rule, ...] = (
     Rule(loss_scale, False, HARM),
     Rule(zero_gradient, False, HARM),
     Rule(network_too_small, True, HARM),
+    Rule(noisy_d, False, (*LOGITS, "mixed targets")),
     Rule(noisy_output, False, (*LOGITS, "norm statistics")),
     Rule(norm_statistics, False, (*HARM, "EMA lags")),
     Rule(lagging_average, False, HARM),
@@ -192,9 +196,14 @@ def waiting(rows: Sequence[Row], facts: Facts = NOTHING_KNOWN) -> str:
     steps = Case(probes, rows, facts).steps
     if not probes or steps < YOUNG:
         return f"too early to say ({steps:.0f} of {YOUNG} steps)"
-    if poor(Case(probes, rows, facts)):
+    case = Case(probes, rows, facts)
+    if not good(case):
         far, covered = (number(probes[-1].get(LOOK + name)) for name in ("distance", "coverage"))
-        return f"no fault found, but the samples are still poor (distance {far:.2f}, coverage {covered:.0%})"
+        state = "still poor" if poor(case) else "not good yet"
+        return (
+            f"no fault found, but the samples are {state} (distance {far:.2f}; they cover {covered:.0%} of the data, "
+            f"good is {GOOD:.0%})"
+        )
     return ""
 
 

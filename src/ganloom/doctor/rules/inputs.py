@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ganloom.doctor.case import Case, finite
 from ganloom.doctor.finding import RED, YELLOW, Finding
-from ganloom.doctor.rules.learning import learned, poor
+from ganloom.doctor.rules.learning import good, learned, poor
 
 SHIFT = 0.05
 """Energy distance of drawn images to the stored ones. Batches of 96 unchanged images stay below 0.02."""
@@ -21,6 +21,8 @@ LATENTS = 1.25
 shorter latents get a higher limit."""
 SMALL = 0.1
 """Root mean square below which latents are too small; those of the recipes have 0.57 (uniform) to 1."""
+NOISY_D = 0.6
+"""The same for D's logits. A D with the usual dropout of 0.3 stays below 0.45."""
 HIDDEN = 1.5
 """Change of D's inputs above which they hardly show the images. Two different images of black and white pixels differ by 1.4."""
 NOISY = 0.5
@@ -168,6 +170,19 @@ def noisy_output(case: Case) -> Iterator[Finding]:
         yield Finding("G is noisy", severity, text, advice, {"noise": past[-1]}, case.series("doctor/G_noise"))
 
 
+def noisy_d(case: Case) -> Iterator[Finding]:
+    """Find a D whose logit of one image is mostly random in training, with samples that are not good: a strong dropout."""
+    past = case.past("D_noise")
+    if len(past) >= 2 and min(past[-2:]) > NOISY_D and case.steps >= 100 and not good(case):
+        text = (
+            f"D is noisy: in training mode, two of its logits for the same image differ by {past[-1]:.0%} of the difference "
+            "between two images, so G learns from noise."
+        )
+        advice = "Use less dropout and noise in D."
+        severity = RED if case.steps >= 300 and poor(case) else YELLOW
+        yield Finding("D is noisy", severity, text, advice, {"noise": past[-1]}, case.series("doctor/D_noise"))
+
+
 def sample_range(case: Case) -> Iterator[Finding]:
     """Find samples outside [-1, 1], or a G whose output cannot reach the values of the data."""
     low, high, reach_low, reach_high = (case.now(n) for n in ("sample_low", "sample_high", "reach_low", "reach_high"))
@@ -195,13 +210,13 @@ def sample_range(case: Case) -> Iterator[Finding]:
 
 
 def network_too_small(case: Case) -> Iterator[Finding]:
-    """Find a network that must pass everything through one or two channels, with poor samples."""
+    """Find a network that must pass everything through one or two channels, with samples that are not good."""
     for net in ("D", "G"):
         width = case.now(f"{net}_narrowest")
-        if width <= 2 and case.steps >= 100 and poor(case):
+        if width <= 2 and case.steps >= 100 and not good(case):
             text = f"{net} is too small: one of its layers has {width:.0f} {'channel' if width == 1 else 'channels'}."
             change = {"width": 16}
             advice = f"Widen it: {case.advise(change)}"
-            severity = RED if case.steps >= 300 else YELLOW
+            severity = RED if case.steps >= 300 and poor(case) else YELLOW
             yield Finding("network too small", severity, text, advice, {"width": width}, {}, change)
             return

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from ganloom.doctor.case import LOOK, Case, finite, number
 from ganloom.doctor.finding import RED, YELLOW, Finding
 
+LAGS = 1e-3
+"""Momentum of BatchNorm below which its running statistics need more than 1,000 updates; usual values are 0.01 to 0.1."""
 YOUNG = 300
 """Steps before which it is too early to say whether a run learns. The faults and healthy runs of the benchmark's tuning half
 differ from then on."""
@@ -13,6 +15,8 @@ LATE = 1000
 """Steps after which a run that has learned nothing is red."""
 STILL, FAR = 0.85, 0.25
 """Nothing is learned if the distance is above ``STILL`` of that of untrained samples. Samples are poor above ``FAR``."""
+GOOD = 2 / 3
+"""Coverage from which on samples are good. Real images have about 0.95."""
 
 
 def remaining(case: Case, name: str) -> float:
@@ -35,6 +39,11 @@ def learned(case: Case) -> bool:
 def poor(case: Case) -> bool:
     """Return whether the samples are far from the data, or few of them differ. Unknown counts as not poor."""
     return case.now("distance") > FAR or case.now("coverage") < 0.1
+
+
+def good(case: Case) -> bool:
+    """Return whether the samples cover most of the data. Unknown counts as good."""
+    return not (poor(case) or case.now("coverage") < GOOD)
 
 
 def nothing_learned(case: Case) -> Iterator[Finding]:
@@ -88,8 +97,17 @@ def lagging_average(case: Case) -> Iterator[Finding]:
 
 def norm_statistics(case: Case) -> Iterator[Finding]:
     """Find a G that is good in training mode and much worse in eval mode: BatchNorm's running statistics are wrong."""
-    live, trained = case.now("live_distance"), case.now("train_distance")
-    if case.steps >= 100 and live > 3 * max(trained, 0.02) + 0.1:
+    live, trained, momentum = case.now("live_distance"), case.now("train_distance"), case.now("G_momentum")
+    if case.steps >= 100 and not good(case) and momentum < LAGS:
+        text = (
+            f"BatchNorm's running statistics in G hardly move: their momentum is {momentum:.1g}, so that G in eval mode uses "
+            f"those of the untrained G. The distance to the data is {live:.2f} in eval mode and {trained:.2f} in training mode."
+        )
+        advice = "Use BatchNorm's default momentum (0.1)."
+        yield Finding(
+            "norm statistics", RED, text, advice, finite({"momentum": momentum, "live": live, "trained": trained})
+        )
+    elif case.steps >= 100 and live > 3 * max(trained, 0.02) + 0.1:
         text = (
             "G's samples are worse in eval mode than in training mode, as with running statistics of BatchNorm that are wrong. "
             f"The distance to the data is {live:.2f} in eval mode and {trained:.2f} in training mode."

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from ganloom.doctor.case import Case, finite
+from ganloom.doctor.case import LOOK, Case, finite, number
 from ganloom.doctor.finding import RED, YELLOW, Finding
 from ganloom.doctor.rules.balance import g_moves
 from ganloom.doctor.rules.learning import learned
@@ -34,12 +34,13 @@ def mode_collapse(case: Case) -> Iterator[Finding]:
     """Find samples far less diverse than the data: either they were diverse before, or they still are not late in training.
 
     Diversity is relative to the data: real against real gives 1 +- 0.05 (measured). A collapse is diversity below 0.35 that
-    was twice as high before, below 0.2 late in training, or below 0.02. Copies are counted by the birthday test.
+    was twice as high before, below 0.2 late in training, or below 0.02. Noise of a G that has not learned anything yet is not
+    diversity (``_once``). Copies are counted by the birthday test.
     """
-    diversity, copies, past = case.now("diversity"), case.now("duplicates"), case.past("diversity")
+    diversity, copies = case.now("diversity"), case.now("duplicates")
     if math.isnan(diversity):
         return
-    fell = len(past) > 2 and diversity < 0.5 * max(past) and diversity < 0.35 and copies > 0.3
+    fell = diversity < 0.5 * _once(case) and diversity < 0.35 and copies > 0.3
     never_rose = diversity < 0.2 and copies > 0.8 and case.steps >= 1500
     constant = diversity < 0.02 and case.steps >= 100
     if not (fell or never_rose or constant):
@@ -58,6 +59,16 @@ def mode_collapse(case: Case) -> Iterator[Finding]:
         "mode collapse", RED, text, f"Regularise D: {case.advise(change)}", figures,
         case.series("doctor/diversity", "doctor/duplicates"), change if case.past("D_lr") else {},
     )  # fmt: skip
+
+
+def _once(case: Case) -> float:
+    """Return the highest diversity of samples that covered a part of the data, or of all samples after 1,000 steps."""
+    past = [
+        number(row.get(LOOK + "diversity"))
+        for row in case.probes
+        if case.steps >= 1000 or number(row.get(LOOK + "coverage")) >= 0.1
+    ]
+    return max((v for v in past if not math.isnan(v)), default=0.0) if len(case.probes) > 2 else 0.0
 
 
 def missing_class(case: Case) -> Iterator[Finding]:
