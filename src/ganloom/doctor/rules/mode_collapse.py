@@ -34,13 +34,14 @@ def mode_collapse(case: Case) -> Iterator[Finding]:
     """Find samples far less diverse than the data: either they were diverse before, or they still are not late in training.
 
     Diversity is relative to the data: real against real gives 1 +- 0.05 (measured). A collapse is diversity below 0.35 that
-    was twice as high before, below 0.2 late in training, or below 0.02. Noise of a G that has not learned anything yet is not
-    diversity (``_once``). Copies are counted by the birthday test.
+    was twice as high and above 0.35 before, below 0.2 late in training, or below 0.02. Noise of a G that has not learned
+    anything yet is not diversity (``_once``). Copies are counted by the birthday test.
     """
     diversity, copies = case.now("diversity"), case.now("duplicates")
     if math.isnan(diversity):
         return
-    fell = diversity < 0.5 * _once(case) and diversity < 0.35 and copies > 0.3
+    once = _once(case)
+    fell = once >= 0.35 and diversity < min(0.35, 0.5 * once) and copies > 0.3
     never_rose = diversity < 0.2 and copies > 0.8 and case.steps >= 1500
     constant = diversity < 0.02 and case.steps >= 100
     if not (fell or never_rose or constant):
