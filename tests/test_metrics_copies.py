@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from ganloom import data as datasets
 from ganloom.evaluation.nearest_neighbours import NORMAL, PIXEL_SAMPLES, _Sets, pixels
-from ganloom.metrics.statistics.copy_test import Space, copy_test, distance_ratios
+from ganloom.metrics.statistics.copy_test import LEVELS, Space, copy_test, distance_ratios
 from ganloom.metrics.statistics.image_matching import Gallery
 from ganloom.metrics.statistics.memorisation import memorisation
 
@@ -33,7 +33,7 @@ def test_p_value_is_exact() -> None:
     samples = torch.cat([torch.full((7,), 0.1), torch.full((33,), 0.9)])
     found = copy_test([Space("a", samples, torch.linspace(0.2, 0.8, 60))])
     expected = scipy.stats.nhypergeom(100, 40, 1).sf(6)  # samples before the first normal image
-    tests = 2  # of 60 images, the smallest is also the 0.5 % and the 2 % quantile
+    tests = len({max(1, round(level * 60)) for level in LEVELS})
     assert found.p_value == pytest.approx(expected * tests, rel=1e-6)
 
 
@@ -131,3 +131,32 @@ def test_noise_is_not_certified(sets: Callable[[Tensor], _Sets], monkeypatch: py
     same = normal(100, 4)  # a net that does not tell noise from data
     found = memorisation(same, normal(60, 4, seed=1), normal(80, 4, seed=2), searched=[searched])
     assert "far from all data" in found.verdict and "no copying" not in found.verdict
+
+
+@pytest.mark.parametrize("right, down", [(-3, 2), (0, 3), (2, -2)])
+def test_small_images_are_found_at_shifts_of_three_pixels(right: int, down: int) -> None:
+    """Images of 8 pixels have no room for a shift of 3 pixels inside them, so their border is repeated."""
+    white = torch.randn(200, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    x = F.interpolate(white[:, :, :4, :4], size=8, mode="bilinear") / 2
+    moved = F.pad(x[:30], (3, 3, 3, 3), mode="replicate")[:, :, 3 - down : 11 - down, 3 - right : 11 - right]
+    distances, rows = Gallery([x]).search(moved)
+    assert (rows[:, 0] == torch.arange(30)).float().mean() > 0.9
+    assert distance_ratios(distances).median() < 0.5
+
+
+def test_few_copies_are_found_in_data_with_near_duplicates() -> None:
+    """2 % of the normal images are exact duplicates, and 8 % near ones, as in a set of emoji; 3 or 6 % of samples are copies."""
+    rng = torch.Generator().manual_seed(3)
+
+    def figures(n: int) -> Tensor:
+        x = torch.rand(n, generator=rng) * 0.7 + 0.3
+        x[: n // 50] = 0.001 * torch.rand(n // 50, generator=rng)
+        x[n // 50 : n // 10] = 0.3 * torch.rand(n // 10 - n // 50, generator=rng)
+        return x
+
+    normal_figures, samples = figures(2000), figures(1000)
+    assert not copy_test([Space("pixels", samples, normal_figures)]).copies
+    for copied in (0.001 * torch.rand(30, generator=rng), 0.02 + 0.03 * torch.rand(60, generator=rng)):
+        mixed = torch.cat([samples[: -len(copied)], copied])
+        found = copy_test([Space("pixels", mixed, normal_figures)] * 3)
+        assert found.copies and found.share.low is not None and found.share.low > 0

@@ -86,7 +86,7 @@ def test_points_are_their_own_features() -> None:
 
 
 def test_rows_protocol_and_metrics_of_a_conditional_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganloom.evaluation.measure.PATHS", 50)
+    monkeypatch.setattr("ganloom.evaluation.model_metrics.PATHS", 50)
     fashion = datasets.open("fashion-10k")
     model = Replay(fashion.get(range(4000, 8000)), torch.from_numpy(fashion.labels[4000:8000]))
     data = fashion.split(4000)[0]
@@ -122,7 +122,11 @@ def test_both_adds_effnet_where_it_is_installed(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("ganloom.evaluation.measure.choose_features", choose)
     monkeypatch.setattr("ganloom.evaluation.measure.effnet_installed", lambda: True)
+    monkeypatch.setattr("ganloom.evaluation.measure.weight_file", lambda: None)
     assert len(choose_all("both", fashion)) == 2 and made == ["auto", "effnet"]
+    monkeypatch.setattr("ganloom.evaluation.measure.weight_file", lambda: Path("weights"))
+    assert [net.name for net in choose_all("both", fashion)] == ["auto", "effnet", "mobilenet"]
+    monkeypatch.setattr("ganloom.evaluation.measure.weight_file", lambda: None)
     assert len(choose_all("auto", fashion)) == 1
     monkeypatch.setattr("ganloom.evaluation.measure.effnet_installed", lambda: False)
     assert len(choose_all("both", fashion)) == 1

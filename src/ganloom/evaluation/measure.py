@@ -1,9 +1,8 @@
 """Measure a model against a data set: choose feature nets, samples, real images and the baseline rows."""
 
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,43 +14,18 @@ from ganloom import metrics
 from ganloom.core.errors import BadInput
 from ganloom.core.names import shown
 from ganloom.core.randomness import measurement_seed
-from ganloom.evaluation.class_labels import conditions_of, labels_of, match_classes
+from ganloom.evaluation.class_labels import conditions_of, match_classes
+from ganloom.evaluation.model_metrics import MODEL_METRICS, Special
+from ganloom.evaluation.options import Features, Options
 from ganloom.gan import GAN
 from ganloom.metrics.evaluate import PART
-from ganloom.metrics.extractors.extractor import Progress
 from ganloom.metrics.extractors.mobilenet import weight_file
 from ganloom.metrics.figures import check_names
-from ganloom.metrics.statistics.intra_class import mean_intra_class_distance
-
-Features = str | metrics.Extractor | torch.nn.Module | Callable[[Tensor], Any]
 
 TASK_CLASS_SIZE = 50
 """A task net is trained only if each class has at least this many images."""
 TASK_IMAGES = 20_000
 """Largest number of images that train a task net."""
-MODEL_METRICS = ("intra", "msssim", "ppl")
-"""Metrics that need labels, images or the model itself: the distance within each class (kd), MS-SSIM between pairs of
-samples (of one class, if the model takes labels; then it is named msssim_class), and the perceptual path length."""
-PATHS = 500
-"""Number of paths for the perceptual path length."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to measure; see ``ganloom.evaluate``."""
-
-    n: int = 2000
-    features: Features | Sequence[Features] = "auto"
-    seed: int = 0
-    k: int = 5
-    intervals: bool = True
-    split: str = ""
-    metrics: tuple[str, ...] = metrics.METRICS
-    truncation: float = 1.0
-    weights: str | Path | None = None
-    resizer: str = "legacy"
-    which: str = "EMA"
-    progress: Progress = None
 
 
 def measure_model(model: GAN, data: datasets.Data, **options: Any) -> metrics.Measurement:
@@ -103,6 +77,7 @@ def _measure(model: GAN, data: datasets.Data, o: Options) -> metrics.Measurement
         rows[metrics.ONE_CLASS], protocol["one_class"] = single
     rows[metrics.NOISE] = metrics.noise_row(n, tuple(data.shape), rng)
     parts: list[metrics.Measurement] = []
+    more = Special(model, data, picks, conditions, o)
     if o.progress is not None:
         o.progress("preparing the feature nets", 0, 0)
     for extractor in choose_all(o.features, data, weights=o.weights, resizer=o.resizer, device=model.device):
@@ -110,10 +85,10 @@ def _measure(model: GAN, data: datasets.Data, o: Options) -> metrics.Measurement
             real_row(data, picks[order[:n]]), rows, extractor, k=o.k, seed=o.seed, bootstrap=o.intervals, split=o.split,
             metrics=o.metrics or metrics.METRICS, protocol=protocol, progress=o.progress,
         )  # fmt: skip
-        more = _special(special, model, data, picks, conditions, extractor, o, first=not parts)
-        part = replace(part, rows={row: {**v, **more.get(row, {})} for row, v in part.rows.items()})
-        parts.append(part)
-    return metrics.join(parts)
+        more.values = {metrics.GENERATED: {}, metrics.FLOOR: {}}
+        more.measure(special, extractor, first=not parts)
+        parts.append(replace(part, rows={row: {**v, **more.values.get(row, {})} for row, v in part.rows.items()}))
+    return replace(metrics.join(parts), curves=more.curves, classes=more.classes)
 
 
 def samples(model: GAN, n: int, seed: int, c: Tensor | None, truncation: float = 1.0) -> Iterator[Tensor]:
@@ -161,8 +136,8 @@ def choose_all(
 
     Args:
         features: A name, a net, or several of them; also separated by commas: "fashion,effnet". "both" means the one that
-            "auto" chooses, and ``effnet`` if that extra is installed, or else ``mobilenet`` if its weights are: each
-            net misses faults that the other detects.
+            "auto" chooses, and ``effnet`` and ``mobilenet``, those of them that are installed: each net misses faults that
+            another detects.
         data: The data, for "auto" and "task".
         weights: The weight file of ``inception``.
         resizer: The resizer of ``inception``.
@@ -181,7 +156,7 @@ def choose_all(
     if not names:
         raise BadInput("--features names no feature net")
     if names == ["both"]:
-        names = ["auto", "effnet"] if effnet_installed() else ["auto", "mobilenet"] if weight_file() else ["auto"]
+        names = ["auto", *(["effnet"] if effnet_installed() else []), *(["mobilenet"] if weight_file() else [])]
     extractors = [choose_features(name, data, weights=weights, resizer=resizer, device=device) for name in names]
     twice = [e.name for i, e in enumerate(extractors) if e.name in {other.name for other in extractors[:i]}]
     if twice:
@@ -233,77 +208,6 @@ def choose_features(
         raise BadInput(f"features 'task': {data.name} has no labels; use class folders, or features 'random'")
     picks = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:TASK_IMAGES].numpy()
     return metrics.get("task", images=data.get(picks), labels=data.labels[picks], device=device)
-
-
-def _special(
-    names: tuple[str, ...],
-    model: GAN,
-    data: datasets.Data,
-    picks: Any,
-    c: Tensor | None,
-    extractor: metrics.Extractor,
-    o: Options,
-    *,
-    first: bool,
-) -> dict[str, dict[str, metrics.Value]]:
-    """The values of ``MODEL_METRICS``: row -> full name -> value. msssim, which needs no net, comes with the first net."""
-    n = len(picks) // 2
-    values: dict[str, dict[str, metrics.Value]] = {metrics.GENERATED: {}, metrics.FLOOR: {}}
-
-    def put(row: str, name: str, value: metrics.Value, backbone: str, count: int = n) -> None:
-        values[row][metrics.metric_name(name, backbone, count)] = value
-
-    if "intra" in names:
-        if c is None:
-            matched = match_classes(model, data)
-            why = f" ({matched.text})" if matched is not None and matched.text else ""
-            raise BadInput(
-                f"metrics: intra needs a class-conditional model and data with the same classes{why}; leave it out"
-            )
-        order = torch.randperm(2 * n, generator=torch.Generator().manual_seed(o.seed)).numpy()
-        reference, half = picks[order[:n]], picks[order[n:]]
-        real, other = (extractor.stream(real_row(data, rows).parts())[0] for rows in (reference, half))
-        fake, _ = extractor.stream(samples(model, n, o.seed, c, o.truncation))
-        of_real, of_half = labels_of(model, data, reference), labels_of(model, data, half)
-        assert of_real is not None and of_half is not None
-        in_both = of_half >= 0
-        for row, features, classes in (
-            (metrics.GENERATED, fake, c), (metrics.FLOOR, other[in_both], of_half[in_both])
-        ):  # fmt: skip
-            mean = mean_intra_class_distance(real[of_real >= 0], of_real[of_real >= 0], features, classes, seed=o.seed)
-            put(row, "intra_kd", mean, extractor.name)
-    if "msssim" in names and first:
-        few = min(n, 1000)
-        images = torch.cat(list(samples(model, few, o.seed, None if c is None else c[:few], o.truncation)))
-        for row, x, given in (
-            (metrics.GENERATED, images, c),
-            (
-                metrics.FLOOR,
-                data.get(picks[:few]).cpu(),
-                None if c is None else torch.from_numpy(np.asarray(data.labels)[picks]),
-            ),
-        ):
-            value = metrics.ms_ssim_diversity(x, None if given is None else given[:few], seed=o.seed)
-            put(row, "msssim" if c is None else "msssim_class", value, "pixels", few)
-    if "ppl" in names and not extractor.standard:
-        put(metrics.GENERATED, "ppl", _path_length(model, c, extractor, o), extractor.name, PATHS)
-    return values
-
-
-def _path_length(model: GAN, c: Tensor | None, extractor: metrics.Extractor, o: Options) -> metrics.Value:
-    """Perceptual path length in z, along great circles, with one label for each path."""
-    first_seed = measurement_seed(o.seed, "path length")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(first_seed)
-        start, end = model.z(PATHS).cpu(), model.z(PATHS).cpu()
-    labels = None if c is None else c[torch.arange(PATHS) % len(c)]
-
-    def generate(z: Tensor, first: int) -> Tensor:
-        rows = None if labels is None else labels[first : first + len(z)]
-        return model.generate(z=z, c=rows, seed=first_seed + first).cpu()
-
-    length = metrics.path_length(generate, start, end, extractor, seed=o.seed)
-    return metrics.Value(length.value, length.low, length.high)
 
 
 def _measure_points(fake: Tensor, real: Tensor, o: Options, fingerprint: str) -> metrics.Measurement:

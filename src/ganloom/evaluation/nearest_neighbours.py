@@ -13,7 +13,8 @@ from ganloom import metrics
 from ganloom.core.errors import BadInput
 from ganloom.core.output_files import write_new
 from ganloom.evaluation.class_labels import conditions_of
-from ganloom.evaluation.measure import Features, choose_all, real_row, samples
+from ganloom.evaluation.measure import choose_all, real_row, samples
+from ganloom.evaluation.options import Features
 from ganloom.gan import GAN
 from ganloom.imaging import grid
 from ganloom.metrics.evaluate import PART
@@ -33,9 +34,9 @@ SHOWN, NEIGHBOURS = 12, 5
 """Rows of the sheet, and training images in each row."""
 MOST = 60_000
 """Largest number of training images to search; they are drawn by the seed."""
-NORMAL = 1000
+NORMAL = 2000
 """Training images, and held-out images, that show which distances occur without copying."""
-PIXEL_SAMPLES = 1000
+PIXEL_SAMPLES = 2000
 """Samples whose pixels are searched, and images that they are compared with."""
 
 

@@ -16,6 +16,7 @@ from ganloom.evaluation.measure import choose_all, measure_model, samples
 from ganloom.gan import GAN
 from ganloom.imaging import grid
 from ganloom.metrics.extractors.inputs import to_channels, to_size
+from ganloom.metrics.extractors.lpips import lpips
 from ganloom.metrics.statistics.translation import feature_distance, matched, paired_errors
 from ganloom.recipes.base.translator import Translator
 
@@ -63,6 +64,9 @@ def measure_translator(model: GAN, data: datasets.Data, train: datasets.Data, **
         for row, images in sets.items():
             values[row] |= paired_errors(images, truth)
             values[row][f"features_{extractor.name}"] = feature_distance(extractor(images), real)
+            if options.get("lpips") is not None:
+                net = options["lpips"]
+                values[row][f"lpips_{net.name}"] = metrics.Value.mean_of(lpips(images, truth, net))
     if train.inputs.shape == train.shape:
         classifier = domain_classifier(train)
         for row, images in sets.items():

@@ -24,7 +24,7 @@ from ganloom.metrics.statistics.intervals import (
     wilson,
 )
 from ganloom.metrics.statistics.kernel import SUBSETS, kernel_distance, mmd_spread
-from ganloom.metrics.statistics.neighbours import Distances, RowValues, rows_and_density_variance
+from ganloom.metrics.statistics.neighbours import Distances, RowValues, rows_and_ball_variances
 from ganloom.metrics.statistics.pairs import pair_variance
 from ganloom.metrics.statistics.rows import Features, as_pair, as_rows
 from ganloom.metrics.statistics.sliced import sliced_wasserstein
@@ -36,6 +36,7 @@ MORE = ("is", "fd_inf", "swd", "cmmd", "vendi", "diversity", "iprecision", "irec
 """Measured on request: Inception score, extrapolated Frechet distance, sliced Wasserstein distance, MMD with a Gaussian
 kernel, Vendi score, mean distance of pairs, and precision and recall as first published."""
 _HALF = 1000  # rows in a half-sample of the metrics of neighbours
+_MOST_SHARE = 0.9  # of rows in a ball; above it the jackknife over the balls is far too wide
 _FIRST_K = 3  # Kynkaanniemi's number of neighbours
 _FEWER_PAIRS = 8  # of half-samples, for costly metrics
 
@@ -153,13 +154,13 @@ def _neighbours(task: _Task) -> dict[str, Value]:
         fields = {name: field for name, field in fields.items() if name in task.names}
         if not fields:
             continue
-        rows, of_reals = rows_and_density_variance(task.a, task.b, k, rim=rim)
+        rows, of_balls = rows_and_ball_variances(task.a, task.b, k, rim=rim)
         halves = None
         if task.intervals and k < min(len(x), len(y)) // 2:
             distances = distances or Distances(x, y)
             halves = _neighbour_halves(distances, (len(x), len(y)), k, rim, pairs, task.seed, share)
         for name, field in fields.items():
-            values[name] = _mean_of_rows(getattr(rows, field), field, halves, of_reals)
+            values[name] = _mean_of_rows(getattr(rows, field), field, halves, of_balls.get(field, 0.0))
     return values
 
 
@@ -175,15 +176,22 @@ def _neighbour_halves(
     return half_samples(statistics, sizes, pairs=pairs, seed=seed, share=share)
 
 
-def _mean_of_rows(rows: Tensor, field: str, halves: Halves | None, density_of_reals: float) -> Value:
-    """The mean over dependent rows: by Wilson's interval for shares, by Student's t for the density."""
+def _mean_of_rows(rows: Tensor, field: str, halves: Halves | None, of_balls: float) -> Value:
+    """The mean over dependent rows: by Wilson's interval for shares, by Student's t for the density.
+
+    ``of_balls`` is the variance over the draw of the balls' centres. Half-samples show it too, but too small if few balls decide.
+    """
     mean = float(rows.mean())
     if halves is None:
         return Value(mean)
     effect = halves.design_effect(field, f"{field} rows")
+    independent = float(rows.var(correction=0)) / len(rows)
+    if field != "density" and mean > _MOST_SHARE:
+        of_balls = 0.0  # the balls of the neighbours would hold most of the rows that a ball alone holds
+    variance = max(independent * effect, independent + of_balls)
     if field == "density":
-        independent = float(rows.var(correction=0)) / len(rows)
-        return _with_interval(mean, max(independent * effect, independent + density_of_reals), halves.pairs)
+        return _with_interval(mean, variance, halves.pairs)
+    effect = variance / independent if independent > 0 else effect
     return Value(mean, *wilson(mean, len(rows) / effect, t975(halves.pairs)))
 
 

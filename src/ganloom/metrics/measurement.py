@@ -13,6 +13,76 @@ _STANDARD = {"inception": "", "inceptionclean": "_clean", "inceptionhalfpixel": 
 _PUBLISHED = {"fd": "fid", "kd": "kid", "is": "is", "fd_inf": "fid_inf"}
 
 
+FEWEST_OF_CLASS = 20
+"""A class with fewer samples or real images is not measured."""
+SHOWN_CLASSES = 20
+"""Classes in the table; with more of them the worst ones."""
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """How well one class is generated.
+
+    Attributes:
+        name: of the class.
+        backbone: the feature net.
+        n_real: number of real images of the class.
+        n_fake: number of samples.
+        distance: kernel distance within the class; None if there are too few images.
+        recall: share of the real images of the class near a sample of the class.
+        predicted: whether the classes of the samples were predicted by the net.
+    """
+
+    name: str
+    backbone: str
+    n_real: int
+    n_fake: int
+    distance: Value | None
+    recall: Value | None
+    predicted: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and strings."""
+        values = {"kd": self.distance, "recall": self.recall}
+        figures = {name: None if v is None else _plain(v) for name, v in values.items()}
+        return {
+            "name": self.name, "backbone": self.backbone, "n_real": self.n_real, "n_fake": self.n_fake,
+            "predicted": self.predicted, **figures,
+        }  # fmt: skip
+
+
+def _plain(value: Value) -> dict[str, float]:
+    """The number and what is known about its error."""
+    return {name: x for name, x in vars(value).items() if x is not None}
+
+
+def class_lines(classes: Sequence[ClassFigures]) -> list[str]:
+    """A table of the classes, one line for each class; the worst ones if there are many."""
+    lines = []
+    for backbone in dict.fromkeys(one.backbone for one in classes):
+        own = [one for one in classes if one.backbone == backbone]
+        worst = sorted(own, key=lambda one: -1.0 if one.distance is None else one.distance.value, reverse=True)
+        some = own if len(own) <= SHOWN_CLASSES else worst[:SHOWN_CLASSES]
+        title = f"each class, {backbone}" + (f" ({len(some)} worst of {len(own)})" if len(some) < len(own) else "")
+        table = [[title, "real", "generated", "kd", "recall"]]
+        for one in some:
+            few = f"too few images (fewer than {FEWEST_OF_CLASS})"
+            table.append([
+                shown(one.name), str(one.n_real), str(one.n_fake), few if one.distance is None else str(one.distance),
+                "" if one.recall is None else str(one.recall),
+            ])  # fmt: skip
+        lines += ["", *_aligned(table)]
+        if own[0].predicted:
+            lines.append("note: the model takes no labels; the classes of its samples are those that the net predicts")
+    return lines
+
+
+def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """Lines with columns of equal width; a line of one or two cells does not widen them."""
+    widths = [max(len(line[i]) for line in table if i < len(line) > 2) for i in range(len(table[0]))]
+    return ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=False)).rstrip() for line in table]
+
+
 @dataclass(frozen=True)
 class Measurement:
     """Named values of several sets of images, and how they were measured.
@@ -25,6 +95,8 @@ class Measurement:
         warnings: sentences on what not to conclude from the numbers.
         more: protocols of the other feature nets.
         class_names: names of the classes in ``class_counts``; empty if they are unknown.
+        curves: set -> name -> points (precision, recall) of a curve.
+        classes: distance and recall of each class, on request.
     """
 
     rows: dict[str, dict[str, Value]]
@@ -33,6 +105,8 @@ class Measurement:
     warnings: tuple[str, ...] = ()
     more: tuple[dict[str, Any], ...] = ()
     class_names: tuple[str, ...] = ()
+    curves: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
+    classes: tuple[ClassFigures, ...] = ()
 
     @property
     def protocols(self) -> list[dict[str, Any]]:
@@ -60,13 +134,12 @@ class Measurement:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts, ready for JSON."""
-        rows = {
-            row: {name: {k: v for k, v in vars(value).items() if v is not None} for name, value in values.items()}
-            for row, values in self.rows.items()
-        }
+        rows = {row: {name: _plain(value) for name, value in values.items()} for row, values in self.rows.items()}
         return {
             "rows": rows, "protocol": dict(self.protocol), "protocols": [dict(p) for p in self.protocols],
             "class_counts": dict(self.class_counts), "class_names": list(self.class_names), "warnings": list(self.warnings),
+            "curves": {row: {k: [list(p) for p in v] for k, v in c.items()} for row, c in self.curves.items()},
+            "classes": [one.to_dict() for one in self.classes],
         }  # fmt: skip
 
     def lines(self) -> list[str]:
@@ -76,8 +149,7 @@ class Measurement:
             table.append([name, *(str(values.get(name, "")) for values in self.rows.values())])
         for row, counts in self.class_counts.items():
             table.append([f"classes, {row}", self._counts(counts)])
-        widths = [max(len(line[i]) for line in table if i < len(line) > 2) for i in range(len(table[0]))]
-        text = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=False)).rstrip() for line in table]
+        text = [*_aligned(table), *class_lines(self.classes), *([""] if self.classes else [])]
         intervals = any(value.low is not None for values in self.rows.values() for value in values.values())
         text += [_protocol_line(p) + ("; brackets: 95 % intervals" if intervals else "") for p in self.protocols]
         notes = [f"note: {p['note']}" for p in self.protocols if p["note"]]

@@ -60,7 +60,21 @@ def _evaluated(result: dict[str, Any]) -> str:
     if isinstance(counts, dict) and counts:
         lists = ((text(name), _class_counts(c, result.get("class_names"))) for name, c in counts.items())
         body += table(("Images by class", "counts"), lists)
+    body += _classes(result.get("classes"))
     return "<h3>Evaluation</h3>" + body + "".join(f'<p class="note">{note}</p>' for note in notes)
+
+
+def _classes(classes: Any) -> str:
+    """Build the table of distance and recall of each class; empty without them."""
+    rows = [one for one in classes if isinstance(one, dict)] if isinstance(classes, list) else []
+    cells = [
+        [
+            text(one.get("name", "")), text(one.get("backbone", "")), _cell(one.get("n_real")), _cell(one.get("n_fake")),
+            "too few images" if one.get("kd") is None else _cell(one["kd"]), _cell(one.get("recall")),
+        ]
+        for one in rows[:200]
+    ]  # fmt: skip
+    return table(("Class", "features", "real", "generated", "kd", "recall"), cells, figures=True) if cells else ""
 
 
 def _class_counts(counts: Any, names: Any) -> str:

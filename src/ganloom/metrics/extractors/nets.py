@@ -40,6 +40,14 @@ class SmallNet(nn.Module):
         features = self.feature_norm(self.project(x.flatten(1)))
         return features, self.head(F.relu(features))
 
+    def spatial_map(self, x: Tensor) -> Tensor:
+        """Compute the last map before its pool: (N, 4 ``width``, h, w)."""
+        last = len(self.convs) - 1
+        for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            x = F.relu(norm(conv(x)))
+            x = x if i == last else F.max_pool2d(x, 2)
+        return x
+
 
 class RandomNet(nn.Module):
     """A net with 256 random features at four scales. It is not trained, so it knows nothing about meaning.
@@ -81,6 +89,10 @@ class RandomNet(nn.Module):
             maps.append(F.leaky_relu(F.conv2d(h, self.get_buffer(f"second{i}"), padding=1), 0.2))
             x = F.avg_pool2d(x, 2)
         return maps
+
+    def spatial_map(self, x: Tensor) -> Tensor:
+        """Compute the map at a quarter of the image's size: (N, 16, h / 4, w / 4)."""
+        return self.maps(x)[2]
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([F.adaptive_avg_pool2d(h, 2).flatten(1) for h in self.maps(x)], 1)

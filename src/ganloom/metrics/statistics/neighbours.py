@@ -22,6 +22,10 @@ class _Found(NamedTuple):
     rows: "RowValues"
     in_ball: Tensor
     """(N,) number of fakes in the ball of each real."""
+    only_real: Tensor
+    """(N,) number of fakes that are in the ball of this real only."""
+    only_fake: Tensor
+    """(M,) number of reals that are in the ball of this fake only."""
 
 
 class RowValues(NamedTuple):
@@ -93,11 +97,17 @@ def row_values(real: Features, fake: Features, k: int, *, rim: bool = False) -> 
     return _search(real, fake, k, rim).rows
 
 
-def rows_and_density_variance(real: Features, fake: Features, k: int, *, rim: bool = False) -> tuple[RowValues, float]:
-    """Compute the metrics row by row, and the variance of the density over the draw of the real points.
+def rows_and_ball_variances(
+    real: Features, fake: Features, k: int, *, rim: bool = False
+) -> tuple[RowValues, dict[str, float]]:
+    """Compute the metrics row by row, and the variances over the draw of the points that the balls are around.
 
-    The density is also a mean over real points: of the share of fakes in each ball. With a weak generator, a few balls
-    hold most of the fakes, and the draw of their centres decides the density.
+    With a weak generator, a few balls hold most of the rows, and the draw of their centres decides the metric.
+
+    - The density is also a mean over real points: of the share of fakes in each ball.
+    - Precision and recall lose, if a centre is left out, the rows that only its ball holds. The sum of the squares of these
+      losses is the jackknife's variance, which is not too small on average (Efron and Stein 1981). That the balls of
+      the neighbours would grow is not counted.
 
     Args:
         real: (N, d) features.
@@ -106,13 +116,22 @@ def rows_and_density_variance(real: Features, fake: Features, k: int, *, rim: bo
         rim: a point on the rim of a ball is inside.
 
     Returns:
-        The rows, and the variance that the draw of the real points adds to that over the fakes.
+        The rows, and for density, precision and recall the variance that the draw of the centres adds to that over the rows.
     """
     found = _search(real, fake, k, rim)
     n, m = len(found.in_ball), len(found.rows.density)
     variance = float(found.in_ball.double().var()) * n / (k * m) ** 2
     both = float(found.rows.density.mean()) / (k * m)  # the part that the variance over the fakes holds as well
-    return found.rows, max(0.0, variance - both)
+
+    def jackknife(only: Tensor, rows: int) -> float:
+        loss = only.double() / rows
+        return float((loss - loss.mean()).square().sum())
+
+    return found.rows, {
+        "density": max(0.0, variance - both),
+        "precision": jackknife(found.only_real, m),
+        "recall": jackknife(found.only_fake, n),
+    }
 
 
 def _search(real: Features, fake: Features, k: int, rim: bool) -> _Found:
@@ -123,8 +142,8 @@ def _search(real: Features, fake: Features, k: int, rim: bool) -> _Found:
     centre = a.double().mean(0)  # near the data the squared distances lose no digits
     a, b = a.double() - centre, b.double() - centre
     real_radii, fake_radii = radii(a, k), radii(b, k)
-    recalled, covered = torch.zeros(len(a), dtype=torch.bool), torch.zeros(len(a), dtype=torch.bool)
-    in_ball = torch.zeros(len(a), dtype=torch.long)
+    covered = torch.zeros(len(a), dtype=torch.bool)
+    in_ball, only_real, recalls, balls = (torch.zeros(len(a), dtype=torch.long) for _ in range(4))
     counts, start = [], 0
     for rows in chunks(b, len(a)):
         distance = squared_distances(rows, a)
@@ -132,9 +151,15 @@ def _search(real: Features, fake: Features, k: int, rim: bool) -> _Found:
         counts.append(inside.sum(1))
         in_ball += inside.sum(0)
         covered |= inside.any(0)
-        recalled |= _inside(distance, fake_radii[start : start + len(rows), None], rim).any(0)
+        only_real += inside[counts[-1] == 1].sum(0)
+        recalling = _inside(distance, fake_radii[start : start + len(rows), None], rim)
+        recalls += recalling.sum(0)
+        balls = torch.where(
+            recalling.any(0), recalling.byte().argmax(0) + start, balls
+        )  # the ball, if it is the only one
         start += len(rows)
-    return _Found(_row_values(torch.cat(counts), recalled, covered, k), in_ball)
+    only_fake = balls[recalls == 1].bincount(minlength=len(b))
+    return _Found(_row_values(torch.cat(counts), recalls > 0, covered, k), in_ball, only_real, only_fake)
 
 
 class Distances:
