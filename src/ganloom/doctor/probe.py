@@ -388,7 +388,7 @@ def cost(trainer: Any, probe: Probe) -> tuple[float, float]:
     f = _operations(lambda: probe.features(x)) / len(x)
     n, layers = probe.n, sum(not list(m.children()) for m in gan.modules())
     losses = 2 * min(batch, loss_probe.ROWS) * (2 * g + 6 * d)  # both losses once, with their gradients
-    few = live_probe.FEW * (1.3 * g + 2 * f) + FEW * f
+    few = live_probe.FEW * (1.3 * g + 2 * f) + FEW * f + 2 * NOISE_ROWS * (g + d)
     probe_seconds = (n * (1.5 * g + 1.5 * d + f) + few + losses) / RATE + FIXED
     # A step: generate fakes, then D forward and backward on both. G's update is left out because it may be rare.
     train_seconds = 1000 * (g + 6 * d if d else 3 * (own or g)) / RATE + 1000 / batch * LAYER * layers
