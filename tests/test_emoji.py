@@ -72,7 +72,13 @@ def folder(path: Path, faces: int = 21) -> Path:
     ]
     tone = {"1F3FB": {"image": "wave-1f3fb.png"}}
     entries += [
-        {"name": "WAVE", "short_name": "wave", "category": "People & Body", "image": "wave.png", "skin_variations": tone},
+        {
+            "name": "WAVE",
+            "short_name": "wave",
+            "category": "People & Body",
+            "image": "wave.png",
+            "skin_variations": tone,
+        },
         {"name": None, "short_name": "flag-de", "category": "Flags", "image": "missing.png"},
         {"name": "TONE", "short_name": "tone", "category": "Component", "image": "tone.png"},
     ]
