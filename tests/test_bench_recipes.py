@@ -175,21 +175,17 @@ def test_other_data_has_rows_and_pages_of_its_own(
 @pytest.mark.slow
 def test_processes_stop_with_a_save_and_the_same_command_continues(tmp_path: Path) -> None:
     """Ctrl-C reaches only the command, which stops its processes once; the finished seed is not trained again."""
+    words = "bench recipes --recipe gan --seeds 1 2 --workers 2 --total-kimg 200"
     command = [
         sys.executable,
         "-m",
         "ganloom",
-        "bench",
-        "recipes",
-        "--recipe",
-        "gan",
-        "--seeds",
-        "1",
-        "2",
-        "--workers",
-        "2",
+        *words.split(),
+        "--out",
+        str(tmp_path / "o"),
+        "--runs",
+        str(tmp_path / "r"),
     ]
-    command += ["--total-kimg", "200", "--out", str(tmp_path / "o"), "--runs", str(tmp_path / "r")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     folders = [task.Task("gan", kimg=200.0, seed=seed).folder(tmp_path / "r") for seed in (1, 2)]
     deadline = time.monotonic() + 200
@@ -199,7 +195,7 @@ def test_processes_stop_with_a_save_and_the_same_command_continues(tmp_path: Pat
     os.kill(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130 and "stopping 2 trainings" in said, said
-    assert "Run the same command again to continue" in said and "200 kimg" in said and "Traceback" not in said
+    assert "Run the same command again to continue" in said and "2 trainings: about" in said and "Traceback" not in said
     for folder in folders:
         assert json.loads((folder / "run.json").read_text())["state"] == "stopped"
         assert json.loads((folder / "run.json").read_text())["cpu_seconds"] > 0
@@ -294,12 +290,30 @@ def test_the_time_comes_from_earlier_rows() -> None:
     times = Times({}, {"dcgan": row})
     length = task.Task("dcgan").length
     assert times.training(task.Task("dcgan")) == pytest.approx(length)
-    assert times.training(task.Task("dcgan", "x", (3, 56, 56))) == pytest.approx(4 * length), "by the number of pixels"
+    larger = Times({}, {"dcgan": row}, (3, 56, 56))
+    assert larger.training(task.Task("dcgan", "x")) == pytest.approx(4 * length), "by the number of pixels"
     assert times.measuring(task.Task("dcgan")) == 30
     tasks = [task.Task("dcgan", seed=seed) for seed in range(4)]
     assert "4 trainings: about" in times.sentence(tasks, 1) and "with 2 workers" in times.sentence(tasks, 2)
     countdown = Countdown(times, tasks, 2)
     assert countdown.left([0.0] * 4) != countdown.left([1.0, 1.0, 0.0, 0.0])
+
+
+def test_which_recipes_are_measured_if_none_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ganloom.evaluation import measure
+
+    suites: list[benchmark.Suite] = []
+    monkeypatch.setattr(benchmark, "measure", lambda suite, *args, **more: suites.append(suite) or benchmark.Outcome())
+    monkeypatch.setattr(measure, "effnet_installed", lambda: False)
+    _, _, err = call(capsys, *flags(tmp_path))
+    assert "left out: projected-gan" in err and 'pip install "ganloom[effnet]"' in err
+    assert set(suites[0].recipes) == set(RECIPES) - {"projected-gan"} and tuple(suites[0].seeds) == (1, 2, 3)
+    monkeypatch.setattr(measure, "effnet_installed", lambda: True)
+    _, _, err = call(capsys, *flags(tmp_path, "--data", "emoji", "--shape", "32"))
+    assert "left out" not in err and "projected-gan" in suites[1].recipes and "cyclegan" not in suites[1].recipes
+    assert suites[1].name == "emoji-32" == rows.name_of("emoji", (3, 32, 32)) and rows.name_of("a/b:c", None) == "a-b-c"
 
 
 # ---------------------------------------------------------------------------------------------- the docs of this checkout

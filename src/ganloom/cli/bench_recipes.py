@@ -61,8 +61,11 @@ def run(argv: Sequence[str]) -> None:
             names = args.recipe or tuple(benchmark.kept(folder, name))
             rows = benchmark.time_again(names, folder, show=progress, name=name)
         else:
+            suite, left_out = _suite(args)
+            if left_out:
+                progress.say(f'left out: {", ".join(left_out)}, which needs an extra (pip install "ganloom[effnet]")')
             outcome = benchmark.measure(
-                _suite(args), folder, Path(args.runs), workers=args.workers, threads=args.threads, show=progress
+                suite, folder, Path(args.runs), workers=args.workers, threads=args.threads, show=progress
             )
             rows, failed = outcome.rows, outcome.failed
         progress("writing the pages")
@@ -79,18 +82,23 @@ def run(argv: Sequence[str]) -> None:
         raise CheckFailed(f"{len(failed)} training{'s' * (len(failed) > 1)} without a result: {what}")
 
 
-def _suite(args: Arguments) -> Any:
+def _suite(args: Arguments) -> tuple[Any, list[str]]:
+    """What to measure, and the recipes that are left out because their extra is not installed."""
     from ganloom.bench.recipes.benchmark import Suite
+    from ganloom.evaluation.measure import effnet_installed
     from ganloom.recipes import RECIPES
 
     if args.shape is not None and args.data is None:
         raise BadInput("--shape is for other data than that of the plans: add --data")
-    makes_images = tuple(name for name, module in RECIPES.items() if module.MODEL.conditions_on != "images")
-    return Suite(
-        recipes=args.recipe or (tuple(RECIPES) if args.data is None else makes_images),
+    images = [name for name, module in RECIPES.items() if module.MODEL.conditions_on != "images"]
+    usual = images if args.data is not None else list(RECIPES)
+    lacking = [name for name in usual if getattr(RECIPES[name], "EXTRA", None) == "effnet" and not effnet_installed()]
+    suite = Suite(
+        recipes=args.recipe or tuple(name for name in usual if name not in lacking),
         seeds=args.seeds if args.seed is None else (args.seed,),
         data=args.data, shape=args.shape, kimg=args.total_kimg, anew=args.anew, overwrite=args.overwrite,
     )  # fmt: skip
+    return suite, [] if args.recipe else lacking
 
 
 def _line(row: Any) -> dict[str, str]:

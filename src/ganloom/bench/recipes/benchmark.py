@@ -132,9 +132,10 @@ def measure(
         BadInput: A name or a number cannot be used.
     """
     suite = suite.checked()
+    shape = None
     if suite.data is not None:  # what is wrong with it is said before the first training
         stage(show, f"opening {suite.data}")
-        datasets.open(suite.data, shape=datasets.full_shape(suite.data, suite.shape))
+        shape = datasets.open(suite.data, shape=datasets.full_shape(suite.data, suite.shape)).shape
     for flag, number in (("--workers", workers), ("--threads", threads)):
         if number < 1:
             raise BadInput(f"{flag} must be at least 1, got {number}")
@@ -145,7 +146,7 @@ def measure(
     known = {name: before[name] for name in suite.recipes if name in before and _is_done(before[name], suite)}
     left = [name for name in suite.recipes if name not in known]
     todo = [task for name in left for task in suite.tasks(name) if suite.anew or jobs.saved(task.folder(runs)) is None]
-    times = Times(before, kept(folder))
+    times = Times(before, kept(folder), shape)
     work = _Work(suite, folder, runs, todo, Countdown(times, todo, workers), show)
     if show is not None and todo:
         show.say(f"{times.sentence(todo, workers)}; Ctrl-C stops and saves, the same command continues")
@@ -282,7 +283,7 @@ class _Work:
         at = (
             f"{job.task.recipe} seed {job.task.seed} {kimg_text(share * job.task.length)} of {job.task.length:g} kimg"
             if (share := job.trained()) < 1
-            else f"{job.task.recipe} seed {job.task.seed} is measured"
+            else f"{job.task.recipe} seed {job.task.seed} is being measured"
             for job in running
         )
         done = sum(task in self.results for task in self.todo)

@@ -23,10 +23,15 @@ class Times:
     Args:
         rows: Earlier rows on the same data, by recipe.
         others: Earlier rows on the data of the plans, by recipe.
+        shape: Shape of the images, if the data are not those of the plans.
     """
 
-    def __init__(self, rows: Mapping[str, Row], others: Mapping[str, Row]) -> None:
+    def __init__(
+        self, rows: Mapping[str, Row], others: Mapping[str, Row], shape: tuple[int, ...] | None = None
+    ) -> None:
         self._rows, self._others = rows, others
+        sides = (SIDE,) if shape is None else shape[-2:]
+        self._pixels = sides[0] * sides[-1] / SIDE**2
         text = (files("ganloom.recipes") / "measured.json").read_text(encoding="utf-8")
         self._packaged: dict[str, Any] = json.loads(text)
 
@@ -37,11 +42,10 @@ class Times:
         """
         if (row := self._rows.get(task.recipe)) is not None:
             return task.length * _each(row)
-        pixels = 1.0 if task.shape is None else math.prod(task.shape[-2:]) / SIDE**2 if len(task.shape) > 1 else 1.0
         if (row := self._others.get(task.recipe)) is not None:
-            return task.length * _each(row) * pixels
+            return task.length * _each(row) * self._pixels
         packaged = self._packaged.get(task.recipe)
-        return task.length * packaged["seconds"] / packaged["kimg"] * pixels if packaged else math.nan
+        return task.length * packaged["seconds"] / packaged["kimg"] * self._pixels if packaged else math.nan
 
     def measuring(self, task: Task) -> float:
         """Return the seconds to draw, measure and time."""
@@ -63,7 +67,7 @@ class Times:
             return f"{runs}; no earlier row says how long they take"
         total = sum(known)
         with_workers = f", {duration(total / min(workers, len(tasks)))} with {workers} workers" if workers > 1 else ""
-        more = f"; without {', '.join(unknown)}, which have no earlier row" if unknown else ""
+        more = f"; without {', '.join(unknown)}: no earlier row" if unknown else ""
         return f"{runs}: about {duration(total)} of processor time{with_workers} (from the times of earlier rows{more})"
 
 
