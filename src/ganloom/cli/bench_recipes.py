@@ -73,7 +73,9 @@ def run(argv: Sequence[str]) -> None:
     if args.json:
         print(json.dumps({"recipes": [row.to_dict() for row in rows], "failed": failed}))
     elif rows:
-        print(table([_line(row) for row in benchmark.ranked(rows)]))
+        lines = [_line(row) for row in benchmark.ranked(rows)]
+        filled = [column for column in lines[0] if any(line[column] for line in lines)]
+        print(table([{column: line[column] for column in filled} for line in lines]))
         print(_ranges(rows))
         print(f"wrote {folder / rows_file(name)}, {folder / 'images'}/ and {len(written)} pages")
         print(following(["train", rows[0].recipe, "--small"], ["recipes"]))

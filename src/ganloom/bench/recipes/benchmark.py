@@ -6,86 +6,24 @@ The data is fashion-10k; for image-to-image recipes two domains made from it, or
 
 import contextlib
 import dataclasses
-import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
 from ganloom import data as datasets
 from ganloom.bench.recipes import job as jobs
-from ganloom.bench.recipes import workers as processes
-from ganloom.bench.recipes.rows import (
-    Row,
-    differences,
-    images_folder,
-    keep,
-    name_of,
-)
-from ganloom.bench.recipes.rows import Speed as Speed
+from ganloom.bench.recipes.rows import Row, images_folder, keep
 from ganloom.bench.recipes.rows import kept as kept
 from ganloom.bench.recipes.rows import ranked as ranked
+from ganloom.bench.recipes.suite import Suite as Suite
+from ganloom.bench.recipes.suite import is_done
 from ganloom.bench.recipes.task import Task
 from ganloom.bench.recipes.times import Countdown, Times
+from ganloom.bench.recipes.work import Work
 from ganloom.core import allocator
-from ganloom.core.errors import BadInput, GanloomError
-from ganloom.core.output_files import may_rewrite, rewrite
-from ganloom.recipes import RECIPES, find
-from ganloom.recipes.presets import DATA
-from ganloom.report.number_format import kimg as kimg_text
+from ganloom.core.errors import BadInput
+from ganloom.core.output_files import may_rewrite
 from ganloom.report.progress import Progress, stage
-
-SEEDS = (1, 2, 3)
-"""The seeds of the doc pages. Plans were tuned with seed 0, so their figures are those of other seeds."""
-
-
-@dataclass(frozen=True)
-class Suite:
-    """What to measure.
-
-    Attributes:
-        recipes: Names of recipes.
-        seeds: Seeds; the images are those of the first one.
-        data: The data set for all recipes. None: that of each plan.
-        shape: Shape of the images, as `--shape` takes it. None: that of the data.
-        kimg: Length of every run in thousands of images. None: that of each plan.
-        anew: Repeat recipes that were already measured.
-        overwrite: Replace images that ganloom did not write, or that were changed.
-    """
-
-    recipes: Sequence[str]
-    seeds: Sequence[int] = SEEDS
-    data: str | None = None
-    shape: tuple[int, ...] | None = None
-    kimg: float | None = None
-    anew: bool = False
-    overwrite: bool = False
-
-    @property
-    def name(self) -> str:
-        """Name of the files of the rows."""
-        return name_of(self.data, self.shape)
-
-    def tasks(self, recipe: str) -> list[Task]:
-        """Return the trainings of a recipe."""
-        return [Task(recipe, self.data, self.shape, self.kimg, seed) for seed in self.seeds]
-
-    def checked(self) -> "Suite":
-        """Return the suite with the names of recipes as they are listed. Raises BadInput for what cannot be used."""
-        names = tuple(dict.fromkeys(name.lower().replace("_", "-") for name in self.recipes))
-        for name in names:
-            if find(name) and name not in RECIPES:
-                raise BadInput(
-                    f"{name} is a baseline without a page: measure it with `ganloom compare --budget 10m {DATA} {name}`"
-                )
-        if self.kimg is not None and not self.kimg > 0:
-            raise BadInput(f"--total-kimg must be above 0, got {self.kimg}")
-        if not self.seeds or min(self.seeds) < 0:
-            raise BadInput(
-                f"--seeds must be one or more numbers from 0, got {' '.join(map(str, self.seeds)) or 'none'}"
-            )
-        return dataclasses.replace(self, recipes=names, seeds=tuple(dict.fromkeys(self.seeds)))
 
 
 @dataclass
@@ -143,13 +81,13 @@ def measure(
     for name in suite.recipes:
         for kind in ("recipes", "gallery"):
             may_rewrite(folder / images_folder(suite.name, kind) / f"{name}.png", overwrite=suite.overwrite)
-    known = {name: before[name] for name in suite.recipes if name in before and _is_done(before[name], suite)}
+    known = {name: before[name] for name in suite.recipes if name in before and is_done(before[name], suite)}
     left = [name for name in suite.recipes if name not in known]
     todo = [task for name in left for task in suite.tasks(name) if suite.anew or jobs.saved(task.folder(runs)) is None]
     times = Times(before, kept(folder), shape)
-    work = _Work(suite, folder, runs, todo, Countdown(times, todo, workers), show)
+    work = Work(suite, folder, runs, todo, Countdown(times, todo, workers), show)
     if show is not None and todo:
-        show.say(f"{times.sentence(todo, workers)}; Ctrl-C stops and saves, the same command continues")
+        show.say(f"{times.sentence(todo, workers, work.started)}; Ctrl-C stops and saves, the same command continues")
     results = work.in_processes(workers, threads) if workers > 1 and todo else work.here(threads)
     outcome = Outcome()
     for row in known.values():
@@ -164,142 +102,6 @@ def measure(
                 each(whole)
     outcome.rows = [known[name] for name in suite.recipes if name in known]
     return outcome
-
-
-def _is_done(row: Row, suite: Suite) -> bool:
-    """Whether a row is the result of the present plan with these seeds."""
-    tasks = suite.tasks(row.recipe)
-    commands = {one.command for one in row.seeds}
-    return not suite.anew and commands >= {task.command for task in tasks} and not differences(row, tasks[0])
-
-
-class _Work:
-    """The trainings to make: runs them, collects the seeds of each recipe, and writes its row and images."""
-
-    def __init__(
-        self, suite: Suite, folder: Path, runs: Path, todo: list[Task], countdown: Countdown, show: Progress | None
-    ) -> None:
-        self.suite, self.folder, self.runs, self.todo, self.show = suite, folder, runs, todo, show
-        self.countdown = countdown
-        self.results: dict[Task, Row | str] = {}
-        self._next_report = 0.0
-
-    def here(self, threads: int) -> Generator[tuple[Task, Row | str]]:
-        """Make the trainings one after the other in this process; also yield what is measured already."""
-        allocator.keep_freed_blocks()
-        had = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        try:
-            for task in self._all():
-                if task not in self.todo:
-                    yield task, self._saved(task)
-                    continue
-                self._begin(task)
-                try:
-                    row: Row | str = jobs.make(task, task.folder(self.runs), jobs.N, self._is_timed(task), self.show)
-                except GanloomError as error:
-                    row = str(error)
-                yield task, row
-        finally:
-            torch.set_num_threads(had)
-
-    def in_processes(self, workers: int, threads: int) -> Generator[tuple[Task, Row | str]]:
-        """Make the trainings in processes; first yield what is measured already."""
-        for task in self._all():
-            if task not in self.todo:
-                yield task, self._saved(task)
-        waiting = [
-            processes.Job(task, task.folder(self.runs), jobs.N, self._is_timed(task), threads) for task in self.todo
-        ]
-        for one in waiting:
-            if self.suite.anew:
-                (one.path / jobs.RESULT).unlink(missing_ok=True)
-        say = (lambda line: None) if self.show is None else self.show.say
-        results = processes.run(waiting, workers, lambda job: self._begin(job.task), self._report, say)
-        with contextlib.closing(results):
-            for job, result in results:
-                yield job.task, result
-
-    def finished_row(self, task: Task, result: Row | str) -> Row | None:
-        """Note a result. If it is the last of its recipe, write the row and the images, and return the row."""
-        self.results[task] = result
-        if self.show is not None and task in self.todo:
-            self.show.say(f"{self._place()} {task.recipe}, seed {task.seed}: {_said(result)}; {self._left()} left")
-        tasks = self.suite.tasks(task.recipe)
-        if any(one not in self.results for one in tasks):
-            return None
-        parts = [row for one in tasks if isinstance(row := self.results[one], Row)]
-        failed = {str(one.seed): text for one in tasks if isinstance(text := self.results[one], str)}
-        if not parts:
-            return None
-        old = kept(self.folder, self.suite.name).get(task.recipe)
-        row = jobs.joined(parts, failed)
-        if old is not None and not differences(old, task) and old.seeds[0].command in self._commands(old):
-            row = jobs.with_other_seeds(row, old)
-        if row.seed == parts[0].seed:
-            first = next(one for one in tasks if isinstance(self.results[one], Row)).folder(self.runs)
-            for kind, name in (("recipes", jobs.SHEET), ("gallery", jobs.STRIP)):
-                image = self.folder / images_folder(self.suite.name, kind) / f"{task.recipe}.png"
-                rewrite(image, (first / name).read_bytes(), overwrite=self.suite.overwrite)
-        keep(self.folder, row, self.suite.name)
-        return row
-
-    # --------------------------------------------------------------------------------------------------------- internal
-
-    def _all(self) -> list[Task]:
-        """The trainings of all recipes with something to do."""
-        before = kept(self.folder, self.suite.name)
-        open_ones = [name for name in self.suite.recipes if not (name in before and _is_done(before[name], self.suite))]
-        return [task for name in open_ones for task in self.suite.tasks(name)]
-
-    def _commands(self, row: Row) -> set[str]:
-        """The commands of this suite with the seeds of a row."""
-        seeds = tuple(one.seed for one in row.seeds)
-        return {task.command for task in dataclasses.replace(self.suite, seeds=seeds).tasks(row.recipe)}
-
-    def _saved(self, task: Task) -> Row:
-        row = jobs.saved(task.folder(self.runs))
-        assert row is not None
-        return row
-
-    def _is_timed(self, task: Task) -> bool:
-        return task.seed == self.suite.seeds[0]
-
-    def _place(self) -> str:
-        return f"[{sum(task in self.results for task in self.todo)}/{len(self.todo)}]"
-
-    def _begin(self, task: Task) -> None:
-        if self.show is not None:
-            self.show.say(f"[{self.todo.index(task) + 1}/{len(self.todo)}] {task.command}; about {self._left()} left")
-
-    def _left(self, running: Sequence[processes.Job] = ()) -> str:
-        shares = {job.task: 0.9 * job.trained() for job in running}
-        return self.countdown.left([1.0 if task in self.results else shares.get(task, 0.0) for task in self.todo])
-
-    def _report(self, running: Sequence[processes.Job]) -> None:
-        if self.show is None or time.monotonic() < self._next_report:
-            return
-        self._next_report = time.monotonic() + 2.0
-        at = (
-            f"{job.task.recipe} seed {job.task.seed} {kimg_text(share * job.task.length)} of {job.task.length:g} kimg"
-            if (share := job.trained()) < 1
-            else f"{job.task.recipe} seed {job.task.seed} is being measured"
-            for job in running
-        )
-        done = sum(task in self.results for task in self.todo)
-        stage(
-            self.show, f"{done} of {len(self.todo)} trainings done, about {self._left(running)} left; {', '.join(at)}"
-        )
-
-
-def _said(result: Row | str) -> str:
-    """A result in some words."""
-    if isinstance(result, str):
-        return f"FAILED: {result}"
-    one = result.seeds[0]
-    key = "l1" if result.translates else "coverage"
-    spent = "" if one.cpu_seconds is None else f", {one.cpu_seconds / 60:.1f} CPU min"
-    return f"{key} {one.figures[key][0]:.3g}, doctor {one.light or 'off'}{spent}"
 
 
 def time_again(

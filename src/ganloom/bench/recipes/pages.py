@@ -81,6 +81,7 @@ def write(folder: Path, *, overwrite: bool = False) -> list[Path]:
     found = texts(folder, [name for name in RECIPES if is_docs or name in everywhere])
     if not is_docs:
         del found["recipes.md"]  # its links lead to pages of all recipes
+        found = {name: text for name, text in found.items() if name != "gallery.md" or kept(folder)}
     written = [
         rewrite(folder / name, text.encode(), overwrite=overwrite, ours=lambda content: _is_ours(content))
         for name, text in found.items()

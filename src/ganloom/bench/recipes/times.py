@@ -58,9 +58,16 @@ class Times:
         """Return the seconds of a training with its measurement; NaN if they are unknown."""
         return self.training(task) + self.measuring(task)
 
-    def sentence(self, tasks: Sequence[Task], workers: int) -> str:
-        """Say how long trainings take, and for which recipes it is unknown."""
-        known = [seconds for task in tasks if math.isfinite(seconds := self.whole(task))]
+    def sentence(self, tasks: Sequence[Task], workers: int, done: Mapping[Task, float] | None = None) -> str:
+        """Say how long trainings take, and for which recipes it is unknown.
+
+        Args:
+            tasks: The trainings.
+            workers: How many run at the same time.
+            done: The share of each training that an earlier command made.
+        """
+        left = {task: self.whole(task) * (1 - (done or {}).get(task, 0.0)) for task in tasks}
+        known = [seconds for seconds in left.values() if math.isfinite(seconds)]
         unknown = list(dict.fromkeys(task.recipe for task in tasks if not math.isfinite(self.training(task))))
         runs = f"{len(tasks)} training{'s' * (len(tasks) != 1)}"
         if not known:
