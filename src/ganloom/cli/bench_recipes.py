@@ -78,7 +78,7 @@ def run(argv: Sequence[str]) -> None:
         print(table([{column: line[column] for column in filled} for line in lines]))
         print(_ranges(rows))
         print(f"wrote {folder / rows_file(name)}, {folder / 'images'}/ and {len(written)} pages")
-        print(following(["train", rows[0].recipe, "--small"], ["recipes"]))
+        print(following(["train", rows[0].recipe, rows[0].data or "DATA", "--small"], ["recipes"]))
     if failed:
         what = "; ".join(f"{which}: {text}" for which, text in failed.items())
         raise CheckFailed(f"{len(failed)} training{'s' * (len(failed) > 1)} without a result: {what}")
