@@ -3,14 +3,16 @@
 # make slow   set up, then run the tests that train longer
 # make check  run what continuous integration runs: format, lint, types, tests, the wheel and its conformance tests
 # make docs   write the generated pages of docs/ from the docstrings
+# make rows   train and measure all recipes for docs/ (hours; continues after Ctrl-C), then write the pages
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= auto
+WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 
-.PHONY: demo test slow check docs lint clean
+.PHONY: demo test slow check docs rows lint clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -50,6 +52,10 @@ check: lint test
 	$(PIP) -e . --no-deps
 
 docs: $(VENV)/ready-dev
+	$(BIN)/python tools/build_docs.py
+
+rows: $(VENV)/ready-dev
+	$(BIN)/ganloom bench recipes --out docs --overwrite --workers $(WORKERS)
 	$(BIN)/python tools/build_docs.py
 
 clean:

@@ -153,7 +153,7 @@ def test_a_recipe_is_one_file_and_one_line(tmp_path: Path) -> None:
     call = "from ganloom.cli import main; main()"
     assert re.search(r"fresh +What it is in a few words", python(call, "recipes", cwd=tmp_path))
     assert "--n-critic" in python(call, "train", "fresh", "--help-all", cwd=tmp_path)
-    table = f"import sys; sys.path.insert(0, {str(ROOT / 'tools')!r}); import build_docs; print(build_docs.recipes())"
+    table = "from ganloom.bench.recipes.recipe_page import recipes; print(recipes({}))"
     assert "| [fresh](recipes/fresh.md) |" in python(table, cwd=tmp_path)
 
 

@@ -15,7 +15,7 @@ from commands import call
 
 from ganloom import recipes
 from ganloom.apps import plan as planning
-from ganloom.apps import plan_measure
+from ganloom.apps import plan_measure, plan_recipes
 from ganloom.cli import train
 from ganloom.core.errors import BadInput
 from ganloom.core.time_limit import TimeUp, limited
@@ -220,6 +220,58 @@ def test_growing_networks_are_measured_in_every_stage() -> None:
     found = speed.measure(trainer, total, seconds=3.0, steps=2)
     edges = {e for phase in trainer.phases for e in phase.kimg if 0 < e < total}
     assert edges and found.steps >= len(edges) + 1 and max(seen) > 1000 * max(edges) - 10
+
+
+def measured(name: str, *coverage: float) -> dict[str, Any]:
+    return {"recipe": name, "coverage": list(coverage), "kimg": 40.0, "cpu_minutes": 5.0, "seeds": 3}
+
+
+EMOJI = {"data": "emoji", "shape": [3, 32, 32], "images": 3874, "classes": 9}
+BEST = [
+    measured("projected-gan", 0.8, 0.7, 0.9),
+    measured("acgan", 0.7, 0.7, 0.7),
+    measured("stylegan2", 0.6, 0.5, 0.7),
+]
+
+
+def test_the_best_recipe_on_similar_data_is_proposed(slow: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    sets = [
+        {**EMOJI, "recipes": [*BEST, measured("default", 0.4, 0.3, 0.45)]},
+        {
+            **EMOJI,
+            "data": "digits",
+            "shape": [1, 28, 28],
+            "images": 1797,
+            "recipes": [measured("default", 0.9, 0.9, 0.9)],
+        },
+    ]
+    monkeypatch.setattr(plan_recipes, "table", lambda: sets)
+    monkeypatch.setattr(plan_recipes, "effnet_installed", lambda: False)
+    images = np.repeat(np.repeat(IMAGES, 2, 1), 2, 2)
+    made = planning.plan(images, flip=False, fit="crop", held_out=0.0)
+    assert made.proposal is not None and command_of(made).options.recipe == "stylegan2"
+    assert command_of(made).settings["small"] is True and "total_kimg" not in command_of(made).settings
+    assert "on emoji (3,874 images, 32 x 32, RGB), stylegan2 --small has coverage 0.60" in made.proposal.why
+    slow["stylegan2 small"] = 1.0
+    assert command_of(planning.plan(images, minutes=60.0)).settings["minutes"] == 60.0
+    labelled = planning.plan((images, np.arange(50) % 2))
+    assert command_of(labelled).options.recipe == "acgan", "with labels"
+    assert planning.plan(images, "dcgan").proposal is None, "another recipe was chosen"
+    assert planning.plan(images, width=8).proposal is None, "a setting of the default recipe was chosen"
+    assert planning.plan(IMAGES[..., :1]).proposal is None, "grey: the default recipe is the best one on digits"
+    assert planning.plan(IMAGES[:, :8, :8]).proposal is None, "no data set of the table has images of this size"
+    sets[0]["recipes"][3] = measured("default", 0.55, 0.5, 0.6)
+    made = planning.plan(images)
+    assert made.proposal is None and any("the default recipe 0.55" in note for note in made.notes), "the seeds overlap"
+
+
+def test_the_table_of_the_package_can_be_read() -> None:
+    for one in plan_recipes.table():
+        assert (
+            len(one["shape"]) == 3
+            and one["images"] > 0
+            and all(row["recipe"] in recipes.RECIPES for row in one["recipes"])
+        )
 
 
 def test_the_measurement_refuses_nothing_new(tmp_path: Path) -> None:

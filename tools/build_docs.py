@@ -1,4 +1,4 @@
-"""Write the generated pages of docs/ (overview, recipes, stabilisers, api, commands) from docstrings; --check only compares."""
+"""Write the generated pages of docs/ (overview, recipes, gallery, stabilisers, api, commands); --check only compares."""
 
 import ast
 import json
@@ -7,12 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from recipe_pages import measured, recipe, recipes
 from stabiliser_page import stabilisers
+
+from ganloom.bench.recipes import pages as recipe_pages
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE, DOCS = ROOT / "src" / "ganloom", ROOT / "docs"
-NOTE = "<!-- written by `make docs` from the docstrings: change those -->\n\n"
+NOTE = recipe_pages.NOTE
 PUBLIC = (
     "api.py",
     "gan.py",
@@ -155,13 +156,11 @@ def help_pages(commands: list[list[str]]) -> list[str]:
 
 def pages() -> dict[Path, str]:
     """The text of every generated file, by path."""
-    from ganloom.recipes import RECIPES
-
-    texts = {"overview.md": overview(), "recipes.md": recipes(), "api.md": api(), "commands.md": commands()}
-    texts["stabilisers.md"] = stabilisers()
-    texts |= {f"recipes/{name}.md": recipe(name) for name in RECIPES}
+    texts = {"overview.md": overview(), "api.md": api(), "commands.md": commands(), "stabilisers.md": stabilisers()}
     files = {DOCS / name: NOTE + text.rstrip() + "\n" for name, text in texts.items()}
-    return files | {SOURCE / "recipes" / "measured.json": measured()}
+    files |= {DOCS / name: text for name, text in recipe_pages.texts(DOCS).items()}
+    files[SOURCE / "recipes" / "measured.json"] = recipe_pages.measured(DOCS)
+    return files | {SOURCE / "recipes" / "small_data.json": recipe_pages.small_data(DOCS)}
 
 
 def main() -> int:

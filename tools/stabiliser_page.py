@@ -3,8 +3,11 @@
 import dataclasses
 import inspect
 import re
+from pathlib import Path
 
-from recipe_pages import ROOT, field_docs
+from ganloom.bench.recipes.recipe_page import field_docs
+
+ROOT = Path(__file__).resolve().parent.parent
 
 ELSEWHERE = (
     (

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from ganloom import recipes
-from ganloom.apps.plan_measure import Case, Proposal
+from ganloom.apps import plan_recipes
+from ganloom.apps.plan_measure import FOR_ANY, Case, Proposal
 from ganloom.augment.policy import Advice
 from ganloom.core import allocator
 from ganloom.core.device import choose_device, choose_precision
@@ -143,9 +144,12 @@ def plan(
     full = case.examine(options, FULL * seconds, steps)
     gan, total, found = full.setup.gan, full.total, full.speed
     needed = None if found is None else total * 1000 / found.img_per_s
+    left = max(5.0, seconds - (time.perf_counter() - begin))
+    better = plan_recipes.suggest(opened) if recipe == plan_recipes.DEFAULT and options.keys() <= set(FOR_ANY) else None
     proposal = None
-    if needed is None or needed > have * 60 * 1.1:
-        left = max(5.0, seconds - (time.perf_counter() - begin))
+    if better is not None and better.clear:
+        proposal = case.measured_best(better, options, have, left, steps)
+    elif needed is None or needed > have * 60 * 1.1:
         proposal = case.proposal(options, have, full, left, steps)
     length = (
         []
@@ -173,7 +177,13 @@ def plan(
         total_kimg=total,
         seconds=needed,
         minutes=have,
-        notes=(*proposed, *opened.notes, *full.warnings, *_notes(opened, recipe, few)),
+        notes=(
+            *proposed,
+            *([better.why] if better is not None and not better.clear else []),
+            *opened.notes,
+            *full.warnings,
+            *_notes(opened, recipe, few),
+        ),
         full_command=case.command(recipe, length, options, total),
         proposal=proposal,
     )

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ganloom import recipes
+from ganloom.apps.plan_recipes import Suggestion
 from ganloom.augment.policy import FEW, Advice
 from ganloom.core.device import choose_precision
 from ganloom.core.names import command_line, word_of
@@ -142,6 +143,20 @@ class Case:
         kimg = min(100.0, have * self.quick("default", shared, 60.0, seconds / 4, steps) / 1000)
         why = f"{recipe} is too slow on this machine, even its small form; the default recipe for {minutes:g} minutes"
         return self._proposed("default", timed, shared, kimg, have, why)
+
+    def measured_best(
+        self, best: Suggestion, options: dict[str, Any], minutes: float, seconds: float, steps: int
+    ) -> Proposal:
+        """The recipe that did best on similar data, in its small form, or that for ``minutes`` if it takes longer."""
+        small, have = {**options, "small": True}, minutes * 60
+        img_per_s = self.quick(best.recipe, small, best.kimg, seconds, steps)
+        takes = best.kimg * 1000 / max(img_per_s, 1e-9)
+        if takes <= have * 1.1:
+            return self._proposed(best.recipe, [], small, best.kimg, takes, best.why)
+        timed = ["--minutes", f"{minutes:g}"]
+        return self._proposed(
+            best.recipe, timed, small, have * img_per_s / 1000, have, f"{best.why}; for {minutes:g} minutes"
+        )
 
     def _proposed(
         self, recipe: str, length: list[str], options: dict[str, Any], kimg: float, seconds: float, why: str

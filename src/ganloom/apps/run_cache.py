@@ -1,15 +1,23 @@
 """Reuse runs: return a finished run, continue a stopped one, or train a new one."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ganloom.api import Run, resume, train
 from ganloom.report.progress import Progress
 from ganloom.runs.folder import Folder
-from ganloom.training.callbacks import Console
+from ganloom.training.callbacks import Callback, Console
 
 
-def finished(recipe: str, data: str, path: Path, progress: Progress | None = None, **options: Any) -> Run:
+def finished(
+    recipe: str,
+    data: str,
+    path: Path,
+    progress: Progress | None = None,
+    callbacks: Sequence[Callback] = (),
+    **options: Any,
+) -> Run:
     """Train a run unless it is finished already; continue it if it was stopped.
 
     Args:
@@ -17,6 +25,7 @@ def finished(recipe: str, data: str, path: Path, progress: Progress | None = Non
         data: The data.
         path: The run folder.
         progress: Shows what the training does between its lines.
+        callbacks: More callbacks of the training, also of one that is continued.
         options: Options of ``ganloom.train``.
 
     Returns:
@@ -26,5 +35,7 @@ def finished(recipe: str, data: str, path: Path, progress: Progress | None = Non
     if state == "finished":
         return Run(path)
     if state is not None and not Folder(path).without_checkpoint():
-        return resume(path, console=Console(progress=progress), progress=progress)
-    return train(recipe, data, path, console=Console(progress=progress), progress=progress, **options)
+        return resume(path, callbacks=callbacks, console=Console(progress=progress), progress=progress)
+    return train(
+        recipe, data, path, callbacks=callbacks, console=Console(progress=progress), progress=progress, **options
+    )

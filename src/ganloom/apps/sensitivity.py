@@ -145,7 +145,7 @@ def measure(
     base = dataclasses.replace(module.Config(), **config)
     base = _with_weight(module, base, data, own)
     grid = settings(recipe, base)
-    train = {
+    train: dict[str, Any] = {
         "kimg_per_tick": max(kimg / 10, 0.05),
         "kimg_per_checkpoint": kimg,
         "total_kimg": kimg,

@@ -45,10 +45,10 @@ def ended_by_signals(advice: str = "") -> Iterator[None]:
 
 @contextlib.contextmanager
 def continued_by_the_same_command() -> Iterator[None]:
-    """Let a stopped training inside say that the same command continues, for a command that trains several runs."""
+    """Let a command that trains several runs say, when it is stopped, that the same command continues."""
     try:
         yield
-    except Interrupted:
+    except KeyboardInterrupt:  # Interrupted, or Ctrl-C between two trainings
         raise Interrupted("stopped by Ctrl-C, saved. Run the same command again to continue") from None
     except Terminated as left:
         raise Terminated(left.number, "stopped by a signal, saved. Run the same command again to continue") from None

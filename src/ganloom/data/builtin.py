@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput
 from ganloom.core.old_import_paths import renamed
-from ganloom.data import cache, fashion_mnist, points, shapes, stacked, store, translation_sets
+from ganloom.data import cache, digits, emoji, fashion_mnist, points, shapes, stacked, store, translation_sets
 from ganloom.data.apply_options import images_with_options, points_with_options
 from ganloom.data.dataset import Data, Facts
 from ganloom.data.idx_sets import is_idx_name, read_set
@@ -27,6 +27,8 @@ BUILTIN: dict[str, str] = {
     "emnist": "handwritten letters and digits, from IDX files: emnist-letters:DIR; also balanced, byclass, bymerge, digits",
     "qmnist": "handwritten digits with 60,000 test images, from IDX files: qmnist:DIR, qmnist-test:DIR",
     "idx": "images and labels of any other IDX files: idx:DIR",
+    "digits": "1,797 handwritten digits, 8 x 8 grey, enlarged to 28 x 28 or --shape; comes with ganloom",
+    "emoji": "colour emoji, 64 px RGB or --shape, 9 groups; needs the Noto emoji font (emoji:FILE) or an npm package (emoji:DIR)",
     "shapes": "rendered coloured shapes with known factors and captions, 32 x 32 RGB; shapes:N for N images",
     "stacked": "three images of fashion-10k as the channels of one, 1,000 combinations of classes; stacked:N for N images",
     "ring": "points: 8 Gaussian modes on a circle; ring:N for N points",
@@ -65,13 +67,19 @@ def open_builtin(source: str, options: Options, progress: store.Progress) -> Dat
         rows, facts = render_shapes(source, image_shape(options))
         facts.native = True
         return images_with_options(rows, facts, options, progress)
+    if name == "emoji":
+        size = square_side(options, name, emoji.SIZE)
+        rows, facts = emoji.images(source, size, progress)
+        return images_with_options(rows, facts, _with_absolute(options, name, argument), progress)
+    if name == "digits":
+        options["shape"] = options["shape"] or list(digits.SHAPE)
+        return images_with_options(*digits.images(source), options, progress)
     if name == "stacked":
         return images_with_options(*stack(source), options, progress)
     if name in TRANSLATIONS:
         data = translation(source, {"direction": "AtoB", **options}, progress)
         return data.resized(image_shape(options), options.get("in_channels"), options["fit"])
-    if argument:
-        options["source"] = f"{name}:{os.path.abspath(os.path.expanduser(argument))}"
+    options = _with_absolute(options, name, argument)
     read = fashion_mnist.images if name.startswith("fashion") else read_set
     return images_with_options(*read(source), options, progress)
 
@@ -130,13 +138,26 @@ def translation(source: str, options: dict[str, Any], progress: store.Progress) 
         raise BadInput(f"{source}: {name} takes no argument after the colon")
     if name == "unpaired-fashion":
         return translation_sets.unpaired_fashion(options)
-    _, height, width = image_shape(options) or (0, 64, 64)
-    if height != width or not 16 <= height <= 512:
-        shape = " ".join(map(str, options["shape"]))
-        raise BadInput(f"--shape {shape}: {name} draws squares of 16 to 512 pixels")
+    height = square_side(options, name, 64)
     if name == "edges-to-emoji":
         return translation_sets.edges_to_emoji(source, height, options, progress)
     return translation_sets.regular_to_bold(height, options, progress)
+
+
+def square_side(options: Options, name: str, default: int) -> int:
+    """Return the side of the squares that a set is drawn at. Raises BadInput for other shapes than 16 to 512 pixels square."""
+    _, height, width = image_shape(options) or (0, default, default)
+    if height != width or not 16 <= height <= 512:
+        shape = " ".join(map(str, options["shape"]))
+        raise BadInput(f"--shape {shape}: {name} draws squares of 16 to 512 pixels")
+    return height
+
+
+def _with_absolute(options: Options, name: str, argument: str) -> Options:
+    """The options with the absolute path of a set's argument as source, if it has one."""
+    if argument:
+        options["source"] = f"{name}:{os.path.abspath(os.path.expanduser(argument))}"
+    return options
 
 
 def number(source: str, default: int) -> int:

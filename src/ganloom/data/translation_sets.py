@@ -101,7 +101,7 @@ def edges_to_emoji(text: str, size: int, options: Options, progress: store.Progr
     Raises:
         BadInput: the font is missing, cannot be read, or has too few colour glyphs.
     """
-    path = _emoji_font(text)
+    path = emoji_font(text)
     glyphs = emoji_glyphs(path)
     if len(glyphs) <= 2 * HELD_GLYPHS:
         raise BadInput(
@@ -119,13 +119,14 @@ def edges_to_emoji(text: str, size: int, options: Options, progress: store.Progr
     return _open_glyphs(glyph_set, size, options, progress)
 
 
-def _emoji_font(text: str) -> str:
-    """The font file: the argument, ``$GANLOOM_EMOJI_FONT``, or Debian's."""
-    file = text.partition(":")[2] or os.environ.get("GANLOOM_EMOJI_FONT", "") or EMOJI_FONT
+def emoji_font(text: str) -> str:
+    """Return the font file of ``NAME:FILE``: the argument, ``$GANLOOM_EMOJI_FONT``, or Debian's. Raises BadInput without one."""
+    name, _, argument = text.partition(":")
+    file = argument or os.environ.get("GANLOOM_EMOJI_FONT", "") or EMOJI_FONT
     path = os.path.abspath(os.path.expanduser(file))
     if not os.path.isfile(path):
         raise BadInput(
-            f"edges-to-emoji: no font {path}; apt install fonts-noto-color-emoji, or give edges-to-emoji:FILE.ttf or "
+            f"{name}: no font {path}; apt install fonts-noto-color-emoji, or give {name}:FILE.ttf or "
             "GANLOOM_EMOJI_FONT=FILE.ttf"
         )
     return path

@@ -39,6 +39,8 @@ from ganloom.scoring import Scores
 TITLE = "Projected GAN: D over frozen features"
 PAPER = "Sauer et al. 2021, arXiv:2111.01007"
 DATA = "100 to 100,000 images"
+EXTRA = "effnet"
+"""The extra that the recipe needs."""
 KIMG = 1000.0  # default length of a run, thousands of images
 
 OPT = Adam(2e-4, betas=(0.0, 0.99))

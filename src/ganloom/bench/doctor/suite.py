@@ -22,9 +22,9 @@ from ganloom.bench.doctor import faults, healthy
 from ganloom.bench.doctor.fault import Fault
 from ganloom.core import allocator, json_files
 from ganloom.core.errors import BadInput, GanloomError
-from ganloom.doctor import GREY, RED, Facts, examine, light, record, waiting
+from ganloom.doctor import RED, record
 from ganloom.doctor import statistics as st
-from ganloom.doctor.callback import read_rows
+from ganloom.doctor.saved_run import examine_run
 from ganloom.gan import Adam
 from ganloom.recipes import RECIPES, find
 from ganloom.recipes.presets import PLANS
@@ -187,10 +187,7 @@ def one(job: Job, folder: Path, options: dict[str, Any] | None = None) -> Outcom
 def outcome_of(job: Job, path: Path) -> Outcome:
     """Return what the doctor says about a run folder, by the present rules."""
     saved = record.read(path)
-    rows, facts = read_rows(path), Facts.from_dict(saved["facts"])
-    ended = Folder(path).read("run.json").get("exit_reason")
-    found = examine(rows, facts, "nan" if ended == "nan" else None)
-    wait = "" if found else waiting(rows, facts)
+    colour, found = examine_run(path, Folder(path).read("run.json").get("exit_reason"))
     names = tuple(f.name for f in found)
     reds = [f.name for f in found if f.severity == RED]
     fault = faults.find(job.fault) if job.fault else None
@@ -199,7 +196,6 @@ def outcome_of(job: Job, path: Path) -> Outcome:
         right = not reds
     else:
         right = not reds and not set(names) & set(fault.named) if job.heal else first in fault.named
-    colour = GREY if wait else light(found)
     heals = len(saved.get("heals", []))
     return Outcome(
         job.recipe, job.fault, job.seed, colour, names, first, right, _ever(path), heals=heals, healthy=job.healthy

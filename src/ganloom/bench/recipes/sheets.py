@@ -5,13 +5,15 @@ from typing import Any
 import torch
 
 from ganloom.core import randomness
-from ganloom.evaluation.evaluate import data_of
+from ganloom.data import Data
 from ganloom.gan import GAN
 from ganloom.imaging import grid
 from ganloom.recipes.base.translator import Translator
 
 SHOWN = 64
 """About this many samples in an image."""
+STRIP = 8
+"""Samples in a row of the gallery."""
 
 
 def draw(gan: GAN) -> tuple[Any, str]:
@@ -40,17 +42,34 @@ def draw(gan: GAN) -> tuple[Any, str]:
     ), "one value of the categorical code in each row, equal noise in each column"
 
 
-def translated(gan: Translator, name: str) -> tuple[Any, str]:
+def strip(gan: GAN, data: Data) -> Any:
+    """Draw one row of eight samples of the first seeds; with labels, of classes that are evenly spaced.
+
+    Args:
+        gan: The model. Of an image-to-image model, four inputs with their translations are drawn.
+        data: The training data.
+    """
+    if isinstance(gan, Translator):
+        held = data.held or data
+        x = gan.inputs(held, torch.arange(STRIP // 2))
+        assert x is not None
+        pairs = torch.stack([grid.alike(x.cpu(), gan.cfg.shape[0]), gan.translate(x).cpu()], 1).flatten(0, 1)
+        return grid.grid(pairs, STRIP, 1, 1)
+    classes = int(getattr(gan.cfg, "n_classes", 0) or 0)
+    c = torch.arange(STRIP) * classes // STRIP if classes > STRIP else torch.arange(STRIP) % max(classes, 1)
+    return grid.grid(gan.generate(STRIP, seed=0, c=c if classes else None).cpu(), STRIP, 1, 1)
+
+
+def translated(gan: Translator, data: Data) -> tuple[Any, str]:
     """Draw the first held-out images: input, translation, and the target if it is known.
 
     Args:
         gan: The model.
-        name: The data.
+        data: The training data.
 
     Returns:
         (image, what its rows are).
     """
-    data, _, _ = data_of(None, name, gan)
     data = data.held or data
     rows = torch.arange(SHOWN // 2)
     x = gan.inputs(data, rows)
