@@ -36,7 +36,7 @@ MORE = ("is", "fd_inf", "swd", "cmmd", "vendi", "diversity", "iprecision", "irec
 """Measured on request: Inception score, extrapolated Frechet distance, sliced Wasserstein distance, MMD with a Gaussian
 kernel, Vendi score, mean distance of pairs, and precision and recall as first published."""
 _HALF = 1000  # rows in a half-sample of the metrics of neighbours
-_MOST_SHARE = 0.9  # of rows in a ball; above it the jackknife over the balls is far too wide
+_MOST_SHARE = 0.9  # of rows in a ball; above it the variance over the balls is far too large
 _FIRST_K = 3  # Kynkaanniemi's number of neighbours
 _FEWER_PAIRS = 8  # of half-samples, for costly metrics
 
@@ -187,7 +187,7 @@ def _mean_of_rows(rows: Tensor, field: str, halves: Halves | None, of_balls: flo
     effect = halves.design_effect(field, f"{field} rows")
     independent = float(rows.var(correction=0)) / len(rows)
     if field != "density" and mean > _MOST_SHARE:
-        of_balls = 0.0  # the balls of the neighbours would hold most of the rows that a ball alone holds
+        of_balls = 0.0  # the balls of the neighbours would hold most of the rows that one ball alone holds
     variance = max(independent * effect, independent + of_balls)
     if field == "density":
         return _with_interval(mean, variance, halves.pairs)

@@ -105,9 +105,9 @@ def rows_and_ball_variances(
     With a weak generator, a few balls hold most of the rows, and the draw of their centres decides the metric.
 
     - The density is also a mean over real points: of the share of fakes in each ball.
-    - Precision and recall lose, if a centre is left out, the rows that only its ball holds. The sum of the squares of these
-      losses is the jackknife's variance, which is not too small on average (Efron and Stein 1981). That the balls of
-      the neighbours would grow is not counted.
+    - Precision and recall lose, if a centre is left out, the rows that only its ball holds. Two such rows of one ball are
+      lost together, which adds to the variance; a single one is counted by the variance over the rows. What balls of equal
+      sizes would add by chance is left out.
 
     Args:
         real: (N, d) features.
@@ -123,14 +123,15 @@ def rows_and_ball_variances(
     variance = float(found.in_ball.double().var()) * n / (k * m) ** 2
     both = float(found.rows.density.mean()) / (k * m)  # the part that the variance over the fakes holds as well
 
-    def jackknife(only: Tensor, rows: int) -> float:
-        loss = only.double() / rows
-        return float((loss - loss.mean()).square().sum())
+    def together(only: Tensor, rows: int) -> float:
+        lost = only.double()
+        by_chance = len(lost) * float(lost.mean()) ** 2
+        return max(0.0, float((lost * (lost - 1)).sum()) - by_chance) / rows**2
 
     return found.rows, {
         "density": max(0.0, variance - both),
-        "precision": jackknife(found.only_real, m),
-        "recall": jackknife(found.only_fake, n),
+        "precision": together(found.only_real, m),
+        "recall": together(found.only_fake, n),
     }
 
 
