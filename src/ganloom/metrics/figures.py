@@ -189,8 +189,8 @@ def _mean_of_rows(rows: Tensor, field: str, halves: Halves | None, of_balls: flo
     if field != "density" and mean > _MOST_SHARE:
         of_balls = 0.0  # the balls of the neighbours would hold most of the rows that one ball alone holds
     variance = max(independent * effect, independent + of_balls)
-    if field == "density":
-        return _with_interval(mean, variance, halves.pairs)
+    if field == "density":  # both variances are of the whole; the greater of the two is too wide on average
+        return _with_interval(mean, (independent * effect + independent + of_balls) / 2, halves.pairs)
     effect = variance / independent if independent > 0 else effect
     return Value(mean, *wilson(mean, len(rows) / effect, t975(halves.pairs)))
 
