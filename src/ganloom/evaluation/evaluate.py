@@ -20,7 +20,7 @@ from ganloom.evaluation.measure import Features, choose_features, measure_model
 from ganloom.evaluation.nearest_neighbours import memorise, sheet_of
 from ganloom.evaluation.result_file import OWN, result_file
 from ganloom.evaluation.translator import measure_translator
-from ganloom.gan import GAN
+from ganloom.gan import GAN, kind_of_inputs
 from ganloom.runs import checkpoint as checkpoints
 from ganloom.runs import manifest
 from ganloom.runs.folder import Folder
@@ -239,7 +239,7 @@ def data_of(path: Path | None, data: Any, model: GAN, labels: Any = None) -> tup
             return data, data.name, []
         scales = recorded_scales(path)
         if model.conditions_on == "images":
-            inputs, channels = "pairs" if model.paired else "domains", int(model.cfg.in_channels)
+            inputs, channels = kind_of_inputs(model), getattr(model.cfg, "in_channels", None)
             opened = datasets.open(
                 data, shape=tuple(model.cfg.shape), inputs=inputs, in_channels=channels, scales=scales
             )
