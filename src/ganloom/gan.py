@@ -182,6 +182,10 @@ class GAN(nn.Module):
         """The input images of rows of a data set; None for a model that starts from latents."""
         return None
 
+    def input_shape(self) -> tuple[int, int, int]:
+        """The shape (C, H, W) of an input image, for a model that starts from images."""
+        raise NotImplementedError(f"{type(self).__name__} starts from latents")
+
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Latents and conditions to data; images are (N, C, H, W) in [-1, 1]."""
         out: Tensor = self.G(z) if c is None else self.G(z, c)

@@ -137,6 +137,11 @@ class Translator(GAN):
         return through(self.way(reverse=True), x)
 
     # ---- overrides of GAN
+    def input_shape(self) -> tuple[int, int, int]:
+        """Return the shape (C, H, W) of an input for an output of ``cfg.shape``."""
+        _, height, width = self.cfg.shape
+        return int(self.cfg.in_channels), int(height), int(width)
+
     @classmethod
     def check_data(cls, data: Any) -> None:
         """Raise BadInput if the data have no inputs, or no pairs although the recipe needs them."""
