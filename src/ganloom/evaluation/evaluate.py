@@ -18,6 +18,7 @@ from ganloom.core.names import as_path
 from ganloom.core.output_files import may_rewrite, rewrite
 from ganloom.evaluation.measure import Features, choose_features, measure_model
 from ganloom.evaluation.nearest_neighbours import memorise, sheet_of
+from ganloom.evaluation.restoration import measure_restoration
 from ganloom.evaluation.result_file import OWN, result_file
 from ganloom.evaluation.translator import measure_translator
 from ganloom.gan import GAN, kind_of_inputs
@@ -170,6 +171,10 @@ def _measure(model: GAN, data: datasets.Data, own: bool, options: dict[str, Any]
     if model.conditions_on != "images":
         return measure_model(model, data, **options)
     model.check_data(data)
+    if model.restores:
+        measured = measure_restoration(model, data, **options)
+        note = "measured on the training images: give other photographs as DATA, or train with --held-out"
+        return replace(measured, warnings=(note,)) if own else measured
     held = data.held if own else None
     if held is not None:
         options = {**options, "split": held.name if "held back" in held.name else f"{data.name}, held back"}

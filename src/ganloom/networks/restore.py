@@ -1,15 +1,13 @@
 """Networks that enlarge images: RRDBNet (ESRGAN, Real-ESRGAN), SRVGGNetCompact and MSRResNet, with the names of BasicSR.
 
 Wang et al. 2018, arXiv:1809.00219 (RRDB); Wang et al. 2021, arXiv:2107.10833 (compact network, pixel unshuffle); Ledig et al.
-2016, arXiv:1609.04802, without BatchNorm (MSRResNet). Images are in [0, 1], as in the published weights; a output is not
+2016, arXiv:1609.04802, without BatchNorm (MSRResNet). Images are in [0, 1], as in the published weights; the output is not
 clipped. A network knows its ``scale``, and ``reach``: the pixels around an input pixel that its output depends on.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from ganloom.nn.layers import crop
 
 BASES = ("nearest", "bilinear", "bicubic")
 """What a residual network adds its output to: the input, enlarged in this way."""
@@ -125,7 +123,7 @@ class RRDBNet(nn.Module):
             bigger = F.interpolate(feature, scale_factor=2, mode="nearest")
             feature = F.leaky_relu(self.get_submodule(f"conv_up{i + 1}")(bigger), 0.2)
         out: Tensor = self.conv_last(F.leaky_relu(self.conv_hr(feature), 0.2))
-        return crop(out, height * self.scale, width * self.scale)
+        return out[:, :, : height * self.scale, : width * self.scale]
 
 
 def padded_to(x: Tensor, multiple: int) -> Tensor:

@@ -275,7 +275,7 @@ class Translator(GAN):
         Raises:
             BadInput: If x has the wrong shape, or ``reverse`` is not supported.
         """
-        channels = int(self.cfg.shape[0] if reverse else self.cfg.in_channels)
+        channels = int(self.cfg.shape[0] if reverse else self.input_shape()[0])
         if x.dim() != 4 or x.shape[1] != channels or not x.numel():
             raise BadInput(f"translate needs images (N, {channels}, H, W) in [-1, 1], got shape {tuple(x.shape)}")
         with sampling.unchanged(self), full_precision():
