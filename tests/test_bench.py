@@ -17,6 +17,7 @@ from ganloom.bench.step.bare_loop import Bare
 from ganloom.bench.step.flops import FlopCounter, count
 from ganloom.bench.step.peer_models import PeerShaped, Ready
 from ganloom.bench.step.peers import PEERS, PeerRun, build
+from ganloom.gan import kind_of_inputs
 from ganloom.report.progress import Progress as ProgressLine
 
 # ---------------------------------------------------------------------------------------------------------- operations
@@ -236,7 +237,7 @@ def test_a_table_without_recipes() -> None:
 def test_every_recipe_has_a_bare_step() -> None:
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
     for name in recipes.RECIPES:
-        translates = recipes.RECIPES[name].MODEL.conditions_on == "images"
+        translates = kind_of_inputs(recipes.RECIPES[name].MODEL) in ("pairs", "domains")
         gan, data = prepare(name, (images, images) if translates else "fashion-10k")
         assert len(Bare(gan, [data.draw(2, torch.Generator())], "cpu", False).optimizers) == len(gan.phases())
 

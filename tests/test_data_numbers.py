@@ -317,7 +317,7 @@ def test_translate_names_files_that_it_does_not_read(tmp_path: Path) -> None:
 
     folder(tmp_path / "in", GREY)
     (tmp_path / "in" / "a.nef").write_bytes(b"raw")
-    listing = translate._inputs(tmp_path / "in")
+    listing = translate.inputs_of(tmp_path / "in")
     assert [name for name, _ in listing.bad] == ["a.nef"]
     with pytest.raises(BadInput, match="camera raw"):
-        translate._inputs(tmp_path / "in" / "a.nef")
+        translate.inputs_of(tmp_path / "in" / "a.nef")

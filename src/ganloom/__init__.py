@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ganloom import data as data
     from ganloom import losses, metrics, penalties, testing, weights
     from ganloom.api import Run, load, resume, train
+    from ganloom.apps.upscale import upscale
     from ganloom.evaluation.evaluate import evaluate
     from ganloom.gan import GAN, Batch, Phase
     from ganloom.recipes import RECIPES
@@ -32,6 +33,7 @@ _HOME = {
     "load": "api",
     "Run": "api",
     "evaluate": "evaluation.evaluate",
+    "upscale": "apps.upscale",
     "RECIPES": "recipes",
     "GAN": "gan",
     "Phase": "gan",
@@ -54,6 +56,7 @@ __all__ = [
     "resume",
     "testing",
     "train",
+    "upscale",
     "weights",
 ]
 

@@ -66,6 +66,19 @@ class Phase:
             raise BadInput(f"a phase's window must begin before it ends, got {self.kimg}")
 
 
+def kind_of_inputs(model: Any) -> str | None:
+    """Return what a model, or its class, learns from beside images: the option ``inputs`` of ``data.open``.
+
+    Returns:
+        "pairs", "domains", "crops" (the model makes its inputs from crops of the images), or None.
+    """
+    if getattr(model, "conditions_on", "labels") != "images":
+        return None
+    if model.restores:
+        return "crops"
+    return "pairs" if model.paired else "domains"
+
+
 def net_names(phase: Phase) -> list[str]:
     """The dotted names of the networks that a phase updates."""
     return phase.net.split()
@@ -87,6 +100,8 @@ class GAN(nn.Module):
     """What c is: "labels" (or nothing), or "images", which are a data set's ``inputs`` and cannot be drawn."""
     paired: bool = False
     """Whether each input must have its own target."""
+    restores: bool = False
+    """Whether the inputs are made from the data's own images, such as smaller copies of them; see ``kind_of_inputs``."""
     supports_points: bool = False
     """Whether the model can learn points (n, d) as well as images."""
     clips_weights: bool = False
@@ -166,6 +181,10 @@ class GAN(nn.Module):
     def inputs(self, data: Any, rows: Any) -> Tensor | None:
         """The input images of rows of a data set; None for a model that starts from latents."""
         return None
+
+    def input_shape(self) -> tuple[int, int, int]:
+        """The shape (C, H, W) of an input image, for a model that starts from images."""
+        raise NotImplementedError(f"{type(self).__name__} starts from latents")
 
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Latents and conditions to data; images are (N, C, H, W) in [-1, 1]."""

@@ -20,7 +20,7 @@ from torch import Tensor
 from ganloom import data as datasets
 from ganloom import recipes
 from ganloom.core import config, randomness
-from ganloom.gan import GAN
+from ganloom.gan import GAN, kind_of_inputs
 from ganloom.runs import checkpoint
 from ganloom.training import optimizers
 from ganloom.training.config import TrainConfig
@@ -73,10 +73,14 @@ def make_data(shape: tuple[int, ...] = (1, 16, 16), n: int = 50, gan: GAN | None
         gan: A model. If it is an image-to-image model, the data are pairs or two domains without labels.
     """
     rng = np.random.default_rng(0)
-    if gan is not None and gan.conditions_on == "images":
+    kind = None if gan is None else kind_of_inputs(gan)
+    if kind == "crops":
+        photos = rng.integers(0, 256, (n, *(side + 8 for side in shape[1:]), shape[0]), dtype=np.uint8)
+        return datasets.open(photos, inputs=kind, shape=(shape[0], shape[1], shape[2]))
+    if kind is not None:
         a, b = (rng.integers(0, 256, (n, *shape[1:], shape[0]), dtype=np.uint8) for _ in range(2))
         size = shape[0], shape[1], shape[2]
-        return datasets.open((a, b), inputs="pairs" if gan.paired else "domains", shape=size)
+        return datasets.open((a, b), inputs=kind, shape=size)
     labels = np.arange(n) % CLASSES
     images = rng.integers(0, 256, (n, *shape[1:], shape[0]), dtype=np.uint8)
     return datasets.open(images, labels=labels, shape=(shape[0], shape[1], shape[2]))

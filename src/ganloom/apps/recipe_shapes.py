@@ -11,6 +11,7 @@ from ganloom.data.check_report import Report
 from ganloom.data.default_shape import keeps_size
 from ganloom.data.folder_layouts import training_folders
 from ganloom.data.paired_folders import equal_names_and_sizes
+from ganloom.gan import kind_of_inputs
 from ganloom.recipes import presets
 
 Shape = tuple[int, int, int]
@@ -68,10 +69,9 @@ def _text(shape: Shape) -> str:
 
 
 def _input_of(model: Any) -> str:
-    """What a model learns from beside the images: "none", "pairs" or "domains"."""
-    if getattr(model, "conditions_on", "labels") != "images":
-        return "none"
-    return "pairs" if model.paired else "domains"
+    """What a model needs from the data beside images: "none", "pairs" or "domains"."""
+    kind = kind_of_inputs(model)
+    return "none" if kind in (None, "crops") else str(kind)
 
 
 def _domains(source: Any) -> set[str]:

@@ -90,13 +90,15 @@ def translate_files(
     if memory <= 0:
         raise BadInput(f"--memory must be above 0 MiB, got {memory:g}")
     run, source, out = as_path(run), as_path(source), as_path(out)
-    listing, single = _inputs(source), source.is_file()
-    targets = _targets(listing, source, out, overwrite)
-    sheet = _sheet(targets, out, single, overwrite) if compare else None
+    listing, single = inputs_of(source), source.is_file()
+    targets = targets_of(listing, source, out, overwrite)
+    sheet = sheet_of(targets, out, single, overwrite) if compare else None
     is_new = not any(out.iterdir()) if out.is_dir() else not single
     gan: Any = load(run, checkpoint=checkpoint, device=choose_device(device))
     if gan.conditions_on != "images":
         raise BadInput(f"{run} generates images from latents, not from images: use ganloom sample")
+    if gan.restores:
+        raise BadInput(f"{run} enlarges images: use `ganloom upscale IN OUT --model {run}`")
     if reverse and not gan.both_ways:
         raise BadInput("--reverse: this run's recipe translates in one direction only")
     labels = _has_label_maps(run) and not reverse
@@ -122,7 +124,7 @@ def translate_files(
         write(result, target, overwrite=overwrite)
         files.append(target)
         if compare and len(comparisons) < 2 * SHEET:
-            comparisons += [_thumbnail(pixels), _thumbnail(result)]
+            comparisons += [thumbnail(pixels), thumbnail(result)]
     if not files:
         raise BadInput(f"none of the {len(bad)} images in {source} can be read: {bad[0][0]} ({bad[0][1]})")
     if sheet is not None:
@@ -223,7 +225,7 @@ def write(pixels: NDArray[Any], path: Path, *, overwrite: bool = False) -> None:
         grid.save_png(pixels, path, overwrite=overwrite)
 
 
-def _inputs(source: Path) -> Listing:
+def inputs_of(source: Path) -> Listing:
     """The image files of a folder, or a single one."""
     if source.is_file():
         return single_file(source)
@@ -236,7 +238,7 @@ def _inputs(source: Path) -> Listing:
     return listing
 
 
-def _targets(listing: Listing, source: Path, out: Path, overwrite: bool) -> list[Path]:
+def targets_of(listing: Listing, source: Path, out: Path, overwrite: bool) -> list[Path]:
     """The output of each image. Raises BadInput if a file must not be written."""
     if source.is_file():
         target = out / f"{source.stem}.png" if out.is_dir() or not out.suffix else out
@@ -268,7 +270,7 @@ def _scales(run: Path, reverse: bool) -> dict[str, Any]:
     return known_of_side(scales, "b" if swapped != reverse else "a")
 
 
-def _sheet(targets: list[Path], out: Path, single: bool, overwrite: bool) -> Path:
+def sheet_of(targets: list[Path], out: Path, single: bool, overwrite: bool) -> Path:
     """The file of the comparisons: a name that none of the results has."""
     if single:
         return new_file(targets[0].with_name(f"{targets[0].stem}.compare.png"), overwrite=overwrite, flag="")
@@ -282,7 +284,7 @@ def _has_label_maps(run: Path) -> bool:
     return isinstance(source, dict) and bool(source.get("label_maps"))
 
 
-def _thumbnail(pixels: NDArray[Any]) -> Tensor:
+def thumbnail(pixels: NDArray[Any]) -> Tensor:
     """An image as RGB with at most 256 pixels a side, on grey, (1, 3, 256, 256)."""
     eight = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
     image = Image.fromarray(eight[..., 0] if eight.shape[2] == 1 else eight).convert("RGB")

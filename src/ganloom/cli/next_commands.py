@@ -36,14 +36,20 @@ class Facts:
     """Whether `ganloom resume` can continue it."""
     inputs: str = ""
     """For an image-to-image recipe: a folder or a file to translate."""
+    upscales: bool = False
+    """Whether it enlarges images."""
 
     def draw(self) -> Command:
         """The command that applies the model."""
         if not self.translates:
             return ["sample", self.path]
+        if self.upscales and not self.inputs:
+            return ["upscale", "--help"]
         if not self.inputs:
             return ["sample", self.path] if self.has_data else ["translate", "--help"]
         single = os.path.isfile(self.inputs)
+        if self.upscales:
+            return ["upscale", self.inputs, free(Path(self.path) / "upscaled.png"), "--model", self.path]
         return [
             "translate",
             self.path,
@@ -73,6 +79,7 @@ def facts(run: str | os.PathLike[str]) -> Facts:
     data = described.get("data")
     data = data if isinstance(data, dict) else {}
     translates = getattr(model, "conditions_on", "labels") == "images"
+    upscales = bool(getattr(model, "restores", False))
     return Facts(
         word,
         translates=translates,
@@ -80,7 +87,8 @@ def facts(run: str | os.PathLike[str]) -> Facts:
         has_latents=name in recipes.RECIPES and not translates,
         has_data=_rows(data) >= LEAST_ROWS and _exists(data.get("source"), path),
         unfinished=state.get("state") not in (None, "finished") and (path / "checkpoints").is_dir(),
-        inputs=_inputs(data.get("source"), path) if translates else "",
+        inputs=_inputs({} if upscales else data.get("source"), path) if translates else "",
+        upscales=upscales,
     )
 
 

@@ -5,6 +5,7 @@ Images are decoded once to uint8 rows of one shape; batches are float32 NCHW in 
 
 from ganloom.data.builtin import BUILTIN
 from ganloom.data.check_report import Report
+from ganloom.data.crops import Crops
 from ganloom.data.dataset import Data, Facts
 from ganloom.data.dataset_check import check
 from ganloom.data.full_shape import full_shape
@@ -15,6 +16,7 @@ from ganloom.data.translation_dataset import Domains
 
 __all__ = [
     "BUILTIN",
+    "Crops",
     "Data",
     "Domains",
     "Facts",

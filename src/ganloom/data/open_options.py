@@ -13,8 +13,8 @@ Options = dict[str, Any]
 REOPENED = ("default_size", "fit", "flip", "labels", "inputs", "direction", "label_maps", "in_channels", "scales")
 """The keys of `Options` that ``reopen`` passes to ``open`` unchanged."""
 
-INPUTS = ("pairs", "domains")
-"""What image-to-image recipes train on: pairs, or two domains that are drawn independently."""
+INPUTS = ("pairs", "domains", "crops")
+"""What image-to-image recipes train on: pairs, two domains that are drawn independently, or crops that a recipe degrades."""
 
 DIRECTIONS = ("AtoB", "BtoA")
 """Which domain holds the inputs and which the targets."""

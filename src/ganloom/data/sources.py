@@ -11,6 +11,8 @@ from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.core.names import command_line, word_of
 from ganloom.data import arrays, builtin, idx_sets, npz_reader, python_sources, store, table_sources
 from ganloom.data.apply_options import check_point_shape, images_with_options, points_with_options, resize_rows
+from ganloom.data.crop_sources import crops_of_files, crops_of_images, name_of
+from ganloom.data.crops import Crops
 from ganloom.data.dataset import Data, Facts
 from ganloom.data.file_index import Listing, NoImages, list_files
 from ganloom.data.image_folders import open_files
@@ -62,7 +64,8 @@ def open(
         flip: mirror images at random in ``draw``. A ``Data`` or a saved file that flips keeps flipping.
         labels: for Python objects one label per image: whole numbers, one-hot rows or names; for frames and Hugging
             Face data sets also the name of a column. False: ignore existing labels, class folders too.
-        inputs: "pairs" or "domains" for image-to-image data, see `translation_folders.open_folders`.
+        inputs: "pairs" or "domains" for image-to-image data, see `translation_folders.open_folders`; "crops" for random
+            crops of photographs of any size, see `crops.Crops`.
         direction: "AtoB" or "BtoA": which domain holds the inputs.
         label_maps: the values of grey inputs are labels; each label gets a colour (see `label_maps.colours`).
         in_channels: channels of the inputs, 1 to 4; None: as they are.
@@ -75,7 +78,7 @@ def open(
         progress: called with (done, total) while images are decoded.
 
     Returns:
-        ``Images``, ``Points``, or ``Domains`` for image-to-image data.
+        ``Images``, ``Points``, ``Domains`` for image-to-image data, or ``Crops``.
 
     Raises:
         BadInput: the source does not exist or cannot be used, or an option is wrong; the message is one line.
@@ -83,6 +86,14 @@ def open(
     check_options(shape, default_size, fit)
     check_translation_options(inputs, direction, in_channels)
     source = _home(source)
+    if inputs == "crops":
+        given = {
+            "shape": None if shape is None else list(shape),
+            "default_size": default_size,
+            "fit": fit,
+            "flip": flip,
+        }
+        return _open_crops(source, {"source": None, "inputs": inputs, **given}, scales, cache, progress)
     if isinstance(source, Data):
         return _open_data(source, shape, fit, flip, labels, progress)
     options: Options = {
@@ -196,6 +207,27 @@ def other_half(data: Data) -> Data | None:
         return None
     count, seed, which = splits[-1]
     return reopen({**data.source, "splits": [*splits[:-1], [count, seed, 1 - which]]})
+
+
+def _open_crops(
+    source: Source, options: Options, scales: dict[str, Any] | None, use_cache: bool, progress: store.Progress
+) -> Crops:
+    """Photographs of any size as random crops: of files, or of images in memory."""
+    if isinstance(source, Crops):
+        return source
+    if scales:
+        check_scales(scales)
+        options["scales"] = scales
+    listing = listing_of(source, use_labels=False)
+    if listing is not None:
+        if isinstance(source, (str, os.PathLike)):
+            options["source"] = os.path.abspath(source)
+        return crops_of_files(listing, name_of(source), options, progress)
+    images = open(source, labels=False, default_size=options["default_size"], cache=use_cache, progress=progress)
+    if not isinstance(images, Images) or isinstance(images, Domains):
+        raise BadInput(f"{images.name}: crops are cut from images; give a folder of photographs")
+    options["source"] = images.source.get("source")
+    return crops_of_images(images, options)
 
 
 def _open_translation(source: Source, options: Options, use_cache: bool, progress: store.Progress) -> Domains | None:

@@ -20,9 +20,10 @@ from ganloom.evaluation.lpips_weights import load_lpips
 from ganloom.evaluation.measure import choose_features, measure_model
 from ganloom.evaluation.nearest_neighbours import memorise, sheet_of
 from ganloom.evaluation.options import Features
+from ganloom.evaluation.restoration import measure_restoration
 from ganloom.evaluation.result_file import OWN, result_file
 from ganloom.evaluation.translator import measure_translator
-from ganloom.gan import GAN
+from ganloom.gan import GAN, kind_of_inputs
 from ganloom.runs import checkpoint as checkpoints
 from ganloom.runs import manifest
 from ganloom.runs.folder import Folder
@@ -179,6 +180,10 @@ def _measure(model: GAN, data: datasets.Data, own: bool, options: dict[str, Any]
     if model.conditions_on != "images":
         return measure_model(model, data, **options)
     model.check_data(data)
+    if model.restores:
+        measured = measure_restoration(model, data, **options)
+        note = "measured on the training images: give other photographs as DATA, or train with --held-out"
+        return replace(measured, warnings=(note,)) if own else measured
     held = data.held if own else None
     if held is not None:
         options = {**options, "split": held.name if "held back" in held.name else f"{data.name}, held back"}
@@ -249,7 +254,7 @@ def data_of(path: Path | None, data: Any, model: GAN, labels: Any = None) -> tup
             return data, data.name, []
         scales = recorded_scales(path)
         if model.conditions_on == "images":
-            inputs, channels = "pairs" if model.paired else "domains", int(model.cfg.in_channels)
+            inputs, channels = kind_of_inputs(model), getattr(model.cfg, "in_channels", None)
             opened = datasets.open(
                 data, shape=tuple(model.cfg.shape), inputs=inputs, in_channels=channels, scales=scales
             )

@@ -238,7 +238,7 @@ def _inputs(gan: GAN, sampler: _Sampler, n: int, seed: int) -> tuple[list[str], 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if gan.conditions_on == "images":
-            return ["c"], [torch.rand(n, int(gan.cfg.in_channels), *gan.cfg.shape[1:]) * 2 - 1]
+            return ["c"], [torch.rand(n, *gan.input_shape()) * 2 - 1]
         inputs = split(gan, gan.z(n).float())
         if sampler.labelled:
             inputs["c"] = torch.arange(n) % _classes(gan)

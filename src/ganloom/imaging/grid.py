@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -108,12 +109,15 @@ def side_by_side(*sets: Tensor) -> Tensor:
     """Interleave sets of images: the first of each set, the second of each set, and so on.
 
     Args:
-        sets: (N, C, H, W) each, of equal N, H and W. Channels may differ.
+        sets: (N, C, H, W) each, of equal N. Channels may differ. Smaller images, such as the inputs of an upscaler, are
+            drawn with larger pixels.
 
     Returns:
         (N * number of sets, largest C, H, W).
     """
     channels = max(x.shape[1] for x in sets)
+    size = max(x.shape[2] for x in sets), max(x.shape[3] for x in sets)
+    sets = tuple(x if tuple(x.shape[2:]) == size else F.interpolate(x, size, mode="nearest") for x in sets)
     return torch.stack([alike(x, channels) for x in sets], 1).flatten(0, 1)
 
 

@@ -35,6 +35,9 @@ _FILES = {
     "cyclegan": "cyclegan",
     "unit": "unit",
     "cut": "cut",
+    "srgan": "srgan",
+    "esrgan": "esrgan",
+    "real-esrgan": "real_esrgan",
 }
 
 

@@ -45,6 +45,10 @@ _UNPAIRED = Plan(
     "unpaired-fashion",
 )
 
+_COMPACT: dict[str, Any] = {
+    "net": "compact", "width": 32, "blocks": 8, "base": "bicubic", "d_width": 8, "pixel_opt.lr": 1e-3, "ema_kimg": 1.0,
+}  # fmt: skip
+
 PLANS: dict[str, Plan] = {
     "default": Plan({"total_kimg": 60.0}, "The default settings, for a little more than half of the default length."),
     "gan": Plan({"total_kimg": 500.0}, "The default settings."),
@@ -164,6 +168,19 @@ PLANS: dict[str, Plan] = {
         why="A quarter of the width and of the heads, 64 positions instead of 256, no filters, 3 blocks, batches of 4: 3,000 "
         "steps. Needs two domains.",
     ),
+    "srgan": Plan(
+        {**_COMPACT, "pixel_kimg": 16.0, "total_kimg": 24.0},
+        "A compact network of 32 channels and 8 convolutions on a bicubic base instead of SRResNet, a D an eighth as wide, and "
+        "1,000 steps of the pixel stage before 500 of the adversarial one.",
+    ),
+    "esrgan": Plan(
+        {**_COMPACT, "pixel_kimg": 16.0, "total_kimg": 24.0},
+        "The compact network of srgan's plan instead of RRDBNet, a D an eighth as wide, and 1,500 steps.",
+    ),
+    "real-esrgan": Plan(
+        {**_COMPACT, "pixel_kimg": 16.0, "total_kimg": 24.0},
+        "The compact network of srgan's plan instead of RRDBNet, a D an eighth as wide, and 1,500 steps.",
+    ),
 }  # fmt: skip
 
 
@@ -207,7 +224,7 @@ def _paced(key: str, value: Any, times: float) -> Any:
     """Scale a setting to a run ``times`` as long, if it counts thousands of images."""
     if key.endswith(".schedule"):
         return tuple((kimg * times, factor) for kimg, factor in value)
-    return value * times if key in ("total_kimg", "decay_kimg", "stage_kimg") else value
+    return value * times if key in ("total_kimg", "decay_kimg", "stage_kimg", "pixel_kimg") else value
 
 
 def grown(name: str, cfg: Any) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def description(setup: TrainingSetup, cfg: TrainConfig, start: warm_start.WarmSt
     module, gan, data = setup.module, setup.gan, setup.data
     source = data.source
     if source.get("source") is None:
-        source = {"source": "data.npz", "in_run": True, "flip": data.flip} | _scales_of(source)
+        crops = {key: source[key] for key in ("inputs", "shape") if source.get("inputs") == "crops"}
+        source = {"source": "data.npz", "in_run": True, "flip": data.flip} | crops | _scales_of(source)
     return {
         "format": FORMAT,
         "recipe": setup.name,

@@ -15,7 +15,7 @@ from ganloom.augment import policy
 from ganloom.core import class_names, config
 from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.core.randomness import key
-from ganloom.gan import GAN
+from ganloom.gan import GAN, kind_of_inputs
 from ganloom.recipes import presets
 from ganloom.report.progress import Report, part_of, stage
 from ganloom.runs import warm_start
@@ -285,9 +285,10 @@ def _sort_options(options: dict[str, Any], kind: type | None) -> tuple[dict[str,
 
 def _input_options(model: Any, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of ``data.open`` for an image-to-image model; {} for others."""
-    if getattr(model, "conditions_on", "labels") != "images":
+    kind = kind_of_inputs(model)
+    if kind is None:
         return {}
-    return {"inputs": "pairs" if model.paired else "domains", "in_channels": options.get("in_channels")}
+    return {"inputs": kind, "in_channels": options.get("in_channels")}
 
 
 def _open_data(

@@ -33,7 +33,7 @@ MAX_NEW = 1 << 28
 
 Found = Network  # the earlier name
 
-READERS = ("biggan", "studiogan", "mimicry", "nvlabs", "rosinality", "cyclegan", "munit")
+READERS = ("biggan", "studiogan", "mimicry", "nvlabs", "rosinality", "cyclegan", "munit", "basicsr")
 
 
 def readers() -> list[ModuleType]:

@@ -19,7 +19,7 @@ from ganloom.bench.doctor.fault import Fault as Fault
 from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.data.images import Images
 from ganloom.data.translation_sets import recoloured
-from ganloom.gan import GAN
+from ganloom.gan import GAN, kind_of_inputs
 
 FAULTS: tuple[Fault, ...] = (
     *faults_known.FAULTS,
@@ -72,8 +72,11 @@ def open_data(fault: Fault | None, side: int, seed: int, gan: GAN) -> Any:
         The data.
     """
     data = datasets.open("fashion-10k", shape=(1, side, side))
-    if gan.conditions_on == "images":
+    kind = kind_of_inputs(gan)
+    if kind == "crops":
+        data = datasets.open(data, inputs=kind, shape=(1, side, side))
+    elif kind is not None:
         assert isinstance(data, Images)
         images = np.repeat(data.rows, 3, axis=3), recoloured(data.rows[..., 0])
-        data = datasets.open(images, inputs="pairs" if gan.paired else "domains", shape=(3, side, side))
+        data = datasets.open(images, inputs=kind, shape=(3, side, side))
     return data if fault is None else fault.data(data, seed)

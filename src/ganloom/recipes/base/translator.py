@@ -137,6 +137,11 @@ class Translator(GAN):
         return through(self.way(reverse=True), x)
 
     # ---- overrides of GAN
+    def input_shape(self) -> tuple[int, int, int]:
+        """Return the shape (C, H, W) of an input for an output of ``cfg.shape``."""
+        _, height, width = self.cfg.shape
+        return int(self.cfg.in_channels), int(height), int(width)
+
     @classmethod
     def check_data(cls, data: Any) -> None:
         """Raise BadInput if the data have no inputs, or no pairs although the recipe needs them."""
@@ -270,7 +275,7 @@ class Translator(GAN):
         Raises:
             BadInput: If x has the wrong shape, or ``reverse`` is not supported.
         """
-        channels = int(self.cfg.shape[0] if reverse else self.cfg.in_channels)
+        channels = int(self.cfg.shape[0] if reverse else self.input_shape()[0])
         if x.dim() != 4 or x.shape[1] != channels or not x.numel():
             raise BadInput(f"translate needs images (N, {channels}, H, W) in [-1, 1], got shape {tuple(x.shape)}")
         with sampling.unchanged(self), full_precision():
