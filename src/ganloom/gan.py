@@ -87,6 +87,8 @@ class GAN(nn.Module):
     """What c is: "labels" (or nothing), or "images", which are a data set's ``inputs`` and cannot be drawn."""
     paired: bool = False
     """Whether each input must have its own target."""
+    makes_inputs: bool = False
+    """Whether a model with ``conditions_on`` "images" makes its inputs from plain images itself, as inpainting does."""
     supports_points: bool = False
     """Whether the model can learn points (n, d) as well as images."""
     clips_weights: bool = False
@@ -159,6 +161,17 @@ class GAN(nn.Module):
     @classmethod
     def check_data(cls, data: Any) -> None:
         """Raise BadInput if this model cannot learn from ``data``."""
+
+    @classmethod
+    def input_kind(cls) -> str:
+        """Which input images the data must have: "none", "pairs" or "domains"."""
+        if cls.conditions_on != "images" or cls.makes_inputs:
+            return "none"
+        return "pairs" if cls.paired else "domains"
+
+    def shown_inputs(self, c: Tensor) -> Tensor:
+        """Return input images as they are shown beside the outputs."""
+        return c
 
     def make_ready(self, device: torch.device) -> None:
         """Called before a run has a folder: raise BadInput if something that training needs is missing."""

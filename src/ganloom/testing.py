@@ -73,10 +73,10 @@ def make_data(shape: tuple[int, ...] = (1, 16, 16), n: int = 50, gan: GAN | None
         gan: A model. If it is an image-to-image model, the data are pairs or two domains without labels.
     """
     rng = np.random.default_rng(0)
-    if gan is not None and gan.conditions_on == "images":
+    if gan is not None and gan.input_kind() != "none":
         a, b = (rng.integers(0, 256, (n, *shape[1:], shape[0]), dtype=np.uint8) for _ in range(2))
         size = shape[0], shape[1], shape[2]
-        return datasets.open((a, b), inputs="pairs" if gan.paired else "domains", shape=size)
+        return datasets.open((a, b), inputs=gan.input_kind(), shape=size)
     labels = np.arange(n) % CLASSES
     images = rng.integers(0, 256, (n, *shape[1:], shape[0]), dtype=np.uint8)
     return datasets.open(images, labels=labels, shape=(shape[0], shape[1], shape[2]))

@@ -69,9 +69,8 @@ def _text(shape: Shape) -> str:
 
 def _input_of(model: Any) -> str:
     """What a model learns from beside the images: "none", "pairs" or "domains"."""
-    if getattr(model, "conditions_on", "labels") != "images":
-        return "none"
-    return "pairs" if model.paired else "domains"
+    kind: str = model.input_kind() if hasattr(model, "input_kind") else "none"
+    return kind
 
 
 def _domains(source: Any) -> set[str]:

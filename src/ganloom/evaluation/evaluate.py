@@ -238,8 +238,9 @@ def data_of(path: Path | None, data: Any, model: GAN, labels: Any = None) -> tup
         if isinstance(data, datasets.Points):
             return data, data.name, []
         scales = recorded_scales(path)
-        if model.conditions_on == "images":
-            inputs, channels = "pairs" if model.paired else "domains", int(model.cfg.in_channels)
+        inputs = model.input_kind()
+        if inputs != "none":
+            channels = int(model.cfg.in_channels)
             opened = datasets.open(
                 data, shape=tuple(model.cfg.shape), inputs=inputs, in_channels=channels, scales=scales
             )

@@ -35,6 +35,7 @@ _FILES = {
     "cyclegan": "cyclegan",
     "unit": "unit",
     "cut": "cut",
+    "lama": "lama",
 }
 
 

@@ -285,9 +285,8 @@ def _sort_options(options: dict[str, Any], kind: type | None) -> tuple[dict[str,
 
 def _input_options(model: Any, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of ``data.open`` for an image-to-image model; {} for others."""
-    if getattr(model, "conditions_on", "labels") != "images":
-        return {}
-    return {"inputs": "pairs" if model.paired else "domains", "in_channels": options.get("in_channels")}
+    kind = model.input_kind() if hasattr(model, "input_kind") else "none"
+    return {} if kind == "none" else {"inputs": kind, "in_channels": options.get("in_channels")}
 
 
 def _open_data(

@@ -72,8 +72,8 @@ def open_data(fault: Fault | None, side: int, seed: int, gan: GAN) -> Any:
         The data.
     """
     data = datasets.open("fashion-10k", shape=(1, side, side))
-    if gan.conditions_on == "images":
+    if gan.input_kind() != "none":
         assert isinstance(data, Images)
         images = np.repeat(data.rows, 3, axis=3), recoloured(data.rows[..., 0])
-        data = datasets.open(images, inputs="pairs" if gan.paired else "domains", shape=(3, side, side))
+        data = datasets.open(images, inputs=gan.input_kind(), shape=(3, side, side))
     return data if fault is None else fault.data(data, seed)
