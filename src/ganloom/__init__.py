@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ganloom import data as data
     from ganloom import losses, metrics, penalties, testing, weights
     from ganloom.api import Run, load, resume, train
+    from ganloom.apps.inpaint import inpaint
     from ganloom.evaluation.evaluate import evaluate
     from ganloom.gan import GAN, Batch, Phase
     from ganloom.recipes import RECIPES
@@ -32,6 +33,7 @@ _HOME = {
     "load": "api",
     "Run": "api",
     "evaluate": "evaluation.evaluate",
+    "inpaint": "apps.inpaint",
     "RECIPES": "recipes",
     "GAN": "gan",
     "Phase": "gan",
@@ -47,6 +49,7 @@ __all__ = [
     "Run",
     "data",
     "evaluate",
+    "inpaint",
     "load",
     "losses",
     "metrics",

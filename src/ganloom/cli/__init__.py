@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "sample": "generate images with a trained model",
     "evaluate": "measure a trained model against real images, with intervals",
     "translate": "translate images of any size with a trained image-to-image model",
+    "inpaint": "fill holes in images: photographs, with a mask, by transparency or by colour",
     "doctor": "say what is wrong with a run and what to change; without a run: check the installation",
     "compare": "show several measured runs in one table; --budget TIME trains models for equal time first",
     "recipes": "list the recipes and baselines that can be trained",

@@ -233,6 +233,8 @@ class GatedNet(nn.Module):
     def __init__(self, in_channels: int = 4, out_channels: int = 3, width: int = 24, blocks: int = 6) -> None:
         super().__init__()
         self.bytes_per_pixel = 36 * width
+        # The farthest pixel that an output depends on: 1 + 2 + 4 + 8 + ... on a quarter of the size, and the other layers.
+        self.reach = 4 * sum(2 ** (i % 4) for i in range(blocks)) + 24
         self.first = Gated(in_channels, width, 5)
         self.down1, self.down2 = Gated(width, 2 * width, 3, 2), Gated(2 * width, 4 * width, 3, 2)
         self.body = nn.ModuleList(Gated(4 * width, 4 * width, 3, 1, 2 ** (i % 4)) for i in range(blocks))

@@ -248,13 +248,15 @@ def _restrict(x: Tensor) -> Tensor:
     wide[:, :, -2] += wide[:, :, -1]
     wide[..., 1] += wide[..., 0]
     wide[..., -2] += wide[..., -1]
-    return wide[:, :, 1:-1, 1:-1]
+    inner: Tensor = wide[:, :, 1:-1, 1:-1]
+    return inner
 
 
 def _prolong(x: Tensor, like: Tensor) -> Tensor:
     rows = F.pad(x, (1, 1, 1, 1), mode="replicate").flatten(0, 1)[:, None]
     wide = F.conv_transpose2d(rows, _kernel(x), stride=2, padding=1).unflatten(0, x.shape[:2])[:, :, 0]
-    return wide[:, :, 2 : like.shape[2] + 2, 2 : like.shape[3] + 2]
+    inner: Tensor = wide[:, :, 2 : like.shape[2] + 2, 2 : like.shape[3] + 2]
+    return inner
 
 
 def _smooth(right: Tensor, inside: Tensor) -> Tensor:

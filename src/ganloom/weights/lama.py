@@ -51,15 +51,10 @@ def _generator(state: dict[str, Tensor]) -> Network:
     far = shapes.get(f"model.{downs + 2}.conv1.ffc.convl2g.weight", (0,))[0]
     if not near or not far:
         raise BadInput("its blocks lack local or global channels")
-    config = {
-        "width": width,
-        "downs": downs,
-        "blocks": blocks,
-        "ratio": far / (near + far),
-        "shape": (outputs, SIDE, SIDE),
-    }
+    ratio = far / (near + far)
+    config = {"width": width, "downs": downs, "blocks": blocks, "ratio": ratio, "shape": (outputs, SIDE, SIDE)}
     with torch.device("meta"):
-        net = FFCResNet(inputs, outputs, width, downs, blocks, config["ratio"])
+        net = FFCResNet(inputs, outputs, width, downs, blocks, ratio)
     return Network("lama", config, _copied(state, net, "G"))
 
 

@@ -161,6 +161,23 @@ class Inpainter(Translator):
         return Samples.of(torch.cat(parts))
 
     @torch.no_grad()
+    def complete(self, filled: Tensor, mask: Tensor) -> Tensor:
+        """Complete images whose holes have the classical fill already, if the model uses one; otherwise as ``inpaint``.
+
+        Args:
+            filled: Images (N, C, H, W) in [-1, 1].
+            mask: (N or 1, 1, H, W), 1 in the holes.
+
+        Returns:
+            Images (N, C, H, W) in [-1, 1].
+        """
+        if getattr(self.cfg, "fill", "none") == "none":
+            return self.inpaint(filled, mask)
+        with sampling.unchanged(self), full_precision():
+            c = torch.cat([filled, mask.to(filled).expand(len(filled), -1, -1, -1)], 1)
+            return self.direct(c.to(self.device, torch.float32))
+
+    @torch.no_grad()
     def translate(self, x: Tensor, *, batch: int = 8, **options: Any) -> Tensor:
         """Complete images from conditions (N, C + 1, H, W), images with the mask as the last channel; see ``inpaint``."""
         if x.dim() != 4 or x.shape[1] != self.cfg.in_channels or not x.numel():
