@@ -14,7 +14,7 @@ from ganloom.metrics.extractors import by_name
 from ganloom.metrics.extractors.nets import RandomNet, SmallNet
 from ganloom.nn.perceptual import Perceptual
 
-TRANSLATORS = [name for name, module in ganloom.RECIPES.items() if module.MODEL.conditions_on == "images"]
+TRANSLATORS = [name for name, module in ganloom.RECIPES.items() if module.MODEL.input_kind() != "none"]
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

@@ -28,7 +28,7 @@ from ganloom.networks.unet import UNet
 from ganloom.nn.image_pool import Pool
 from ganloom.recipes import cut, cyclegan, pix2pix
 
-TRANSLATORS = [name for name, module in ganloom.RECIPES.items() if module.MODEL.conditions_on == "images"]
+TRANSLATORS = [name for name, module in ganloom.RECIPES.items() if module.MODEL.input_kind() != "none"]
 
 
 def count(net: nn.Module) -> int:

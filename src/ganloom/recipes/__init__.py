@@ -36,6 +36,7 @@ _FILES = {
     "unit": "unit",
     "cut": "cut",
     "lama": "lama",
+    "context-encoder": "context_encoder",
 }
 
 

@@ -66,6 +66,8 @@ class Config(InpainterConfig):
     """Weight of the distance of D's features."""
     perceptual: float = 30.0
     """Weight of the distance of the perceptual network's features; 0: off."""
+    perceptual_net: str = "random"
+    """Feature network: random, fashion, effnet (an extra), or a file .pt2 or .pt, as for ``evaluate --features``."""
     normalised: bool = False
     """Scale the perceptual features of each position to length 1, and take the mean over the maps, not the sum."""
     r1: float = 0.001

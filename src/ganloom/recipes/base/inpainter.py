@@ -37,8 +37,6 @@ class InpainterConfig:
     """Images per batch."""
     ema_kimg: float = 1.0
     """Half-life of the EMA of G, in thousands of images (not in the papers)."""
-    perceptual_net: str = "random"
-    """Feature network: random, fashion, effnet (an extra), or a file .pt2 or .pt, as for ``evaluate --features``."""
 
     @property
     def in_channels(self) -> int:
