@@ -16,6 +16,7 @@ from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
 from ganloom.core.output_files import may_rewrite, rewrite
+from ganloom.evaluation.inpainting import measure_inpainter
 from ganloom.evaluation.measure import Features, choose_features, measure_model
 from ganloom.evaluation.nearest_neighbours import memorise, sheet_of
 from ganloom.evaluation.result_file import OWN, result_file
@@ -173,7 +174,10 @@ def _measure(model: GAN, data: datasets.Data, own: bool, options: dict[str, Any]
     held = data.held if own else None
     if held is not None:
         options = {**options, "split": held.name if "held back" in held.name else f"{data.name}, held back"}
-    measured = measure_translator(model, held or data, data, **options)
+    if model.makes_inputs:
+        measured = measure_inpainter(model, held or data, **options)
+    else:
+        measured = measure_translator(model, held or data, data, **options)
     notes = (held or data).notes if own else []  # such as pairs that are known by their names
     return replace(measured, warnings=(*notes, *measured.warnings))
 
