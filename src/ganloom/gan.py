@@ -91,6 +91,8 @@ class GAN(nn.Module):
     """Whether a model with ``conditions_on`` "images" makes its inputs from plain images itself, as inpainting does."""
     supports_points: bool = False
     """Whether the model can learn points (n, d) as well as images."""
+    penalises_normed_d: bool = False
+    """Whether the published method computes a gradient penalty on a discriminator with BatchNorm."""
     clips_weights: bool = False
     """Whether ``after_update`` clips the discriminator's weights."""
     labels_to_d: bool = True

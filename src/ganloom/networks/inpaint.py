@@ -25,14 +25,45 @@ class FourierUnit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W). The transforms run in float32."""
         with torch.autocast(x.device.type, enabled=False):
-            transform = torch.fft.rfft2(x.float(), norm="ortho")
-        n, c, h, w = transform.shape
-        parts = torch.stack((transform.real, transform.imag), 2).view(n, 2 * c, h, w)
+            real, imaginary = transform(x.float())
+        n, c, h, w = real.shape
+        parts = torch.stack((real, imaginary), 2).view(n, 2 * c, h, w)
         parts = F.relu(self.bn(self.conv_layer(parts))).float().view(n, c, 2, h, w)
         with torch.autocast(x.device.type, enabled=False):
-            whole = torch.complex(parts[:, :, 0], parts[:, :, 1])
-            back: Tensor = torch.fft.irfft2(whole, s=x.shape[-2:], norm="ortho")
-            return back
+            return inverse(parts[:, :, 0], parts[:, :, 1], int(x.shape[-1]))
+
+
+def transform(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the real and imaginary part of the Fourier transform of (N, C, H, W), each (N, C, H, W // 2 + 1)."""
+    if torch.onnx.is_in_onnx_export():  # ONNX's operator for it has no exporter: two products with matrices
+        height, width = int(x.shape[2]), int(x.shape[3])
+        (row_cos, row_sin), (cos, sin) = _waves(height, height), _waves(width, width // 2 + 1)
+        real, imaginary = x @ cos, -(x @ sin)
+        return row_cos @ real + row_sin @ imaginary, row_cos @ imaginary - row_sin @ real
+    whole = torch.fft.rfft2(x, norm="ortho")
+    return whole.real, whole.imag
+
+
+def inverse(real: Tensor, imaginary: Tensor, width: int) -> Tensor:
+    """Return the image (N, C, H, width) of a Fourier transform."""
+    if torch.onnx.is_in_onnx_export():
+        height = int(real.shape[2])
+        (row_cos, row_sin), (cos, sin) = _waves(height, height), _waves(width, width // 2 + 1)
+        twice = torch.full((width // 2 + 1, 1), 2.0)  # the other half of the frequencies
+        twice[0] = 1.0
+        if width % 2 == 0:
+            twice[-1] = 1.0
+        back, turned = row_cos @ real - row_sin @ imaginary, row_cos @ imaginary + row_sin @ real
+        return back @ (twice * cos.T) - turned @ (twice * sin.T)
+    image: Tensor = torch.fft.irfft2(torch.complex(real, imaginary), s=(int(real.shape[2]), width), norm="ortho")
+    return image
+
+
+def _waves(length: int, frequencies: int) -> tuple[Tensor, Tensor]:
+    """Return cosines and sines (length, frequencies) of an orthonormal transform."""
+    turns = torch.arange(length)[:, None] * torch.arange(frequencies)[None] % length
+    angles = 2 * torch.pi * turns.double() / length
+    return (angles.cos() / length**0.5).float(), (angles.sin() / length**0.5).float()
 
 
 class SpectralTransform(nn.Module):

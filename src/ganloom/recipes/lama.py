@@ -96,6 +96,7 @@ class Lama(Inpainter):
     """A Fourier generator, and a discriminator of patches that knows where the hole was."""
 
     splits_by = None  # BatchNorm
+    penalises_normed_d = True
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
