@@ -65,7 +65,7 @@ def test_proposals_fit_the_recipe(recipe: str, after: str, tmp_path: Path) -> No
             assert styled
         if command[1:3] in (["latent", "project"], ["latent", "directions"]):
             assert recipe in recipes.RECIPES and not translates
-        if command[1] not in ("plan", "translate") or command[2] != "--help":
+        if command[1] not in ("plan", "translate", "inpaint") or command[2] != "--help":
             assert str(run) in command, "the path is one word"
         assert not {"IN", "OUT", "DATA", "RUN", "RECIPE", "DIR"} & set(command)
 

@@ -26,6 +26,8 @@ class Facts:
 
     path: str
     translates: bool = False
+    fills: bool = False
+    """Whether it fills holes."""
     styled: bool = False
     """Whether the recipe has styles, which `latent mix` needs."""
     has_latents: bool = False
@@ -39,6 +41,8 @@ class Facts:
 
     def draw(self) -> Command:
         """The command that applies the model."""
+        if self.fills:
+            return ["inpaint", "--help"]
         if not self.translates:
             return ["sample", self.path]
         if not self.inputs:
@@ -76,6 +80,7 @@ def facts(run: str | os.PathLike[str]) -> Facts:
     return Facts(
         word,
         translates=translates,
+        fills=getattr(model, "makes_inputs", False),
         styled=hasattr(model, "mapping") and hasattr(model, "synthesis"),
         has_latents=name in recipes.RECIPES and not translates,
         has_data=_rows(data) >= LEAST_ROWS and _exists(data.get("source"), path),
