@@ -263,3 +263,20 @@ def test_bad_arguments(
     code, _, err = call(capsys, "inpaint", *arguments, *model_given)
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "in.png", "mask.png", "text.png"]
+
+
+def test_the_inpainter_of_the_package() -> None:
+    from ganloom.apps.inpaint_models import SHIPPED, shipped
+
+    assert SHIPPED.stat().st_size < 1_500_000 and SHIPPED.with_suffix(".md").is_file()
+    gan = shipped()
+    assert gan.cfg.fill == "biharmonic" and gan.cfg.shape[0] == 3 and not gan.training
+    y, x = np.mgrid[:60, :80] / 9
+    pixels = np.stack([np.sin(x) * np.cos(y), np.sin(x + y), np.cos(x)], -1) * 100 + 128
+    pixels, mask = pixels.astype(np.uint8), np.zeros((60, 80), bool)
+    mask[20:34, 30:48] = True
+    out = ganloom.inpaint(pixels, mask)
+    smooth = ganloom.inpaint(pixels, mask, model="biharmonic")
+    assert np.array_equal(out[~mask], pixels[~mask])
+    error, smooth_error = (np.abs(a.astype(int) - pixels)[mask].mean() for a in (out, smooth))
+    assert not np.array_equal(out, smooth) and error < 1.5 * smooth_error + 2, "it corrects a smooth fill"

@@ -206,3 +206,32 @@ def test_incomplete_file_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {f"generator.{k}": v for k, v in state.items()}}, tmp_path / "cut.ckpt")
     with pytest.raises(BadInput, match=r"has no model\.6\.conv2\.bn_g\.running_var"):
         weights.read(tmp_path / "cut.ckpt")
+
+
+def test_a_scripted_module_that_holds_itself_is_refused() -> None:
+    from ganloom.weights.pickle_reader import Refused, Stub, Table
+    from ganloom.weights.torch_file import module_table
+
+    module = Stub("__torch__.Model", ())
+    module.state = Table()
+    module.state["inner"] = module
+    with pytest.raises(Refused, match="a module that holds itself"):
+        module_table(module)
+    assert module_table(3) == 3
+
+
+def test_transform_for_onnx_is_that_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ganloom.networks import inpaint as networks
+
+    for height, width in ((6, 8), (5, 7), (4, 9)):
+        x = torch.randn(2, 3, height, width)
+        real, imaginary = networks.transform(x)
+        back = networks.inverse(real, imaginary, width)
+        with monkeypatch.context() as patched:
+            patched.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+            ours = networks.transform(x)
+            assert torch.allclose(ours[0], real, atol=1e-5) and torch.allclose(ours[1], imaginary, atol=1e-5)
+            changed = real + 0.3, imaginary + 0.2  # not the transform of an image, as after a layer
+            ours_back = networks.inverse(*changed, width)
+        assert torch.allclose(back, x, atol=1e-5)
+        assert torch.allclose(ours_back, networks.inverse(*changed, width), atol=1e-5)

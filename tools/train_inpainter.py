@@ -21,7 +21,9 @@ from ganloom.core import config
 from ganloom.optim import Adam
 from ganloom.recipes import lama
 
-SIDE, CROPS, KIMG = 64, 6000, 4.8
+SIDE, CROPS = 64, 6000
+STAGES = ((4.8, 1.0, 1e-3), (2.4, 3.0, 5e-4))
+"""Of each stage: length in kimg, weight of the perceptual term, and first learning rate."""
 SCALES = 400, 1400
 """Longer side of a photograph when a crop is cut from it, in pixels."""
 SETTINGS = lama.Config(
@@ -37,7 +39,6 @@ SETTINGS = lama.Config(
     l1_missing=4.0,
     adversarial=0.0,
     feature_matching=0.0,
-    perceptual=1.0,
     normalised=True,
     perceptual_net="effnet",
 )
@@ -71,16 +72,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photographs", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--kimg", type=float, default=KIMG)
     args = parser.parse_args()
     crops = args.out / "crops"
     if not crops.exists():
         cut(args.photographs, crops)
-    schedule = ((0.0, 1.0), (args.kimg / 3, 1.0), (args.kimg, 0.03))
-    settings = config.replace(SETTINGS, {"g_opt": Adam(1e-3, betas=(0.9, 0.99), clip=1.0, schedule=schedule)})
     options = {"precision": "bf16", "judge": 0, "doctor": False, "kimg_per_tick": 0.4, "kimg_per_checkpoint": 1.2}
-    run = ganloom.train(settings, str(crops), args.out / "run", total_kimg=args.kimg, flip=True, **options)
-    gan = ganloom.load(run.path)
+    before: Path | None = None
+    for number, (kimg, perceptual, lr) in enumerate(STAGES, 1):
+        out = args.out / f"stage-{number}"
+        if not (out / "model" / "G.safetensors").exists():
+            schedule = ((0.0, 1.0), (kimg / 3, 1.0), (kimg, 0.03))
+            g_opt = Adam(lr, betas=(0.9, 0.99), clip=1.0, schedule=schedule)
+            settings = config.replace(SETTINGS, {"g_opt": g_opt, "perceptual": perceptual})
+            ganloom.train(settings, str(crops), out, init=before, total_kimg=kimg, flip=True, **options)
+        before = out
+    gan = ganloom.load(before)
     tensors = {name: t.half().contiguous() for name, t in gan.G.state_dict().items() if t.is_floating_point()}
     described = {"recipe": "lama", "config": json.dumps(config.to_dict(gan.cfg))}
     safetensors.torch.save_file(tensors, args.out / "photographs.safetensors", described)
