@@ -17,7 +17,7 @@ class Arguments:
     installed, its Telea and Navier-Stokes fills. Use images that the model was not trained on."""
 
     data: Annotated[str, Positional("DATA")]
-    """A folder of images, or a built-in data set."""
+    """A folder of images, a built-in data set, or a run that held out images (--held-out), which are measured on."""
     model: str = "photographs"
     """photographs, biharmonic, big-lama, lama-fourier, a run or model/ folder, or a file of LaMa."""
     n: int = 256

@@ -15,6 +15,8 @@ from ganloom.data import hole_masks
 from ganloom.evaluation.inpainting import Method, Rows, compare, methods, perceptual_name
 from ganloom.nn.perceptual import Perceptual
 from ganloom.report.progress import Report, part_of
+from ganloom.runs import manifest
+from ganloom.runs.folder import Folder
 
 MASKS = ("lama", "quarter")
 
@@ -46,7 +48,7 @@ def measure(
     """Measure a model.
 
     Args:
-        data: A folder of photographs if ``crop`` is set, else any data set of images.
+        data: A folder of photographs if ``crop`` is set, else any data set of images, or a run with held-out images.
         model: See ``inpaint_models.open_model``; "biharmonic" for the classical methods alone.
         n: Number of images.
         crop: Side of crops that are cut at random scales; None: whole images in the model's size.
@@ -83,9 +85,21 @@ def _images(
     if crop is not None:
         pixels = crops(Path(data), n, crop, seed, progress=part_of(progress, "cutting crops"))
         return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
-    opened = datasets.open(data, shape=None if gan is None else tuple(gan.cfg.shape), labels=False)
+    shape = None if gan is None else tuple(gan.cfg.shape)
+    if (Path(data) / "run.json").is_file():
+        opened = _held_out(Path(data))
+    else:
+        opened = datasets.open(data, shape=shape, labels=False)
     if opened.kind != "images":
         raise BadInput(f"{data} holds no images")
     rows = np.arange(len(opened))[-(last or len(opened)) :]
     picks = np.random.default_rng(seed).permutation(rows)[:n]
     return opened.get(np.sort(picks)).cpu()
+
+
+def _held_out(run: Path) -> Any:
+    """Open the images that a run held out. Raises BadInput if there are none."""
+    found = manifest.held_out(manifest.own_data(Folder(run).read("config.json"), run), run)
+    if found is None:
+        raise BadInput(f"{run} held out no images: train with --held-out 0.1, or give other images")
+    return found
