@@ -94,7 +94,8 @@ def _images(
         raise BadInput(f"{data} holds no images")
     rows = np.arange(len(opened))[-(last or len(opened)) :]
     picks = np.random.default_rng(seed).permutation(rows)[:n]
-    return opened.get(np.sort(picks)).cpu()
+    images: torch.Tensor = opened.get(np.sort(picks)).cpu()
+    return images
 
 
 def _held_out(run: Path) -> Any:
