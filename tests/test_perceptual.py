@@ -9,16 +9,12 @@ from torch import nn
 
 import ganloom
 from ganloom.core.errors import BadInput
-from ganloom.gan import Batch
+from ganloom.gan import Batch, kind_of_inputs
 from ganloom.metrics.extractors import by_name
 from ganloom.metrics.extractors.nets import RandomNet, SmallNet
 from ganloom.nn.perceptual import Perceptual
 
-TRANSLATORS = [
-    name
-    for name, module in ganloom.RECIPES.items()
-    if module.MODEL.conditions_on == "images" and not module.MODEL.restores
-]
+TRANSLATORS = [n for n, module in ganloom.RECIPES.items() if kind_of_inputs(module.MODEL) in ("pairs", "domains")]
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

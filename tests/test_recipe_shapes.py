@@ -52,7 +52,7 @@ def test_check_says_what_each_recipe_gets(tmp_path: Path, capsys: pytest.Capture
                 assert opened.shape == shape, name
     assert call(capsys, "data", "check", root)[0] == 0
     code, out, _ = call(capsys, "data", "check", root)
-    assert "fastgan, projected-gan, stylegan, stylegan2 see 3 x 256 x 256; with --small 3 x 64 x 64" in out
+    assert "fastgan, projected-gan, stylegan, stylegan2, lama see 3 x 256 x 256; with --small 3 x 64 x 64" in out
     code, out, _ = call(capsys, "data", "check", root, "--json")
     assert json.loads(out)["recipes"]["fastgan"] == {"shape": [3, 256, 256], "small": [3, 64, 64]}
 

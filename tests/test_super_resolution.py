@@ -18,7 +18,7 @@ from ganloom.recipes.base import upscaler
 from ganloom.training.config import TrainConfig
 from ganloom.training.trainer import Trainer
 
-NAMES = [name for name, module in ganloom.RECIPES.items() if module.MODEL.restores]
+NAMES = [name for name, module in ganloom.RECIPES.items() if module.MODEL.upscales]
 
 
 def photographs(folder: Path, count: int = 3, side: int = 96) -> Path:

@@ -20,7 +20,7 @@ from ganloom.bench.step import flops
 from ganloom.cli import main
 from ganloom.core import config as configs
 from ganloom.core.errors import BadInput
-from ganloom.gan import Batch
+from ganloom.gan import Batch, kind_of_inputs
 from ganloom.imaging import png16
 from ganloom.networks import tiling
 from ganloom.networks.translators import InstanceNorm, PatchGAN, ResNet, patch_layers, reflect_to, through
@@ -28,11 +28,7 @@ from ganloom.networks.unet import UNet
 from ganloom.nn.image_pool import Pool
 from ganloom.recipes import cut, cyclegan, pix2pix
 
-TRANSLATORS = [
-    name
-    for name, module in ganloom.RECIPES.items()
-    if module.MODEL.conditions_on == "images" and not module.MODEL.restores
-]
+TRANSLATORS = [n for n, module in ganloom.RECIPES.items() if kind_of_inputs(module.MODEL) in ("pairs", "domains")]
 
 
 def count(net: nn.Module) -> int:

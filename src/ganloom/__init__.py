@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ganloom import data as data
     from ganloom import losses, metrics, penalties, testing, weights
     from ganloom.api import Run, load, resume, train
+    from ganloom.apps.inpaint import inpaint
     from ganloom.apps.upscale import upscale
     from ganloom.evaluation.evaluate import evaluate
     from ganloom.gan import GAN, Batch, Phase
@@ -34,6 +35,7 @@ _HOME = {
     "Run": "api",
     "evaluate": "evaluation.evaluate",
     "upscale": "apps.upscale",
+    "inpaint": "apps.inpaint",
     "RECIPES": "recipes",
     "GAN": "gan",
     "Phase": "gan",
@@ -49,6 +51,7 @@ __all__ = [
     "Run",
     "data",
     "evaluate",
+    "inpaint",
     "load",
     "losses",
     "metrics",

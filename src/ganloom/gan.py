@@ -72,9 +72,9 @@ def kind_of_inputs(model: Any) -> str | None:
     Returns:
         "pairs", "domains", "crops" (the model makes its inputs from crops of the images), or None.
     """
-    if getattr(model, "conditions_on", "labels") != "images":
+    if getattr(model, "conditions_on", "labels") != "images" or model.makes_inputs:
         return None
-    if model.restores:
+    if model.upscales:
         return "crops"
     return "pairs" if model.paired else "domains"
 
@@ -100,10 +100,14 @@ class GAN(nn.Module):
     """What c is: "labels" (or nothing), or "images", which are a data set's ``inputs`` and cannot be drawn."""
     paired: bool = False
     """Whether each input must have its own target."""
-    restores: bool = False
+    upscales: bool = False
     """Whether the inputs are made from the data's own images, such as smaller copies of them; see ``kind_of_inputs``."""
+    makes_inputs: bool = False
+    """Whether a model with ``conditions_on`` "images" makes its inputs from plain images itself, as inpainting does."""
     supports_points: bool = False
     """Whether the model can learn points (n, d) as well as images."""
+    penalises_normed_d: bool = False
+    """Whether the published method computes a gradient penalty on a discriminator with BatchNorm."""
     clips_weights: bool = False
     """Whether ``after_update`` clips the discriminator's weights."""
     labels_to_d: bool = True
@@ -174,6 +178,10 @@ class GAN(nn.Module):
     @classmethod
     def check_data(cls, data: Any) -> None:
         """Raise BadInput if this model cannot learn from ``data``."""
+
+    def shown_inputs(self, c: Tensor) -> Tensor:
+        """Return input images as they are shown beside the outputs."""
+        return c
 
     def make_ready(self, device: torch.device) -> None:
         """Called before a run has a folder: raise BadInput if something that training needs is missing."""

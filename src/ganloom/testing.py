@@ -57,6 +57,7 @@ def build(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, *
             "steps": 2,
             "features": "random",
             "side": 32,
+            "bottleneck": 16,
         }  # few updates, small networks, no optional dependencies
         small |= {"shape": shape, "n_classes": CLASSES, "in_channels": shape[0], "pool": 6, "blocks": 1} | changes
         names = {field.name for field in dataclasses.fields(module.Config)}
@@ -317,10 +318,16 @@ def check_nan(recipe: Recipe, tmp: Path) -> None:
 
 
 def _with_nan(batch: Any) -> Any:
-    """Return the batch with one NaN."""
-    x = batch.x.clone()
-    x[0].flatten()[0] = float("nan")
-    return batch._replace(x=x)
+    """Return the batch with one NaN, also in an input image that was made from the image."""
+    images = {name: image.clone() for name, image in batch._asdict().items() if name in ("x", "c") and _is_image(image)}
+    images.setdefault("x", batch.x.clone())
+    for image in images.values():
+        image[0].flatten()[0] = float("nan")
+    return batch._replace(**images)
+
+
+def _is_image(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dim() == 4 and value.is_floating_point()
 
 
 CHECKS: dict[str, Callable[[Recipe, Path], None]] = {

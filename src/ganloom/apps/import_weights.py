@@ -78,11 +78,14 @@ def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _card(described: dict[str, object], networks: tuple[str, ...]) -> str:
     files = ", ".join(Path(name).name for name in described["imported"])  # type: ignore[attr-defined]
-    use = (
-        "y = gan.translate(x)  # (N, C, H, W) float32 in [-1, 1], any height and width"
-        if recipes.RECIPES[str(described["recipe"])].MODEL.conditions_on == "images"
-        else "x = gan.generate(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]"
-    )
+    model = recipes.RECIPES[str(described["recipe"])].MODEL
+    use = "x = gan.generate(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]"
+    if model.makes_inputs:
+        use = (
+            "y = gan.inpaint(x, mask)  # (N, C, H, W) in [-1, 1] and (N, 1, H, W), 1 in the holes; any height and width"
+        )
+    elif model.conditions_on == "images":
+        use = "y = gan.translate(x)  # (N, C, H, W) float32 in [-1, 1], any height and width"
     return (
         f"# {described['recipe']} from {files}\n\n"
         f"Weights of another project ({' and '.join(networks)}), converted by ganloom without changing what they compute. "

@@ -124,7 +124,7 @@ def write_samples(
         files.append(folder / name)
     sheet = folder / "grid.png"
     if gan.conditions_on == "images" and labels is not None:  # each next to its input
-        both = grid.side_by_side(labels.cpu(), x)
+        both = grid.side_by_side(gan.shown_inputs(labels).cpu(), x)
         grid.save_png(grid.grid(both, 2 * max(1, round((count / 2) ** 0.5))), sheet, overwrite=overwrite)
         return Written(folder, sheet, files)
     by_class = words is not None and len(set(words)) > 1 and n <= 16  # a row for each class

@@ -97,8 +97,10 @@ def translate_files(
     gan: Any = load(run, checkpoint=checkpoint, device=choose_device(device))
     if gan.conditions_on != "images":
         raise BadInput(f"{run} generates images from latents, not from images: use ganloom sample")
-    if gan.restores:
+    if gan.upscales:
         raise BadInput(f"{run} enlarges images: use `ganloom upscale IN OUT --model {run}`")
+    if gan.makes_inputs:
+        raise BadInput(f"{run} fills holes in images: use ganloom inpaint IN MASK OUT --model {run}")
     if reverse and not gan.both_ways:
         raise BadInput("--reverse: this run's recipe translates in one direction only")
     labels = _has_label_maps(run) and not reverse

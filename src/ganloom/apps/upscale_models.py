@@ -159,7 +159,7 @@ def _published(name: str) -> nn.Module:
 
 def _of_run(path: Path) -> nn.Module:
     gan: Any = load(path, device="cpu")
-    if not getattr(gan, "restores", False) or not hasattr(getattr(gan, "G", None), "scale"):
+    if not getattr(gan, "upscales", False) or not hasattr(getattr(gan, "G", None), "scale"):
         raise BadInput(f"{path} is no super-resolution model: train srgan, esrgan or real-esrgan")
     net: nn.Module = gan.G
     return net

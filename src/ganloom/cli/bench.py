@@ -1,16 +1,22 @@
-"""ganloom bench step ...; calls the other benchmarks: `bench modes`, `bench recipes` and `bench doctor`."""
+"""ganloom bench step ...; calls the other benchmarks: `bench modes`, `bench recipes`, `bench doctor` and `bench inpaint`."""
 
 import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Literal
 
-from ganloom.cli import bench_doctor, bench_modes, bench_recipes
+from ganloom.cli import bench_doctor, bench_inpaint, bench_modes, bench_recipes
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
 from ganloom.report.progress import Progress
 
-BENCHMARKS = {"step": None, "modes": bench_modes.run, "recipes": bench_recipes.run, "doctor": bench_doctor.run}
+BENCHMARKS = {
+    "step": None,
+    "modes": bench_modes.run,
+    "recipes": bench_recipes.run,
+    "doctor": bench_doctor.run,
+    "inpaint": bench_inpaint.run,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +49,9 @@ class Arguments:
 
 def run(argv: Sequence[str]) -> None:
     """Read the command line, measure, print the table."""
-    word = subcommand("bench", BENCHMARKS, argv, Arguments, "`ganloom bench step`, `modes`, `recipes` or `doctor`")
+    word = subcommand(
+        "bench", BENCHMARKS, argv, Arguments, "`ganloom bench step`, `modes`, `recipes`, `doctor` or `inpaint`"
+    )
     if word is None:
         return
     other = BENCHMARKS[word]

@@ -17,7 +17,7 @@ from ganloom.report.progress import Progress
 @dataclasses.dataclass(frozen=True)
 class Arguments:
     """Convert published weights into a model folder: StyleGAN2 (NVIDIA, rosinality), BigGAN-PyTorch,
-    pytorch-pretrained-BigGAN, StudioGAN, mimicry, pix2pix, CycleGAN and UNIT.
+    pytorch-pretrained-BigGAN, StudioGAN, mimicry, pix2pix, CycleGAN, UNIT and LaMa.
 
     The architecture is inferred from the names and shapes of the tensors. Every tensor must be used, otherwise the command
     fails. Code inside the file is never run.
@@ -50,6 +50,8 @@ def run(argv: Sequence[str]) -> None:
     labels = f", {cfg['n_classes']} classes" if cfg.get("n_classes") else ""
     print(f"{model.recipe} of {'x'.join(map(str, cfg['shape']))}{labels}: {' and '.join(model.networks)} read")
     print(f"wrote {model.folder}: config.json, G.safetensors, README.md")
-    if model.gan.conditions_on == "images":
+    if model.gan.makes_inputs:
+        print(f"fill holes with: {command(['inpaint', 'IN', 'MASK', 'OUT', '--model', model.folder])}")
+    elif model.gan.conditions_on == "images":
         print(f"translate your images with: {command(['translate', model.folder, 'IN', 'OUT'])}")
     print(following(*next_commands.after_import(model.folder)))

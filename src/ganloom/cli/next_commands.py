@@ -26,6 +26,8 @@ class Facts:
 
     path: str
     translates: bool = False
+    fills: bool = False
+    """Whether it fills holes."""
     styled: bool = False
     """Whether the recipe has styles, which `latent mix` needs."""
     has_latents: bool = False
@@ -41,6 +43,8 @@ class Facts:
 
     def draw(self) -> Command:
         """The command that applies the model."""
+        if self.fills:
+            return ["inpaint", "--help"]
         if not self.translates:
             return ["sample", self.path]
         if self.upscales and not self.inputs:
@@ -79,10 +83,11 @@ def facts(run: str | os.PathLike[str]) -> Facts:
     data = described.get("data")
     data = data if isinstance(data, dict) else {}
     translates = getattr(model, "conditions_on", "labels") == "images"
-    upscales = bool(getattr(model, "restores", False))
+    upscales = bool(getattr(model, "upscales", False))
     return Facts(
         word,
         translates=translates,
+        fills=getattr(model, "makes_inputs", False),
         styled=hasattr(model, "mapping") and hasattr(model, "synthesis"),
         has_latents=name in recipes.RECIPES and not translates,
         has_data=_rows(data) >= LEAST_ROWS and _exists(data.get("source"), path),

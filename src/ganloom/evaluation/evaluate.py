@@ -16,6 +16,7 @@ from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
 from ganloom.core.output_files import may_rewrite, rewrite
+from ganloom.evaluation.inpainting import measure_inpainter
 from ganloom.evaluation.lpips_weights import load_lpips
 from ganloom.evaluation.measure import choose_features, measure_model
 from ganloom.evaluation.nearest_neighbours import memorise, sheet_of
@@ -180,14 +181,17 @@ def _measure(model: GAN, data: datasets.Data, own: bool, options: dict[str, Any]
     if model.conditions_on != "images":
         return measure_model(model, data, **options)
     model.check_data(data)
-    if model.restores:
+    if model.upscales:
         measured = measure_restoration(model, data, **options)
         note = "measured on the training images: give other photographs as DATA, or train with --held-out"
         return replace(measured, warnings=(note,)) if own else measured
     held = data.held if own else None
     if held is not None:
         options = {**options, "split": held.name if "held back" in held.name else f"{data.name}, held back"}
-    measured = measure_translator(model, held or data, data, **options)
+    if model.makes_inputs:
+        measured = measure_inpainter(model, held or data, **options)
+    else:
+        measured = measure_translator(model, held or data, data, **options)
     notes = (held or data).notes if own else []  # such as pairs that are known by their names
     return replace(measured, warnings=(*notes, *measured.warnings))
 
@@ -253,8 +257,9 @@ def data_of(path: Path | None, data: Any, model: GAN, labels: Any = None) -> tup
         if isinstance(data, datasets.Points):
             return data, data.name, []
         scales = recorded_scales(path)
-        if model.conditions_on == "images":
-            inputs, channels = kind_of_inputs(model), getattr(model.cfg, "in_channels", None)
+        inputs = kind_of_inputs(model)
+        if inputs is not None:
+            channels = getattr(model.cfg, "in_channels", None)
             opened = datasets.open(
                 data, shape=tuple(model.cfg.shape), inputs=inputs, in_channels=channels, scales=scales
             )

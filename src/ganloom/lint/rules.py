@@ -57,6 +57,8 @@ def bounded_logits(case: Case) -> Iterator[tuple[str, str]]:
 
 def normed_critic(case: Case) -> Iterator[tuple[str, str]]:
     """D has BatchNorm and a gradient penalty, so the gradient of a sample depends on the other samples of the batch."""
+    if case.gan.penalises_normed_d:
+        return
     if (case.penalties or case.differentiated) and case.has("D", *BATCH_NORMS):
         penalty = f"the gradient penalty {case.penalties[0]}" if case.penalties else "a gradient penalty"
         yield (

@@ -38,6 +38,8 @@ _FILES = {
     "srgan": "srgan",
     "esrgan": "esrgan",
     "real-esrgan": "real_esrgan",
+    "lama": "lama",
+    "context-encoder": "context_encoder",
 }
 
 

@@ -181,6 +181,19 @@ PLANS: dict[str, Plan] = {
         {**_COMPACT, "pixel_kimg": 16.0, "total_kimg": 24.0},
         "The compact network of srgan's plan instead of RRDBNet, a D an eighth as wide, and 1,500 steps.",
     ),
+    "lama": Plan(
+        {
+            "width": 16, "d_width": 16, "blocks": 3, "batch_size": 32, "fill": "biharmonic", "l1_known": 0.0, "l1_missing": 4.0,
+            "adversarial": 0.0, "feature_matching": 0.0, "perceptual": 1.0, "normalised": True, "ema_kimg": 2.0,
+            "g_opt.schedule": ((12.0, 1.0), (40.0, 0.03)), "total_kimg": 40.0,
+        },
+        "A quarter of the width and a third of the blocks; G corrects a smooth fill (--fill biharmonic), by L1 in the hole and "
+        "by the features of a random network, without a discriminator: 1,250 steps.",
+    ),
+    "context-encoder": Plan(
+        {"width": 32, "d_width": 32, "bottleneck": 500, "batch_size": 32, "ema_kimg": 2.0, "total_kimg": 80.0},
+        "Half of the width, an eighth of the bottleneck and half of the batch size: 2,500 steps.",
+    ),
 }  # fmt: skip
 
 

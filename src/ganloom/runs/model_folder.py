@@ -5,6 +5,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
+from ganloom.gan import GAN
 from ganloom.runs import checkpoint
 from ganloom.runs.folder import Folder
 from ganloom.training.trainer import Trainer
@@ -34,19 +35,21 @@ def write_model(folder: Folder, trainer: Trainer) -> None:
     }
     scales = config.get("data", {}).get("source", {}).get("scales_used")
     described |= {"scales": scales} if scales else {}
-    card = _card(described, trainer.gan.conditions_on == "images")
+    card = _card(described, trainer.gan)
     checkpoint.replace_file(folder.model / "G.safetensors", safetensors.torch.save(averaged))
     checkpoint.replace_file(folder.model / "README.md", card.encode(errors="backslashreplace"))
     Folder(folder.model).write("config.json", described)
 
 
-def _card(described: dict[str, Any], translates: bool) -> str:
+def _card(described: dict[str, Any], gan: GAN) -> str:
     """Return the text of the model card."""
-    use = (
-        "y = gan.translate(x)  # (N, C, H, W) float32 in [-1, 1], any height and width"
-        if translates
-        else "x = gan.generate(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]"
-    )
+    use = "x = gan.generate(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]"
+    if gan.makes_inputs:
+        use = (
+            "y = gan.inpaint(x, mask)  # (N, C, H, W) in [-1, 1] and (N, 1, H, W), 1 in the holes; any height and width"
+        )
+    elif gan.conditions_on == "images":
+        use = "y = gan.translate(x)  # (N, C, H, W) float32 in [-1, 1], any height and width"
     recipe, data, kimg = described.get("recipe"), described.get("data"), described["kimg"]
     return (
         f"# {recipe} trained on {data}\n\n"

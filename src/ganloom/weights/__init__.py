@@ -20,7 +20,7 @@ from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
 from ganloom.gan import GAN
 from ganloom.training.state import load_strict
-from ganloom.weights import cyclegan, nvlabs, rosinality
+from ganloom.weights import cyclegan, lama, nvlabs, rosinality
 from ganloom.weights.file_formats import checked, looks_like, open_value, tables
 from ganloom.weights.pickle_reader import is_pickle
 from ganloom.weights.tensor_reader import Network, as_network
@@ -33,7 +33,7 @@ MAX_NEW = 1 << 28
 
 Found = Network  # the earlier name
 
-READERS = ("biggan", "studiogan", "mimicry", "nvlabs", "rosinality", "cyclegan", "munit", "basicsr")
+READERS = ("biggan", "studiogan", "mimicry", "nvlabs", "rosinality", "lama", "cyclegan", "munit", "basicsr")
 
 
 def readers() -> list[ModuleType]:
@@ -88,6 +88,8 @@ def network_in(path: str | Path, discriminator: str | Path | None = None) -> Net
     """Read the files as `read` does, without building the model."""
     path, discriminator = as_path(path), None if discriminator is None else as_path(discriminator)
     generator = _generator_in(path)
+    if generator.recipe == "lama":
+        lama.check_settings(path, generator.config)
     if (partner := cyclegan.partner(path)) is not None:
         generator = cyclegan.both(generator, _network(open_value(partner), partner), str(partner))
     if discriminator is None:

@@ -70,7 +70,7 @@ class Stub:
 
 
 class Table(dict[Any, Any]):
-    """A dictionary in a pickle. Its keys are strings, None, floats, or integers of less than 64 bits.
+    """A dictionary in a pickle. Its keys are strings, None, floats, integers of less than 64 bits, or names of classes.
 
     At most 34 of these numbers share a hash value, so a file cannot make a dictionary slow.
     """
@@ -78,7 +78,7 @@ class Table(dict[Any, Any]):
     __slots__ = ()
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if not (isinstance(key, str | float | None) or (isinstance(key, int) and abs(key) < 1 << 63)):
+        if not (isinstance(key, str | float | Name | None) or (isinstance(key, int) and abs(key) < 1 << 63)):
             raise Refused(f"a table with a key that is a {type(key).__name__}")
         super().__setitem__(key, value)
 

@@ -1,4 +1,6 @@
-"""Read PyTorch's checkpoint files (.pth, .pt, .bin) without ``torch.load``: the zip archive and the older format.
+"""Read PyTorch's checkpoint files (.pth, .pt, .bin, .ckpt) without ``torch.load``: the zip archive and the older format.
+
+A TorchScript file is a zip archive too. Its modules become one table of tensors, and its program is not read.
 
 Both hold a pickle and the numbers of its tensors. The pickle is read by `pickle_reader`, so nothing in it is run. Each
 storage is read once, and tensors are views of it: a file cannot take more memory than its own size.
@@ -24,6 +26,7 @@ NAMES = re.compile(
     r"torch\.((cuda\.)?\w+Storage|storage\.(Untyped|Typed)Storage|Size|device|nn\.parameter\.Parameter|(b?float|u?int|complex)\d+|"
     r"bool|_utils\._rebuild_(tensor(_v2)?|parameter))|"
     r"collections\.(OrderedDict|defaultdict|Counter)|(builtins|__builtin__)\.(set|dict|list|int|float|complex)|"
+    r"__torch__(\.\w+)+|torch\.jit\._pickle\.\w+|(pytorch_)?lightning(_fabric)?(\.\w+)+|omegaconf(\.\w+)+|typing\.\w+|"
     r"argparse\.Namespace|_codecs\.encode|numpy\.(dtype|ndarray|dtypes\.\w+)|numpy\._?core\.multiarray\.(scalar|_reconstruct)"
 )
 """Names that a program's checkpoint may hold. None of them is imported."""
@@ -37,6 +40,10 @@ MAGIC = 0x1950A86A20F9469CFC6C
 """The first value of a file in the older format."""
 MAX_AXES, MAX_COUNT = 8, 1 << 40
 """Most axes of a tensor, and the bound of a size, a stride, an offset and the number of values."""
+SCRIPTED = "__torch__."
+"""How the names of TorchScript's modules begin."""
+MAX_MODULES, MAX_PREFIX = 20_000, 300
+"""Most modules in a TorchScript file, and most letters of the names above a module."""
 MAX_TENSORS = 100_000
 """Most tensors in a checkpoint. The optimizer of a large network has about 4,000."""
 
@@ -103,11 +110,29 @@ def read(path: Path) -> Any:
     """
     with open(path, "rb") as file:
         if file.read(4) == b"PK\x03\x04":
-            value = _read_zip(path)
+            value = module_table(_read_zip(path))
         else:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
                 value = read_older(mapped)
     return _with_tensors(value)
+
+
+def module_table(value: Any) -> Any:
+    """Return the tensors of a TorchScript module and the modules in it as one table; any other value unchanged."""
+    if not isinstance(value, Stub) or not value.name.startswith(SCRIPTED):
+        return value
+    table, todo, count = Table(), [("", value)], 0
+    while todo:
+        prefix, module = todo.pop()
+        count += 1
+        if count > MAX_MODULES or len(prefix) > MAX_PREFIX:
+            raise Refused(f"more than {MAX_MODULES} modules, or a module that holds itself")
+        for name, entry in module.state.items() if isinstance(module.state, Table) else ():
+            if isinstance(entry, Stub) and entry.name.startswith(SCRIPTED):
+                todo.append((f"{prefix}{name}.", entry))
+            elif isinstance(entry, Stub) and is_tensor(entry):
+                table[f"{prefix}{name}"] = entry
+    return table
 
 
 def _with_tensors(value: Any) -> Any:
@@ -230,7 +255,7 @@ def _read_zip(path: Path) -> Any:
 
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
     """Refuse an archive that unpacks to more than it holds, or that two programs can read in two ways."""
-    parts = archive.infolist()
+    parts = [part for part in archive.infolist() if not re.search(r"/(ts_)?code/", part.filename)]  # not read
     if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
         raise Refused("compressed parts, which torch never writes")
     if sum(part.file_size for part in parts) > path.stat().st_size:

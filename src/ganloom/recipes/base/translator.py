@@ -162,7 +162,7 @@ class Translator(GAN):
         """Open the network of the perceptual term, if it is used. Raises BadInput with the install command if it is
         missing.
         """
-        if self.cfg.perceptual:
+        if getattr(self.cfg, "perceptual", 0.0):
             self._opened(device)
 
     def inputs(self, data: Any, rows: Any) -> Tensor | None:

@@ -121,7 +121,7 @@ class Upscaler(Translator):
     A subclass sets ``D`` (if ``cfg.adversarial``) and ``loss``, and may override ``degraded``.
     """
 
-    restores = True
+    upscales = True
     loss: Loss = nonsaturating
 
     def __init__(self, cfg: Any) -> None:

@@ -103,8 +103,10 @@ class Grids(Callback):
         count = max(1, min(self.n // 2, len(data)))
         rows = torch.tensor([i * len(data) // count for i in range(count)])
         self._c, self._count = trainer.ema.inputs(data, rows), count
-        self._beside = [self._c.cpu(), *([data.get(rows).cpu()] if data.paired else [])]
-        width = 2 + data.paired
+        has_targets = data.paired or trainer.ema.makes_inputs
+        shown = trainer.ema.shown_inputs(self._c).cpu()
+        self._beside = [shown, *([data.get(rows).cpu()] if has_targets else [])]
+        width = 2 + has_targets
         self._columns = width * max(1, round((width * count) ** 0.5 / width))
         real: Tensor = data.get(rows)
         return real

@@ -1,0 +1,67 @@
+"""Crops of photographs at random scales, for training and measuring inpainting."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ganloom.core.errors import BadInput
+from ganloom.data.decode import BadImage, quiet
+from ganloom.data.file_index import list_folder
+
+SCALES = 400, 1400
+"""Longer side of a photograph when a crop is cut from it, in pixels."""
+
+
+def crops(
+    folder: Path, count: int, side: int, seed: int = 0, *, progress: Callable[[int, int], None] | None = None
+) -> NDArray[np.uint8]:
+    """Cut crops at random places and scales; of two, the one with more contrast is kept.
+
+    Args:
+        folder: A folder of photographs.
+        count: Number of crops, as evenly as possible from all photographs.
+        side: Height and width of a crop.
+        seed: Seed of the places and scales.
+        progress: Called with (photographs done, all).
+
+    Returns:
+        (count, side, side, 3).
+
+    Raises:
+        BadInput: No photograph is large enough.
+    """
+    listing = list_folder(str(folder), use_labels=False)
+    found = [i for i, entry in enumerate(listing.entries)]
+    out: list[tuple[int, NDArray[np.uint8]]] = []
+    with quiet():
+        for number, index in enumerate(found):
+            if progress is not None:
+                progress(number, len(found))
+            try:
+                image = listing.decode(index).convert("RGB")
+            except BadImage:
+                continue
+            if min(image.size) < side:
+                continue
+            image.thumbnail((SCALES[1], SCALES[1]), Image.Resampling.LANCZOS)
+            rng = np.random.default_rng([seed, number])
+            mine = range(number, count, len(found))
+            out += [(place, _crop(image, side, rng)) for place in mine]
+    if not out:
+        raise BadInput(f"{folder} has no image of at least {side} pixels a side")
+    return np.stack([crop for _, crop in sorted(out, key=lambda pair: pair[0])])
+
+
+def _crop(image: Image.Image, side: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    longer = math.exp(rng.uniform(math.log(SCALES[0]), math.log(SCALES[1])))
+    length = min(round(side * max(max(image.size) / longer, 1.0)), *image.size)
+    found = []
+    for _ in range(2):
+        left, top = (int(rng.integers(n - length + 1)) for n in image.size)
+        area = left, top, left + length, top + length
+        found.append(np.asarray(image.resize((side, side), Image.Resampling.LANCZOS, area)))
+    return max(found, key=lambda crop: float(crop.std((0, 1)).mean()))

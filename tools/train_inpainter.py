@@ -1,0 +1,98 @@
+"""Train the inpainter that the package ships: detail on top of a biharmonic fill, from a folder of photographs.
+
+    python tools/train_inpainter.py PHOTOGRAPHS OUT
+
+PHOTOGRAPHS is a folder of large photographs. Crops of 64 px are cut from them at random scales. OUT gets the run, the crops,
+and photographs.safetensors with its card.
+"""
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from PIL import Image
+
+import ganloom
+from ganloom.core import config
+from ganloom.optim import Adam
+from ganloom.recipes import lama
+
+SIDE, CROPS = 64, 6000
+STAGES = ((4.8, 1.0, 1e-3), (2.4, 3.0, 5e-4))
+"""Of each stage: length in kimg, weight of the perceptual term, and first learning rate."""
+SCALES = 400, 1400
+"""Longer side of a photograph when a crop is cut from it, in pixels."""
+SETTINGS = lama.Config(
+    shape=(3, SIDE, SIDE),
+    net="gated",
+    width=16,
+    d_width=8,
+    blocks=4,
+    batch_size=8,
+    ema_kimg=0.5,
+    fill="biharmonic",
+    l1_known=0.0,
+    l1_missing=4.0,
+    adversarial=0.0,
+    feature_matching=0.0,
+    normalised=True,
+    perceptual_net="effnet",
+)
+
+
+def cut(folder: Path, out: Path, seed: int = 0) -> None:
+    """Cut crops of textured places from photographs, and write them as PNG files."""
+    rng = np.random.default_rng(seed)
+    photographs = []
+    for path in sorted(folder.iterdir()):
+        image = Image.open(path)
+        image.draft("RGB", (2 * SCALES[1], 2 * SCALES[1]))  # JPEG files are decoded at a fraction of their size
+        image = image.convert("RGB")
+        image.thumbnail((SCALES[1], SCALES[1]), Image.Resampling.LANCZOS)
+        photographs.append(image)
+    out.mkdir(parents=True)
+    for number in range(CROPS):
+        image = photographs[number % len(photographs)]
+        longer = math.exp(rng.uniform(*map(math.log, SCALES)))
+        side = round(SIDE * max(max(image.size) / longer, 1.0))
+        crops = []
+        for _ in range(2):
+            left, top = (int(rng.integers(length - side + 1)) for length in image.size)
+            area = left, top, left + side, top + side
+            crops.append(np.asarray(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS, area)))
+        best = max(crops, key=lambda crop: float(crop.std((0, 1)).mean()))
+        Image.fromarray(best).save(out / f"{number:05d}.png")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photographs", type=Path)
+    parser.add_argument("out", type=Path)
+    args = parser.parse_args()
+    crops = args.out / "crops"
+    if not crops.exists():
+        cut(args.photographs, crops)
+    options = {"precision": "bf16", "judge": 0, "doctor": False, "kimg_per_tick": 0.4, "kimg_per_checkpoint": 1.2}
+    before: Path | None = None
+    for number, (kimg, perceptual, lr) in enumerate(STAGES, 1):
+        out = args.out / f"stage-{number}"
+        if not (out / "model" / "G.safetensors").exists():
+            schedule = ((0.0, 1.0), (kimg / 3, 1.0), (kimg, 0.03))
+            g_opt = Adam(lr, betas=(0.9, 0.99), clip=1.0, schedule=schedule)
+            settings = config.replace(SETTINGS, {"g_opt": g_opt, "perceptual": perceptual})
+            ganloom.train(settings, str(crops), out, init=before, total_kimg=kimg, flip=True, **options)
+        before = out
+    gan = ganloom.load(before)
+    tensors = {name: t.half().contiguous() for name, t in gan.G.state_dict().items() if t.is_floating_point()}
+    described = {"recipe": "lama", "config": json.dumps(config.to_dict(gan.cfg))}
+    safetensors.torch.save_file(tensors, args.out / "photographs.safetensors", described)
+    size = (args.out / "photographs.safetensors").stat().st_size
+    print(f"wrote {args.out / 'photographs.safetensors'} ({size / 1e6:.2f} MB, {torch.get_num_threads()} threads)")
+
+
+if __name__ == "__main__":
+    main()
