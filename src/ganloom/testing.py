@@ -58,7 +58,8 @@ def build(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, *
             "features": "random",
             "side": 32,
             "bottleneck": 16,
-        }  # few updates, small networks, no optional dependencies
+            "pixel_kimg": 0.0,
+        }  # few updates, small networks, no optional dependencies, and no stage without D
         small |= {"shape": shape, "n_classes": CLASSES, "in_channels": shape[0], "pool": 6, "blocks": 1} | changes
         names = {field.name for field in dataclasses.fields(module.Config)}
         model: GAN = module.MODEL(config.replace(module.Config(), {k: v for k, v in small.items() if k in names}))

@@ -102,8 +102,18 @@ class Case:
         return bool(self.parts.weight_clip) or self.gan.clips_weights
 
 
+def _starts(case: Case) -> list[float]:
+    """When the stages begin whose losses are computed: at 0, and where a network is trained for the first time."""
+    first = {name for phase in case.phases if phase.kimg[0] <= 0 for name in net_names(phase)}
+    later = [phase.kimg[0] for phase in case.phases if phase.kimg[0] > 0 and not set(net_names(phase)) <= first]
+    total = case.cfg.total_kimg
+    return [0.0, *(at for at in (min(later, default=0.0),) if at > 0 and (total is None or at < total))]
+
+
 def run_losses(case: Case, data: Any) -> None:
     """Compute the losses of all phases that are active at the start on a few samples, and store the results in ``case``.
+
+    If a network is trained from a later stage on only, the losses of this stage are computed too.
 
     If the smallest part of a batch has fewer samples, the losses are computed on as many, so that what fails on so few
     samples fails here. The model and the random state are restored afterwards.
@@ -128,9 +138,11 @@ def run_losses(case: Case, data: Any) -> None:
             fields: list[Any] = [None if v is None else v[:n_samples] for v in batch]
             batch = type(batch)(*fields)
             with _watched(case, n_samples):
-                for phase in case.phases:
-                    if phase.kimg[0] <= 0:
-                        _run_phase(case, phase, batch)
+                for at in _starts(case):
+                    gan.kimg = at
+                    for phase in case.phases:
+                        if phase.kimg[0] == at or phase.kimg[0] <= 0 == at:
+                            _run_phase(case, phase, batch)
         if gan.stabilisers is not None:
             gan.stabilisers.check_used()
     except BadInput as error:
