@@ -30,12 +30,12 @@ def batch_of(gan: Any, n: int = 4) -> Batch:
 def test_settings_are_those_of_the_authors() -> None:
     cfg = lama.Config()
     assert (cfg.width, cfg.downs, cfg.blocks, cfg.ratio, cfg.layers, cfg.d_width) == (64, 3, 9, 0.75, 4, 64)
-    assert (cfg.l1_known, cfg.l1_missing, cfg.adversarial, cfg.feature_matching, cfg.perceptual) == (10, 0, 10, 100, 30)
+    assert (cfg.l1_known, cfg.l1_missing, cfg.adversarial, cfg.matching_weight, cfg.perceptual) == (10, 0, 10, 100, 30)
     assert (cfg.g_opt.lr, cfg.d_opt.lr, cfg.batch_size, cfg.r1, cfg.g_opt.clip) == (1e-3, 1e-4, 10, 0.001, 1.0)
 
 
 def test_losses_of_lama_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    gan = testing.build("lama", (1, 16, 16), perceptual=0.0, feature_matching=0.0)
+    gan = testing.build("lama", (1, 16, 16), perceptual=0.0, matching_weight=0.0)
     batch = batch_of(gan)
     monkeypatch.setattr(gan, "predict", lambda c: batch.x + 0.4)
     logits = torch.full((4, 1, 4, 4), 2.0)
@@ -114,7 +114,7 @@ def test_holes_of_a_batch_are_keyed_and_sliced_by_process() -> None:
 
 
 def test_without_adversarial_terms_no_discriminator_is_trained() -> None:
-    gan = testing.build("lama", (1, 16, 16), adversarial=0.0, feature_matching=0.0)
+    gan = testing.build("lama", (1, 16, 16), adversarial=0.0, matching_weight=0.0)
     assert [phase.net for phase in gan.phases()] == ["G"]
 
 

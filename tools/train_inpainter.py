@@ -38,7 +38,7 @@ SETTINGS = lama.Config(
     l1_known=0.0,
     l1_missing=4.0,
     adversarial=0.0,
-    feature_matching=0.0,
+    matching_weight=0.0,
     normalised=True,
     perceptual_net="effnet",
 )

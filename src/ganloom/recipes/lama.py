@@ -62,7 +62,7 @@ class Config(InpainterConfig):
     """Weight of the L1 term in the hole; 0 in the paper."""
     adversarial: float = 10.0
     """Weight of G's adversarial term; 0: G and D are not trained against each other."""
-    feature_matching: float = 100.0
+    matching_weight: float = 100.0
     """Weight of the distance of D's features."""
     perceptual: float = 30.0
     """Weight of the distance of the perceptual network's features; 0: off."""
@@ -87,7 +87,7 @@ class Config(InpainterConfig):
             )
         if not 0 < self.ratio < 1:
             raise BadInput(f"--ratio must be above 0 and below 1, got {self.ratio}")
-        for name in ("l1_known", "l1_missing", "adversarial", "feature_matching", "perceptual", "r1"):
+        for name in ("l1_known", "l1_missing", "adversarial", "matching_weight", "perceptual", "r1"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise BadInput(f"--{name.replace('_', '-')} must be a finite number of at least 0")
 
@@ -113,7 +113,7 @@ class Lama(Inpainter):
         self.D = NLayerDiscriminator(channels, cfg.d_width, cfg.layers)
 
     def phases(self) -> list[Phase]:
-        if not self.cfg.adversarial and not self.cfg.feature_matching:
+        if not self.cfg.adversarial and not self.cfg.matching_weight:
             return [Phase("G", self.g_loss)]
         return [Phase("G", self.g_loss), Phase("D", self.d_loss)]
 
@@ -131,15 +131,15 @@ class Lama(Inpainter):
         fake = self.predict(batch.c)
         weights = mask * cfg.l1_missing + (1 - mask) * cfg.l1_known
         terms: Terms = {"l1": (weights * (fake - x).abs()).mean() / 2}
-        if cfg.adversarial or cfg.feature_matching:
+        if cfg.adversarial or cfg.matching_weight:
             scores = self.discriminate(fake, features=True)
             if cfg.adversarial:
                 terms |= self.g_adversarial(masked_loss(mask), scores, reals=(x,), weight=cfg.adversarial)
-            if cfg.feature_matching:
+            if cfg.matching_weight:
                 with torch.no_grad():
                     true = self.discriminate(x, features=True).output[1]
                 distances = [F.mse_loss(a.float(), b.float()) for a, b in zip(scores.output[1], true, strict=True)]
-                terms["features"] = cfg.feature_matching * torch.stack(distances).mean()
+                terms["features"] = cfg.matching_weight * torch.stack(distances).mean()
         if cfg.perceptual:
             terms["perceptual"] = cfg.perceptual * self._perceptual_distance(fake, x)
         return terms

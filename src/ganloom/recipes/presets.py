@@ -184,7 +184,7 @@ PLANS: dict[str, Plan] = {
     "lama": Plan(
         {
             "width": 16, "d_width": 16, "blocks": 3, "batch_size": 32, "fill": "biharmonic", "l1_known": 0.0, "l1_missing": 4.0,
-            "adversarial": 0.0, "feature_matching": 0.0, "perceptual": 1.0, "normalised": True, "ema_kimg": 2.0,
+            "adversarial": 0.0, "matching_weight": 0.0, "perceptual": 1.0, "normalised": True, "ema_kimg": 2.0,
             "g_opt.schedule": ((12.0, 1.0), (40.0, 0.03)), "total_kimg": 40.0,
         },
         "A quarter of the width and a third of the blocks; G corrects a smooth fill (--fill biharmonic), by L1 in the hole and "
