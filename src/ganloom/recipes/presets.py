@@ -61,17 +61,18 @@ PLANS: dict[str, Plan] = {
         "second.",
     ),
     "gan": Plan(
-        {**_falling(700.0, 1400.0), "total_kimg": 1400.0},
-        "The default settings, for nearly three times the default length; both learning rates fall to 0 over the "
-        "second half.",
+        {"g_opt.lr": 5e-4, "d_opt.lr": 1e-3, **_falling(700.0, 1400.0), "total_kimg": 1400.0},
+        "Five times the learning rate for D and two and a half times for G, because a slow D let the samples of a "
+        "class become equal; both fall to 0 over the second half.",
     ),
     "cnn-gan": Plan(
         {
-            "width": 32, "smallest": 3, "batch_size": 32, "g_opt.lr": 1e-3, "g_opt.betas": (0.5, 0.999), "d_opt.lr": 3e-4,
-            "d_opt.betas": (0.5, 0.999), **_falling(100.0, 200.0), "total_kimg": 200.0,
+            "width": 32, "smallest": 3, "batch_size": 32, "g_opt.lr": 5e-4, "g_opt.betas": (0.5, 0.999), "d_opt.lr": 1e-3,
+            "d_opt.betas": (0.5, 0.999), **_falling(125.0, 250.0), "total_kimg": 250.0,
         },
-        "Half of the tutorial's width, a third level in both networks, batches of 32 instead of 256, and DCGAN's "
-        "beta1 of 0.5 with ten and three times the tutorial's learning rates, which fall to 0 over the second half.",
+        "Half of the tutorial's width, a third level in both networks, batches of 32 instead of 256, DCGAN's beta1 "
+        "of 0.5, and five and ten times the tutorial's learning rates for G and D, which fall to 0 over the second "
+        "half.",
     ),
     "dcgan": Plan(
         {
@@ -89,11 +90,12 @@ PLANS: dict[str, Plan] = {
     ),
     "acgan": Plan(
         {
-            "width": 32, "d_width": 16, "smallest": 3, "dropout": 0.3, "batch_size": 32, "g_opt.lr": 1e-3, "d_opt.lr": 4e-4,
+            "width": 32, "d_width": 8, "smallest": 3, "dropout": 0.3, "batch_size": 32, "g_opt.lr": 5e-4, "d_opt.lr": 1e-3,
             **_falling(90.0, 180.0), "total_kimg": 180.0,
         },
-        "G a third as wide, grids from 4 px on instead of 7 px, dropout 0.3 instead of 0.5, a third of the batch "
-        "size, five times the learning rate for G and twice for D; both fall to 0 over the second half.",
+        "G a third and D half as wide, G's grids from 4 px on instead of 7 px, dropout 0.3 instead of 0.5, a third "
+        "of the batch size, two and a half times the learning rate for G and five times for D; both fall to 0 over "
+        "the second half.",
     ),
     "infogan": Plan(
         {"width": 32, "batch_size": 64, **_falling(200.0, 400.0), "total_kimg": 400.0},
@@ -101,10 +103,11 @@ PLANS: dict[str, Plan] = {
     ),
     "lsgan": Plan(
         {
-            "width": 32, "smallest": 3, "batch_size": 32, "g_opt.lr": 1e-3, **_falling(130.0, 260.0), "total_kimg": 260.0,
+            "width": 32, "smallest": 3, "batch_size": 32, "g_opt.lr": 3e-4, "d_opt.lr": 6e-4, **_falling(100.0, 200.0),
+            "total_kimg": 200.0,
         },
-        "The paper's network at half of the width and batch size, with three of its four upsamplings; five times "
-        "the learning rate for G; both learning rates fall to 0 over the second half.",
+        "The paper's network at half of the width and batch size, with three of its four upsamplings; one and a "
+        "half times the learning rate for G and three times for D; both fall to 0 over the second half.",
     ),
     "wgan": Plan(
         {
@@ -148,12 +151,12 @@ PLANS: dict[str, Plan] = {
     ),
     "began": Plan(
         {
-            "width": 16, "gamma": 0.8, "k_rate": 0.02, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, **_falling(75.0, 150.0),
-            "total_kimg": 150.0,
+            "width": 16, "gamma": 1.0, "k_rate": 0.1, "batch_size": 8, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3,
+            **_falling(50.0, 100.0), "total_kimg": 100.0,
         },
-        "A quarter of the width; k moves twenty times as fast, because in so few steps it would stay near 0, where "
-        "the best fake is an empty image; gamma 0.8 for more variety; ten times the learning rates, which fall to 0 "
-        "over the second half.",
+        "A quarter of the width, half of the batch size. k moves a hundred times as fast: in so few steps it would "
+        "stay near 0, where the best fake is an empty image. gamma is 1 for variety and because a smaller one "
+        "prefers dark images here. Ten times the learning rates, which fall to 0 over the second half.",
     ),
     "ebgan": Plan(
         {
