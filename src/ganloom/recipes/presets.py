@@ -76,10 +76,11 @@ PLANS: dict[str, Plan] = {
     ),
     "dcgan": Plan(
         {
-            "width": 32, "smallest": 3, "batch_size": 32, "g_opt.lr": 1e-3, **_falling(250.0, 500.0), "total_kimg": 500.0,
+            "width": 32, "smallest": 3, "batch_size": 32, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3,
+            **_falling(250.0, 500.0), "total_kimg": 500.0,
         },
         "Half of the width, grids from 4 px on as in the paper (at this size they would begin at 7 px), a quarter "
-        "of the batch size, five times the learning rate for G; both learning rates fall to 0 over the second half.",
+        "of the batch size, five times the learning rates, which fall to 0 over the second half.",
     ),
     "cgan": Plan(
         {
