@@ -1,8 +1,28 @@
 """Networks at the papers' sizes have the papers' number of parameters (built without memory, on the meta device)."""
 
+from types import ModuleType
+from typing import Any
+
+import pytest
 import torch
 
-from ganloom.recipes import biggan, progan, sagan, sngan
+from ganloom.recipes import (
+    acgan,
+    biggan,
+    cgan,
+    cnn_gan,
+    dcgan,
+    dragan,
+    ebgan,
+    lsgan,
+    progan,
+    relativistic,
+    sagan,
+    sngan,
+    unrolled,
+    wgan,
+    wgan_gp,
+)
 
 
 def count(network: torch.nn.Module) -> int:
@@ -54,3 +74,24 @@ def test_biggan_128() -> None:
         assert one.G.body.attention.query.in_channels == 2 * one.cfg.width
     assert gan.D.attention.query.in_channels == 96 and deep.D.attention.query.in_channels == 256
     assert gan.G.body.sizes == [20] * 6
+
+
+@pytest.mark.parametrize(
+    ("recipe", "more"),
+    [
+        *((module, {}) for module in (acgan, biggan, cgan, cnn_gan, dcgan, dragan, ebgan, lsgan)),
+        *((module, {}) for module in (relativistic, sagan, sngan, unrolled, wgan, wgan_gp)),
+        *((module, {"body": "dcgan"}) for module in (lsgan, wgan_gp)),
+        *((module, {"n_classes": 3, "attention": 14}) for module in (sagan, biggan)),
+    ],
+)
+def test_a_smaller_base_grid_gives_28_px_a_third_doubling(recipe: ModuleType, more: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    for smallest, side in ((4, 7), (3, 4)):
+        gan = recipe.MODEL(recipe.Config(shape=(1, 28, 28), width=8, smallest=smallest, **more))
+        assert (gan.G.body if recipe is biggan else gan.G).base[1:] == (side, side)
+        labels = torch.tensor([0, 1]) if getattr(gan.cfg, "n_classes", 0) else None
+        images = gan.sample(gan.z(2), labels)
+        assert images.shape == (2, 1, 28, 28)
+        output = gan.D(images, labels)
+        assert gan.logits_of(output).shape == (2,)

@@ -137,6 +137,7 @@ class Body(nn.Module):
         hierarchical: Give each block a part of z; otherwise only the first layer gets z.
         multiples: Channels from the base to the image, in widths; empty: those of the paper.
         spare: Give the last layer as many outputs as inputs, of which those for the image are used.
+        smallest: Smallest side of the base grid.
     """
 
     def __init__(
@@ -151,10 +152,11 @@ class Body(nn.Module):
         hierarchical: bool = True,
         multiples: tuple[int, ...] = (),
         spare: bool = False,
+        smallest: int = 4,
     ) -> None:
         super().__init__()
         self.shape, self.deep = shape, deep
-        base_h, base_w, doublings = plan_sizes(shape[1], shape[2])
+        base_h, base_w, doublings = plan_sizes(shape[1], shape[2], smallest)
         widths = [width * m for m in multiples or _multiples(doublings)]
         # Hierarchical latents (sec. 3): a part for the first layer and for each block; if uneven, longer parts come first.
         parts = doublings + 1
@@ -166,7 +168,7 @@ class Body(nn.Module):
         self.project = nn.Linear(inputs[0], widths[0] * base_h * base_w)
         block = DeepStage if deep else UpBlock
         self.blocks = nn.ModuleList([block(a, b, n) for a, b, n in zip(widths, widths[1:], inputs[1:], strict=False)])
-        self.level = attention_level(shape[1], shape[2], attention)
+        self.level = attention_level(shape[1], shape[2], attention, smallest)
         if self.level:
             self.attention = SelfAttention(widths[self.level])
         self.norm = nn.BatchNorm2d(widths[-1])
@@ -202,6 +204,7 @@ class Generator(nn.Module):
         shared: Share class vectors among norms; otherwise each norm has a table with a row per class, without spectral norm.
         multiples: Channels from the base to the image, in widths; empty: those of the paper.
         hub: Number of sets of BatchNorm statistics, and a last layer as wide as its input; 0: neither.
+        smallest: Smallest side of the base grid.
     """
 
     channels_last = True
@@ -221,6 +224,7 @@ class Generator(nn.Module):
         shared: bool = True,
         multiples: tuple[int, ...] = (),
         hub: int = 0,
+        smallest: int = 4,
     ) -> None:
         super().__init__()
         self.n_classes, self.shared = n_classes, shared
@@ -228,7 +232,7 @@ class Generator(nn.Module):
             self.classes = nn.Linear(n_classes, c_dim, bias=False)
         self.body = Body(
             shape, z_dim, (c_dim if shared else n_classes) if n_classes else 0, width, attention, deep,
-            hierarchical=hierarchical, multiples=multiples, spare=hub > 0,
+            hierarchical=hierarchical, multiples=multiples, spare=hub > 0, smallest=smallest,
         )  # fmt: skip
         orthogonal_init(self)
         if not shared:
@@ -259,8 +263,9 @@ class Discriminator(Projection):
         attention: int = 64,
         deep: bool = False,
         relu_skip: bool = False,
+        smallest: int = 4,
     ) -> None:
-        _, _, doublings = plan_sizes(shape[1], shape[2])
+        _, _, doublings = plan_sizes(shape[1], shape[2], smallest)
         multiples = (1, 2, 4, 8, 16) if doublings == 4 else _multiples(doublings)[::-1]
         widths = [width * m for m in multiples]
         small = doublings < 4  # CIFAR-10: two blocks downsample, two more follow
@@ -282,7 +287,7 @@ class Discriminator(Projection):
                 CriticBlock(a, b, down=i < downs, first=i == 0, relu_skip=relu_skip)
                 for i, (a, b) in enumerate(zip([shape[0], *widths], widths, strict=False))
             ]
-        place = attention_level(shape[1], shape[2], attention)
+        place = attention_level(shape[1], shape[2], attention, smallest)
         level = doublings - place if place else 0
         super().__init__(blocks, widths[-1], n_classes, level, widths[level if deep else level - 1])
         orthogonal_init(self)

@@ -25,6 +25,7 @@ class Generator(nn.Module):
         width: Channels of the layer next to the image.
         n_classes: Number of classes; 0: without labels.
         conditional_norm: Give each class its own gain and bias in every BatchNorm, instead of concatenating labels with z.
+        smallest: Smallest side of the base grid.
     """
 
     channels_last = True
@@ -38,13 +39,14 @@ class Generator(nn.Module):
         *,
         n_classes: int = 0,
         conditional_norm: bool = False,
+        smallest: int = 4,
     ) -> None:
         super().__init__()
         self.shape, self.n_classes = shape, n_classes
         self.conditional_norm = conditional_norm and n_classes > 0
         norm = self._conditional if self.conditional_norm else nn.BatchNorm2d
         joined = 0 if self.conditional_norm else n_classes
-        base_h, base_w, doublings = plan_sizes(shape[1], shape[2])
+        base_h, base_w, doublings = plan_sizes(shape[1], shape[2], smallest)
         channels = _channels(width, doublings)[::-1]
         self.base = (channels[0], base_h, base_w)
         self.project = nn.Linear(z_dim + joined, channels[0] * base_h * base_w, bias=False)
@@ -83,6 +85,7 @@ class Discriminator(nn.Module):
         n_classes: Number of classes; 0: without labels. Labels enter as constant maps.
         projection: Add e(c) h to the logit instead, where h is the sum of the last features over the grid (Miyato & Koyama 2018,
             arXiv:1802.05637, eq. 3).
+        smallest: Smallest side of G's base grid: D has as many strided convolutions as G.
     """
 
     channels_last = True
@@ -96,11 +99,12 @@ class Discriminator(nn.Module):
         norm: bool = True,
         n_classes: int = 0,
         projection: bool = False,
+        smallest: int = 4,
     ) -> None:
         super().__init__()
         self.n_classes = n_classes
         self.projection = projection and n_classes > 0
-        _, _, doublings = plan_sizes(shape[1], shape[2])
+        _, _, doublings = plan_sizes(shape[1], shape[2], smallest)
         layers: list[nn.Module] = []
         inputs, (h, w) = shape[0] + (0 if self.projection else n_classes), shape[1:]
         for i, outputs in enumerate(_channels(width, doublings)):

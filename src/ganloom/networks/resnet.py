@@ -78,10 +78,12 @@ class Generator(nn.Module):
     channels_last = True
     bf16 = True
 
-    def __init__(self, shape: tuple[int, int, int], z_dim: int = 128, width: int = 128, *, n_classes: int = 0) -> None:
+    def __init__(
+        self, shape: tuple[int, int, int], z_dim: int = 128, width: int = 128, *, n_classes: int = 0, smallest: int = 4
+    ) -> None:
         super().__init__()
         self.shape, self.n_classes = shape, n_classes
-        base_h, base_w, doublings = plan_sizes(shape[1], shape[2])
+        base_h, base_w, doublings = plan_sizes(shape[1], shape[2], smallest)
         self.base = (width, base_h, base_w)
         self.project = nn.Linear(z_dim + n_classes, width * base_h * base_w)
         self.body = nn.Sequential(*[UpBlock(width, width) for _ in range(doublings)])
@@ -101,10 +103,10 @@ class Discriminator(nn.Module):
     channels_last = True
     bf16 = True
 
-    def __init__(self, shape: tuple[int, int, int], width: int = 128, *, n_classes: int = 0) -> None:
+    def __init__(self, shape: tuple[int, int, int], width: int = 128, *, n_classes: int = 0, smallest: int = 4) -> None:
         super().__init__()
         self.n_classes = n_classes
-        _, _, doublings = plan_sizes(shape[1], shape[2])
+        _, _, doublings = plan_sizes(shape[1], shape[2], smallest)
         downs = max(doublings - 1, 1) if min(shape[1:]) >= 4 else 0
         blocks = [
             CriticBlock(shape[0] + n_classes if i == 0 else width, width, down=i < downs, first=i == 0)

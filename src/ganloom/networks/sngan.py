@@ -76,6 +76,7 @@ class Generator(nn.Module):
         spectral: Apply spectral norm to every layer but the class tables.
         spectral_tables: Apply it to the class tables too.
         bilinear: Upsample bilinearly instead of by repeating pixels.
+        smallest: Smallest side of the base grid.
     """
 
     channels_last = True
@@ -93,16 +94,17 @@ class Generator(nn.Module):
         spectral: bool = False,
         spectral_tables: bool = False,
         bilinear: bool = False,
+        smallest: int = 4,
     ) -> None:
         super().__init__()
         self.shape, self.n_classes = shape, n_classes
-        base_h, base_w, doublings = plan_sizes(shape[1], shape[2])
+        base_h, base_w, doublings = plan_sizes(shape[1], shape[2], smallest)
         widths = [width if flat else width * min(2**i, 16) for i in range(doublings, -1, -1)]
         self.base = (widths[0], base_h, base_w)
         self.project = nn.Linear(z_dim, widths[0] * base_h * base_w)
         blocks = [UpBlock(a, b, n_classes, bilinear=bilinear) for a, b in zip(widths, widths[1:], strict=False)]
         self.blocks = nn.ModuleList(blocks)
-        self.level = attention_level(shape[1], shape[2], attention)
+        self.level = attention_level(shape[1], shape[2], attention, smallest)
         if self.level:
             self.attention = SelfAttention(widths[self.level])
         self.norm = nn.BatchNorm2d(widths[-1])
@@ -162,9 +164,9 @@ class Projection(nn.Module):
         return logits
 
 
-def _plan(shape: tuple[int, int, int], flat: bool) -> tuple[int, int]:
+def _plan(shape: tuple[int, int, int], flat: bool, smallest: int) -> tuple[int, int]:
     """Return (blocks that downsample, blocks after them) of D."""
-    base_h, base_w, doublings = plan_sizes(shape[1], shape[2])
+    base_h, base_w, doublings = plan_sizes(shape[1], shape[2], smallest)
     if flat:
         return min(max(doublings - 1, 1), doublings), 2
     return doublings + (doublings > 0 and min(base_h, base_w) > 4), 1
@@ -183,6 +185,7 @@ class Discriminator(Projection):
         plan: Number of blocks that downsample and of blocks after them. None: two and two if ``flat`` (table 4), else down to 4
             pixels or fewer and one more (ImageNet; STL-10's 48 px end at 3).
         relu_skip: Apply the ReLU to the skip connections too.
+        smallest: Smallest side of G's base grid, from which the plan follows.
     """
 
     def __init__(
@@ -196,15 +199,16 @@ class Discriminator(Projection):
         attention: int = 0,
         plan: tuple[int, int] | None = None,
         relu_skip: bool = False,
+        smallest: int = 4,
     ) -> None:
-        _, _, doublings = plan_sizes(shape[1], shape[2])
-        downs, more = plan or _plan(shape, flat)
+        _, _, doublings = plan_sizes(shape[1], shape[2], smallest)
+        downs, more = plan or _plan(shape, flat, smallest)
         widths = [shape[0]] + [width if flat else width * min(2**i, 16) for i in range(downs + more)]
         blocks: list[nn.Module] = [
             CriticBlock(a, b, down=i < downs, first=i == 0, hidden=b if wide or i == 0 else a, relu_skip=relu_skip)
             for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False))
         ]
-        place = attention_level(shape[1], shape[2], attention)
+        place = attention_level(shape[1], shape[2], attention, smallest)
         level = doublings - place if place else 0
         super().__init__(blocks, widths[-1], n_classes, level, widths[level])
         glorot_init(self)

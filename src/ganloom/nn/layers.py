@@ -247,12 +247,12 @@ class SelfAttention(nn.Module):
         return x + (self.gamma * out).to(x.dtype)
 
 
-def attention_level(height: int, width: int, grid: int) -> int:
+def attention_level(height: int, width: int, grid: int, smallest: int = 4) -> int:
     """Return the doublings before attention: up to the finest grid with a shorter side of at most ``grid``; 0: nowhere.
 
     The image's own grid is excluded: attention over all pixels costs more than the rest of the network.
     """
-    base_h, base_w, doublings = plan_sizes(height, width)
+    base_h, base_w, doublings = plan_sizes(height, width, smallest)
     return max((i for i in range(1, doublings) if min(base_h, base_w) * 2**i <= grid), default=0)
 
 

@@ -50,6 +50,8 @@ class Config:
     """Length of the latent vector, without the class (110 with it)."""
     width: int = 96
     """Channels of G next to the image; doubled towards the base, at most 8 times."""
+    smallest: int = 4
+    """Smallest side of the coarsest grid, in pixels; 3 gives images of 28 px a third doubling, from 4 px on."""
     d_width: int = 16
     """Channels of D's first layer; doubled in each of the next five."""
     dropout: float = 0.5
@@ -81,10 +83,10 @@ class Generator(nn.Module):
     channels_last = True
     bf16 = True
 
-    def __init__(self, shape: tuple[int, int, int], z_dim: int, width: int, n_classes: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], z_dim: int, width: int, n_classes: int, smallest: int) -> None:
         super().__init__()
         self.shape, self.n_classes = shape, n_classes
-        base_h, base_w, doublings = plan_sizes(*shape[1:])
+        base_h, base_w, doublings = plan_sizes(*shape[1:], smallest)
         channels = [width * min(2**i, 8) for i in range(max(doublings, 1))][::-1]
         self.base = (channels[0], base_h, base_w)
         self.project = nn.Linear(z_dim + n_classes, channels[0] * base_h * base_w)
@@ -141,7 +143,7 @@ class ACGAN(GAN):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G = Generator(cfg.shape, cfg.z_dim, cfg.width, cfg.n_classes)
+        self.G = Generator(cfg.shape, cfg.z_dim, cfg.width, cfg.n_classes, cfg.smallest)
         self.D = Discriminator(cfg.shape, cfg.d_width, cfg.dropout, cfg.n_classes)
 
     def phases(self) -> list[Phase]:

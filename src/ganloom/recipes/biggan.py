@@ -66,6 +66,8 @@ class Config:
     """Length of the shared class vector (app. C)."""
     width: int = 96
     """Channels of the layer next to the image (table 1); the paper has 128 for BigGAN-deep."""
+    smallest: int = 4
+    """Smallest side of the coarsest grid, in pixels; 3 gives images of 28 px a third doubling, from 4 px on."""
     d_width: int | None = None
     """The same for D; None: as in G."""
     multiples: tuple[int, ...] = ()
@@ -101,7 +103,7 @@ class Config:
 
     def __post_init__(self) -> None:
         check_classes(self)
-        parts = plan_sizes(*self.shape[1:])[2] + 1
+        parts = plan_sizes(*self.shape[1:], max(self.smallest, 1))[2] + 1
         if self.multiples and (len(self.multiples) != parts or min(self.multiples) < 1):
             raise BadInput(
                 f"--multiples must be {parts} numbers of at least 1 at this image size, got {self.multiples}"
@@ -135,10 +137,12 @@ class BigGAN(Adversarial):
             cfg.shape, cfg.z_dim, cfg.width,
             c_dim=cfg.c_dim, n_classes=cfg.n_classes, attention=cfg.attention, deep=cfg.deep,
             hierarchical=cfg.hierarchical, shared=cfg.shared, multiples=cfg.multiples, hub=cfg.hub,
+            smallest=cfg.smallest,
         )  # fmt: skip
         self.D = biggan.Discriminator(
             cfg.shape, cfg.d_width or cfg.width, n_classes=cfg.n_classes, deep=cfg.deep,
             attention=cfg.attention if cfg.d_attention is None else cfg.d_attention, relu_skip=cfg.d_relu_skip,
+            smallest=cfg.smallest,
         )  # fmt: skip
         batch_norm_eps(self.G, cfg.bn_eps)
 

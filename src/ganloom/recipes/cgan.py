@@ -56,6 +56,8 @@ class Config:
     """Length of the latent vector (sec. 4.1)."""
     width: int = 64
     """Channels of the layer next to the image (body conv only)."""
+    smallest: int = 4
+    """Smallest side of the coarsest grid, in pixels; 3 gives images of 28 px a third doubling, from 4 px on."""
     batch_size: int = 100
     """Real images per batch (sec. 4.1)."""
     ema_kimg: float | None = None
@@ -85,8 +87,12 @@ class CGAN(Adversarial):
         super().__init__(cfg)
         if cfg.body == "conv":
             norm, projection = cfg.g_condition == "norm", cfg.d_condition == "projection"
-            self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width, n_classes=cfg.n_classes, conditional_norm=norm)
-            self.D = dcgan.Discriminator(cfg.shape, cfg.width, n_classes=cfg.n_classes, projection=projection)
+            self.G = dcgan.Generator(
+                cfg.shape, cfg.z_dim, cfg.width, n_classes=cfg.n_classes, conditional_norm=norm, smallest=cfg.smallest
+            )
+            self.D = dcgan.Discriminator(
+                cfg.shape, cfg.width, n_classes=cfg.n_classes, projection=projection, smallest=cfg.smallest
+            )
         else:
             self.G = dense.Generator(cfg.shape, cfg.z_dim, n_classes=cfg.n_classes)
             self.D = dense.Discriminator(cfg.shape, n_classes=cfg.n_classes)

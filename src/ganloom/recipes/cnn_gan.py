@@ -48,6 +48,8 @@ class Config:
     """Length of the latent vector."""
     width: int = 64
     """Channels of the layer next to the image; doubled towards the base, at most 8 times."""
+    smallest: int = 4
+    """Smallest side of the coarsest grid, in pixels; 3 gives images of 28 px a third doubling, from 4 px on."""
     norm: bool = True
     """Use BatchNorm in G."""
     dropout: float = 0.3
@@ -81,10 +83,10 @@ class Generator(nn.Module):
     channels_last = True
     bf16 = True
 
-    def __init__(self, shape: tuple[int, int, int], z_dim: int, width: int, norm: bool) -> None:
+    def __init__(self, shape: tuple[int, int, int], z_dim: int, width: int, norm: bool, smallest: int) -> None:
         super().__init__()
         self.shape = shape
-        base_h, base_w, doublings = plan_sizes(*shape[1:])
+        base_h, base_w, doublings = plan_sizes(*shape[1:], smallest)
         channels = [width * min(2**i, 8) for i in range(doublings + 1)][::-1]
         self.base = (channels[0], base_h, base_w)
         self.project = nn.Linear(z_dim, channels[0] * base_h * base_w, bias=not norm)
@@ -113,11 +115,11 @@ class Discriminator(nn.Module):
     channels_last = True
     bf16 = True
 
-    def __init__(self, shape: tuple[int, int, int], width: int, dropout: float) -> None:
+    def __init__(self, shape: tuple[int, int, int], width: int, dropout: float, smallest: int) -> None:
         super().__init__()
         inputs, h, w = shape
         layers: list[nn.Module] = []
-        for i in range(max(plan_sizes(h, w)[2], 1)):
+        for i in range(max(plan_sizes(h, w, smallest)[2], 1)):
             outputs = width * min(2**i, 8)
             layers += [nn.Conv2d(inputs, outputs, 5, 2, 2), nn.LeakyReLU(0.3), nn.Dropout(dropout)]
             inputs, h, w = outputs, (h + 1) // 2, (w + 1) // 2
@@ -139,8 +141,8 @@ class CNNGAN(Adversarial):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G = Generator(cfg.shape, cfg.z_dim, cfg.width, cfg.norm)
-        self.D = Discriminator(cfg.shape, cfg.width, cfg.dropout)
+        self.G = Generator(cfg.shape, cfg.z_dim, cfg.width, cfg.norm, cfg.smallest)
+        self.D = Discriminator(cfg.shape, cfg.width, cfg.dropout, cfg.smallest)
 
 
 MODEL = CNNGAN

@@ -42,6 +42,8 @@ class Config:
     """Draw latents uniformly from [-1, 1] (sec. 4.1) instead of from a normal distribution."""
     width: int = 64
     """Channels of the layer next to the image; doubled towards the base, at most 8 times."""
+    smallest: int = 4
+    """Smallest side of the coarsest grid, in pixels; 3 gives images of 28 px a third doubling, from 4 px on."""
     batch_size: int = 128
     """Real images per batch (sec. 4)."""
     ema_kimg: float | None = None
@@ -60,8 +62,8 @@ class DCGAN(Adversarial):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
-        self.D = dcgan.Discriminator(cfg.shape, cfg.width)
+        self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width, smallest=cfg.smallest)
+        self.D = dcgan.Discriminator(cfg.shape, cfg.width, smallest=cfg.smallest)
 
     def z(self, n: int) -> Tensor:
         """Draw latents (n, z_dim)."""

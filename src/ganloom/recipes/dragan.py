@@ -44,6 +44,8 @@ class Config:
     """Length of the latent vector."""
     width: int = 64
     """Channels of the layer next to the image."""
+    smallest: int = 4
+    """Smallest side of the coarsest grid, in pixels; 3 gives images of 28 px a third doubling, from 4 px on."""
     d_norm: bool = False
     """Use BatchNorm in D."""
     gp_weight: float = 10.0
@@ -72,8 +74,8 @@ class DRAGAN(Adversarial):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
-        self.D = dcgan.Discriminator(cfg.shape, cfg.width, norm=cfg.d_norm)
+        self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width, smallest=cfg.smallest)
+        self.D = dcgan.Discriminator(cfg.shape, cfg.width, norm=cfg.d_norm, smallest=cfg.smallest)
 
     def d_loss(self, batch: Batch) -> Terms:
         terms = super().d_loss(batch)

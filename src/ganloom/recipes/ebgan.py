@@ -51,6 +51,8 @@ class Config:
     """Length of the latent vector."""
     width: int = 128
     """Channels of G next to the image."""
+    smallest: int = 4
+    """Smallest side of the coarsest grid, in pixels; 3 gives images of 28 px a third doubling, from 4 px on."""
     d_width: int = 64
     """Channels of D next to the image."""
     batch_size: int = 128
@@ -76,7 +78,7 @@ class EBGAN(GAN):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
+        self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width, smallest=cfg.smallest)
         self.D = ConvRebuilder(cfg.shape, cfg.d_width)
         values = cfg.shape[0] * cfg.shape[1] * cfg.shape[2]
         self.margin = 20 * (values / 12288) ** 0.5 if cfg.margin is None else cfg.margin

@@ -52,6 +52,8 @@ class Config:
     """Length of the latent vector (figure 3)."""
     width: int = 64
     """Channels of the layer next to the image (figure 3)."""
+    smallest: int = 4
+    """Smallest side of the coarsest grid, in pixels; 3 gives images of 28 px a third doubling, from 4 px on."""
     batch_size: int = 64
     """Real images per batch."""
     ema_kimg: float | None = None
@@ -74,10 +76,10 @@ class Generator(nn.Module):
     channels_last = True
     bf16 = True
 
-    def __init__(self, shape: tuple[int, int, int], z_dim: int, width: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], z_dim: int, width: int, smallest: int) -> None:
         super().__init__()
         self.shape = shape
-        base_h, base_w, doublings = plan_sizes(*shape[1:])
+        base_h, base_w, doublings = plan_sizes(*shape[1:], smallest)
         inputs = 4 * width
         self.base = (inputs, base_h, base_w)
         self.project = nn.Linear(z_dim, inputs * base_h * base_w, bias=False)
@@ -103,11 +105,11 @@ class Discriminator(nn.Module):
     channels_last = True
     bf16 = True
 
-    def __init__(self, shape: tuple[int, int, int], width: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], width: int, smallest: int) -> None:
         super().__init__()
         inputs, h, w = shape
         layers: list[nn.Module] = []
-        for i in range(max(plan_sizes(h, w)[2], 1)):
+        for i in range(max(plan_sizes(h, w, smallest)[2], 1)):
             outputs = width * min(2**i, 8)
             layers.append(nn.Conv2d(inputs, outputs, 5, 2, 2, bias=i == 0))
             layers += ([nn.BatchNorm2d(outputs)] if i else []) + [nn.LeakyReLU(0.2)]
@@ -131,10 +133,11 @@ class LSGAN(Adversarial):
         super().__init__(cfg)
         self.loss = least_squares_coded(*cfg.codes)
         if cfg.body == "paper":
-            self.G, self.D = Generator(cfg.shape, cfg.z_dim, cfg.width), Discriminator(cfg.shape, cfg.width)
+            self.G = Generator(cfg.shape, cfg.z_dim, cfg.width, cfg.smallest)
+            self.D = Discriminator(cfg.shape, cfg.width, cfg.smallest)
         else:
-            self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
-            self.D = dcgan.Discriminator(cfg.shape, cfg.width)
+            self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width, smallest=cfg.smallest)
+            self.D = dcgan.Discriminator(cfg.shape, cfg.width, smallest=cfg.smallest)
 
 
 MODEL = LSGAN

@@ -29,6 +29,15 @@ class Plan:
     """Settings that change for larger images, as functions of the plan's value and the upsamplings beyond ``DOUBLINGS``."""
 
 
+def _falling(since: float, end: float) -> dict[str, Any]:
+    """Return schedules: both learning rates are constant until ``since`` kimg and fall to 0 at ``end``.
+
+    With growing networks the kimg count from the first step at full size.
+    """
+    knots = ((since, 1.0), (end, 0.0))
+    return {"g_opt.schedule": knots, "d_opt.schedule": knots}
+
+
 _UNPAIRED = Plan(
     {
         "width": 16,
@@ -50,71 +59,159 @@ _COMPACT: dict[str, Any] = {
 }  # fmt: skip
 
 PLANS: dict[str, Plan] = {
-    "default": Plan({"total_kimg": 60.0}, "The default settings, for a little more than half of the default length."),
-    "gan": Plan({"total_kimg": 500.0}, "The default settings."),
+    "default": Plan(
+        {**_falling(90.0, 180.0), "total_kimg": 180.0},
+        "Nearly twice the default length; the learning rates are constant for the first half and fall to 0 over the "
+        "second.",
+    ),
+    "gan": Plan(
+        {"g_opt.lr": 5e-4, "d_opt.lr": 1e-3, **_falling(700.0, 1400.0), "total_kimg": 1400.0},
+        "Five times the learning rate for D and two and a half times for G, because a slow D let the samples of a "
+        "class become equal; both fall to 0 over the second half.",
+    ),
     "cnn-gan": Plan(
-        {"width": 32, "batch_size": 32, "total_kimg": 150.0},
-        "Half of the tutorial's width, and batches of 32 instead of 256: eight times as many steps for the same images.",
+        {
+            "width": 32, "smallest": 3, "batch_size": 32, "g_opt.lr": 5e-4, "g_opt.betas": (0.5, 0.999), "d_opt.lr": 1e-3,
+            "d_opt.betas": (0.5, 0.999), **_falling(125.0, 250.0), "total_kimg": 250.0,
+        },
+        "Half of the tutorial's width, a third level in both networks, batches of 32 instead of 256, DCGAN's beta1 "
+        "of 0.5, and five and ten times the tutorial's learning rates for G and D, which fall to 0 over the second "
+        "half.",
     ),
-    "dcgan": Plan({"width": 32, "batch_size": 64, "total_kimg": 240.0}, "Half of the width and of the batch size."),
-    "cgan": Plan({"width": 32, "batch_size": 32, "total_kimg": 250.0}, "Half of the width, and batches of 32."),
+    "dcgan": Plan(
+        {
+            "width": 32, "smallest": 3, "batch_size": 32, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3,
+            **_falling(250.0, 500.0), "total_kimg": 500.0,
+        },
+        "Half of the width, grids from 4 px on as in the paper (at this size they would begin at 7 px), a quarter "
+        "of the batch size, five times the learning rates, which fall to 0 over the second half.",
+    ),
+    "cgan": Plan(
+        {
+            "width": 32, "smallest": 3, "batch_size": 32, "g_opt.lr": 1e-3, **_falling(200.0, 400.0), "total_kimg": 400.0,
+        },
+        "Half of the width, grids from 4 px on instead of 7 px, batches of 32, five times the learning rate for G; "
+        "both learning rates fall to 0 over the second half.",
+    ),
     "acgan": Plan(
-        {"width": 32, "d_width": 8, "batch_size": 25, "total_kimg": 110.0},
-        "G a third as wide, D half as wide, a quarter of the batch size, and 4,400 steps instead of 50,000.",
+        {
+            "width": 32, "d_width": 8, "smallest": 3, "dropout": 0.3, "batch_size": 32, "g_opt.lr": 5e-4, "d_opt.lr": 1e-3,
+            **_falling(90.0, 180.0), "total_kimg": 180.0,
+        },
+        "G a third and D half as wide, G's grids from 4 px on instead of 7 px, dropout 0.3 instead of 0.5, a third "
+        "of the batch size, two and a half times the learning rate for G and five times for D; both fall to 0 over "
+        "the second half.",
     ),
-    "infogan": Plan({"width": 32, "batch_size": 64, "total_kimg": 160.0}, "Half of the width and of the batch size."),
+    "infogan": Plan(
+        {"width": 32, "batch_size": 64, **_falling(200.0, 400.0), "total_kimg": 400.0},
+        "Half of the width and of the batch size; both learning rates fall to 0 over the second half.",
+    ),
     "lsgan": Plan(
-        {"width": 16, "batch_size": 32, "total_kimg": 300.0},
-        "The paper's network at a quarter of the width and half of the batch size; at 28 px it has two of its four upsamplings.",
+        {
+            "body": "dcgan", "z_dim": 100, "width": 32, "smallest": 3, "batch_size": 32, "g_opt.lr": 1e-3,
+            **_falling(250.0, 500.0), "total_kimg": 500.0,
+        },
+        "DCGAN's networks at half width instead of those of figure 3, which take four times as long here, with "
+        "grids from 4 px on; half of the batch size, five times the learning rate for G; both learning rates fall "
+        "to 0 over the second half.",
     ),
     "wgan": Plan(
         {
-            "width": 32, "warm_steps": 0, "batch_size": 32, "g_opt.lr": 2e-4, "d_opt.lr": 2e-4, "total_kimg": 600.0,
+            "width": 32, "smallest": 3, "warm_steps": 0, "n_critic": 2, "batch_size": 32, "g_opt.lr": 5e-4, "d_opt.lr": 5e-4,
+            **_falling(350.0, 700.0), "total_kimg": 700.0,
         },
-        "Half of the width and batch size, no warm-up (its 25 steps alone show 80,000 images), and four times the learning "
-        "rate: G is updated once per 160 images, 3,750 times in all.",
+        "Half of the width and batch size, grids from 4 px on instead of 7 px, no warm-up (its 25 steps alone show "
+        "80,000 images), two updates of D per update of G instead of 5, and ten times the learning rate, which "
+        "falls to 0 over the second half: 11,000 updates of G.",
     ),
     "wgan-gp": Plan(
-        {"body": "dcgan", "width": 32, "batch_size": 32, "total_kimg": 320.0},
-        "DCGAN's networks at half width instead of the residual ones; G is updated once per 160 images, 2,000 times in all.",
+        {
+            "body": "dcgan", "width": 32, "smallest": 3, "batch_size": 16, "g_batch": 1, "n_critic": 1, "g_opt.lr": 1e-3,
+            "d_opt.lr": 2e-3, **_falling(100.0, 200.0), "total_kimg": 200.0,
+        },
+        "DCGAN's networks at half width instead of the residual ones, with grids from 4 px on; one update of D per "
+        "update of G, at twice G's learning rate, instead of 5; batches of 16: 12,500 updates of G. Both learning "
+        "rates fall to 0 over the second half.",
     ),
-    "dragan": Plan({"width": 32, "batch_size": 32, "total_kimg": 150.0}, "Half of the width and of the batch size."),
-    "relativistic": Plan({"width": 32, "total_kimg": 160.0}, "Half of the width."),
+    "dragan": Plan(
+        {
+            "width": 32, "smallest": 3, "batch_size": 32, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, **_falling(125.0, 250.0),
+            "total_kimg": 250.0,
+        },
+        "Half of the width and of the batch size, grids from 4 px on instead of 7 px, five times the learning "
+        "rates, which fall to 0 over the second half.",
+    ),
+    "relativistic": Plan(
+        {"width": 32, "smallest": 3, "g_opt.lr": 1e-3, **_falling(200.0, 400.0), "total_kimg": 400.0},
+        "Half of the width, grids from 4 px on instead of 7 px, five times the learning rate for G; both learning "
+        "rates fall to 0 over the second half.",
+    ),
     "unrolled": Plan(
-        {"body": "dense", "g_widths": (256, 512), "d_widths": (512, 256), "steps": 3, "batch_size": 64, "g_opt.lr": 1e-3,
-         "total_kimg": 150.0},
-        "Dense networks and a learning rate of 1e-3 for G, as in the authors' notebook for points, and 3 steps ahead instead of "
-        "5. With convolutions of 16 channels D overpowers G within 10 kimg, with and without unrolling.",
+        {
+            "body": "conv", "width": 24, "smallest": 3, "z_dim": 64, "steps": 2, "inner_lr": 0.1, "batch_size": 32,
+            "g_opt.lr": 1e-3, "d_opt.lr": 2e-4, **_falling(160.0, 320.0), "total_kimg": 320.0,
+        },
+        "24 channels instead of 64, grids from 4 px on instead of 7 px, 2 steps ahead instead of 5 at ten times the "
+        "inner learning rate, a quarter of the batch size, and a learning rate for G that is five times D's; both "
+        "fall to 0 over the second half. Half an hour.",
     ),
-    "began": Plan({"width": 16, "total_kimg": 48.0}, "A quarter of the width, and a small part of the paper's images."),
+    "began": Plan(
+        {
+            "width": 16, "gamma": 1.0, "k_rate": 0.1, "batch_size": 8, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3,
+            **_falling(50.0, 100.0), "total_kimg": 100.0,
+        },
+        "A quarter of the width, half of the batch size. k moves a hundred times as fast: in so few steps it would "
+        "stay near 0, where the best fake is an empty image. gamma is 1 for variety and because a smaller one "
+        "prefers dark images here. Ten times the learning rates, which fall to 0 over the second half.",
+    ),
     "ebgan": Plan(
-        {"width": 32, "d_width": 32, "batch_size": 32, "total_kimg": 100.0},
-        "G a quarter and D half as wide, and a quarter of the batch size, for more steps with the same images.",
+        {
+            "width": 32, "d_width": 32, "smallest": 3, "batch_size": 32, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3,
+            **_falling(110.0, 220.0), "total_kimg": 220.0,
+        },
+        "G a quarter and D half as wide, G's grids from 4 px on instead of 7 px, a quarter of the batch size, and "
+        "five times the learning rates, which fall to 0 over the second half.",
     ),
     "sngan": Plan(
-        {"width": 32, "batch_size": 16, "n_critic": 1, "total_kimg": 72.0},
-        "An eighth of the width (D 16), a quarter of the batch size, one update of D per update of G instead of 5: 4,500 steps "
-        "of G instead of the paper's 50,000.",
+        {
+            "width": 32, "d_width": 32, "smallest": 3, "batch_size": 16, "n_critic": 1, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3,
+            **_falling(65.0, 130.0), "total_kimg": 130.0,
+        },
+        "An eighth of G's width and a quarter of D's, the blocks of the paper's networks for 32 px (28 px would "
+        "have one less in each), a quarter of the batch size, one update of D per update of G instead of 5, five "
+        "times the learning rates, which fall to 0 over the second half: 8,000 updates of G instead of 50,000.",
     ),
     "sagan": Plan(
-        {"width": 8, "batch_size": 16, "total_kimg": 48.0},
-        "An eighth of the width and a sixteenth of the batch size: 3,000 steps instead of the paper's million.",
+        {
+            "width": 32, "flat": True, "smallest": 3, "attention": 16, "batch_size": 16, "g_opt.lr": 1e-3, "d_opt.lr": 2e-3,
+            **_falling(80.0, 160.0), "total_kimg": 160.0,
+        },
+        "32 channels on each grid, attention at 16 px, a sixteenth of the batch size, and ten and five times the "
+        "learning rates, which fall to 0 over the second half: 10,000 steps instead of a million. Half an hour.",
     ),
     "progan": Plan(
-        {"width": 16, "batch_size": 32, "stage_kimg": 16.0, "total_kimg": 120.0},
-        "16 channels instead of 512, and stages of 16 kimg instead of 600, so that all three sizes are reached.",
+        {
+            "width": 32, "batch_size": 16, "most_batch": 16, "stage_kimg": 8.0, "tanh": True, "g_opt.lr": 3e-3, "d_opt.lr": 3e-3,
+            **_falling(88.0, 168.0), "total_kimg": 200.0,
+        },
+        "32 channels instead of 512, stages of 8 kimg instead of 600, batches of 16 on all grids (128 on the coarse "
+        "ones left a hundred steps to a stage), tanh for flat backgrounds, three times the learning rates, which "
+        "fall to 0 over the last 80 kimg. Half an hour.",
     ),
     "biggan": Plan(
         {
-            "width": 8, "batch_size": 32, "n_critic": 1, "z_dim": 40, "c_dim": 32, "ema_kimg": 2.0, "g_opt.lr": 2e-4,
-            "total_kimg": 60.0,
+            "width": 8, "smallest": 3, "attention": 16, "batch_size": 16, "n_critic": 1, "z_dim": 40, "c_dim": 32,
+            "ema_kimg": 10.0, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, **_falling(80.0, 160.0), "total_kimg": 160.0,
         },
-        "A twelfth of the width, batches of 32 instead of 2,048, one update of D per update of G, and a learning rate for "
-        "small batches: this shows that it runs, not what it can do.",
+        "A twelfth of the width, the blocks of the paper's networks for 32 px with attention at 16 px, batches of "
+        "16 instead of 2,048, one update of D per update of G, and learning rates of 1e-3, which fall to 0 over the "
+        "second half. Half an hour.",
     ),
     "fastgan": Plan(
-        {"width": 4, "batch_size": 8, "total_kimg": 32.0},
-        "The width is that of the 128 px grid, so 4 still means 64 channels on the base grid; 4,000 steps.",
+        {"width": 4, "batch_size": 16, "g_opt.lr": 1e-3, "d_opt.lr": 5e-4, **_falling(50.0, 100.0), "total_kimg": 100.0},
+        "The width is that of the 128 px grid, so 4 still means 64 channels on the base grid; batches of 16, five "
+        "times the learning rate for G and two and a half times for D, which fall to 0 over the second half: 6,250 "
+        "steps. Half an hour.",
     ),
     "projected-gan": Plan(
         {"width": 8, "d_width": 16, "side": 64, "batch_size": 16, "ema_kimg": 2.0, "total_kimg": 20.0},
@@ -122,8 +219,13 @@ PLANS: dict[str, Plan] = {
         "1,250 steps. Needs an extra (pip install ganloom[effnet]).",
     ),
     "stylegan": Plan(
-        {"z_dim": 64, "width": 32, "layers": 4, "batch_size": 16, "stage_kimg": 8.0, "total_kimg": 44.0},
-        "32 channels instead of 512, half of the mapping layers, stages of 8 kimg instead of 600.",
+        {
+            "z_dim": 64, "width": 32, "layers": 4, "batch_size": 16, "stage_kimg": 10.0, "gamma": 0.3, "tanh": True,
+            "g_opt.lr": 4e-3, "d_opt.lr": 4e-3, **_falling(80.0, 160.0), "total_kimg": 180.0,
+        },
+        "32 channels instead of 512, half of the mapping layers, stages of 10 kimg instead of 600, a gamma for "
+        "small images (the paper's 10 is for 256 px and more), tanh for flat backgrounds, four times the learning "
+        "rates, which fall to 0 over the last 80 kimg. Half an hour.",
     ),
     "stylegan2": Plan(
         {

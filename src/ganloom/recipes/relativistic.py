@@ -49,6 +49,8 @@ class Config:
     """Length of the latent vector."""
     width: int = 64
     """Channels of the layer next to the image."""
+    smallest: int = 4
+    """Smallest side of the coarsest grid, in pixels; 3 gives images of 28 px a third doubling, from 4 px on."""
     batch_size: int = 32
     """Real images per batch (sec. 5.1)."""
     ema_kimg: float | None = None
@@ -71,8 +73,8 @@ class Relativistic(Adversarial):
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         self.loss = losses.relativistic_average if cfg.pairing == "average" else losses.relativistic
-        self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
-        self.D = dcgan.Discriminator(cfg.shape, cfg.width, norm=not cfg.gamma)
+        self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width, smallest=cfg.smallest)
+        self.D = dcgan.Discriminator(cfg.shape, cfg.width, norm=not cfg.gamma, smallest=cfg.smallest)
 
     def d_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():

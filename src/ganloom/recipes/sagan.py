@@ -46,6 +46,8 @@ class Config:
     """Length of the latent vector (the authors' code)."""
     width: int = 64
     """Channels next to the image in both networks; doubled at each downsampling, at most 16 times (the authors' code)."""
+    smallest: int = 4
+    """Smallest side of the coarsest grid, in pixels; 3 gives images of 28 px a third doubling, from 4 px on."""
     flat: bool = False
     """Use the same channels on every grid, as in SNGAN's networks for CIFAR-10."""
     d_width: int | None = None
@@ -92,11 +94,12 @@ class SAGAN(Adversarial):
         self.G = sngan.Generator(
             cfg.shape, cfg.z_dim, cfg.width,
             flat=cfg.flat, n_classes=cfg.n_classes, attention=cfg.attention, spectral=True,
-            spectral_tables=cfg.spectral_tables, bilinear=cfg.bilinear,
+            spectral_tables=cfg.spectral_tables, bilinear=cfg.bilinear, smallest=cfg.smallest,
         )  # fmt: skip
         self.D = sngan.Discriminator(
             cfg.shape, cfg.d_width or cfg.width, flat=cfg.flat, wide=cfg.d_wide, n_classes=cfg.n_classes,
             attention=cfg.attention if cfg.d_attention is None else cfg.d_attention, relu_skip=cfg.d_relu_skip,
+            smallest=cfg.smallest,
         )  # fmt: skip
         batch_norm_eps(self.G, cfg.bn_eps)
 

@@ -49,6 +49,8 @@ class Config:
     """Double the channels at each downsampling, at most 16 times (ImageNet), instead of one width throughout (CIFAR-10)."""
     width: int = 256
     """Channels of G; with ``pyramid`` those next to the image, for which the paper has 64 (table 4)."""
+    smallest: int = 4
+    """Smallest side of the coarsest grid, in pixels; 3 gives images of 28 px a third doubling, from 4 px on."""
     d_width: int | None = None
     """Channels of D; None: half of G's, with ``pyramid`` as many as in G (table 4)."""
     d_wide: bool = False
@@ -89,11 +91,11 @@ class SNGAN(Adversarial):
         flat, labels = not cfg.pyramid, cfg.n_classes
         d_width = cfg.d_width or (max(cfg.width // 2, 1) if flat else cfg.width)
         self.G = sngan.Generator(
-            cfg.shape, cfg.z_dim, cfg.width, flat=flat, n_classes=labels, bilinear=cfg.bilinear
+            cfg.shape, cfg.z_dim, cfg.width, flat=flat, n_classes=labels, bilinear=cfg.bilinear, smallest=cfg.smallest,
         )  # fmt: skip
         self.D = sngan.Discriminator(
             cfg.shape, d_width, flat=flat, wide=cfg.d_wide, n_classes=labels, plan=cfg.d_plan,
-            relu_skip=cfg.d_relu_skip,
+            relu_skip=cfg.d_relu_skip, smallest=cfg.smallest,
         )  # fmt: skip
         batch_norm_eps(self.G, cfg.bn_eps)
 

@@ -67,6 +67,8 @@ class Config:
     """Length of the latent vector (sec. 3.1)."""
     width: int = 64
     """Channels of the layer next to the image (body conv only)."""
+    smallest: int = 4
+    """Smallest side of the coarsest grid, in pixels; 3 gives images of 28 px a third doubling, from 4 px on."""
     g_widths: tuple[int, ...] = (128, 128)
     """Widths of the hidden layers of G (body dense only; sec. 3.1)."""
     d_widths: tuple[int, ...] = (128, 128)
@@ -101,8 +103,8 @@ class Unrolled(Adversarial):
             self.D = dense.Discriminator(cfg.shape, cfg.d_widths, slope=0.0)
         else:
             shape = (cfg.shape[0], cfg.shape[1], cfg.shape[2])
-            self.G = dcgan.Generator(shape, cfg.z_dim, cfg.width)
-            self.D = dcgan.Discriminator(shape, cfg.width)
+            self.G = dcgan.Generator(shape, cfg.z_dim, cfg.width, smallest=cfg.smallest)
+            self.D = dcgan.Discriminator(shape, cfg.width, smallest=cfg.smallest)
 
     def g_loss(self, batch: Batch) -> Terms:
         fake = self.generated(self.z(len(batch.x)))

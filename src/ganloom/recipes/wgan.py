@@ -54,6 +54,8 @@ class Config:
     """Length of the latent vector."""
     width: int = 64
     """Channels of the layer next to the image (body dcgan only)."""
+    smallest: int = 4
+    """Smallest side of the coarsest grid, in pixels; 3 gives images of 28 px a third doubling, from 4 px on."""
     d_norm: bool = True
     """Use BatchNorm in the critic (body dcgan only; sec. 4.3 has both)."""
     clip: float = 0.01
@@ -98,8 +100,8 @@ class WGAN(GAN):
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         if cfg.body == "dcgan":
-            self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
-            self.D = dcgan.Discriminator(cfg.shape, cfg.width, norm=cfg.d_norm)
+            self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width, smallest=cfg.smallest)
+            self.D = dcgan.Discriminator(cfg.shape, cfg.width, norm=cfg.d_norm, smallest=cfg.smallest)
         else:
             self.G = dense.Generator(cfg.shape, cfg.z_dim, (512, 512, 512), norm=False, slope=0.0)
             self.D = dense.Discriminator(cfg.shape, (512, 512, 512), slope=0.0)

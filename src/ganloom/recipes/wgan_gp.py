@@ -46,6 +46,8 @@ class Config:
     """Length of the latent vector."""
     width: int = 128
     """Channels of every layer (resnet) or of the layer next to the image (dcgan)."""
+    smallest: int = 4
+    """Smallest side of the coarsest grid, in pixels; 3 gives images of 28 px a third doubling, from 4 px on."""
     n_critic: int = 5
     """Updates of D per update of G (algorithm 1)."""
     gp_weight: float = 10.0
@@ -70,11 +72,11 @@ class WGANGP(GAN):
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         if cfg.body == "resnet":
-            self.G = resnet.Generator(cfg.shape, cfg.z_dim, cfg.width)
-            self.D = resnet.Discriminator(cfg.shape, cfg.width)
+            self.G = resnet.Generator(cfg.shape, cfg.z_dim, cfg.width, smallest=cfg.smallest)
+            self.D = resnet.Discriminator(cfg.shape, cfg.width, smallest=cfg.smallest)
         elif cfg.body == "dcgan":
-            self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
-            self.D = dcgan.Discriminator(cfg.shape, cfg.width, norm=False)
+            self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width, smallest=cfg.smallest)
+            self.D = dcgan.Discriminator(cfg.shape, cfg.width, norm=False, smallest=cfg.smallest)
         else:
             self.G = dense.Generator(cfg.shape, cfg.z_dim)
             self.D = dense.Discriminator(cfg.shape)

@@ -1,4 +1,4 @@
-"""The weights that come with ganloom: safetensors files in the folder shipped_weights/, each with a card that says how it was trained."""
+"""The weights that come with ganloom: files in the folder shipped_weights/, each with a card that says how it was trained."""
 
 from functools import cache
 from pathlib import Path
