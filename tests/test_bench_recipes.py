@@ -257,7 +257,7 @@ def test_rows_know_when_their_plan_changed(monkeypatch: pytest.MonkeyPatch) -> N
     for options, said in (
         ({"width": 48}, "width 32, now 48"),
         ({"total_kimg": 7.0}, "now 7.0"),
-        ({"g_opt.lr": 1e-5}, "g_opt.lr 0.0002, now 1e-05"),
+        ({"g_opt.lr": 1e-5}, f"g_opt.lr {plan.options['g_opt.lr']}, now 1e-05"),
     ):
         monkeypatch.setitem(presets.PLANS, "dcgan", dataclasses.replace(plan, options={**plan.options, **options}))
         (text,) = rows.differences(row)
