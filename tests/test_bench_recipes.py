@@ -123,6 +123,7 @@ def test_seeds_are_added_and_a_failure_does_not_stop_the_others(
     assert code == 2 and "dcgan.png was not written by ganloom" in err and mine.read_bytes() == b"mine"
 
 
+@pytest.mark.slow
 def test_a_translator_is_measured_on_its_own_data_beside_what_needs_no_training(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +148,7 @@ def test_a_translator_is_measured_on_its_own_data_beside_what_needs_no_training(
     assert "L1 0." in (tmp_path / "docs" / "gallery.md").read_text()
 
 
+@pytest.mark.slow
 def test_other_data_has_rows_and_pages_of_its_own(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

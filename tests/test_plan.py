@@ -60,7 +60,7 @@ def test_days_become_the_small_form(slow: dict[str, float]) -> None:
 
 
 def test_a_slow_small_form_becomes_a_time(slow: dict[str, float]) -> None:
-    slow.update({"dcgan": 100.0, "dcgan small": 0.2})
+    slow.update({"dcgan": 100.0, "dcgan small": 0.1})
     made = planning.plan("fashion-10k", "dcgan", minutes=90.0)
     assert command_of(made).settings == {"small": True, "minutes": 90.0}
     slow.update({"dcgan": 100.0, "dcgan small": 100.0})
