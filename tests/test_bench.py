@@ -204,6 +204,7 @@ def test_faults_are_one_line(args: str, text: str, capsys: pytest.CaptureFixture
     assert code == 2 and not out and text in err and err.count("\n") == 1, err
 
 
+@pytest.mark.slow
 def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "SLICE", 0.0)
     monkeypatch.setattr("ganloom.core.hardware.SECONDS", 0.0)
@@ -220,6 +221,11 @@ def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     ):
         assert word in out, word
     assert "recipe gan" in err
+
+
+def test_the_command_without_a_peer(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "SLICE", 0.0)
+    monkeypatch.setattr("ganloom.core.hardware.SECONDS", 0.0)
     code, out, _ = call(
         capsys, "bench", "step", "--recipe", "gan", "--rounds", "1", "--steps", "1", "--no-peer", "--json"
     )

@@ -154,6 +154,7 @@ def test_a_training_that_breaks_is_a_row(data: str, tmp_path: Path, monkeypatch:
     assert compare_under_budget(plan, tmp_path / "out", stream=io.StringIO()).rows[0].ended == "nan", "not tried again"
 
 
+@pytest.mark.slow
 def test_the_doctor_says_how_a_run_ended(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that draws one latent ends in time, with finite weights, and is not healthy; one without findings is."""
     with np.load(data) as found:

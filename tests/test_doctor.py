@@ -792,6 +792,7 @@ def test_a_broken_doctor_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     write(run.path)  # the report skips what it cannot read
 
 
+@pytest.mark.slow
 def test_sensitivity_is_resumable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ganloom.apps import sensitivity
 

@@ -95,6 +95,7 @@ def test_bad_features_are_one_line() -> None:
         memorisation(normal(30, 3), normal(30, 3), normal(30, 2))
 
 
+@pytest.mark.slow
 def test_a_model_that_replays_its_training_images(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
