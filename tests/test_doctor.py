@@ -32,6 +32,7 @@ from ganloom.doctor import (
     examine,
     light,
     probe,
+    probe_cost,
     queries,
     sentence,
 )
@@ -464,7 +465,7 @@ def test_the_cost_stays_within_its_share() -> None:
         doctor = Doctor()
         doctor.on_start(run)
         assert doctor._probe is not None
-        look, thousand = probe.cost(run, doctor._probe)
+        look, thousand = probe_cost.cost(run, doctor._probe)
         assert look / (doctor.every * 1.0 * thousand) <= callback.SHARE
         assert look / (max(1, doctor.every - 1) * thousand) > callback.SHARE or doctor.every == 1
 
@@ -847,6 +848,6 @@ def test_cost_of_a_probe_of_a_baseline(name: str) -> None:
     """The cost of a step comes from the loss: a diffusion model's sample takes dozens of passes, its step does not."""
     trainer = testing.trainer(recipes.LISTED[name], (1, 16, 16))
     look = probe.Probe(trainer, 32)
-    sampled = probe._operations(lambda: look._generated(trainer, 4, 0, None)) / 4
-    passes = sampled / probe._step(trainer, look.refused)
+    sampled = probe_cost._operations(lambda: look._generated(trainer, 4, 0, None)) / 4
+    passes = sampled / probe_cost._step(trainer, look.refused)
     assert 20 < passes < 60 if name == "ddpm" else 0 < passes < 1

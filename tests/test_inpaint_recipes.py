@@ -12,6 +12,7 @@ import ganloom
 from ganloom import testing
 from ganloom.core.errors import BadInput
 from ganloom.core.randomness import Rng
+from ganloom.doctor.callback import read_rows
 from ganloom.gan import Batch
 from ganloom.nn import biharmonic
 from ganloom.recipes import context_encoder, lama
@@ -166,6 +167,15 @@ def test_a_run_trains_and_fills(recipe: str, tmp_path: Path) -> None:
     picture = rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)
     out = ganloom.inpaint(picture, mask, model=run.path)
     assert np.array_equal(out[~mask], picture[~mask]) and not np.array_equal(out, picture)
+
+
+@pytest.mark.parametrize(("recipe", "more"), [("lama", {"adversarial": 0.0, "matching_weight": 0.0}), ("srgan", {})])
+def test_a_stage_without_d_is_no_fault(recipe: str, more: dict[str, Any], tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
+    small = {"shape": (3, 16, 16), "width": 4, "d_width": 4, "blocks": 1, "batch_size": 8, "judge": 0}
+    run = ganloom.train(recipe, images, tmp_path / "run", total_kimg=0.03, kimg_per_tick=0.008, **small, **more)
+    lights = [row["doctor"] for row in read_rows(run.path) if "doctor" in row]
+    assert lights and not any("not updated" in line for line in lights)
 
 
 def test_points_are_refused() -> None:

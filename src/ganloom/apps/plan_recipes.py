@@ -14,7 +14,7 @@ from ganloom import recipes
 from ganloom.evaluation.measure import effnet_installed
 
 MOST = 20_000
-"""The table is for data sets of at most so many images."""
+"""Largest number of images of a data set for which the table is used."""
 NEAR = 2.0
 """The sides of the images may differ from those of the table by this factor."""
 DEFAULT = "default"

@@ -13,7 +13,7 @@ from typing import Any
 
 from ganloom.core import json_files, metrics_file
 from ganloom.core.output_files import replace_file
-from ganloom.doctor import GREY, RED, Facts, Finding, examine, light, probe, record, sentence, waiting
+from ganloom.doctor import GREY, RED, Facts, Finding, examine, light, probe, probe_cost, record, sentence, waiting
 from ganloom.doctor.case import LOOK
 from ganloom.doctor.finding import LIGHTS
 from ganloom.doctor.record import FILE as FILE
@@ -93,7 +93,7 @@ class Doctor(Callback):
             if n < FEWEST:
                 break
             self._probe = probe.Probe(trainer, n, self.held, self.seed)
-            probe_seconds, train_seconds = probe.cost(trainer, self._probe)
+            probe_seconds, train_seconds = probe_cost.cost(trainer, self._probe)
             self.every = max(1, math.ceil(probe_seconds / (self.share * train_seconds * trainer.cfg.kimg_per_tick)))
             self.early = probe_seconds <= max(CHEAP, train_seconds * trainer.cfg.kimg_per_tick)
             if self.every <= OFTEN or (n < self.n and self.early):

@@ -50,15 +50,19 @@ def live(
 
 
 def activity(trainer: Any) -> Figures:
-    """Return for D and G whether no active phase trains them (1.0), the lowest momentum of their BatchNorm layers, and the
-    width of their narrowest hidden layer."""
+    """Return for D and G whether they are idle (1.0), the lowest momentum of their BatchNorm layers, and the width of their
+    narrowest hidden layer.
+
+    A network is idle if no active phase trains it. In an image-to-image model it is so only after a phase has trained it.
+    """
     figures: Figures = {}
     trained = {name.split(".")[0] for _, phase in trainer.active if phase.lazy == 1 for name in phase.net.split()}
     for net in "DG":
         module = getattr(trainer.gan, net, None)
         if not isinstance(module, nn.Module) or not any(p.numel() for p in module.parameters()):
             continue
-        figures[f"{net}_idle"] = float(net not in trained)
+        waits = trainer.gan.conditions_on == "images" and not _was_trained(trainer, net)
+        figures[f"{net}_idle"] = float(net not in trained and not waits)
         momenta = [
             layer.momentum for layer in module.modules() if isinstance(layer, NORMS) and layer.track_running_stats
         ]
@@ -71,6 +75,12 @@ def activity(trainer: Any) -> Figures:
                 min(len(a.weight) if _inputs(a) <= NARROW else _inputs(a) for a in layers)
             )
     return figures
+
+
+def _was_trained(trainer: Any, net: str) -> bool:
+    """Return whether a phase of a network has begun. Image-to-image models may train without D at first, or always."""
+    kimg = trainer.nimg / 1000
+    return any(phase.kimg[0] <= kimg for phase in trainer.phases if net in {n.split(".")[0] for n in phase.net.split()})
 
 
 def _inputs(layer: nn.Linear | nn.Conv2d) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ganloom.doctor.case import Case, finite
 from ganloom.doctor.finding import RED, YELLOW, Finding
 from ganloom.doctor.rules.learning import good, learned, poor
+from ganloom.stabilisers.config import Stabilise
 
 SHIFT = 0.05
 """Energy distance of drawn images to the stored ones. Batches of 96 unchanged images stay below 0.02."""
@@ -65,8 +66,10 @@ def strong_noise(case: Case) -> Iterator[Finding]:
     changes = case.past("D_real_change"), case.past("D_fake_change")
     own = min(min(past[-2:]) for past in changes) if all(len(past) >= 2 for past in changes) else math.nan
     noise = case.facts.optimisers.get("input", {})
-    left = max(0.0, 1 - case.kimg / noise["noise_kimg"]) if noise else 0.0
-    set_noise = noise["instance_noise"] * left if noise else math.nan
+    set_noise = math.nan
+    if noise:
+        settings = Stabilise(instance_noise=noise["instance_noise"], noise_kimg=noise["noise_kimg"])
+        set_noise = settings.noise(case.kimg)
     change = max((v for v in (own, set_noise) if not math.isnan(v)), default=math.nan)
     if change > HIDDEN and case.steps >= 100:
         text = (

@@ -23,8 +23,9 @@ from ganloom.metrics.statistics.value import Value
 NEIGHBOURS = 8
 """The distance to this neighbour is the scale of a distance."""
 LEVELS = (0.0, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.045, 0.065, 0.1, 0.15)
-"""Shares of the normal images below a threshold; the first means the smallest of them. The shares of the tests. Many, because
-data with natural near duplicates, such as emoji, have an unknown share of them, and the best threshold lies beside them."""
+"""Shares of the normal images below a threshold; the first means the smallest of them. Each is a
+threshold of the test. There are many, because data may have natural near duplicates (emoji do), and the threshold that finds
+copies best depends on how many there are."""
 P_VALUE = 1e-3
 """Samples are called copies below this p-value, over all thresholds and spaces together."""
 
