@@ -147,6 +147,18 @@ def test_a_model_that_sees_everything_gets_a_smaller_image() -> None:
     assert np.array_equal(out[~mask], pixels[~mask]) and len(notes) == 1 and "to fit into --memory" in notes[0]
 
 
+def test_rules_hold_for_floats_and_bytes_alike() -> None:
+    shades = np.random.default_rng(0).integers(0, 256, (12, 10, 4), dtype=np.uint8)
+    shades[2, 3, :3] = (255, 0, 128)
+    floats = (shades / 255).astype(np.float32)
+    for rule in ("alpha", "colour:FF0080"):
+        hole = inpaint_masks.by_rule(rule, shades)
+        assert hole[2, 3] if rule != "alpha" else hole.any()
+        assert np.array_equal(inpaint_masks.by_rule(rule, floats), hole)
+    filled = ganloom.inpaint(floats, "colour:FF0080", model="biharmonic")
+    assert filled.dtype == np.float32 and np.array_equal(filled[:2], floats[:2])
+
+
 def test_masks_of_any_kind() -> None:
     white = np.full((2, 3, 4), 255, np.uint8)
     white[0, :, 3] = 0

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 import ganloom
 from ganloom import weights
 from ganloom.core.errors import BadInput
-from ganloom.networks.inpaint import FFCResNet, GatedNet, NLayerDiscriminator
+from ganloom.networks.gated import GatedNet
+from ganloom.networks.inpaint import FFCResNet, NLayerDiscriminator
 
 FIGURES = dict(np.load(Path(__file__).parent / "figures" / "inpaint.npz"))
 """Outputs and names of the authors' code, for weights that are a function of their names."""

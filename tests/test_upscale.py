@@ -143,6 +143,8 @@ def test_a_folder_with_bad_files(tmp_path: Path, capsys: pytest.CaptureFixture[s
     again = upscale_files(source, tmp_path / "out", model="compact", skip_existing=True)
     assert [f.name for f in again.files] == ["one.png"] and len(again.skipped) == 3
     assert (tmp_path / "out" / "a.png").read_bytes() == before
+    done = upscale_files(source, tmp_path / "out", model="compact", skip_existing=True, compare=True)
+    assert len(done.skipped) == 4 and done.sheet is None, "a sheet that is not written is not named"
 
 
 @pytest.mark.parametrize(

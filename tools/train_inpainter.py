@@ -2,8 +2,8 @@
 
     python tools/train_inpainter.py PHOTOGRAPHS OUT
 
-PHOTOGRAPHS is a folder of large photographs. Crops of 64 px are cut from them at random scales. OUT gets the run, the crops,
-and photographs.safetensors with its card.
+PHOTOGRAPHS is a folder of large photographs. Crops of 64 px are cut from them at random scales. OUT gets the crops, a run for
+each stage, and photographs.safetensors.
 """
 
 import argparse

@@ -11,16 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ganloom.apps import inpaint_masks
+from ganloom.apps.image_files import inputs_of, read, write
 from ganloom.apps.inpaint_models import open_model
 from ganloom.apps.inpaint_pixels import MEMORY, Progress, check_mask, fill_pixels
-from ganloom.apps.translate import write
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
 from ganloom.core.output_files import new_file, new_folder
-from ganloom.data.decode import BadImage, quiet, to_array
-from ganloom.data.file_index import Listing, single_file
+from ganloom.data.decode import BadImage, to_array
 from ganloom.data.own_folders import mark_output
-from ganloom.imaging.png16 import read16
 
 Picture = Image.Image | NDArray[Any] | str | os.PathLike[str]
 
@@ -86,7 +84,7 @@ def inpaint_files(
         if progress is not None:
             progress("filling images", number, len(targets))
         try:
-            pixels = read(jobs.images, job.image)
+            pixels = read(jobs.images, job.image, as_stored=True)
             hole = inpaint_masks.grown(_hole(jobs, job, str(mask), pixels), grow)
             check_mask(hole, pixels.shape, "the mask" if job.mask is None else _mask_name(jobs, job))
             # The progress of a single large image is that of its holes.
@@ -154,22 +152,6 @@ def inpaint(
     return Image.fromarray(filled[..., 0] if filled.shape[2] == 1 else filled)
 
 
-def read(listing: Listing, index: int) -> NDArray[Any]:
-    """Read an image file as (H, W, 1 to 4): the plain uint16 of a PNG with 16 bits per channel, else uint8.
-
-    Raises:
-        BadImage: The file cannot be read.
-    """
-    with quiet():
-        with listing.open(index) as file:
-            content = file.read()
-        try:
-            deep = read16(content)
-        except BadInput as error:
-            raise BadImage(str(error)) from None
-        return to_array(listing.decode(index)) if deep is None else deep
-
-
 def _check_numbers(grow: int, memory: float) -> None:
     if grow < 0:
         raise BadInput(f"--grow must be at least 0 pixels, got {grow}")
@@ -184,7 +166,7 @@ def _pixels_of(picture: Picture, name: str) -> NDArray[Any]:
         if not path.is_file():
             raise BadInput(f"there is no file {path}")
         try:
-            return read(single_file(path), 0)
+            return read(inputs_of(path), 0, as_stored=True)
         except BadImage as error:
             raise BadInput(f"{path}: {error}") from None
     if isinstance(picture, Image.Image):
@@ -218,7 +200,7 @@ def _hole(jobs: inpaint_masks.Jobs, job: inpaint_masks.Job, rule: str, pixels: N
         return inpaint_masks.by_rule(rule, pixels)
     assert jobs.masks is not None
     try:
-        return inpaint_masks.of_pixels(read(jobs.masks, job.mask))
+        return inpaint_masks.of_pixels(read(jobs.masks, job.mask, as_stored=True))
     except BadImage as error:
         raise BadImage(f"{_mask_name(jobs, job)}: {error}") from None
 

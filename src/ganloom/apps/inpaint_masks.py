@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ganloom.apps.image_files import inputs_of
 from ganloom.core.errors import BadInput
-from ganloom.data.file_index import Listing, scan_folder, single_file
+from ganloom.data.file_index import Listing
 
 ALPHA = "alpha"
 COLOUR = re.compile(r"(?:colou?r:)#?([0-9a-fA-F]{6})")
@@ -59,7 +60,7 @@ def by_rule(mask: str, pixels: NDArray[Any]) -> NDArray[np.bool_]:
 
     Args:
         mask: "alpha": pixels of less than half opacity; "colour:RRGGBB": pixels of exactly this colour.
-        pixels: (H, W, 1 to 4), uint8 or uint16.
+        pixels: (H, W, 1 to 4), uint8, uint16 or floats in [0, 1]. Floats have the colour if they are rounded to it in 8 bits.
 
     Returns:
         (H, W), True in the hole.
@@ -67,14 +68,17 @@ def by_rule(mask: str, pixels: NDArray[Any]) -> NDArray[np.bool_]:
     Raises:
         BadInput: The image has no alpha channel.
     """
-    top = int(np.iinfo(pixels.dtype).max)
+    floats = pixels.dtype.kind == "f"
+    top = 1.0 if floats else float(np.iinfo(pixels.dtype).max)
     if mask == ALPHA:
         if pixels.shape[2] not in (2, 4):
             raise BadInput("the mask is to be the alpha channel, and the image has none")
-        return np.asarray(pixels[..., -1] <= top // 2)
+        return np.asarray(pixels[..., -1] < top / 2)
     found = COLOUR.fullmatch(mask)
     assert found is not None
-    colour = np.array([int(found[1][i : i + 2], 16) for i in (0, 2, 4)]) * (top // 255)
+    colour = np.array([int(found[1][i : i + 2], 16) for i in (0, 2, 4)]) * (top / 255)
+    if floats:
+        pixels, colour = np.rint(pixels * 255), np.rint(colour * 255)
     shades = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1].repeat(3, axis=2)
     return np.asarray((shades == colour).all(axis=2))
 
@@ -121,11 +125,11 @@ def pair(source: Path, mask: str) -> Jobs:
     Raises:
         BadInput: There are no images, or no mask for any of them.
     """
-    images, single = _listing(source), source.is_file()
+    images, single = inputs_of(source), source.is_file()
     if is_rule(mask):
         jobs = [Job(i, None, _stem(entry.name)) for i, entry in enumerate(images.entries)]
         return Jobs(images, None, jobs, _bad(images))
-    masks = _listing(Path(mask))
+    masks = inputs_of(Path(mask))
     if Path(mask).is_file():
         kept = [i for i, e in enumerate(images.entries) if Path(images.path(e.name)).resolve() != Path(mask).resolve()]
         return Jobs(images, masks, [Job(i, 0, _stem(images.entries[i].name)) for i in kept], _bad(images))
@@ -168,15 +172,3 @@ def _stem(name: str) -> str:
 
 def _bad(listing: Listing) -> list[tuple[str, str]]:
     return [(listing.path(name), reason) for name, reason in listing.bad]
-
-
-def _listing(source: Path) -> Listing:
-    if source.is_file():
-        return single_file(source)
-    if not source.is_dir():
-        raise BadInput(f"there is no image or folder {source}")
-    listing = scan_folder(str(source))
-    if not listing.entries:
-        left_out = f" ({listing.bad[0][0]}: {listing.bad[0][1]})" if listing.bad else ""
-        raise BadInput(f"there are no images in the folder {source}{left_out}: put .png, .jpg or .webp files there")
-    return listing

@@ -17,8 +17,9 @@ from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.core.names import as_path
 from ganloom.metrics.extractors.task import cache_folder
 from ganloom.training.state import load_strict
+from ganloom.weights.shipped import FOLDER
 
-SHIPPED = Path(__file__).parent / "inpaint_photographs.safetensors"
+SHIPPED = FOLDER / "inpaint_photographs.safetensors"
 """Weights of the package's own inpainter, trained by tools/train_inpainter.py."""
 PUBLISHED = {
     "big-lama": ("big-lama/models/best.ckpt", "best.ckpt", "big-lama.ckpt", "big-lama.pt"),

@@ -1,8 +1,5 @@
 """Translate image files with a trained image-to-image model: any size, with alpha and 16 bits, large images in bands."""
 
-import math
-import os
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,28 +8,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
 
 from ganloom.api import load
+from ganloom.apps.image_files import Sheet, inputs_of, is_new_folder, notes_of, read, targets_of, write
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
-from ganloom.core.output_files import new_file, new_folder, numbered
-from ganloom.data.decode import BadImage, quiet, to_array
-from ganloom.data.file_index import Listing, scan_folder, single_file
+from ganloom.data.decode import BadImage
 from ganloom.data.file_scales import FileScales
 from ganloom.data.label_maps import colours
 from ganloom.data.own_folders import mark_output
-from ganloom.data.pixel_scale import UnclearScale, check_scales, known_of_side
+from ganloom.data.pixel_scale import check_scales, known_of_side
 from ganloom.evaluation.evaluate import recorded_scales
 from ganloom.imaging import grid
-from ganloom.imaging.png16 import read16, write16
 from ganloom.runs.folder import Folder
-
-SHEET = 64
-"""Largest number of images in the sheet of comparisons."""
-_SIDE = 256
 
 
 @dataclass(frozen=True)
@@ -92,8 +81,8 @@ def translate_files(
     run, source, out = as_path(run), as_path(source), as_path(out)
     listing, single = inputs_of(source), source.is_file()
     targets = targets_of(listing, source, out, overwrite)
-    sheet = sheet_of(targets, out, single, overwrite) if compare else None
-    is_new = not any(out.iterdir()) if out.is_dir() else not single
+    sheet = Sheet(targets, out, single, overwrite) if compare else None
+    is_new = is_new_folder(out, single)
     gan: Any = load(run, checkpoint=checkpoint, device=choose_device(device))
     if gan.conditions_on != "images":
         raise BadInput(f"{run} generates images from latents, not from images: use ganloom sample")
@@ -108,7 +97,6 @@ def translate_files(
     listing.scales.label_maps = labels
     files: list[Path] = []
     bad = [(listing.path(name), reason) for name, reason in listing.bad]
-    comparisons: list[Tensor] = []
     for number, target in enumerate(targets):
         path = Path(listing.path(listing.entries[number].name))
         if progress is not None:
@@ -125,17 +113,14 @@ def translate_files(
         )
         write(result, target, overwrite=overwrite)
         files.append(target)
-        if compare and len(comparisons) < 2 * SHEET:
-            comparisons += [thumbnail(pixels), thumbnail(result)]
+        if sheet is not None:
+            sheet.add(pixels, result)
     if not files:
         raise BadInput(f"none of the {len(bad)} images in {source} can be read: {bad[0][0]} ({bad[0][1]})")
-    if sheet is not None:
-        columns = 2 * max(1, round(math.sqrt(len(comparisons) / 2) / 2))
-        grid.save_png(grid.grid(torch.cat(comparisons), columns, scale=1), sheet, overwrite=overwrite)
+    shown = None if sheet is None else sheet.save()
     if is_new and not single:
         mark_output(out, "translate")
-    notes = [note for note in (*listing.notes, *listing.decoding_notes()) if not note.startswith("left out ")]
-    return Translated(files, sheet, bad, notes)
+    return Translated(files, shown, bad, notes_of(listing))
 
 
 def translate_pixels(
@@ -177,92 +162,6 @@ def translate_pixels(
     return np.asarray(result)
 
 
-def read(listing: Listing, index: int) -> NDArray[Any]:
-    """Read an image file.
-
-    Args:
-        listing: The files, with the scales of their numbers.
-        index: Which of them.
-
-    Returns:
-        (H, W, 1 to 4): uint16 with white at 65535 for a PNG with 16 bits per channel, else uint8.
-
-    Raises:
-        BadImage: The file cannot be read.
-    """
-    with quiet():
-        with listing.open(index) as file:
-            content = file.read()
-        try:
-            deep = read16(content)
-            scale = None if deep is None or listing.scales.label_maps else listing.scales.scale_of("uint16", listing)
-        except (BadInput, UnclearScale) as error:
-            raise BadImage(str(error)) from None
-        return to_array(listing.decode(index)) if deep is None or scale is None else _spread(deep, scale.white)
-
-
-def _spread(pixels: NDArray[np.uint16], white: float) -> NDArray[np.uint16]:
-    """Scale 16-bit numbers so that ``white`` becomes 65535. Alpha that is above it uses all 16 bits already."""
-    top = 65535
-    if white >= top:
-        return pixels
-    alpha = pixels[..., -1:] if pixels.shape[2] in (2, 4) else None
-    wide: NDArray[np.uint16] = np.clip(np.rint(pixels * (top / white)), 0, top).astype(np.uint16)
-    if alpha is not None and alpha.max() > white:
-        wide[..., -1:] = alpha
-    return wide
-
-
-def write(pixels: NDArray[Any], path: Path, *, overwrite: bool = False) -> None:
-    """Write a PNG with 8 or 16 bits per channel.
-
-    Args:
-        pixels: (H, W, 1 to 4), uint8 or uint16.
-        path: The file.
-        overwrite: Replace an existing file.
-    """
-    if pixels.dtype == np.uint16:
-        write16(pixels, path, overwrite=overwrite)
-    else:
-        grid.save_png(pixels, path, overwrite=overwrite)
-
-
-def inputs_of(source: Path) -> Listing:
-    """The image files of a folder, or a single one."""
-    if source.is_file():
-        return single_file(source)
-    if not source.is_dir():
-        raise BadInput(f"there is no image or folder {source}")
-    listing = scan_folder(str(source))
-    if not listing.entries:
-        left_out = "".join(f" ({note})" for note in listing.notes[:1])
-        raise BadInput(f"there are no images in the folder {source}{left_out}: put .png, .jpg or .webp files there")
-    return listing
-
-
-def targets_of(listing: Listing, source: Path, out: Path, overwrite: bool) -> list[Path]:
-    """The output of each image. Raises BadInput if a file must not be written."""
-    if source.is_file():
-        target = out / f"{source.stem}.png" if out.is_dir() or not out.suffix else out
-        if target.suffix.lower() != ".png":
-            raise BadInput(f"{out} must end in .png, or be a folder")
-        if target.exists() and target.samefile(source):
-            raise BadInput(f"{target} is the input itself. Choose another name")
-        return [new_file(target, overwrite=overwrite, flag="")]
-    if out.is_dir() and out.samefile(source):
-        raise BadInput(f"{out} is the folder of the inputs. Choose another folder for the results")
-    new_folder(out, overwrite=overwrite, flag="")
-    targets = [out / Path(entry.name).with_suffix(".png") for entry in listing.entries]
-    names = Counter(str(target).casefold() for target in targets)  # some file systems ignore the case
-    twice = [target for target in targets if names[str(target).casefold()] > 1]
-    if twice:
-        raise BadInput(f"{source} has {twice[0].stem} twice with different endings: both would become {twice[0].name}")
-    inputs = {os.path.realpath(listing.path(entry.name)) for entry in listing.entries}
-    if replaced := [target for target in targets if os.path.realpath(target) in inputs]:
-        raise BadInput(f"{replaced[0]} is one of the inputs. Choose another folder for the results")
-    return targets
-
-
 def _scales(run: Path, reverse: bool) -> dict[str, Any]:
     """Which numbers were black and white in the inputs of the training, by type."""
     scales = recorded_scales(run) or {}
@@ -272,25 +171,7 @@ def _scales(run: Path, reverse: bool) -> dict[str, Any]:
     return known_of_side(scales, "b" if swapped != reverse else "a")
 
 
-def sheet_of(targets: list[Path], out: Path, single: bool, overwrite: bool) -> Path:
-    """The file of the comparisons: a name that none of the results has."""
-    if single:
-        return new_file(targets[0].with_name(f"{targets[0].stem}.compare.png"), overwrite=overwrite, flag="")
-    taken = {str(target).casefold() for target in targets}
-    return numbered(out / "compare.png", lambda sheet: str(sheet).casefold() in taken)
-
-
 def _has_label_maps(run: Path) -> bool:
     data = Folder(run).read("config.json").get("data")
     source = data.get("source") if isinstance(data, dict) else None
     return isinstance(source, dict) and bool(source.get("label_maps"))
-
-
-def thumbnail(pixels: NDArray[Any]) -> Tensor:
-    """An image as RGB with at most 256 pixels a side, on grey, (1, 3, 256, 256)."""
-    eight = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
-    image = Image.fromarray(eight[..., 0] if eight.shape[2] == 1 else eight).convert("RGB")
-    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    page = Image.new("RGB", (_SIDE, _SIDE), (128, 128, 128))
-    page.paste(image, ((_SIDE - image.width) // 2, (_SIDE - image.height) // 2))
-    return torch.from_numpy(np.asarray(page).copy()).permute(2, 0, 1)[None].float() / 127.5 - 1

@@ -1,9 +1,8 @@
 """Enlarge images with super-resolution networks: files and folders, any size and factor, alpha, grey and 16 bits."""
 
-import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ganloom.apps.translate import SHEET, inputs_of, read, sheet_of, targets_of, thumbnail, write
+from ganloom.apps.image_files import Sheet, inputs_of, is_new_folder, notes_of, read, targets_of, write
+from ganloom.apps.pixel_progress import EachTile, PixelProgress
+from ganloom.apps.python_images import pixels_of
 from ganloom.apps.upscale_models import Model, choose, open_model
 from ganloom.core import memory
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
 from ganloom.core.precision import full_precision
-from ganloom.data.decode import BadImage, plain, to_array
-from ganloom.data.file_index import Listing
+from ganloom.data.decode import BadImage, to_array
 from ganloom.data.own_folders import mark_output
-from ganloom.data.pixel_scale import choose as choose_scale
-from ganloom.imaging import grid
 from ganloom.networks import tiles
 
 LARGEST_SCALE = 16.0
@@ -32,7 +30,6 @@ MAX_PIXELS = 1_100_000_000
 """Largest result, in pixels."""
 MAX_SIDE = 65_500
 LESS_MEMORY = "use a smaller --tile or --scale, or a smaller image"
-EachTile = Callable[[int, int], None] | None
 
 
 @dataclass(frozen=True)
@@ -122,12 +119,11 @@ def upscale_files(
     source, out = as_path(source), as_path(out)
     listing, single = inputs_of(source), source.is_file()
     targets = targets_of(listing, source, out, overwrite or (skip_existing and not single))
-    sheet = sheet_of(targets, out, single, overwrite) if compare else None
-    is_new = not any(out.iterdir()) if out.is_dir() else not single
+    sheet = Sheet(targets, out, single, overwrite) if compare else None
+    is_new = is_new_folder(out, single)
     models = Models(model, torch.device(choose_device(device)), denoise)
-    done = Upscaled([], sheet, [(listing.path(name), reason) for name, reason in listing.bad], [])
-    work = _Work(listing, progress)
-    comparisons: list[Tensor] = []
+    done = Upscaled([], None, [(listing.path(name), reason) for name, reason in listing.bad], [])
+    work = PixelProgress(listing, progress)
     for number, target in enumerate(targets):
         path = listing.path(listing.entries[number].name)
         if skip_existing and not overwrite and target.exists():
@@ -150,19 +146,16 @@ def upscale_files(
         write(result, target, overwrite=overwrite)
         done.files.append(target)
         done.models[found.name] = done.models.get(found.name, 0) + 1
-        if compare and len(comparisons) < 2 * SHEET:
-            comparisons += [thumbnail(pixels), thumbnail(result)]
+        if sheet is not None:
+            sheet.add(pixels, result)
     if not done.files and not done.skipped:
         raise BadInput(
             f"none of the {len(done.bad)} images in {source} can be enlarged: {done.bad[0][0]} ({done.bad[0][1]})"
         )
-    if sheet is not None and comparisons:
-        columns = 2 * max(1, round(math.sqrt(len(comparisons) / 2) / 2))
-        grid.save_png(grid.grid(torch.cat(comparisons), columns, scale=1), sheet, overwrite=overwrite)
+    shown = None if sheet is None else sheet.save()
     if is_new and not single:
         mark_output(out, "upscale")
-    done.notes.extend(note for note in (*listing.notes, *listing.decoding_notes()) if not note.startswith("left out "))
-    return done
+    return replace(done, sheet=shown, notes=notes_of(listing))
 
 
 def upscale(
@@ -191,7 +184,7 @@ def upscale(
         BadInput: The image or an argument cannot be used.
     """
     check_scale(scale)
-    pixels, convert = _pixels_of(image)
+    pixels, convert = pixels_of(image)
     try:
         check_result(pixels.shape[:2], scale)
     except _TooLarge as error:
@@ -293,74 +286,3 @@ def tile_side(tile: int | str) -> int | None:
     if side < tiles.SMALLEST:
         raise BadInput(f"--tile must be auto or at least {tiles.SMALLEST} pixels, got {tile}")
     return side
-
-
-class _Work:
-    """The progress over all images, in thousand input pixels."""
-
-    def __init__(self, listing: Listing, progress: Callable[[str, int, int], None] | None) -> None:
-        self._report = progress
-        self._sizes = [0] * len(listing.entries)
-        for i in range(len(listing.entries)):
-            try:
-                width, height = listing.header(i).size
-                self._sizes[i] = max(1, width * height // 1000)
-            except BadImage:
-                continue
-        self._all = sum(self._sizes)
-        self._say(0)
-
-    def finish(self, number: int) -> None:
-        """Count an image as done."""
-        self._say(sum(self._sizes[: number + 1]))
-
-    def tiles(self, number: int, shape: tuple[int, ...]) -> EachTile:
-        """Return what the tiles of an image are reported to."""
-        before = sum(self._sizes[:number])
-        return lambda tile, count: self._say(before + self._sizes[number] * tile // count)
-
-    def _say(self, done: int) -> None:
-        if self._report is not None:
-            self._report("upscaling (thousand pixels)", done, self._all)
-
-
-def _pixels_of(image: Any) -> tuple[NDArray[Any], Callable[[NDArray[Any]], Any]]:
-    """Return the pixels (H, W, C) of any image, and what turns the result into the same kind of image."""
-    if isinstance(image, str | os.PathLike):
-        path = as_path(image)
-        if not path.is_file():
-            raise BadInput(f"there is no image {path}")
-        try:
-            return read(inputs_of(path), 0), _as_pil
-        except BadImage as error:
-            raise BadInput(f"{path}: {error}") from None
-    if isinstance(image, Image.Image):
-        try:
-            return to_array(plain(image, lambda kind: choose_scale(kind, *_range(image)))), _as_pil
-        except BadImage as error:
-            raise BadInput(f"the image cannot be used: {error}") from None
-    array = np.asarray(image.detach().cpu() if isinstance(image, Tensor) else image)
-    axes = array.ndim
-    array = array[..., None] if axes == 2 else array
-    if array.ndim != 3 or not 1 <= array.shape[2] <= 4 or not array.size:
-        raise BadInput(f"an image is an array (H, W) or (H, W, 1 to 4), got shape {array.shape}")
-    kind = array.dtype
-    if kind.kind == "f":
-        if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
-            raise BadInput("an image of floats needs values in [0, 1]")
-        array = array.astype(np.float32)
-    elif kind not in (np.uint8, np.uint16):
-        raise BadInput(f"an image is of uint8, uint16 or floats in [0, 1], got {kind}")
-    return array, lambda result: (result if axes == 3 else result[..., 0]).astype(kind, copy=False)
-
-
-def _range(image: Image.Image) -> tuple[float, float]:
-    low, high = image.getextrema()  # type: ignore[misc]
-    return float(low), float(high)  # type: ignore[arg-type]
-
-
-def _as_pil(pixels: NDArray[Any]) -> Any:
-    """A PIL image of 8 bits, or of 16 bits for grey; colours of 16 bits stay an array."""
-    if pixels.dtype == np.uint16:
-        return Image.fromarray(pixels[..., 0]) if pixels.shape[2] == 1 else pixels
-    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)

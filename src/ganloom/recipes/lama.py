@@ -29,7 +29,8 @@ from torch import Tensor, nn
 from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import Loss
-from ganloom.networks.inpaint import FFCResNet, GatedNet, NLayerDiscriminator
+from ganloom.networks.gated import GatedNet
+from ganloom.networks.inpaint import FFCResNet, NLayerDiscriminator
 from ganloom.penalties import r1
 from ganloom.recipes.base.inpainter import FILLS, Inpainter, InpainterConfig, scaled_mask
 from ganloom.scoring import Logits
