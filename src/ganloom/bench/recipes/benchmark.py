@@ -83,9 +83,10 @@ def measure(
             may_rewrite(folder / images_folder(suite.name, kind) / f"{name}.png", overwrite=suite.overwrite)
     known = {name: before[name] for name in suite.recipes if name in before and is_done(before[name], suite)}
     left = [name for name in suite.recipes if name not in known]
-    todo = [task for name in left for task in suite.tasks(name) if suite.anew or jobs.saved(task.folder(runs)) is None]
+    tasks = [task for name in left for task in suite.tasks(name)]
+    todo = [task for task in tasks if suite.anew or jobs.saved(task.folder(runs)) is None]
     times = Times(before, kept(folder), shape)
-    work = Work(suite, folder, runs, todo, Countdown(times, todo, workers), show)
+    work = Work(suite, folder, runs, tasks, todo, Countdown(times, todo, workers), show)
     if show is not None and todo:
         show.say(f"{times.sentence(todo, workers, work.started)}; Ctrl-C stops and saves, the same command continues")
     results = work.in_processes(workers, threads) if workers > 1 and todo else work.here(threads)

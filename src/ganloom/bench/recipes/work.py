@@ -11,7 +11,7 @@ import torch
 from ganloom.bench.recipes import job as jobs
 from ganloom.bench.recipes import workers as processes
 from ganloom.bench.recipes.rows import Row, differences, images_folder, keep, kept
-from ganloom.bench.recipes.suite import Suite, is_done
+from ganloom.bench.recipes.suite import Suite
 from ganloom.bench.recipes.task import Task
 from ganloom.bench.recipes.times import Countdown
 from ganloom.core import allocator
@@ -25,12 +25,24 @@ TRAINING = 0.9
 
 
 class Work:
-    """The trainings to make: runs them, collects the seeds of each recipe, and writes its row and images."""
+    """Makes the trainings, collects the seeds of each recipe, and writes its row and images.
+
+    Args:
+        suite: What to measure.
+        folder: The folder for rows and images.
+        runs: The folder for run folders.
+        tasks: The trainings of all recipes whose row is to be written.
+        todo: Those of them that have no result yet.
+        countdown: Estimates the time left.
+        show: Prints the progress. None: nothing is printed.
+    """
 
     def __init__(
-        self, suite: Suite, folder: Path, runs: Path, todo: list[Task], countdown: Countdown, show: Progress | None
-    ) -> None:
-        self.suite, self.folder, self.runs, self.todo, self.show = suite, folder, runs, todo, show
+        self, suite: Suite, folder: Path, runs: Path, tasks: list[Task], todo: list[Task], countdown: Countdown,
+        show: Progress | None,
+    ) -> None:  # fmt: skip
+        self.suite, self.folder, self.runs, self.show = suite, folder, runs, show
+        self.tasks, self.todo = tasks, todo
         self.countdown = countdown
         self.results: dict[Task, Row | str] = {}
         self.started = {task: TRAINING * share for task in todo if (share := self._job(task).trained()) > 0}
@@ -42,7 +54,7 @@ class Work:
         had = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:
-            for task in self._all():
+            for task in self.tasks:
                 if task not in self.todo:
                     yield task, self._saved(task)
                     continue
@@ -57,7 +69,7 @@ class Work:
 
     def in_processes(self, workers: int, threads: int) -> Generator[tuple[Task, Row | str]]:
         """Make the trainings in processes; first yield what is measured already."""
-        for task in self._all():
+        for task in self.tasks:
             if task not in self.todo:
                 yield task, self._saved(task)
         waiting = [self._job(task, threads) for task in self.todo]
@@ -95,12 +107,6 @@ class Work:
         return row
 
     # --------------------------------------------------------------------------------------------------------- internal
-
-    def _all(self) -> list[Task]:
-        """The trainings of all recipes with something to do."""
-        before = kept(self.folder, self.suite.name)
-        open_ones = [name for name in self.suite.recipes if not (name in before and is_done(before[name], self.suite))]
-        return [task for name in open_ones for task in self.suite.tasks(name)]
 
     def _commands(self, row: Row) -> set[str]:
         """The commands of this suite with the seeds of a row."""
