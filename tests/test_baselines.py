@@ -34,7 +34,7 @@ def test_one_file_each_apart_from_the_recipes(baseline: str) -> None:
 @pytest.mark.parametrize("baseline", list(BASELINES))
 def test_a_run_can_be_trained_resumed_loaded_and_measured(baseline: str, tmp_path: Path) -> None:
     data = testing.make_data((1, 16, 16), 60)
-    run = ganloom.train(baseline, data, tmp_path / "run", total_kimg=0.1, judge=0, grid=4)
+    run = ganloom.train(baseline, data, tmp_path / "run", total_kimg=0.1, judge=0, grid=4, width=8)
     run = ganloom.resume(run.path, total_kimg=0.2)
     gan = ganloom.load(run.path)
     assert gan.cfg.n_classes == 3 and gan.kimg >= 0.2

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ganloom import recipes
 from ganloom.api import prepare
-from ganloom.bench.step import benchmark, table, timing
+from ganloom.bench.step import benchmark, first_step, table, timing
 from ganloom.bench.step.bare_loop import Bare
 from ganloom.bench.step.flops import FlopCounter, count
 from ganloom.bench.step.peer_models import PeerShaped, Ready
@@ -208,6 +208,7 @@ def test_faults_are_one_line(args: str, text: str, capsys: pytest.CaptureFixture
 def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "SLICE", 0.0)
     monkeypatch.setattr("ganloom.core.hardware.SECONDS", 0.0)
+    monkeypatch.setattr(first_step, "TRIES", 1)
     code, out, err = call(capsys, "bench", "step", "--recipe", "gan", "--peers", "gan", "--rounds", "1", "--steps", "1")
     assert code == 0, err
     for word in (
@@ -226,6 +227,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
 def test_the_command_without_a_peer(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "SLICE", 0.0)
     monkeypatch.setattr("ganloom.core.hardware.SECONDS", 0.0)
+    monkeypatch.setattr(first_step, "TRIES", 1)
     code, out, _ = call(
         capsys, "bench", "step", "--recipe", "gan", "--rounds", "1", "--steps", "1", "--no-peer", "--json"
     )

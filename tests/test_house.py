@@ -135,6 +135,14 @@ from ganloom import recipes, testing
 from ganloom.cli import main
 assert "fresh" in recipes.RECIPES
 testing.check_recipe("fresh", Path(sys.argv[1]))
+for words in (["recipes"], ["train", "fresh", "--help-all"]):
+    sys.argv[1:] = words
+    try:
+        main()
+    except SystemExit as left:
+        assert not left.code
+from ganloom.bench.recipes.recipe_page import recipes as table
+print(table({}))
 """
 
 
@@ -149,12 +157,10 @@ def test_a_recipe_is_one_file_and_one_line(tmp_path: Path) -> None:
     listing.write_text(
         listing.read_text().replace('"wgan-gp": "wgan_gp",', '"wgan-gp": "wgan_gp",\n    "fresh": "fresh",')
     )
-    python(TEMPLATE_TEST, str(tmp_path / "checks"), cwd=tmp_path)
-    call = "from ganloom.cli import main; main()"
-    assert re.search(r"fresh +What it is in a few words", python(call, "recipes", cwd=tmp_path))
-    assert "--n-critic" in python(call, "train", "fresh", "--help-all", cwd=tmp_path)
-    table = "from ganloom.bench.recipes.recipe_page import recipes; print(recipes({}))"
-    assert "| [fresh](recipes/fresh.md) |" in python(table, cwd=tmp_path)
+    printed = python(TEMPLATE_TEST, str(tmp_path / "checks"), cwd=tmp_path)
+    assert re.search(r"fresh +What it is in a few words", printed)
+    assert "--n-critic" in printed
+    assert "| [fresh](recipes/fresh.md) |" in printed
 
 
 def test_the_template_is_a_recipe(tmp_path: Path) -> None:

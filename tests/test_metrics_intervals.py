@@ -167,12 +167,12 @@ def check_together(settings: list[tuple[float, float]]) -> None:
 
 @pytest.mark.parametrize("metric", METRICS + MORE)
 def test_intervals_of_features_cover(metric: str) -> None:
-    check_together(coverage(row_metrics, (60, 120), 30)[metric])
+    check_together(coverage(row_metrics, (60, 120), 20)[metric])
 
 
 @pytest.mark.parametrize("metric", OTHERS)
 def test_other_intervals_cover(metric: str) -> None:
-    check_together(coverage(other_metrics, (60, 120), 60)[metric])
+    check_together(coverage(other_metrics, (60, 120), 40)[metric])
 
 
 @pytest.mark.slow

@@ -83,7 +83,9 @@ def average_of(recipe: str) -> str:
     return next(n[2:] for n, p in testing.build(recipe).named_parameters() if n.startswith("G.") and p.dim() > 1)
 
 
-@pytest.mark.parametrize(("recipe", "layers"), [("dcgan", 2), ("stylegan2", 4), ("sngan", 3)])
+@pytest.mark.parametrize(
+    ("recipe", "layers"), [("dcgan", 2), pytest.param("stylegan2", 4, marks=pytest.mark.slow), ("sngan", 3)]
+)
 def test_frozen_layers_stand_and_resume_is_exact(
     recipe: str, layers: int, runs: dict[str, Path], tmp_path: Path
 ) -> None:

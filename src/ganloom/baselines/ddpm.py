@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from ganloom.core.config import check_classes
 from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, SampleOptions, Terms, inverse
+from ganloom.nn import initial_weights
 from ganloom.nn.layers import one_hot
 
 TITLE = "Diffusion: EDM, Heun sampler"
@@ -157,7 +158,7 @@ class UNet(nn.Module):
             nn.init.kaiming_normal_(linear.weight)
         if cfg.n_classes:
             self.classes = nn.Linear(cfg.n_classes, embedding, bias=False)
-            nn.init.normal_(self.classes.weight)
+            initial_weights.normal(self.classes.weight)
         rows, columns = (-(-side // (2 * cfg.patch)) for side in cfg.shape[1:])
         self.fine_place = nn.Parameter(torch.randn(1, narrow, 2 * rows, 2 * columns) * 0.1)
         self.coarse_place = nn.Parameter(torch.randn(1, wide, rows, columns) * 0.1)

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from ganloom.baselines.likelihood import bits, check_levels, discretised_logistic
 from ganloom.core.config import check_classes
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms, inverse
+from ganloom.nn import initial_weights
 from ganloom.nn.layers import DownsampleConv, UpsampleConv, crop, one_hot, plan_sizes
 
 TITLE = "Variational autoencoder"
@@ -72,7 +73,7 @@ class ClassVector(nn.Module):
         self.n_classes, self.size = cfg.n_classes, cfg.c_dim if cfg.n_classes else 0
         if cfg.n_classes:
             self.vectors = nn.Linear(cfg.n_classes, cfg.c_dim, bias=False)
-            nn.init.normal_(self.vectors.weight)
+            initial_weights.normal(self.vectors.weight)
 
     def forward(self, x: Tensor, c: Tensor | None) -> Tensor:
         """Map rows (N, d) and labels (N,) to (N, d + size)."""

@@ -1,6 +1,7 @@
 """ganloom recipes"""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Sequence
 from importlib.resources import files
@@ -53,15 +54,21 @@ def run(argv: Sequence[str]) -> None:
     )
 
 
-def _row(name: str, measured: dict[str, Any] | None) -> dict[str, str]:
+@functools.cache
+def _parameters(name: str) -> tuple[float, float]:
+    """Millions of parameters of G and of D (of everything else, if there is no D) by the default settings."""
     import torch
 
+    with torch.device("meta"):  # tensors without data: counting parameters needs no memory
+        gan = LISTED[name].MODEL(LISTED[name].Config())
+    g, everything = (sum(p.numel() for p in net.parameters()) / 1e6 for net in (gan.G, gan))
+    return g, sum(p.numel() for p in gan.D.parameters()) / 1e6 if hasattr(gan, "D") else everything - g
+
+
+def _row(name: str, measured: dict[str, Any] | None) -> dict[str, str]:
     module = LISTED[name]
     cfg = module.Config()
-    with torch.device("meta"):  # tensors without data: counting parameters needs no memory
-        gan = module.MODEL(cfg)
-    g, everything = (sum(p.numel() for p in net.parameters()) / 1e6 for net in (gan.G, gan))
-    d = sum(p.numel() for p in gan.D.parameters()) / 1e6 if hasattr(gan, "D") else everything - g
+    g, d = _parameters(name)
     return {
         "recipe": name,
         "what": module.TITLE,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ganloom.networks.resnet import CriticBlock
 from ganloom.networks.sngan import Projection, UpBlock
+from ganloom.nn import initial_weights
 from ganloom.nn.layers import SelfAttention, attention_level, crop, one_hot, plan_sizes
 from ganloom.nn.norms import ConditionalBatchNorm, keep_standing, spectral_norm
 
@@ -31,7 +32,7 @@ def orthogonal_init(network: nn.Module) -> None:
     """Initialize weights orthogonally and biases with 0 (sec. 3)."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
-            nn.init.orthogonal_(layer.weight)
+            initial_weights.orthogonal(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganloom.nn import initial_weights
 from ganloom.nn.layers import Fir, pointwise
 
 GAIN = math.sqrt(2)
@@ -37,7 +38,7 @@ class Dense(nn.Linear):
         self, inputs: int, outputs: int, *, lr_mul: float = 1.0, bias: float = 0.0, active: bool = False
     ) -> None:
         super().__init__(inputs, outputs)
-        nn.init.normal_(self.weight, 0.0, 1 / lr_mul)
+        initial_weights.normal(self.weight, 0.0, 1 / lr_mul)
         nn.init.constant_(self.bias, bias)
         self.lr_mul, self.active = lr_mul, active
 
@@ -64,7 +65,7 @@ class Conv(nn.Conv2d):
         clamp: float | None = None,
     ) -> None:
         super().__init__(channels, out_channels, size, padding=size // 2, bias=bias)
-        nn.init.normal_(self.weight)
+        initial_weights.normal(self.weight)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
         self.active, self.clamp = active, clamp

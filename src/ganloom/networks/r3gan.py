@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganloom.nn import initial_weights
 from ganloom.nn.layers import Fir, crop, frame, one_hot, plan_sizes, pointwise
 
 LRELU_GAIN = math.sqrt(2 / (1 + 0.2**2))
@@ -24,7 +25,7 @@ def widths(width: int, doublings: int, full: int = 3) -> list[int]:
 
 def scaled(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Conv2d | nn.Linear:
     """Initialize weights with N(0, gain / sqrt(inputs of an output)) and biases with 0; return the layer."""
-    nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
+    initial_weights.normal(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganloom.core import randomness
+from ganloom.nn import initial_weights
 
 
 def plan_sizes(height: int, width: int, smallest: int = 4, most: int = 16) -> tuple[int, int, int]:
@@ -201,9 +202,9 @@ def normal_init(module: nn.Module, sd: float = 0.02) -> None:
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            nn.init.normal_(layer.weight, 0.0, sd)
+            initial_weights.normal(layer.weight, 0.0, sd)
         elif isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d) and layer.affine:
-            nn.init.normal_(layer.weight, 1.0, sd)
+            initial_weights.normal(layer.weight, 1.0, sd)
         else:
             continue
         if layer.bias is not None:

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from ganloom.nn import initial_weights
+
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -34,11 +36,14 @@ class Spectral(nn.Module):
     def __init__(self, weight: Tensor, axis: int = 0) -> None:
         super().__init__()
         self.axis = axis
-        self.register_buffer("u", F.normalize(torch.randn(weight.shape[axis], device=weight.device), dim=0))
+        u = torch.randn(weight.shape[axis], device=weight.device)
+        self.register_buffer("u", u if u.is_meta else F.normalize(u, dim=0))
 
     def forward(self, weight: Tensor) -> Tensor:
         """Scale a weight of any shape so that the largest singular value of its matrix is about 1."""
-        with torch.autocast("cpu" if weight.is_meta else weight.device.type, enabled=False):
+        if weight.is_meta:
+            return weight  # no data: only the shape matters
+        with torch.autocast(weight.device.type, enabled=False):
             matrix = _matrix(weight.transpose(0, self.axis))
             with torch.no_grad():
                 v = F.normalize(matrix.T @ self.u, dim=0)
@@ -80,7 +85,7 @@ class Scaled(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the scaled weight."""
-        return weight * self.scale
+        return weight if weight.is_meta else weight * self.scale
 
 
 def equalised(layer: M, gain: float = math.sqrt(2)) -> M:
@@ -91,7 +96,7 @@ def equalised(layer: M, gain: float = math.sqrt(2)) -> M:
     """
     weight, bias = layer.weight, layer.bias
     assert isinstance(weight, Tensor)
-    nn.init.normal_(weight)
+    initial_weights.normal(weight)
     if isinstance(bias, Tensor):
         nn.init.zeros_(bias)
     parametrize.register_parametrization(layer, "weight", Scaled(gain / math.sqrt(weight[0].numel())))

@@ -35,6 +35,7 @@ from ganloom.core.config import check_classes
 from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms, inverse
 from ganloom.losses import nonsaturating
+from ganloom.nn import initial_weights
 from ganloom.nn.layers import DownsampleConv, MinibatchStddev, UpsampleConv, crop, one_hot, plan_sizes
 from ganloom.recipes.base.adversarial import Adversarial
 
@@ -98,7 +99,7 @@ class Generator(nn.Module):
         self.project = nn.Linear(cfg.z_dim + (cfg.c_dim if cfg.n_classes else 0), channels[0] * base_h * base_w)
         if cfg.n_classes:
             self.classes = nn.Linear(cfg.n_classes, cfg.c_dim, bias=False)
-            nn.init.normal_(self.classes.weight)
+            initial_weights.normal(self.classes.weight)
         layers: list[nn.Module] = []
         for inputs, outputs in zip(channels, channels[1:], strict=False):
             layers += [nn.BatchNorm2d(inputs), nn.LeakyReLU(0.2), UpsampleConv(inputs, outputs, bias=False)]

@@ -8,20 +8,22 @@ from pathlib import Path
 
 from ganloom.core.errors import GanloomError
 
+TRIES = 2
+"""Number of measurements; the first one fills the disk cache."""
 
-def seconds(recipe: str, data: str, device: str, tries: int = 2) -> float:
+
+def seconds(recipe: str, data: str, device: str) -> float:
     """Measure the time to the first training step. The run is then ended and its folder removed.
 
     Args:
         recipe: The recipe.
         data: The data.
         device: The device.
-        tries: Number of tries; the first one fills the disk cache.
 
     Returns:
-        The least number of seconds.
+        The least number of seconds of `TRIES` measurements.
     """
-    return min(_once(recipe, data, device) for _ in range(tries))
+    return min(_once(recipe, data, device) for _ in range(TRIES))
 
 
 def _once(recipe: str, data: str, device: str) -> float:
