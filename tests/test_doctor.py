@@ -385,7 +385,7 @@ def test_a_healthy_toy_is_too_young_for_green(tmp_path: Path) -> None:
         "NaN",
     ],
 )
-@pytest.mark.parametrize("recipe", ["default", "dragan"])
+@pytest.mark.parametrize("recipe", ["default", pytest.param("dragan", marks=pytest.mark.slow)])
 def test_injected_faults_in_tiny_runs(recipe: str, name: str, tmp_path: Path) -> None:
     fault, module = faults.find(name), recipes.find(recipe)
     own = fault.settings(dataclasses.replace(module.Config(), **SMALL[recipe]))

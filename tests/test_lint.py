@@ -233,7 +233,15 @@ def test_no_false_alarm_on_a_recipe_with_default_settings(name: str) -> None:
     data = {"pairs": (two, two), "domains": (two, two), "crops": two}.get(
         kind_of_inputs(recipes.find(name).MODEL) or "", "fashion-10k"
     )
-    narrow = {"sngan": {"width": 32}, "sagan": {"width": 16}, "biggan": {"width": 16}, "fastgan": {"width": 16}}
+    narrow: dict[str, dict[str, Any]] = {
+        **{one: {"width": 16} for one in ("sagan", "biggan", "fastgan", "stylegan")},
+        "sngan": {"width": 32},
+        "real-esrgan": {"blocks": 4},
+        "esrgan": {"blocks": 4},
+        "r3gan": {"width": 64},
+        "stylegan2": {"width": 64},
+        "projected-gan": {"width": 16, "side": 64},
+    }
     gan, data = prepare(name, data, **narrow.get(name, {}))
     module = recipes.find(name)
     results = rules.lint(gan, data, TrainConfig(total_kimg=float(getattr(module, "KIMG", 200.0))))

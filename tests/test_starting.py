@@ -54,7 +54,7 @@ def networks(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: t for name, t in tensors.items() if name.startswith(("G.", "D."))}
 
 
-@pytest.mark.parametrize("recipe", ["dcgan", "stylegan2", "sngan"])
+@pytest.mark.parametrize("recipe", ["dcgan", pytest.param("stylegan2", marks=pytest.mark.slow), "sngan"])
 def test_networks_and_average_are_carried_over(
     recipe: str, runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,7 +84,12 @@ def average_of(recipe: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "layers"), [("dcgan", 2), pytest.param("stylegan2", 4, marks=pytest.mark.slow), ("sngan", 3)]
+    ("recipe", "layers"),
+    [
+        ("dcgan", 2),
+        pytest.param("stylegan2", 4, marks=pytest.mark.slow),
+        pytest.param("sngan", 3, marks=pytest.mark.slow),
+    ],
 )
 def test_frozen_layers_stand_and_resume_is_exact(
     recipe: str, layers: int, runs: dict[str, Path], tmp_path: Path
