@@ -247,6 +247,15 @@ def test_folders_of_equal_names_and_one_mask_for_all(tmp_path: Path, capsys: pyt
     assert code == 0 and "wrote 2 images" in out
 
 
+def test_frames_that_are_not_used_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames = [Image.fromarray(picture(20, 24, 3) // (i + 1)) for i in range(2)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    saved(tmp_path / "mask.png", mask_image(20, 24))
+    files = tmp_path / "a.gif", tmp_path / "mask.png", tmp_path / "o.png"
+    code, out, err = call(capsys, "inpaint", *files, "--model", "biharmonic")
+    assert code == 0 and "only the first is used" in out + err
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -260,6 +269,10 @@ def test_folders_of_equal_names_and_one_mask_for_all(tmp_path: Path, capsys: pyt
         (("in.png", "mask.png", "o.png", "--grow", "-1"), "--grow must be at least 0"),
         (("in.png", "mask.png", "o.png", "--model", "text.png"), "text.png"),
         (("in.png", "empty", "o.png"), "no images in the folder"),
+        (("in.png", "in.png", "o.png"), "is the image itself"),
+        (("in.png", "colour:fg0000", "o.png"), "six hex digits"),
+        (("in.png", "color:fff", "o.png"), "six hex digits"),
+        (("in.png", "colour:010203", "o.png"), "the mask colour:010203 is empty"),
     ],
 )
 def test_bad_arguments(

@@ -75,6 +75,8 @@ def test_crops_are_keyed(tmp_path: Path) -> None:
     assert not np.array_equal(a, crops(folder, 9, 32, 2))
     with pytest.raises(BadInput, match="no image of at least 2000 pixels"):
         crops(folder, 9, 2000)
+    with pytest.raises(BadInput, match="no folder"):
+        crops(folder / "0.png", 9, 32)
 
 
 def test_bench_inpaint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """The super-resolution recipes: both stages, their data, the degradation, and their evaluation."""
 
+import dataclasses
 import functools
 import math
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 import ganloom
 from ganloom import testing
@@ -127,6 +129,53 @@ def test_the_probabilities_are_those_of_the_paper() -> None:
     assert 0.05 < rings <= 0.12
 
 
+def test_the_settings_are_those_of_the_published_options() -> None:
+    """options/train_realesrgan_x4plus.yml of Real-ESRGAN."""
+    first = dict(resize=(0.2, 0.7, 0.1), factor=(0.15, 1.5), gaussian=0.5, noise=(1, 30), poisson=(0.05, 3), jpeg=(30, 95),
+                 sigma=(0.2, 3), blur=1.0)  # fmt: skip
+    second = dict(resize=(0.3, 0.4, 0.3), factor=(0.3, 1.2), gaussian=0.5, noise=(1, 25), poisson=(0.05, 2.5), jpeg=(30, 95),
+                  sigma=(0.2, 1.5), blur=0.8)  # fmt: skip
+    assert dataclasses.asdict(dg.FIRST) == first and dataclasses.asdict(dg.SECOND) == second
+    assert (dg.GREY, dg.SINC, dg.FINAL_SINC) == (0.4, 0.1, 0.8)
+    assert (dg.GENERALIZED, dg.PLATEAU) == ((0.5, 4), (1, 2)), "betag_range and betap_range"
+    shares = {"iso": 0.45, "aniso": 0.25, "generalized_iso": 0.12, "generalized_aniso": 0.03, "plateau_iso": 0.12,
+              "plateau_aniso": 0.03}  # fmt: skip
+    assert dict(zip(dg.KINDS, dg.KIND_SHARES, strict=True)) == shares
+    assert (
+        dg.SIZES == (7, 9, 11, 13, 15, 17, 19, 21)
+        and dg.KERNEL == 21
+        and set(dg.MODES) == {"area", "bilinear", "bicubic"}
+    )
+
+
+def test_exponents_are_drawn_from_the_published_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the exponents are below 1 where the range reaches below it; sigmas and angles have their ranges too."""
+    found: dict[bool, list[float]] = {False: [], True: []}
+    plain, round_kernels = dg.gaussian_kernel, 0
+
+    def record(
+        size: int, first: float, second: float, angle: float, exponent: float = 1.0, plateau: bool = False
+    ) -> Tensor:
+        nonlocal round_kernels
+        assert size in dg.SIZES and 0.2 <= min(first, second) and max(first, second) < 1.5 and abs(angle) <= math.pi
+        round_kernels += first == second
+        found[plateau].append(exponent)
+        return plain(size, first, second, angle, exponent, plateau)
+
+    monkeypatch.setattr(dg, "gaussian_kernel", record)
+    draws = dg.Draws(torch.Generator().manual_seed(0))
+    for _ in range(3000):
+        dg.blur_kernel(draws, dg.SECOND.sigma)
+    general, plateau = np.array(found[False]), np.array(found[True])
+    drawn = general[general != 1]
+    assert len(plateau) / 3000 == pytest.approx(0.9 * 0.15, abs=0.02) and len(drawn) / 3000 == pytest.approx(
+        0.9 * 0.15, abs=0.02
+    )
+    assert 0.5 <= drawn.min() < 0.55 and 3.8 < drawn.max() < 4 and np.mean(drawn < 1) == pytest.approx(0.5, abs=0.08)
+    assert plateau.min() == 1 and 1.9 < plateau.max() < 2 and np.mean(plateau == 1) == pytest.approx(0.5, abs=0.08)
+    assert round_kernels / 3000 == pytest.approx(0.9 * 0.69, abs=0.03)
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_damage_is_keyed_and_damages(channels: int) -> None:
     y, x = np.mgrid[:48, :40] / 40
@@ -168,6 +217,8 @@ def test_train_evaluate_and_upscale(tmp_path: Path) -> None:
     assert list(rows) == ["generated", "bicubic", "lanczos"]
     assert set(rows["bicubic"]) == {"l1", "psnr", "ssim", "perceptual_random", "features_random"}
     assert any("bicubic" in line for line in result["table"])
+    table = "\n".join(result["table"])
+    assert "at random places of 3 photographs" in table and "these are the training images" in table
     image = np.zeros((6, 7, 3), np.uint8)
     assert ganloom.upscale(image, model=run.path).shape == (24, 28, 3)
     with pytest.raises(BadInput, match="ganloom upscale"):
@@ -177,6 +228,23 @@ def test_train_evaluate_and_upscale(tmp_path: Path) -> None:
     other = ganloom.train("dcgan", "fashion-10k", tmp_path / "d", width=4, total_kimg=0.02, batch_size=8, judge=0)
     with pytest.raises(BadInput, match="no super-resolution model"):
         ganloom.upscale(image, model=other.path)
+
+
+def test_evaluate_says_which_photographs_it_measured(tmp_path: Path) -> None:
+    folder, others = photographs(tmp_path / "photos", 6), photographs(tmp_path / "others", 2, 80)
+    run = ganloom.train(
+        "srgan", folder, tmp_path / "run", net="compact", width=4, blocks=1, batch_size=4, shape=(3, 32, 32), held_out=0.4,
+        pixel_kimg=0.008, total_kimg=0.008, judge=0, doctor=False,
+    )  # fmt: skip
+    own, given, whole = (
+        "\n".join(ganloom.evaluate(run.path, data, n=4, write=False)["table"]) for data in (None, others, folder)
+    )
+    assert "of 2 photographs (2 images of photos that were held out)" in own and "training images" not in own
+    assert "of 2 photographs (others)" in given and "measured on others" in given and "contains" not in given
+    assert (
+        "of 6 photographs" in whole
+        and "photos contains the training images: leave DATA out to measure on the 2" in whole
+    )
 
 
 def test_the_shipped_network_is_better_than_bicubic_on_a_photograph_like_picture(tmp_path: Path) -> None:

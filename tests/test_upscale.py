@@ -16,7 +16,7 @@ from ganloom.apps.upscale_models import Model, open_model
 from ganloom.core.errors import BadInput, MissingExtra
 from ganloom.imaging.damage import damage_of
 from ganloom.imaging.png16 import read16, write16
-from ganloom.networks import tiles
+from ganloom.networks import restore, tiles
 from ganloom.networks.restore import Compact, MSRResNet, RRDBNet
 
 
@@ -64,6 +64,36 @@ def test_tiles_give_the_result_of_the_whole_image(name: str, size: tuple[int, in
     assert whole.shape == (size[0] * net.scale, size[1] * net.scale, 3)
     assert int(np.abs(whole.astype(int) - tiled.astype(int)).max()) <= 1
     assert calls[0][0] == 0 and calls[-1][0] == calls[-1][1] == tiles.count(*size, 32) > 1
+
+
+def test_tiles_have_about_equal_sizes() -> None:
+    for height, width, side in ((866, 1155, 456), (130, 97, 32), (8, 8, 512), (513, 40, 512)):
+        boxes = list(tiles.boxes(height, width, side))
+        assert len(boxes) == tiles.count(height, width, side)
+        covered = np.zeros((height, width), int)
+        for top, bottom, left, right in boxes:
+            covered[top:bottom, left:right] += 1
+            assert bottom - top <= side and right - left <= side and top % tiles.STEP == left % tiles.STEP == 0
+        assert (covered == 1).all()
+    assert max(bottom - top for top, bottom, _, _ in tiles.boxes(513, 40, 512)) == 264
+
+
+@pytest.mark.parametrize("unshuffle", [1, 2, 4])
+def test_strips_give_the_result_of_the_whole_tile(unshuffle: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    net, shares = RRDBNet(width=8, blocks=2, growth=4, unshuffle=unshuffle).eval(), list[float]()
+    x = torch.rand(1, 3, 44, 36)
+    with torch.no_grad():
+        whole = net(x)
+        monkeypatch.setattr(restore, "STRIP", 60)
+        parts = net(x, shares.append)
+    assert torch.allclose(whole, parts, atol=1e-5) and shares == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_a_long_tile_reports_its_blocks() -> None:
+    net, calls = RRDBNet(width=8, blocks=3, growth=4).eval(), list[float]()
+    upscale_pixels(Model("rrdb", net), photograph(40, 40), 4, 1024, each=lambda done, all: calls.append(done))
+    assert calls == pytest.approx([0, 0.25, 0.5, 0.75, 1])
 
 
 def test_a_margin_below_the_reach_would_show(monkeypatch: pytest.MonkeyPatch) -> None:

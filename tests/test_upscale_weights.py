@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_weights import made
 from torch import Tensor
 
 from ganloom import weights
@@ -110,6 +111,39 @@ def test_an_upscaler_is_imported_as_a_recipe(tmp_path: Path) -> None:
     gan = weights.read(tmp_path / "small.pth")
     x = image() * 2 - 1
     assert torch.allclose(gan.generate(c=x), (net(image()) * 2 - 1).clamp(-1, 1), atol=1e-5)
+
+
+def published_critic(width: int = 64) -> State:
+    """The names and shapes of RealESRGAN_x4plus_netD.pth, filled."""
+    shapes: dict[str, tuple[int, ...]] = {"conv0.weight": (width, 3, 3, 3), "conv0.bias": (width,)}
+    channels = [width, 2 * width, 4 * width, 8 * width, 4 * width, 2 * width, width, width, width]
+    for i in range(1, 9):
+        kernel = 4 if i < 4 else 3
+        shapes[f"conv{i}.weight_orig"] = (channels[i], channels[i - 1], kernel, kernel)
+    return made(shapes | {"conv9.weight": (1, width, 3, 3), "conv9.bias": (1,)})
+
+
+@pytest.mark.parametrize("names", ["x4plus", "x2plus", "x4plus_anime_6B"])
+def test_a_published_discriminator_loads_strict(names: str, tmp_path: Path) -> None:
+    """Real-ESRGAN's own UNetDiscriminatorSN computed the figures, in eval mode, of the image in [0, 1]."""
+    unshuffle, blocks = (2, 1) if names == "x2plus" else (1, 1)
+    net = RRDBNet(width=8, blocks=blocks, growth=4, unshuffle=unshuffle)
+    torch.save({"params_ema": net.state_dict()}, tmp_path / f"RealESRGAN_{names}.pth")
+    state = published_critic()
+    vectors = {name: tuple(t.shape) for name, t in state.items() if name.endswith(("_u", "_v"))}
+    assert len(state) == 28 and vectors["conv1.weight_u"] == (128,) and vectors["conv3.weight_v"] == (4096,)
+    torch.save({"params": state}, tmp_path / f"RealESRGAN_{names}_netD.pth")
+    gan = weights.read(tmp_path / f"RealESRGAN_{names}.pth", tmp_path / f"RealESRGAN_{names}_netD.pth").eval()
+    assert gan.cfg.d_width == 64 and sum(p.numel() for p in gan.D.parameters()) == 4376897
+    logits = gan.D(torch.rand(1, 3, 16, 24, generator=torch.Generator().manual_seed(1)) * 2 - 1)
+    assert logits.shape == (1, 1, 16, 24)
+    assert logits.flatten()[::77].tolist() == pytest.approx(
+        [-0.081711, -0.056808, -0.218805, -0.057649, -0.039128], abs=1e-4
+    )
+    state.pop("conv5.weight_u")
+    torch.save({"params": state}, tmp_path / "broken.pth")
+    with pytest.raises(BadInput, match=r"conv5\.weight_u"):
+        weights.read(tmp_path / f"RealESRGAN_{names}.pth", tmp_path / "broken.pth")
 
 
 def test_what_no_upscaler_is_gets_one_line(tmp_path: Path) -> None:

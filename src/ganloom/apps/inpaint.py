@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ganloom.apps import inpaint_masks
-from ganloom.apps.image_files import inputs_of, read, write
+from ganloom.apps.image_files import inputs_of, notes_of, read, write
 from ganloom.apps.inpaint_models import open_model
 from ganloom.apps.inpaint_pixels import MEMORY, Progress, check_mask, fill_pixels
 from ganloom.core.errors import BadInput
@@ -86,7 +86,7 @@ def inpaint_files(
         try:
             pixels = read(jobs.images, job.image, as_stored=True)
             hole = inpaint_masks.grown(_hole(jobs, job, str(mask), pixels), grow)
-            check_mask(hole, pixels.shape, "the mask" if job.mask is None else _mask_name(jobs, job))
+            check_mask(hole, pixels.shape, f"the mask {mask}" if job.mask is None else _mask_name(jobs, job))
             # The progress of a single large image is that of its holes.
             filled, more = fill_pixels(
                 pixels, hole, gan, memory=memory, progress=progress if len(targets) == 1 else None
@@ -103,7 +103,7 @@ def inpaint_files(
         raise BadInput(f"none of the {len(bad)} images in {source} can be filled: {bad[0][0]} ({bad[0][1]})")
     if is_new:
         mark_output(out, "inpaint")
-    return Inpainted(files, bad, notes)
+    return Inpainted(files, bad, [*notes_of(jobs.images), *notes])
 
 
 def inpaint(

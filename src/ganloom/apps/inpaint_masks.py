@@ -51,8 +51,12 @@ class Jobs:
 
 
 def is_rule(mask: str) -> bool:
-    """Whether a mask is "alpha" or "colour:RRGGBB" and not a file."""
-    return mask == ALPHA or bool(COLOUR.fullmatch(mask))
+    """Whether a mask is "alpha" or "colour:RRGGBB" and not a file. Raises BadInput if the colour is not six hex digits."""
+    if mask == ALPHA or COLOUR.fullmatch(mask):
+        return True
+    if re.match("colou?r:", mask) and not Path(mask).exists():
+        raise BadInput(f"the mask {mask}: a colour is six hex digits, such as colour:ff00ff")
+    return False
 
 
 def by_rule(mask: str, pixels: NDArray[Any]) -> NDArray[np.bool_]:
@@ -132,6 +136,8 @@ def pair(source: Path, mask: str) -> Jobs:
     masks = inputs_of(Path(mask))
     if Path(mask).is_file():
         kept = [i for i, e in enumerate(images.entries) if Path(images.path(e.name)).resolve() != Path(mask).resolve()]
+        if not kept and images.entries:
+            raise BadInput(f"the mask {mask} is the image itself: give a mask, or alpha or colour:RRGGBB")
         return Jobs(images, masks, [Job(i, 0, _stem(images.entries[i].name)) for i in kept], _bad(images))
     return _in_folder(images, masks, single)
 

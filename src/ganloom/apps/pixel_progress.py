@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ganloom.data.decode import BadImage
 from ganloom.data.file_index import Listing
 
-EachTile = Callable[[int, int], None] | None
+EachTile = Callable[[float, int], None] | None
 
 
 class PixelProgress:
@@ -30,7 +30,7 @@ class PixelProgress:
     def tiles(self, number: int, shape: tuple[int, ...]) -> EachTile:
         """Return what the tiles of an image are reported to."""
         before = sum(self._sizes[:number])
-        return lambda tile, count: self._say(before + self._sizes[number] * tile // count)
+        return lambda tile, count: self._say(int(before + self._sizes[number] * tile / count))
 
     def _say(self, done: int) -> None:
         if self._report is not None:

@@ -113,22 +113,25 @@ def evaluate(
     both, checkpoint = checkpoint == "both", "latest" if checkpoint == "both" else checkpoint
     model = run if isinstance(run, GAN) else load(run, checkpoint=checkpoint, gan=gan, device=device)
     opened, split, warnings = data_of(path, data, model, labels)
+    held = _held_of(opened, path) if model.conditions_on == "images" and data is None else None
     file_name, notice = OWN, ""
     if path is not None and data is not None:
         file_name, notice = result_file(Folder(path).read("config.json").get("data"), opened, labels)
         warnings = [*warnings, notice] if notice else warnings
         if writes:
             may_rewrite(path / file_name, overwrite=overwrite, ours=_is_measurement)
+    if model.upscales and path is not None and file_name == OWN and held is None:
+        warnings = [*warnings, "these are the training images: give other photographs, or train with --held-out 0.1"]
     net = load_lpips(lpips_weights, device) if lpips_weights else None
     names = tuple(dict.fromkeys((*metrics, *(["lpips"] if lpips_weights else []))))
     options: dict[str, Any] = {
         "n": n, "features": features, "seed": seed, "k": k, "split": split, "intervals": intervals, "lpips": net,
         "metrics": names, "weights": weights, "resizer": resizer, "truncation": truncation, "progress": progress,
     }  # fmt: skip
-    measurement = _measure(model, opened, data is None, options)
+    measurement = _measure(model, opened, data is None, options, held)
     best = _other_best(path) if both else None
     if best and path is not None:
-        other = _measure(load(path, checkpoint="best", gan=gan, device=device), opened, data is None, options)
+        other = _measure(load(path, checkpoint="best", gan=gan, device=device), opened, data is None, options, held)
         measurement = _with_row(measurement, other, f"best ({best})")
     measurement = replace(
         measurement, warnings=(*warnings, *measurement.warnings), class_names=tuple(opened.class_names)
@@ -176,18 +179,24 @@ def _is_measurement(content: bytes) -> bool:
     return isinstance(saved, dict) and "rows" in saved and ("protocols" in saved or "protocol" in saved)
 
 
-def _measure(model: GAN, data: datasets.Data, own: bool, options: dict[str, Any]) -> metrics.Measurement:
+def _held_of(data: datasets.Data, path: Path | None) -> datasets.Data | None:
+    """Return the images that belong to the data of a run and that its training did not draw; None if there are none."""
+    held: datasets.Data | None = data.held or (None if path is None else manifest.held_out(data, path))
+    return held
+
+
+def _measure(
+    model: GAN, data: datasets.Data, own: bool, options: dict[str, Any], held: datasets.Data | None = None
+) -> metrics.Measurement:
     """Measure samples; for an image-to-image model also the translations, on images that were held out if there are any."""
     if model.conditions_on != "images":
         return measure_model(model, data, **options)
     model.check_data(data)
-    if model.upscales:
-        measured = measure_restoration(model, data, **options)
-        note = "measured on the training images: give other photographs as DATA, or train with --held-out"
-        return replace(measured, warnings=(note,)) if own else measured
-    held = data.held if own else None
     if held is not None:
-        options = {**options, "split": held.name if "held back" in held.name else f"{data.name}, held back"}
+        name = held.name if "held back" in held.name else f"{len(held)} images of {data.name} that were held out"
+        options = {**options, "split": name}
+    if model.upscales:
+        return measure_restoration(model, held or data, **options)
     if model.makes_inputs:
         measured = measure_inpainter(model, held or data, **options)
     else:

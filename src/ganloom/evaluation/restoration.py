@@ -30,8 +30,9 @@ class Restoration(metrics.Measurement):
         p = self.protocol
         table = [line for line in super().lines() if " generated and " not in line]
         about = (
-            f"{p['n_fake']} crops of {p['shape'][1]} x {p['shape'][2]} pixels of {p['split']}, reduced by {p['scale']}; "
-            f"distances in {p['backbone']} features; brackets: 95 % intervals over the crops"
+            f"{p['n_fake']} crops of {p['shape'][1]} x {p['shape'][2]} pixels at random places of {p['photographs']} photographs "
+            f"({p['split']}), reduced by {p['scale']}; distances in {p['backbone']} features; brackets: 95 % intervals over the "
+            "crops"
         )
         return [*table, about, self._verdict()]
 
@@ -79,7 +80,7 @@ def measure_restoration(model: GAN, data: datasets.Data, **options: Any) -> metr
     protocol = {
         "backbone": extractor.name, "sha8": extractor.sha8, "size": extractor.size, "n_fake": count, "n_real": count,
         "split": options.get("split") or data.name, "k": 0, "expected_coverage": float("nan"), "note": "",
-        "shape": list(data.shape), "scale": int(model.cfg.scale),
+        "shape": list(data.shape), "scale": int(model.cfg.scale), "photographs": len(data),
     }  # fmt: skip
     return Restoration(rows, protocol)
 

@@ -25,9 +25,21 @@ def result_file(recorded: Any, data: datasets.Data, labels: Any = None) -> tuple
         return OWN, ""
     name = f"metrics-{file_name(data.name, 'data')}-{data.fingerprint[:8]}.json"
     shape = " x ".join(map(str, data.shape))
-    return name, (
-        f"{data.name} ({len(data)} rows of {shape}) is not what this run was trained on ({recorded.get('name')}): the result is"
-        f" for {name}, and {OWN} stays as it is"
+    what = "images" if data.kind == "images" else "rows"
+    notice = (
+        f"measured on {data.name} ({len(data)} {what} of {shape}), not on the training data of this run "
+        f"({recorded.get('name')}); the result belongs to {name}, and {OWN} is not changed"
+    )
+    if "held_out" in recorded and _same_place(recorded, data):
+        notice += f". {data.name} contains the training images: leave DATA out to measure on the {recorded['held_out']} held out"
+    return name, notice
+
+
+def _same_place(recorded: dict[str, Any], data: datasets.Data) -> bool:
+    """Whether the data were opened from the folder or file that the run's data came from."""
+    source = recorded.get("source")
+    return (
+        isinstance(source, dict) and source.get("source") is not None and source["source"] == data.source.get("source")
     )
 
 

@@ -5,12 +5,21 @@ Wang et al. 2018, arXiv:1809.00219 (RRDB); Wang et al. 2021, arXiv:2107.10833 (c
 clipped. A network knows its ``scale``, and ``reach``: the pixels around an input pixel that its output depends on.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 BASES = ("nearest", "bilinear", "bicubic")
 """What a residual network adds its output to: the input, enlarged in this way."""
+
+
+STRIP = 1 << 14
+"""RRDBNet enlarges its features in strips of about so many pixels where no gradient is needed: at 4 times the size they would
+need several times the memory of the blocks."""
+MARGIN = 3
+"""Rows of features around a strip; the layers that enlarge see fewer."""
 
 
 def he_init(network: nn.Module, slope: float, factor: float = 1.0) -> None:
@@ -102,6 +111,8 @@ class RRDBNet(nn.Module):
         self.unshuffle, self.doublings = unshuffle, doublings
         self.scale = 2**doublings // unshuffle
         self.reach = unshuffle * (3 + 15 * blocks + doublings)
+        # Features of the blocks for each pixel of the input: two tensors of a dense block, and those that are added later.
+        self.bytes_per_pixel = 4 * (2 * (width + 4 * growth) + 6 * width) // unshuffle**2
         self.conv_first = conv(channels * unshuffle**2, width)
         self.body = nn.Sequential(*(ResidualDenseBlock(width, growth) for _ in range(blocks)))
         self.conv_body = conv(width, width)
@@ -112,18 +123,51 @@ class RRDBNet(nn.Module):
         he_init(self, 0.0)
         he_init(self.body, 0.0, 0.1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, scale x H, scale x W)."""
+    def forward(self, x: Tensor, each: Callable[[float], None] | None = None) -> Tensor:
+        """Enlarge images.
+
+        Args:
+            x: (N, C, H, W) in [0, 1].
+            each: Called after each block with the share of the blocks that is done.
+
+        Returns:
+            (N, C, scale x H, scale x W).
+        """
         height, width = x.shape[2:]
         if self.unshuffle > 1:
             x = F.pixel_unshuffle(padded_to(x, self.unshuffle), self.unshuffle)
         feature = self.conv_first(x)
-        feature = feature + self.conv_body(self.body(feature))
+        deep = feature
+        for number, block in enumerate(self.body, 1):
+            deep = block(deep)
+            if each is not None:
+                each(number / (len(self.body) + 1))
+        feature = feature + self.conv_body(deep)
+        if torch.is_grad_enabled() or torch.onnx.is_in_onnx_export() or feature[0, 0].numel() <= STRIP:
+            out = self._enlarged(feature)
+        else:
+            out = torch.cat([self._strip(feature, *rows) for rows in _strips(*feature.shape[2:])], 2)
+        return out[:, :, : height * self.scale, : width * self.scale]
+
+    def _enlarged(self, feature: Tensor) -> Tensor:
+        """Map the features (N, width, h, w) to the image."""
         for i in range(self.doublings):
             bigger = F.interpolate(feature, scale_factor=2, mode="nearest")
             feature = F.leaky_relu(self.get_submodule(f"conv_up{i + 1}")(bigger), 0.2)
         out: Tensor = self.conv_last(F.leaky_relu(self.conv_hr(feature), 0.2))
-        return out[:, :, : height * self.scale, : width * self.scale]
+        return out
+
+    def _strip(self, feature: Tensor, top: int, bottom: int) -> Tensor:
+        """Map rows of the features to rows of the image; a few rows above and below are computed too, and cut off."""
+        above, below = max(0, top - MARGIN), min(feature.shape[2], bottom + MARGIN)
+        factor = 2**self.doublings
+        return self._enlarged(feature[:, :, above:below])[:, :, (top - above) * factor : (bottom - above) * factor]
+
+
+def _strips(height: int, width: int) -> list[tuple[int, int]]:
+    """Return (top, bottom) of strips of about STRIP pixels."""
+    rows = max(MARGIN, STRIP // width)
+    return [(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
 def padded_to(x: Tensor, multiple: int) -> Tensor:

@@ -1,7 +1,8 @@
 """Discriminators of super-resolution: a U-Net with spectral norm, and a VGG network with a dense output.
 
 U-Net: Wang et al. 2021, arXiv:2107.10833 (after Schoenfeld et al. 2020, arXiv:2002.12655), the names of BasicSR without the
-suffixes of spectral norm. VGG: Ledig et al. 2016, arXiv:1609.04802, as in BasicSR.
+suffixes of spectral norm; its published weights are for images in [0, 1], and so it maps images to that range. VGG: Ledig et
+al. 2016, arXiv:1609.04802, as in BasicSR.
 """
 
 import torch
@@ -33,8 +34,8 @@ class UNetCritic(nn.Module):
         self.conv9 = nn.Conv2d(width, 1, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> logits (N, 1, H, W); at least 8 pixels a side."""
-        levels = [F.leaky_relu(self.conv0(x), 0.2)]
+        """(N, C, H, W) in [-1, 1] -> logits (N, 1, H, W); at least 8 pixels a side."""
+        levels = [F.leaky_relu(self.conv0((x + 1) / 2), 0.2)]
         for i in range(3):
             levels.append(F.leaky_relu(self._layer(i + 1, levels[-1]), 0.2))
         y = levels.pop()

@@ -14,7 +14,8 @@ for old, small or compressed images; on clean ones ESRGAN keeps more of what is 
 by smooth paint: the network cannot tell fine detail from noise.
 
 Departures from the paper: each image has its own chain, so the authors' pool of 180 pairs, which mixes the chains of
-batches, is not needed; JPEG files of a real encoder instead of a differentiable one; crops of 128 px (the paper: 256) and
+batches, is not needed; JPEG files of a real encoder instead of a differentiable one; grey
+Poisson noise follows the mean of the channels instead of the luma; crops of 128 px (the paper: 256) and
 batches of 16 by default; the frozen network is not VGG-19 but the one that ``perceptual_net`` names, by default one that
 needs no download; the authors' code also does not sharpen the targets of D, which is done here for all three terms.
 """

@@ -32,8 +32,10 @@ def crops(
         (count, side, side, 3).
 
     Raises:
-        BadInput: No photograph is large enough.
+        BadInput: There is no such folder, or no photograph is large enough.
     """
+    if not folder.is_dir():
+        raise BadInput(f"there is no folder {folder}: give a folder of photographs")
     listing = list_folder(str(folder), use_labels=False)
     found = [i for i, entry in enumerate(listing.entries)]
     out: list[tuple[int, NDArray[np.uint8]]] = []
