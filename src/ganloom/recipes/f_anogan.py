@@ -118,16 +118,16 @@ class FAnoGAN(OneClass):
         return self.g_adversarial(wasserstein, self.discriminate(fake), reals=(batch.x,))
 
     def e_loss(self, batch: Batch) -> Terms:
-        residual, features = self._differences(batch.x, self.G(self.E(batch.x)))
-        return {"residual": residual.mean(), "features": self.cfg.kappa * features.mean()}
-
-    def _differences(self, x: Tensor, rebuilt: Tensor) -> tuple[Tensor, Tensor]:
-        """Return A_R and A_D, (N,) each."""
-        features = [self.D(images, features=True)[1] for images in (x, rebuilt)]
-        return mean_square(x, rebuilt), mean_square(*features)
+        rebuilt = self.G(self.E(batch.x))
+        with torch.no_grad():
+            wanted = self.discriminate(batch.x, features=True).output[1]
+        features = mean_square(self.discriminate(rebuilt, features=True).output[1], wanted)
+        return {"residual": mean_square(batch.x, rebuilt).mean(), "features": self.cfg.kappa * features.mean()}
 
     def scores_of(self, x: Tensor) -> dict[str, Tensor]:
-        residual, features = self._differences(x, self.G(self.E(x)))
+        rebuilt = self.G(self.E(x))
+        residual = mean_square(x, rebuilt)
+        features = mean_square(*(self.D(images, features=True)[1] for images in (x, rebuilt)))
         return dict(zip(self.score_names, (residual + self.cfg.kappa * features, residual, features), strict=True))
 
     def rebuilt(self, x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ganloom import sampling
+from ganloom.core.errors import BadInput
 from ganloom.core.precision import full_precision
 from ganloom.gan import GAN
 
@@ -80,7 +81,12 @@ class OneClass(GAN):
 
         Returns:
             The results, cut to the samples of the batch.
+
+        Raises:
+            BadInput: D sees several samples at once.
         """
+        if getattr(self.parts if self.stabilisers is not None else None, "pack", 1) > 1:
+            raise BadInput("this model was trained with --pack, so its D does not see single samples: train without it")
         results = []
         with sampling.unchanged(self), full_precision(), torch.set_grad_enabled(self.needs_gradients):
             for start in range(0, len(x), BATCH):
