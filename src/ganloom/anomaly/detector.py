@@ -195,6 +195,11 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
     replace_file(path, (json.dumps(value, indent=1) + "\n").encode())
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file. Raises BadInput if it is damaged."""
+    return json_files.read(path, fix="Remove it, and run the command again")
+
+
 def exists(run: Path) -> bool:
     """Whether a run folder has a fitted detector."""
     return (run / FOLDER / FILE).is_file()

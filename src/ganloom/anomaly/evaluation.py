@@ -1,6 +1,7 @@
 """Measure a detector on a test set: every score beside the controls, with intervals, and a verdict in words."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,13 @@ def test_folders(test: Path) -> tuple[Path, list[Path]]:
 
 
 def evaluate(
-    found: Detector, test: Any, *, alpha: float = ALPHA, masks: str | Path | None = None, progress: Report = None
+    found: Detector,
+    test: Any,
+    *,
+    alpha: float = ALPHA,
+    masks: str | Path | None = None,
+    names: Sequence[str] | None = None,
+    progress: Report = None,
 ) -> Result:
     """Measure all scores of a detector on a test set.
 
@@ -150,17 +157,18 @@ def evaluate(
         alpha: Share of normal samples that may be above the threshold.
         masks: A folder of masks of the anomalies, KIND/NAME.png or KIND/NAME_mask.png, white where an image is anomalous. None:
             the folder ground_truth in or beside ``test``, if there is one.
+        names: Which scores to measure; None: all.
         progress: Called with (what, done, total).
 
     Raises:
         BadInput: The test set cannot be used.
     """
-    x, names, kinds, notes, where = _open(found, test, masks, progress)
+    x, files, kinds, notes, where = _open(found, test, masks, progress)
     anomalous = np.array([kind is not None for kind in kinds])
     if anomalous.all() or not anomalous.any():
         missing = "normal samples" if anomalous.all() else "anomalies"
         raise BadInput(f"the test set has no {missing}: it needs both")
-    values = found.scorers.scores(x, progress=progress)
+    values = found.scorers.scores(x, names, progress)
     rows = [_row(found, name, v, anomalous, kinds, alpha) for name, v in values.items()]
     pixels = None
     if where is not None and found.map is not None:
@@ -168,7 +176,7 @@ def evaluate(
         pixels = heat_maps.pixel_auroc(maps, where)
     return Result(
         rows, found.score, verdict(values, anomalous), int((~anomalous).sum()), _counts(kinds),
-        roc.curve(values[found.score], anomalous), pixels, names, values[found.score], anomalous, x,
+        roc.curve(values[found.score], anomalous), pixels, files, values[found.score], anomalous, x,
         [*notes, *found.scorers.notes],
     )  # fmt: skip
 

@@ -44,6 +44,7 @@ def fit(
     small: bool = True,
     device: str = "auto",
     console: Callback | None = None,
+    callbacks: Sequence[Callback] = (),
     progress: Report = None,
     **options: Any,
 ) -> Detector:
@@ -59,6 +60,7 @@ def fit(
         small: Use the recipe's plan for small images and a CPU instead of the paper's settings.
         device: "auto", "cpu", "cuda" or "mps".
         console: Shows the training.
+        callbacks: More callbacks of the training.
         progress: Called with (what, done, total).
         options: Options of ``ganloom.train``, such as ``total_kimg`` or ``minutes``.
 
@@ -71,6 +73,8 @@ def fit(
     """
     run, wanted = as_path(out), methods.find(method)
     recipe = methods.AUTO_RECIPE if wanted is None else wanted.recipe
+    if is_pending(run) and is_trained(run) and not detector.exists(run):
+        return complete(run, progress)  # it was stopped after the training
     Folder(run).check_startable()
     data, columns = sources.open_normal(source, None if shape is None else tuple(shape), fit_images, progress)
     share = min(sources.SHARE, sources.MOST_HELD_OUT / len(data))
@@ -86,7 +90,16 @@ def fit(
         "small": small, "seed": seed, "device": device, "precision": "float32", "judge": 0, "doctor": False,
         "kimg_per_tick": 2.0, "kimg_per_checkpoint": 20.0, **options,
     }  # fmt: skip
-    train(recipe, data, run, held_out=share, console=console, progress=progress, callbacks=[_Note(request)], **training)
+    train(
+        recipe,
+        data,
+        run,
+        held_out=share,
+        console=console,
+        progress=progress,
+        callbacks=[_Note(request), *callbacks],
+        **training,
+    )
     return complete(run, progress)
 
 
@@ -107,9 +120,14 @@ def _columns(columns: sources.Columns | None) -> dict[str, Any] | None:
 
 def is_pending(run: Path) -> bool:
     """Whether a training belongs to a detector that is not fitted yet, or was fitted before the training went on."""
-    if not (run / detector.FOLDER / REQUEST).is_file():
+    if not (run / detector.FOLDER / REQUEST).is_file() or not (run / "config.json").is_file():
         return False
     return not detector.exists(run) or detector.read(run).get("checkpoint") != _newest(run)
+
+
+def is_trained(run: Path) -> bool:
+    """Whether the training of a run is finished."""
+    return Folder(run).read("run.json").get("state") == "finished"
 
 
 def open_run(run: str | Path, progress: Report = None) -> Detector:

@@ -37,7 +37,7 @@ COMMANDS: dict[str, str] = {
     "import": "convert published weights of another project into a model folder",
     "latent": "walk, mix, project, directions: explore the latent space of a model",
     "export": "write a trained generator as ONNX, or as a web page that runs in a browser",
-    "bench": "step: speed; modes: methods against mode collapse; recipes: train and measure all; doctor, inpaint",
+    "bench": "step: speed; modes: methods against mode collapse; recipes: train and measure all; doctor, inpaint, anomaly",
 }
 
 

@@ -112,7 +112,7 @@ def _fit(args: Fit, progress: Progress) -> None:
     from ganloom.training.callbacks import Console
 
     detector.check_alpha(args.alpha)
-    lengths = {"total_kimg": args.total_kimg, "minutes": args.minutes}
+    lengths: dict[str, Any] = {"total_kimg": args.total_kimg, "minutes": args.minutes}
     console = Console(progress=progress, stream=sys.stderr)
     found = fitting.fit(
         args.source, args.out, method=args.method, shape=args.shape, fit_images=args.fit, small=args.small, seed=args.seed,
