@@ -21,6 +21,7 @@ old_import_paths.install()
 if TYPE_CHECKING:
     from ganloom import data as data
     from ganloom import losses, metrics, penalties, testing, weights
+    from ganloom.anomaly.estimator import Anomaly
     from ganloom.api import Run, load, resume, train
     from ganloom.apps.inpaint import inpaint
     from ganloom.apps.upscale import upscale
@@ -36,6 +37,7 @@ _HOME = {
     "evaluate": "evaluation.evaluate",
     "upscale": "apps.upscale",
     "inpaint": "apps.inpaint",
+    "Anomaly": "anomaly.estimator",
     "RECIPES": "recipes",
     "GAN": "gan",
     "Phase": "gan",
@@ -46,6 +48,7 @@ _MODULES = ("data", "losses", "metrics", "penalties", "testing", "weights")
 __all__ = [
     "GAN",
     "RECIPES",
+    "Anomaly",
     "Batch",
     "Phase",
     "Run",

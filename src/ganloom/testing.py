@@ -59,6 +59,7 @@ def build(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, *
             "side": 32,
             "bottleneck": 16,
             "pixel_kimg": 0.0,
+            "gan_kimg": 0.16,
         }  # few updates, small networks, no optional dependencies, and no stage without D
         small |= {"shape": shape, "n_classes": CLASSES, "in_channels": shape[0], "pool": 6, "blocks": 1} | changes
         names = {field.name for field in dataclasses.fields(module.Config)}

@@ -1,12 +1,11 @@
-"""ganloom bench step ...; calls the other benchmarks: `bench modes`, `bench recipes`, `bench doctor`, `bench
-inpaint` and `bench restore`."""
+"""ganloom bench step ...; calls the other benchmarks (`BENCHMARKS`)."""
 
 import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Literal
 
-from ganloom.cli import bench_doctor, bench_inpaint, bench_modes, bench_recipes, bench_restore
+from ganloom.cli import bench_anomaly, bench_doctor, bench_inpaint, bench_modes, bench_recipes, bench_restore
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
 from ganloom.report.progress import Progress
@@ -18,6 +17,7 @@ BENCHMARKS = {
     "doctor": bench_doctor.run,
     "inpaint": bench_inpaint.run,
     "restore": bench_restore.run,
+    "anomaly": bench_anomaly.run,
 }
 
 
@@ -56,7 +56,7 @@ def run(argv: Sequence[str]) -> None:
         BENCHMARKS,
         argv,
         Arguments,
-        "`ganloom bench step`, `modes`, `recipes`, `doctor`, `inpaint` or `restore`",
+        "`ganloom bench NAME`, NAME one of " + ", ".join(BENCHMARKS),
     )
     if word is None:
         return

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from ganloom.api import resume
+from ganloom.cli.anomaly import print_fitted
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import finished, trackers
 from ganloom.cli.parse import parse
+from ganloom.core.names import as_path
 from ganloom.report.progress import Progress
 from ganloom.training.callbacks import Console
 
@@ -39,6 +41,8 @@ def run(argv: Sequence[str]) -> None:
     """Read the command line, resume, print where the run is."""
     args = parse(Arguments, argv, "resume")
     with Progress() as progress:
+        if args.total_kimg is None and args.minutes is None and _complete(args, progress):
+            return
         done = resume(
             args.run,
             total_kimg=args.total_kimg,
@@ -49,4 +53,17 @@ def run(argv: Sequence[str]) -> None:
             callbacks=trackers(args.tensorboard, args.wandb),
             progress=progress,
         )
+        if _complete(args, progress):
+            return
     finished(done, args.json)
+
+
+def _complete(args: Arguments, progress: Progress) -> bool:
+    """Complete the anomaly detector that a finished training belongs to, and print it. Return whether there was one."""
+    from ganloom.anomaly import fitting
+
+    path = as_path(args.run)
+    if not (fitting.is_pending(path) and fitting.is_trained(path)):
+        return False
+    print_fitted(args.run, fitting.open_run(path, progress), as_json=args.json)
+    return True

@@ -40,6 +40,10 @@ _FILES = {
     "real-esrgan": "real_esrgan",
     "lama": "lama",
     "context-encoder": "context_encoder",
+    "f-anogan": "f_anogan",
+    "ganomaly": "ganomaly",
+    "anogan": "anogan",
+    "ss-gan": "ss_gan",
 }
 
 

@@ -48,6 +48,11 @@ class Folder:
     reals: bytes | None = None
     row_names: list[str] = field(default_factory=list)
     """The name of each row of the sample grids; empty without classes."""
+    anomaly: dict[str, Any] = field(default_factory=dict)
+    """The fitted anomaly detector; empty for other runs."""
+    anomaly_result: dict[str, Any] = field(default_factory=dict)
+    anomaly_pictures: dict[str, bytes] = field(default_factory=dict)
+    """"highest" and "lowest": PNG of the samples with the highest and the lowest scores."""
     damaged: list[str] = field(default_factory=list)
     """Names of files of the run that are damaged, so that the page lacks what they hold."""
 
@@ -88,6 +93,11 @@ def read(path: Path, grid_bytes: int = GRID_BYTES) -> Folder:
         grids_found=len(files),
         reals=_bytes(path / "samples" / "reals.png"),
         row_names=_names(path / "samples" / "rows.json", damaged),
+        anomaly=_object(path / "anomaly" / "detector.json", damaged),
+        anomaly_result=_object(path / "anomaly" / "evaluation.json", damaged),
+        anomaly_pictures={
+            name: png for name in ("highest", "lowest") if (png := _bytes(path / "anomaly" / f"{name}.png")) is not None
+        },
     )
 
 

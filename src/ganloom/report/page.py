@@ -10,13 +10,14 @@ from pathlib import Path
 
 from ganloom.core.names import printable
 from ganloom.core.output_files import replace_file
-from ganloom.report import findings, markup, sections, tables
+from ganloom.report import anomalies, findings, markup, sections, tables
 from ganloom.report.folder import Folder, read
 
 PARTS: tuple[Callable[[Folder], str], ...] = (
     sections.heading,
     sections.tiles,
     findings.doctor,
+    anomalies.anomalies,
     sections.samples,
     sections.curves,
     tables.measured,

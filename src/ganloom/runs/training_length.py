@@ -18,7 +18,7 @@ from ganloom.training.trainer import Trainer
 
 UNITS = ("epochs", "steps")
 """Options of ``ganloom.train`` that are another way to give ``total_kimg``."""
-PACED = ("decay_kimg", "stage_kimg")
+PACED = ("decay_kimg", "stage_kimg", "gan_kimg")
 """Fields of a recipe's config that are durations of a part of the run."""
 
 

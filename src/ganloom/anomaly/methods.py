@@ -1,0 +1,69 @@
+"""The methods that a user can choose, and what each trains."""
+
+from dataclasses import dataclass
+
+from ganloom.anomaly.controls import TITLES as CONTROLS
+from ganloom.core.errors import BadInput, did_you_mean
+
+FEATURES, BOTH, MINUS_D = "d-features", "rotations+d-features", "minus-d"
+WORTHLESS = (MINUS_D,)
+"""Scores that are printed and never chosen."""
+TITLES = {
+    "rotations": "D's second head on the four rotations",
+    FEATURES: "5 nearest neighbours on D's features",
+    BOTH: "sum of both, each standardised on the hold-out",
+    "f-anogan": "residual of image and of D's features",
+    "f-anogan-residual": "residual of the image alone",
+    "f-anogan-features": "residual of D's features alone",
+    "ganomaly": "distance of the codes",
+    "ganomaly-residual": "residual of the image",
+    "ganomaly-features": "residual of D's features",
+    "anogan": "residual of image and of D's features",
+    "anogan-residual": "residual of the image alone",
+    "anogan-features": "residual of D's features alone",
+    MINUS_D: "-D(x); D tells reals from fakes, not normal from unusual: worthless",
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A score, and the recipe whose model gives it; None for a control."""
+
+    score: str
+    recipe: str | None = None
+
+
+METHODS: dict[str, Method] = {
+    "rotations": Method("rotations", "ss-gan"),
+    FEATURES: Method(FEATURES, "ss-gan"),
+    BOTH: Method(BOTH, "ss-gan"),
+    "f-anogan": Method("f-anogan", "f-anogan"),
+    "f-anogan-features": Method("f-anogan-features", "f-anogan"),
+    "ganomaly": Method("ganomaly", "ganomaly"),
+    "ganomaly-features": Method("ganomaly-features", "ganomaly"),
+    "anogan": Method("anogan", "anogan"),
+    **{name: Method(name) for name in CONTROLS},
+}
+AUTO = "auto"
+AUTO_RECIPE = "ss-gan"
+"""The recipe that ``auto`` trains; its scores and the controls are the candidates."""
+
+
+def find(name: str) -> Method | None:
+    """Return the method of a name; None for "auto".
+
+    Raises:
+        BadInput: There is no such method.
+    """
+    plain = name.lower().replace("_", "-")
+    if plain == AUTO:
+        return None
+    if plain not in METHODS:
+        known = [AUTO, *METHODS]
+        raise BadInput(f'--method must be one of {", ".join(known)}, got "{name}"{did_you_mean(plain, known)}')
+    return METHODS[plain]
+
+
+def title(score: str) -> str:
+    """Say what a score is."""
+    return TITLES.get(score) or CONTROLS.get(score, "")
