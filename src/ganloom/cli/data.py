@@ -62,6 +62,6 @@ def run(argv: Sequence[str]) -> None:
     if not args.json:
         flags = [] if args.shape is None else ["--shape", *report.shape]
         flags += [] if args.fit == "crop" else ["--fit", args.fit]
-        recipe, path = report.translation or ("default", args.data)
+        recipe, path = report.translation or ("default" if report.captions is None else "df-gan", args.data)
         flags += ["--labels", "none"] if labels is False and report.translation is None else []
         print(following(["train", recipe, word_of(path), *flags], ["plan", word_of(path), *flags]))

@@ -16,6 +16,7 @@ from ganloom.data.idx_sets import is_idx_name, read_set
 from ganloom.data.open_options import Options, image_shape
 from ganloom.data.points import Points
 from ganloom.data.resize import Shape
+from ganloom.data.shapes_captions import wording_of
 from ganloom.data.translation_dataset import Domains
 
 BUILTIN: dict[str, str] = {
@@ -29,7 +30,7 @@ BUILTIN: dict[str, str] = {
     "idx": "images and labels of any other IDX files: idx:DIR",
     "digits": "1,797 handwritten digits, 8 x 8 grey, enlarged to 28 x 28 or --shape; comes with ganloom",
     "emoji": "colour emoji, 64 px RGB or --shape, 9 groups; needs the Noto emoji font (emoji:FILE) or an npm package (emoji:DIR)",
-    "shapes": "rendered coloured shapes with known factors and captions, 32 x 32 RGB; shapes:N for N images",
+    "shapes": "rendered coloured shapes with known factors and captions, 32 x 32 RGB; shapes:N for N images, shapes:N,varied",
     "stacked": "three images of fashion-10k as the channels of one, 1,000 combinations of classes; stacked:N for N images",
     "ring": "points: 8 Gaussian modes on a circle; ring:N for N points",
     "grid": "points: 25 Gaussian modes on a grid; grid:N for N points",
@@ -94,7 +95,7 @@ def render_shapes(source: str, shape: Shape | None) -> tuple[NDArray[np.uint8], 
     """Render ``shapes[:N]``.
 
     Args:
-        source: ``shapes`` or ``shapes:N``.
+        source: ``shapes`` or ``shapes:N``, with ``,varied`` and the like after N: see `shapes_captions.OPTIONS`.
         shape: (C, H, W) that the images are rendered at, not resized to; None: 3 x 32 x 32.
 
     Returns:
@@ -103,7 +104,8 @@ def render_shapes(source: str, shape: Shape | None) -> tuple[NDArray[np.uint8], 
     Raises:
         BadInput: N is not a number from 1 to 10,000,000.
     """
-    facts = shapes.describe(number(source, shapes.SIZE))
+    plain, *words = source.split(",")
+    facts = shapes.describe(number(plain, shapes.SIZE), wording=wording_of(words, source))
     factors, target = facts.factors or {}, shape or shapes.SHAPE
     size = len(factors["shape"])
     if size * math.prod(target) <= cache.MEMORY_LIMIT:

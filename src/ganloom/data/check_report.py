@@ -10,6 +10,7 @@ from PIL import Image
 from ganloom.core import class_names
 from ganloom.core.errors import BadInput
 from ganloom.core.names import printable, shown
+from ganloom.data.caption_report import Captions
 from ganloom.data.dataset import Data
 from ganloom.data.duplicates import Copies
 from ganloom.data.images import Images
@@ -55,6 +56,7 @@ class Report:
         bits: bits per channel -> number of files.
         classes: class name -> number of rows.
         empty_classes: names of the classes that have no rows and are left out.
+        captions: the captions of the images.
         duplicates: images whose pixels are equal, as the network gets them.
         conflicting: how many duplicates have another label than the first image of their group.
         near_duplicates: images that look almost the same (approximate, by an 8 x 8 average hash).
@@ -84,6 +86,7 @@ class Report:
     bits: dict[str, int] | None = None
     classes: dict[str, int] | None = None
     empty_classes: list[str] = field(default_factory=list)
+    captions: Captions | None = None
     duplicates: Copies | None = None
     conflicting: int | None = None
     near_duplicates: Copies | None = None
@@ -144,6 +147,7 @@ def _image_facts(report: Report) -> list[tuple[str, str]]:
     facts.append(("classes", _format_classes(report.classes)))
     if report.empty_classes:
         facts.append(("", class_names.empty_text(list(report.classes or ()), report.empty_classes)))
+    facts += [] if report.captions is None else report.captions.facts()
     facts += _duplicate_facts(report) + _unreadable_facts(report)
     facts.append(("the network sees", f"{channels} x {height} x {width} (channels, height, width), fit {report.fit}"))
     if report.cropped is not None:

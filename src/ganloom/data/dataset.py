@@ -30,7 +30,10 @@ class Facts:
         labels: int64 (N,) class numbers from 0.
         classes: names of the classes.
         empty_classes: names of the classes that were left out because they had no rows.
-        captions: a text per row.
+        captions: a text per row; "" where there is none.
+        other_captions: further texts of each row, if rows have several.
+        caption_groups: int64 (N,): rows with equal numbers have captions of equal meaning, in whatever words; None if that is
+            not known.
         factors: name -> array (N,): the values from which an image was rendered.
         bad_files: (path, reason) of each file left out.
         notes: one line for each thing about the source that the user should know, such as a split that is not used;
@@ -52,6 +55,8 @@ class Facts:
     classes: list[str] | None = None
     empty_classes: list[str] = field(default_factory=list)
     captions: list[str] | None = None
+    other_captions: list[tuple[str, ...]] | None = None
+    caption_groups: NDArray[np.int64] | None = None
     factors: dict[str, NDArray[Any]] | None = None
     bad_files: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -76,6 +81,8 @@ class Facts:
             classes=classes,
             labels=None if self.labels is None else self.labels[rows],
             captions=None if self.captions is None else [self.captions[i] for i in rows],
+            other_captions=None if self.other_captions is None else [self.other_captions[i] for i in rows],
+            caption_groups=None if self.caption_groups is None else self.caption_groups[rows],
             factors=None if self.factors is None else {k: v[rows] for k, v in self.factors.items()},
             sizes=None if self.sizes is None else [self.sizes[i] for i in rows],
         )

@@ -8,7 +8,11 @@ import numpy as np
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
-from ganloom.data import arrays, npz_reader, sources, store
+from ganloom.data import arrays, caption_report, npz_reader, sources, store
+from ganloom.data.caption_files import is_table
+from ganloom.data.caption_folders import captions_of_listing
+from ganloom.data.caption_report import Captions
+from ganloom.data.captioned import all_captions
 from ganloom.data.check_report import Report, Sizes
 from ganloom.data.dataset import Data
 from ganloom.data.decode import BadImage, Header
@@ -81,6 +85,7 @@ def check(
         bits=_count([str(h.bits) for h in headers]) if headers else None,
         classes=_count_classes(data),
         empty_classes=list(data.facts.empty_classes),
+        captions=_captions(source, data, names),
         duplicates=exact.copies,
         conflicting=exact.conflicting,
         near_duplicates=near_copies(data.rows, names, exact.first & ~constant),
@@ -128,6 +133,29 @@ def _read_headers(source: Any, data: Images, use_labels: bool, progress: store.P
     if len(headers) != len(data):
         raise BadInput(f"{data.name} changed during the check; run the check again")
     return _Files(headers, [listing.entries[i].name for i in good])
+
+
+def _captions(source: Any, data: Images, names: list[str]) -> Captions | None:
+    """Describe the captions that belong to the data or stand in files beside the images; None without captions."""
+    if data.captions is not None:
+        return caption_report.describe(all_captions(data.facts), names)
+    if not sources.holds_files(source):
+        return None
+    listing = sources.listing_of(source, use_labels=False)
+    if listing is None or not listing.captions:
+        return None
+    try:
+        found = captions_of_listing(listing)
+    except BadInput as error:
+        if any(map(is_table, listing.captions)):
+            data.notes.append(str(error))
+        return None
+    finally:
+        listing.close()
+    for name in found.where:  # the note says that the file has no labels
+        data.notes[:] = [note for note in data.notes if not note.startswith(f"{name} is not read")]
+    own = dict(zip((entry.name for entry in listing.entries), found.captions, strict=True))
+    return caption_report.describe([own.get(name, ()) for name in names], names, found.where, found.notes)
 
 
 def _original_size(source: sources.Source, data: Images) -> tuple[int, int]:

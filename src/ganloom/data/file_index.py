@@ -52,6 +52,8 @@ class Listing:
         archive: the open archive; None for a folder.
         scales: the scales of numbers of more than 8 bits.
         several: names of decoded files that hold several frames or pages.
+        captions: names of files that may hold captions.
+        read: reads one of them, while the archive is open.
     """
 
     root: str
@@ -67,6 +69,8 @@ class Listing:
     archive: zipfile.ZipFile | None = None
     scales: FileScales = field(default_factory=FileScales)
     several: list[str] = field(default_factory=list)
+    captions: list[str] = field(default_factory=list)
+    read: ReadFile | None = None
 
     def open(self, index: int) -> BinaryIO:
         """Open the file of an image. Raises `BadImage` if it is too large or cannot be read."""
@@ -111,6 +115,10 @@ class Listing:
             many = f"{len(self.several)} files such as {first} hold" if len(self.several) > 1 else f"{first} holds"
             notes.append(f"{many} several frames or pages: only the first is used")
         return notes
+
+    def names(self) -> list[str]:
+        """The names of the images, with "/"."""
+        return [entry.name.replace("\\", "/") if self.archive else entry.name for entry in self.entries]
 
     def path(self, name: str) -> str:
         """The path of a file as the user would write it: source and name."""
@@ -283,11 +291,11 @@ def _check_not_empty(listing: Listing, kind: str) -> None:
 
 def _add_labels(listing: Listing, found: FoundFiles, read: ReadFile, use_labels: bool) -> None:
     """Keep the entries that are data, and add their labels and what their folders say."""
-    names = [entry.name.replace("\\", "/") if listing.archive else entry.name for entry in listing.entries]
-    labelled = labels_of_files(names, sorted(found.labels), read, listing.root, use_labels)
+    labelled = labels_of_files(listing.names(), sorted(found.labels), read, listing.root, use_labels)
     files = labelled.files
     listing.entries = [listing.entries[i] for i in files.keep]
     listing.labels, listing.classes = labelled.labels, labelled.classes
+    listing.captions, listing.read = sorted(found.captions), read
     listing.notes += map(printable, files.notes)
     listing.sides, listing.paired, listing.base = files.sides, files.paired, files.base
     listing.flat = all(len(path) == 1 for path in files.paths)

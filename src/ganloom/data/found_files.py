@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ganloom.data import file_kinds
+from ganloom.data.caption_files import may_hold_captions
 from ganloom.data.label_files import looks_like_labels
 
 
@@ -31,6 +32,7 @@ class FoundFiles:
         misnamed: images with the ending of something else, which are not used.
         idx: files with the name of an IDX file, which are not read beside images.
         labels: files that may hold labels, see `label_files.looks_like_labels`.
+        captions: files that may hold captions, see `caption_files.may_hold_captions`.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -40,6 +42,7 @@ class FoundFiles:
     misnamed: list[str] = field(default_factory=list)
     idx: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+    captions: list[str] = field(default_factory=list)
 
     def add(self, name: str, entry: Callable[[], Entry | str], start: Callable[[], bytes]) -> None:
         """Add a file.
@@ -49,6 +52,8 @@ class FoundFiles:
             entry: returns its entry, or the reason why it cannot be read.
             start: returns its first bytes; called only if the ending says nothing.
         """
+        if may_hold_captions(name):
+            self.captions.append(name)
         reason = file_kinds.why_not_read(name)
         if reason is not None:
             self.bad.append((name, reason))

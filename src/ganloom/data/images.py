@@ -69,6 +69,12 @@ class Images(Data):
         for key, texts in (("classes", self.classes), ("captions", self.captions)):
             if texts is not None:
                 arrays[key] = np.array(texts, dtype=np.str_)
+        if self.facts.other_captions is not None:
+            more = [(row, text) for row, own in enumerate(self.facts.other_captions) for text in own]
+            arrays["other_captions"] = np.array([text for _, text in more], dtype=np.str_)
+            arrays["other_captions_row"] = np.array([row for row, _ in more], np.int64)
+        if self.facts.caption_groups is not None:
+            arrays["caption_groups"] = self.facts.caption_groups
         arrays.update({f"factor_{name}": values for name, values in (self.factors or {}).items()})
         write_npz(path, meta, arrays)
 

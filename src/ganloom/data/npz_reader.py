@@ -193,10 +193,31 @@ def _add_texts(arrays: Mapping[str, Any], facts: Facts, count: int, where: str) 
         facts.captions = [str(caption) for caption in np.asarray(arrays["captions"]).ravel()]
         if len(facts.captions) != count:
             raise BadInput(f"{where}: {len(facts.captions)} captions for {count} images; give one per image")
+        used |= _add_more_captions(arrays, facts, count, where)
     named = [key for key in arrays if key.startswith("factor_")]
     factors = {key.removeprefix("factor_"): arrays[key] for key in named}
     facts.factors = {key: values for key, values in factors.items() if np.shape(values)[:1] == (count,)} or None
     return used | set(named)
+
+
+def _add_more_captions(arrays: Mapping[str, Any], facts: Facts, count: int, where: str) -> set[str]:
+    """Add further captions of rows, and which rows have captions of equal meaning. Returns the names of the arrays used."""
+    used = {"other_captions", "other_captions_row", "caption_groups"} & set(arrays)
+    if {"other_captions", "other_captions_row"} <= used:
+        texts = [str(text) for text in np.asarray(arrays["other_captions"]).ravel()]
+        rows = np.asarray(arrays["other_captions_row"]).ravel()
+        if len(rows) != len(texts) or rows.dtype.kind not in "iu" or not ((rows >= 0) & (rows < count)).all():
+            raise BadInput(f"{where}: other_captions_row must hold the number of an image for each of other_captions")
+        more: list[list[str]] = [[] for _ in range(count)]
+        for row, text in zip(rows.tolist(), texts, strict=True):
+            more[row].append(text)
+        facts.other_captions = [tuple(own) for own in more]
+    if "caption_groups" in used:
+        groups = np.asarray(arrays["caption_groups"])
+        if groups.shape != (count,) or groups.dtype.kind not in "iu":
+            raise BadInput(f"{where}: caption_groups must hold a whole number for each of the {count} images")
+        facts.caption_groups = groups.astype(np.int64)
+    return used
 
 
 def _meta(arrays: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ganloom.data.dataset import Facts
 from ganloom.data.resize import Shape
+from ganloom.data.shapes_captions import Wording, captions, unseen
 
 VERSION = 1
 SIZE = 10_000
@@ -63,12 +64,44 @@ def caption(colour: int, shape: int, size: int, place: int) -> str:
     return f"a {list(SIZES)[size]} {list(COLOURS)[colour]} {KINDS[shape]} {PLACES[place]}"
 
 
-def describe(size: int, seed: int = 0) -> Facts:
+WORDS: dict[str, tuple[str, ...]] = {
+    "colour": tuple(COLOURS), "shape": KINDS, "size": tuple(SIZES), "place": PLACES,
+}  # fmt: skip
+"""Attribute -> the words for its values, by number."""
+COMBINATIONS = math.prod(map(len, WORDS.values()))
+
+
+def combination(values: dict[str, NDArray[np.generic]]) -> NDArray[np.int64]:
+    """Return the number of each image's combination of colour, shape, size and place, int64 (N,) below `COMBINATIONS`."""
+    number = np.zeros(len(values["shape"]), np.int64)
+    for attribute, words in WORDS.items():
+        number = number * len(words) + values[attribute].astype(np.int64)
+    return number
+
+
+def factors_of(size: int, seed: int, combinations: str) -> dict[str, NDArray[np.generic]]:
+    """Draw the factors of ``size`` images of "all", the "seen" or the "unseen" combinations, see `factors`."""
+    if combinations == "all":
+        return factors(size, seed)
+    held, draws = unseen(COMBINATIONS), 2 * size
+    while True:
+        values = factors(draws, seed)
+        rows = np.flatnonzero(held[combination(values)] == (combinations == "unseen"))
+        if len(rows) >= size:
+            return {key: value[rows[:size]] for key, value in values.items()}
+        draws *= 2
+
+
+def describe(size: int, seed: int = 0, wording: Wording | None = None) -> Facts:
     """Return the facts of a set of ``size`` images: factors, captions, and the kind of shape as label."""
-    values = factors(size, seed)
-    rows = zip(*(values[k].tolist() for k in ("colour", "shape", "size", "place")), strict=True)
-    labels = values["shape"].astype(np.int64)
-    return Facts("shapes", labels=labels, classes=list(KINDS), captions=[caption(*row) for row in rows], factors=values)
+    wording = wording or Wording()
+    values = factors_of(size, seed, wording.combinations)
+    columns = zip(*(values[attribute].tolist() for attribute in WORDS), strict=True)
+    parts = [{key: WORDS[key][i] for key, i in zip(WORDS, row, strict=True)} for row in columns]
+    return Facts(
+        "shapes", labels=values["shape"].astype(np.int64), classes=list(KINDS), captions=captions(parts, wording, seed),
+        caption_groups=combination(values), factors=values,
+    )  # fmt: skip
 
 
 def render(values: dict[str, NDArray[np.generic]], shape: Shape = SHAPE) -> NDArray[np.uint8]:

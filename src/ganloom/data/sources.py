@@ -11,6 +11,8 @@ from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.core.names import command_line, word_of
 from ganloom.data import arrays, builtin, idx_sets, npz_reader, python_sources, store, table_sources
 from ganloom.data.apply_options import check_point_shape, images_with_options, points_with_options, resize_rows
+from ganloom.data.caption_folders import captioned, open_caption_files
+from ganloom.data.captioned import Captioned
 from ganloom.data.crop_sources import crops_of_files, crops_of_images, name_of
 from ganloom.data.crops import Crops
 from ganloom.data.dataset import Data, Facts
@@ -65,7 +67,7 @@ def open(
         labels: for Python objects one label per image: whole numbers, one-hot rows or names; for frames and Hugging
             Face data sets also the name of a column. False: ignore existing labels, class folders too.
         inputs: "pairs" or "domains" for image-to-image data, see `translation_folders.open_folders`; "crops" for random
-            crops of photographs of any size, see `crops.Crops`.
+            crops of photographs of any size, see `crops.Crops`; "captions" for images with captions, see `caption_sources`.
         direction: "AtoB" or "BtoA": which domain holds the inputs.
         label_maps: the values of grey inputs are labels; each label gets a colour (see `label_maps.colours`).
         in_channels: channels of the inputs, 1 to 4; None: as they are.
@@ -87,13 +89,16 @@ def open(
     check_translation_options(inputs, direction, in_channels)
     source = _home(source)
     if inputs == "crops":
-        given = {
+        given: Options = {
             "shape": None if shape is None else list(shape),
             "default_size": default_size,
             "fit": fit,
             "flip": flip,
         }
         return _open_crops(source, {"source": None, "inputs": inputs, **given}, scales, cache, progress)
+    if inputs == "captions":
+        given = {"shape": shape, "default_size": default_size, "fit": fit, "flip": flip, "scales": scales}
+        return _open_captions(source, given, labels, cache, progress)
     if isinstance(source, Data):
         return _open_data(source, shape, fit, flip, labels, progress)
     options: Options = {
@@ -228,6 +233,23 @@ def _open_crops(
         raise BadInput(f"{images.name}: crops are cut from images; give a folder of photographs")
     options["source"] = images.source.get("source")
     return crops_of_images(images, options)
+
+
+def _open_captions(source: Source, given: Options, labels: Any, use_cache: bool, progress: store.Progress) -> Captioned:
+    """Images with captions: of files, of a set that knows its captions, or of Python objects whose labels are texts."""
+    if holds_files(source):
+        options = {**given, "source": None, "inputs": "captions", "shape": given["shape"] and list(given["shape"])}
+        scales = options.pop("scales")
+        if scales:
+            check_scales(scales)
+            options["scales"] = scales
+        image_shape(options)
+        return open_caption_files(os.fspath(source), options, use_cache, progress)
+    images = open(source, **given, labels=None if labels is False else labels, cache=use_cache, progress=progress)
+    if not isinstance(images, Images) or isinstance(images, Domains):
+        raise BadInput(f"{images.name}: captions describe images; give images with captions")
+    images.source["inputs"] = "captions"
+    return captioned(images, from_labels=not isinstance(source, (str, os.PathLike)))
 
 
 def _open_translation(source: Source, options: Options, use_cache: bool, progress: store.Progress) -> Domains | None:
