@@ -150,7 +150,7 @@ PLANS: dict[str, Plan] = {
             **_falling(100.0, 200.0), "total_kimg": 200.0,
         },
         "Half of the width and of the batch size, grids from 4 px on instead of 7 px, BatchNorm in D, without which it reaches "
-        "less than half of the coverage, Adam without momentum, five times the learning rates, which fall to 0 over the second half.",
+        "less than half of the coverage, Adam without momentum, five times the rates, which fall to 0 over the second half.",
     ),
     "relativistic": Plan(
         {
