@@ -31,6 +31,7 @@ def batch_of(gan: Any, n: int = 4) -> Batch:
 def test_settings_are_those_of_the_authors() -> None:
     cfg = lama.Config()
     assert (cfg.width, cfg.downs, cfg.blocks, cfg.ratio, cfg.layers, cfg.d_width) == (64, 3, 9, 0.75, 4, 64)
+    assert not cfg.perceptual_jitter and not cfg.normalised
     assert (cfg.l1_known, cfg.l1_missing, cfg.adversarial, cfg.matching_weight, cfg.perceptual) == (10, 0, 10, 100, 30)
     assert (cfg.g_opt.lr, cfg.d_opt.lr, cfg.batch_size, cfg.r1, cfg.g_opt.clip) == (1e-3, 1e-4, 10, 0.001, 1.0)
 

@@ -12,7 +12,7 @@ from ganloom.core.errors import BadInput
 from ganloom.gan import Batch, kind_of_inputs
 from ganloom.metrics.extractors import by_name
 from ganloom.metrics.extractors.nets import RandomNet, SmallNet
-from ganloom.nn.perceptual import Perceptual
+from ganloom.nn.perceptual import Perceptual, moved
 
 TRANSLATORS = [n for n, module in ganloom.RECIPES.items() if kind_of_inputs(module.MODEL) in ("pairs", "domains")]
 
@@ -29,6 +29,20 @@ def test_a_distance_is_one(name: str, channels: int) -> None:
     near.backward()
     assert float(y.grad.abs().sum()) > 0 and not any(p.requires_grad for p in net.net.parameters())
     assert float(net.content(x, x)) == 0 < float(net.content(y, x).detach())
+
+
+def test_images_are_moved_in_the_same_way() -> None:
+    x = torch.rand(3, 2, 40, 24)
+    sizes = set()
+    for seed in range(12):
+        torch.default_generator.manual_seed(seed)
+        a, b = moved(x, x * 0.5)
+        assert torch.allclose(a * 0.5, b, atol=1e-6) and 30 <= a.shape[2] <= 54 and 18 <= a.shape[3] <= 33
+        assert abs(float(a.mean() - x.mean())) < 0.02, "nothing is cut off"
+        sizes.add(tuple(a.shape[2:]))
+        torch.default_generator.manual_seed(seed)
+        assert torch.equal(moved(x)[0], a)
+    assert len(sizes) > 6
 
 
 def test_maps_are_those_within_the_net() -> None:

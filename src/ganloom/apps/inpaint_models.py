@@ -79,7 +79,8 @@ def shipped(path: Path = SHIPPED) -> Any:
         torch.default_generator.manual_seed(0)
         gan: Any = module.MODEL(config.from_dict(module.Config, described))
     own = {name: t for name, t in gan.state_dict().items() if not name.startswith("G.")}
-    trained = {f"G.{name}": t.float() for name, t in safetensors.torch.load_file(path).items()}
+    saved = safetensors.torch.load_file(path).items()
+    trained = {f"G.{name}": t.float() if t.is_floating_point() else t for name, t in saved}
     load_strict(gan, own | trained, "the inpainter of the package")
     return gan.eval().requires_grad_(False)
 

@@ -91,6 +91,32 @@ class Perceptual:
         return torch.stack(distances).mean()
 
 
+SIZES = 0.75, 1.35
+"""Range of the factor by which `moved` resizes."""
+
+
+def moved(*images: Tensor) -> list[Tensor]:
+    """Resize, shift and mirror images at random, all in the same way, with numbers of the default generator.
+
+    A model that is trained with a distance of features learns patterns that only this network, at these positions, takes for
+    detail. If the positions change, it learns what other networks see too.
+
+    Args:
+        images: (N, C, H, W) of one height and width.
+    """
+    size, down, right, side = torch.rand(4).tolist()
+    height, width = images[0].shape[2:]
+    factor = SIZES[0] + size * (SIZES[1] - SIZES[0])
+    to = max(round(height * factor), 1), max(round(width * factor), 1)
+    shift = int(down * to[0]), int(right * to[1])
+    result = []
+    for image in images:
+        y = F.interpolate(image, to, mode="bilinear", antialias=True, align_corners=False)
+        y = torch.roll(y, shift, (2, 3))
+        result.append(y.flip(3) if side < 0.5 else y)
+    return result
+
+
 def _distance(a: Tensor, b: Tensor) -> Tensor:
     """Return the mean squared distance of two maps (N, c, h, w), features scaled to length 1."""
     return (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(1).mean()

@@ -31,6 +31,7 @@ from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import Loss
 from ganloom.networks.gated import GatedNet
 from ganloom.networks.inpaint import FFCResNet, NLayerDiscriminator
+from ganloom.nn.perceptual import moved
 from ganloom.penalties import r1
 from ganloom.recipes.base.inpainter import FILLS, Inpainter, InpainterConfig, scaled_mask
 from ganloom.scoring import Logits
@@ -69,6 +70,8 @@ class Config(InpainterConfig):
     """Weight of the distance of the perceptual network's features; 0: off."""
     perceptual_net: str = "random"
     """Feature network: random, fashion, effnet (an extra), or a file .pt2 or .pt, as for ``evaluate --features``."""
+    perceptual_jitter: bool = False
+    """Resize, shift and mirror the images at random before the perceptual network. Not in the paper."""
     normalised: bool = False
     """Scale the perceptual features of each position to length 1, and take the mean over the maps, not the sum."""
     r1: float = 0.001
@@ -147,6 +150,8 @@ class Lama(Inpainter):
 
     def _perceptual_distance(self, fake: Tensor, x: Tensor) -> Tensor:
         net = self._opened(x.device)
+        if self.cfg.perceptual_jitter:
+            fake, x = moved(fake, x)
         if self.cfg.normalised:
             return net.distance(fake, x)
         with torch.no_grad():
