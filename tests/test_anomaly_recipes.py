@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ganloom import testing
 from ganloom.core.errors import BadInput
+from ganloom.doctor.live_probe import activity
 from ganloom.gan import Batch
 from ganloom.recipes import anogan, f_anogan, find, ganomaly, presets, ss_gan
 from ganloom.stabilisers.apply import compose
@@ -62,6 +63,7 @@ def test_the_encoder_trains_alone_and_the_average_of_g_is_the_frozen_g() -> None
     for _ in range(30):
         run.train_step()
     assert [phase.net for _, phase in run.active] == ["E"]
+    assert activity(run)["D_idle"] == activity(run)["G_idle"] == 0, "planned, and no fault for the doctor"
     assert all(torch.equal(t, gan.state_dict()[name]) for name, t in frozen.items())
     run._update_ema()
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(gan.G.parameters(), run.ema.G.parameters(), strict=True))

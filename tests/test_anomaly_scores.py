@@ -178,7 +178,7 @@ def test_the_choice_is_the_best_mean_and_says_so() -> None:
 # ----------------------------------------------------------------------------------------------------------- heat maps
 
 
-@pytest.mark.parametrize("name", ["pixel-parts", "pixel-places", "nearest", "pca"])
+@pytest.mark.parametrize("name", ["statistics", "extremes", "pixel-places", "nearest", "pca"])
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 18, 22)])
 def test_maps_are_bright_where_the_damage_is(name: str, shape: tuple[int, ...]) -> None:
     scorers = Scorers(images(40, shape=shape), None, 0)

@@ -93,6 +93,14 @@ def stained(x: Tensor, rng: torch.Generator) -> Pair:
     return made, strength > 0.5
 
 
+def blurred(x: Tensor, rng: torch.Generator) -> Pair:
+    """Blur a part of the image, so that it loses its texture."""
+    where = _boxes(x, 0.15, 0.4, rng)
+    size = max(3, min(x.shape[2:]) // 4) | 1
+    soft = F.avg_pool2d(x, size, 1, size // 2, count_include_pad=False)
+    return torch.where(where[:, None], soft, x), where
+
+
 def joined(x: Tensor, rng: torch.Generator) -> Pair:
     """Join the upper half of an image with the lower half of another that is turned upside down."""
     half = x.shape[2] // 2
@@ -160,6 +168,7 @@ IMAGES: dict[str, Callable[[Tensor, torch.Generator], Pair]] = {
     "pasted": pasted,
     "scratched": scratched,
     "stained": stained,
+    "blurred": blurred,
     "joined": joined,
     "shuffled": shuffled,
     "squeezed": squeezed,

@@ -1,7 +1,8 @@
 """Heat maps: how unusual each pixel of an image is. Which kind is used is chosen on synthetic damage, as the score is.
 
-Four kinds compare small parts of an image with parts of normal images: those of D's features or of the pixels, at any place
-(for textures) or at the same place (for objects that are aligned). The others are residuals of whole images.
+Some kinds compare small parts of an image with parts of normal images: by their statistics or D's features at any place (for
+textures), or by D's features or the pixels at the same place (for objects that are aligned). The others are residuals of
+whole images.
 """
 
 import math
@@ -19,7 +20,7 @@ from ganloom.core.randomness import key
 from ganloom.recipes.base.one_class import OneClass
 from ganloom.report.progress import Report
 
-LOCAL = ("pasted", "scratched", "stained")
+LOCAL = ("pasted", "scratched", "stained", "blurred")
 """Kinds of synthetic damage whose place is known."""
 PARTS = 4000
 """Most parts of normal images that a part is compared with, for parts of any place."""
@@ -27,12 +28,13 @@ IMAGES = 200
 """Normal images whose parts at the same place a part is compared with."""
 GRID = 32
 """Most parts along a side."""
-DAMAGED = 60
+DAMAGED = 40
 """Held-out images that are damaged to choose the map."""
 TITLES = {
+    "statistics": "brightness and contrast of small parts, compared with normal ones of any place",
+    "extremes": "also the brightest and darkest pixels of small parts, compared with normal ones of any place",
     "d-parts": "D's features, compared with normal ones of any place",
     "d-places": "D's features, compared with normal ones of the same place",
-    "pixel-parts": "squares of 8 x 8 pixels, compared with normal ones of any place",
     "pixel-places": "squares of 8 x 8 pixels, compared with normal ones of the same place",
     "nearest": "difference from the most similar normal image",
     "pca": "error of 64 principal components",
@@ -50,8 +52,9 @@ def build(name: str, scorers: Scorers) -> Maps:
         scorers: The normal images, and the model.
     """
     train, model = scorers.train, scorers.model
+    if name in ("statistics", "extremes"):
+        return _mahalanobis(statistics if name == "statistics" else extremes, train, scorers.seed)
     if name.startswith(("d-", "pixel-")):
-        assert model is not None or name.startswith("pixel-")
         parts = pixel_parts if model is None or name.startswith("pixel-") else d_parts(model, train)
         return (_of_any_place if name.endswith("-parts") else _of_same_place)(parts, train, scorers.seed)
     if name == "nearest":
@@ -152,6 +155,59 @@ def pixel_parts(x: Tensor) -> Tensor:
     padded = F.pad(x, (2, 2 + -width % 4, 2, 2 + -height % 4), mode="replicate")
     squares = F.unfold(padded, 8, stride=4)
     return _limited(squares.unflatten(2, (-(-height // 4), -(-width // 4))))
+
+
+def statistics(x: Tensor) -> Tensor:
+    """Return the mean brightness and the mean contrast at three scales around each place, (N, 7 C, h, w)."""
+    height, width = x.shape[2:]
+    found = [x]
+    for scale in (1, 2, 4):
+        if min(height, width) > 2 * scale:
+            soft = F.avg_pool2d(x, scale, 1, scale // 2, count_include_pad=False) if scale > 1 else x
+            found += [F.pad((soft[:, :, scale:] - soft[:, :, :-scale]).abs(), (0, 0, 0, scale), mode="replicate")]
+            found += [F.pad((soft[..., scale:] - soft[..., :-scale]).abs(), (0, scale, 0, 0), mode="replicate")]
+    sizes = [(int(y.shape[2]), int(y.shape[3])) for y in found]
+    joined = torch.cat(
+        [y[:, :, :height, :width] if s != (height, width) else y for y, s in zip(found, sizes, strict=True)], 1
+    )
+    window = _window(x)
+    return _on_grid(F.avg_pool2d(joined, window, 1, window // 2, count_include_pad=False))
+
+
+def extremes(x: Tensor) -> Tensor:
+    """Return ``statistics``, and the largest, the smallest and the spread of the values around each place, (N, 10 C, h, w)."""
+    window = _window(x)
+    mean, square = (F.avg_pool2d(y, window, 1, window // 2, count_include_pad=False) for y in (x, x.square()))
+    spread = (square - mean.square()).clamp_min(0).sqrt()
+    highest, lowest = F.max_pool2d(x, window, 1, window // 2), -F.max_pool2d(-x, window, 1, window // 2)
+    return torch.cat([statistics(x), _on_grid(torch.cat([highest, lowest, spread], 1))], 1)
+
+
+def _window(x: Tensor) -> int:
+    """Return an odd number of pixels, a tenth of the shorter side."""
+    return max(3, round(min(x.shape[2:]) / 10)) | 1
+
+
+def _on_grid(x: Tensor) -> Tensor:
+    height, width = x.shape[2:]
+    return F.adaptive_avg_pool2d(x, (min(height, 2 * GRID), min(width, 2 * GRID)))
+
+
+def _mahalanobis(parts: Maps, train: Tensor, seed: int) -> Maps:
+    """Compare parts with the mean of normal ones, by their covariance (the Mahalanobis distance)."""
+    rng = torch.Generator().manual_seed(key(seed, "statistics"))
+    rows = parts(train[torch.randperm(len(train), generator=rng)[:IMAGES]]).permute(0, 2, 3, 1).flatten(0, 2).double()
+    mean = rows.mean(0)
+    covariance = (rows - mean).T @ (rows - mean) / len(rows)
+    spread = covariance.diagonal().mean().clamp_min(1e-12)
+    root = torch.linalg.cholesky(torch.linalg.inv(covariance + 1e-3 * spread * torch.eye(len(mean)).double())).float()
+
+    def draw(x: Tensor) -> Tensor:
+        found = parts(x)
+        flat = found.permute(0, 2, 3, 1).flatten(0, 2) - mean.float()
+        return _enlarged((flat @ root).norm(dim=1).view(len(x), *found.shape[2:]), x)
+
+    return draw
 
 
 def _limited(parts: Tensor) -> Tensor:

@@ -5,13 +5,20 @@ from dataclasses import dataclass
 from ganloom.anomaly.controls import TITLES as CONTROLS
 from ganloom.core.errors import BadInput, did_you_mean
 
-FEATURES, BOTH, MINUS_D = "d-features", "rotations+d-features", "minus-d"
+FEATURES, MINUS_D = "d-features", "minus-d"
+SUMS = {
+    "rotations+d-features": ("rotations", FEATURES),
+    "rotations+knn-pooled": ("rotations", "knn-pooled"),
+    "rotations+knn-pixels": ("rotations", "knn-pixels"),
+}
+"""Scores that are sums of two others, each standardised on the hold-out. For images the second one, for tables the third one
+is used beside the first."""
 WORTHLESS = (MINUS_D,)
 """Scores that are printed and never chosen."""
 TITLES = {
     "rotations": "D's second head on the four rotations",
     FEATURES: "5 nearest neighbours on D's features",
-    BOTH: "sum of both, each standardised on the hold-out",
+    **{name: "sum of both, each standardised on the hold-out" for name in SUMS},
     "f-anogan": "residual of image and of D's features",
     "f-anogan-residual": "residual of the image alone",
     "f-anogan-features": "residual of D's features alone",
@@ -36,7 +43,7 @@ class Method:
 METHODS: dict[str, Method] = {
     "rotations": Method("rotations", "ss-gan"),
     FEATURES: Method(FEATURES, "ss-gan"),
-    BOTH: Method(BOTH, "ss-gan"),
+    **{name: Method(name, "ss-gan") for name in SUMS},
     "f-anogan": Method("f-anogan", "f-anogan"),
     "f-anogan-features": Method("f-anogan-features", "f-anogan"),
     "ganomaly": Method("ganomaly", "ganomaly"),

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganloom.anomaly import controls, neighbours
-from ganloom.anomaly.methods import BOTH, FEATURES, MINUS_D
+from ganloom.anomaly.methods import FEATURES, MINUS_D, SUMS
 from ganloom.recipes.base.one_class import OneClass
-from ganloom.report.progress import Report, part_of
+from ganloom.report.progress import Report, part_of, stage
 
 Array = NDArray[np.float64]
 
@@ -40,8 +40,15 @@ class Scorers:
         """Names of the scores that need the model."""
         if self.model is None:
             return []
-        own = list(self.model.score_names)
-        return [*own, FEATURES, *([BOTH] if "rotations" in own else []), MINUS_D]
+        return [*self.model.score_names, FEATURES, *self._sums, MINUS_D]
+
+    @property
+    def _sums(self) -> dict[str, tuple[str, str]]:
+        """The sums of scores that these samples have: name -> parts."""
+        if self.model is None or "rotations" not in self.model.score_names:
+            return {}
+        other = "knn-pixels" if self.train.dim() == 4 else "knn-pooled"
+        return {name: parts for name, parts in SUMS.items() if other not in parts}
 
     @property
     def names(self) -> list[str]:
@@ -61,33 +68,34 @@ class Scorers:
             Name -> (N,), without controls that need a package that is not installed.
         """
         wanted = list(self.names if names is None else names)
+        sums = {name: parts for name, parts in self._sums.items() if name in wanted}
+        needed = dict.fromkeys([*wanted, *(part for parts in sums.values() for part in parts)])
         found: dict[str, Tensor] = {}
-        needed = {"rotations", FEATURES} if BOTH in wanted else set()
         if self.model is not None:
-            if {*wanted, *needed} & set(self.model.score_names):
+            if needed.keys() & {*self.model.score_names}:
                 found |= self.model.anomaly_scores(x, part_of(progress, "scoring"))
-            if {*wanted, *needed} & {FEATURES}:
+            if FEATURES in needed:
                 found[FEATURES] = neighbours.distances(self._features(), controls.features_of(self.model, x))
-            if MINUS_D in wanted:
+            if MINUS_D in needed:
                 found[MINUS_D] = -torch.cat(self.model.in_batches(x, self._logits))
-            if BOTH in wanted:
-                parts = [
-                    (found[name] - self.scales[name][0]) / self.scales[name][1] for name in ("rotations", FEATURES)
-                ]
-                found[BOTH] = parts[0] + parts[1]
-        for number, name in enumerate(n for n in wanted if n in controls.TITLES):
-            if progress is not None:
-                progress(f"scoring with {name}", number, 0)
-            score = self._control(name)
-            if score is not None:
+        for name in needed:
+            if name in controls.TITLES and (score := self._control(name)) is not None:
+                stage(progress, f"scoring with {name}")
                 found[name] = score(x)
+        for name, (first, second) in sums.items():
+            found[name] = self._standard(first, found[first]) + self._standard(second, found[second])
         return {name: found[name].double().numpy() for name in wanted if name in found}
 
     def set_scales(self, hold_out: Tensor) -> None:
         """Compute the means and standard deviations that sums of scores need."""
-        if self.model is not None and BOTH in self.of_model:
-            values = self.scores(hold_out, ("rotations", FEATURES))
+        parts = {part for parts in self._sums.values() for part in parts}
+        if parts:
+            values = self.scores(hold_out, parts)
             self.scales = {name: (float(v.mean()), float(v.std()) or 1.0) for name, v in values.items()}
+
+    def _standard(self, name: str, values: Tensor) -> Tensor:
+        mean, sd = self.scales[name]
+        return (values - mean) / sd
 
     def load_scales(self, scales: Mapping[str, Any]) -> None:
         """Take the numbers that ``set_scales`` computed before."""

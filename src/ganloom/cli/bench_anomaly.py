@@ -27,6 +27,8 @@ class Arguments:
     is installed."""
     out: str = "runs/bench-anomaly"
     """The folder for results/ and runs/."""
+    total_kimg: float | None = None
+    """Length of every training in thousands of images. None: that of each plan."""
     workers: int = 1
     """Tasks at the same time, each in a process of its own."""
     json: bool = False
@@ -42,7 +44,7 @@ def run(argv: Sequence[str]) -> None:
     with continued_by_the_same_command(), Progress() as progress:
         progress("opening the data")
         data = benchmark.data_of(args.data)
-        tasks = benchmark.tasks_of(args.classes, args.seeds, args.recipes, data)
+        tasks = benchmark.tasks_of(args.classes, args.seeds, args.recipes, data, args.total_kimg)
         results = benchmark.measure(tasks, Path(args.out), args.workers, progress)
     if args.json:
         print(json.dumps({"results": results}))

@@ -53,7 +53,8 @@ def activity(trainer: Any) -> Figures:
     """Return for D and G whether they are idle (1.0), the lowest momentum of their BatchNorm layers, and the width of their
     narrowest hidden layer.
 
-    A network is idle if no active phase trains it. In an image-to-image model it is so only after a phase has trained it.
+    A network is idle if no active phase trains it. In an image-to-image model it is so only after a phase has trained it. A
+    network whose phases ended as planned, such as D while f-AnoGAN trains its encoder, is not idle.
     """
     figures: Figures = {}
     trained = {name.split(".")[0] for _, phase in trainer.active if phase.lazy == 1 for name in phase.net.split()}
@@ -62,7 +63,7 @@ def activity(trainer: Any) -> Figures:
         if not isinstance(module, nn.Module) or not any(p.numel() for p in module.parameters()):
             continue
         waits = trainer.gan.conditions_on == "images" and not _was_trained(trainer, net)
-        figures[f"{net}_idle"] = float(net not in trained and not waits)
+        figures[f"{net}_idle"] = float(net not in trained and not waits and not _has_ended(trainer, net))
         momenta = [
             layer.momentum for layer in module.modules() if isinstance(layer, NORMS) and layer.track_running_stats
         ]
@@ -81,6 +82,12 @@ def _was_trained(trainer: Any, net: str) -> bool:
     """Return whether a phase of a network has begun. Image-to-image models may train without D at first, or always."""
     kimg = trainer.nimg / 1000
     return any(phase.kimg[0] <= kimg for phase in trainer.phases if net in {n.split(".")[0] for n in phase.net.split()})
+
+
+def _has_ended(trainer: Any, net: str) -> bool:
+    """Return whether the windows of all phases of a network are over."""
+    own = [phase for phase in trainer.phases if net in {n.split(".")[0] for n in phase.net.split()}]
+    return bool(own) and all(phase.kimg[1] <= trainer.nimg / 1000 for phase in own)
 
 
 def _inputs(layer: nn.Linear | nn.Conv2d) -> int:

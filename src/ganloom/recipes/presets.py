@@ -315,35 +315,36 @@ PLANS: dict[str, Plan] = {
     ),
     "f-anogan": Plan(
         {
-            "z_dim": 64, "width": 32, "multiple": 2, "n_critic": 2, "bound": 2.5, "gan_kimg": 100.0, "ema_kimg": 1.0,
+            "z_dim": 64, "width": 32, "multiple": 2, "n_critic": 2, "bound": 2.5, "batch_size": 32, "gan_kimg": 36.0,
             "g_opt.lr": 5e-4, "d_opt.lr": 5e-4, "g_opt.betas": (0.0, 0.99), "d_opt.betas": (0.0, 0.99), "e_opt.lr": 1e-3,
-            **_falling(0.0, 100.0), "e_opt.schedule": ((0.0, 1.0), (60.0, 0.05)), "total_kimg": 160.0,
+            **_falling(0.0, 36.0), "e_opt.schedule": ((0.0, 1.0), (24.0, 0.05)), "total_kimg": 60.0,
         },
-        "Half of the width and of the latents, two updates of D per update of G instead of 5, five times the learning rates, "
-        "which fall to 0, twenty times for E, whose latents are bounded: 780 steps of G and 940 of E.",
+        "Half of the width and of the latents, half of the batch size, two updates of D per update of G instead of 5, five times "
+        "the learning rates, and twenty times for E, whose latents are bounded; all fall: 560 steps of G and 750 of E.",
     ),
     "ganomaly": Plan(
         {
-            "z_dim": 64, "width": 32, "multiple": 2, "g_opt.lr": 1e-3, "d_opt.lr": 5e-4, **_falling(0.0, 80.0),
-            "total_kimg": 80.0,
+            "z_dim": 64, "width": 32, "multiple": 2, "batch_size": 32, "g_opt.lr": 1e-3, "d_opt.lr": 5e-4, **_falling(0.0, 36.0),
+            "total_kimg": 36.0,
         },
-        "Half of the width, half and a quarter of the learning rates, which fall to 0: 1,250 steps.",
+        "Half of the width and of the batch size, half and a quarter of the learning rates, which fall to 0: 1,130 steps.",
     ),
     "anogan": Plan(
         {
-            "z_dim": 64, "width": 32, "multiple": 2, "steps": 100, "search_lr": 0.05, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3,
-            **_falling(0.0, 80.0), "total_kimg": 80.0,
+            "z_dim": 64, "width": 32, "multiple": 2, "batch_size": 32, "steps": 100, "search_lr": 0.05, "g_opt.lr": 1e-3,
+            "d_opt.lr": 1e-3, **_falling(0.0, 36.0), "total_kimg": 36.0,
         },
-        "Half of the width, 100 steps of the search instead of 500 at five times the learning rate, five times the learning "
-        "rates of training, which fall to 0: 1,250 steps.",
+        "Half of the width and of the batch size, 100 steps of the search instead of 500 at five times the learning rate, five "
+        "times the learning rates of training, which fall to 0: 1,130 steps.",
     ),
     "ss-gan": Plan(
         {
-            "z_dim": 64, "width": 32, "multiple": 2, "loss": "nonsaturating", "g_weight": 0.0, "gamma": 0.3, "ema_kimg": 2.0,
-            "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, "g_opt.betas": (0.0, 0.99), "d_opt.betas": (0.0, 0.99), **_falling(0.0, 100.0),
-            "total_kimg": 100.0,
+            "z_dim": 64, "width": 32, "multiple": 2, "batch_size": 32, "loss": "nonsaturating", "g_weight": 0.0, "gamma": 0.3,
+            "ema_kimg": 2.0, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, "g_opt.betas": (0.0, 0.99), "d_opt.betas": (0.0, 0.99),
+            **_falling(0.0, 36.0), "total_kimg": 36.0,
         },
-        "Half of the width, no rotation loss of G, R1, five times the learning rates, which fall to 0: 1,560 steps.",
+        "Half of the width and of the batch size, no rotation loss of G, R1, five times the learning rates, which fall to 0: "
+        "1,130 steps.",
     ),
 }  # fmt: skip
 

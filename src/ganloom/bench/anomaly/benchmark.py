@@ -33,9 +33,11 @@ def data_of(name: str) -> str:
     return "fashion-10k"
 
 
-def tasks_of(classes: Sequence[int], seeds: Sequence[int], recipes: Sequence[str], data: str) -> list[Task]:
+def tasks_of(
+    classes: Sequence[int], seeds: Sequence[int], recipes: Sequence[str], data: str, total_kimg: float | None = None
+) -> list[Task]:
     """Return the tasks in the order in which they are made: all classes with the first seed first."""
-    return [Task(c, seed, recipe, data) for seed in seeds for c in classes for recipe in recipes]
+    return [Task(c, seed, recipe, data, total_kimg) for seed in seeds for c in classes for recipe in recipes]
 
 
 def measure(tasks: Sequence[Task], out: Path, workers: int, progress: Progress) -> list[dict[str, Any]]:
@@ -79,6 +81,7 @@ def _in_processes(waiting: list[Task], out: Path, workers: int, progress: Progre
                     "--classes", one.normal, "--seeds", one.seed, "--recipes", one.recipe, "--data", one.data, "--out", out,
                     "--json",
                 ]  # fmt: skip
+                words += [] if one.total_kimg is None else ["--total-kimg", one.total_kimg]
                 command = [sys.executable, "-m", "ganloom", "bench", "anomaly", *map(str, words)]
                 running[subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)] = one
             progress("tasks", total - len(todo) - len(running), total)

@@ -37,17 +37,20 @@ class Task:
         seed: Seed of everything.
         recipe: Which model is trained.
         data: "fashion-mnist" (with its own test set) or "fashion-10k".
+        total_kimg: Length of the training in thousands of images; None: that of the plan.
     """
 
     normal: int
     seed: int
     recipe: str
     data: str
+    total_kimg: float | None = None
 
     @property
     def name(self) -> str:
         """A name for files."""
-        return f"{self.data}-{self.recipe}-class{self.normal}-seed{self.seed}"
+        length = "" if self.total_kimg is None else f"-{self.total_kimg:g}kimg"
+        return f"{self.data}-{self.recipe}-class{self.normal}-seed{self.seed}{length}"
 
 
 Images = NDArray[np.uint8]
@@ -139,19 +142,14 @@ def _fit(task: Task, train: Images, run: Path, cpu: _Cpu, progress: Progress) ->
     if (run / "config.json").is_file() and not Folder(run).without_checkpoint():
         if Folder(run).read("run.json").get("state") != "finished":
             resume_run(
-                run, [cpu], _quiet(progress), total_kimg=None, data=None, gan=None, device=None, progress=progress
+                run, [cpu], _Quiet(progress), total_kimg=None, data=None, gan=None, device=None, progress=progress
             )
         return
+    length: dict[str, Any] = {} if task.total_kimg is None else {"total_kimg": task.total_kimg}
     fitting.fit(
-        train,
-        run,
-        method=method,
-        seed=task.seed,
-        device="cpu",
-        console=_quiet(progress),
-        callbacks=[cpu],
-        progress=progress,
-    )
+        train, run, method=method, seed=task.seed, device="cpu", console=_Quiet(progress), callbacks=[cpu], progress=progress,
+        **length,
+    )  # fmt: skip
 
 
 class _Quiet(Callback):
@@ -163,10 +161,6 @@ class _Quiet(Callback):
     def on_step(self, trainer: Any) -> None:
         """Show how far the training is."""
         self.progress("training (images)", *trainer.progress)
-
-
-def _quiet(progress: Progress) -> Callback:
-    return _Quiet(progress)
 
 
 def check(classes: tuple[int, ...], recipes: tuple[str, ...], seeds: tuple[int, ...]) -> None:
