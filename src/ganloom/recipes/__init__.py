@@ -40,6 +40,8 @@ _FILES = {
     "real-esrgan": "real_esrgan",
     "lama": "lama",
     "context-encoder": "context_encoder",
+    "gan-cls": "gan_cls",
+    "df-gan": "df_gan",
 }
 
 
