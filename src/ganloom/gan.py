@@ -70,8 +70,10 @@ def kind_of_inputs(model: Any) -> str | None:
     """Return what a model, or its class, learns from beside images: the option ``inputs`` of ``data.open``.
 
     Returns:
-        "pairs", "domains", "crops" (the model makes its inputs from crops of the images), or None.
+        "pairs", "domains", "crops" (the model makes its inputs from crops of the images), "captions", or None.
     """
+    if getattr(model, "conditions_on", "labels") == "captions":
+        return "captions"
     if getattr(model, "conditions_on", "labels") != "images" or model.makes_inputs:
         return None
     if model.upscales:
@@ -97,7 +99,7 @@ class GAN(nn.Module):
     splits_by: int | None = 1
     """The losses keep their meaning on micro-batches of a multiple of this size; None: on the whole batch only."""
     conditions_on: str = "labels"
-    """What c is: "labels" (or nothing), or "images", which are a data set's ``inputs`` and cannot be drawn."""
+    """What c is: "labels" (or nothing); "images", which are a data set's ``inputs`` and cannot be drawn; or "captions"."""
     paired: bool = False
     """Whether each input must have its own target."""
     upscales: bool = False
@@ -178,6 +180,21 @@ class GAN(nn.Module):
     @classmethod
     def check_data(cls, data: Any) -> None:
         """Raise BadInput if this model cannot learn from ``data``."""
+
+    def learn_data(self, data: Any, each: Callable[[int, int], None] | None = None) -> None:
+        """Keep what the model must know of its training data, such as a vocabulary. Called before training; again has no effect.
+
+        Args:
+            data: The training data.
+            each: Called with (done, total) where it takes long.
+        """
+
+    def data_record(self) -> dict[str, Any]:
+        """Return what ``learn_data`` kept, as JSON values; empty if there is nothing."""
+        return {}
+
+    def restore_data(self, record: dict[str, Any]) -> None:
+        """Set what ``data_record`` returned. Raises BadInput if it is not such a record."""
 
     def shown_inputs(self, c: Tensor) -> Tensor:
         """Return input images as they are shown beside the outputs."""
@@ -375,6 +392,7 @@ class GAN(nn.Module):
         *,
         seeds: Sequence[int] | None = None,
         c: Tensor | Sequence[int | str] | int | str | None = None,
+        text: str | Sequence[str] | None = None,
         z: Tensor | None = None,
         truncation: float = 1.0,
         noise: str = "const",
@@ -394,6 +412,8 @@ class GAN(nn.Module):
             seeds: One seed per sample instead of ``seed``: sample i equals that of ``seed=seeds[i]`` alone.
             c: A class for all samples, or one per sample: its name, or else its number (see ``class_names``). A tensor holds
                 numbers. A model that makes images from images takes those, (n, C, H, W).
+            text: For a model that was trained with captions: one for all samples, or one per sample. None: captions of the
+                training data are drawn.
             z: Latents (n, z_dim) to use; then ``seed`` is not used for them.
             truncation: Below 1, latents are pulled towards their mean: more typical and less varied samples.
             noise: For models with noise inputs: "const", "random" or "none".
@@ -408,6 +428,11 @@ class GAN(nn.Module):
         Raises:
             BadInput: If an argument does not fit the model.
         """
+        if text is not None:
+            if c is not None:
+                raise BadInput("text and c both say what to generate: give one")
+            c = self.caption_codes(text)
+            c = c.expand(n, *c.shape[1:]) if len(c) == 1 and n > 1 else c
         if self.sample_options.noise:
             kwargs["noise"] = noise
         if seeds is None:
@@ -416,6 +441,10 @@ class GAN(nn.Module):
             sampling.check_seeds(seed, z)
             x = sampling.generate_each(self, n, seeds, c, truncation, precision, kwargs, each)
         return Samples.of(x)
+
+    def caption_codes(self, text: str | Sequence[str]) -> Tensor:
+        """Return captions as conditions (N, ...) of ``generate``. Raises BadInput for a model that takes none."""
+        raise BadInput("text was given, but this model was trained without captions: leave it out")
 
     def conditions(self, n: int, c: Any) -> Tensor:
         """Check conditions given by the user and return them as a tensor with n rows; see ``generate``."""

@@ -60,6 +60,10 @@ def build(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, *
             "bottleneck": 16,
             "pixel_kimg": 0.0,
             "gan_kimg": 0.16,
+            "words": 12,
+            "word_dim": 8,
+            "text_dim": 8,
+            "joint": 8,
         }  # few updates, small networks, no optional dependencies, and no stage without D
         small |= {"shape": shape, "n_classes": CLASSES, "in_channels": shape[0], "pool": 6, "blocks": 1} | changes
         names = {field.name for field in dataclasses.fields(module.Config)}
@@ -73,13 +77,18 @@ def make_data(shape: tuple[int, ...] = (1, 16, 16), n: int = 50, gan: GAN | None
     Args:
         shape: (channels, height, width) of the images.
         n: Number of images.
-        gan: A model. If it is an image-to-image model, the data are pairs or two domains without labels.
+        gan: A model. For an image-to-image model the data are pairs or two domains without labels; for a text-to-image model they
+            have captions.
     """
     rng = np.random.default_rng(0)
     kind = None if gan is None else kind_of_inputs(gan)
     if kind == "crops":
         photos = rng.integers(0, 256, (n, *(side + 8 for side in shape[1:]), shape[0]), dtype=np.uint8)
         return datasets.open(photos, inputs=kind, shape=(shape[0], shape[1], shape[2]))
+    if kind == "captions":
+        images = rng.integers(0, 256, (n, *shape[1:], shape[0]), dtype=np.uint8)
+        texts = [f"a {'red green blue'.split()[i % 3]} {'ball box cone'.split()[i // 3 % 3]}" for i in range(n)]
+        return datasets.open((images, texts), inputs=kind, shape=(shape[0], shape[1], shape[2]))
     if kind is not None:
         a, b = (rng.integers(0, 256, (n, *shape[1:], shape[0]), dtype=np.uint8) for _ in range(2))
         size = shape[0], shape[1], shape[2]

@@ -203,7 +203,7 @@ class Probe:
     def _live(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Measure samples without the EMA, and which networks are trained."""
         figures = live_probe.activity(trainer)
-        if trainer.gan.conditions_on == "images" or not self.images:
+        if trainer.gan.conditions_on != "labels" or not self.images:
             return figures
         return figures | live_probe.live(
             trainer, self.features, self.real[: self.n], self.trained_fakes, self.sample_labels, self.refused
@@ -211,7 +211,7 @@ class Probe:
 
     def _losses(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Evaluate both losses once."""
-        if trainer.gan.conditions_on == "images":
+        if trainer.gan.conditions_on != "labels":
             return {}
         return loss_probe.measure(trainer, self.seed, self.refused)
 
@@ -271,8 +271,8 @@ class Probe:
         gan, figures = trainer.gan, Figures()
         if not isinstance(getattr(gan, "D", None), nn.Module):
             return figures
-        if gan.conditions_on == "images":
-            self.refused.note("D's logits", "image-to-image model: its D may also need the input image")
+        if gan.conditions_on != "labels":
+            self.refused.note("D's logits", "its D may also need the input image or the caption")
             return figures
         half = min(self.n // 2, len(self.train_picks))
         conditional = int(getattr(getattr(gan, "cfg", None), "n_classes", 0) or 0)

@@ -28,7 +28,7 @@ def cost(trainer: Any, probe: Probe) -> tuple[float, float]:
         x = trainer.data.get(probe.train_picks[:4])
         c = None if trainer.data.labels is None else torch.as_tensor(trainer.data.labels)[probe.train_picks[:4]].long()
         conditional = int(getattr(getattr(gan, "cfg", None), "n_classes", 0) or 0)
-        has_d = isinstance(getattr(gan, "D", None), nn.Module) and gan.conditions_on != "images"
+        has_d = isinstance(getattr(gan, "D", None), nn.Module) and gan.conditions_on == "labels"
         c = c if conditional else None
         d = _operations(lambda: queries.logits(gan, x, c, 4, probe.refused)) / len(x) if has_d else 0.0
         own = 0.0 if has_d else _step(trainer, probe.refused)

@@ -52,7 +52,7 @@ def latents(gan: Any, n: int, refused: Refused) -> Tensor | None:
 
 def classes(gan: Any, n: int, refused: Refused) -> Tensor | None:
     """Draw n class labels (n,), int64. None if the model has no conditions or conditions of another kind."""
-    if gan.conditions_on == "images":
+    if gan.conditions_on != "labels":
         return None
     c = refused.unless("c()", lambda: gan.c(n))
     plain = isinstance(c, Tensor) and c.dim() == 1 and not c.is_floating_point()

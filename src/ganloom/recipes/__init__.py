@@ -44,6 +44,8 @@ _FILES = {
     "ganomaly": "ganomaly",
     "anogan": "anogan",
     "ss-gan": "ss_gan",
+    "gan-cls": "gan_cls",
+    "df-gan": "df_gan",
 }
 
 

@@ -346,6 +346,27 @@ PLANS: dict[str, Plan] = {
         "Half of the width and of the batch size, no rotation loss of G, R1, five times the learning rates, which fall to 0: "
         "1,130 steps.",
     ),
+    "gan-cls": Plan(
+        {
+            "z_dim": 32, "width": 32, "text_dim": 64, "near": 0.5, "batch_size": 32, "ema_kimg": 11.0, "g_opt.lr": 4e-4,
+            "d_opt.lr": 4e-4, "total_kimg": 160.0,
+        },
+        "Half of the width, latents of length 32, captions mapped to 64 numbers, half of the mismatched captions differ in few "
+        "words, half of the batch size at twice the learning rates: 5,000 steps. Needs captions.",
+        "shapes:8000,varied,seen",
+    ),
+    "df-gan": Plan(
+        {
+            "z_dim": 32, "width": 20, "most": 4, "hidden": 64, "neutral": False, "text_at_base": True, "text_dim": 64,
+            "joint": 128, "gate": 1.0, "gain": 0.7, "near": 0.5, "contrast_weight": 0.5, "gp_weight": 0.5, "lazy": 4,
+            "batch_size": 32, "ema_kimg": 11.0, "g_opt.lr": 4e-4, "d_opt.lr": 8e-4, "total_kimg": 160.0,
+        },
+        "20 channels next to the image instead of 32, at most four times as many, latents of length 32, captions mapped to 64 "
+        "numbers, D's gates start at 1, the penalty every 4th step at a quarter of its weight, four times the learning rate for "
+        "G and twice for D: 5,000 steps. Not in the paper: half of the mismatched captions differ in few words, and a "
+        "contrastive term of weight 0.5. Needs captions.",
+        "shapes:8000,varied,seen",
+    ),
 }  # fmt: skip
 
 

@@ -76,7 +76,7 @@ def description(setup: TrainingSetup, cfg: TrainConfig, start: warm_start.WarmSt
     module, gan, data = setup.module, setup.gan, setup.data
     source = data.source
     if source.get("source") is None:
-        crops = {key: source[key] for key in ("inputs", "shape") if source.get("inputs") == "crops"}
+        crops = {key: source[key] for key in ("inputs", "shape") if source.get("inputs") in ("crops", "captions")}
         source = {"source": "data.npz", "in_run": True, "flip": data.flip} | crops | _scales_of(source)
     return {
         "format": FORMAT,
@@ -95,6 +95,7 @@ def description(setup: TrainingSetup, cfg: TrainConfig, start: warm_start.WarmSt
         },
         "classes": list(data.classes) if data.classes else None,
         **({} if gan.drawn_classes is None else {"classes_drawn": list(gan.drawn_classes)}),
+        **({"learned": record} if (record := gan.data_record()) else {}),
     }
 
 
@@ -237,6 +238,9 @@ def composed(gan: GAN, described: dict[str, Any], seed: int, path: Path) -> GAN:
     with json_files.blaming(path / "config.json", "classes that cannot be used"):
         count = int(getattr(gan.cfg, "n_classes", 0) or 0)
         gan.class_names, gan.drawn_classes = class_names.recorded(described, count)
+    if "learned" in described:
+        with json_files.blaming(path / "config.json", "a record of the training data that cannot be used"):
+            gan.restore_data(described["learned"])
     return gan
 
 

@@ -25,7 +25,7 @@ def write_model(folder: Folder, trainer: Trainer) -> None:
     config = folder.read("config.json")
     described: dict[str, Any] = {
         name: config[name]
-        for name in ("format", "recipe", "config", "stabilise", "init", "classes_drawn")
+        for name in ("format", "recipe", "config", "stabilise", "init", "classes_drawn", "learned")
         if name in config
     }
     described |= {
@@ -50,6 +50,8 @@ def _card(described: dict[str, Any], gan: GAN) -> str:
         )
     elif gan.conditions_on == "images":
         use = "y = gan.translate(x)  # (N, C, H, W) float32 in [-1, 1], any height and width"
+    elif gan.conditions_on == "captions":
+        use = 'x = gan.generate(text=["a caption", "another one"])  # (2, C, H, W) float32 in [-1, 1]'
     recipe, data, kimg = described.get("recipe"), described.get("data"), described["kimg"]
     return (
         f"# {recipe} trained on {data}\n\n"

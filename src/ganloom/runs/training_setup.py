@@ -93,6 +93,7 @@ def set_up(
             )
         compose(gan, parts, cfg.seed)
         name_classes(gan, opened)
+        gan.learn_data(opened, part_of(progress, "encoding the captions"))
         return TrainingSetup(_name_of(recipe, module, gan), module, gan, opened, cfg, parts_of(gan), chosen.text)
     if isinstance(recipe, str):
         try:
@@ -107,6 +108,7 @@ def set_up(
     check_classes(settings, opened)
     gan = compose(build(module, settings, cfg.seed), parts, cfg.seed)
     name_classes(gan, opened)
+    gan.learn_data(opened, part_of(progress, "encoding the captions"))
     return TrainingSetup(_name_of(recipe, module, None), module, gan, opened, cfg, parts, chosen.text)
 
 

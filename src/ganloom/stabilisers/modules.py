@@ -158,6 +158,8 @@ def packed_d(gan: GAN, pack: int) -> nn.Module:
         raise BadInput(
             "--pack joins several images to one input, but D of an image-to-image recipe judges single images. Omit --pack"
         )
+    if gan.conditions_on == "captions":
+        raise BadInput("--pack joins several images to one input, but a caption belongs to a single image. Omit --pack")
     if getattr(gan.cfg, "n_classes", 0):
         raise BadInput(
             "--pack joins several images to one input, but a label belongs to a single image. Add --n-classes 0"

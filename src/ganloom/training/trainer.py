@@ -83,6 +83,7 @@ class Trainer:
         self._first_step: float | None = None
         """When the first step of this session began; None when the first checkpoint is saved."""
 
+        gan.learn_data(data)
         channels_last(gan)
         self.windows = PhaseWindows(gan, cfg.micro_batch)
         gan.train().requires_grad_(False)
