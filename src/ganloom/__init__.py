@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ganloom.evaluation.evaluate import evaluate
     from ganloom.gan import GAN, Batch, Phase
     from ganloom.recipes import RECIPES
+    from ganloom.tables.table import Table
 
 _HOME = {
     "train": "api",
@@ -36,6 +37,7 @@ _HOME = {
     "evaluate": "evaluation.evaluate",
     "upscale": "apps.upscale",
     "inpaint": "apps.inpaint",
+    "Table": "tables.table",
     "RECIPES": "recipes",
     "GAN": "gan",
     "Phase": "gan",
@@ -49,6 +51,7 @@ __all__ = [
     "Batch",
     "Phase",
     "Run",
+    "Table",
     "data",
     "evaluate",
     "inpaint",

@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "translate": "translate images of any size with a trained image-to-image model",
     "upscale": "enlarge images of any size with a super-resolution network; works offline",
     "inpaint": "fill holes in images: photographs, with a mask, by transparency or by colour",
+    "table": "fit, sample, report: learn a CSV or Parquet table and draw synthetic rows; works without a GAN too",
     "doctor": "say what is wrong with a run and what to change; without a run: check the installation",
     "compare": "show several measured runs in one table; --budget TIME trains models for equal time first",
     "recipes": "list the recipes and baselines that can be trained",
@@ -36,7 +37,7 @@ COMMANDS: dict[str, str] = {
     "import": "convert published weights of another project into a model folder",
     "latent": "walk, mix, project, directions: explore the latent space of a model",
     "export": "write a trained generator as ONNX, or as a web page that runs in a browser",
-    "bench": "step: speed; modes: methods against mode collapse; recipes: train and measure all; doctor, inpaint",
+    "bench": "step: speed; modes: methods against mode collapse; recipes: train and measure all; doctor, inpaint, tables",
 }
 
 

@@ -1,11 +1,12 @@
-"""ganloom bench step ...; calls the other benchmarks: `bench modes`, `bench recipes`, `bench doctor` and `bench inpaint`."""
+"""ganloom bench step ...; calls the other benchmarks: `bench modes`, `bench recipes`, `bench doctor`,
+`bench inpaint` and `bench tables`."""
 
 import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Literal
 
-from ganloom.cli import bench_doctor, bench_inpaint, bench_modes, bench_recipes
+from ganloom.cli import bench_doctor, bench_inpaint, bench_modes, bench_recipes, bench_tables
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
 from ganloom.report.progress import Progress
@@ -16,6 +17,7 @@ BENCHMARKS = {
     "recipes": bench_recipes.run,
     "doctor": bench_doctor.run,
     "inpaint": bench_inpaint.run,
+    "tables": bench_tables.run,
 }
 
 
@@ -50,7 +52,11 @@ class Arguments:
 def run(argv: Sequence[str]) -> None:
     """Read the command line, measure, print the table."""
     word = subcommand(
-        "bench", BENCHMARKS, argv, Arguments, "`ganloom bench step`, `modes`, `recipes`, `doctor` or `inpaint`"
+        "bench",
+        BENCHMARKS,
+        argv,
+        Arguments,
+        "`ganloom bench step`, `modes`, `recipes`, `doctor`, `inpaint` or `tables`",
     )
     if word is None:
         return

@@ -6,9 +6,11 @@ from typing import Annotated
 
 from ganloom.api import resume
 from ganloom.cli.flags import Positional
-from ganloom.cli.messages import finished, trackers
+from ganloom.cli.messages import finished, following, trackers
 from ganloom.cli.parse import parse
 from ganloom.report.progress import Progress
+from ganloom.tables.folder import is_table
+from ganloom.tables.table import resume as resume_table
 from ganloom.training.callbacks import Console
 
 
@@ -38,6 +40,11 @@ class Arguments:
 def run(argv: Sequence[str]) -> None:
     """Read the command line, resume, print where the run is."""
     args = parse(Arguments, argv, "resume")
+    if is_table(args.run):
+        with Progress() as progress:
+            resume_table(args.run, console=Console(json=args.json, progress=progress), progress=progress)
+        print(following(["table", "sample", args.run]))
+        return
     with Progress() as progress:
         done = resume(
             args.run,
