@@ -62,12 +62,12 @@ def test_proposals_fit_the_recipe(recipe: str, after: str, tmp_path: Path) -> No
         if command[1] == "upscale" and command[2] != "--help":
             assert model.upscales and Path(command[2]).exists() and not Path(command[3]).exists()
         if command[1] == "sample":
-            assert not translates
+            assert not translates and model.learns == "images"
         if command[1:3] == ["latent", "mix"]:
             assert styled
         if command[1:3] in (["latent", "project"], ["latent", "directions"]):
             assert recipe in recipes.RECIPES and not translates
-        if command[1] not in ("plan", "translate", "upscale", "inpaint") or command[2] != "--help":
+        if command[1] not in ("plan", "translate", "upscale", "inpaint", "table") or command[2] != "--help":
             assert str(run) in command, "the path is one word"
         assert not {"IN", "OUT", "DATA", "RUN", "RECIPE", "DIR"} & set(command)
 

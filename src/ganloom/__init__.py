@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ganloom.evaluation.evaluate import evaluate
     from ganloom.gan import GAN, Batch, Phase
     from ganloom.recipes import RECIPES
+    from ganloom.tables.table import Table
 
 _HOME = {
     "train": "api",
@@ -38,6 +39,7 @@ _HOME = {
     "upscale": "apps.upscale",
     "inpaint": "apps.inpaint",
     "Anomaly": "anomaly.estimator",
+    "Table": "tables.table",
     "RECIPES": "recipes",
     "GAN": "gan",
     "Phase": "gan",
@@ -52,6 +54,7 @@ __all__ = [
     "Batch",
     "Phase",
     "Run",
+    "Table",
     "data",
     "evaluate",
     "inpaint",

@@ -106,6 +106,10 @@ class GAN(nn.Module):
     """Whether the inputs are made from the data's own images, such as smaller copies of them; see ``kind_of_inputs``."""
     makes_inputs: bool = False
     """Whether a model with ``conditions_on`` "images" makes its inputs from plain images itself, as inpainting does."""
+    learns: str = "images"
+    """What the model learns: "images" or "table", which are the rows of a ``data.encoded_table.EncodedTable``."""
+    rows_together: int = 1
+    """How many rows of a batch the discriminator judges together; the batch size must be a multiple."""
     supports_points: bool = False
     """Whether the model can learn points (n, d) as well as images."""
     penalises_normed_d: bool = False

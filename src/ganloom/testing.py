@@ -20,6 +20,8 @@ from torch import Tensor
 from ganloom import data as datasets
 from ganloom import recipes
 from ganloom.core import config, randomness
+from ganloom.data.dataset import Facts
+from ganloom.data.encoded_table import EncodedTable, Layout
 from ganloom.gan import GAN, kind_of_inputs
 from ganloom.runs import checkpoint
 from ganloom.training import optimizers
@@ -64,6 +66,7 @@ def build(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, *
             "word_dim": 8,
             "text_dim": 8,
             "joint": 8,
+            "pac": 2,
         }  # few updates, small networks, no optional dependencies, and no stage without D
         small |= {"shape": shape, "n_classes": CLASSES, "in_channels": shape[0], "pool": 6, "blocks": 1} | changes
         names = {field.name for field in dataclasses.fields(module.Config)}
@@ -78,9 +81,11 @@ def make_data(shape: tuple[int, ...] = (1, 16, 16), n: int = 50, gan: GAN | None
         shape: (channels, height, width) of the images.
         n: Number of images.
         gan: A model. For an image-to-image model the data are pairs or two domains without labels; for a text-to-image model they
-            have captions.
+            have captions; for a model of tables they are rows of an encoded table.
     """
     rng = np.random.default_rng(0)
+    if gan is not None and gan.learns == "table":
+        return make_table(n, gan.cfg.layout)
     kind = None if gan is None else kind_of_inputs(gan)
     if kind == "crops":
         photos = rng.integers(0, 256, (n, *(side + 8 for side in shape[1:]), shape[0]), dtype=np.uint8)
@@ -96,6 +101,21 @@ def make_data(shape: tuple[int, ...] = (1, 16, 16), n: int = 50, gan: GAN | None
     labels = np.arange(n) % CLASSES
     images = rng.integers(0, 256, (n, *shape[1:], shape[0]), dtype=np.uint8)
     return datasets.open(images, labels=labels, shape=(shape[0], shape[1], shape[2]))
+
+
+def make_table(n: int, layout: Layout) -> EncodedTable:
+    """Make an encoded table of random rows.
+
+    Args:
+        n: Number of rows.
+        layout: Which numbers of a row belong together.
+    """
+    rng = np.random.default_rng(0)
+    parts: list[Any] = []
+    for kind, size in layout:
+        parts += [rng.uniform(-1, 1, (n, 1))] if kind == "value" else []
+        parts.append(np.eye(size)[(np.arange(n) + rng.integers(0, 2, n)) % size])
+    return EncodedTable(np.concatenate(parts, 1).astype(np.float32), layout, Facts("random table"))
 
 
 def trainer(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, **cfg: Any) -> Trainer:
@@ -147,6 +167,7 @@ def check_shapes(recipe: Recipe, tmp: Path) -> None:
         run = trainer(recipe, shape)
         run.train_step()
         x = generate(run, run.ema, 3, 0)
+        shape = run.data.shape if run.gan.learns == "table" else shape
         assert x.shape == (3, *shape), f"samples of shape {tuple(x.shape)} for {shape}"
         assert x.dtype == torch.float32 and bool(x.isfinite().all()), "samples must be finite float32"
         assert float(x.abs().max()) <= 1.0, "images must be in [-1, 1]"

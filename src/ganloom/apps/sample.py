@@ -20,6 +20,7 @@ from ganloom.gan import GAN
 from ganloom.imaging import grid, row_names
 from ganloom.report.progress import Report, part_of, stage
 from ganloom.runs.folder import Folder
+from ganloom.runs.load import refuse_tables
 
 BATCH = 64
 
@@ -88,6 +89,7 @@ def write_samples(
     path = as_path(run)
     stage(progress, "loading the model")
     gan = load(path, checkpoint=checkpoint, device=choose_device(device))
+    refuse_tables(gan, path)
     more: dict[str, Any] = {"standing": standing} if standing else {}
     takes = gan.sample_options
     if standing and not takes.standing:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Literal
 
-from ganloom.cli import bench_anomaly, bench_doctor, bench_inpaint, bench_modes, bench_recipes, bench_restore
+from ganloom.cli import bench_anomaly, bench_doctor, bench_inpaint, bench_modes, bench_recipes, bench_restore, bench_tables
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
 from ganloom.report.progress import Progress
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "inpaint": bench_inpaint.run,
     "restore": bench_restore.run,
     "anomaly": bench_anomaly.run,
+    "tables": bench_tables.run,
 }
 
 
@@ -56,7 +57,7 @@ def run(argv: Sequence[str]) -> None:
         BENCHMARKS,
         argv,
         Arguments,
-        "`ganloom bench NAME`, NAME one of " + ", ".join(BENCHMARKS),
+        "`ganloom bench step` or another of: " + ", ".join(BENCHMARKS),
     )
     if word is None:
         return

@@ -15,6 +15,7 @@ from ganloom.core.errors import BadInput
 from ganloom.core.names import command_line
 from ganloom.core.output_files import new_file, new_folder
 from ganloom.report.progress import Progress
+from ganloom.runs.load import refuse_tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,7 @@ def _export(args: Arguments) -> None:
     path = Path(args.run) / ("web" if args.format == "web" else "model.onnx") if args.out is None else Path(args.out)
     (new_folder if args.format == "web" else new_file)(path, overwrite=args.overwrite)
     gan = load(args.run, checkpoint=args.checkpoint)
+    refuse_tables(gan, args.run)
     if args.format == "web":
         _web(args, gan, path)
         return

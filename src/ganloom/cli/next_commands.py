@@ -14,6 +14,7 @@ from ganloom.core.output_files import numbered
 from ganloom.data.builtin import BUILTIN
 from ganloom.data.folder_layouts import held_out_folders, training_folders
 from ganloom.runs.folder import Folder
+from ganloom.tables.folder import is_table
 
 LEAST_ROWS = 24
 """`ganloom evaluate` needs at least this many real images."""
@@ -40,11 +41,16 @@ class Facts:
     """For an image-to-image recipe: a folder or a file to translate."""
     upscales: bool = False
     """Whether it enlarges images."""
+    tables: bool = False
+    """Whether it learns tables."""
 
     def draw(self) -> Command:
         """The command that applies the model."""
         if self.fills:
             return ["inpaint", "--help"]
+        if self.tables:
+            whole = Path(self.path).absolute().parent
+            return ["table", "sample", word_of(whole)] if is_table(whole) else ["table", "--help"]
         if not self.translates:
             return ["sample", self.path]
         if self.upscales and not self.inputs:
@@ -90,10 +96,13 @@ def facts(run: str | os.PathLike[str]) -> Facts:
         fills=getattr(model, "makes_inputs", False),
         styled=hasattr(model, "mapping") and hasattr(model, "synthesis"),
         has_latents=name in recipes.RECIPES and not translates,
-        has_data=_rows(data) >= LEAST_ROWS and _exists(data.get("source"), path),
+        has_data=getattr(model, "learns", "images") == "images"
+        and _rows(data) >= LEAST_ROWS
+        and _exists(data.get("source"), path),
         unfinished=state.get("state") not in (None, "finished") and (path / "checkpoints").is_dir(),
         inputs=_inputs({} if upscales else data.get("source"), path) if translates else "",
         upscales=upscales,
+        tables=getattr(model, "learns", "images") == "table",
     )
 
 
@@ -106,6 +115,8 @@ def after_training(run: str | os.PathLike[str], reason: str) -> list[Command]:
 def after_sample(run: str | os.PathLike[str]) -> list[Command]:
     """The commands after `ganloom sample`."""
     found = facts(run)
+    if found.tables:
+        return [found.draw()]
     translate = [found.draw()] if found.translates and found.inputs else []
     return [*translate, *found.measure()] or _exported(found) or [_walk(found)]
 
@@ -119,6 +130,8 @@ def after_evaluate(run: str | os.PathLike[str]) -> list[Command]:
 def after_translate(run: str | os.PathLike[str]) -> list[Command]:
     """The commands after `ganloom translate`."""
     found = facts(run)
+    if found.tables:
+        return [found.draw()]
     return found.measure() or _exported(found) or [["translate", "--help"]]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from ganloom.baselines import BASELINES
 from ganloom.cli.messages import following, table
 from ganloom.cli.parse import parse
-from ganloom.recipes import LISTED, RECIPES
+from ganloom.recipes import LISTED, RECIPES, TABLES
 from ganloom.report.progress import Progress
 
 
@@ -34,7 +34,8 @@ def run(argv: Sequence[str]) -> None:
             rows.append(_row(name, speeds.get(name)))
     if args.json:
         listed = [row | {"measured": speeds.get(row["recipe"])} for row in rows]
-        print(json.dumps({"recipes": listed, "baselines": [_row(name, None) for name in BASELINES]}))
+        others, tables = ([_row(name, None) for name in names] for names in (BASELINES, TABLES))
+        print(json.dumps({"recipes": listed, "baselines": others, "tables": tables}))
         return
     print(table(rows))
     others = [_row(name, None) for name in BASELINES]
@@ -42,6 +43,8 @@ def run(argv: Sequence[str]) -> None:
         "\nbaselines: not GANs, but trained, sampled and measured in the same way (G: what samples; D: what else is trained)\n"
     )
     print(table([{"baseline": row.pop("recipe"), **row} for row in others]))
+    print("\ntables: learn rows of a CSV or Parquet file with `ganloom table fit`\n")
+    print(table([{"method": row.pop("recipe"), **row} for row in [_row(name, None) for name in TABLES]]))
     machines = {f"{one['machine']}, {one['threads']} thread{'s' * (one['threads'] > 1)}" for one in speeds.values()}
     if machines:
         print(
@@ -75,7 +78,7 @@ def _row(name: str, measured: dict[str, Any] | None) -> dict[str, str]:
         "paper": module.PAPER,
         "data": module.DATA,
         "labels": "no" if not hasattr(cfg, "n_classes") else "needs" if cfg.n_classes else "uses",
-        "shape": "x".join(map(str, cfg.shape)),
+        "shape": "x".join(map(str, getattr(cfg, "shape", ("rows",)))),
         "G": f"{g:.2f} M",
         "D": f"{d:.2f} M",
         "img/s": f"{measured['img_per_s']:g}" if measured else "",

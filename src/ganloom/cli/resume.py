@@ -7,10 +7,12 @@ from typing import Annotated
 from ganloom.api import resume
 from ganloom.cli.anomaly import print_fitted
 from ganloom.cli.flags import Positional
-from ganloom.cli.messages import finished, trackers
+from ganloom.cli.messages import finished, following, trackers
 from ganloom.cli.parse import parse
 from ganloom.core.names import as_path
 from ganloom.report.progress import Progress
+from ganloom.tables.folder import is_table
+from ganloom.tables.table import resume as resume_table
 from ganloom.training.callbacks import Console
 
 
@@ -40,6 +42,11 @@ class Arguments:
 def run(argv: Sequence[str]) -> None:
     """Read the command line, resume, print where the run is."""
     args = parse(Arguments, argv, "resume")
+    if is_table(args.run):
+        with Progress() as progress:
+            resume_table(args.run, console=Console(json=args.json, progress=progress), progress=progress)
+        print(following(["table", "sample", args.run]))
+        return
     with Progress() as progress:
         if args.total_kimg is None and args.minutes is None and _complete(args, progress):
             return

@@ -170,7 +170,7 @@ def _original_size(source: sources.Source, data: Images) -> tuple[int, int]:
             original = data if text.startswith("shapes") else sources.open(text)
             return original.shape[2], original.shape[1]
         content = npz_reader.read(text, data.shape[0], use_labels=False)
-        assert not isinstance(content, Points)
+        assert isinstance(content, tuple)
         return content[0].shape[2], content[0].shape[1]
     if isinstance(source, tuple):
         source = source[0]

@@ -15,6 +15,7 @@ from ganloom.core.errors import BadInput
 from ganloom.data.array_members import Member, find_roles, unread_note
 from ganloom.data.arrays import to_numpy, to_rows
 from ganloom.data.dataset import Facts
+from ganloom.data.encoded_table import EncodedTable, of_arrays
 from ganloom.data.labels import to_labels
 from ganloom.data.pixel_scale import Scales, by_side, known_of_side
 from ganloom.data.points import Points
@@ -30,7 +31,7 @@ needs a password."""
 
 def read(
     path: str, channels: int | None = None, use_labels: bool = True, known: Mapping[str, Any] | None = None
-) -> tuple[NDArray[np.uint8], Facts] | Points:
+) -> tuple[NDArray[np.uint8], Facts] | Points | EncodedTable:
     """Read a .npy or .npz file. Pickled objects are refused. Arrays that are not used are not read, and get a note.
 
     Args:
@@ -40,7 +41,7 @@ def read(
         known: (black, white) that a run was trained with, by type of numbers, see `pixel_scale.known_of_side`.
 
     Returns:
-        uint8 (N, H, W, C) and `Facts`, or `Points` when ganloom saved points. For a file that holds pairs or two
+        uint8 (N, H, W, C) and `Facts`, or `Points` or `EncodedTable` when ganloom saved them. For a file that holds pairs or two
         domains, ``Facts.beside`` holds the inputs.
 
     Raises:
@@ -101,7 +102,7 @@ def from_arrays(
     channels: int | None = None,
     use_labels: bool = True,
     known: Mapping[str, Any] | None = None,
-) -> tuple[NDArray[np.uint8], Facts] | Points:
+) -> tuple[NDArray[np.uint8], Facts] | Points | EncodedTable:
     """Images or points from the arrays of an .npz file or of a dictionary, by their names.
 
     Args:
@@ -121,6 +122,8 @@ def from_arrays(
     facts = Facts(str(meta.get("name", name)), flip=bool(meta.get("flip")), fit=str(meta.get("fit", "crop")))
     if "points" in members and (meta.get("kind") == "points" or set(members) <= {"points", "labels", "modes"}):
         return _points(arrays, facts, meta)
+    if meta.get("kind") == "table" and "rows" in members:
+        return of_arrays(arrays, facts, meta)
     roles = find_roles(members, where)
     # ganloom saves images as uint8 NHWC, so neither the value range nor the layout is in doubt.
     images = to_numpy(arrays[roles.images], f"{roles.images} of {where}")

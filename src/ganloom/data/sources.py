@@ -16,6 +16,7 @@ from ganloom.data.captioned import Captioned
 from ganloom.data.crop_sources import crops_of_files, crops_of_images, name_of
 from ganloom.data.crops import Crops
 from ganloom.data.dataset import Data, Facts
+from ganloom.data.encoded_table import EncodedTable
 from ganloom.data.file_index import Listing, NoImages, list_files
 from ganloom.data.image_folders import open_files
 from ganloom.data.images import Images
@@ -28,6 +29,8 @@ from ganloom.data.translation_dataset import Domains, make_domains
 from ganloom.data.translation_folders import open_folders
 from ganloom.data.translation_objects import open_two_objects
 
+TABLE_FILES = (".csv", ".tsv", ".parquet", ".pq")
+"""Endings of tables, which `ganloom table` learns."""
 Source = Any
 """What ``open`` accepts: a path or name, a ``Data``, and the Python objects that docs/data.md lists."""
 
@@ -312,6 +315,8 @@ def _open_idx(path: str, options: Options, progress: store.Progress) -> Data | N
 
 
 def _open_numpy_file(path: str, options: Options, progress: store.Progress) -> Data:
+    if path.lower().endswith(TABLE_FILES):
+        raise BadInput(f"{path} is a table: use `{command_line(['ganloom', 'table', 'fit', word_of(path)])}`")
     if not path.lower().endswith((".npz", ".npy")):
         raise BadInput(f"{path} is not a data set: give a folder of images, a .zip, a .npz or a .npy")
     content = npz_reader.read(path, _channels(options), options.get("labels") is not False, options.get("scales"))
@@ -320,9 +325,12 @@ def _open_numpy_file(path: str, options: Options, progress: store.Progress) -> D
 
 
 def _with_options(
-    content: tuple[NDArray[np.uint8], Facts] | Points, options: Options, progress: store.Progress
+    content: tuple[NDArray[np.uint8], Facts] | Points | EncodedTable, options: Options, progress: store.Progress
 ) -> Data:
     """The data set of arrays that `npz_reader` read."""
+    if isinstance(content, EncodedTable):
+        content.source = content.facts.source = options
+        return content
     if isinstance(content, Points):
         return points_with_options(content, options)
     rows, facts = content
@@ -388,6 +396,8 @@ def _open_data(data: Data, shape: Any, fit: str, flip: bool, labels: Any, progre
     flip = flip and isinstance(data, Images)  # points cannot be mirrored
     if isinstance(data, Domains):
         return data.resized(image_shape({"shape": shape}), None, fit)
+    if isinstance(data, EncodedTable):
+        return data
     same_shape = shape is None or tuple(shape) == data.shape
     if same_shape and labels is None and (data.flip or not flip):
         return data

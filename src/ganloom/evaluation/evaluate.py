@@ -28,7 +28,7 @@ from ganloom.gan import GAN, kind_of_inputs
 from ganloom.runs import checkpoint as checkpoints
 from ganloom.runs import manifest
 from ganloom.runs.folder import Folder
-from ganloom.runs.load import load
+from ganloom.runs.load import load, refuse_tables
 
 __all__ = ["choose_features", "evaluate", "measure_model"]
 
@@ -112,6 +112,7 @@ def evaluate(
             may_rewrite(path / "neighbours.png", overwrite=overwrite)
     both, checkpoint = checkpoint == "both", "latest" if checkpoint == "both" else checkpoint
     model = run if isinstance(run, GAN) else load(run, checkpoint=checkpoint, gan=gan, device=device)
+    refuse_tables(model, path or ".")
     opened, split, warnings = data_of(path, data, model, labels)
     held = _held_of(opened, path) if model.conditions_on == "images" and data is None else None
     file_name, notice = OWN, ""

@@ -123,7 +123,8 @@ def run_losses(case: Case, data: Any) -> None:
         data: The data to draw the samples from.
     """
     gan = case.gan
-    n_samples = min(4 * case.parts.pack, case.last_part or 4 * case.parts.pack)
+    few = 4 * case.parts.pack * case.gan.rows_together
+    n_samples = min(few, case.last_part or few)
     kimg, modes = gan.kimg, [(m, m.training) for m in gan.modules()]
     buffers = [(b, b.clone()) for b in gan.buffers()]
     requires_grad = [(p, p.requires_grad) for p in gan.parameters()]

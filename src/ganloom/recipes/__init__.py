@@ -50,7 +50,9 @@ _FILES = {
 
 
 RECIPES = Listing({name: f"{__name__}.{file}" for name, file in _FILES.items()})
-LISTED = Listing({**RECIPES.paths, **BASELINES.paths})
+TABLES = Listing({"ctgan": f"{__name__}.ctgan", "tvae": "ganloom.baselines.tvae"})
+"""The recipe and the baseline that learn tables and not images; `ganloom table` trains them."""
+LISTED = Listing({**RECIPES.paths, **BASELINES.paths, **TABLES.paths})
 """Recipes and baselines: everything that can be trained by name."""
 
 

@@ -39,6 +39,8 @@ def load(
     folder = Folder(as_path(path))
     if not folder.path.is_dir():
         raise BadInput(f"no run at {folder.path}: give a run folder, or its model/ folder")
+    if (folder.path / "table.json").is_file():
+        raise BadInput(f"{folder.path} is a learned table. Use `ganloom table sample`, or ganloom.Table.load")
     folder.require()
     described = folder.read("config.json")
     seed = int(described.get("train", {}).get("seed", 0))
@@ -56,6 +58,14 @@ def load(
     gan = gan.to(choose_device(device)).eval().requires_grad_(False)
     channels_last(gan)
     return gan
+
+
+def refuse_tables(gan: GAN, path: str | os.PathLike[str]) -> None:
+    """Raise BadInput for a model that learned a table and not images."""
+    if gan.learns == "table":
+        raise BadInput(
+            f"{as_path(path)} learned rows of a table, not images. Use `ganloom table sample` and `ganloom table report`"
+        )
 
 
 def _checkpoint(folder: Folder, which: str) -> checkpoints.Loaded:

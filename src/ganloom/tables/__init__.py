@@ -1,0 +1,1 @@
+"""Synthetic tables: learn a table, sample rows of the same kind, and report how good and how private they are."""

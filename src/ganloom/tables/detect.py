@@ -1,0 +1,285 @@
+"""Find the type of each column of a table, and read its cells as numbers or category codes."""
+
+import dataclasses
+import datetime as dt
+import decimal
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.tables import numbers, times
+from ganloom.tables.column import TEXT, Column, Kind
+from ganloom.tables.detect_numbers import ID_NAME, Found, numeric, of_numbers, whole_numbers
+from ganloom.tables.text import pattern_of
+
+MISSING = frozenset(
+    ["", "na", "n/a", "n.a.", "nan", "null", "none", "nil", "#n/a", "#na", "<na>", "-", "--", "---", "?", ".", "missing", "nat"]
+)  # fmt: skip
+"""Texts of missing cells in a column of numbers or times, in small letters. Elsewhere only an empty cell is missing."""
+BOOLEANS = frozenset(
+    frozenset(pair.split("/"))
+    for pair in ("yes/no", "y/n", "true/false", "t/f", "on/off", "ja/nein", "j/n", "oui/non", "sí/no", "si/no", "sim/não",
+                 "да/нет", "是/否", "はい/いいえ")
+)  # fmt: skip
+KINDS: tuple[Kind, ...] = (
+    "integer", "float", "boolean", "category", "date", "time", "datetime", "duration", "constant", "id", "text", "empty",
+)  # fmt: skip
+
+
+def parse_types(given: str | Mapping[str, str] | None) -> dict[str, Kind]:
+    """Read ``--types``: "zip=category,age=integer", or a dictionary.
+
+    Raises:
+        BadInput: A type is unknown.
+    """
+    if not given:
+        return {}
+    pairs = (
+        list(given.items())
+        if isinstance(given, Mapping)
+        else [
+            (part.partition("=")[0].strip(), part.partition("=")[2].strip())
+            for part in given.split(",")
+            if part.strip()
+        ]
+    )
+    types: dict[str, Kind] = {}
+    for name, kind in pairs:
+        if kind not in KINDS:
+            raise BadInput(
+                f'--types {name}={kind}: "{kind}" is no type{did_you_mean(kind, KINDS)}. Use {", ".join(KINDS)}'
+            )
+        types[name] = next(known for known in KINDS if known == kind)
+    return types
+
+
+def find(name: str, header: str, series: Any, dtype: str, wanted: Kind | None = None, comma: bool = False) -> Found:
+    """Find the type of a column.
+
+    Args:
+        name: Its unique name.
+        header: Its name in the file.
+        series: The pandas column.
+        dtype: ``column.TEXT`` for cells of a text file; else the pandas dtype.
+        wanted: The type that the user gave.
+        comma: Whether a lone comma in a number is a decimal mark.
+
+    Raises:
+        BadInput: The cells cannot be read as the wanted type.
+    """
+    base = Column(name, header, "empty", dtype, rows=len(series))
+    if dtype == TEXT:
+        return _of_text(base, [str(cell) for cell in series.tolist()], wanted, comma)
+    present = series.notna().to_numpy()
+    if not present.any():
+        return Found(_with(base, missing=len(series)), np.empty(0))
+    if dtype.startswith(("object", "str")):
+        return _of_objects(base, series, present, wanted)
+    if dtype == "category":
+        cells = series.astype(object).tolist()
+        categories = tuple(_plain(value) for value in series.cat.categories.tolist())
+        return _categories(base, [_plain(c) if ok else None for c, ok in zip(cells, present, strict=True)], categories)
+    if dtype.startswith("datetime64"):
+        moments = series.dt.tz_convert("UTC").dt.tz_localize(None) if "," in dtype else series
+        seconds = moments.astype("datetime64[us]").astype("int64").to_numpy() / 1e6
+        whole = not (seconds[present] % 86400).any() and "," not in dtype
+        kind: Kind = "date" if whole else "datetime"
+        values = np.where(present, seconds / 86400 if whole else seconds, np.nan)
+        return numeric(base, values, wanted if wanted in ("date", "datetime") else kind, wanted)
+    if dtype.startswith("timedelta64"):
+        return numeric(base, np.where(present, series.dt.total_seconds().to_numpy(float), np.nan), "duration", wanted)
+    if dtype in ("bool", "boolean") or dtype.startswith("bool"):
+        cells = [bool(cell) if ok else None for cell, ok in zip(series.tolist(), present, strict=True)]
+        return _categories(base, cells, (False, True), "boolean")
+    values = series.to_numpy(dtype=float, na_value=np.nan)
+    return _of_numbers(base, values, wanted, whole=dtype.lower().startswith(("int", "uint")))
+
+
+def _kind(name: str) -> Kind:
+    return next(kind for kind in KINDS if kind == name)
+
+
+def _with(column: Column, **changes: Any) -> Column:
+    return dataclasses.replace(column, **changes)
+
+
+def _plain(value: Any) -> Any:
+    """A category as a JSON value: numbers and texts as they are, all other objects as text."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, str | int | float | bool) else str(value)
+
+
+# ---- text cells
+def _of_text(base: Column, cells: list[str], wanted: Kind | None, comma: bool) -> Found:
+    tokens = [cell.strip().lower() in MISSING for cell in cells]
+    empty = [not cell.strip() for cell in cells]
+    base = _with(base, missing_text=_usual([cell for cell, gone in zip(cells, tokens, strict=True) if gone]))
+    filled = [cell for cell, gone in zip(cells, tokens, strict=True) if not gone]
+    if not filled or wanted == "empty":
+        return Found(_with(base, missing=len(cells)), np.empty(0))
+    missing = np.array(tokens)
+    if wanted in (None, "integer", "float", "id", "duration"):
+        read = numbers.read(filled, comma)
+        if read is not None and not (wanted is None and _is_constant(cells)):
+            values = np.full(len(cells), np.nan)
+            values[~missing] = read.values
+            base = _with(base, number=read.format, decimals=read.decimals)
+            return _of_numbers(base, values, wanted, whole=read.decimals == 0)
+        if wanted in ("integer", "float", "duration"):
+            raise _unreadable(base, cells, tokens, wanted, comma)
+    if wanted in (None, "date", "time", "datetime") and not (wanted is None and _is_constant(cells)):
+        moments = times.read(filled, compact=wanted is not None)
+        if moments is not None and (wanted in (None, moments.kind) or (wanted, moments.kind) == ("datetime", "date")):
+            values = np.full(len(cells), np.nan)
+            values[~missing] = moments.values
+            decimals = 0 if moments.kind == "date" else moments.format.fraction
+            notes = (
+                (f"{base.name}: day and month cannot be told apart; read as {moments.format.pattern}",)
+                if moments.ambiguous
+                else ()
+            )
+            found = numeric(_with(base, time=moments.format, decimals=decimals), values, _kind(moments.kind))
+            return Found(found.column, found.values, (*found.notes, *notes))
+        if wanted is not None:
+            raise _unreadable(base, cells, tokens, wanted, comma)
+    return _of_words(_with(base, missing_text=_usual([c for c, e in zip(cells, empty, strict=True) if e])),
+                     [None if gone else cell for cell, gone in zip(cells, empty, strict=True)], wanted)  # fmt: skip
+
+
+def _is_constant(cells: Sequence[str]) -> bool:
+    return len(set(cells)) == 1
+
+
+def _usual(cells: Sequence[str]) -> str:
+    return max(sorted(set(cells)), key=cells.count) if cells else ""
+
+
+def _unreadable(base: Column, cells: Sequence[str], missing: Sequence[bool], wanted: str, comma: bool) -> BadInput:
+    for i, (cell, gone) in enumerate(zip(cells, missing, strict=True)):
+        if not gone and not _reads_as(cell, wanted, comma):
+            return BadInput(
+                f'--types {base.name}={wanted}: row {i + 1} is "{cell[:60]}". Correct the cell, or use another type'
+            )
+    return BadInput(f"--types {base.name}={wanted}: the cells are not written alike. Correct them, or use another type")
+
+
+def _reads_as(cell: str, wanted: str, comma: bool) -> bool:
+    if wanted in ("integer", "float", "duration"):
+        return numbers.read([cell], comma) is not None
+    moments = times.read([cell], compact=True)
+    return moments is not None and (moments.kind == wanted or (wanted, moments.kind) == ("datetime", "date"))
+
+
+def _of_words(base: Column, cells: list[Any], wanted: Kind | None) -> Found:
+    """A column of texts: booleans, categories, identifiers or free text."""
+    present = [cell for cell in cells if cell is not None]
+    if not present:
+        return Found(_with(base, missing=len(cells)), np.empty(0))
+    distinct = list(dict.fromkeys(present))
+    missing = len(cells) - len(present)
+    if (len(distinct) == 1 and not missing and wanted is None) or wanted == "constant":
+        return _constant(base, distinct, cells, wanted)
+    words = frozenset(word.strip().lower() for word in distinct if isinstance(word, str))
+    if wanted == "boolean" or (wanted is None and len(distinct) == 2 and words in BOOLEANS):
+        if len(distinct) > 2:
+            raise BadInput(
+                f"--types {base.name}=boolean: the column has {len(distinct)} different values. Use category"
+            )
+        return _categories(base, cells, None, "boolean")
+    kind = wanted or _kind_of_words(base.name, present, distinct)
+    if kind in ("id", "text"):
+        pattern = pattern_of([str(cell) for cell in present], free_text=kind == "text")
+        return Found(_with(base, kind=kind, missing=missing, pattern=pattern), np.empty(0))
+    return _categories(base, cells, None)
+
+
+def _kind_of_words(name: str, present: Sequence[str], distinct: Sequence[str]) -> Kind:
+    share = len(distinct) / len(present)
+    spaced = sum(len(str(cell).split()) > 3 for cell in distinct) / len(distinct)
+    if spaced > 0.5 and share > 0.5 and len(present) > 2:
+        return "text"
+    all_differ = len(distinct) == len(present) and len(present) > 2
+    if (
+        all_differ
+        or (share > 0.5 and len(present) >= 20)
+        or (share > 0.2 and len(distinct) > 20 and ID_NAME.search(name))
+    ):
+        return "text" if spaced > 0.3 else "id"
+    return "category"
+
+
+def _constant(base: Column, distinct: list[Any], cells: Sequence[Any], wanted: Kind | None) -> Found:
+    if len(distinct) > 1 or any(cell is None for cell in cells):
+        raise BadInput(f"--types {base.name}=constant: the column has more than one value. Use another type")
+    return Found(_with(base, kind="constant", values=(distinct[0],)), np.empty(0))
+
+
+def _categories(base: Column, cells: list[Any], categories: tuple[Any, ...] | None, kind: Kind = "category") -> Found:
+    distinct = {(type(cell).__name__, cell): cell for cell in cells if cell is not None}
+    if categories is None:
+        ordered = sorted(distinct, key=lambda key: (key[0], key[1]))
+        categories = tuple(distinct[key] for key in ordered)
+    place = {(type(value).__name__, value): i for i, value in enumerate(categories)}
+    codes = np.array([-1 if cell is None else place[type(cell).__name__, cell] for cell in cells], np.int64)
+    missing = int((codes < 0).sum())
+    return Found(_with(base, kind=kind, missing=missing, values=categories), codes)
+
+
+def _of_numbers(base: Column, values: NDArray[np.float64], wanted: Kind | None, whole: bool) -> Found:
+    """A column of numbers; categories where the user says so."""
+    if wanted not in ("category", "boolean", "text"):
+        return of_numbers(base, values, wanted, whole)
+    whole = whole_numbers(base, values, whole)
+    cells = [None if not np.isfinite(v) else (int(v) if whole else v) for v in values.tolist()]
+    return _of_words(base, cells, wanted)
+
+
+# ---- Python objects
+def _of_objects(base: Column, series: Any, present: NDArray[np.bool_], wanted: Kind | None) -> Found:
+    """A pandas column of Python objects: by the type that all of them have."""
+    cells = series.tolist()
+    found = [cell for cell, ok in zip(cells, present, strict=True) if ok]
+    kinds = {type(cell) for cell in found}
+    if kinds == {str}:
+        texts = [cell if ok else None for cell, ok in zip(cells, present, strict=True)]
+        return _of_words(base, texts, wanted)
+    if kinds <= {bool, np.bool_}:
+        return _categories(
+            base, [bool(c) if ok else None for c, ok in zip(cells, present, strict=True)], (False, True), "boolean"
+        )
+    if kinds <= {dt.date} or kinds <= {dt.time} or kinds <= {dt.datetime}:
+        return _of_time_objects(base, cells, present, next(iter(kinds)))
+    if kinds <= {decimal.Decimal}:
+        exponents = [cell.as_tuple().exponent for cell in found]
+        decimals = max([0, *(-e for e in exponents if isinstance(e, int))])
+        values = np.array([float(c) if ok else np.nan for c, ok in zip(cells, present, strict=True)])
+        return numeric(_with(base, dtype="object:Decimal", decimals=decimals), values, "float")
+    if kinds <= {int, float, np.int64, np.float64}:
+        values = np.array([float(c) if ok else np.nan for c, ok in zip(cells, present, strict=True)])
+        return _of_numbers(base, values, wanted, whole=kinds <= {int, np.int64})
+    note = f"{base.name}: values of the types {', '.join(sorted(k.__name__ for k in kinds))} are treated as categories"
+    simple = [_plain(c) if ok else None for c, ok in zip(cells, present, strict=True)]
+    result = _of_words(base, [None if c is None else str(c) for c in simple], wanted)
+    if result.column.kind == "category" and all(
+        isinstance(c, str | int | float | bool) for c in simple if c is not None
+    ):
+        result = _categories(base, simple, None)
+    return Found(result.column, result.values, (*result.notes, note))
+
+
+def _of_time_objects(base: Column, cells: list[Any], present: NDArray[np.bool_], kind: type) -> Found:
+    name: Kind = "date" if kind is dt.date else "time" if kind is dt.time else "datetime"
+    values = np.full(len(cells), np.nan)
+    for i, (cell, ok) in enumerate(zip(cells, present, strict=True)):
+        if not ok:
+            continue
+        if name == "date":
+            values[i] = times.of_date(cell)
+        elif name == "time":
+            values[i] = cell.hour * 3600 + cell.minute * 60 + cell.second + cell.microsecond / 1e6
+        else:
+            values[i] = times.number_of(cell, "datetime")
+    return numeric(_with(base, dtype=f"object:{name}"), values, name)

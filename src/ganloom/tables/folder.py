@@ -1,0 +1,86 @@
+"""The folder of a learned table: its files, and what to say where its training was interrupted."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ganloom.core import json_files
+from ganloom.core.errors import BadInput, Interrupted, Terminated
+from ganloom.core.names import as_path, command_line, word_of
+
+FILE, ARRAYS = "table.json", "table.safetensors"
+FORMAT = 1
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """Read table.json of a folder. Raises BadInput if there is none, or it is damaged."""
+    if not (folder / FILE).is_file():
+        raise BadInput(
+            f"{folder} is not the folder of a table (it has no {FILE}). Give the folder of `ganloom table fit`"
+        )
+    described = read_json(folder / FILE)
+    needed = {
+        "state",
+        "chosen",
+        "fitted",
+        "donors",
+        "preparation",
+        "target",
+        "seed",
+        "choice",
+        "notes",
+        "held_rows",
+        "asked",
+    }
+    if described.get("kind") != "ganloom table" or needed - described.keys():
+        raise BadInput(f"{folder / FILE} is damaged. Fit the table again")
+    if described.get("format", 0) > FORMAT:
+        raise BadInput(f"{folder} was written by a newer ganloom. Update ganloom")
+    return described
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Read a JSON file of a table. Raises BadInput if it is damaged."""
+    try:
+        value = json_files.parse(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{file} is damaged ({error}). Fit the table again") from None
+    if not isinstance(value, dict):
+        raise BadInput(f"{file} is damaged (it holds no JSON object). Fit the table again")
+    return value
+
+
+def is_table(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder was written by ``Table``."""
+    return (as_path(path) / FILE).is_file()
+
+
+def check_new(path: Path) -> None:
+    """Raise BadInput unless a folder is new or empty."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if is_table(path):
+            raise BadInput(f"{path} already holds a table. Choose another --out")
+        raise BadInput(f"{path} is not a new or empty folder. Choose another --out")
+
+
+class continued_by_resume:  # noqa: N801
+    """Name the folder of the table, and not that of its network, in the message of an interrupted training.
+
+    Args:
+        folder: The folder; None: nothing can be continued.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        text = "stopped; nothing is saved yet: run the same command again"
+        if self.folder is not None:
+            text = f"stopped; the training is saved, next: {command_line(['ganloom', 'resume', word_of(self.folder)])}"
+        if isinstance(error, Interrupted):
+            raise Interrupted(text) from None
+        if isinstance(error, Terminated):
+            raise Terminated(error.number, text) from None

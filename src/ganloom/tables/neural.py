@@ -1,0 +1,140 @@
+"""CTGAN and TVAE as methods for tables: encode the rows, train the recipe with the Trainer, decode what it generates."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganloom import api
+from ganloom.baselines import tvae
+from ganloom.core.errors import BadInput
+from ganloom.data.dataset import Facts
+from ganloom.data.encoded_table import EncodedTable
+from ganloom.gan import GAN
+from ganloom.recipes import ctgan
+from ganloom.report.progress import Report, stage
+from ganloom.tables import encoding
+from ganloom.tables.column import Column
+from ganloom.tables.encoding import Encoding
+from ganloom.tables.schema import Frame
+from ganloom.training.callbacks import Callback
+
+LEAST_STEPS, MOST_STEPS, EPOCHS = 3_000, 10_000, 300
+"""A training has 300 epochs, but at least 3,000 steps and at most 10,000, unless the user gives the steps."""
+
+
+@dataclass
+class Training:
+    """How a network is trained.
+
+    Attributes:
+        steps: Number of steps; None: by the number of rows.
+        minutes: Time limit.
+        device: "auto", "cpu", "cuda" or "mps".
+        console: The callback that shows the progress of the training; None: nothing is shown.
+        progress: Called with (what, done, total).
+        options: Settings of the recipe, by name.
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+    device: str = "cpu"
+    console: Callback | None = None
+    progress: Report = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Neural:
+    """A network for tables.
+
+    Args:
+        name: "ctgan" or "tvae".
+        columns: The columns to learn.
+        training: How it is trained.
+    """
+
+    def __init__(self, name: str, columns: list[Column], training: Training) -> None:
+        self.name, self.columns, self.training = name, columns, training
+        self.encoding: Encoding | None = None
+        self.gan: GAN | None = None
+
+    def encode(self, frame: Frame, seed: int) -> EncodedTable:
+        """Learn the encoding of rows, and encode them."""
+        stage(self.training.progress, f"encoding the table for {self.name}")
+        self.encoding = encoding.learn(self.columns, frame, seed)
+        rows = self.encoding.encode(frame, seed)
+        return EncodedTable(rows, self.encoding.layout, Facts("table"))
+
+    def fit(self, frame: Frame, target: str | None = None, seed: int = 0) -> "Neural":
+        """Learn rows; ``target`` has no effect.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed.
+        """
+        data = self.encode(frame, seed)
+        with tempfile.TemporaryDirectory(prefix="ganloom-table-") as temporary:
+            self.train(data, Path(temporary) / self.name, seed)
+        return self
+
+    def train(self, data: EncodedTable, folder: Path, seed: int) -> None:
+        """Train in a new run folder, and load the model."""
+        training = self.training
+        config = self._config(data)
+        steps = training.steps or default_steps(len(data), config.batch_size)
+        total = steps * config.batch_size / 1000
+        api.train(
+            config, data, folder, total_kimg=total, kimg_per_tick=max(total / 20, 0.001),
+            kimg_per_checkpoint=max(total / 4, 0.001), seed=seed, device=training.device, judge=0, doctor=False,
+            minutes=training.minutes, console=training.console or Callback(), progress=training.progress,
+        )  # fmt: skip
+        self.gan = api.load(folder, device=training.device)
+
+    def _config(self, data: EncodedTable) -> Any:
+        options = dict(self.training.options)
+        rows, layout = len(data), data.layout
+        if self.name == "tvae":
+            return tvae.Config(layout=layout, **({"batch_size": min(500, max(rows // 2, 1))} | options))
+        pac = int(options.pop("pac", 10))
+        most = int(options.pop("batch_size", min(500, max(rows // 2, 1))))
+        return ctgan.Config(
+            layout=layout,
+            counts=tuple(int(c) for c in data.counts),
+            pac=pac,
+            batch_size=max(most // pac, 1) * pac,
+            **options,
+        )
+
+    def sample(self, n: int, rng: np.random.Generator, given: dict[str, Any] | None = None) -> Frame:
+        """Draw n rows.
+
+        Args:
+            n: Number of rows.
+            rng: Source of the seed.
+            given: Values of categorical columns; the condition of CTGAN is the first of them.
+        """
+        assert self.gan is not None and self.encoding is not None
+        c = None
+        for name, value in (given or {}).items() if self.name == "ctgan" else ():
+            number = self.encoding.condition(name, value)
+            if number is not None:
+                c = torch.full((n,), number)
+                break
+        rows = self.gan.generate(n, seed=int(rng.integers(2**31)), c=c, batch=4096)
+        return self.encoding.decode(rows.cpu().numpy())
+
+
+def default_steps(rows: int, batch: int) -> int:
+    """The steps of a training for a number of rows."""
+    return int(min(max(LEAST_STEPS, EPOCHS * rows / batch), MOST_STEPS))
+
+
+def check_method(name: str, known: Sequence[str]) -> None:
+    """Raise BadInput if a method is unknown."""
+    from ganloom.core.errors import did_you_mean
+
+    if name not in known:
+        raise BadInput(f'--method must be one of {", ".join(known)}, got "{name}"{did_you_mean(name, known)}')

@@ -1,0 +1,159 @@
+"""Make identifiers and free texts that look like those of a column and are none of them.
+
+Each cell becomes a template: its characters by class (capital letter, small letter, digit, other letter); marks stay. A new
+cell fills a template with characters that the column uses. Words that many rows share are kept. A salted hash
+of each original cell is kept, so that no original is ever written.
+"""
+
+import hashlib
+import re
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+SHARED = 5
+"""A word in at least this many rows is no secret of one row."""
+MOST_TEMPLATES = 200
+"""Most templates that are kept of a column."""
+_CLASSES = (("A", str.isupper), ("a", str.islower), ("9", str.isdigit), ("w", str.isalpha))
+
+
+@dataclass(frozen=True)
+class TextPattern:
+    """What is kept of a column of identifiers or texts."""
+
+    templates: tuple[str, ...] = ()
+    """Templates of cells, with each character of a class replaced by the name of the class; other characters are escaped."""
+    weights: tuple[int, ...] = ()
+    """How many cells have each template."""
+    alphabets: tuple[tuple[str, str], ...] = ()
+    """(class, its characters)."""
+    words: tuple[str, ...] = ()
+    """Words that many rows have."""
+    prefix: str = ""
+    """What all cells begin with."""
+    unique: bool = False
+    """Whether no two cells are equal."""
+    salt: str = ""
+    hashes: tuple[int, ...] = ()
+    """Salted hashes of the original cells."""
+
+    def make(self, n: int, rng: np.random.Generator) -> list[str]:
+        """Return n new cells; none equals an original one, and none another if the column is unique."""
+        taken, made = set(self.hashes), []
+        weights = np.array(self.weights, float)
+        chosen = rng.choice(len(self.templates), n, p=weights / weights.sum())
+        alphabets = dict(self.alphabets)
+        for place in chosen:
+            template = self.templates[place]
+            for attempt in range(1000):
+                longer = template if attempt < 100 else _longer(template, attempt // 100)
+                cell = self.prefix + self._fill(longer, alphabets, rng)
+                code = _hash(cell, self.salt)
+                if code not in taken:
+                    break
+            if self.unique:
+                taken.add(code)
+            made.append(cell)
+        return made
+
+    def _fill(self, template: str, alphabets: dict[str, str], rng: np.random.Generator) -> str:
+        out, i = [], 0
+        while i < len(template):
+            char = template[i]
+            if char == "\\":
+                out.append(template[i + 1])
+                i += 2
+                continue
+            if char == "W":
+                word, _, rest = template[i + 1 :].partition(";")
+                out.append(self.words[int(word)])
+                i = len(template) - len(rest)
+                continue
+            letters = alphabets[char]
+            out.append(letters[int(rng.integers(len(letters)))])
+            i += 1
+        return "".join(out)
+
+
+def pattern_of(cells: Sequence[str], free_text: bool) -> TextPattern:
+    """Learn the pattern of a column.
+
+    Args:
+        cells: The cells without missing ones.
+        free_text: The cells are sentences: words of ``SHARED`` rows are kept. Else only those of a tenth of the rows.
+    """
+    salt = secrets.token_hex(8)
+    distinct = list(dict.fromkeys(cells))
+    prefix = "" if free_text else _common_prefix(distinct)
+    rest = [cell[len(prefix) :] for cell in distinct]
+    counts = Counter(word for cell in rest for word in set(re.findall(r"\w+", cell)) if not word.isdigit())
+    least = SHARED if free_text else max(SHARED, len(distinct) // 10)  # such as the "com" of mail addresses
+    words = [word for word, count in counts.most_common(2000) if count >= least]
+    numbers = {word: i for i, word in enumerate(words)}
+    templates = Counter(_template(cell[len(prefix) :], numbers) for cell in cells)
+    common = templates.most_common(MOST_TEMPLATES)
+    letters: dict[str, set[str]] = {}
+    for cell in distinct:
+        for char in cell[len(prefix) :]:
+            letters.setdefault(_class_of(char), set()).add(char)
+    alphabets = tuple((name, "".join(sorted(chars))) for name, chars in sorted(letters.items()) if name)
+    return TextPattern(
+        tuple(template for template, _ in common),
+        tuple(count for _, count in common),
+        alphabets,
+        tuple(words),
+        prefix,
+        len(distinct) == len(cells),
+        salt,
+        tuple(sorted(_hash(cell, salt) for cell in distinct)),
+    )
+
+
+def _hash(cell: str, salt: str) -> int:
+    digest = hashlib.blake2b(cell.encode("utf-8", "surrogatepass"), digest_size=6, key=salt.encode()).digest()
+    return int.from_bytes(digest, "little")
+
+
+def _class_of(char: str) -> str:
+    return next((name for name, test in _CLASSES if test(char)), "")
+
+
+def _template(cell: str, words: dict[str, int]) -> str:
+    out = []
+    for part in re.findall(r"\w+|\W", cell):
+        if part in words:
+            out.append(f"W{words[part]};")
+        else:
+            out += [_class_of(char) or f"\\{char}" for char in part]
+    return "".join(out)
+
+
+def _longer(template: str, count: int) -> str:
+    """A template with more characters, for one whose every cell may be taken: its last class of characters is repeated."""
+    place, i = -1, 0
+    while i < len(template):
+        if template[i] == "\\":
+            i += 2
+        elif template[i] == "W":
+            i = template.index(";", i) + 1
+        else:
+            place, i = i, i + 1
+    if place < 0:
+        return template + "\\x" * count
+    return template[:place] + template[place] * count + template[place:]
+
+
+def _common_prefix(cells: Sequence[str]) -> str:
+    """What all cells begin with, up to the last mark that is no letter and no digit, such as "CUST-"."""
+    first, last = min(cells), max(cells)
+    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    shared = first[:length]
+    cut = max((i + 1 for i, char in enumerate(shared) if not char.isalnum()), default=0)
+    letters = re.match(r"[^\W\d]+(?=\d)", first)  # "K00123"
+    if not cut and letters and all(cell.startswith(letters[0]) for cell in cells):
+        cut = len(letters[0])
+    return shared[:cut] if len(cells) > 1 else ""
