@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ganloom import data as data
     from ganloom import losses, metrics, penalties, testing, weights
     from ganloom.api import Run, load, resume, train
+    from ganloom.apps.augment_data import augment_data
+    from ganloom.apps.augment_report import augmentation_report
     from ganloom.apps.inpaint import inpaint
     from ganloom.apps.upscale import upscale
     from ganloom.evaluation.evaluate import evaluate
@@ -34,6 +36,8 @@ _HOME = {
     "load": "api",
     "Run": "api",
     "evaluate": "evaluation.evaluate",
+    "augment_data": "apps.augment_data",
+    "augmentation_report": "apps.augment_report",
     "upscale": "apps.upscale",
     "inpaint": "apps.inpaint",
     "RECIPES": "recipes",
@@ -49,6 +53,8 @@ __all__ = [
     "Batch",
     "Phase",
     "Run",
+    "augment_data",
+    "augmentation_report",
     "data",
     "evaluate",
     "inpaint",
