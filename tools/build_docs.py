@@ -121,6 +121,7 @@ def commands() -> str:
     several = {
         "data": [["data", "check"]],
         "doctor": [["doctor"], ["doctor", "sensitivity"]],
+        "augment": [["augment", word] for word in ("preview", "data", "report", "subset")],
         "bench": [["bench", word] for word in ("step", "modes", "recipes", "doctor")],
     }
     pages = [words for name in COMMANDS for words in several.get(name, [[name]])]

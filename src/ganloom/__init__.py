@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ganloom import losses, metrics, penalties, testing, weights
     from ganloom.anomaly.estimator import Anomaly
     from ganloom.api import Run, load, resume, train
+    from ganloom.apps.augment_data import augment_data
+    from ganloom.apps.augment_report import augmentation_report
     from ganloom.apps.inpaint import inpaint
     from ganloom.apps.upscale import upscale
     from ganloom.evaluation.evaluate import evaluate
@@ -36,6 +38,8 @@ _HOME = {
     "load": "api",
     "Run": "api",
     "evaluate": "evaluation.evaluate",
+    "augment_data": "apps.augment_data",
+    "augmentation_report": "apps.augment_report",
     "upscale": "apps.upscale",
     "inpaint": "apps.inpaint",
     "Anomaly": "anomaly.estimator",
@@ -55,6 +59,8 @@ __all__ = [
     "Phase",
     "Run",
     "Table",
+    "augment_data",
+    "augmentation_report",
     "data",
     "evaluate",
     "inpaint",

@@ -34,7 +34,7 @@ COMMANDS: dict[str, str] = {
     "recipes": "list the recipes and baselines that can be trained",
     "plan": "train some steps and report speed, memory and time; propose a training that can finish",
     "config": "print the settings of a run as a file for `ganloom train --config FILE`",
-    "augment": "preview DATA: show real images under ADA and DiffAugment, and what a leak would look like",
+    "augment": "data, report: add generated images to labelled data, and measure if they help; subset; preview: ADA, DiffAugment",
     "data": "check DIR: show what is in a data set and what the network will get",
     "import": "convert published weights of another project into a model folder",
     "latent": "walk, mix, project, directions: explore the latent space of a model",

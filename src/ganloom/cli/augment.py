@@ -1,15 +1,23 @@
-"""ganloom augment preview DATA --out FILE.png"""
+"""ganloom augment preview DATA --out FILE.png; calls the other commands: `augment data`, `report` and `subset`."""
 
 import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
+from ganloom.cli import augment_data, augment_report
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
 from ganloom.core.names import word_of
 from ganloom.report.progress import Progress
+
+COMMANDS = {
+    "preview": None,
+    "data": augment_data.run,
+    "report": augment_report.run,
+    "subset": augment_data.subset,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +54,13 @@ class Arguments:
 
 def run(argv: Sequence[str]) -> None:
     """Read the command line, draw both sheets, print what was written."""
-    use = "`ganloom augment preview DATA --out FILE.png`"
-    if subcommand("augment", ["preview"], argv, Arguments, use) is None:
+    use = "`ganloom augment data DATA --with RUN`, `report DATA --with RUN`, `subset DATA` or `preview DATA`"
+    word = subcommand("augment", COMMANDS, argv, Arguments, use)
+    if word is None:
+        return
+    other = COMMANDS[word]
+    if other is not None:
+        other(argv[1:])
         return
     args = parse(Arguments, argv[1:], "augment preview")
     from ganloom.apps.augment_preview import RECIPE, preview

@@ -61,7 +61,7 @@ class Flag:
     @property
     def name(self) -> str:
         """The flag, such as --g-opt.lr, or the name of a positional argument."""
-        return self.positional or "--" + ".".join(self.path).replace("_", "-")
+        return self.positional or "--" + ".".join(self.path).rstrip("_").replace("_", "-")  # --with is the field with_
 
     @property
     def is_switch(self) -> bool:
