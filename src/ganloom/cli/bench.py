@@ -5,7 +5,15 @@ import json
 from collections.abc import Sequence
 from typing import Literal
 
-from ganloom.cli import bench_anomaly, bench_doctor, bench_inpaint, bench_modes, bench_recipes, bench_restore, bench_tables
+from ganloom.cli import (
+    bench_anomaly,
+    bench_doctor,
+    bench_inpaint,
+    bench_modes,
+    bench_recipes,
+    bench_restore,
+    bench_tables,
+)
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
 from ganloom.report.progress import Progress
