@@ -69,8 +69,8 @@ PLANS: dict[str, Plan] = {
     ),
     "gan": Plan(
         {
-            "g_widths": (128, 256, 512), "g_opt.lr": 1e-3, "d_opt.lr": 3e-3, **_WITHOUT_MOMENTUM, **_falling(750.0, 1500.0),
-            "total_kimg": 1500.0,
+            "g_widths": (128, 256, 512), "g_opt.lr": 1e-3, "d_opt.lr": 3e-3, **_WITHOUT_MOMENTUM, **_falling(1200.0, 2400.0),
+            "total_kimg": 2400.0,
         },
         "G half as wide, Adam without momentum, five times the learning rate for G and fifteen times for D, because a slow D "
         "lets the samples of a class become equal; both fall to 0 over the second half.",
@@ -217,12 +217,12 @@ PLANS: dict[str, Plan] = {
     ),
     "biggan": Plan(
         {
-            "width": 8, "smallest": 3, "attention": 16, "batch_size": 16, "n_critic": 1, "z_dim": 40, "c_dim": 32,
-            "ema_kimg": 10.0, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, **_falling(80.0, 160.0), "total_kimg": 160.0,
+            "width": 8, "smallest": 3, "attention": 16, "batch_size": 16, "n_critic": 1, "z_dim": 40, "c_dim": 32, "ema_kimg": 5.0,
+            "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, **_WITHOUT_MOMENTUM, **_falling(50.0, 100.0), "total_kimg": 100.0,
         },
-        "A twelfth of the width, the blocks of the paper's networks for 32 px with attention at 16 px, batches of "
-        "16 instead of 2,048, one update of D per update of G, and learning rates of 1e-3, which fall to 0 over the "
-        "second half. Half an hour.",
+        "A twelfth of the width, the blocks of the paper's networks for 32 px with attention at 16 px, batches of 16 instead "
+        "of 2,048, one update of D per update of G, beta2 of 0.99, and learning rates of 1e-3, which fall to 0 over the second "
+        "half. Ten to fifteen minutes.",
     ),
     "fastgan": Plan(
         {"width": 4, "batch_size": 16, "g_opt.lr": 1e-3, "d_opt.lr": 5e-4, **_falling(50.0, 100.0), "total_kimg": 100.0},
