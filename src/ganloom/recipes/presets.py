@@ -69,8 +69,8 @@ PLANS: dict[str, Plan] = {
     ),
     "gan": Plan(
         {
-            "g_widths": (128, 256, 512), "g_opt.lr": 1e-3, "d_opt.lr": 3e-3, **_WITHOUT_MOMENTUM, **_falling(750.0, 1500.0),
-            "total_kimg": 1500.0,
+            "g_widths": (128, 256, 512), "g_opt.lr": 1e-3, "d_opt.lr": 3e-3, **_WITHOUT_MOMENTUM, **_falling(1200.0, 2400.0),
+            "total_kimg": 2400.0,
         },
         "G half as wide, Adam without momentum, five times the learning rate for G and fifteen times for D, because a slow D "
         "lets the samples of a class become equal; both fall to 0 over the second half.",
@@ -218,11 +218,11 @@ PLANS: dict[str, Plan] = {
     "biggan": Plan(
         {
             "width": 8, "smallest": 3, "attention": 16, "batch_size": 16, "n_critic": 1, "z_dim": 40, "c_dim": 32,
-            "ema_kimg": 10.0, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, **_falling(80.0, 160.0), "total_kimg": 160.0,
+            "ema_kimg": 5.0, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, **_WITHOUT_MOMENTUM, **_falling(50.0, 100.0), "total_kimg": 100.0,
         },
-        "A twelfth of the width, the blocks of the paper's networks for 32 px with attention at 16 px, batches of "
-        "16 instead of 2,048, one update of D per update of G, and learning rates of 1e-3, which fall to 0 over the "
-        "second half. Half an hour.",
+        "A twelfth of the width, the blocks of the paper's networks for 32 px with attention at 16 px, batches of 16 instead "
+        "of 2,048, one update of D per update of G, beta2 of 0.99, and learning rates of 1e-3, which fall to 0 over the second "
+        "half. Ten to fifteen minutes.",
     ),
     "fastgan": Plan(
         {"width": 4, "batch_size": 16, "g_opt.lr": 1e-3, "d_opt.lr": 5e-4, **_falling(50.0, 100.0), "total_kimg": 100.0},
@@ -248,8 +248,8 @@ PLANS: dict[str, Plan] = {
         {
             "z_dim": 64, "base": 256, "width": 64, "batch_size": 16, "path_length": 0.0, "mixing": 0.0, "gamma": 0.05,
             "ema_kimg": 5.0, "d_layers": 1, "group_maps": 32, "alike": True, "tanh": True, "dense_base": True,
-            "g_opt.lr": 5e-3, "d_opt.lr": 8e-3, "g_opt.schedule": ((120.0, 1.0), (230.0, 0.1)),
-            "d_opt.schedule": ((120.0, 1.0), (230.0, 0.1)), "total_kimg": 230.0,
+            "g_opt.lr": 5e-3, "d_opt.lr": 8e-3, "g_opt.schedule": ((80.0, 1.0), (160.0, 0.1)),
+            "d_opt.schedule": ((80.0, 1.0), (160.0, 0.1)), "total_kimg": 160.0,
         },
         "64 channels on the base grid, halved with each doubling to 16 on the last, instead of 512; latents of length 64, no "
         "path length penalty, no style mixing; five times the gamma of the auto rule, which is for larger images; two and three "
@@ -260,8 +260,8 @@ PLANS: dict[str, Plan] = {
     "r3gan": Plan(
         {
             "width": 64, "full": 0, "blocks": 1, "dense_base": True, "batch_size": 32, "gamma": 0.3, "gamma_end": 0.3, "lazy": 16,
-            "tanh": True, "lr": 4e-3, "decay_kimg": 230.0, "ema_kimg": 5.0, "stddev": 4, "stddev_maps": 32, "stddev_alike": True,
-            "total_kimg": 230.0,
+            "tanh": True, "lr": 4e-3, "decay_kimg": 160.0, "ema_kimg": 5.0, "stddev": 4, "stddev_maps": 32, "stddev_alike": True,
+            "total_kimg": 160.0,
         },
         "64 channels on the base grid, halved with each doubling to 16 on the last, instead of 768; one block per grid instead "
         "of two, batches of 32 instead of 512 at twenty times the learning rate, penalties every 16th step, tanh for flat "
