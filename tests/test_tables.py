@@ -16,9 +16,14 @@ from ganloom.training.callbacks import Callback
 pd = pytest.importorskip("pandas")
 pytest.importorskip("sklearn")
 
-from ganloom.tables import constraints, numbers, reading, schema, times  # noqa: E402
+from ganloom.tables import constraint_search, numbers, reading, schema, times, utility  # noqa: E402
 from ganloom.tables.keys import Family  # noqa: E402
 from ganloom.tables.table import METHODS, Table, resume  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def small_forests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(utility, "TREES", 10)
 
 
 def file_of(path: Path, raw: bytes, name: str = "data.csv") -> Path:
@@ -243,7 +248,7 @@ def test_no_constraints_in_independent_columns() -> None:
         {f"x{i}": rng.normal(i % 3, 1, 200).round(2) for i in range(8)} | {"c": rng.choice(list("abc"), 200)}
     )
     found, values, _ = schema.learn(reading.read(frame))
-    assert constraints.find(found, values) == []
+    assert constraint_search.find(found, values) == []
 
 
 def test_columns_that_equal_others_are_computed() -> None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ganloom.core.errors import BadInput
 from ganloom.report.progress import Report
 from ganloom.tables import privacy, quality, utility
 from ganloom.tables.column import Column
@@ -114,7 +115,7 @@ def choose(
     seed: int,
     progress: Report,
     valid: Callable[[Frame], Frame],
-) -> tuple[str, dict[str, Score]]:
+) -> tuple[str, dict[str, Score], dict[str, str]]:
     """Fit each method on 80 % of the rows and score it on the others.
 
     Args:
@@ -127,18 +128,23 @@ def choose(
         valid: Brings drawn values into the bounds of their columns.
 
     Returns:
-        The name of the best method whose rows are not too near to the training rows, and all scores.
+        The name of the best method whose rows are not too near to the training rows; all scores; and why methods refused.
     """
     train, held = split(frame, HELD_OUT, seed)
     scores: dict[str, Score] = {}
+    refused: dict[str, str] = {}
     for number, (name, new) in enumerate(methods.items()):
         if progress is not None:
             progress(f"comparing methods on held-out rows: {name}", number, len(methods))
-        method = new().fit(train, target, seed)
+        try:
+            method = new().fit(train, target, seed)
+        except BadInput as error:  # such as too many categories for a network
+            refused[name] = str(error)
+            continue
         rows = max(len(next(iter(train.values()))), 200)
         drawn = valid(method.sample(rows, np.random.default_rng([seed, 2])))
         scores[name] = score(columns, train, held, drawn, target, seed)
-    return best_of(scores), scores
+    return best_of(scores), scores, refused
 
 
 def best_of(scores: dict[str, Score]) -> str:

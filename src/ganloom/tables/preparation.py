@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ganloom.core import config
 from ganloom.core.errors import BadInput
 from ganloom.tables import conditions as where_conditions
+from ganloom.tables import constraint_search, reading, schema
 from ganloom.tables import constraints as rules
-from ganloom.tables import reading, schema
 from ganloom.tables.column import Column
 from ganloom.tables.conditions import Condition
 from ganloom.tables.constraints import Constraint
@@ -110,18 +110,21 @@ class Preparation:
         return cls(Schema.from_dict(values["schema"]), found, donors, list(values["notes"]))
 
 
-def prepare(source: reading.Source, types: str | Mapping[str, str] | None = None) -> tuple[Preparation, Frame]:
+def prepare(
+    source: reading.Source, types: str | Mapping[str, str] | None = None, target: str | None = None
+) -> tuple[Preparation, Frame]:
     """Find the types and the constraints of a table.
 
     Args:
         source: The table.
         types: Corrections of the types.
+        target: A column that is learned in any case, and never computed from others.
 
     Returns:
         What was found, and all rows as numbers.
     """
     columns, frame, notes = schema.learn(source, types)
-    found = rules.find(columns, frame)
+    found = [c for c in constraint_search.find(columns, frame) if target is None or c.derived != target]
     tied = {name for constraint in found for name in constraint.columns}
     donors = {name: values[:DONORS] for name, values in frame.items() if name in tied}
     return Preparation(columns, found, donors, notes), frame

@@ -119,7 +119,7 @@ def measure(
         preparation = made_by.preparation
         frame = preparation.schema.read(source)
     else:
-        preparation, frame = prepare(source, types)
+        preparation, frame = prepare(source, types, target)
     columns = preparation.schema.modelled
     if not columns:
         raise BadInput("no column of the table can be compared: all are constant, empty, identifiers or free text")

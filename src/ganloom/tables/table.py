@@ -103,7 +103,7 @@ class Table:
         stage(self.progress, "reading the table")
         source = reading.read(data)
         stage(self.progress, "finding types and constraints")
-        self.preparation, frame = prepare(source, self.types)
+        self.preparation, frame = prepare(source, self.types, self.target)
         self.notes = list(self.preparation.notes)
         learned = self.preparation.reduced(frame)
         columns = self.preparation.learned
@@ -161,11 +161,12 @@ class Table:
         names = ["copula", "marginals", "tvae", "ctgan"] if rows >= FEWEST_FOR_NETWORKS else ["copula", "marginals"]
         if rows < FEWEST_FOR_NETWORKS:
             self.notes.append(f"{rows} rows are too few for networks to be compared; --method ctgan trains one anyway")
-        best, scores = choose.choose(
+        best, scores, refused = choose.choose(
             {name: self._new(name) for name in names}, self.preparation.learned, frame, self.target, self.seed, self.progress,
             self.preparation.valid,
         )  # fmt: skip
         self.choice = {name: vars(found) for name, found in scores.items()}
+        self.notes += [f"{name} is left out: {reason}" for name, reason in refused.items()]
         self.notes.append(choose.sentence(best, scores))
         if "ctgan" in scores:
             self.notes.append(choose.whether_gan_helps({name: found.total for name, found in scores.items()}))
