@@ -27,7 +27,7 @@ COMMANDS: dict[str, str] = {
     "upscale": "enlarge images of any size with a super-resolution network; works offline",
     "inpaint": "fill holes in images: photographs, with a mask, by transparency or by colour",
     "anomaly": "fit, score, evaluate: find unusual images or table rows after learning normal ones",
-    "text": "check, corpus: show what is in a set of texts; write labelled corpora",
+    "text": "check, corpus, judge: what is in texts; labelled corpora; generated texts against real ones",
     "table": "fit, sample, report: learn a CSV or Parquet table and draw synthetic rows; works without a GAN too",
     "doctor": "say what is wrong with a run and what to change; without a run: check the installation",
     "compare": "show several measured runs in one table; --budget TIME trains models for equal time first",

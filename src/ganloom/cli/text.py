@@ -1,10 +1,11 @@
-"""ganloom text check|corpus ..."""
+"""ganloom text check|corpus|judge ..."""
 
 import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
+from ganloom.cli import text_judge
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
@@ -53,8 +54,8 @@ class Corpus:
 
 def run(argv: Sequence[str]) -> None:
     """Call the subcommand."""
-    commands = {"check": _check, "corpus": _corpus}
-    word = subcommand("text", commands, argv, Check, "`ganloom text check DATA` or `corpus`")
+    commands = {"check": _check, "corpus": _corpus, "judge": text_judge.run}
+    word = subcommand("text", commands, argv, Check, "`ganloom text check DATA`, `corpus` or `judge`")
     if word is not None:
         commands[word](argv[1:])
 
@@ -68,7 +69,7 @@ def _check(argv: Sequence[str]) -> None:
         print(json.dumps(report.to_dict()))
         return
     print("\n".join(report.lines()))
-    print(following(["text", "corpus", "--help"]))
+    print(following(["text", "judge", word_of(args.data), "GENERATED"]))
 
 
 def _corpus(argv: Sequence[str]) -> None:
