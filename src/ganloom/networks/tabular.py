@@ -28,7 +28,7 @@ class Heads(nn.Module):
             sizes.append(size)
             start += size
         self.width, self.soft = start, sum(sizes)
-        owner = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes, dtype=torch.long))
+        owner = torch.tensor([column for column, size in enumerate(sizes) for _ in range(size)], dtype=torch.long)
         columns = torch.tensor([i for first, size in self.parts for i in range(first, first + size)], dtype=torch.long)
         self.register_buffer("values", torch.tensor(values, dtype=torch.long), persistent=False)
         self.register_buffer("columns", columns, persistent=False)

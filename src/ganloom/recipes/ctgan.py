@@ -94,7 +94,9 @@ class CTGAN(GAN):
         width = self.G.heads.width
         self.D = Critic(cfg.pac * (width + self.conditions_count), cfg.d_widths, cfg.dropout)
         counts = torch.tensor(cfg.counts, dtype=torch.float64)
-        of_column = torch.repeat_interleave(torch.arange(len(self.sizes)), torch.tensor(self.sizes, dtype=torch.long))
+        of_column = torch.tensor(
+            [column for column, size in enumerate(self.sizes) for _ in range(size)], dtype=torch.long
+        )
         self.shares = _shares(counts, of_column, len(self.sizes))
         self.log_shares = _shares((1 + counts).log() * (counts > 0), of_column, len(self.sizes))
         kinds = torch.tensor([kind == "choice" for kind, _ in cfg.layout])
