@@ -93,16 +93,15 @@ class CTGAN(GAN):
         self.G = Generator(cfg.layout, cfg.z_dim, self.conditions_count, cfg.g_widths)
         width = self.G.heads.width
         self.D = Critic(cfg.pac * (width + self.conditions_count), cfg.d_widths, cfg.dropout)
-        counts = torch.tensor(cfg.counts, dtype=torch.float64)
-        of_column = torch.tensor(
-            [column for column, size in enumerate(self.sizes) for _ in range(size)], dtype=torch.long
-        )
-        self.shares = _shares(counts, of_column, len(self.sizes))
-        self.log_shares = _shares((1 + counts).log() * (counts > 0), of_column, len(self.sizes))
-        kinds = torch.tensor([kind == "choice" for kind, _ in cfg.layout])
-        self.register_buffer("soft_choices", kinds[self.G.heads.owner].nonzero().flatten(), persistent=False)
+        kinds = [kind for kind, size in cfg.layout for _ in range(size)]
+        choices = torch.tensor([i for i, kind in enumerate(kinds) if kind == "choice"], dtype=torch.long)
+        self.register_buffer("soft_choices", choices, persistent=False)
         self.soft_choices: Tensor
-        self.first = torch.tensor([0, *self.sizes]).cumsum(0)[:-1]
+        with torch.device("cpu"):  # rows are drawn on the CPU
+            counts = torch.tensor(cfg.counts, dtype=torch.float64)
+            self.shares = _shares(counts, self.sizes)
+            self.log_shares = _shares((1 + counts).log() * (counts > 0), self.sizes)
+            self.first = torch.tensor([0, *self.sizes]).cumsum(0)[:-1]
 
     @classmethod
     def check_data(cls, data: Any) -> None:
@@ -190,12 +189,10 @@ class CTGAN(GAN):
         return terms
 
 
-def _shares(weights: Tensor, of_column: Tensor, columns: int) -> Tensor:
+def _shares(weights: Tensor, sizes: list[int]) -> Tensor:
     """Cumulated shares (columns, most categories) of the categories of each column; 1 after the last one."""
-    most = int(torch.bincount(of_column, minlength=columns).max()) if columns else 0
-    table = torch.zeros(columns, most, dtype=torch.float64)
-    for column in range(columns):
-        own = weights[of_column == column]
+    table = torch.zeros(len(sizes), max(sizes, default=0), dtype=torch.float64)
+    for column, own in enumerate(weights.split(sizes) if sizes else ()):
         own = own if float(own.sum()) > 0 else torch.ones_like(own)
         table[column, : len(own)] = own / own.sum()
     return table.cumsum(1)
