@@ -218,7 +218,8 @@ PLANS: dict[str, Plan] = {
     "biggan": Plan(
         {
             "width": 8, "smallest": 3, "attention": 16, "batch_size": 16, "n_critic": 1, "z_dim": 40, "c_dim": 32,
-            "ema_kimg": 5.0, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, **_WITHOUT_MOMENTUM, **_falling(50.0, 100.0), "total_kimg": 100.0,
+            "ema_kimg": 5.0, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, **_WITHOUT_MOMENTUM, **_falling(50.0, 100.0),
+            "total_kimg": 100.0,
         },
         "A twelfth of the width, the blocks of the paper's networks for 32 px with attention at 16 px, batches of 16 instead "
         "of 2,048, one update of D per update of G, beta2 of 0.99, and learning rates of 1e-3, which fall to 0 over the second "
