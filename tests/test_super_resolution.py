@@ -64,6 +64,11 @@ def test_the_terms_and_their_weights() -> None:
     assert float(terms["pixel"].detach()) == pytest.approx(
         0.25 * float((fake - batch.x).abs().mean().detach()), rel=1e-4
     )
+    jittered = testing.build("esrgan", (3, 32, 32), perceptual=2.0, perceptual_jitter=True)
+    jittered.load_state_dict(gan.state_dict())
+    torch.default_generator.manual_seed(0)
+    first, again = (jittered.perceptual_terms((fake.detach(), batch.x))["perceptual"] for _ in range(2))
+    assert float(first) != float(again) and 0.3 < float(first) / float(terms["perceptual"].detach()) < 3
     for wrong in ({"scale": 3, "net": "rrdb"}, {"shape": (3, 30, 32)}, {"pixel": -1.0},
                   {"pixel": 0.0, "perceptual": 0.0, "adversarial": 0.0}):  # fmt: skip
         with pytest.raises(BadInput, match="--"):

@@ -22,16 +22,16 @@ from ganloom.optim import Adam
 from ganloom.recipes import lama
 
 SIDE, CROPS = 64, 6000
-STAGES = ((4.8, 6.0, 1e-3, False), (6.4, 6.0, 1e-3, True))
+STAGES = ((4.8, 1.0, 1e-3, False), (2.4, 3.0, 5e-4, False))
 """Of each stage: length in kimg, weight of the perceptual term, first learning rate, and whether that term moves the images."""
 SCALES = 400, 1400
 """Longer side of a photograph when a crop is cut from it, in pixels."""
 SETTINGS = lama.Config(
     shape=(3, SIDE, SIDE),
+    net="gated",
     width=16,
     d_width=8,
-    downs=2,
-    blocks=3,
+    blocks=4,
     batch_size=8,
     ema_kimg=0.5,
     fill="biharmonic",

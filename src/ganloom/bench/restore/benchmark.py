@@ -101,13 +101,14 @@ def measure(
     chosen: list[Model | str] = [*(model for model, _ in opened), *METHODS, TRUE]
     for method in chosen:
         label = f"model {method.name}" if isinstance(method, Model) else method
-        made = []
+        made, distances = [], []
         for image, low in zip(true, small, strict=True):
+            made.append(_enlarged(method, low, image, scale))
+            distances.append(_distance(made[-1], image, perceptual))
+            done += 1
             if progress is not None:
                 progress(f"measuring {label}", done, total)
-            done += 1
-            made.append(_enlarged(method, low, image, scale))
-        found[label] = _compared(_tensor(made), _tensor(true), scale, perceptual)
+        found[label] = _compared(_tensor(made), _tensor(true), scale, torch.stack(distances))
     rows = {label: one.row for label, one in found.items()}
     rows[TRUE] = {key: rows[TRUE][key] for key in ("grid", "grid_worst")}
     flat = sum(len(values) for values in grid_pattern(_tensor(true), _tensor(true), scale))
@@ -128,11 +129,13 @@ def _enlarged(method: Model | str, low: Pixels, image: Pixels, scale: int) -> Pi
     return image if method == TRUE else _resized(low, image.shape[0], METHODS[method])
 
 
-def _compared(made: Tensor, true: Tensor, scale: int, perceptual: Perceptual) -> _Measured:
+@torch.no_grad()
+def _distance(made: Pixels, true: Pixels, perceptual: Perceptual) -> Tensor:
+    return perceptual.distance(_tensor([made]), _tensor([true])).double().cpu()
+
+
+def _compared(made: Tensor, true: Tensor, scale: int, features: Tensor) -> _Measured:
     difference = (made - true).double().flatten(1) / 2
-    with torch.no_grad():
-        pairs = zip(made.split(1), true.split(1), strict=True)
-        features = torch.stack([perceptual.distance(a, b).double().cpu() for a, b in pairs])
     errors = paired_errors(made, true)
     patterns = grid_pattern(made, true, scale)
     blocks = torch.cat(patterns)

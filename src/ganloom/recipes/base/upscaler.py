@@ -13,6 +13,7 @@ from ganloom.core.precision import full_precision
 from ganloom.gan import Adam, Batch, Phase, Rng, Terms, cosine
 from ganloom.losses import Loss, nonsaturating
 from ganloom.networks import restore
+from ganloom.nn.perceptual import moved
 from ganloom.recipes.base.translator import Translator
 
 BASE = Literal["nearest", "bilinear", "bicubic"]
@@ -53,6 +54,9 @@ class UpscalerConfig:
     """Weight of the distance in a frozen network's features; 0: off."""
     perceptual_net: str = "random"
     """Feature network: random, fashion, effnet (an extra), or a file .pt2 or .pt, as for ``evaluate --features``."""
+    perceptual_jitter: bool = False
+    """Resize, shift and mirror the images at random before that network; without it, patterns with the period of the upsampling
+    can appear on flat areas. Not in the papers."""
     adversarial: float = 0.1
     """Weight of the adversarial loss of G; 0: neither D nor the loss is used."""
     ema_kimg: float = 5.0
@@ -224,6 +228,8 @@ class Upscaler(Translator):
         if not weight:
             return {}
         net = self._opened(pairs[0][0].device)
+        if self.cfg.perceptual_jitter:
+            pairs = tuple((first, second) for first, second in (moved(*pair) for pair in pairs))
         return {"perceptual": weight * torch.stack([net.distance(*pair) for pair in pairs]).sum()}
 
     # ---- samples
