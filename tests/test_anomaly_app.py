@@ -16,6 +16,7 @@ from test_anomaly_scores import images
 import ganloom
 from ganloom.anomaly import csv_rows, detector, fitting
 from ganloom.core.errors import BadInput, Interrupted
+from ganloom.recipes import presets
 from ganloom.training.callbacks import Callback
 
 SHORT = ("--total-kimg", "0.3")
@@ -135,6 +136,7 @@ def test_the_same_seed_gives_the_same_scores_and_a_stopped_fit_too(
         assert np.array_equal(whole.score(str(new), name), stopped.score(str(new), name)), name
 
 
+@pytest.mark.slow
 def test_a_run_that_trained_longer_gets_a_new_threshold(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,7 +148,7 @@ def test_a_run_that_trained_longer_gets_a_new_threshold(
     shutil.rmtree(made / "good")
 
 
-@pytest.mark.parametrize("method", ["knn-pooled", "pca"])
+@pytest.mark.parametrize("method", ["pca", pytest.param("knn-pooled", marks=pytest.mark.slow)])
 def test_a_control_as_the_method_trains_nothing(
     method: str, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -157,7 +159,7 @@ def test_a_control_as_the_method_trains_nothing(
     assert code == 0 and "no GAN beside the controls" in text and (tmp_path / "run" / "report.html").is_file()
 
 
-@pytest.mark.parametrize("method", ["f-anogan", "ganomaly"])
+@pytest.mark.parametrize("method", ["f-anogan", pytest.param("ganomaly", marks=pytest.mark.slow)])
 def test_the_published_methods(method: str, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = write(tmp_path / "good", images(60))
     code, text, err = call(capsys, "anomaly", "fit", good, "--out", tmp_path / "run", "--method", method, *SHORT)
@@ -282,6 +284,14 @@ def test_bad_test_sets_and_runs(made: Path, tmp_path: Path, capsys: pytest.Captu
     assert "rows.safetensors" in refused(capsys, "score", damaged, test / "good")
     (damaged / "anomaly" / "detector.json").write_text("{")
     assert "detector.json" in refused(capsys, "score", damaged, test / "good")
+
+
+def test_larger_images_get_a_shorter_training() -> None:
+    whole = presets.plan("ss-gan").options["total_kimg"]
+    lengths = [
+        fitting.length_for("ss-gan", shape) for shape in ((1, 28, 28), (3, 16, 16), (3, 64, 48), (3, 256, 256), (9,))
+    ]
+    assert lengths[0] == lengths[1] == lengths[4] == whole and lengths[3] == whole / 4 < lengths[2] < whole
 
 
 def test_a_small_hold_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

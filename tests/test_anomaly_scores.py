@@ -77,7 +77,7 @@ def test_distances_are_those_of_the_nearest_rows_and_do_not_depend_on_the_others
     assert torch.equal(neighbours.nearest(bank, bank), torch.arange(50))
 
 
-@pytest.mark.parametrize("name", [n for n in controls.TITLES if n != "forest"])
+@pytest.mark.parametrize("name", [n for n in controls.TITLES if n not in ("forest", "texture")])
 def test_each_control_finds_another_shape_and_repeats_itself(name: str) -> None:
     train, normal, other = images(60), images(20, 1), images(20, 2).roll(6, 3)
     made, notes = controls.build(train, 0, (name,))
@@ -86,6 +86,24 @@ def test_each_control_finds_another_shape_and_repeats_itself(name: str) -> None:
     again, _ = controls.build(train, 0, (name,))
     assert np.array_equal(again[name](torch.cat([normal, other])).numpy(), values), "same seed, same scores"
     assert made[name](normal[3:4]).numpy() == values[3], "a score does not depend on the other samples"
+
+
+def test_the_texture_control_finds_a_small_spot_at_any_place() -> None:
+    rng = np.random.default_rng(0)
+
+    def stripes(n: int) -> torch.Tensor:
+        """Stripes with a random phase, so that no two images have equal pixels."""
+        phase = np.arange(32)[None] * 0.6 + rng.uniform(0, 6.3, (n, 1))
+        rows = np.sin(phase)[:, None, None, :].repeat(32, 2) * 0.5 + rng.normal(0, 0.05, (n, 1, 32, 32))
+        return torch.from_numpy(rows.astype(np.float32))
+
+    train, normal, broken = stripes(60), stripes(20), stripes(20)
+    broken[:, :, 12:16, 20:24] = -0.9
+    x, anomalous = torch.cat([normal, broken]), np.repeat([False, True], 20)
+    made, _ = controls.build(train, 0, ("texture", "knn-pixels"))
+    values = made["texture"](x)
+    assert roc.auroc(values.numpy(), anomalous) > 0.95 > roc.auroc(made["knn-pixels"](x).numpy(), anomalous)
+    assert torch.equal(made["texture"](broken[5:6])[0], values[25])
 
 
 def test_the_forest_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganloom.anomaly import neighbours
+from ganloom.anomaly import neighbours, textures
 from ganloom.core.errors import MissingExtra, need
 from ganloom.core.randomness import key
 from ganloom.data.dataset import Facts
@@ -30,11 +30,14 @@ TITLES = {
     "knn-pixels": "5 nearest neighbours on pixels",
     "knn-pooled": "5 nearest neighbours on means of 4 x 4 pixels",
     "pca": "error of 64 principal components",
+    "texture": "the most unusual hundredth of an image, by brightness and contrast of small parts",
     "forest": "isolation forest of 100 trees",
     "random-d": "5 nearest neighbours on the features of a random D",
     "noise-d": "5 nearest neighbours on the features of a D trained against noise for 30 steps",
 }
-"""Name -> what it is. For points, "pixels" are the columns, and there is no ``knn-pooled``."""
+"""Name -> what it is. For points, "pixels" are the columns."""
+OF_IMAGES = ("knn-pooled", "texture")
+"""Controls that tables do not have."""
 
 
 def build(train: Tensor, seed: int, names: tuple[str, ...] = tuple(TITLES)) -> tuple[dict[str, Score], list[str]]:
@@ -52,13 +55,14 @@ def build(train: Tensor, seed: int, names: tuple[str, ...] = tuple(TITLES)) -> t
         "knn-pixels": lambda x, seed: by_neighbours(x, lambda y: y.flatten(1)),
         "knn-pooled": lambda x, seed: by_neighbours(x, pooled),
         "pca": lambda x, seed: principal_components(x),
+        "texture": textures.score,
         "forest": isolation_forest,
         "random-d": lambda x, seed: of_features(x, untrained_d(x, seed)),
         "noise-d": lambda x, seed: of_features(x, noise_d(x, seed)),
     }
     scores, notes = {}, []
     for name in names:
-        if name == "knn-pooled" and train.dim() != 4:
+        if name in OF_IMAGES and train.dim() != 4:
             continue
         try:
             scores[name] = makers[name](train, seed)

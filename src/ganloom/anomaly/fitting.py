@@ -1,5 +1,6 @@
 """Fit a detector: hold out normal samples, train a model as a run, choose the score, set the threshold."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ganloom.api import load, train
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path, command_line, word_of
 from ganloom.data.dataset import Data
+from ganloom.recipes import presets
 from ganloom.recipes.base.one_class import OneClass
 from ganloom.report import page
 from ganloom.report.progress import Report, stage
@@ -24,6 +26,8 @@ from ganloom.training.callbacks import Callback
 
 MOST_ROWS, MOST_BYTES = 6000, 2**25
 """Most normal samples that are kept for neighbours and controls, and their most bytes."""
+PLAN_SIDE = 28
+"""Side of the images for which the plans are made. Larger ones get a shorter training, at least a quarter."""
 REQUEST = "request.json"
 """RUN/anomaly/request.json: what the user asked for, from the start on, so that a stopped fit can be completed."""
 
@@ -86,6 +90,8 @@ def fit(
             )
         normal, held = data.split(1.0 - share)
         return _complete(run, request, normal, held, None, progress)
+    if small and not {"total_kimg", "minutes"} & options.keys():
+        options["total_kimg"] = length_for(recipe, data.shape)
     training: dict[str, Any] = {
         "small": small, "seed": seed, "device": device, "precision": "float32", "judge": 0, "doctor": False,
         "kimg_per_tick": 2.0, "kimg_per_checkpoint": 20.0, **options,
@@ -101,6 +107,19 @@ def fit(
         **training,
     )
     return complete(run, progress)
+
+
+def length_for(recipe: str, shape: Sequence[int]) -> float:
+    """Return the length of a training in thousands of images: that of the plan, less for larger images, whose steps are slower.
+
+    Args:
+        recipe: Name of the recipe.
+        shape: Shape of the samples.
+    """
+    whole = float(presets.plan(recipe).options["total_kimg"])
+    if len(shape) != 3:
+        return whole
+    return whole * min(1.0, max(0.25, PLAN_SIDE / math.sqrt(shape[1] * shape[2])))
 
 
 class _Note(Callback):

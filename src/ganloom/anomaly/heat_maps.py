@@ -6,7 +6,6 @@ whole images.
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganloom.anomaly import controls, corruptions, neighbours, roc
+from ganloom.anomaly import controls, corruptions, neighbours, roc, textures
 from ganloom.anomaly.scorers import Scorers
 from ganloom.core.randomness import key
 from ganloom.recipes.base.one_class import OneClass
@@ -24,10 +23,6 @@ LOCAL = ("pasted", "scratched", "stained", "blurred")
 """Kinds of synthetic damage whose place is known."""
 PARTS = 4000
 """Most parts of normal images that a part is compared with, for parts of any place."""
-IMAGES = 200
-"""Normal images whose parts at the same place a part is compared with."""
-GRID = 32
-"""Most parts along a side."""
 DAMAGED = 40
 """Held-out images that are damaged to choose the map."""
 TITLES = {
@@ -40,8 +35,7 @@ TITLES = {
     "pca": "error of 64 principal components",
     "rebuilt": "difference from the reconstruction",
 }
-Maps = Callable[[Tensor], Tensor]
-"""From images (N, C, H, W) to maps (N, H, W)."""
+Maps = textures.Maps
 
 
 def build(name: str, scorers: Scorers) -> Maps:
@@ -53,7 +47,7 @@ def build(name: str, scorers: Scorers) -> Maps:
     """
     train, model = scorers.train, scorers.model
     if name in ("statistics", "extremes"):
-        return _mahalanobis(statistics if name == "statistics" else extremes, train, scorers.seed)
+        return textures.maps(textures.statistics if name == "statistics" else textures.extremes, train, scorers.seed)
     if name.startswith(("d-", "pixel-")):
         parts = pixel_parts if model is None or name.startswith("pixel-") else d_parts(model, train)
         return (_of_any_place if name.endswith("-parts") else _of_same_place)(parts, train, scorers.seed)
@@ -145,7 +139,7 @@ def d_parts(model: OneClass, train: Tensor) -> Maps:
         height, width = found[-1].shape[2:]
         return [F.adaptive_avg_pool2d(y, (int(height), int(width))) for y in found]
 
-    scales = [math.sqrt(y.shape[1] * max(float(y.var()), 1e-12)) for y in layers(train[:IMAGES])]
+    scales = [math.sqrt(y.shape[1] * max(float(y.var()), 1e-12)) for y in layers(train[: textures.IMAGES])]
     return lambda x: _limited(torch.cat([y / s for y, s in zip(layers(x), scales, strict=True)], 1))
 
 
@@ -157,95 +151,38 @@ def pixel_parts(x: Tensor) -> Tensor:
     return _limited(squares.unflatten(2, (-(-height // 4), -(-width // 4))))
 
 
-def statistics(x: Tensor) -> Tensor:
-    """Return the mean brightness and the mean contrast at three scales around each place, (N, 7 C, h, w)."""
-    height, width = x.shape[2:]
-    found = [x]
-    for scale in (1, 2, 4):
-        if min(height, width) > 2 * scale:
-            soft = F.avg_pool2d(x, scale, 1, scale // 2, count_include_pad=False) if scale > 1 else x
-            found += [F.pad((soft[:, :, scale:] - soft[:, :, :-scale]).abs(), (0, 0, 0, scale), mode="replicate")]
-            found += [F.pad((soft[..., scale:] - soft[..., :-scale]).abs(), (0, scale, 0, 0), mode="replicate")]
-    sizes = [(int(y.shape[2]), int(y.shape[3])) for y in found]
-    joined = torch.cat(
-        [y[:, :, :height, :width] if s != (height, width) else y for y, s in zip(found, sizes, strict=True)], 1
-    )
-    window = _window(x)
-    return _on_grid(F.avg_pool2d(joined, window, 1, window // 2, count_include_pad=False))
-
-
-def extremes(x: Tensor) -> Tensor:
-    """Return ``statistics``, and the largest, the smallest and the spread of the values around each place, (N, 10 C, h, w)."""
-    window = _window(x)
-    mean, square = (F.avg_pool2d(y, window, 1, window // 2, count_include_pad=False) for y in (x, x.square()))
-    spread = (square - mean.square()).clamp_min(0).sqrt()
-    highest, lowest = F.max_pool2d(x, window, 1, window // 2), -F.max_pool2d(-x, window, 1, window // 2)
-    return torch.cat([statistics(x), _on_grid(torch.cat([highest, lowest, spread], 1))], 1)
-
-
-def _window(x: Tensor) -> int:
-    """Return an odd number of pixels, a tenth of the shorter side."""
-    return max(3, round(min(x.shape[2:]) / 10)) | 1
-
-
-def _on_grid(x: Tensor) -> Tensor:
-    height, width = x.shape[2:]
-    return F.adaptive_avg_pool2d(x, (min(height, 2 * GRID), min(width, 2 * GRID)))
-
-
-def _mahalanobis(parts: Maps, train: Tensor, seed: int) -> Maps:
-    """Compare parts with the mean of normal ones, by their covariance (the Mahalanobis distance)."""
-    rng = torch.Generator().manual_seed(key(seed, "statistics"))
-    rows = parts(train[torch.randperm(len(train), generator=rng)[:IMAGES]]).permute(0, 2, 3, 1).flatten(0, 2).double()
-    mean = rows.mean(0)
-    covariance = (rows - mean).T @ (rows - mean) / len(rows)
-    spread = covariance.diagonal().mean().clamp_min(1e-12)
-    root = torch.linalg.cholesky(torch.linalg.inv(covariance + 1e-3 * spread * torch.eye(len(mean)).double())).float()
-
-    def draw(x: Tensor) -> Tensor:
-        found = parts(x)
-        flat = found.permute(0, 2, 3, 1).flatten(0, 2) - mean.float()
-        return _enlarged((flat @ root).norm(dim=1).view(len(x), *found.shape[2:]), x)
-
-    return draw
-
-
 def _limited(parts: Tensor) -> Tensor:
-    """Return parts on a grid of at most ``GRID`` a side."""
-    height, width = parts.shape[2:]
-    return parts if max(height, width) <= GRID else F.adaptive_avg_pool2d(parts, (min(height, GRID), min(width, GRID)))
+    """Return parts on a grid of at most ``textures.GRID`` a side."""
+    height, width = (min(int(side), textures.GRID) for side in parts.shape[2:])
+    return parts if (height, width) == tuple(parts.shape[2:]) else F.adaptive_avg_pool2d(parts, (height, width))
 
 
 def _of_any_place(parts: Maps, train: Tensor, seed: int) -> Maps:
     rng = torch.Generator().manual_seed(key(seed, "parts"))
-    images = train[torch.randperm(len(train), generator=rng)[:IMAGES]]
+    images = train[torch.randperm(len(train), generator=rng)[: textures.IMAGES]]
     bank = parts(images).permute(0, 2, 3, 1).flatten(0, 2)
     bank = bank[torch.randperm(len(bank), generator=rng)[:PARTS]]
 
     def draw(x: Tensor) -> Tensor:
         found = parts(x)
         flat = found.permute(0, 2, 3, 1).flatten(0, 2)
-        return _enlarged(neighbours.distances(bank, flat, 3).view(len(x), *found.shape[2:]), x)
+        return textures.enlarged(neighbours.distances(bank, flat, 3).view(len(x), *found.shape[2:]), x)
 
     return draw
 
 
 def _of_same_place(parts: Maps, train: Tensor, seed: int) -> Maps:
     rng = torch.Generator().manual_seed(key(seed, "places"))
-    images = train[torch.randperm(len(train), generator=rng)[:IMAGES]]
+    images = train[torch.randperm(len(train), generator=rng)[: textures.IMAGES]]
     bank = parts(images).flatten(2).permute(2, 0, 1).contiguous()  # (places, images, features)
 
     def draw(x: Tensor) -> Tensor:
         found = parts(x)
         places = found.flatten(2).permute(2, 0, 1).contiguous()
         near = torch.cdist(places, bank).topk(min(3, len(images)), 2, largest=False)[0].mean(2)
-        return _enlarged(near.T.reshape(len(x), *found.shape[2:]), x)
+        return textures.enlarged(near.T.reshape(len(x), *found.shape[2:]), x)
 
     return draw
-
-
-def _enlarged(grid: Tensor, x: Tensor) -> Tensor:
-    return F.interpolate(grid[:, None], x.shape[2:], mode="bilinear", align_corners=False)[:, 0]
 
 
 def _rebuilt(model: OneClass, x: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class Scorers:
     def names(self) -> list[str]:
         """Names of all scores of these samples."""
         is_table = self.train.dim() != 4
-        return self.of_model + [n for n in controls.TITLES if not (is_table and n == "knn-pooled")]
+        return self.of_model + [n for n in controls.TITLES if not (is_table and n in controls.OF_IMAGES)]
 
     def scores(self, x: Tensor, names: Iterable[str] | None = None, progress: Report = None) -> dict[str, Array]:
         """Score samples.

@@ -28,8 +28,8 @@ class Fit:
     """The run folder, new or empty."""
     method: str = "auto"
     """auto; or rotations, d-features, rotations+d-features, rotations+knn-pooled (all of recipe ss-gan), f-anogan,
-    f-anogan-features, ganomaly, ganomaly-features, anogan (slow), or a control: knn-pixels, knn-pooled, pca, forest, random-d,
-    noise-d."""
+    f-anogan-features, ganomaly, ganomaly-features, anogan (slow), or a control: knn-pixels, knn-pooled, pca, texture, forest,
+    random-d, noise-d."""
     shape: tuple[int, ...] | None = None
     """Shape of the images: side, height width, or channels height width. None: that of the images, or 64 pixels a side if they
     have none in common or are larger than 128."""
