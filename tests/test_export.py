@@ -32,14 +32,15 @@ def test_every_generator(recipe: str, more: dict[str, Any], tmp_path: Path) -> N
     gan = testing.build(recipe, (3, 28, 28), **more)
     made = onnx.to_onnx(gan, tmp_path / "g.onnx")
     assert made.difference <= 1e-4 and made.bytes == (tmp_path / "g.onnx").stat().st_size
-    labelled = bool(getattr(gan.cfg, "n_classes", 0))
+    captioned = gan.conditions_on == "captions"
+    labelled = bool(getattr(gan.cfg, "n_classes", 0)) or captioned
     if gan.conditions_on == "images":
         assert made.inputs == {"c": ["n", *gan.input_shape()]}
         return
     assert list(made.inputs) == ["z"] + ["code"] * (recipe == "infogan") + ["c"] * labelled + ["truncation"]
     session = runtime.InferenceSession(str(tmp_path / "g.onnx"))
     feed = {"z": torch.randn(5, *made.inputs["z"][1:]).numpy()}
-    feed |= {"c": np.array([0, 1, 2, 1, 0])} if labelled else {}
+    feed |= {"c": gan.code_example(5).numpy() if captioned else np.array([0, 1, 2, 1, 0])} if labelled else {}
     feed |= {"truncation": np.array(1, np.float32)}
     feed |= {"code": gan.z(5)[:, -gan.cfg.code_dim :].numpy()} if recipe == "infogan" else {}
     (x,) = session.run(None, feed)

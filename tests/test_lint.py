@@ -230,7 +230,7 @@ def test_every_rule_is_tested_both_ways() -> None:
 def test_no_false_alarm_on_a_recipe_with_default_settings(name: str) -> None:
     """The published sizes and the recipe's own run length. The widest networks are made narrow to save time."""
     two = np.zeros((400, 64, 64, 3), np.uint8)
-    data = {"pairs": (two, two), "domains": (two, two), "crops": two}.get(
+    data = {"pairs": (two, two), "domains": (two, two), "crops": two, "captions": (two, ["a", "b"] * 200)}.get(
         kind_of_inputs(recipes.find(name).MODEL) or "", "fashion-10k"
     )
     narrow: dict[str, dict[str, Any]] = {

@@ -50,6 +50,7 @@ REASONS = {
     "label_smoothing": ("needs a loss whose D aims at a target", "none of ganloom.losses"),
     "pack": (
         "a label",
+        "a caption",
         "a discriminator for each domain",
         "an image-to-image recipe",
         "more than a logit",
@@ -163,6 +164,8 @@ def is_true(message: str, name: str) -> bool:
         return getattr(gan, "ada", None) is not None
     if "a discriminator for each domain" in message:
         return isinstance(gan.D, nn.ModuleDict)
+    if "a caption" in message:
+        return gan.conditions_on == "captions"
     if "a label" in message:
         return bool(getattr(gan.cfg, "n_classes", 0))
     if "do not go from latents to D unchanged" in message:

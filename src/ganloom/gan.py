@@ -446,6 +446,10 @@ class GAN(nn.Module):
             x = sampling.generate_each(self, n, seeds, c, truncation, precision, kwargs, each)
         return Samples.of(x)
 
+    def code_example(self, n: int) -> Tensor:
+        """Return n conditions of the right shape for an export; only for a model that takes captions."""
+        raise NotImplementedError(f"{type(self).__name__} takes no captions")
+
     def caption_codes(self, text: str | Sequence[str]) -> Tensor:
         """Return captions as conditions (N, ...) of ``generate``. Raises BadInput for a model that takes none."""
         raise BadInput("text was given, but this model was trained without captions: leave it out")

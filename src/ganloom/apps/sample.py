@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganloom.api import load
+from ganloom.apps import captions
 from ganloom.core import class_names
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
@@ -32,6 +33,8 @@ class Written:
     folder: Path
     grid: Path
     files: list[Path]
+    notes: tuple[str, ...] = ()
+    """Lines for the user, such as words of a caption that were never seen in training."""
 
 
 def write_samples(
@@ -44,6 +47,8 @@ def write_samples(
     noise: str = "const",
     standing: int = 0,
     c: Sequence[str | int] | str | int | None = None,
+    text: Sequence[str] = (),
+    interpolate: bool = False,
     out: str | Path | None = None,
     checkpoint: str = "latest",
     device: str = "auto",
@@ -57,7 +62,7 @@ def write_samples(
 
     Args:
         run: A run folder or a model/ folder.
-        n: Number of samples; with several classes, of each.
+        n: Number of samples; with several classes or captions, of each.
         seed: Sample i has the seed ``seed + i``.
         truncation: Below 1 samples are more typical and less diverse.
         cutoff: For recipes with styles: truncate only this many layers, from the coarsest. None: all.
@@ -65,6 +70,9 @@ def write_samples(
         standing: For biggan: compute the statistics of BatchNorm from this many batches. 0: use the averaged ones.
         c: A class by name or number, several, or "all": all classes that have images. None: classes are drawn uniformly
             from those.
+        text: For a model that was trained with captions: captions, or .txt files with one on each line. Empty: captions of the
+            training data.
+        interpolate: Go from the first of two captions to the second in ``n`` steps.
         out: A new or empty folder. None: a folder in RUN/generated, named after the arguments.
         checkpoint: "latest", "best", or the name of a checkpoint.
         device: "auto", "cpu", "cuda" or "mps".
@@ -104,6 +112,12 @@ def write_samples(
     labels = _inputs(path, gan, n, seed) if gan.conditions_on == "images" else labels
     count = n if labels is None else len(labels)
     more |= {"truncation": truncation, "batch": BATCH, "precision": precision}
+    if text or interpolate or gan.conditions_on == "captions":
+        asked = captions.Request(captions.read_captions(text) if text else [], n, seed, interpolate, checkpoint)
+        folder, model = as_path(out) if out is not None else None, captions.text_model(gan)
+        return Written(
+            *captions.write_samples(model, path, asked, folder, more, overwrite=overwrite, progress=progress)
+        )
     x = _generate(gan, count, seed, labels, more, progress)
     settings = {
         "truncation": (truncation, 1.0),

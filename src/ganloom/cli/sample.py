@@ -20,8 +20,8 @@ class Arguments(ImageFlags):
     Without --out: a folder in RUN/generated, named after the arguments.
     """
 
-    n: int = 64
-    """Number of samples; with several classes, of each."""
+    n: int | None = None
+    """Number of samples; with several classes or captions, of each. None: 64; with --text 4 of each, or 8 steps between two."""
     seed: int = 0
     """Sample i has the seed SEED + i."""
     cutoff: int | None = None
@@ -34,6 +34,10 @@ class Arguments(ImageFlags):
     """Number format inside the networks. bf16 is about twice as fast where the machine supports it, with errors of about 1 %."""
     c: tuple[str, ...] = ()
     """One or more classes by name or number, or "all". Without it, classes are drawn uniformly."""
+    text: tuple[str, ...] = ()
+    """For a run with captions: one or more captions, or .txt files with one on each line. Without it, training captions."""
+    interpolate: bool = False
+    """Go from the first of two captions to the second in --n steps."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
 
@@ -41,14 +45,19 @@ class Arguments(ImageFlags):
 def run(argv: Sequence[str]) -> None:
     """Read the command line, sample, print what was written."""
     args = parse(Arguments, argv, "sample")
+    n = args.n if args.n is not None else 8 if args.interpolate else 4 if args.text else 64
     with Progress() as progress:
         written = write_samples(
-            args.run, n=args.n, seed=args.seed, truncation=args.truncation, cutoff=args.cutoff, noise=args.noise_mode,
-            standing=args.standing, c=args.c, out=args.out, checkpoint=args.checkpoint, device=args.device,
-            precision=args.precision, overwrite=args.overwrite, progress=progress,
+            args.run, n=n, seed=args.seed, truncation=args.truncation, cutoff=args.cutoff, noise=args.noise_mode,
+            standing=args.standing, c=args.c, text=args.text, interpolate=args.interpolate, out=args.out,
+            checkpoint=args.checkpoint, device=args.device, precision=args.precision, overwrite=args.overwrite,
+            progress=progress,
         )  # fmt: skip
     if args.json:
-        print(json.dumps({"out": str(written.folder), "grid": str(written.grid), "files": len(written.files)}))
+        shown = {"out": str(written.folder), "grid": str(written.grid), "files": len(written.files)}
+        print(json.dumps(shown | ({"notes": list(written.notes)} if written.notes else {})))
         return
+    for note in written.notes:
+        print(note)
     print(f"wrote {len(written.files)} samples and {written.grid}")
     print(following(*next_commands.after_sample(args.run)))

@@ -18,6 +18,10 @@ ReadFile = Callable[[str], bytes]
 """Reads a file of the source by its name. Raises OSError, or BadInput with a short reason."""
 
 
+class NoCaptions(BadInput):
+    """No image of a source has a caption."""
+
+
 @dataclass
 class Found:
     """The captions of N image files.
@@ -204,7 +208,7 @@ def _checked(found: Found, names: Sequence[str], source: str) -> Found:
     without = [name for name, own in zip(names, kept, strict=True) if not own]
     if len(without) == len(names):
         more = f" ({'; '.join(found.notes[:2])})" if found.notes else ""
-        raise BadInput(
+        raise NoCaptions(
             f"{source} has no captions for its {len(names):,} images{more}; put metadata.jsonl or captions.csv (columns "
             "file_name and text) there, or a .txt file beside each image"
         )

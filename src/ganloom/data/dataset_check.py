@@ -9,9 +9,9 @@ from torch import Tensor
 
 from ganloom.core.errors import BadInput
 from ganloom.data import arrays, caption_report, npz_reader, sources, store
-from ganloom.data.caption_files import is_table
 from ganloom.data.caption_folders import captions_of_listing
 from ganloom.data.caption_report import Captions
+from ganloom.data.caption_sources import NoCaptions
 from ganloom.data.captioned import all_captions
 from ganloom.data.check_report import Report, Sizes
 from ganloom.data.dataset import Data
@@ -146,9 +146,10 @@ def _captions(source: Any, data: Images, names: list[str]) -> Captions | None:
         return None
     try:
         found = captions_of_listing(listing)
+    except NoCaptions:
+        return None
     except BadInput as error:
-        if any(map(is_table, listing.captions)):
-            data.notes.append(str(error))
+        data.notes.append(str(error))
         return None
     finally:
         listing.close()

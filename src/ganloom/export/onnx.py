@@ -53,7 +53,8 @@ class _Sampler(nn.Module):
 
     def __init__(self, gan: GAN, truncated: str) -> None:
         super().__init__()
-        self.gan, self.truncated, self.labelled, self.coded = gan, truncated, bool(_classes(gan)), _codes(gan)
+        self.gan, self.truncated, self.coded = gan, truncated, _codes(gan)
+        self.labelled = bool(_classes(gan)) or gan.conditions_on == "captions"
 
     def forward(self, z: Tensor, *more: Tensor) -> Tensor:
         """Take z, code and c if the model has them, and truncation; or only images for an image-to-image model."""
@@ -121,11 +122,19 @@ def _traced(sampler: _Sampler, names: list[str], values: list[Tensor]) -> bytes:
 
 
 def _with_classes(onnx: Any, model: bytes, gan: GAN) -> bytes:
-    """Write the names of the classes into the file's metadata, as a JSON list under "classes": label i is the i-th name."""
-    if not _classes(gan):
+    """Write the names of the classes into the file's metadata, as a JSON list under "classes": label i is the i-th name.
+
+    For a model with captions, "captions" is a JSON object with the name and the digest of the text encoder, and the vocabulary:
+    with the encoder words, number i of c is the i-th word, counted from 1; otherwise c is the encoder's sentence vector.
+    """
+    entries = {"classes": json.dumps(complete(gan.class_names, _classes(gan)))} if _classes(gan) else {}
+    if gan.conditions_on == "captions":
+        record = gan.data_record()
+        entries["captions"] = json.dumps({key: record.get(key) for key in ("encoder", "digest", "vocabulary")})
+    if not entries:
         return model
     loaded = onnx.load_from_string(model)
-    onnx.helper.set_model_props(loaded, {"classes": json.dumps(complete(gan.class_names, _classes(gan)))})
+    onnx.helper.set_model_props(loaded, entries)
     content: bytes = loaded.SerializeToString()
     return content
 
@@ -241,7 +250,8 @@ def _inputs(gan: GAN, sampler: _Sampler, n: int, seed: int) -> tuple[list[str], 
             return ["c"], [torch.rand(n, *gan.input_shape()) * 2 - 1]
         inputs = split(gan, gan.z(n).float())
         if sampler.labelled:
-            inputs["c"] = torch.arange(n) % _classes(gan)
+            captioned = gan.conditions_on == "captions"
+            inputs["c"] = gan.code_example(n) if captioned else torch.arange(n) % _classes(gan)
         inputs["truncation"] = torch.tensor(1.0 - 0.3 * (seed % 2))
     return list(inputs), list(inputs.values())
 

@@ -36,7 +36,6 @@ from ganloom.recipes.base.text_conditional import (
     TextConditional,
     check_text_settings,
     contrast,
-    refused,
 )
 
 TITLE = "DF-GAN"
@@ -79,6 +78,8 @@ class Config:
     """First value of the learned gates of D's blocks."""
     gain: float = 1.0
     """Factor on the output of each of D's blocks."""
+    mismatch: bool = True
+    """Show D real images with captions of others, too."""
     near: float = 0.0
     """Share of mismatched captions that differ in few words from the right one (not in the paper)."""
     contrast_weight: float = 0.0
@@ -144,9 +145,7 @@ class DFGAN(TextConditional):
         real_scores = self.discriminate(batch.x, e, wrong=wrong, compare=compare)
         fake_scores = self.discriminate(fake, e)
         _, wrong_logits, *similarities = real_scores.output
-        terms = self.d_adversarial(hinge, real_scores, refused(fake_scores, wrong_logits, batch.mismatched))
-        terms["logits_fake"] = fake_scores.first.detach().mean()
-        terms["logits_wrong"] = wrong_logits.detach().mean()
+        terms = self.d_matching(hinge, real_scores, fake_scores, wrong_logits, batch)
         if compare:
             own, others = similarities
             terms["contrast"] = self.cfg.contrast_weight * contrast(own, batch.group, others, batch.wrong_group)

@@ -28,7 +28,7 @@ from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Phase, Terms
 from ganloom.losses import nonsaturating
 from ganloom.nn.layers import crop, frame, normal_init, plan_sizes
-from ganloom.recipes.base.text_conditional import TextBatch, TextConditional, check_text_settings, refused
+from ganloom.recipes.base.text_conditional import TextBatch, TextConditional, check_text_settings
 
 TITLE = "GAN-INT-CLS"
 PAPER = "Reed et al. 2016, arXiv:1605.05396"
@@ -58,6 +58,8 @@ class Config:
     """Weight of G's term of interpolated captions; 0: off (GAN-CLS)."""
     beta: float = 0.5
     """Weight of the first caption where two are interpolated."""
+    mismatch: bool = True
+    """Show D real images with captions of others, too."""
     near: float = 0.0
     """Share of mismatched captions that differ in few words from the right one (not in the paper)."""
     batch_size: int = 64
@@ -167,12 +169,7 @@ class GANCLS(TextConditional):
         with torch.no_grad():
             fake = self.generated(self.z(len(batch.x)), e)
         real_scores, fake_scores = self.discriminate(batch.x, e, wrong=wrong), self.discriminate(fake, e)
-        wrong_logits = real_scores.output[1]
-        terms = self.d_adversarial(nonsaturating, real_scores, refused(fake_scores, wrong_logits, batch.mismatched))
-        return terms | {
-            "logits_fake": fake_scores.first.detach().mean(),
-            "logits_wrong": wrong_logits.detach().mean(),
-        }
+        return self.d_matching(nonsaturating, real_scores, fake_scores, real_scores.output[1], batch)
 
     def g_loss(self, batch: TextBatch) -> Terms:
         e, n = self.vectors(batch.c), len(batch.x)

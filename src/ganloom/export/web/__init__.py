@@ -99,7 +99,7 @@ def to_web(
         Differs: The exported model differs from torch, see `to_onnx`.
     """
     folder = new_folder(out, overwrite=overwrite)
-    if gan.conditions_on == "images" or len(getattr(gan.cfg, "shape", ())) != 3:
+    if gan.conditions_on != "labels" or len(getattr(gan.cfg, "shape", ())) != 3:
         raise BadInput(f"a page draws images from seeds, and {type(gan).__name__} does not: use --format onnx")
     parts = runtime_files(runtime)
     with tempfile.TemporaryDirectory() as temporary:

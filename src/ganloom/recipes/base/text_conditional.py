@@ -5,7 +5,6 @@ vectors; with the encoder ``words`` it is trained along with D. G's updates do n
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -17,8 +16,9 @@ from ganloom.core.errors import BadInput
 from ganloom.data import text_codes
 from ganloom.data.caption_words import cut, tidy, words_of
 from ganloom.data.captioned import Captioned
-from ganloom.gan import GAN
-from ganloom.networks.text_encoder import Standardise, WordNumbers, text_encoder
+from ganloom.gan import GAN, Terms
+from ganloom.losses import Loss
+from ganloom.networks.text_encoder import LONGEST, Standardise, WordNumbers, text_encoder
 from ganloom.scoring import Scores
 
 KEPT = 1000
@@ -48,7 +48,7 @@ class TextBatch(NamedTuple):
 
 
 class TextConditional(GAN):
-    """A GAN whose condition is a caption. The config has ``encoder``, ``words``, ``word_dim`` and ``near``.
+    """A GAN whose condition is a caption. The config has ``encoder``, ``words``, ``word_dim``, ``near`` and ``mismatch``.
 
     Attributes:
         vocabulary: The words of the training captions, the most common first.
@@ -179,7 +179,7 @@ class TextConditional(GAN):
         Raises:
             BadInput: There is none, or one is empty.
         """
-        texts = [text] if isinstance(text, str) else list(text)
+        texts = [text] if isinstance(text, str) else list(text) if isinstance(text, Sequence) else []
         if not texts or not all(isinstance(one, str) for one in texts):
             raise BadInput('text must be a caption or a list of captions, such as "a small red circle"')
         tidied = [cut(tidy(one)) for one in texts]
@@ -223,6 +223,33 @@ class TextConditional(GAN):
         picks = randomness.randint(len(self.captions), n, self.draw_device).tolist()
         return self._codes([self.captions[i] for i in picks]).to(self.device)
 
+    # ---- the losses
+    def d_matching(self, loss: Loss, real: Scores, fake: Scores, wrong: Tensor, batch: TextBatch) -> Terms:
+        """D's adversarial terms: real images with their captions against fakes, and against real images with mismatched ones.
+
+        Both comparisons have the weight 1/2, so that a real pair has the weight 1, and each kind of wrong pair 1/2.
+
+        Args:
+            loss: The adversarial loss.
+            real: D's scores of N real images with their captions.
+            fake: Its scores of N fakes.
+            wrong: Its logits (N,) of the real images with captions of others.
+            batch: The batch. Where it has no mismatched caption, the fake counts instead.
+        """
+        if not self.cfg.mismatch:
+            return self.d_adversarial(loss, real, fake)
+        terms = self.d_adversarial(loss, real, fake, weight=0.5)
+        logits = torch.where(batch.mismatched > 0, wrong, fake.first)
+        terms["mismatch"] = 0.5 * self.objective(loss).d(real.first, logits)
+        terms["logits_wrong"] = wrong.detach().mean()
+        return terms
+
+    def code_example(self, n: int) -> Tensor:
+        """Return n codes of no particular captions, for an export that needs an input of the right shape."""
+        if isinstance(self.encoder, WordNumbers):
+            return torch.arange(n * LONGEST).reshape(n, LONGEST) % (self.encoder.size + 1)
+        return F.normalize(torch.randn(n, self.encoder.width), dim=1)
+
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Map latents (N, z_dim) and codes or vectors of captions (N, ...) to images (N, C, H, W) in [-1, 1]."""
         assert c is not None
@@ -252,20 +279,6 @@ def contrast(
     if others is not None and other_groups is not None:
         of_images = torch.cat([between, others.masked_fill(group[:, None] == other_groups[None], -1e4)], 1)
     return F.cross_entropy(of_images, right) + F.cross_entropy(between.T, right)
-
-
-def refused(fake: Scores, wrong: Tensor, mismatched: Tensor) -> Scores:
-    """Return the scores of what D must reject: half fakes with their captions, half real images with mismatched ones.
-
-    A loss that averages over them gives each kind the weight 1/2, as eq. 2 of Reed et al. 2016.
-
-    Args:
-        fake: D's scores of N fakes.
-        wrong: D's logits (N,) of real images with captions of others.
-        mismatched: (N,): 0 where there was no such caption; the fake counts twice there.
-    """
-    logits = fake.first
-    return replace(fake, logits=torch.cat([logits, torch.where(mismatched > 0, wrong, logits)]))
 
 
 def check_text_settings(cfg: Any) -> None:

@@ -1,6 +1,7 @@
 """Save image grids in a run folder: real data once, and samples of the EMA at ticks."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 from ganloom.core import metrics_file
 from ganloom.core.output_files import replace_file
 from ganloom.imaging import grid, row_names
+from ganloom.imaging.caption_grid import captioned_grid
 from ganloom.training.callbacks.base import Callback, Row
 
 MOST_GRIDS = 200
@@ -54,12 +56,20 @@ class Grids(Callback):
             self._names = _names(trainer.data, rows)
         self._count = self.POINTS if self._points else self.n if self._c is None else len(self._c)
         self._beside: list[Tensor] = []
+        self._captions: list[str] = []
+        if getattr(trainer.ema, "conditions_on", "") == "captions":
+            self._caption(trainer)
         real = self._translations(trainer) if getattr(trainer.ema, "conditions_on", "") == "images" else None
         real = self._reals(trainer.data) if real is None else real
         self._extent = grid.reach(real) if self._points else None
         self._modes = getattr(trainer.data, "modes", None)
         self._written = self._of_earlier_sessions(trainer)
-        grid.save_png(self._draw(real), self._folder / "reals.png", overwrite=True)
+        if self._captions:
+            rows = [i * len(trainer.data) // len(real) for i in range(len(real))]
+            sheet = captioned_grid(real, trainer.data.captions_of(rows), self._columns)
+        else:
+            sheet = self._draw(real)
+        grid.save_png(sheet, self._folder / "reals.png", overwrite=True)
         if self._beside:  # one input image, to try the model on
             one = grid.grid(self._beside[0][:1], 1, pad=0, scale=1)
             grid.save_png(one, self._folder / "input.png", overwrite=True)
@@ -111,9 +121,19 @@ class Grids(Callback):
         real: Tensor = data.get(rows)
         return real
 
+    def _caption(self, trainer: Any) -> None:
+        """Choose captions of the data for the grids, evenly over it: a row of samples is one caption."""
+        self._columns = max(1, round(math.sqrt(self.n)))
+        count = max(1, min(self.n // self._columns, len(trainer.data)))
+        rows = torch.tensor([i * len(trainer.data) // count for i in range(count)]).repeat_interleave(self._columns)
+        self._c, self._count = trainer.ema.inputs(trainer.data, rows), len(rows)
+        self._captions = trainer.data.captions_of(rows)
+
     def _draw(self, x: Tensor) -> Any:
         if self._points:
             return grid.scatter(x, self._modes, self._extent)
+        if self._captions:
+            return captioned_grid(x, self._captions, self._columns)
         image = grid.grid(x, self._columns)
         return row_names.beside(image, self._names) if self._names else image
 
