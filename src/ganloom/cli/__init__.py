@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "upscale": "enlarge images of any size with a super-resolution network; works offline",
     "inpaint": "fill holes in images: photographs, with a mask, by transparency or by colour",
     "text": "check, corpus, judge: what is in texts; labelled corpora; generated texts against real ones",
+    "robust": "train, evaluate: text classifiers against typing errors and attacks on embeddings",
     "doctor": "say what is wrong with a run and what to change; without a run: check the installation",
     "compare": "show several measured runs in one table; --budget TIME trains models for equal time first",
     "recipes": "list the recipes and baselines that can be trained",
