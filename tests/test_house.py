@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = Path(ganloom.__file__).parent
 
 ORDER = (
-    "core", "report", "imaging", "optim", "losses", "scoring", "penalties", "sampling", "gan", "data", "metrics", "nn", "texts",
+    "core", "report", "imaging", "optim", "losses", "scoring", "penalties", "sampling", "gan", "data", "metrics", "nn",
+    "texts", "robust",
     "augment", "networks", "training", "stabilisers", "baselines", "recipes", "lint", "doctor", "weights", "runs",
     "evaluation", "api", "tables", "export", "anomaly", "apps", "testing", "bench", "cli", "__main__",
 )  # fmt: skip

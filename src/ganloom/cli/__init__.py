@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "anomaly": "fit, score, evaluate: find unusual images or table rows after learning normal ones",
     "text": "check, corpus, judge: what is in texts; labelled corpora; generated texts against real ones",
     "table": "fit, sample, report: learn a CSV or Parquet table and draw synthetic rows; works without a GAN too",
+    "robust": "train, evaluate: text classifiers against typing errors and attacks on embeddings",
     "doctor": "say what is wrong with a run and what to change; without a run: check the installation",
     "compare": "show several measured runs in one table; --budget TIME trains models for equal time first",
     "recipes": "list the recipes and baselines that can be trained",

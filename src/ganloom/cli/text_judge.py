@@ -32,8 +32,8 @@ class Arguments:
     """Generated texts; at least 40."""
     out: str | None = None
     """A new .html file for the report. None: judged-NAME.html in the current folder."""
-    n: int = 4000
-    """Most real texts to use. Each column has a quarter of them."""
+    n: int = 8000
+    """Most real texts to use. Each column has a quarter of them, at most 1000."""
     steps: int = 1500
     """Training steps of the detector; 1500 take one to three minutes on one CPU core."""
     text: str | None = None

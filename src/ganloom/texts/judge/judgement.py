@@ -20,8 +20,9 @@ from ganloom.texts.texts import Texts, normalised, split
 from ganloom.texts.vocabulary import words
 
 Words = list[str]
-SHARES = (0.5, 0.25, 0.25)
-"""Of the real texts: to train the detector, to compare with, and to stand in the place of generated texts."""
+COLUMN = 1000
+"""Most texts in a column. A quarter of the real texts are compared with and a quarter stand in the place of generated ones, but
+not more than this; all others train the detector."""
 UNSEEN = ("swap", "shuffle", "typo")
 """Kinds of damage that the detector is not trained on."""
 RATES = (0.1, 0.2, 0.4)
@@ -44,7 +45,7 @@ class Row:
         distinct: Distinct-1, -2 and -3.
         self_bleu: Self-BLEU-2, -3 and -4.
         bleu: BLEU-4 against real texts.
-        copies: Overlap with the first three quarters of the real texts.
+        copies: Overlap with the real texts that are not in the column of real texts.
     """
 
     name: str
@@ -110,7 +111,7 @@ def judge(
     real: Texts,
     generated: Texts,
     *,
-    n: int = 4000,
+    n: int = 8000,
     steps: int = 1500,
     width: int = 64,
     kinds: Sequence[str] = TRAINED,
@@ -123,7 +124,7 @@ def judge(
     Args:
         real: Real texts, such as the training texts of the generator.
         generated: Generated texts.
-        n: Most real texts to use, drawn at random; a quarter as many generated ones.
+        n: Most real texts to use, drawn at random. A column has a quarter as many texts, at most ``COLUMN``.
         steps: Training steps of the detector.
         width: Width of its network.
         kinds: Kinds of damage that the detector is trained on.
@@ -138,12 +139,14 @@ def judge(
     real.need(LEAST, "a judgement (REAL)")
     generated.need(LEAST_GENERATED, "a judgement (GENERATED)")
     rng = random.Random(f"judge {seed}")
-    parts = split(_drawn(real, n, rng), SHARES, seed)
+    drawn = _drawn(real, n, rng)
+    column = min(0.25, COLUMN / len(drawn))
+    parts = split(drawn, (1 - 2 * column, column, column), seed)
     train, reference, stand_in = ([words(text.lower()) for text in part.texts] for part in parts)
     if min(len(train), len(reference), len(stand_in)) < LEAST_GENERATED:
         raise BadInput(f"{real.name} repeats itself: its {len(real)} texts are too few different ones to be split")
     fake = [words(text.lower()) for text in generated.texts]
-    count = min(len(reference), len(stand_in), len(fake))
+    count = min(len(reference), len(stand_in), len(fake), COLUMN)
     fake, reference, stand_in = (_sample(rows, count, rng) for rows in (fake, reference, stand_in))
     detector = train_detector(
         train, steps=steps, corruptions=kinds, width=width, seed=seed, device=device,
@@ -242,7 +245,7 @@ def _shown(
 def _notes(real: Texts, generated: Texts, row: Row, count: int) -> list[str]:
     notes = [f"{texts.name}: {note}" for texts in (real, generated) for note in texts.notes]
     if len(generated) > count:
-        notes.append(f"{count} of the {len(generated)} generated texts were drawn at random; --n sets how many")
+        notes.append(f"{count} of the {len(generated)} generated texts were drawn at random")
     if row.told is not None and row.told.matched < 0.5:
         notes.append(
             f"only {row.told.matched:.0%} of the texts could be paired by length: the lengths differ much, see the row length"

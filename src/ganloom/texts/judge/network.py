@@ -125,6 +125,7 @@ class TextNetwork(nn.Module):
         return logits
 
     def features(self, tokens: Tokens) -> Tensor:
-        """(N, 2 * width): the mean state of a text's tokens."""
+        """(N, width): the mean over a text's tokens of the last layer before the token's logit."""
         mask = tokens.mask[..., None]
-        return (self.hidden(tokens) * mask).sum(1) / mask.sum(1).clamp(min=1)
+        hidden = torch.relu(self.token_head[0](self.hidden(tokens)))
+        return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)

@@ -2,8 +2,8 @@
 
 Clark et al. 2020, "ELECTRA: Pre-training Text Encoders as Discriminators Rather Than Generators" (arXiv:2003.10555).
 Departures: the tokens are replaced by draws from the word statistics of the texts instead of a masked language model, and
-words are also inserted, deleted and repeated. The states of the trained network are the features of MAUVE and of the Frechet
-distance.
+words are also inserted, deleted and repeated. The last layer of the trained network gives the features of MAUVE and of the
+Frechet distance.
 """
 
 import random

@@ -1,0 +1,165 @@
+"""ganloom robust train|evaluate ..."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from ganloom.cli.flags import Positional
+from ganloom.cli.messages import following, table
+from ganloom.cli.parse import parse, subcommand
+from ganloom.core.errors import BadInput
+from ganloom.core.names import shown, word_of
+from ganloom.core.output_files import new_folder
+from ganloom.report.progress import Progress
+from ganloom.texts.reading import read
+from ganloom.texts.texts import Texts, split
+
+SHARES = (0.8, 0.2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+    """Train a text classifier with a defence against attacks, for about a minute on one CPU core.
+
+    If DATA has a column split, its train part is used, otherwise 80 % of the texts; `robust evaluate` uses the rest.
+    """
+
+    data: Annotated[str, Positional("DATA")]
+    """Texts with labels: .csv, .tsv, .jsonl, class folders, or reports (built in)."""
+    out: str
+    """A new or empty folder."""
+    defence: Literal["none", "augment", "fgm", "vat", "freelb", "smart", "both"] = "both"
+    """augment: typing errors; fgm, vat, freelb, smart: perturbed embeddings; both: augment and fgm; none."""
+    kind: Literal["cnn", "lstm"] = "cnn"
+    """cnn: convolutions over words; lstm: in both directions."""
+    size: float = 0.3
+    """Norm of a perturbation over that of the text's embeddings."""
+    epochs: int = 8
+    """Passes over the texts."""
+    text: str | None = None
+    """The column of texts. None: by its name."""
+    label: str | None = None
+    """The column of labels. None: by its name."""
+    encoding: str = "utf-8"
+    """Encoding of the files."""
+    seed: int = 0
+    """Seed of the split, the weights, the order and the damage."""
+    overwrite: bool = False
+    """Write into a folder that is not empty."""
+    json: bool = False
+    """Print one JSON object on stdout."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Measure a classifier: clean, under character edits, word flips and perturbed embeddings, with and without a speller.
+
+    The speller is not trained: an unknown word becomes the most frequent training word at one edit. It is always printed,
+    because it is the method to beat.
+    """
+
+    model: Annotated[str, Positional("MODEL")]
+    """A folder of `ganloom robust train`."""
+    data: Annotated[str, Positional("DATA")]
+    """The data of the training, of which the texts that were not trained on are used; or other texts with labels."""
+    n: int = 500
+    """Most texts."""
+    share: float = 0.2
+    """Share of the words of a text that may be attacked."""
+    text: str | None = None
+    """The column of texts. None: by its name."""
+    label: str | None = None
+    """The column of labels. None: by its name."""
+    encoding: str = "utf-8"
+    """Encoding of the files."""
+    seed: int = 0
+    """Seed of the character edits, and of the split of the training."""
+    json: bool = False
+    """Print one JSON object on stdout."""
+
+
+def run(argv: Sequence[str]) -> None:
+    """Call the subcommand."""
+    commands = {"train": _train, "evaluate": _evaluate}
+    word = subcommand("robust", commands, argv, Train, "`ganloom robust train DATA --out DIR` or `evaluate MODEL DATA`")
+    if word is not None:
+        commands[word](argv[1:])
+
+
+def parts(data: Texts, seed: int) -> tuple[Texts, Texts]:
+    """The texts to train on and to test on: by the splits of the source, or at random."""
+    if data.splits is not None and {"train", "test"} <= set(data.splits):
+        rows: dict[str, list[int]] = {"train": [], "test": []}
+        for i, name in enumerate(data.splits):
+            rows.setdefault(name, []).append(i)
+        return data.pick(rows["train"]), data.pick(rows["test"])
+    train, test = split(data, SHARES, seed)
+    return train, test
+
+
+def _train(argv: Sequence[str]) -> None:
+    args = parse(Train, argv, "robust train")
+    if args.epochs < 1 or not 0 < args.size <= 2:
+        raise BadInput("give --epochs of at least 1 and --size between 0 and 2")
+    new_folder(args.out, overwrite=args.overwrite)
+    from ganloom.robust.training import save_classifier, train_classifier
+
+    with Progress() as progress:
+        progress("reading the texts")
+        data = read(args.data, text=args.text, label=args.label, encoding=args.encoding)
+        train, test = parts(data, args.seed)
+        classifier = train_classifier(
+            train, defence=args.defence, kind=args.kind, size=args.size, epochs=args.epochs, seed=args.seed,
+            progress=progress.part(f"training with the defence {args.defence}"),
+        )  # fmt: skip
+        save_classifier(classifier, args.out, train, overwrite=args.overwrite)
+    if args.json:
+        print(
+            json.dumps({"model": args.out, "classes": classifier.classes, "trained_on": len(train), "left": len(test)})
+        )
+        return
+    print(f"wrote {args.out}: a classifier of {len(classifier.classes)} classes, trained on {len(train):,} texts")
+    print(following(["robust", "evaluate", word_of(args.out), word_of(args.data)]))
+
+
+def _evaluate(argv: Sequence[str]) -> None:
+    args = parse(Evaluate, argv, "robust evaluate")
+    if args.n < 1 or not 0 < args.share <= 1:
+        raise BadInput("give --n of at least 1 and --share between 0 and 1")
+    from ganloom.robust.evaluation import ATTACKS, evaluate_classifier
+    from ganloom.robust.training import load_classifier
+
+    with Progress() as progress:
+        progress("loading the model")
+        classifier, speller = load_classifier(args.model)
+        data = read(args.data, text=args.text, label=args.label, encoding=args.encoding)
+        test = parts(data, args.seed)[1]
+        found = evaluate_classifier(
+            classifier, speller, test, n=args.n, share=args.share, seed=args.seed, progress=progress
+        )
+    if args.json:
+        print(json.dumps({"defence": classifier.defence, "results": [dataclasses.asdict(row) for row in found]}))
+        return
+    print(
+        f"{found[0].count} texts, defence {classifier.defence}, {found[0].queries:.0f} queries a text for character edits"
+    )
+    cells = [
+        {"attack": attack} | {row.name: f"{row.shares[attack]:.3f}" if attack in row.shares else "-" for row in found}
+        for attack in ATTACKS
+    ]
+    print(table(cells))
+    names = list(found[0].by_class["clean"])
+    print(
+        table(
+            [
+                {"class": shown(name, 24)}
+                | {a: f"{found[0].by_class[a][name]:.2f}" for a in ("clean", "characters", "pgd 0.2")}
+                for name in names[:20]
+            ]
+        )
+    )
+    print(
+        "two edits a word and the largest pgd are strengths that the defences were not trained on; the speller is not trained"
+    )
+    print(following(["robust", "train", "--help"]))

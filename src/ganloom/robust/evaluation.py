@@ -1,0 +1,111 @@
+"""Measure a classifier: clean, under each attack, with and without the speller; also at strengths that no defence trains on."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ganloom.core.errors import BadInput
+from ganloom.robust.attacks import characters, hotflip, pgd, share_by_class
+from ganloom.robust.classifiers import encode
+from ganloom.robust.speller import Speller
+from ganloom.robust.training import Classifier
+from ganloom.texts.texts import Texts
+
+SIZES = (0.1, 0.2, 0.3)
+"""Sizes of PGD."""
+ATTACKS = ("clean", "characters", "characters, 2 edits a word", "hotflip", *(f"pgd {size}" for size in SIZES))
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Accuracies of one way to use a classifier.
+
+    Attributes:
+        name: "the model", or "speller + the model".
+        shares: Attack -> share of the texts that are right; the names are in ``ATTACKS``. Attacks on embeddings have no speller.
+        by_class: Attack -> class -> share.
+        queries: Mean queries of the character attack for a text.
+        count: Number of texts.
+    """
+
+    name: str
+    shares: dict[str, float]
+    by_class: dict[str, dict[str, float]]
+    queries: float
+    count: int
+
+
+def evaluate_classifier(
+    classifier: Classifier,
+    speller: Speller,
+    data: Texts,
+    *,
+    n: int = 500,
+    share: float = 0.2,
+    seed: int = 0,
+    progress: Report | None = None,
+) -> list[Accuracy]:
+    """Measure a classifier and the same with the speller in front.
+
+    Args:
+        classifier: The classifier, without a speller.
+        speller: That of its training texts.
+        data: Test texts with labels.
+        n: Most texts to use: the first ones.
+        share: Share of the words of a text that may be attacked.
+        seed: Seed of the character edits.
+        progress: Called with (what, done, total).
+
+    Raises:
+        BadInput: There are no labels, or labels that the classifier does not know.
+    """
+    if data.labels is None:
+        raise BadInput(f"{data.name} has no labels; name their column with --label COLUMN")
+    texts, labels = list(data.texts[:n]), classifier.numbers(data.labels[:n])
+    found = []
+    for name, model in (
+        ("the model", classifier),
+        ("speller + the model", dataclasses.replace(classifier, speller=speller)),
+    ):
+        say = progress or (lambda what, done, total: None)
+        say(f"attacking {name}", 0, 0)
+        found.append(_measured(name, model, texts, labels, share, seed))
+    return found
+
+
+def _measured(name: str, model: Classifier, texts: list[str], labels: list[int], share: float, seed: int) -> Accuracy:
+    hit = model.predict(texts).argmax(1).tolist()
+    right: dict[str, list[float]] = {
+        "clean": share_by_class(labels, {i for i, label in enumerate(labels) if hit[i] == label})
+    }
+    total = {"clean": sum(h == label for h, label in zip(hit, labels, strict=True)) / max(1, len(labels))}
+    one = characters(model.predict, texts, labels, share=share, seed=seed)
+    two = characters(model.predict, texts, labels, share=share, edits_per_word=2, seed=seed)
+    results = {"characters": one, "characters, 2 edits a word": two}
+    if model.speller is None:
+        results["hotflip"] = hotflip(model.network, model.vocabulary, texts, labels, share=share)
+    for attack, result in results.items():
+        right[attack], total[attack] = result.by_class, result.right
+    if model.speller is None:
+        for size in SIZES:
+            kept = _pgd(model, texts, labels, size)
+            right[f"pgd {size}"], total[f"pgd {size}"] = share_by_class(labels, kept), len(kept) / max(1, len(labels))
+    by_class = {
+        attack: {model.classes[i]: value for i, value in enumerate(shares) if i in set(labels)}
+        for attack, shares in right.items()
+    }
+    return Accuracy(name, total, by_class, one.queries, len(labels))
+
+
+def _pgd(model: Classifier, texts: Sequence[str], labels: Sequence[int], size: float) -> set[int]:
+    kept: set[int] = set()
+    for start in range(0, len(texts), 256):
+        tokens = encode(model.vocabulary, texts[start : start + 256])
+        with torch.no_grad():
+            embedded = model.network.embedded(tokens)
+        right = pgd(model.network.head, embedded, torch.tensor(list(labels[start : start + 256])), size=size)
+        kept |= {start + i for i in right.nonzero().flatten().tolist()}
+    return kept
