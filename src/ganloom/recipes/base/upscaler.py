@@ -55,8 +55,8 @@ class UpscalerConfig:
     perceptual_net: str = "random"
     """Feature network: random, fashion, effnet (an extra), or a file .pt2 or .pt, as for ``evaluate --features``."""
     perceptual_jitter: bool = False
-    """Resize, shift and mirror the images at random before that network; without it, patterns with the period of the upsampling
-    can appear on flat areas. Not in the papers."""
+    """Resize, shift and mirror the images at random before that network, against patterns with the period of the upsampling
+    on flat areas. How much it helps was not measured. Not in the papers."""
     adversarial: float = 0.1
     """Weight of the adversarial loss of G; 0: neither D nor the loss is used."""
     ema_kimg: float = 5.0
