@@ -32,10 +32,12 @@ class Decoder(nn.Module):
     channels_last = True
     bf16 = True
 
-    def __init__(self, shape: tuple[int, int, int], z_dim: int, width: int, *, skip: bool = True) -> None:
+    def __init__(
+        self, shape: tuple[int, int, int], z_dim: int, width: int, *, skip: bool = True, smallest: int = 8
+    ) -> None:
         super().__init__()
         self.shape, self.skip = shape, skip
-        base_h, base_w, doublings = plan_sizes(*shape[1:], smallest=8)
+        base_h, base_w, doublings = plan_sizes(*shape[1:], smallest)
         self.base = (width, base_h, base_w)
         self.project = nn.Linear(z_dim, width * base_h * base_w)
         joined = 2 * width if skip else width
@@ -64,9 +66,9 @@ class Encoder(nn.Module):
     Two 3x3 convolutions per size, then one of stride 2 with ``width`` more channels, ELU.
     """
 
-    def __init__(self, shape: tuple[int, int, int], z_dim: int, width: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], z_dim: int, width: int, smallest: int = 8) -> None:
         super().__init__()
-        base_h, base_w, doublings = plan_sizes(*shape[1:], smallest=8)
+        base_h, base_w, doublings = plan_sizes(*shape[1:], smallest)
         layers: list[nn.Module] = [nn.Conv2d(shape[0], width, 3, padding=1), nn.ELU()]
         for i in range(1, doublings + 1):
             layers += [*_convolutions(i * width, i * width), nn.Conv2d(i * width, (i + 1) * width, 3, 2, 1), nn.ELU()]
@@ -97,10 +99,12 @@ class Rebuilder(nn.Module):
     channels_last = True
     bf16 = True
 
-    def __init__(self, shape: tuple[int, int, int], z_dim: int, width: int, *, skip: bool = True) -> None:
+    def __init__(
+        self, shape: tuple[int, int, int], z_dim: int, width: int, *, skip: bool = True, smallest: int = 8
+    ) -> None:
         super().__init__()
-        self.encoder = Encoder(shape, z_dim, width)
-        self.decoder = Decoder(shape, z_dim, width, skip=skip)
+        self.encoder = Encoder(shape, z_dim, width, smallest)
+        self.decoder = Decoder(shape, z_dim, width, skip=skip, smallest=smallest)
 
     def rebuild(self, x: Tensor) -> Tensor:
         """Encode and decode images (N, C, H, W)."""

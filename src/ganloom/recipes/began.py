@@ -58,6 +58,8 @@ class Config:
     """Length of the latent vector and of D's code (N_z = N_h)."""
     width: int = 64
     """Channels; the encoder adds as many at each downsampling (n; 128 for 128 px)."""
+    smallest: int = 8
+    """Smallest side of the coarsest grid, in pixels; 7 gives images of 28 px a second doubling, from 7 px on."""
     skip: bool = True
     """Concatenate the decoder's smallest map with the input of each upsampling."""
     batch_size: int = 16
@@ -84,8 +86,8 @@ class BEGAN(GAN):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G = Decoder(cfg.shape, cfg.z_dim, cfg.width, skip=cfg.skip)
-        self.D = Rebuilder(cfg.shape, cfg.z_dim, cfg.width, skip=cfg.skip)
+        self.G = Decoder(cfg.shape, cfg.z_dim, cfg.width, skip=cfg.skip, smallest=cfg.smallest)
+        self.D = Rebuilder(cfg.shape, cfg.z_dim, cfg.width, skip=cfg.skip, smallest=cfg.smallest)
         self.register_buffer("k", torch.zeros(()))
         self.register_buffer("sums", torch.zeros(4))  # sum and count of the reals' energies, then of the fakes'
 
