@@ -246,7 +246,10 @@ def test_every_recipe_has_a_bare_step() -> None:
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
     for name in recipes.RECIPES:
         translates = kind_of_inputs(recipes.RECIPES[name].MODEL) in ("pairs", "domains")
-        gan, data = prepare(name, (images, images) if translates else "fashion-10k")
+        captioned = kind_of_inputs(recipes.RECIPES[name].MODEL) == "captions"
+        gan, data = prepare(
+            name, (images, images) if translates else (images, list("abab")) if captioned else "fashion-10k"
+        )
         assert len(Bare(gan, [data.draw(2, torch.Generator())], "cpu", False).optimizers) == len(gan.phases())
 
 

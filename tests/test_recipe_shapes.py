@@ -12,6 +12,8 @@ from ganloom import data, recipes
 from ganloom.api import prepare
 from ganloom.apps.recipe_shapes import recipe_shapes, shape_lines
 
+OTHER_DATA = ("pix2pix", "cyclegan", "unit", "cut", "gan-cls", "df-gan")
+"""Recipes that need pairs, two domains or captions."""
 RANDOM = np.random.default_rng(0)
 
 
@@ -44,8 +46,7 @@ def test_without_small_the_recipes_keep_their_own_size(tmp_path: Path) -> None:
 def test_check_says_what_each_recipe_gets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = photos(tmp_path / "x", (90, 80), (300, 200))
     shapes = recipe_shapes(data.check(root), root)
-    others = ("pix2pix", "cyclegan", "unit", "cut", "gan-cls", "df-gan", "ctgan")  # pairs, domains, captions, tables
-    assert set(shapes) == {name for name in recipes.RECIPES if name not in others}
+    assert set(shapes) == {name for name in recipes.RECIPES if name not in OTHER_DATA}
     for name in ("default", "dcgan", "fastgan", "stylegan2", "sngan"):
         for small, shape in ((False, shapes[name].shape), (True, shapes[name].small)):
             if shape[1] <= 64:

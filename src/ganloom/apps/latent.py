@@ -18,6 +18,7 @@ from PIL import Image, features
 from torch import Tensor
 
 from ganloom import sampling
+from ganloom.apps.captions import text_model, training_captions
 from ganloom.core.errors import BadInput, GanloomError
 from ganloom.core.output_files import new_file, written
 from ganloom.gan import GAN
@@ -197,10 +198,15 @@ def walked(
     """Generate the images of a walk, (frames, C, H, W); see ``walk``."""
     if space not in ("auto", "z", "w"):
         raise BadInput(f'--space must be auto, z or w, got "{space}"')
+    if gan.conditions_on == "captions":  # one caption for all frames
+        code = gan.caption_codes(training_captions(text_model(gan), 1, 0) if c is None else str(c))
+        z = torch.cat([sampling.latents(gan, 1, seed, None, code)[0] for seed in seeds])
+        zs = [slerp(z[int(p)][None], z[(int(p) + 1) % len(z)][None], p % 1) for p in _places(len(seeds), frames)]
+        return gan.generate(z=torch.cat(zs), c=code.expand(frames, -1), truncation=truncation)
     in_w = space == "w" or (space == "auto" and has_styles(gan))
     if gan.c(1) is not None and c is None:
         c = torch.tensor((gan.drawn_classes or (0,))[0])  # one class for all frames: labels cannot be interpolated
-    places = [i * len(seeds) / frames for i in range(frames)]
+    places = _places(len(seeds), frames)
     if in_w:
         ws = styles(gan, seeds, c, truncation)
         steps = [torch.lerp(ws[int(p)], ws[(int(p) + 1) % len(ws)], p % 1) for p in places]
@@ -208,6 +214,11 @@ def walked(
     z, _ = latents(gan, seeds, c)
     zs = [slerp(z[int(p)][None], z[(int(p) + 1) % len(z)][None], p % 1) for p in places]
     return gan.generate(z=torch.cat(zs), c=c, truncation=truncation)
+
+
+def _places(seeds: int, frames: int) -> list[float]:
+    """Where each frame is on the way through the seeds and back to the first."""
+    return [i * seeds / frames for i in range(frames)]
 
 
 def save_animation(images: Sequence[Image.Image], path: Path, fps: float, *, overwrite: bool = False) -> None:

@@ -40,7 +40,7 @@ def recipe_shapes(report: Report, source: Any, shape: Shape | None = None) -> di
         return {}
     if report.sizes.distinct == 1 and keeps_size((report.sizes.width[1], report.sizes.height[1])):
         return {}
-    usable = _domains(source)
+    usable = _domains(source) | ({"captions"} if report.captions is not None else set())
     shapes = {}
     for name in recipes.RECIPES:
         module = recipes.find(name)
@@ -69,7 +69,7 @@ def _text(shape: Shape) -> str:
 
 
 def _input_of(model: Any) -> str:
-    """What a model needs from the data beside images: "none", "pairs" or "domains"."""
+    """What a model needs from the data beside images: "none", "pairs", "domains" or "captions"."""
     kind = kind_of_inputs(model)
     return "none" if kind in (None, "crops") else str(kind)
 

@@ -77,9 +77,16 @@ def _row(name: str, measured: dict[str, Any] | None) -> dict[str, str]:
         "what": module.TITLE,
         "paper": module.PAPER,
         "data": module.DATA,
-        "labels": "no" if not hasattr(cfg, "n_classes") else "needs" if cfg.n_classes else "uses",
+        "labels": _labels(module, cfg),
         "shape": "x".join(map(str, getattr(cfg, "shape", ("rows",)))),
         "G": f"{g:.2f} M",
         "D": f"{d:.2f} M",
         "img/s": f"{measured['img_per_s']:g}" if measured else "",
     }
+
+
+def _labels(module: Any, cfg: Any) -> str:
+    """Whether a recipe uses labels, or captions instead."""
+    if module.MODEL.conditions_on == "captions":
+        return "captions"
+    return "no" if not hasattr(cfg, "n_classes") else "needs" if cfg.n_classes else "uses"

@@ -4,6 +4,7 @@ Images are decoded once to uint8 rows of one shape; batches are float32 NCHW in 
 """
 
 from ganloom.data.builtin import BUILTIN
+from ganloom.data.captioned import Captioned
 from ganloom.data.check_report import Report
 from ganloom.data.crops import Crops
 from ganloom.data.dataset import Data, Facts
@@ -16,6 +17,7 @@ from ganloom.data.translation_dataset import Domains
 
 __all__ = [
     "BUILTIN",
+    "Captioned",
     "Crops",
     "Data",
     "Domains",

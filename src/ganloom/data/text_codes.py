@@ -2,14 +2,14 @@
 
 import contextlib
 import hashlib
-import os
-import tempfile
+import io
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ganloom.core.output_files import replace_file
 from ganloom.data import cache
 
 
@@ -31,10 +31,8 @@ def cached(texts: Sequence[str], key: str, encode: Callable[[Sequence[str]], Ten
         if codes.dtype == np.float32 and codes.ndim == 2 and len(codes) == len(texts) and np.isfinite(codes).all():
             return torch.from_numpy(codes)
     result = encode(texts)
+    content = io.BytesIO()
+    np.save(content, result.numpy())
     with contextlib.suppress(OSError):  # without a cache it is computed again
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".npy")
-        with os.fdopen(handle, "wb") as stream:
-            np.save(stream, result.numpy())
-        os.replace(temporary, file)
+        replace_file(file, content.getvalue(), sync=False)
     return result

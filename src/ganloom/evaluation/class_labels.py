@@ -64,9 +64,10 @@ def conditions_of(model: GAN, data: datasets.Data, picks: Any) -> Tensor | None:
 
     Returns:
         Labels (N,), matched by name; for rows of a class that the model does not have, those of other rows. Inputs
-        (N, C, H, W) for an image-to-image model. None without labels, or if no class is in both.
+        (N, C, H, W) for an image-to-image model, codes of the rows' captions for a text-to-image model. None without labels,
+        or if no class is in both.
     """
-    if model.conditions_on == "images":
+    if model.conditions_on == "images" or (model.conditions_on == "captions" and isinstance(data, datasets.Captioned)):
         return model.inputs(data, picks)
     labels = labels_of(model, data, picks)
     if labels is None or not bool((labels >= 0).any()):

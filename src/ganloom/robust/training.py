@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ganloom.core import json_files
@@ -179,7 +179,6 @@ def save_classifier(classifier: Classifier, out: str | Path, training: Texts, *,
         BadInput: The folder is not empty.
     """
     folder = new_folder(out, overwrite=overwrite)
-    folder.mkdir(parents=True, exist_ok=True)
     settings = {
         "kind": classifier.network.kind,
         "width": classifier.network.embedding.embedding_dim,
@@ -188,7 +187,8 @@ def save_classifier(classifier: Classifier, out: str | Path, training: Texts, *,
         "vocabulary": classifier.vocabulary.to_dict(),
         "training": list(training.texts),
     }
-    save_file({name: value.contiguous() for name, value in classifier.network.state_dict().items()}, folder / WEIGHTS)
+    weights = {name: value.contiguous() for name, value in classifier.network.state_dict().items()}
+    write_new(folder / WEIGHTS, save(weights), overwrite=True)
     write_new(
         folder / SETTINGS, json.dumps(settings, ensure_ascii=False).encode("utf-8", "surrogatepass"), overwrite=True
     )
