@@ -171,6 +171,9 @@ def test_encodings_and_separators_are_detected(tmp_path: Path) -> None:
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252", "utf-16-le"):
         source = reading.read(file_of(tmp_path, text.encode(encoding)))
         assert list(source.frame.columns) == ["größe", "stück"] and source.frame["stück"].tolist() == ["é", "è", "à"]
+    cyrillic = "имя;город\n" + "".join(f"Иван;{city}\n" for city in ("Москва", "Казань") * 20)
+    assert reading.read(file_of(tmp_path, cyrillic.encode("cp1251"))).frame["город"][1] == "Казань"
+    assert reading.read(file_of(tmp_path, "値段;品\n1 €;é\n".encode())).headers == ("値段", "品")
     assert reading.read(file_of(tmp_path, b"sep=|\na|b\n1|2\n")).headers == ("a", "b")
     assert reading.read(file_of(tmp_path, b"a\n1\n2\n")).frame.shape == (2, 1)
     assert reading.read(file_of(tmp_path, b"1,2\n3,4\n5,6\n")).frame.shape == (3, 2)
@@ -191,6 +194,18 @@ def test_files_that_are_no_tables(raw: bytes, said: str, tmp_path: Path, capsys:
         main(["table", "fit", str(source), "--out", str(tmp_path / "run")])
     err = capsys.readouterr().err
     assert left.value.code == 2 and said in err and "Traceback" not in err and not (tmp_path / "run").exists()
+
+
+def test_other_kinds_of_frames_keep_their_labels() -> None:
+    made = Table("copula").fit(np.random.default_rng(0).normal(size=(30, 2))).sample(5)
+    assert list(made.columns) == [0, 1]
+    odd = pd.DataFrame(
+        {"p": pd.period_range("2020", periods=30, freq="M"), "z": np.arange(30) % 3 * 1j, "l": [[1], [2]] * 15}
+    )
+    table = Table("copula").fit(odd)
+    assert table.sample(5).shape == (5, 3) and any("treated as categories" in note for note in table.notes)
+    twice = pd.DataFrame(np.arange(60).reshape(30, 2) % 7, columns=["a", "a"])
+    assert list(Table("copula").fit(twice).sample(5).columns) == ["a", "a"]
 
 
 @pytest.mark.parametrize(

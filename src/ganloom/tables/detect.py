@@ -94,6 +94,8 @@ def find(name: str, header: str, series: Any, dtype: str, wanted: Kind | None = 
     if dtype in ("bool", "boolean") or dtype.startswith("bool"):
         cells = [bool(cell) if ok else None for cell, ok in zip(series.tolist(), present, strict=True)]
         return _categories(base, cells, (False, True), "boolean")
+    if not dtype.lower().startswith(("int", "uint", "float")):  # such as periods
+        return _of_objects(dataclasses.replace(base, dtype="object"), series.astype(object), present, wanted)
     values = series.to_numpy(dtype=float, na_value=np.nan)
     return _of_numbers(base, values, wanted, whole=dtype.lower().startswith(("int", "uint")))
 

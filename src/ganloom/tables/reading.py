@@ -35,6 +35,8 @@ _LATIN = (
     "cp037",
 )
 """Encodings of languages with Latin letters."""
+_WINDOWS = {"mac_cyrillic": "cp1251", "mac_greek": "cp1253", "mac_latin2": "cp1250", "mac_roman": "cp1252"}
+"""Rare encodings, and the common one of the same languages."""
 SURE = 60
 """Letters beyond ASCII from which the encoding of a language with Latin letters is taken as certain."""
 EXTRA = "tables"
@@ -85,11 +87,14 @@ def read(source: Any) -> Source:
     if isinstance(source, str | os.PathLike):
         return _read_file(as_path(os.path.expanduser(os.fspath(source))))
     pd = pandas()
+    if not isinstance(source, pd.DataFrame) and hasattr(source, "to_pandas"):  # polars, pyarrow
+        source = source.to_pandas()
     try:
         frame = source if isinstance(source, pd.DataFrame) else pd.DataFrame(source)
     except (ValueError, TypeError) as error:
         raise BadInput(f"this is no table: {error}. Give a path, a pandas frame or a dictionary of columns") from None
-    return _of_frame(frame, {"kind": "frame"}, "the frame")
+    labels = [label if isinstance(label, int) else str(label) for label in frame.columns]
+    return _of_frame(frame, {"kind": "frame", "labels": labels}, "the frame")
 
 
 def _read_file(path: Path) -> Source:
@@ -234,11 +239,12 @@ def _guess(raw: bytes) -> str:
     best = need("charset_normalizer", EXTRA).from_bytes(raw[:200_000]).best()
     found = None if best is None else str(best.encoding)
     beyond = sum(byte >= 0x80 for byte in raw[:200_000])
+    usual = _WINDOWS.get(found or "", "")
     if found is None or (beyond < SURE and found.startswith(_LATIN)):
-        # With few letters beyond ASCII the statistics say little, and Western European files are the most common ones.
-        other = _letters(raw, found) if found else -1.0
-        return "cp1252" if _letters(raw, "cp1252") >= other else str(found)
-    return found
+        usual = "cp1252"  # with few letters beyond ASCII the statistics say little, and Western European files are most common
+    if usual and _letters(raw, usual) >= (_letters(raw, found) if found else -1.0):
+        return usual
+    return found or "cp1252"
 
 
 def _letters(raw: bytes, encoding: str) -> float:
@@ -248,7 +254,7 @@ def _letters(raw: bytes, encoding: str) -> float:
     except (UnicodeDecodeError, LookupError):
         return -1.0
     beyond = [char for char in text if ord(char) >= 0x80]
-    return sum(char.isalpha() or char in "€£°§’“”–" for char in beyond) / len(beyond) if beyond else 0.0
+    return sum(char.isalpha() for char in beyond) / len(beyond) if beyond else 0.0
 
 
 def _separator(text: str) -> str:

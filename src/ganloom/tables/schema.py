@@ -81,7 +81,7 @@ class Schema:
                 cells = [column.missing_text if cell is None else cell for cell in cells]
             series.append(column.series(cells, pd))
         table = pd.concat(series, axis=1) if series else pd.DataFrame()
-        table.columns = list(self.headers)
+        table.columns = self.format.get("labels") or list(self.headers)
         return table
 
     # ---- as JSON
