@@ -185,6 +185,17 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         assert part in said
     code, said, _ = call(capsys, "robust", "evaluate", tmp_path / "m", source, "--n", "20", "--json")
     assert code == 0 and json.loads(said)["results"][0]["count"] == 20
+    rare = tmp_path / "rare.jsonl"
+    rare.write_text(
+        "\n".join(
+            json.dumps({"text": t, "label": l, "split": "test"})
+            for t, l in zip(TEST.texts[:20], TEST.labels or [], strict=False)
+        )
+        + '\n{"text": "a rare one", "label": "rare", "split": "test"}'
+        + '\n{"text": "another text", "label": "music", "split": "train"}'
+    )
+    code, said, err = call(capsys, "robust", "evaluate", tmp_path / "m", rare, "--json")
+    assert code == 0 and json.loads(said)["results"][0]["count"] == 20 and "such as rare" in err
     (tmp_path / "m" / "model.safetensors").write_bytes(b"damaged")
     lines = tmp_path / "a.txt"
     lines.write_text("one text\nand another\n")

@@ -26,6 +26,8 @@ PUBLIC = (
     "training",
     "data",
     "metrics",
+    "texts",
+    "robust",
     "doctor",
     "evaluation",
     "apps",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -98,6 +99,20 @@ def parts(data: Texts, seed: int) -> tuple[Texts, Texts]:
     return train, test
 
 
+def _of_known_classes(test: Texts, classes: Sequence[str]) -> Texts:
+    """The texts whose class was in the training; a class with few texts may be in the test part alone."""
+    labels = test.labels or ()
+    left = sorted({label for label in labels if label not in classes})
+    if not left or all(label in left for label in labels):
+        return test
+    kept = [i for i, label in enumerate(labels) if label in classes]
+    print(
+        f"note: {len(test) - len(kept)} texts of classes without training texts were left out, such as {shown(left[0])}",
+        file=sys.stderr,
+    )
+    return test.pick(kept)
+
+
 def _train(argv: Sequence[str]) -> None:
     args = parse(Train, argv, "robust train")
     if args.epochs < 1 or not 0 < args.size <= 2:
@@ -134,7 +149,7 @@ def _evaluate(argv: Sequence[str]) -> None:
         progress("loading the model")
         classifier, speller = load_classifier(args.model)
         data = read(args.data, text=args.text, label=args.label, encoding=args.encoding)
-        test = parts(data, args.seed)[1]
+        test = _of_known_classes(parts(data, args.seed)[1], classifier.classes)
         found = evaluate_classifier(
             classifier, speller, test, n=args.n, share=args.share, seed=args.seed, progress=progress
         )

@@ -53,7 +53,10 @@ def read_table(content: str, ending: str, name: str, columns: Columns) -> Texts:
     text, label = _text_column(columns, known, rows, name), _label_column(columns, known, name)
     if label == text:
         raise BadInput(f'{name}: the column "{text}" cannot be both text and label; give --text and --label')
-    return _texts(rows, text, label, known, name)
+    found = _texts(rows, text, label, known, name)
+    if label is None and columns.label is None and len(known) > 1:
+        found.notes.append(f"no labels: the columns are {_listed(known)}; --label COLUMN uses one")
+    return found
 
 
 # -------------------------------------------------------------------------------------------------------------- rows
@@ -174,8 +177,6 @@ def _texts(rows: Sequence[Row], text: str, label: str | None, known: Sequence[st
     notes += [f'{no_label} rows without a label in "{label}" were left out'] if no_label else []
     if not kept:
         raise BadInput(f'{name}: no row has a text in "{text}"' + (f' and a label in "{label}"' if label else ""))
-    if label is None and len(known) > 1:
-        notes.append(f"no labels: the columns are {_listed(known)}; --label COLUMN uses one")
     columns = list(zip(*kept, strict=True))
     return Texts(
         columns[0],

@@ -171,7 +171,7 @@ def judge(
     copied = sum(normalised(text) in known for text in generated.texts)
     return Judgement(
         real.name, generated.name, count, len(train), tuple(kinds), rows, damaged, copied,
-        _shown(detector, fake, rng), _shown(detector, stand_in, rng)[-5:], _notes(real, generated, rows[1], count),
+        _shown(detector, fake, rng), _shown(detector, stand_in, rng)[-5:], _notes(real, generated, rows[1], count, copied),
     )  # fmt: skip
 
 
@@ -242,13 +242,17 @@ def _shown(
     ]
 
 
-def _notes(real: Texts, generated: Texts, row: Row, count: int) -> list[str]:
+def _notes(real: Texts, generated: Texts, row: Row, count: int, copied: int) -> list[str]:
     notes = [f"{texts.name}: {note}" for texts in (real, generated) for note in texts.notes]
     if len(generated) > count:
         notes.append(f"{count} of the {len(generated)} generated texts were drawn at random")
     if row.told is not None and row.told.matched < 0.5:
         notes.append(
             f"only {row.told.matched:.0%} of the texts could be paired by length: the lengths differ much, see the row length"
+        )
+    if copied:
+        notes.append(
+            f"{copied} of the {len(generated)} generated texts are one of the real texts, but for case and spaces"
         )
     repeated = len(generated) - len(set(map(normalised, generated.texts)))
     if repeated > len(generated) / 20:
