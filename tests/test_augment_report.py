@@ -35,7 +35,7 @@ def test_student_s_t_is_that_of_scipy() -> None:
 @pytest.mark.parametrize(("seeds", "of_seeds", "of_images"), [(3, 0.0, 0.0), (3, 0.03, 0.3), (5, 0.01, 0.3)])
 def test_equal_classifiers_differ_in_one_of_twenty_tests(seeds: int, of_seeds: float, of_images: float) -> None:
     rng, found, covered = torch.Generator().manual_seed(1), 0, 0
-    tests, images = 300, 150
+    tests, images = 400, 200
     for _ in range(tests):
         base = torch.rand(images, generator=rng)
         apart = of_images * torch.randn(
@@ -69,7 +69,7 @@ def test_verdicts() -> None:
 # ------------------------------------------------------------------------------------------- cases with a known answer
 
 
-def glyphs(n: int, seed: int, noise: float = 0.7) -> tuple[np.ndarray, np.ndarray]:
+def glyphs(n: int, seed: int, noise: float = 0.55) -> tuple[np.ndarray, np.ndarray]:
     """Bars at four angles with random place and much noise: few images are not enough to learn them."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 4
@@ -109,9 +109,9 @@ class Pictures(GAN):
 
 def built(fault: str = "", **options: Any) -> app.AugmentationReport:
     """A report on four classes with few labels; the generator draws from a set that is a hundred times as large."""
-    settings: dict[str, Any] = {"labels": (8,), "steps": 20, "per_class": 200} | options
+    settings: dict[str, Any] = {"labels": (8,), "steps": 25, "per_class": 250} | options
     return ganloom.augmentation_report(
-        glyphs(200, 0), Pictures(*glyphs(2000, 1), fault), test=glyphs(300, 2), **settings
+        glyphs(200, 0), Pictures(*glyphs(2000, 1), fault), test=glyphs(400, 2), **settings
     )
 
 
@@ -124,16 +124,19 @@ def test_a_generator_of_many_real_images_helps() -> None:
     assert set(row.cells) == set(METHODS) and len(row.cells[ONLY].recalls) == 4
 
 
-@pytest.mark.parametrize("fault", ["wrong", pytest.param("collapsed", marks=pytest.mark.slow)])
-def test_a_generator_of_wrong_images_does_not_help(fault: str) -> None:
-    (row,) = built(fault).rows
+def test_a_generator_of_other_classes_hurts() -> None:
+    (row,) = built("wrong").rows
     assert row.verdict.word == "does not help" and row.verdict.p is not None and row.verdict.p < 0.05
     assert row.cells[BOTH].accuracy.value < row.cells[CLASSIC].accuracy.value - 0.1
+    assert max(value.value for value in row.cells[ONLY].recalls.values()) < 0.2
+
+
+@pytest.mark.slow
+def test_a_class_without_images_of_its_own_has_a_low_recall() -> None:
+    (row,) = built("collapsed").rows
     recalls = {name: value.value for name, value in row.cells[ONLY].recalls.items()}
-    if fault == "wrong":
-        assert max(recalls.values()) < 0.2
-    else:  # the recall shows which class is missing
-        assert row.cells[ONLY].lowest[0] in ("2", "3") and recalls["0"] > 0.6 and recalls["1"] > 0.6
+    assert row.cells[ONLY].lowest[0] in ("2", "3") and recalls["0"] > 0.6 and recalls["1"] > 0.6
+    assert row.verdict.word != "helps"
 
 
 @pytest.mark.slow
