@@ -18,8 +18,8 @@ from ganloom.core.randomness import key
 from ganloom.metrics.extractors.inputs import to_channels, to_size
 from ganloom.metrics.extractors.nets import SmallNet
 
-SIDE = 32
-"""Side of the images that the classifier gets, in pixels."""
+SMALLEST, LARGEST = 8, 32
+"""Sides of the images that the classifier gets, in pixels; larger images are made smaller."""
 BATCH = 128
 SHIFT, ZOOM, LIGHT = 0.125, 0.1, 0.2
 """Classic augmentation: largest shift as a share of the side, largest change of size, of brightness and of contrast."""
@@ -32,7 +32,7 @@ class Pool:
     """Labelled images as the classifier gets them.
 
     Attributes:
-        x: uint8 (N, C, 32, 32), C 1 or 3.
+        x: uint8 (N, C, S, S), C 1 or 3, S from 8 to 32.
         y: int64 (N,) classes.
     """
 
@@ -69,11 +69,11 @@ def pool_of(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Pool:
         images: uint8 (N, H, W, C), C from 1 to 4. Alpha is blended with white.
         labels: int64 (N,).
     """
-    channels = 1 if images.shape[3] <= 2 else 3
+    channels, side = 1 if images.shape[3] <= 2 else 3, min(LARGEST, max(SMALLEST, *images.shape[1:3]))
     parts = []
     for start in range(0, len(images), 1024):
         x = torch.from_numpy(np.ascontiguousarray(images[start : start + 1024])).permute(0, 3, 1, 2).float() / 127.5 - 1
-        small = to_size(to_channels(x, channels), SIDE)
+        small = to_size(to_channels(x, channels), side)
         parts.append(((small.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8))
     return Pool(torch.cat(parts), torch.from_numpy(np.ascontiguousarray(labels)))
 
@@ -98,7 +98,7 @@ def train(
     rng = torch.Generator().manual_seed(key(how.seed, "classifier"))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(how.seed)
-        net = SmallNet(first.x.shape[1], classes, SIDE)
+        net = SmallNet(first.x.shape[1], classes, first.x.shape[2])
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=0.02)
     pools = [first] if second is None else [first, second]

@@ -15,6 +15,7 @@ from ganloom import data as datasets
 from ganloom.apps.augment_models import ClassModel, open_labelled
 from ganloom.core import class_names
 from ganloom.core.errors import BadInput
+from ganloom.core.names import printable
 from ganloom.data.images import Images
 from ganloom.report.progress import Report, stage
 from ganloom.runs import manifest
@@ -31,11 +32,13 @@ class Trained:
         keys: of the images; None if they are not known.
         per_class: mean number of images of a class.
         held_out: images that the run split off before training, or None.
+        started_from: the run whose weights training started from (--init), which saw other images; empty without.
     """
 
     keys: frozenset[bytes] | None
     per_class: float = 0.0
     held_out: Images | None = None
+    started_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,12 @@ def trained_on(model: ClassModel, progress: Report = None) -> Trained:
         data = manifest.own_data(described, model.path)
     except (BadInput, OSError):
         return Trained(None)
-    share = (described.get("train") or {}).get("held_out") or 0
     if not isinstance(data, Images) or data.fingerprint != recorded.get("fingerprint"):
         return Trained(None)
-    held = manifest.held_out(data, model.path) if share or recorded.get("held_out") else None
-    return Trained(frozenset(keys_of(data)), len(data) / max(1, len(data.classes_with_rows)), held)
+    held = manifest.held_out(data, model.path) if recorded.get("held_out") else None
+    init = described.get("init")
+    start = printable(init.get("source", "other weights")) if isinstance(init, dict) else ""
+    return Trained(frozenset(keys_of(data)), len(data) / max(1, len(data.classes_with_rows)), held, start)
 
 
 def split(
@@ -141,8 +145,9 @@ def split(
             )
         opened = Images(data.rows[rows], data.facts.take(rows))
         name = f"images of {data.name} that the GAN was not trained on"
-    if unknown:
-        notes.append(f"it is not known which images {unknown[0]} was trained on: none of {name} must be among them")
+    before = [one.started_from for one in trained if one.started_from]
+    for one in [*unknown, *before]:
+        notes.append(f"it is not known which images {one} was trained on: none of {name} must be among them")
     kept, labels = _test_rows(opened, data, used, notes)
     taken = {key for key, keep in zip(keys_of(opened), kept, strict=True) if keep}
     rows = np.array([i for i, key in enumerate(keys) if key not in taken], np.int64)
@@ -239,7 +244,10 @@ def _choose(n: int | None, most: int, trained: Sequence[Trained], available: set
     fitting = [
         i
         for i, one in enumerate(trained)
-        if one.keys is not None and one.keys <= available and one.per_class <= (most if n is None else n)
+        if one.keys is not None
+        and not one.started_from
+        and one.keys <= available
+        and one.per_class <= (most if n is None else n)
     ]
     if fitting:
         best = max(fitting, key=lambda i: trained[i].per_class)
@@ -250,6 +258,10 @@ def _choose(n: int | None, most: int, trained: Sequence[Trained], available: set
         return Labels(n, 0, "its training images are not known", True)
     best = min(known, key=lambda i: trained[i].per_class)
     count = trained[best].per_class
+    if trained[best].started_from:
+        return Labels(
+            n, best, f"it started from the weights of {trained[best].started_from}, which saw other images", True
+        )
     if not (trained[best].keys or frozenset()) <= available:
         return Labels(n, best, f"trained on about {count:,.0f} labels a class, some of other images than DATA", True)
     return Labels(n, best, f"trained on about {count:,.0f} labels a class, more than this row has", True)
