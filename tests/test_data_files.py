@@ -221,7 +221,7 @@ def test_sources_without_images_are_refused(tmp_path: Path) -> None:
             call(tmp_path / "nowhere")
         assert "nowhere" in one_line(fault)
     (tmp_path / "a.csv").write_text("1,2")
-    with pytest.raises(BadInput, match="is not a data set"):
+    with pytest.raises(BadInput, match="is a table: use `ganloom table fit"):
         data.open(tmp_path / "a.csv")
 
 
