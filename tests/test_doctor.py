@@ -345,7 +345,9 @@ def test_old_facts_are_read() -> None:
 # ----------------------------------------------------------------------------------------------------------- at a training
 
 
-@pytest.mark.parametrize("recipe", SMALL)
+@pytest.mark.parametrize(
+    "recipe", [name if name == "default" else pytest.param(name, marks=pytest.mark.slow) for name in SMALL]
+)
 def test_the_doctor_changes_nothing_and_resume_is_exact(recipe: str, tmp_path: Path) -> None:
     train(recipe, tmp_path / "watched")
     train(recipe, tmp_path / "alone", doctor=False)

@@ -63,7 +63,11 @@ def rows(run: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in json.loads(line).items() if k not in timing} for line in lines]
 
 
-@pytest.mark.parametrize("recipe", SMALL)
+QUICK_RECIPES = [name if name in ("default", "gan") else pytest.param(name, marks=pytest.mark.slow) for name in SMALL]
+"""The conformance tests resume every recipe; here two are enough."""
+
+
+@pytest.mark.parametrize("recipe", QUICK_RECIPES)
 def test_stopped_and_resumed_equals_uninterrupted(recipe: str, tmp_path: Path) -> None:
     train(recipe, tmp_path / "whole")
     train(recipe, tmp_path / "cut", total_kimg=0.25)
@@ -347,7 +351,9 @@ def test_kill_and_resume_every_recipe(recipe: str, moment: float, archive: Path,
     kill_and_resume(recipe, archive, tmp_path, moment)
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGUSR1", 0)])
+@pytest.mark.parametrize(
+    ("name", "code"), [("SIGINT", 130), pytest.param("SIGTERM", 143, marks=pytest.mark.slow), ("SIGUSR1", 0)]
+)
 def test_signals_save_and_leave(name: str, code: int, archive: Path, tmp_path: Path) -> None:
     run = tmp_path / "a"
     process = command("train", "gan", str(archive), *flags("gan"), "--out", str(run), "--total-kimg", "100000")

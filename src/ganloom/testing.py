@@ -67,6 +67,8 @@ def build(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, *
             "text_dim": 8,
             "joint": 8,
             "pac": 2,
+            "patches": 32,
+            "head": 16,
         }  # few updates, small networks, no optional dependencies, and no stage without D
         small |= {"shape": shape, "n_classes": CLASSES, "in_channels": shape[0], "pool": 6, "blocks": 1} | changes
         names = {field.name for field in dataclasses.fields(module.Config)}
