@@ -175,10 +175,10 @@ PLANS: dict[str, Plan] = {
             "width": 16, "smallest": 7, "gamma": 1.0, "k_rate": 0.1, "batch_size": 8, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3,
             **_falling(60.0, 120.0), "total_kimg": 120.0,
         },
-        "A quarter of the width, half of the batch size, grids from 7 px on: at this size they would begin at 14 px, and shapes "
-        "would fall apart. k moves a hundred times as fast: in so few steps it would stay near 0, where the best fake is an empty "
-        "image. gamma is 1 for variety and because a smaller one prefers dark images here. Ten times the learning rates, which "
-        "fall to 0 over the second half. A quarter of an hour.",
+        "A quarter of the width, half of the batch size, grids from 7 px on: at this size they would begin at 14 px, "
+        "and shapes would fall apart. k moves a hundred times as fast: in so few steps it would stay near 0, where "
+        "the best fake is an empty image. gamma is 1 for variety and because a smaller one prefers dark images here. "
+        "Ten times the learning rates, which fall to 0 over the second half. A quarter of an hour.",
     ),
     "ebgan": Plan(
         {
