@@ -78,7 +78,7 @@ PLANS: dict[str, Plan] = {
     "cnn-gan": Plan(
         {
             "width": 16, "smallest": 3, "batch_size": 32, "g_opt.lr": 1e-3, "d_opt.lr": 3e-3, **_WITHOUT_MOMENTUM,
-            **_falling(150.0, 300.0), "total_kimg": 300.0,
+            **_falling(250.0, 500.0), "total_kimg": 500.0,
         },
         "A quarter of the tutorial's width, a third level in both networks, batches of 32 instead of 256, Adam without "
         "momentum, ten and thirty times the tutorial's learning rates for G and D, which fall to 0 over the second half.",
@@ -128,12 +128,12 @@ PLANS: dict[str, Plan] = {
     ),
     "wgan": Plan(
         {
-            "width": 32, "smallest": 3, "warm_steps": 0, "n_critic": 2, "batch_size": 32, "g_opt.lr": 5e-4, "d_opt.lr": 5e-4,
-            **_falling(350.0, 700.0), "total_kimg": 700.0,
+            "width": 32, "smallest": 3, "warm_steps": 0, "n_critic": 1, "batch_size": 32, "g_opt.lr": 5e-4, "d_opt.lr": 1e-3,
+            **_falling(200.0, 400.0), "total_kimg": 400.0,
         },
-        "Half of the width and batch size, grids from 4 px on instead of 7 px, no warm-up (its 25 steps alone show "
-        "80,000 images), two updates of D per update of G instead of 5, and ten times the learning rate, which "
-        "falls to 0 over the second half: 11,000 updates of G.",
+        "Half of the width and batch size, grids from 4 px on instead of 7 px, no warm-up (its 25 steps alone show 80,000 "
+        "images), one update of D per update of G instead of 5, at twice G's rate, and ten and twenty times the learning "
+        "rates, which fall to 0 over the second half: 12,500 updates of G.",
     ),
     "wgan-gp": Plan(
         {
@@ -172,12 +172,13 @@ PLANS: dict[str, Plan] = {
     ),
     "began": Plan(
         {
-            "width": 16, "gamma": 1.0, "k_rate": 0.1, "batch_size": 8, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3,
-            **_falling(50.0, 100.0), "total_kimg": 100.0,
+            "width": 16, "smallest": 7, "gamma": 1.0, "k_rate": 0.1, "batch_size": 8, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3,
+            **_falling(60.0, 120.0), "total_kimg": 120.0,
         },
-        "A quarter of the width, half of the batch size. k moves a hundred times as fast: in so few steps it would "
-        "stay near 0, where the best fake is an empty image. gamma is 1 for variety and because a smaller one "
-        "prefers dark images here. Ten times the learning rates, which fall to 0 over the second half.",
+        "A quarter of the width, half of the batch size, grids from 7 px on: at this size they would begin at 14 px, "
+        "and shapes would fall apart. k moves a hundred times as fast: in so few steps it would stay near 0, where "
+        "the best fake is an empty image. gamma is 1 for variety and because a smaller one prefers dark images here. "
+        "Ten times the learning rates, which fall to 0 over the second half. A quarter of an hour.",
     ),
     "ebgan": Plan(
         {
@@ -208,12 +209,12 @@ PLANS: dict[str, Plan] = {
     ),
     "progan": Plan(
         {
-            "width": 32, "batch_size": 16, "most_batch": 16, "stage_kimg": 8.0, "tanh": True, "g_opt.lr": 3e-3, "d_opt.lr": 3e-3,
-            **_falling(88.0, 168.0), "total_kimg": 200.0,
+            "z_dim": 128, "width": 24, "batch_size": 16, "most_batch": 16, "stage_kimg": 3.0, "tanh": True, "g_opt.lr": 3e-3,
+            "d_opt.lr": 3e-3, **_falling(65.0, 130.0), "total_kimg": 142.0,
         },
-        "32 channels instead of 512, stages of 8 kimg instead of 600, batches of 16 on all grids (128 on the coarse "
-        "ones left a hundred steps to a stage), tanh for flat backgrounds, three times the learning rates, which "
-        "fall to 0 over the last 80 kimg. Half an hour.",
+        "24 channels and latents of length 128 instead of 512, stages of 3 kimg instead of 600, batches of 16 on all grids (128 "
+        "on the coarse ones left a hundred steps to a stage), tanh for flat backgrounds, three times the learning rates, which "
+        "fall to 0 over the last 65 kimg. A quarter of an hour.",
     ),
     "biggan": Plan(
         {
@@ -226,10 +227,12 @@ PLANS: dict[str, Plan] = {
         "half. Ten to fifteen minutes.",
     ),
     "fastgan": Plan(
-        {"width": 4, "batch_size": 16, "g_opt.lr": 1e-3, "d_opt.lr": 5e-4, **_falling(50.0, 100.0), "total_kimg": 100.0},
-        "The width is that of the 128 px grid, so 4 still means 64 channels on the base grid; batches of 16, five "
-        "times the learning rate for G and two and a half times for D, which fall to 0 over the second half: 6,250 "
-        "steps. Half an hour.",
+        {
+            "width": 4, "batch_size": 16, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, **_WITHOUT_MOMENTUM, **_falling(50.0, 100.0),
+            "total_kimg": 100.0,
+        },
+        "The width is that of the 128 px grid, so 4 still means 64 channels on the base grid; batches of 16, Adam without "
+        "momentum, five times the learning rates, which fall to 0 over the second half: 6,250 steps. A quarter of an hour.",
     ),
     "projected-gan": Plan(
         {"width": 8, "d_width": 16, "side": 64, "batch_size": 16, "ema_kimg": 2.0, "total_kimg": 20.0},
@@ -238,12 +241,12 @@ PLANS: dict[str, Plan] = {
     ),
     "stylegan": Plan(
         {
-            "z_dim": 64, "width": 32, "layers": 4, "batch_size": 16, "stage_kimg": 10.0, "gamma": 0.3, "tanh": True,
-            "g_opt.lr": 4e-3, "d_opt.lr": 4e-3, **_falling(80.0, 160.0), "total_kimg": 180.0,
+            "z_dim": 64, "width": 32, "layers": 4, "batch_size": 16, "stage_kimg": 4.0, "gamma": 0.3, "tanh": True,
+            "g_opt.lr": 4e-3, "d_opt.lr": 4e-3, **_falling(50.0, 100.0), "total_kimg": 108.0,
         },
-        "32 channels instead of 512, half of the mapping layers, stages of 10 kimg instead of 600, a gamma for "
-        "small images (the paper's 10 is for 256 px and more), tanh for flat backgrounds, four times the learning "
-        "rates, which fall to 0 over the last 80 kimg. Half an hour.",
+        "32 channels instead of 512, half of the mapping layers, stages of 4 kimg instead of 600, a gamma for small images (the "
+        "paper's 10 is for 256 px and more), tanh for flat backgrounds, four times the learning rates, which fall to 0 over "
+        "the last 50 kimg. A quarter of an hour.",
     ),
     "stylegan2": Plan(
         {
