@@ -75,20 +75,19 @@ class Copula:
         classes = self._classes(frame, target, rows)
         labels = np.zeros(rows, np.int64)
         count = 0
-        for label in np.unique(classes):
-            members = np.flatnonzero(classes == label)
+        for name in np.unique(classes):
+            members = np.flatnonzero(classes == name)
             found = _clusters(self.columns, {k: v[members] for k, v in frame.items()}, orders, clusters, seed)
             labels[members] = found + count
             count += int(found.max()) + 1
-        members = [labels == label for label in range(count)]
-        parts = [{name: values[rows] for name, values in frame.items()} for rows in members]
+        parts = [{name: values[labels == i] for name, values in frame.items()} for i in range(count)]
         marginals = [{c.name: marginal_of(c, part[c.name], orders.get(c.name)) for c in self.columns} for part in parts]
         scores = [self._scores(part, own) for part, own in zip(parts, marginals, strict=True)]
         shared = _shrunk(np.concatenate(scores))  # the dependence within groups
-        for rows, own, z in zip(members, marginals, scores, strict=True):
+        for own, z in zip(marginals, scores, strict=True):
             # A group with few rows for its number of columns mostly takes the dependence that all groups share.
             weight = min(1.0, POOLED * z.shape[1] / len(z)) if count > 1 else 0.0
-            self.groups.append(Group(float(rows.mean()), own, _factor(_shrunk(z, shared, weight))))
+            self.groups.append(Group(len(z) / rows, own, _factor(_shrunk(z, shared, weight))))
         return self
 
     def _classes(self, frame: Frame, target: str | None, rows: int) -> NDArray[np.int64]:
