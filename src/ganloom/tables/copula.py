@@ -19,6 +19,8 @@ from ganloom.tables.marginals import of as marginal_of
 from ganloom.tables.reading import EXTRA
 from ganloom.tables.schema import Frame
 
+POOLED = 3.0
+"""A group with this many rows for each column, or fewer, takes the correlation of all groups."""
 FEWEST_IN_GROUP = 8
 """A class or cluster with fewer rows joins the others."""
 ROWS_PER_CLUSTER, MOST_CLUSTERS = 600, 8
@@ -73,21 +75,19 @@ class Copula:
         classes = self._classes(frame, target, rows)
         labels = np.zeros(rows, np.int64)
         count = 0
-        for label in np.unique(classes):
-            members = np.flatnonzero(classes == label)
+        for name in np.unique(classes):
+            members = np.flatnonzero(classes == name)
             found = _clusters(self.columns, {k: v[members] for k, v in frame.items()}, orders, clusters, seed)
             labels[members] = found + count
             count += int(found.max()) + 1
-        pooled = self._scores(frame, {c.name: marginal_of(c, frame[c.name], orders.get(c.name)) for c in self.columns})
-        shared = _shrunk(pooled)
-        for label in range(count):
-            members = labels == label
-            own = {name: values[members] for name, values in frame.items()}
-            marginals = {c.name: marginal_of(c, own[c.name], orders.get(c.name)) for c in self.columns}
-            scores = self._scores(own, marginals)
-            few = len(scores) < 2 * scores.shape[1]
-            correlation = _shrunk(scores, shared if few and count > 1 else None)
-            self.groups.append(Group(float(members.mean()), marginals, _factor(correlation)))
+        parts = [{name: values[labels == i] for name, values in frame.items()} for i in range(count)]
+        marginals = [{c.name: marginal_of(c, part[c.name], orders.get(c.name)) for c in self.columns} for part in parts]
+        scores = [self._scores(part, own) for part, own in zip(parts, marginals, strict=True)]
+        shared = _shrunk(np.concatenate(scores))  # the dependence within groups
+        for own, z in zip(marginals, scores, strict=True):
+            # A group with few rows for its number of columns mostly takes the dependence that all groups share.
+            weight = min(1.0, POOLED * z.shape[1] / len(z)) if count > 1 else 0.0
+            self.groups.append(Group(len(z) / rows, own, _factor(_shrunk(z, shared, weight))))
         return self
 
     def _classes(self, frame: Frame, target: str | None, rows: int) -> NDArray[np.int64]:
@@ -235,17 +235,20 @@ def _clusters(
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
-def _shrunk(scores: NDArray[np.float64], towards: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-    """The correlation of normal scores, shrunk towards independence or towards another correlation."""
+def _shrunk(
+    scores: NDArray[np.float64], shared: NDArray[np.float64] | None = None, weight: float = 0.0
+) -> NDArray[np.float64]:
+    """The correlation of normal scores, shrunk towards independence, and mixed with a shared one by its weight."""
     count, width = scores.shape
     if count < 3:
-        return np.eye(width) if towards is None else towards
+        return np.eye(width) if shared is None else shared
     spread = scores.std(0)
     scaled = (scores - scores.mean(0)) / np.where(spread > 1e-9, spread, 1.0)
     found = need("sklearn.covariance", EXTRA).ledoit_wolf(scaled)
-    correlation, weight = scaled.T @ scaled / count, float(found[1])
-    other = np.eye(width) if towards is None else towards
-    mixed = (1 - weight) * correlation + weight * other
+    shrinkage = float(found[1])
+    mixed = (1 - shrinkage) * (scaled.T @ scaled / count) + shrinkage * np.eye(width)
+    if shared is not None:
+        mixed = (1 - weight) * mixed + weight * shared
     np.fill_diagonal(mixed, 1.0)
     return np.asarray(mixed)
 
