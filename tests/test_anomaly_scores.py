@@ -193,6 +193,12 @@ def test_the_choice_is_the_best_mean_and_says_so() -> None:
     assert "no anomaly was used" in made.sentence() and all(name in made.sentence() for name in means)
 
 
+def test_a_sum_is_preferred_where_the_difference_is_noise() -> None:
+    means = {"d-features": 0.834, "rotations+d-features": 0.833, "rotations+knn-pooled": 0.826, "pca": 0.79}
+    assert choice.best_of(means) == "rotations+d-features"
+    assert choice.best_of(means | {"pca": 0.85}) == "pca" and choice.best_of({"pca": 0.7, "forest": 0.8}) == "forest"
+
+
 # ----------------------------------------------------------------------------------------------------------- heat maps
 
 

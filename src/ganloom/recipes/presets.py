@@ -319,12 +319,12 @@ PLANS: dict[str, Plan] = {
     ),
     "f-anogan": Plan(
         {
-            "z_dim": 64, "width": 32, "multiple": 2, "n_critic": 2, "bound": 2.5, "batch_size": 32, "gan_kimg": 36.0,
+            "z_dim": 64, "width": 32, "multiple": 2, "n_critic": 2, "bound": 2.5, "batch_size": 32, "gan_kimg": 40.0,
             "g_opt.lr": 5e-4, "d_opt.lr": 5e-4, "g_opt.betas": (0.0, 0.99), "d_opt.betas": (0.0, 0.99), "e_opt.lr": 1e-3,
-            **_falling(0.0, 36.0), "e_opt.schedule": ((0.0, 1.0), (24.0, 0.05)), "total_kimg": 60.0,
+            **_falling(0.0, 40.0), "e_opt.schedule": ((0.0, 1.0), (50.0, 0.02)), "total_kimg": 90.0,
         },
         "Half of the width and of the latents, half of the batch size, two updates of D per update of G instead of 5, five times "
-        "the learning rates, and twenty times for E, whose latents are bounded; all fall: 560 steps of G and 750 of E.",
+        "the learning rates, and twenty times for E, whose latents are bounded; all fall: 625 steps of G and 1,560 of E.",
     ),
     "ganomaly": Plan(
         {
