@@ -14,7 +14,8 @@ from torch import Tensor
 
 import ganloom
 from ganloom import data as datasets
-from ganloom.apps import augment_report as app
+from ganloom.apps import augment_jobs as jobs
+from ganloom.apps.augment_report import AugmentationReport
 from ganloom.apps.augment_rows import BOTH, CLASSIC, METHODS, ONLY
 from ganloom.core.errors import BadInput
 from ganloom.data.images import Images
@@ -107,7 +108,7 @@ class Pictures(GAN):
         return self.images[torch.stack(picks)]
 
 
-def built(fault: str = "", **options: Any) -> app.AugmentationReport:
+def built(fault: str = "", **options: Any) -> AugmentationReport:
     """A report on four classes with few labels; the generator draws from a set that is a hundred times as large."""
     settings: dict[str, Any] = {"labels": (8,), "steps": 25, "per_class": 250} | options
     return ganloom.augmentation_report(
@@ -189,7 +190,7 @@ FAST: dict[str, Any] = {"seeds": 2, "steps": 2, "per_class": 4}
 def seen_by_classifiers(monkeypatch: pytest.MonkeyPatch) -> tuple[list[bytes], list[bytes]]:
     """The images that classifiers were trained and tested on, filled while a report is made."""
     real, test = [], []
-    made, answers = app._Work._real, app._Work.answers
+    made, answers = jobs.Work._real, jobs.Work.answers
 
     def spy(self: Any, row: Any, seed: int) -> Any:
         pool = made(self, row, seed)
@@ -197,17 +198,17 @@ def seen_by_classifiers(monkeypatch: pytest.MonkeyPatch) -> tuple[list[bytes], l
         return pool
 
     def spied(self: Any) -> Any:
-        test.extend(image.numpy().tobytes() for image in app.pool_of(self.split.test, self.split.labels).x)
+        test.extend(image.numpy().tobytes() for image in jobs.pool_of(self.split.test, self.split.labels).x)
         return answers(self)
 
-    monkeypatch.setattr(app._Work, "_real", spy)
-    monkeypatch.setattr(app._Work, "answers", spied)
+    monkeypatch.setattr(jobs.Work, "_real", spy)
+    monkeypatch.setattr(jobs.Work, "answers", spied)
     return real, test
 
 
 def pixels(data: Any) -> set[bytes]:
     assert isinstance(data, Images)
-    return {image.numpy().tobytes() for image in app.pool_of(data.rows, data.labels).x}
+    return {image.numpy().tobytes() for image in jobs.pool_of(data.rows, data.labels).x}
 
 
 def test_no_image_is_in_training_and_test(
@@ -273,7 +274,7 @@ def test_the_command_keeps_finished_classifiers_and_goes_on(
 ) -> None:
     argv = ["augment", "report", photos, "--with", runs["held"], "--labels", "4", "all", "--seeds", "2", "--steps", "2",
             "--per-class", "4", "--out", tmp_path / "report"]  # fmt: skip
-    train, calls = app.train, list[int]()
+    train, calls = jobs.train, list[int]()
 
     def stop(*args: Any) -> Any:
         calls.append(1)
@@ -281,7 +282,7 @@ def test_the_command_keeps_finished_classifiers_and_goes_on(
             raise KeyboardInterrupt
         return train(*args)
 
-    monkeypatch.setattr(app, "train", stop)
+    monkeypatch.setattr(jobs, "train", stop)
     code, _, err = commands.call(capsys, *argv)
     assert code == 130 and "Run the same command again to continue" in err
     assert len(list((tmp_path / "report" / "rows").glob("*.json"))) == 5

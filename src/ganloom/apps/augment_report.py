@@ -5,98 +5,28 @@ their score, real + GAN is near their naive augmentation score. Each classifier 
 same call continues a report that was stopped.
 """
 
-import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from ganloom.apps.augment_classifier import BATCH, Pool, Training, pool_of, predict, train
-from ganloom.apps.augment_models import CHUNK, ClassModel, open_labelled, open_model
+from ganloom.apps.augment_jobs import Options, Work
+from ganloom.apps.augment_models import ClassModel, open_labelled, open_model
 from ganloom.apps.augment_page import page
-from ganloom.apps.augment_rows import (
-    BOTH,
-    CLASSIC,
-    MEANING,
-    METHODS,
-    NOISE,
-    ONLY,
-    REAL,
-    Row,
-    recall_lines,
-    row_of,
-    stacked,
-    text_table,
-)  # fmt: skip
-from ganloom.apps.augment_split import Labels, Split, Trained, labels_of, rows_of, split, trained_on
+from ganloom.apps.augment_rows import MEANING, Row, recall_lines, text_table
+from ganloom.apps.augment_split import labels_of, split, trained_on
 from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
 from ganloom.core.output_files import may_rewrite, replace_file, rewrite
-from ganloom.core.randomness import key
 from ganloom.data.images import Images
 from ganloom.data.own_folders import mark_output
 from ganloom.report.progress import Report
 
 PLAN, RESULT, PAGE = "asked.json", "report.json", "report.html"
-STEPS = (100, 600)
-"""Least and most steps of a classifier."""
-MOST_GENERATED = 60_000
-"""Most images that are generated for one seed, unless the user says how many."""
-SHOWN = 8
-"""Images of a class in the pictures."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to make a report.
-
-    Args:
-        labels: Numbers of labels of a class; "all": all that there are.
-        seeds: Number of trainings of each classifier.
-        seed: The first seed.
-        per_class: Number of generated images of a class; None: as many as real ones, 1,000 to 6,000.
-        steps: Steps of each classifier, of 128 images; None: by the number of real images, 100 to 600.
-        truncation: Truncation of the generated images.
-        flip: The classic augmentation mirrors images too.
-    """
-
-    labels: tuple[int | str, ...] = (20, 100, "all")
-    seeds: int = 3
-    seed: int = 0
-    per_class: int | None = None
-    steps: int | None = None
-    truncation: float = 1.0
-    flip: bool = False
-
-    def counts(self) -> list[int | None]:
-        """The numbers of labels, None for all. Raises BadInput."""
-        for flag, value in (("--seeds", self.seeds), ("--per-class", self.per_class), ("--steps", self.steps)):
-            if value is not None and value < 1:
-                raise BadInput(f"{flag} must be at least 1, got {value}")
-        if not self.truncation >= 0:
-            raise BadInput(f"--truncation must not be negative, got {self.truncation}")
-        if not self.labels:
-            raise BadInput("--labels: give numbers of labels of a class, such as 20 100 all")
-        return [_count(word) for word in self.labels]
-
-
-def _count(word: int | str) -> int | None:
-    if str(word).strip().lower() == "all":
-        return None
-    try:
-        count = int(word)
-    except ValueError:
-        raise BadInput(f'--labels takes numbers and all, such as 20 100 all, got "{word}"') from None
-    if count < 1:
-        raise BadInput(f"--labels must be at least 1, got {count}")
-    return count
 
 
 @dataclass(frozen=True)
@@ -204,7 +134,7 @@ def augmentation_report(
     trained = [trained_on(model, progress) for model in models]
     parts = split(opened, trained, models, test, resize=resize, progress=progress)
     rows, more = labels_of(parts, trained, counts)
-    work = _Work(parts, models, trained, numbers, rows, options, folder, progress)
+    work = Work(parts, models, trained, numbers, rows, options, folder, progress)
     if folder is not None:
         _claim(folder, work.plan())
         for name in (RESULT, PAGE):
@@ -245,182 +175,3 @@ def _claim(folder: Path, plan: dict[str, Any]) -> None:
         raise BadInput(f"--out {folder} is not empty and holds no report: choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(file, (json.dumps(plan) + "\n").encode())
-
-
-# --------------------------------------------------------------------------------------------------------- the trainings
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A classifier to be trained."""
-
-    seed: int
-    method: str
-    row: Labels
-    steps: int
-
-    @property
-    def name(self) -> str:
-        """The name of its file."""
-        row = f"model-{self.row.model}" if self.method == ONLY else f"labels-{self.row.name}"
-        return f"{METHODS.index(self.method)}-{row}-seed-{self.seed}.json"
-
-
-class _Saved(TypedDict):
-    """A file of finished predictions."""
-
-    classes: list[int]
-
-
-@dataclass
-class _Work:
-    """The images of a report, and the classifiers that are trained on them."""
-
-    split: Split
-    models: list[ClassModel]
-    trained: list[Trained]
-    numbers: list[tuple[int, ...]]
-    rows: list[Labels]
-    options: Options
-    folder: Path | None
-    progress: Report
-
-    def plan(self) -> dict[str, Any]:
-        """What decides the result, as JSON values."""
-        test = hashlib.sha256(self.split.test.tobytes() + self.split.labels.tobytes()).hexdigest()
-        models = [f"{model.name} {model.gan.kimg} {_digest(model)}" for model in self.models]
-        options = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self.options).items()}
-        options["labels"] = list(map(str, self.options.labels))
-        return {"data": self.split.data.fingerprint, "test": test, "models": models, **options}
-
-    def steps_of(self, row: Labels) -> int:
-        """Steps of the classifiers of a row: four epochs of its real images, within bounds."""
-        if self.options.steps is not None:
-            return self.options.steps
-        assert self.split.data.labels is not None
-        n = len(self.split.rows) if row.per_class is None else row.per_class * len(self.split.data.classes_with_rows)
-        return min(STEPS[1], max(STEPS[0], round(4 * n / BATCH)))
-
-    def jobs(self) -> Iterator[_Job]:
-        """All classifiers, seed by seed. The one of generated images alone is the same for all rows of a model."""
-        most = max(map(self.steps_of, self.rows))
-        for seed in range(self.options.seed, self.options.seed + self.options.seeds):
-            for model in dict.fromkeys(row.model for row in self.rows):
-                yield _Job(seed, ONLY, next(row for row in self.rows if row.model == model), most)
-            for row in self.rows:
-                for method in (REAL, CLASSIC, BOTH, NOISE):
-                    yield _Job(seed, method, row, self.steps_of(row))
-
-    def answers(self) -> dict[str, Tensor]:
-        """Train all classifiers that are not there yet; job name -> predicted class of each test image."""
-        jobs = list(self.jobs())
-        found = {job.name: self._read(job) for job in jobs}
-        left = [job for job in jobs if found[job.name] is None]
-        total, done = sum(job.steps for job in jobs), sum(job.steps for job in jobs if found[job.name] is not None)
-        generated: dict[tuple[int, int], Pool] = {}
-        test = pool_of(self.split.test, self.split.labels)
-        for job in left:
-            if job.method in (ONLY, BOTH) and (job.row.model, job.seed) not in generated:
-                generated = {k: v for k, v in generated.items() if k[1] == job.seed}
-                generated[job.row.model, job.seed] = self._generate(job.row.model, job.seed)
-            pool = generated.get((job.row.model, job.seed))
-            predicted = predict(self._train(job, pool, done, total), test)
-            self._write(job, predicted)
-            found[job.name] = predicted
-            done += job.steps
-        return {name: one for name, one in found.items() if one is not None}
-
-    def _train(self, job: _Job, generated: Pool | None, done: int, total: int) -> Any:
-        def each(step: int) -> None:
-            if self.progress is not None:
-                self.progress("training classifiers (steps)", done + step, total)
-
-        how = Training(job.steps, key(job.seed, "augmentation") % 2**31, flip=self.options.flip)
-        if job.method == ONLY:
-            assert generated is not None
-            return train(generated, None, self.split.data.n_classes, how, each)
-        real = self._real(job.row, job.seed)
-        second = {BOTH: generated, NOISE: real}.get(job.method)
-        how = replace(how, classic=job.method != REAL, noise=job.method == NOISE)
-        return train(real, second, self.split.data.n_classes, how, each)
-
-    def _real(self, row: Labels, seed: int) -> Pool:
-        assert self.split.data.labels is not None
-        rows = rows_of(self.split, row, self.trained[row.model], seed)
-        return pool_of(self.split.data.rows[rows], self.split.data.labels[rows])
-
-    def _generate(self, model: int, seed: int) -> Pool:
-        """Generate images of each class, with seeds that no other seed of the report has."""
-        classes, n = self.split.data.classes_with_rows, self._per_class()
-        images, labels = list[NDArray[np.uint8]](), list[NDArray[np.int64]]()
-        first = key("augment report", seed) % 2**31
-        for place, label in enumerate(classes):
-            for i in range(0, n, CHUNK):
-                if self.progress is not None:
-                    self.progress(f"generating images, seed {seed}", place * n + i, len(classes) * n)
-                count = min(CHUNK, n - i)
-                drawn = self.models[model].draw(
-                    self.numbers[model][label], count, first + place * n + i, self.options.truncation
-                )
-                images.append(pool_of(drawn, np.full(count, label)).x.numpy())
-                labels.append(np.full(count, label, np.int64))
-        return Pool(torch.from_numpy(np.concatenate(images)), torch.from_numpy(np.concatenate(labels)))
-
-    def _per_class(self) -> int:
-        """Number of generated images of a class."""
-        classes = len(self.split.data.classes_with_rows)
-        mean = len(self.split.rows) // classes
-        return self.options.per_class or max(1, min(max(1000, mean), 6000, MOST_GENERATED // classes))
-
-    # ---- finished classifiers
-    def _read(self, job: _Job) -> Tensor | None:
-        file = None if self.folder is None else self.folder / "rows" / job.name
-        if file is None or not file.exists():
-            return None
-        saved = json_files.read(file, _Saved, fix="Delete this file: it is measured again")
-        if len(saved["classes"]) != len(self.split.test):
-            raise BadInput(
-                f"{file} is damaged: {len(saved['classes'])} answers for {len(self.split.test)} test images. Delete it"
-            )
-        return torch.tensor(saved["classes"])
-
-    def _write(self, job: _Job, predicted: Tensor) -> None:
-        if self.folder is not None:
-            (self.folder / "rows").mkdir(exist_ok=True)
-            replace_file(self.folder / "rows" / job.name, json.dumps({"classes": predicted.tolist()}).encode())
-
-    def row(self, row: Labels, answers: dict[str, Tensor], labels: Tensor) -> Row:
-        """Build a row of the report from the predictions."""
-        jobs = [job for job in self.jobs() if (job.row.model == row.model if job.method == ONLY else job.row == row)]
-        right = {
-            method: stacked([answers[job.name] for job in jobs if job.method == method], labels) for method in METHODS
-        }
-        sizes = [
-            len(rows_of(self.split, row, self.trained[row.model], seed))
-            for seed in range(self.options.seed, self.options.seed + self.options.seeds)
-        ]
-        return row_of(
-            row, self.models[row.model].name, sum(sizes) / len(sizes), right, labels, self.split.data.class_names
-        )
-
-    def pictures(self) -> list[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
-        """Class name, some of its real images and some generated ones, for the first 20 classes."""
-        found = []
-        assert self.split.data.labels is not None
-        model = self.rows[-1].model
-        for label in self.split.data.classes_with_rows[:20]:
-            rows = self.split.rows[self.split.data.labels[self.split.rows] == label][:SHOWN]
-            drawn = self.models[model].draw(
-                self.numbers[model][label], SHOWN, self.options.seed, self.options.truncation
-            )
-            found.append((self.split.data.class_names[label], self.split.data.rows[rows], drawn))
-        return found
-
-
-def _digest(model: ClassModel) -> str:
-    """A digest of the weights."""
-    digest = hashlib.sha256()
-    for name, value in model.gan.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().view(-1).to(torch.float64).numpy().tobytes())
-    return digest.hexdigest()[:16]
