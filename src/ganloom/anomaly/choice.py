@@ -15,7 +15,7 @@ from ganloom.report.progress import Report
 MOST = 200
 """Held-out samples that are damaged."""
 TIE = 0.01
-"""Differences of the mean AUROC below this are noise. Then a sum of two scores is preferred, which rests on two measures."""
+"""Differences of the mean AUROC below this are noise. Then a sum of two scores is preferred, for it has two kinds of evidence."""
 RULE = "the highest mean AUROC over {kinds} kinds of synthetic damage of {n} held-out normal {samples}; no anomaly was used"
 
 
