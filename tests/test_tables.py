@@ -434,3 +434,18 @@ def test_the_command_line_from_fit_to_report(tmp_path: Path, capsys: pytest.Capt
     with pytest.raises(SystemExit) as left:
         main(["table", "sample", str(run), "--out", str(made)])
     assert left.value.code == 2 and "already exists" in capsys.readouterr().err
+
+
+def test_the_benchmark_prints_each_method_beside_real_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["bench", "tables", "--data", "iris", "--methods", "copula", "ctgan", "--steps", "3", "--seeds", "0"]
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert not left.value.code and [run["method"] for run in found["runs"]] == ["real rows", "copula", "ctgan"]
+    real, copula, _ = found["runs"]
+    assert real["copies"] == 1.0 and copula["copies"] < 0.2 and copula["score"] > 0.7 * real["score"]
+    assert found["verdicts"] and "the GAN (ctgan) does not help" in found["verdicts"][0]
+    for wrong in (["--data", "nowhere"], ["--methods", "magic"]):
+        with pytest.raises(SystemExit) as left:
+            main(["bench", "tables", *wrong])
+        assert left.value.code == 2

@@ -25,6 +25,8 @@ FEWEST_IN_GROUP = 8
 """A class or cluster with fewer rows joins the others."""
 ROWS_PER_CLUSTER, MOST_CLUSTERS = 600, 8
 """A class is split into one cluster for this many rows of the table."""
+MOST_CATEGORIES = 20
+"""Categories of a column, the most common ones, by which rows are clustered."""
 MOST_CLASSES = 30
 """A target with more classes does not split the rows."""
 
@@ -225,8 +227,9 @@ def _clusters(
             u = marginal_of(column, values).ranks(values)
             parts.append(np.nan_to_num(_normal_quantile(u))[:, None])
         else:
-            codes, place = np.unique(values, return_inverse=True)
-            parts.append(np.eye(len(codes))[place] * 1.2)
+            codes, counts = np.unique(values, return_counts=True)
+            common = codes[np.argsort(-counts, kind="stable")][:MOST_CATEGORIES]
+            parts.append((values[:, None] == common) * 1.2)
     clusters = need("sklearn.cluster", EXTRA)
     labels = clusters.KMeans(count, n_init=2, random_state=seed, max_iter=50).fit_predict(np.concatenate(parts, 1))
     counts = np.bincount(labels, minlength=count)

@@ -18,6 +18,8 @@ SHARED = 5
 """A word in at least this many rows is no secret of one row."""
 MOST_TEMPLATES = 200
 """Most templates that are kept of a column."""
+TRIES = 10
+"""Cells that are tried before a template gets one more character."""
 _CLASSES = (("A", str.isupper), ("a", str.islower), ("9", str.isdigit), ("w", str.isalpha))
 
 
@@ -47,14 +49,17 @@ class TextPattern:
         weights = np.array(self.weights, float)
         chosen = rng.choice(len(self.templates), n, p=weights / weights.sum())
         alphabets = dict(self.alphabets)
-        for place in chosen:
-            template = self.templates[place]
-            for attempt in range(1000):
-                longer = template if attempt < 100 else _longer(template, attempt // 100)
+        extra: dict[int, int] = {}  # characters that a template got because its own cells are all taken
+        for place in chosen.tolist():
+            code, cell = 0, ""
+            for attempt in range(1, 100 * TRIES):
+                longer = _longer(self.templates[place], extra.get(place, 0))
                 cell = self.prefix + self._fill(longer, alphabets, rng)
                 code = _hash(cell, self.salt)
                 if code not in taken:
                     break
+                if attempt % TRIES == 0:
+                    extra[place] = extra.get(place, 0) + 1
             if self.unique:
                 taken.add(code)
             made.append(cell)
