@@ -12,7 +12,8 @@ from PIL import Image
 
 import ganloom
 from ganloom import data as datasets
-from ganloom.apps import augment_data as app
+from ganloom.apps import augment_files as app
+from ganloom.apps.augment_data import labelled_subset
 from ganloom.core.errors import BadInput
 from ganloom.training.callbacks import Callback
 
@@ -117,18 +118,18 @@ def test_files_of_another_shape_are_converted_and_it_is_said(tmp_path: Path, run
 
 def test_a_stopped_call_is_continued(photos: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = ganloom.augment_data(photos, run, tmp_path / "whole", per_class=4).folder
-    out, png = tmp_path / "cut", app._Writer._png
+    out, png = tmp_path / "cut", app.Writer._png
 
     def stop(self: Any, name: str, image: Any) -> None:
         if "000000005" in name:
             raise KeyboardInterrupt
         png(self, name, image)
 
-    monkeypatch.setattr(app._Writer, "_png", stop)
+    monkeypatch.setattr(app.Writer, "_png", stop)
     with pytest.raises(KeyboardInterrupt):
         ganloom.augment_data(photos, run, out, per_class=4)
     assert not (out / "metadata.csv").exists() and not list(out.rglob(".tmp*"))
-    monkeypatch.setattr(app._Writer, "_png", png)
+    monkeypatch.setattr(app.Writer, "_png", png)
     with pytest.raises(BadInput, match="was begun with another seed"):
         ganloom.augment_data(photos, run, out, per_class=4, seed=1)
     ganloom.augment_data(photos, run, out, per_class=4)
@@ -140,7 +141,7 @@ def test_a_stopped_call_is_continued(photos: Path, run: Path, tmp_path: Path, mo
 
 
 def test_class_names_that_no_folder_can_have_survive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    few = ganloom.apps.augment_data.labelled_subset("fashion-10k", tmp_path / "few", per_class=3, seed=1)
+    few = labelled_subset("fashion-10k", tmp_path / "few", per_class=3, seed=1)
     again, whole = datasets.open(few.folder), datasets.open("fashion-10k")
     assert sorted(again.class_names) == sorted(whole.class_names) and "T-shirt/top" in again.class_names
     for row in table(few.folder)[:5]:

@@ -14,7 +14,7 @@ from ganloom.core.stop_signals import continued_by_the_same_command
 from ganloom.report.progress import Progress
 
 if TYPE_CHECKING:
-    from ganloom.apps.augment_data import Augmented
+    from ganloom.apps.augment_files import Augmented
 
 
 @dataclasses.dataclass(frozen=True)
