@@ -120,7 +120,7 @@ def test_a_generator_of_many_real_images_helps() -> None:
     report = built()
     (row,) = report.rows
     assert row.verdict.word == "helps" and row.verdict.p is not None and row.verdict.p < 0.05
-    assert row.cells[BOTH].accuracy.value > row.cells[CLASSIC].accuracy.value + 0.05
+    assert row.cells[BOTH].accuracy.value > row.cells[CLASSIC].accuracy.value + 0.02
     assert row.control.word != "helps"  # noisy copies bring nothing new
     assert set(row.cells) == set(METHODS) and len(row.cells[ONLY].recalls) == 4
 
