@@ -399,6 +399,8 @@ def test_two_tables_keep_their_link(tmp_path: Path) -> None:
     joined = below.merge(above, left_on="owner", right_on="key")
     per_city = joined.groupby("city").size() / above.groupby("city").size()
     assert per_city["A"] > 3 and per_city["B"] < 1.8 and np.corrcoef(joined.age, joined.price)[0, 1] > 0.85
+    with pytest.raises(BadInput, match="ctgan is for one table"):
+        Family("ctgan")
     with pytest.raises(BadInput, match="no parent has"):
         Family("copula").fit(parents[9:], children, "key", "owner")
     with pytest.raises(BadInput, match="more than once"):

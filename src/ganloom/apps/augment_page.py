@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ganloom.apps.augment_rows import CLASSIC, MEANING, METHODS, Row, percent
+from ganloom.apps.augment_rows import CLASSIC, MEANING, METHODS, REAL, Row, percent
 from ganloom.core.names import printable, shown
 from ganloom.imaging import grid, row_names
 from ganloom.metrics.statistics.paired_seeds import p_text
@@ -33,7 +33,8 @@ def page(rows: Sequence[Row], caption: str, remarks: Sequence[str], pictures: Pi
     notes = "".join(f"<li>{escape(printable(note))}</li>" for note in remarks)
     body = (
         markup.section("accuracy", "Does the GAN help?", _verdicts(rows) + _table(rows))
-        + f'<p class="note">{escape(printable(caption))}. The verdict compares real + GAN with {CLASSIC}.</p><ul>{means}</ul>'
+        + f'<p class="note">{escape(printable(caption))}. The verdict compares real + GAN with the better one of {REAL} and '
+        f"{CLASSIC}.</p><ul>{means}</ul>"
         + markup.section("notes", "Notes", f"<ul>{notes}</ul>" if notes else "")
         + markup.section("images", "Images", _images(pictures))
         + markup.section("recall", "Recall of each class, per cent", "".join(map(_recalls, rows)))

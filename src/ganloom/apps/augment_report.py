@@ -95,7 +95,7 @@ def augmentation_report(
 
     Small classifiers are trained on real images, on real ones with classic augmentation, on generated ones, and on both, with
     several seeds, and are tested on images that neither a classifier nor a GAN was trained on. The verdict compares real +
-    GAN with real + classic augmentation, see ``metrics.statistics.paired_seeds``.
+    GAN with the better one of real and real + classic, see ``metrics.statistics.paired_seeds``.
 
     Args:
         data: Labelled images: whatever ``ganloom.data.open`` accepts.

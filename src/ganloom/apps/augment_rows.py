@@ -60,7 +60,8 @@ class Row:
         model: name of that GAN's run.
         images: mean number of real images in the row.
         cells: method -> result.
-        verdict: whether generated images help, compared with real images with classic augmentation.
+        against: the better one of real images as they are and with classic augmentation.
+        verdict: whether generated images help, compared with ``against``.
         control: the same for noisy copies in the place of generated images.
     """
 
@@ -68,13 +69,14 @@ class Row:
     model: str
     images: float
     cells: dict[str, Cell]
+    against: str
     verdict: Verdict
     control: Verdict
 
     @property
     def sentence(self) -> str:
         """The verdict in words, with what the GAN knew more than the row."""
-        text = f"{self.labels.name} labels a class: real + GAN {self.verdict}, compared with {CLASSIC}"
+        text = f"{self.labels.name} labels a class: real + GAN {self.verdict}, compared with {self.against}"
         return (
             f"{text}. NOT a row of {self.labels.name} labels for the GAN: {self.labels.known}"
             if self.labels.leaks
@@ -85,7 +87,7 @@ class Row:
         """Plain data."""
         verdicts = {"verdict": self.verdict, "control": self.control}
         return {
-            "labels": self.labels.name, "model": self.model, "real_images": self.images,
+            "labels": self.labels.name, "against": self.against, "model": self.model, "real_images": self.images,
             "gan_trained_on": self.labels.known, "gan_saw_more_labels": self.labels.leaks,
             "methods": {
                 name: {
@@ -119,8 +121,9 @@ def row_of(
         names: Names of all classes.
     """
     cells = {name: Cell.of(right[name], test_labels, names) for name in METHODS}
-    verdict, control = (judge(right[name], right[CLASSIC]) for name in (BOTH, NOISE))
-    return Row(labels, model, images, cells, verdict, control)
+    against = REAL if cells[REAL].accuracy.value > cells[CLASSIC].accuracy.value else CLASSIC
+    verdict, control = (judge(right[name], right[against]) for name in (BOTH, NOISE))
+    return Row(labels, model, images, cells, against, verdict, control)
 
 
 def percent(value: Value) -> str:

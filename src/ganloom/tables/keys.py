@@ -23,10 +23,11 @@ from ganloom.tables import detect, reading
 from ganloom.tables.column import TEXT
 from ganloom.tables.copula import Copula
 from ganloom.tables.folder import check_new, read_json
+from ganloom.tables.neural import check_method
 from ganloom.tables.preparation import prepare
 from ganloom.tables.reading import Source
 from ganloom.tables.schema import Frame
-from ganloom.tables.table import Table
+from ganloom.tables.table import METHODS, Table
 from ganloom.tables.writing import write
 from ganloom.training.callbacks import Callback
 
@@ -62,7 +63,8 @@ class Family:
     """Learn two tables with a key between them.
 
     Args:
-        method: How the parents are learned; see ``Table``. Children are always learned by a copula.
+        method: How the parents are learned: "copula", "marginals" or "bootstrap"; "auto" is the copula. Children are always
+            learned by a copula.
         target: A column of the parents; see ``Table``.
         types: Corrections of types, for columns of both tables.
         seed: Seed of all random numbers.
@@ -86,7 +88,12 @@ class Family:
             "target": target, "seed": seed, "steps": steps, "minutes": minutes, "device": device, "progress": progress,
             "console": console,
         }  # fmt: skip
-        self.method = method
+        check_method(method, METHODS)
+        if method in ("ctgan", "tvae"):
+            raise BadInput(
+                f"--method {method} is for one table. With --parents use auto, copula, marginals or bootstrap"
+            )
+        self.method = "copula" if method == "auto" else method
         self.notes: list[str] = []
         self.parents: Table | None = None
         self.children: Table | None = None
