@@ -104,8 +104,8 @@ def _of_tables(tables: list[str], names: Sequence[str], read: ReadFile, source: 
     if unknown:
         missing = list(dict.fromkeys(unknown))
         found.notes.append(
-            f"{found.where[0]}: {len(unknown):,} captions of {len(missing):,} images that are not there, such as "
-            f"{missing[0]}: not used"
+            f"{found.where[0]}: captions of images that are not in the data are not used: {len(unknown):,}, such as that of "
+            f"{missing[0]}"
         )
     found.captions = [tuple(own) for own in captions]
     return found
