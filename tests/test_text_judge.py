@@ -84,7 +84,7 @@ def test_mauve_orders_and_ends() -> None:
 
 @pytest.mark.slow
 def test_mauve_is_that_of_the_reference_package() -> None:
-    """Needs `pip install mauve-text`. A single clustering of either package varies by more than 0.02, so means are compared."""
+    """Needs `pip install mauve-text`. Clusterings of either package vary by more than 0.02: means, with their noise."""
     reference = pytest.importorskip("mauve")
     rng = np.random.default_rng(0)
     for n, d, shift, kinds, spread in (
@@ -99,7 +99,9 @@ def test_mauve_is_that_of_the_reference_package() -> None:
         theirs = [
             reference.compute_mauve(p_features=a, q_features=b, seed=seed, verbose=False).mauve for seed in range(1, 9)
         ]
-        assert mauve(a, b, repeats=8) == pytest.approx(np.mean(theirs), abs=0.02)
+        ours = [mauve(a, b, repeats=1, seed=seed) for seed in range(16)]
+        noise = math.sqrt(np.var(ours, ddof=1) / len(ours) + np.var(theirs, ddof=1) / len(theirs))
+        assert np.mean(ours) == pytest.approx(np.mean(theirs), abs=0.02 + 2 * noise)
 
 
 def naive_bleu(tokens: list[str], references: list[list[str]], n: int) -> float:
