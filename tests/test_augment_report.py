@@ -125,6 +125,7 @@ def test_a_generator_of_many_real_images_helps() -> None:
     assert set(row.cells) == set(METHODS) and len(row.cells[ONLY].recalls) == 4
 
 
+@pytest.mark.slow
 def test_a_generator_of_other_classes_hurts() -> None:
     (row,) = built("wrong").rows
     assert row.verdict.word == "does not help" and row.verdict.p is not None and row.verdict.p < 0.05
