@@ -128,7 +128,13 @@ OWN = {
     "networks/tiling.py", "weights/tensorflow.py", "metrics/reference.py", "metrics/extractors/task.py", "apps/install_check.py",
 }  # fmt: skip
 """The helper, checkpoints, caches, folders that are temporary, and one that renames tensors."""
-INSIDE = {"imaging/png16.py", "data/npz_writer.py", "tables/writing.py", "apps/augment_data.py"}
+INSIDE = {
+    "imaging/png16.py",
+    "data/npz_writer.py",
+    "tables/writing.py",
+    "apps/augment_data.py",
+    "apps/augment_files.py",
+}
 """They write into the helper's temporary file."""
 
 

@@ -122,7 +122,7 @@ BAD = {
     "page.txt": (b"%PDF-1.4\n", "a PDF document"),
     "latin.txt": (b"plain\n" + LATIN, "line 2 has the byte 0xe9"),
     "long.txt": (b"short\n" + b"word " * 210_000 + b"\n", "line 2: a text of 1,050,000 characters"),
-    "long.csv": (b"text,label\n" + b"word " * 210_000 + b",a\n", "line 2: a text of more than 131,072 characters"),
+    "long.csv": (b"text,label\n" + b"word " * 210_000 + b",a\n", "line 2: a text of 1,050,000 characters"),
     "long.jsonl": (b'{"text": "%s"}\n' % (b"word " * 210_000), "line 1: a text of 1,050,000 characters"),
     "header.csv": (b"text,label\n", "has a header but no rows"),
     "short.csv": (b"text,label\na b,x\nc d\n", "line 3: 1 values, but the header has 2"),
