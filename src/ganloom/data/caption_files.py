@@ -8,6 +8,7 @@ from typing import Any
 
 from ganloom.core import json_files
 from ganloom.core.errors import BadInput
+from ganloom.data.side_files import FILE_COLUMNS, base_of, json_objects
 
 Pairs = list[tuple[str, str]]
 """(name of an image, caption), in the order of the file; an image may have several."""
@@ -20,10 +21,6 @@ _TABLE = re.compile(
     r"(?:metadata\.(?:csv|tsv|jsonl)|(?:.*[-_.])?(?:captions?|results)\.(?:csv|tsv|txt|jsonl)|.*\.token\.txt)", re.I
 )
 _JSON = re.compile(r"(?:(?:.*[-_.])?captions?(?:[-_.].*)?|dataset(?:[-_.].+)?)\.json", re.I)
-_FILE_COLUMNS = (
-    "file_name", "filename", "file", "image", "image_name", "img", "path", "filepath", "file_path", "image_path", "name",
-    "image_id", "id",
-)  # fmt: skip
 _TEXT_COLUMNS = ("text", "caption", "captions", "comment", "sentence", "sentences", "description", "prompt", "title")
 _NUMBERED = re.compile(r"(?:text|caption|comment|sentence|description|prompt)[-_ ]?\d+")
 
@@ -75,28 +72,10 @@ def parse(name: str, content: bytes, images: Sequence[str]) -> Pairs:
         if name.lower().endswith(".json"):
             return _of_json(json_files.parse(text))
         if name.lower().endswith(".jsonl"):
-            return _of_objects(_json_lines(text))
+            return _of_objects(json_objects(text))
         return _of_table(text, {base_of(image) for image in images}, name.lower().startswith("metadata"))
     except (ValueError, csv.Error) as error:
         raise BadInput(" ".join(str(error).split())[:100]) from None
-
-
-def base_of(name: str) -> str:
-    """The last part of a path with either kind of slash."""
-    return name.replace("\\", "/").rsplit("/", 1)[-1]
-
-
-def _json_lines(text: str) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json_files.parse(line)
-        except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from None
-        if not isinstance(row, dict):
-            raise ValueError(f"line {number} is not a JSON object")
-        yield row
 
 
 def _of_objects(rows: Iterator[dict[str, Any]] | list[dict[str, Any]]) -> Pairs:
@@ -106,7 +85,7 @@ def _of_objects(rows: Iterator[dict[str, Any]] | list[dict[str, Any]]) -> Pairs:
     for row in rows:
         keys = {key.lower(): key for key in row}
         columns.update(dict.fromkeys(row))
-        file = next((keys[name] for name in _FILE_COLUMNS if name in keys), None)
+        file = next((keys[name] for name in FILE_COLUMNS if name in keys), None)
         texts = _text_columns(list(keys))
         if file is not None:
             pairs += [(str(row[file]), text) for key in texts for text in _texts(row[keys[key]])]
@@ -182,7 +161,7 @@ def _of_table(text: str, images: set[str], needs_names: bool) -> Pairs:
     headless = _without_index(table[0][0]) in images
     if headless:
         columns, table = ["file_name", *[""] * (len(columns) - 2), "text"], [[], *table]
-    file = next((columns.index(name) for name in _FILE_COLUMNS if name in columns), None)
+    file = next((columns.index(name) for name in FILE_COLUMNS if name in columns), None)
     chosen = [columns.index(name) for name in _text_columns(columns)]
     if len(columns) == 2 and not needs_names:
         file = 0 if file is None else file

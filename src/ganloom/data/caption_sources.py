@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ganloom.core.errors import BadInput
-from ganloom.data.caption_files import NotCaptions, Pairs, base_of, decoded, is_table, parse
+from ganloom.data.caption_files import NotCaptions, Pairs, decoded, is_table, parse
 from ganloom.data.caption_words import LONGEST, cut, tidy
+from ganloom.data.side_files import base_of, whole
 
 ReadFile = Callable[[str], bytes]
 """Reads a file of the source by its name. Raises OSError, or BadInput with a short reason."""
@@ -116,9 +117,9 @@ def _index_of(pairs: Pairs, folder: str, names: Sequence[str]) -> dict[str, int]
     wanted = list(dict.fromkeys(name for name, _ in pairs))
     best: dict[str, int] = {}
     forms: tuple[Callable[[str], str], ...] = (
-        _whole,
+        whole,
         base_of,
-        lambda name: _stem(_whole(name)),
+        lambda name: _stem(whole(name)),
         lambda n: _stem(base_of(n)),
     )
     for form in forms:
@@ -221,10 +222,6 @@ def _checked(found: Found, names: Sequence[str], source: str) -> Found:
 
 def _listed(names: Sequence[str]) -> str:
     return f"{names[0]} is" if len(names) == 1 else f"{len(names)} files such as {names[0]} are"
-
-
-def _whole(name: str) -> str:
-    return name.replace("\\", "/").removeprefix("./").lstrip("/")
 
 
 def _stem(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 from ganloom.data.class_folders import stem
+from ganloom.data.side_files import FILE_COLUMNS, base_of, json_objects, whole
 
 READ = ("dataset.json", "metadata.csv", "metadata.jsonl", "labels.csv")
 """The names of files of labels that are read, in order of priority."""
@@ -18,10 +19,6 @@ _LOOKS = re.compile(
     r"(?:[-_. ].*)?\.[a-z]+",
     re.IGNORECASE,
 )
-_FILE_COLUMNS = (
-    "file_name", "filename", "file", "image", "image_name", "img", "path", "filepath", "file_path", "image_path", "name",
-    "image_id", "id",
-)  # fmt: skip
 _LABEL_COLUMNS = ("label", "labels", "class", "class_name", "category", "target", "class_id", "cls")
 
 _NUMBER = re.compile(r"0|-?[1-9][0-9]*")
@@ -92,7 +89,7 @@ def match(pairs: Sequence[tuple[str, Any]], names: Sequence[str]) -> list[Any]:
     ):  # the usual case, and fast
         return _as_numbers([exact[name] for name in names])
     best: tuple[int, dict[str, Any], list[str]] = (0, {}, [])
-    for form in (_whole, _base, _whole_stem, _base_stem):
+    for form in (whole, base_of, _whole_stem, _base_stem):
         own = [form(name) for name in names]
         if len(set(own)) < len(own):
             continue
@@ -130,20 +127,12 @@ def _known(pairs: Sequence[tuple[str, Any]], form: Callable[[str], str], wanted:
     return known
 
 
-def _whole(name: str) -> str:
-    return name.replace("\\", "/").removeprefix("./").lstrip("/")
-
-
-def _base(name: str) -> str:
-    return _whole(name).rsplit("/", 1)[-1]
-
-
 def _whole_stem(name: str) -> str:
-    return stem(_whole(name))
+    return stem(whole(name))
 
 
 def _base_stem(name: str) -> str:
-    return stem(_base(name))
+    return stem(base_of(name))
 
 
 def _dataset_json(content: Any) -> LabelTable:
@@ -163,17 +152,7 @@ def _dataset_json(content: Any) -> LabelTable:
 
 def _json_lines(text: str) -> tuple[list[str], Iterator[list[Any]]]:
     """The keys and the rows of a JSON object on each line."""
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json_files.parse(line)
-        except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from None
-        if not isinstance(row, dict):
-            raise ValueError(f"line {number} is not a JSON object")
-        rows.append(row)
+    rows = list(json_objects(text))
     columns = list(dict.fromkeys(key for row in rows for key in row))
     return columns, ([row.get(column) for column in columns] for row in rows)
 
@@ -188,8 +167,8 @@ def _csv_rows(text: str, images: Sequence[str]) -> tuple[list[str], Iterator[lis
     if not table:
         raise ValueError("it is empty")
     columns = [cell.strip() for cell in table[0][1]]
-    known = {form(name) for name in images for form in (_whole, _base)}
-    if _whole(columns[0]) in known and len(columns) == 2:
+    known = {form(name) for name in images for form in (whole, base_of)}
+    if whole(columns[0]) in known and len(columns) == 2:
         columns, table = ["file_name", "label"], [(0, columns), *table]
     for number, row in table[1:]:
         if len(row) != len(columns):
@@ -200,7 +179,7 @@ def _csv_rows(text: str, images: Sequence[str]) -> tuple[list[str], Iterator[lis
 def _table(columns: list[str], rows: Iterator[list[Any]], only_labels: bool) -> LabelTable:
     """The columns of file names and labels; with ``only_labels``, a second column of any name holds the labels."""
     lower = [column.lower() for column in columns]
-    file = next((lower.index(name) for name in _FILE_COLUMNS if name in lower), 0)
+    file = next((lower.index(name) for name in FILE_COLUMNS if name in lower), 0)
     others = [i for i in range(len(columns)) if i != file]
     label = next((lower.index(name) for name in _LABEL_COLUMNS if name in lower and lower.index(name) != file), None)
     if label is None and only_labels and len(others) == 1:
