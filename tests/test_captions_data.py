@@ -79,6 +79,22 @@ def test_every_table_gives_the_same_captions(form: str, tmp_path: Path) -> None:
     assert not found.notes, found.notes
 
 
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("captions.csv", 'file_name,text\r\na.png,"a red\r\n\r\nball"\r\nsub/b.jpg,two\u2028cats\x85\r\n,\r\n'),
+        (
+            "metadata.jsonl",
+            '{"file_name": "a.png", "text": "a red ball"}\r{"file_name": "sub/b.jpg", "text": "two\u2028cats"}',
+        ),
+    ],
+)
+def test_a_caption_may_hold_line_ends_of_its_own(name: str, content: str, tmp_path: Path) -> None:
+    images(tmp_path)
+    (tmp_path / name).write_bytes(content.encode())
+    assert opened(tmp_path).texts == ("a red ball", "two cats")
+
+
 @pytest.mark.parametrize("place", ["{stem}.txt", "{stem}.caption", "texts/{stem}.txt"])
 def test_a_text_file_for_each_image(place: str, tmp_path: Path) -> None:
     images(tmp_path)
@@ -131,7 +147,9 @@ def test_bad_files_are_one_line(tmp_path: Path) -> None:
         (b"", "empty"),
         (b"file_name,size,colour\na.png,3,red\n", "columns file_name, size, colour"),
         (b"file_name,text,n\na.png,b\n", "line 2 has 2 columns"),
+        (b'file_name,text\na.png,"b\nc"\n\nd.png\n', "line 5 has 1 columns"),
         (b"file_name,text\nx.png,b\n", "names none of the images"),
+        (b",\n,\n", "empty"),
     ):
         table.write_bytes(content)
         with pytest.raises(BadInput) as error:

@@ -1,6 +1,7 @@
 """Read files of captions: tables and JSON lines with a column of file names, COCO and Karpathy JSON, and text beside images."""
 
 import csv
+import io
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -8,7 +9,7 @@ from typing import Any
 
 from ganloom.core import json_files
 from ganloom.core.errors import BadInput
-from ganloom.data.side_files import FILE_COLUMNS, base_of, json_objects
+from ganloom.data.side_files import FILE_COLUMNS, base_of, json_objects, lines_of
 
 Pairs = list[tuple[str, str]]
 """(name of an image, caption), in the order of the file; an image may have several."""
@@ -149,27 +150,32 @@ def _of_coco(images: list[Any], annotations: list[Any]) -> Pairs:
 
 def _of_table(text: str, images: set[str], needs_names: bool) -> Pairs:
     """Pairs of a table with , ; tab or | between the cells. Two columns may have any names, or no header at all."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines or "\0" in text:
-        raise ValueError("it is empty" if not lines else "it holds bytes that are not text")
-    delimiter = max(",;\t|", key=lines[0].count)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
-    table = [[cell.strip() for cell in row] for row in reader]
-    columns = [cell.lower() for cell in table[0]]
+    if "\0" in text:
+        raise ValueError("it holds bytes that are not text")
+    first = next((line for line in lines_of(text) if line.strip()), "")
+    delimiter = max(",;\t|", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, strict=True, skipinitialspace=True)
+    rows = ((reader.line_num, [cell.strip() for cell in row]) for row in reader)
+    table = [(number, row) for number, row in rows if any(row)]
+    if not table:
+        raise ValueError("it is empty")
+    head = table[0][1]
+    columns = [cell.lower() for cell in head]
     if len(columns) < 2:
         raise NotCaptions("it has one column: write the file name, a comma and the caption in each line")
-    headless = _without_index(table[0][0]) in images
-    if headless:
-        columns, table = ["file_name", *[""] * (len(columns) - 2), "text"], [[], *table]
+    if _without_index(head[0]) in images:
+        columns = ["file_name", *[""] * (len(columns) - 2), "text"]
+    else:
+        table = table[1:]
     file = next((columns.index(name) for name in FILE_COLUMNS if name in columns), None)
     chosen = [columns.index(name) for name in _text_columns(columns)]
     if len(columns) == 2 and not needs_names:
         file = 0 if file is None else file
         chosen = chosen or [1 - file]
     if file is None or not chosen or file in chosen:
-        raise NotCaptions(_no_column(table[0]))
+        raise NotCaptions(_no_column(head))
     pairs: Pairs = []
-    for number, row in enumerate(table[1:], 2 - headless):
+    for number, row in table:
         if len(row) > len(columns) and chosen == [len(columns) - 1]:  # a caption with the delimiter in it, not quoted
             row = [*row[: len(columns) - 1], f"{delimiter} ".join(row[len(columns) - 1 :])]
         if len(row) != len(columns):
