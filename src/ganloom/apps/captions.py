@@ -16,6 +16,7 @@ from ganloom.core.names import own_file_name, printable
 from ganloom.core.output_files import write_new
 from ganloom.data.caption_files import decoded
 from ganloom.data.caption_words import LONGEST, tidy
+from ganloom.data.side_files import lines_of
 from ganloom.gan import GAN
 from ganloom.imaging import grid
 from ganloom.imaging.caption_grid import captioned_grid
@@ -67,7 +68,7 @@ def read_captions(text: Sequence[str]) -> list[str]:
             ) from None
         except BadInput as error:
             raise BadInput(f"--text {one}: {error}") from None
-        lines = [line for line in content.splitlines() if line.strip()]
+        lines = [line for line in lines_of(content) if line.strip()]
         if not lines:
             raise BadInput(f"--text {one} holds no captions: write one on each line")
         captions += lines

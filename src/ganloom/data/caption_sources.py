@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ganloom.core.errors import BadInput
 from ganloom.data.caption_files import NotCaptions, Pairs, decoded, is_table, parse
 from ganloom.data.caption_words import LONGEST, cut, tidy
-from ganloom.data.side_files import base_of, whole
+from ganloom.data.side_files import base_of, lines_of, whole
 
 ReadFile = Callable[[str], bytes]
 """Reads a file of the source by its name. Raises OSError, or BadInput with a short reason."""
@@ -145,7 +145,7 @@ def _of_texts(texts: Sequence[str], names: Sequence[str], read: ReadFile) -> Fou
         lines: list[str] = []
         for text in place.get(i, ()):
             try:
-                lines += decoded(read(text)).splitlines() or [""]
+                lines += list(lines_of(decoded(read(text)))) or [""]
                 found.where.append(text)
             except (BadInput, OSError) as error:
                 undecoded.append((text, str(error)))

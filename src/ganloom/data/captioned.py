@@ -21,12 +21,13 @@ COMPARED = 24
 
 
 class CaptionBatch(NamedTuple):
-    """A batch of N images with captions, as ``Captioned.draw`` returns it.
+    """A batch of N images with captions.
 
     Attributes:
         x: Images (N, C, H, W) float32 in [-1, 1].
-        c: For each image the number of one of its captions in ``Captioned.texts``, int64 (N,).
-        wrong: For each image the number of a caption of another image, int64 (N,).
+        c: For each image one of its captions. From ``Captioned.draw``: its number in ``Captioned.texts``, int64 (N,). From
+            ``TextConditional.draw``: its code, (N, ...).
+        wrong: For each image a caption of another image, in the form of ``c``.
         mismatched: float32 (N,): 0 where no caption with another meaning was found; ``wrong`` is ``c`` there.
         group: int64 (N,), equal for captions ``c`` with equal meaning.
         wrong_group: The same of ``wrong``.

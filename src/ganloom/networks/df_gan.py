@@ -143,10 +143,6 @@ class DownBlock(nn.Module):
         return out
 
 
-class Answer(tuple[Tensor, ...]):
-    """What D returns if it is asked for more than logits: logits, logits with other captions, similarities."""
-
-
 class Discriminator(nn.Module):
     """Map images (N, C, H, W) and sentence vectors (N, text_dim) to logits (N,): one output for image and match together.
 
@@ -208,8 +204,10 @@ class Discriminator(nn.Module):
         texts = F.normalize(self.text_code(e).float(), dim=1)
         return 10 * images @ texts.T
 
-    def forward(self, x: Tensor, e: Tensor, *, wrong: Tensor | None = None, compare: bool = False) -> Tensor | Answer:
-        """Map images (N, C, H, W) and sentence vectors (N, text_dim) to logits (N,).
+    def forward(
+        self, x: Tensor, e: Tensor, *, wrong: Tensor | None = None, compare: bool = False
+    ) -> Tensor | list[Tensor]:
+        """Map images (N, C, H, W) and sentence vectors (N, text_dim) to logits (N,), or to a list that begins with them.
 
         Args:
             x: The images.
@@ -224,4 +222,4 @@ class Discriminator(nn.Module):
         parts = [logits] + ([] if wrong is None else [self.judge(features, wrong)])
         if compare:
             parts += [self.similarity(features, one) for one in (e, wrong) if one is not None]
-        return Answer(parts)
+        return parts

@@ -28,15 +28,11 @@ from torch import Tensor
 
 from ganloom import penalties
 from ganloom.core.errors import BadInput
+from ganloom.data.captioned import CaptionBatch
 from ganloom.gan import Adam, Phase, Terms
 from ganloom.losses import LOSSES
 from ganloom.networks import df_gan
-from ganloom.recipes.base.text_conditional import (
-    TextBatch,
-    TextConditional,
-    check_text_settings,
-    contrast,
-)
+from ganloom.recipes.base.text_conditional import TextConditional, check_text_settings, contrast
 
 TITLE = "DF-GAN"
 PAPER = "Tao et al. 2022, arXiv:2008.05865"
@@ -133,11 +129,7 @@ class DFGAN(TextConditional):
         )
         return [Phase(self.d_nets, self.d_loss), *penalty, Phase("G", self.g_loss)]
 
-    def logits_of(self, output: Tensor | df_gan.Answer) -> Tensor:
-        """D's logits, also where it returns more."""
-        return output if isinstance(output, Tensor) else output[0]
-
-    def d_loss(self, batch: TextBatch) -> Terms:
+    def d_loss(self, batch: CaptionBatch) -> Terms:
         e, wrong = self.vectors(batch.c), self.vectors(batch.wrong)
         compare = bool(self.cfg.contrast_weight)
         with torch.no_grad():
@@ -147,26 +139,29 @@ class DFGAN(TextConditional):
         _, wrong_logits, *similarities = real_scores.output
         terms = self.d_matching(hinge, real_scores, fake_scores, wrong_logits, batch)
         if compare:
-            own, others = similarities
-            terms["contrast"] = self.cfg.contrast_weight * contrast(own, batch.group, others, batch.wrong_group)
+            terms["contrast"] = self._contrast(batch, *similarities)
         return terms | (self.d_penalty(batch) if self.cfg.gp_weight and self.cfg.lazy == 1 else {})
 
-    def d_penalty(self, batch: TextBatch) -> Terms:
+    def d_penalty(self, batch: CaptionBatch) -> Terms:
         """Compute MA-GP. The sentence vectors are inputs here: their encoder learns by the other terms."""
         norm = penalties.grad_norm(lambda x, e: self.discriminate(x, e).flat, batch.x, self.vectors(batch.c).detach())
         return {"ma_gp": self.cfg.gp_weight * norm.pow(self.cfg.gp_power).mean()}
 
-    def g_loss(self, batch: TextBatch) -> Terms:
-        e, wrong = self.vectors(batch.c), self.vectors(batch.wrong)
-        compare = bool(self.cfg.contrast_weight)
+    def g_loss(self, batch: CaptionBatch) -> Terms:
+        e = self.vectors(batch.c)
         fake = self.generated(self.z(len(batch.x)), e)
-        if not compare:
+        if not self.cfg.contrast_weight:
             return self.g_adversarial(hinge, self.discriminate(fake, e), reals=(batch.x, e))
-        scores = self.discriminate(fake, e, wrong=wrong, compare=True)
+        scores = self.discriminate(fake, e, wrong=self.vectors(batch.wrong), compare=True)
         _, _, own, others = scores.output
         terms = self.g_adversarial(hinge, scores, reals=(batch.x, e))
-        terms["contrast"] = self.cfg.contrast_weight * contrast(own, batch.group, others, batch.wrong_group)
+        terms["contrast"] = self._contrast(batch, own, others)
         return terms
+
+    def _contrast(self, batch: CaptionBatch, own: Tensor, others: Tensor) -> Tensor:
+        """The weighted contrastive loss of similarities to the images' captions, and to captions of others."""
+        loss: Tensor = self.cfg.contrast_weight * contrast(own, batch.group, others, batch.wrong_group)
+        return loss
 
 
 MODEL = DFGAN

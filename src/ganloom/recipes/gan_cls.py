@@ -25,10 +25,11 @@ import torch
 from torch import Tensor, nn
 
 from ganloom.core.errors import BadInput
+from ganloom.data.captioned import CaptionBatch
 from ganloom.gan import Adam, Phase, Terms
 from ganloom.losses import nonsaturating
 from ganloom.nn.layers import crop, frame, normal_init, plan_sizes
-from ganloom.recipes.base.text_conditional import TextBatch, TextConditional, check_text_settings
+from ganloom.recipes.base.text_conditional import TextConditional, check_text_settings
 
 TITLE = "GAN-INT-CLS"
 PAPER = "Reed et al. 2016, arXiv:1605.05396"
@@ -160,18 +161,14 @@ class GANCLS(TextConditional):
     def phases(self) -> list[Phase]:
         return [Phase(self.d_nets, self.d_loss), Phase("G", self.g_loss)]
 
-    def logits_of(self, output: Tensor | list[Tensor]) -> Tensor:
-        """D's logits, also where it returns those of other captions too."""
-        return output if isinstance(output, Tensor) else output[0]
-
-    def d_loss(self, batch: TextBatch) -> Terms:
+    def d_loss(self, batch: CaptionBatch) -> Terms:
         e, wrong = self.vectors(batch.c), self.vectors(batch.wrong)
         with torch.no_grad():
             fake = self.generated(self.z(len(batch.x)), e)
         real_scores, fake_scores = self.discriminate(batch.x, e, wrong=wrong), self.discriminate(fake, e)
         return self.d_matching(nonsaturating, real_scores, fake_scores, real_scores.output[1], batch)
 
-    def g_loss(self, batch: TextBatch) -> Terms:
+    def g_loss(self, batch: CaptionBatch) -> Terms:
         e, n = self.vectors(batch.c), len(batch.x)
         terms = self.g_adversarial(
             nonsaturating, self.discriminate(self.generated(self.z(n), e), e), reals=(batch.x, e)

@@ -5,7 +5,7 @@ vectors; with the encoder ``words`` it is trained along with D. G's updates do n
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from ganloom.core import randomness
 from ganloom.core.errors import BadInput
 from ganloom.data import text_codes
 from ganloom.data.caption_words import cut, tidy, words_of
-from ganloom.data.captioned import Captioned
+from ganloom.data.captioned import CaptionBatch, Captioned
 from ganloom.gan import GAN, Terms
 from ganloom.losses import Loss
 from ganloom.networks.text_encoder import LONGEST, Standardise, WordNumbers, text_encoder
@@ -25,26 +25,6 @@ KEPT = 1000
 """Captions of the training data that a model keeps, to draw from where none are given."""
 MOST_WORDS = 50_000
 """Words of the training captions that a model keeps, to name those that it has not seen."""
-
-
-class TextBatch(NamedTuple):
-    """A batch of N images with captions.
-
-    Attributes:
-        x: Images (N, C, H, W) float32 in [-1, 1].
-        c: Codes of their captions, (N, ...).
-        wrong: Codes of captions of other images, (N, ...).
-        mismatched: float32 (N,): 0 where no caption with another meaning was found.
-        group: int64 (N,), equal for captions ``c`` of equal meaning.
-        wrong_group: The same of ``wrong``.
-    """
-
-    x: Tensor
-    c: Tensor
-    wrong: Tensor
-    mismatched: Tensor
-    group: Tensor
-    wrong_group: Tensor
 
 
 class TextConditional(GAN):
@@ -127,13 +107,13 @@ class TextConditional(GAN):
         if isinstance(self.encoder, WordNumbers):
             self.encoder.learn(self.vocabulary)
 
-    def draw(self, data: Any, rng: Any) -> TextBatch:
+    def draw(self, data: Any, rng: Any) -> CaptionBatch:
         """Draw images, a caption of each, and a mismatched one, of which the share ``near`` differs in few words."""
         if not self.digest:
             self.learn_data(data)
-        batch = data.draw(self.cfg.batch_size, rng, near=self.cfg.near)
+        batch: CaptionBatch = data.draw(self.cfg.batch_size, rng, near=self.cfg.near)
         codes = self._codes_of(data)
-        return TextBatch(batch.x, codes[batch.c], codes[batch.wrong], *batch[3:])
+        return batch._replace(c=codes[batch.c], wrong=codes[batch.wrong])
 
     def inputs(self, data: Any, rows: Any) -> Tensor:
         """Return the codes of the first caption of rows of a data set."""
@@ -224,7 +204,11 @@ class TextConditional(GAN):
         return self._codes([self.captions[i] for i in picks]).to(self.device)
 
     # ---- the losses
-    def d_matching(self, loss: Loss, real: Scores, fake: Scores, wrong: Tensor, batch: TextBatch) -> Terms:
+    def logits_of(self, output: Tensor | Sequence[Tensor]) -> Tensor:
+        """D's logits, also where it returns more: those with other captions, and similarities."""
+        return output if isinstance(output, Tensor) else output[0]
+
+    def d_matching(self, loss: Loss, real: Scores, fake: Scores, wrong: Tensor, batch: CaptionBatch) -> Terms:
         """D's adversarial terms: real images with their captions against fakes, and against real images with mismatched ones.
 
         Both comparisons have the weight 1/2, so that a real pair has the weight 1, and each kind of wrong pair 1/2.
