@@ -49,7 +49,7 @@ def fgm(model: Model, loss: Loss = F.cross_entropy, *, size: float = 0.3) -> Adv
     """
 
     def adversary(embedded: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-        inside, radius = _mask(embedded, mask), _radius(embedded, size)
+        inside, radius = inside_of(embedded, mask), radius_of(embedded, size)
         start = embedded.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(loss(model(start), target), start)
         return loss(model(embedded + radius * _unit(gradient * inside)), target)
@@ -67,13 +67,13 @@ def vat(model: Model, *, size: float = 0.3, probe: float = 0.03) -> Adversary:
     """
 
     def adversary(embedded: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-        inside = _mask(embedded, mask)
+        inside = inside_of(embedded, mask)
         with torch.no_grad():
             clean = model(embedded)
-        start = _unit(torch.randn_like(embedded) * inside) * _radius(embedded, probe)
+        start = _unit(torch.randn_like(embedded) * inside) * radius_of(embedded, probe)
         start = start.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(divergence(clean, model(embedded.detach() + start)), start)
-        return divergence(clean, model(embedded + _radius(embedded, size) * _unit(gradient * inside)))
+        return divergence(clean, model(embedded + radius_of(embedded, size) * _unit(gradient * inside)))
 
     return adversary
 
@@ -91,12 +91,12 @@ def smart(model: Model, *, size: float = 0.3, probe: float = 0.03) -> Adversary:
     """
 
     def adversary(embedded: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-        inside, clean = _mask(embedded, mask), model(embedded)
-        start = _unit(torch.randn_like(embedded) * inside) * _radius(embedded, probe)
+        inside, clean = inside_of(embedded, mask), model(embedded)
+        start = _unit(torch.randn_like(embedded) * inside) * radius_of(embedded, probe)
         start = start.detach().requires_grad_()
         near, fixed = model(embedded.detach() + start), clean.detach()
         (gradient,) = torch.autograd.grad(divergence(fixed, near) + divergence(near, fixed), start)
-        far = model(embedded + _radius(embedded, size) * _unit(gradient * inside))
+        far = model(embedded + radius_of(embedded, size) * _unit(gradient * inside))
         return divergence(clean, far) + divergence(far, clean)
 
     return adversary
@@ -113,7 +113,7 @@ def freelb(model: Model, loss: Loss = F.cross_entropy, *, size: float = 0.3, ste
     """
 
     def adversary(embedded: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-        inside, radius = _mask(embedded, mask), _radius(embedded, size)
+        inside, radius = inside_of(embedded, mask), radius_of(embedded, size)
         shift = 0.3 * radius * _unit(torch.randn_like(embedded) * inside)
         total, dropout = embedded.new_zeros(()), torch.get_rng_state()
         for _ in range(steps):
@@ -136,23 +136,26 @@ def divergence(of: Tensor, to: Tensor) -> Tensor:
 
 def project(shift: Tensor, radius: Tensor) -> Tensor:
     """Scale perturbations (N, L, d) down to norms of at most ``radius`` (N, 1, 1)."""
-    inside: Tensor = shift * (radius / (_norm(shift) + 1e-12)).clamp(max=1)
+    inside: Tensor = shift * (radius / (norms(shift) + 1e-12)).clamp(max=1)
     return inside
 
 
-def _norm(values: Tensor) -> Tensor:
-    norms: Tensor = values.flatten(1).norm(dim=1)[:, None, None]
-    return norms
+def norms(values: Tensor) -> Tensor:
+    """The norm of each text's values (N, L, d), as (N, 1, 1)."""
+    found: Tensor = values.flatten(1).norm(dim=1)[:, None, None]
+    return found
+
+
+def radius_of(embedded: Tensor, size: float) -> Tensor:
+    """``size`` times the norm of each text's embeddings, (N, 1, 1)."""
+    return size * norms(embedded.detach())
+
+
+def inside_of(embedded: Tensor, mask: Tensor | None = None) -> Tensor:
+    """1 for tokens and 0 for padding, (N, L, 1): by the mask (N, L), or where the embedding is not zero."""
+    found = (embedded.detach() != 0).any(2) if mask is None else mask
+    return found.to(embedded.dtype)[..., None]
 
 
 def _unit(values: Tensor) -> Tensor:
-    return values / (_norm(values) + 1e-12)
-
-
-def _radius(embedded: Tensor, size: float) -> Tensor:
-    return size * _norm(embedded.detach())
-
-
-def _mask(embedded: Tensor, mask: Tensor | None) -> Tensor:
-    found = (embedded.detach() != 0).any(2) if mask is None else mask
-    return found.to(embedded.dtype)[..., None]
+    return values / (norms(values) + 1e-12)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganloom.robust.adversaries import project
+from ganloom.robust.adversaries import inside_of, norms, project, radius_of
 from ganloom.robust.classifiers import TextClassifier, encode
 from ganloom.texts.vocabulary import SPECIAL, Vocabulary, words
 
@@ -197,8 +197,7 @@ def pgd(
         (N,) bool: still right at every step.
     """
     embedded = embedded.detach()
-    inside = (embedded != 0).any(2, keepdim=True).to(embedded.dtype)
-    radius = size * embedded.flatten(1).norm(dim=1)[:, None, None]
+    inside, radius = inside_of(embedded), radius_of(embedded, size)
     shift = torch.zeros_like(embedded)
     with torch.no_grad():
         right = model(embedded).argmax(1) == target
@@ -206,8 +205,8 @@ def pgd(
         moved = (embedded + shift).requires_grad_()
         (gradient,) = torch.autograd.grad(F.cross_entropy(model(moved), target, reduction="sum"), moved)
         gradient = gradient * inside
-        length = gradient.flatten(1).norm(dim=1)[:, None, None] + 1e-12
-        shift = project(shift + (radius if steps == 1 else 2.5 * radius / steps) * gradient / length, radius)
+        step = radius if steps == 1 else 2.5 * radius / steps
+        shift = project(shift + step * gradient / (norms(gradient) + 1e-12), radius)
         with torch.no_grad():
             right &= model(embedded + shift).argmax(1) == target
     return right

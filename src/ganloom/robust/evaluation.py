@@ -1,12 +1,13 @@
 """Measure a classifier: clean, under each attack, with and without the speller; also at strengths that no defence trains on."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from ganloom.core.errors import BadInput
+from ganloom.report.progress import Report, stage
 from ganloom.robust.attacks import characters, hotflip, pgd, share_by_class
 from ganloom.robust.classifiers import encode
 from ganloom.robust.speller import Speller
@@ -16,7 +17,6 @@ from ganloom.texts.texts import Texts
 SIZES = (0.1, 0.2, 0.3)
 """Sizes of PGD."""
 ATTACKS = ("clean", "characters", "characters, 2 edits a word", "hotflip", *(f"pgd {size}" for size in SIZES))
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def evaluate_classifier(
     n: int = 500,
     share: float = 0.2,
     seed: int = 0,
-    progress: Report | None = None,
+    progress: Report = None,
 ) -> list[Accuracy]:
     """Measure a classifier and the same with the speller in front.
 
@@ -70,34 +70,31 @@ def evaluate_classifier(
         ("the model", classifier),
         ("speller + the model", dataclasses.replace(classifier, speller=speller)),
     ):
-        say = progress or (lambda what, done, total: None)
-        say(f"attacking {name}", 0, 0)
+        stage(progress, f"attacking {name}")
         found.append(_measured(name, model, texts, labels, share, seed))
     return found
 
 
 def _measured(name: str, model: Classifier, texts: list[str], labels: list[int], share: float, seed: int) -> Accuracy:
     hit = model.predict(texts).argmax(1).tolist()
-    right: dict[str, list[float]] = {
-        "clean": share_by_class(labels, {i for i, label in enumerate(labels) if hit[i] == label})
-    }
-    total = {"clean": sum(h == label for h, label in zip(hit, labels, strict=True)) / max(1, len(labels))}
+    kept = {"clean": {i for i, label in enumerate(labels) if hit[i] == label}}
     one = characters(model.predict, texts, labels, share=share, seed=seed)
     two = characters(model.predict, texts, labels, share=share, edits_per_word=2, seed=seed)
     results = {"characters": one, "characters, 2 edits a word": two}
     if model.speller is None:
         results["hotflip"] = hotflip(model.network, model.vocabulary, texts, labels, share=share)
-    for attack, result in results.items():
-        right[attack], total[attack] = result.by_class, result.right
-    if model.speller is None:
-        for size in SIZES:
-            kept = _pgd(model, texts, labels, size)
-            right[f"pgd {size}"], total[f"pgd {size}"] = share_by_class(labels, kept), len(kept) / max(1, len(labels))
-    by_class = {
-        attack: {model.classes[i]: value for i, value in enumerate(shares) if i in set(labels)}
-        for attack, shares in right.items()
+        kept |= {f"pgd {size}": _pgd(model, texts, labels, size) for size in SIZES}
+    found = {
+        attack: (len(right) / max(1, len(labels)), share_by_class(labels, right)) for attack, right in kept.items()
     }
-    return Accuracy(name, total, by_class, one.queries, len(labels))
+    found |= {attack: (result.right, result.by_class) for attack, result in results.items()}
+    measured = {attack: found[attack] for attack in ATTACKS if attack in found}
+    shares = {attack: right for attack, (right, _) in measured.items()}
+    by_class = {
+        attack: {model.classes[i]: value for i, value in enumerate(values) if i in set(labels)}
+        for attack, (_, values) in measured.items()
+    }
+    return Accuracy(name, shares, by_class, one.queries, len(labels))
 
 
 def _pgd(model: Classifier, texts: Sequence[str], labels: Sequence[int], size: float) -> set[int]:

@@ -110,12 +110,12 @@ def train_classifier(
     data.need(20, "a classifier")
     rng, classes = random.Random(f"classifier {seed}"), data.classes
     vocabulary = build(data.texts, least=2 if len(data) >= 500 else 1)
-    rows = [(text, classes.index(label)) for text, label in zip(data.texts, data.labels, strict=True)]
-    steps, step = epochs * -(-len(rows) // BATCH), 0
+    steps, step = epochs * -(-len(data) // BATCH), 0
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(key(seed, "robust"))
         network = TextClassifier(len(vocabulary), len(classes), kind, width)
         classifier = Classifier(network, vocabulary, classes, defence)
+        rows = list(zip(data.texts, classifier.numbers(data.labels), strict=True))
         adversary = _adversary(defence, network, size)
         optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
         for _ in range(epochs):

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -128,9 +129,10 @@ def write_corpus(name: str, out: str, *, overwrite: bool = False, classes: int |
     texts = CORPORA[name]()
     if classes is not None:
         labels = list(texts.labels or ())
-        if not 2 <= classes <= len(set(labels)):
-            raise BadInput(f"--classes {classes}: give 2 to {len(set(labels))}, the number of classes of {name}")
-        largest = sorted(set(labels), key=lambda label: (-labels.count(label), label))[:classes]
+        counts = Counter(labels)
+        if not 2 <= classes <= len(counts):
+            raise BadInput(f"--classes {classes}: give 2 to {len(counts)}, the number of classes of {name}")
+        largest = sorted(counts, key=lambda label: (-counts[label], label))[:classes]
         texts = texts.pick([i for i, label in enumerate(labels) if label in largest])
     columns = zip(texts.texts, texts.labels or (), texts.groups or (), texts.splits or (), strict=True)
     lines = [
