@@ -22,8 +22,8 @@ class Arguments:
     """Judge generated texts against real ones, and write a report with a heat map of each token.
 
     A detector of replaced words is trained on real texts alone; classifiers learn to tell real from generated texts of equal
-    lengths, beside a classifier that sees the length alone. Also MAUVE, Frechet distance, distinct-n, self-BLEU and copies. Every
-    figure stands beside that of other real texts and of real texts with shuffled words.
+    lengths; another classifier sees the length alone. Also MAUVE, Frechet distance, distinct-n, self-BLEU and copies. Every
+    figure is printed for other real texts and for real texts with shuffled words, too.
     """
 
     real: Annotated[str, Positional("REAL")]

@@ -1,4 +1,4 @@
-"""BERT's uncased WordPiece tokenizer (Devlin et al. 2018, arXiv:1810.04805), for the text encoder ``bert``.
+"""BERT's uncased WordPiece tokenizer (Devlin et al. 2018, arXiv:1810.04805), for the sentence encoders of `bert`.
 
 It gives the numbers that the library ``tokenizers`` gives for the same vocabulary.
 """

@@ -1,7 +1,7 @@
 """A speller that needs no training: an unknown word becomes the most frequent training word at one edit.
 
-Pruthi et al. 2019, "Combating Adversarial Misspellings with Robust Word Recognition" (arXiv:1905.11268), put a trained network
-in this place. This table of deletions beats every adversarial training under character edits, so it is always measured beside.
+Pruthi et al. 2019, "Combating Adversarial Misspellings with Robust Word Recognition" (arXiv:1905.11268), use a trained network
+for this. This table of deletions beats every adversarial training under character edits, so it is always measured too.
 """
 
 from collections import Counter, defaultdict

@@ -2,7 +2,7 @@
 
 Each classifier trains on one half of the real and of the generated texts and is measured on the other half (a two-sample test
 by a classifier, Lopez-Paz and Oquab 2017, arXiv:1610.06545). Before that, both halves are thinned so that real and generated
-texts have the same lengths. A classifier that sees nothing but the length, before the thinning, stands beside.
+texts have the same lengths. Another classifier sees nothing but the length, before the thinning.
 """
 
 import copy
@@ -30,13 +30,13 @@ _BUCKETS = 2**16
 
 @dataclass(frozen=True)
 class Told:
-    """How well generated texts are told from real ones.
+    """How well classifiers tell generated texts from real ones.
 
     Attributes:
         network: The fine-tuned network of the detector, at equal lengths; None: too few texts have equal lengths.
         words: Logistic regression on words and pairs of words, at equal lengths.
         length: The length alone, on all texts.
-        length_matched: The length alone, at equal lengths: what is left of it.
+        length_matched: The length alone, at equal lengths.
         matched: Texts of equal lengths that were used, over all texts.
     """
 
