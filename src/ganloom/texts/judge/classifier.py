@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ganloom.core.randomness import key
 from ganloom.texts.judge.auc import Auc, auc
 from ganloom.texts.judge.diversity import ngrams
-from ganloom.texts.judge.replaced import Detector
+from ganloom.texts.judge.replaced import Detector, batches
 
 Words = list[str]
 Report = Callable[[int, int], None]
@@ -199,7 +199,7 @@ def _fine_tuned(
 
     def scores(texts: Sequence[Words]) -> Tensor:
         with torch.no_grad():
-            parts = [texts[i : i + 256] for i in range(0, len(texts), 256)]
-            return torch.cat([network.text_logits(detector.encoder(p).to(detector.device)).cpu() for p in parts])
+            parts = [network.text_logits(detector.encoder(p).to(detector.device)).cpu() for p in batches(texts)]
+        return torch.cat(parts)
 
     return scores

@@ -1,8 +1,8 @@
-"""Judge generated texts against real ones: every figure beside that of real texts, of shuffled texts and of damaged texts."""
+"""Judge generated texts against real ones, with the same figures of real texts, of shuffled texts and of damaged texts."""
 
 import dataclasses
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 
 from ganloom.core.errors import BadInput
 from ganloom.metrics.statistics.frechet import frechet_distance
+from ganloom.report.progress import Report, part_of, stage
 from ganloom.texts.judge import diversity
 from ganloom.texts.judge.auc import Auc, auc
 from ganloom.texts.judge.classifier import Told, tell_apart
@@ -21,15 +22,14 @@ from ganloom.texts.vocabulary import words
 
 Words = list[str]
 COLUMN = 1000
-"""Most texts in a column. A quarter of the real texts are compared with and a quarter stand in the place of generated ones, but
-not more than this; all others train the detector."""
+"""Most texts in a column. A quarter of the real texts, but not more than this, is the reference; as many are measured in the same
+way as the generated texts; all others train the detector."""
 UNSEEN = ("swap", "shuffle", "typo")
 """Kinds of damage that the detector is not trained on."""
 RATES = (0.1, 0.2, 0.4)
 LEAST = 200
 """Real texts that a judgement needs."""
 LEAST_GENERATED = 40
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def judge(
     kinds: Sequence[str] = TRAINED,
     seed: int = 0,
     device: torch.device | None = None,
-    progress: Report | None = None,
+    progress: Report = None,
 ) -> Judgement:
     """Judge generated texts.
 
@@ -135,7 +135,6 @@ def judge(
     Raises:
         BadInput: There are too few texts.
     """
-    say: Report = progress or (lambda what, done, total: None)
     real.need(LEAST, "a judgement (REAL)")
     generated.need(LEAST_GENERATED, "a judgement (GENERATED)")
     rng = random.Random(f"judge {seed}")
@@ -150,16 +149,16 @@ def judge(
     fake, reference, stand_in = (_sample(rows, count, rng) for rows in (fake, reference, stand_in))
     detector = train_detector(
         train, steps=steps, corruptions=kinds, width=width, seed=seed, device=device,
-        progress=lambda done, total: say("training the detector", done, total),
+        progress=part_of(progress, "training the detector"),
     )  # fmt: skip
-    ruler = _Ruler(detector, reference, train, seed, say)
+    ruler = _Ruler(detector, reference, train, seed, progress)
     shuffled = [_shuffled(tokens, rng) for tokens in stand_in]
     rows = [
         ruler.full("real", stand_in),
         ruler.full("generated", fake),
         ruler.full("real, words shuffled", shuffled),
     ]
-    say("damaging texts", 0, 0)
+    stage(progress, "damaging texts")
     source = WordSource(train)
     damaged = [
         ruler.short(f"{kind} {rate:.0%}", [CORRUPTIONS[kind](tokens, rate, rng, source)[0] for tokens in stand_in])
@@ -178,8 +177,10 @@ def judge(
 class _Ruler:
     """Measures sets of texts against the reference, all in the same way."""
 
-    def __init__(self, detector: Detector, reference: list[Words], train: list[Words], seed: int, say: Report) -> None:
-        self._detector, self._reference, self._seed, self._say = detector, reference, seed, say
+    def __init__(
+        self, detector: Detector, reference: list[Words], train: list[Words], seed: int, progress: Report
+    ) -> None:
+        self._detector, self._reference, self._seed, self._progress = detector, reference, seed, progress
         self._known = [*train, *reference]
         self._scores, self._features = detector.scores(reference), detector.features(reference)
 
@@ -195,12 +196,11 @@ class _Ruler:
 
     def full(self, name: str, texts: list[Words]) -> Row:
         """All figures."""
-        self._say(f"measuring: {name}", 0, 0)
         told = tell_apart(
             self._reference, texts, self._detector, seed=self._seed,
-            progress=lambda done, total: self._say(f"training a classifier: {name}", done, total),
+            progress=part_of(self._progress, f"training a classifier: {name}"),
         )  # fmt: skip
-        self._say(f"counting n-grams: {name}", 0, 0)
+        stage(self._progress, f"counting n-grams: {name}")
         one, two, three = (diversity.distinct(texts, order) for order in (1, 2, 3))
         low, middle, high = (diversity.self_bleu(texts, order, seed=self._seed) for order in (2, 3, 4))
         return dataclasses.replace(

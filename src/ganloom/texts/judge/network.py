@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from ganloom.texts.vocabulary import PAD, Vocabulary
+from ganloom.texts.vocabulary import PAD, UNK, Vocabulary
 
 BUCKETS = 2**12
 """Rows of the table of character n-grams; n-grams share rows."""
@@ -59,7 +59,7 @@ class Encoder:
         for i, tokens in enumerate(texts):
             cut = tokens[:length]
             if cut:
-                words[i, : len(cut)] = torch.tensor([index.get(token, 1) for token in cut])
+                words[i, : len(cut)] = torch.tensor([index.get(token, UNK) for token in cut])
                 rows[i, : len(cut)] = torch.tensor([forms.setdefault(token, len(forms)) for token in cut])
         grams = [self._of(token) for token in forms]
         widest = max(map(len, grams))

@@ -44,10 +44,8 @@ class Detector:
 
     def token_scores(self, texts: Sequence[Words]) -> list[list[float]]:
         """For each text: the probability of each of its tokens not to be the author's."""
-        found = []
-        for tokens, logits in zip(texts, self._logits(texts), strict=True):
-            found.append(logits[: len(tokens)].sigmoid().tolist())
-        return found
+        rows = zip(texts, self._logits(texts), strict=True)
+        return [logits[: len(tokens)].sigmoid().tolist() for tokens, logits in rows]
 
     def scores(self, texts: Sequence[Words]) -> Tensor:
         """(N,): the mean over a text's tokens of -log of the probability that the token is the author's."""
@@ -61,19 +59,20 @@ class Detector:
     def features(self, texts: Sequence[Words]) -> Tensor:
         """(N, d) float32 features of texts."""
         with torch.no_grad():
-            parts = [self.network.features(self.encoder(part).to(self.device)).cpu() for part in _parts(texts)]
+            parts = [self.network.features(self.encoder(part).to(self.device)).cpu() for part in batches(texts)]
         return torch.cat(parts)
 
     def _logits(self, texts: Sequence[Words]) -> list[Tensor]:
         with torch.no_grad():
             return [
                 row
-                for part in _parts(texts)
+                for part in batches(texts)
                 for row in self.network.token_logits(self.encoder(part).to(self.device)).cpu()
             ]
 
 
-def _parts(texts: Sequence[Words]) -> list[Sequence[Words]]:
+def batches(texts: Sequence[Words]) -> list[Sequence[Words]]:
+    """Texts in batches for a network that is not trained."""
     return [texts[i : i + 256] for i in range(0, len(texts), 256)]
 
 
