@@ -9,7 +9,7 @@ from ganloom.core.names import as_path
 from ganloom.texts.decoding import read_text
 from ganloom.texts.reports_corpus import reports
 from ganloom.texts.tables import ENDINGS, Columns, read_table
-from ganloom.texts.texts import LONGEST, Texts
+from ganloom.texts.texts import LONGEST, Texts, too_long
 
 BUILTIN = {"reports": reports}
 """Name -> function that returns the texts."""
@@ -97,8 +97,7 @@ def _from_lines(content: str, name: str) -> Texts:
     for number, line in enumerate(lines, 1):
         if len(line) > LONGEST:
             raise BadInput(
-                f"{name} line {number}: a text of {len(line):,} characters; at most {LONGEST:,} are read. "
-                "Split it into sentences or paragraphs, one a line"
+                f"{too_long(f'{name} line {number}', len(line))}. Split it into sentences or paragraphs, one a line"
             )
         if line.strip():
             texts.append(line.strip())
@@ -151,7 +150,7 @@ def _files(folder: Path, encoding: str) -> tuple[list[str], list[str]]:
         try:
             content = read_text(file, encoding).strip()
             if len(content) > LONGEST:
-                raise BadInput(f"{file.name}: a text of {len(content):,} characters; at most {LONGEST:,} are read")
+                raise BadInput(too_long(file.name, len(content)))
             texts.append(content)
         except BadInput as error:
             bad.append(str(error))

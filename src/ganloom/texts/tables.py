@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganloom.core.errors import BadInput, did_you_mean
-from ganloom.texts.texts import LONGEST, SPLITS, Texts
+from ganloom.texts.texts import LONGEST, SPLITS, Texts, too_long
 
 TEXT_COLUMNS = (
     "text", "sentence", "content", "review", "description", "body", "comment", "message", "tweet", "document", "caption", "title",
@@ -166,7 +166,7 @@ def _texts(rows: Sequence[Row], text: str, label: str | None, known: Sequence[st
         if value is None or not value.strip():
             no_text += 1
         elif len(value) > LONGEST:
-            raise BadInput(_too_long(name, number, len(value)))
+            raise BadInput(f"{too_long(f'{name} line {number}', len(value))}. Split it into sentences or paragraphs")
         elif label is not None and _word(row.get(label)) == "":
             no_label += 1
         else:
@@ -198,10 +198,3 @@ def _word(value: Any) -> str:
     if value is None:
         return ""
     return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _too_long(name: str, line: int, size: int) -> str:
-    return (
-        f"{name} line {line}: a text of {size:,} characters; at most {LONGEST:,} are read. "
-        "Split it into sentences or paragraphs"
-    )

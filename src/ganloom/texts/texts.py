@@ -66,6 +66,11 @@ class Texts:
         return self
 
 
+def too_long(where: str, size: int) -> str:
+    """The message on a text of more than ``LONGEST`` characters."""
+    return f"{where}: a text of {size:,} characters; at most {LONGEST:,} are read"
+
+
 def normalised(text: str) -> str:
     """A text in lower case with single spaces: what counts as a duplicate."""
     return " ".join(text.lower().split())
