@@ -46,7 +46,7 @@ def read_table(content: str, ending: str, name: str, columns: Columns) -> Texts:
     Raises:
         BadInput: The table is damaged, or the columns are missing.
     """
-    rows = list(_csv_rows(content, ending, name) if ending in (".csv", ".tsv") else _json_rows(content, ending, name))
+    rows = list(_csv_rows(content, ending, name) if ending in (".csv", ".tsv") else _json_rows(content, name))
     if not rows:
         raise BadInput(f"{name} has a header but no rows; give one text a row")
     known = list(dict.fromkeys(key for _, row in rows for key in row))
@@ -85,7 +85,7 @@ def _csv_rows(content: str, ending: str, name: str) -> Iterator[Row]:
         raise BadInput(f"{name} line {reader.line_num}: not valid CSV ({error}); check the double quotes") from error
 
 
-def _json_rows(content: str, ending: str, name: str) -> Iterator[Row]:
+def _json_rows(content: str, name: str) -> Iterator[Row]:
     if content.lstrip().startswith("["):
         try:
             values = json.loads(content)
