@@ -206,13 +206,7 @@ class Table:
 
     def draw(self, n: int, *, where: conditions.Where = None, rng: np.random.Generator) -> Frame:
         """Draw synthetic rows as numbers; see ``sample``."""
-
-        def drawn(count: int, rng: np.random.Generator, given: dict[str, Any]) -> Frame:
-            if isinstance(self._fitted, Marginals | Bootstrap):
-                return dict(self._fitted.sample(count, rng))
-            return dict(self._fitted.sample(count, rng, given))
-
-        return self._prepared().draw(n, drawn, where, rng)
+        return self._prepared().draw(n, self._fitted.sample, where, rng)
 
     def _prepared(self) -> Preparation:
         if self.preparation is None or self._fitted is None:
