@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ganloom.core import csv_text
 from ganloom.core.errors import BadInput, need
 from ganloom.core.names import as_path, shown
 from ganloom.tables.column import TEXT
@@ -263,7 +264,7 @@ def _separator(text: str) -> str:
     best, score = ",", 0.0
     for separator in SEPARATORS:
         try:
-            rows = [row for row in csv.reader(io.StringIO(sample), delimiter=separator, strict=False) if row]
+            rows = [row for row in csv_text.reader(io.StringIO(sample), delimiter=separator) if row]
         except csv.Error:
             continue
         widths = Counter(map(len, rows[:-1] or rows))
@@ -279,8 +280,7 @@ def _separator(text: str) -> str:
 
 def _rows(text: str, separator: str, path: Path) -> tuple[list[list[str]], list[int]]:
     """The rows and the number of the line on which each ends. Empty lines are no rows, except in a table of one column."""
-    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=separator == " ")
-    csv.field_size_limit(2**31 - 1)
+    reader = csv_text.reader(io.StringIO(text), delimiter=separator, skipinitialspace=separator == " ")
     rows, lines = [], []
     try:
         for row in reader:
