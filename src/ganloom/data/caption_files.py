@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ganloom.core import csv_text, json_files
+from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 
 Pairs = list[tuple[str, str]]
@@ -174,7 +174,7 @@ def _of_table(text: str, images: set[str], needs_names: bool) -> Pairs:
     if not lines or "\0" in text:
         raise ValueError("it is empty" if not lines else "it holds bytes that are not text")
     delimiter = max(",;\t|", key=lines[0].count)
-    reader = csv_text.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
     table = [[cell.strip() for cell in row] for row in reader]
     columns = [cell.lower() for cell in table[0]]
     if len(columns) < 2:
