@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput, need
 from ganloom.data.encoded_table import Layout
+from ganloom.tables import EXTRA
 from ganloom.tables.column import Column
-from ganloom.tables.reading import EXTRA
 from ganloom.tables.schema import Frame
 
 MODES = 10

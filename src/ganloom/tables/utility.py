@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput, did_you_mean, need
+from ganloom.tables import EXTRA
 from ganloom.tables.column import Column
-from ganloom.tables.reading import EXTRA
 from ganloom.tables.schema import Frame
 
 TARGET_NAMES = (
