@@ -1,5 +1,6 @@
 """Synthetic tables: reading, types, validity of every cell, constraints, conditions, methods, the folder, two tables."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,13 @@ def test_encodings_and_separators_are_detected(tmp_path: Path) -> None:
     assert reading.read(file_of(tmp_path, b"a\n1\n2\n")).frame.shape == (2, 1)
     assert reading.read(file_of(tmp_path, b"1,2\n3,4\n5,6\n")).frame.shape == (3, 2)
     assert reading.read(file_of(tmp_path, b'a,b\n"x\ny",2\n')).frame["a"].tolist() == ["x\ny"]
+
+
+def test_the_separator_does_not_depend_on_long_cells_or_earlier_files(tmp_path: Path) -> None:
+    csv.field_size_limit(131_072)  # Python's own limit, as in a new process
+    long = "x" * 150_000
+    frame = reading.read(file_of(tmp_path, f"a;b\n{long};1\ny;2\n".encode())).frame
+    assert frame["a"].tolist() == [long, "y"] and frame["b"].tolist() == ["1", "2"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ganloom.core import csv_text
 from ganloom.core.errors import BadInput
 from ganloom.core.names import shown
 
@@ -74,7 +75,7 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
         text = content.decode("latin-1")
     head = next((line for line in text.splitlines() if line.strip()), "")
     separator = max(SEPARATORS, key=head.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    reader = csv_text.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         return [(reader.line_num, row) for row in reader]
     except csv.Error as error:

@@ -226,7 +226,7 @@ def report(argv: Sequence[str]) -> None:
             progress=progress,
         )  # fmt: skip
         page = report_page.html(found, Path(args.data).name)
-    rewrite(path, page.encode("utf-8", errors="backslashreplace"), overwrite=args.overwrite)
+    rewrite(path, page, overwrite=args.overwrite)
     if args.json:
         print(json.dumps(found.to_dict() | {"report": str(path)}))
         return

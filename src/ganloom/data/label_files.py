@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ganloom.core import json_files
+from ganloom.core import csv_text, json_files
 from ganloom.core.errors import BadInput
 from ganloom.data.class_folders import stem
 from ganloom.data.side_files import FILE_COLUMNS, base_of, json_objects, whole
@@ -163,7 +163,7 @@ def _csv_rows(text: str, images: Sequence[str]) -> tuple[list[str], Iterator[lis
     if not lines or "\0" in text:
         raise ValueError("it is empty" if not lines else "it holds bytes that are not text")
     delimiter = max(",;\t", key=lines[0].count)
-    table = [(i, row) for i, row in enumerate(csv.reader(lines, delimiter=delimiter, strict=True), 1) if any(row)]
+    table = [(i, row) for i, row in enumerate(csv_text.reader(lines, delimiter=delimiter, strict=True), 1) if any(row)]
     if not table:
         raise ValueError("it is empty")
     columns = [cell.strip() for cell in table[0][1]]

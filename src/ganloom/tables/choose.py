@@ -94,8 +94,8 @@ def _utility(
         return math.nan
     if made is None:
         return 0.0
-    best, own = (real.mean, made.mean) if real.regression else (real.mean_auc - 0.5, made.mean_auc - 0.5)
-    return 0.0 if best <= 0 else float(np.clip(own / best, 0.0, 1.0))
+    best = real.above_chance
+    return 0.0 if best <= 0 else float(np.clip(made.above_chance / best, 0.0, 1.0))
 
 
 def split(frame: Frame, share: float, seed: int) -> tuple[Frame, Frame]:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.core.errors import need
+from ganloom.tables import EXTRA
 from ganloom.tables.column import Column
 from ganloom.tables.marginals import Marginal
 from ganloom.tables.marginals import of as marginal_of
-from ganloom.tables.reading import EXTRA
 from ganloom.tables.schema import Frame
 
 POOLED = 3.0

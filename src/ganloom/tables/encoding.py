@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganloom.core.errors import need
+from ganloom.core.errors import BadInput, need
 from ganloom.data.encoded_table import Layout
+from ganloom.tables import EXTRA
 from ganloom.tables.column import Column
-from ganloom.tables.reading import EXTRA
 from ganloom.tables.schema import Frame
 
 MODES = 10
@@ -120,8 +120,6 @@ def learn(columns: list[Column], frame: Frame, seed: int) -> Encoding:
         frame: The rows.
         seed: Seed of the mixtures.
     """
-    from ganloom.core.errors import BadInput
-
     parts = []
     none: NDArray[Any] = np.empty(0)
     for column in columns:

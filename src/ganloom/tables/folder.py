@@ -1,5 +1,6 @@
 """The folder of a learned table: its files, and what to say where its training was interrupted."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from ganloom.core import json_files
 from ganloom.core.errors import BadInput, Interrupted, Terminated
 from ganloom.core.names import as_path, command_line, word_of
+from ganloom.core.output_files import replace_file
 
 FILE, ARRAYS = "table.json", "table.safetensors"
 FORMAT = 1
@@ -48,6 +50,11 @@ def read_json(file: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadInput(f"{file} is damaged (it holds no JSON object). Fit the table again")
     return value
+
+
+def write_json(file: Path, value: dict[str, Any]) -> None:
+    """Write a JSON file of a table."""
+    replace_file(file, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def is_table(path: str | os.PathLike[str]) -> bool:

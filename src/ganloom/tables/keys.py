@@ -6,7 +6,6 @@ dependence of a child on its parent are kept. Not modelled: that children of one
 parent's values say, the order of children, and a parent's dependence on what its children are.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +15,13 @@ import numpy as np
 
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path, shown
-from ganloom.core.output_files import new_folder, replace_file
+from ganloom.core.output_files import new_folder
 from ganloom.report.progress import Report, stage
 from ganloom.tables import constraints as rules
 from ganloom.tables import detect, reading
 from ganloom.tables.column import TEXT
 from ganloom.tables.copula import Copula
-from ganloom.tables.folder import check_new, read_json
+from ganloom.tables.folder import check_new, read_json, write_json
 from ganloom.tables.neural import check_method
 from ganloom.tables.preparation import prepare
 from ganloom.tables.reading import Source
@@ -233,7 +232,7 @@ class Family:
         self.parents.save(path / "parents")
         self.children.save(path / "children")
         described = {"format": 1, "keys": list(self.keys), "place": self.place, "notes": self.notes}
-        replace_file(path / FILE, (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode())
+        write_json(path / FILE, described)
         return path
 
     @classmethod

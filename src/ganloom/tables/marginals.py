@@ -94,8 +94,8 @@ class Marginals:
         self.marginals = {column.name: of(column, frame[column.name]) for column in self.columns}
         return self
 
-    def sample(self, n: int, rng: np.random.Generator) -> Frame:
-        """Draw n rows."""
+    def sample(self, n: int, rng: np.random.Generator, given: dict[str, Any] | None = None) -> Frame:
+        """Draw n rows; ``given`` has no effect."""
         out: Frame = {}
         for column in self.columns:
             marginal = self.marginals[column.name]
@@ -118,8 +118,8 @@ class Bootstrap:
         self.frame = frame
         return self
 
-    def sample(self, n: int, rng: np.random.Generator) -> Frame:
-        """Draw n rows."""
+    def sample(self, n: int, rng: np.random.Generator, given: dict[str, Any] | None = None) -> Frame:
+        """Draw n rows; ``given`` has no effect."""
         count = len(next(iter(self.frame.values())))
         rows = rng.integers(count, size=n)
         return {name: values[rows] for name, values in self.frame.items()}

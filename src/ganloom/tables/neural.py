@@ -11,7 +11,7 @@ import torch
 
 from ganloom import api
 from ganloom.baselines import tvae
-from ganloom.core.errors import BadInput
+from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.data.dataset import Facts
 from ganloom.data.encoded_table import EncodedTable
 from ganloom.gan import GAN
@@ -134,7 +134,5 @@ def default_steps(rows: int, batch: int) -> int:
 
 def check_method(name: str, known: Sequence[str]) -> None:
     """Raise BadInput if a method is unknown."""
-    from ganloom.core.errors import did_you_mean
-
     if name not in known:
         raise BadInput(f'--method must be one of {", ".join(known)}, got "{name}"{did_you_mean(name, known)}')

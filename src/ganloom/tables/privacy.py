@@ -103,7 +103,7 @@ def closest(
 
 
 def _coded(columns: list[Column], train: Frame, frames: list[Frame]) -> list[NDArray[np.float64]]:
-    """Rows as numbers (n, columns), scaled by the training rows; a missing number is 2, far from all others."""
+    """Rows as numbers (n, columns), scaled by the training rows; a missing number is 9, far from all others."""
     parts: list[list[NDArray[Any]]] = [[] for _ in frames]
     for column in columns:
         base = train[column.name]

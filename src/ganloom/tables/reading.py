@@ -1,45 +1,23 @@
 """Read a table: CSV files of any encoding and separator, Parquet files, and pandas data frames."""
 
-import codecs
 import csv
 import io
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ganloom.core import csv_text
 from ganloom.core.errors import BadInput, need
 from ganloom.core.names import as_path, shown
+from ganloom.tables import EXTRA, numbers
 from ganloom.tables.column import TEXT
+from ganloom.tables.decoding import decode
 
 SEPARATORS = (",", ";", "\t", "|", ":", " ")
 PARQUET = (".parquet", ".pq", ".parq")
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
-)  # fmt: skip
-_LATIN = (
-    "cp1250",
-    "cp1252",
-    "cp1254",
-    "cp1257",
-    "cp1258",
-    "latin",
-    "iso8859",
-    "mac",
-    "cp85",
-    "cp437",
-    "cp77",
-    "cp500",
-    "cp037",
-)
-"""Encodings of languages with Latin letters."""
-_WINDOWS = {"mac_cyrillic": "cp1251", "mac_greek": "cp1253", "mac_latin2": "cp1250", "mac_roman": "cp1252"}
-"""Rare encodings, and the common one of the same languages."""
-SURE = 60
-"""Letters beyond ASCII from which the encoding of a language with Latin letters is taken as certain."""
-EXTRA = "tables"
 
 
 @dataclass(frozen=True)
@@ -169,7 +147,7 @@ def _repeated(headers: tuple[str, ...], names: list[str]) -> list[str]:
 
 # ---- text files
 def _of_text(raw: bytes, path: Path) -> Source:
-    encoding, text, notes = _decode(raw, path)
+    encoding, text, notes = decode(raw, path)
     if not text.strip():
         raise BadInput(f"{path} is empty")
     if "\0" in text[:10_000]:
@@ -214,56 +192,13 @@ def _of_text(raw: bytes, path: Path) -> Source:
     return Source(frame, headers, (TEXT,) * width, written, path.name, tuple(notes))
 
 
-def _decode(raw: bytes, path: Path) -> tuple[str, str, list[str]]:
-    """Return the encoding, the text and notes."""
-    for mark, encoding in _MARKS:
-        if raw.startswith(mark):
-            return encoding, raw.decode(encoding, errors="replace"), []
-    sample = raw[:4000]
-    if sample.count(b"\0") > len(sample) / 4:
-        encoding = "utf-16-le" if sample[1::2].count(b"\0") > sample[::2].count(b"\0") else "utf-16-be"
-        try:
-            return encoding, raw.decode(encoding), []
-        except UnicodeDecodeError:
-            raise BadInput(f"{path} is not a text file. Give a CSV or Parquet file") from None
-    try:
-        return "utf-8", raw.decode("utf-8"), []
-    except UnicodeDecodeError:
-        pass
-    encoding = _guess(raw)
-    return encoding, raw.decode(encoding, errors="replace"), [f"the file is not UTF-8; read as {encoding}"]
-
-
-def _guess(raw: bytes) -> str:
-    """The most likely encoding of bytes that are not UTF-8."""
-    best = need("charset_normalizer", EXTRA).from_bytes(raw[:200_000]).best()
-    found = None if best is None else str(best.encoding)
-    beyond = sum(byte >= 0x80 for byte in raw[:200_000])
-    usual = _WINDOWS.get(found or "", "")
-    if found is None or (beyond < SURE and found.startswith(_LATIN)):
-        usual = "cp1252"  # with few letters beyond ASCII the statistics say little, and Western European files are most common
-    if usual and _letters(raw, usual) >= (_letters(raw, found) if found else -1.0):
-        return usual
-    return found or "cp1252"
-
-
-def _letters(raw: bytes, encoding: str) -> float:
-    """The share of letters among the characters beyond ASCII."""
-    try:
-        text = raw[:200_000].decode(encoding)
-    except (UnicodeDecodeError, LookupError):
-        return -1.0
-    beyond = [char for char in text if ord(char) >= 0x80]
-    return sum(char.isalpha() for char in beyond) / len(beyond) if beyond else 0.0
-
-
 def _separator(text: str) -> str:
     """The separator that splits the first lines into the same number of cells, at least two."""
     sample = "\n".join(text.split("\n")[:300])
     best, score = ",", 0.0
     for separator in SEPARATORS:
         try:
-            rows = [row for row in csv.reader(io.StringIO(sample), delimiter=separator, strict=False) if row]
+            rows = [row for row in csv_text.reader(io.StringIO(sample), delimiter=separator) if row]
         except csv.Error:
             continue
         widths = Counter(map(len, rows[:-1] or rows))
@@ -279,8 +214,7 @@ def _separator(text: str) -> str:
 
 def _rows(text: str, separator: str, path: Path) -> tuple[list[list[str]], list[int]]:
     """The rows and the number of the line on which each ends. Empty lines are no rows, except in a table of one column."""
-    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=separator == " ")
-    csv.field_size_limit(2**31 - 1)
+    reader = csv_text.reader(io.StringIO(text), delimiter=separator, skipinitialspace=separator == " ")
     rows, lines = [], []
     try:
         for row in reader:
@@ -299,21 +233,15 @@ def _rows(text: str, separator: str, path: Path) -> tuple[list[list[str]], list[
 
 
 def _is_number_row(cells: list[str]) -> bool:
-    from ganloom.tables import numbers
-
     return all(cell.strip() and numbers.read([cell]) is not None for cell in cells)
 
 
 def _is_word(cell: str) -> bool:
-    from ganloom.tables import numbers
-
     return bool(cell.strip()) and numbers.read([cell]) is None
 
 
 def _decimal_comma(body: list[list[str]], separator: str) -> bool:
     """Whether some number can only be read with a decimal comma, and none only with a decimal point."""
-    import re
-
     comma = re.compile(
         r"[^\d]{0,4}[-−]?(?:\d{1,3}(?:[. \u00a0\u202f]\d{3})+,\d+|\d+,\d{1,2}|\d+,\d{4,}|0,\d+)[^\d]{0,4}"
     )

@@ -127,12 +127,14 @@ def measure(
     drawn = preparation.schema.read(drawn_source)
     train, test, held, notes = _parts(frame, preparation, made_by, holdout, seed)
     target = utility.guess_target(columns, target or (made_by.target if made_by else None))
-    tables: dict[str, tuple[Frame, Frame | None]] = {"synthetic": (drawn, held), "real rows": (train, None)}
+    tables = {"synthetic": drawn, "real rows": train}
+    tables |= _of_methods(preparation, train, len(next(iter(drawn.values()))), target, seed, progress)
+    real_use = None if target is None else utility.train_and_test(columns, train, test, target, seed)
     rows = []
-    for number, (name, table) in enumerate(_with_methods(tables, preparation, train, target, seed, progress).items()):
+    for number, (name, table) in enumerate(tables.items()):
         if progress is not None:
-            progress(f"measuring {name}", number, 5)
-        rows.append(_row(name, columns, train, test, table, held, target, seed))
+            progress(f"measuring {name}", number, len(tables))
+        rows.append(_row(name, columns, train, test, table, held, target, real_use, seed))
     method = made_by.chosen if made_by else ""
     verdicts = _verdicts(rows, method, held is not None)
     if made_by is not None and "ctgan" in made_by.choice:
@@ -166,39 +168,34 @@ def _parts(
     return train, test, None, [note]
 
 
-def _with_methods(
-    tables: dict[str, tuple[Frame, Frame | None]], preparation: Preparation, train: Frame, target: str | None, seed: int,
-    progress: Progress,
-) -> dict[str, Frame]:  # fmt: skip
-    """The tables to measure: those given, and rows of simple methods that learned the same rows."""
-    found = {name: table for name, (table, _) in tables.items()}
-    count = len(next(iter(found["synthetic"].values())))
+def _of_methods(
+    preparation: Preparation, train: Frame, count: int, target: str | None, seed: int, progress: Progress
+) -> dict[str, Frame]:
+    """Rows of simple methods that learned ``train``: ``count`` of each, but at most as many as ``train`` has, and at least 20."""
+    found = {}
+    rows = max(min(count, len(next(iter(train.values())))), 20)
     for method in (Copula, Marginals, Bootstrap):
         stage(progress, f"learning the method {method.name}")
         learned: Any = method(preparation.learned)
         learned.fit(preparation.reduced(train), target, seed)
-
-        def draw(n: int, rng: np.random.Generator, given: dict[str, Any], learned: Any = learned) -> Frame:
-            return dict(learned.sample(n, rng))
-
-        rows = max(min(count, len(next(iter(train.values())))), 20)
-        found[method.name] = preparation.draw(rows, draw, None, np.random.default_rng([seed, 8]))
+        found[method.name] = preparation.draw(rows, learned.sample, None, np.random.default_rng([seed, 8]))
     return found
 
 
 def _row(
-    name: str, columns: list[Column], train: Frame, test: Frame, table: Frame, held: Frame | None, target: str | None, seed: int
+    name: str, columns: list[Column], train: Frame, test: Frame, table: Frame, held: Frame | None, target: str | None,
+    real: Utility | None, seed: int,
 ) -> Row:  # fmt: skip
+    """Measure one table; ``real`` is the utility of the rows ``train``."""
     agreement = quality.compare(columns, test, table)
     useful = None if target is None else utility.train_and_test(columns, table, test, target, seed)
-    real = None if target is None else utility.train_and_test(columns, train, test, target, seed)
     told = utility.detection(columns, choose.enough(train, test), table, seed)
     private = privacy.measure(columns, train, table, held, seed)
     hidden = choose.hidden(told)
     share = math.nan
     if useful is not None and real is not None:
-        own, best = (useful.mean, real.mean) if real.regression else (useful.mean_auc - 0.5, real.mean_auc - 0.5)
-        share = float(np.clip(own / best, 0, 1)) if best > 0 else math.nan
+        best = real.above_chance
+        share = float(np.clip(useful.above_chance / best, 0, 1)) if best > 0 else math.nan
     parts = [part for part in (agreement.shape, agreement.dependence, share, hidden) if not math.isnan(part)]
     return Row(name, agreement, useful, told, private, float(np.mean(parts)))
 

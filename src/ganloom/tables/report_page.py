@@ -2,12 +2,12 @@
 
 import math
 from html import escape
-from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.core.names import printable
+from ganloom.report import results_page
 from ganloom.report.markup import section, table
 from ganloom.tables import quality
 from ganloom.tables.column import Column
@@ -21,20 +21,20 @@ MOST_CELLS = 40
 BARS = 20
 
 
-def html(report: Report, title: str) -> str:
-    """Return the page.
+def html(report: Report, title: str) -> bytes:
+    """Return the page in UTF-8.
 
     Args:
         report: What was measured.
         title: The name of the table.
     """
-    style = files("ganloom.report").joinpath("page.css").read_text(encoding="utf-8")
-    name = escape(printable(title))
     held = f"{report.held} held-out rows" if report.held else "no held-out rows"
-    parts = [
-        f'<header><p class="brand">ganloom</p><h1>Synthetic table <span class="on">of</span> {name}</h1>'
+    header = (
+        f'<header><p class="brand">ganloom</p><h1>Synthetic table <span class="on">of</span> {_text(title)}</h1>'
         f'<p class="facts">{len(report.columns)} columns compared · {_count(report.synthetic)} synthetic rows · {held}</p>'
-        "</header>",
+        "</header>"
+    )
+    parts = [
         section("verdict", "In words", "".join(f"<p>{_text(line)}</p>" for line in report.verdicts)),
         section("methods", "Beside simple methods", _methods(report)),
         section("privacy", "Privacy", _privacy(report)),
@@ -43,13 +43,7 @@ def html(report: Report, title: str) -> str:
         section("types", "Types and constraints", _types(report)),
     ]
     body = "\n".join(part for part in parts if part)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" content="light dark">\n'
-        f'<title>Synthetic table of {name}</title>\n<link rel="icon" href="data:,">\n<style>{style}</style>\n</head>\n<body>\n'
-        f"<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
+    return results_page.document(f"Synthetic table of {title}", body, header)
 
 
 def _text(value: object) -> str:

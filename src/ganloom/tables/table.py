@@ -1,6 +1,5 @@
 """``Table``: learn a table and sample synthetic rows, in the manner of scikit-learn; and its folder."""
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from ganloom.core.output_files import replace_file
 from ganloom.report.progress import Report, stage
 from ganloom.tables import choose, conditions, reading, saving, utility
 from ganloom.tables.copula import Copula
-from ganloom.tables.folder import ARRAYS, FILE, FORMAT, check_new, continued_by_resume, describe, read_json
+from ganloom.tables.folder import ARRAYS, FILE, FORMAT, check_new, continued_by_resume, describe, read_json, write_json
 from ganloom.tables.marginals import Bootstrap, Marginals
 from ganloom.tables.neural import Neural, Training, check_method
 from ganloom.tables.preparation import Preparation, prepare
@@ -107,10 +106,9 @@ class Table:
         self.notes = list(self.preparation.notes)
         learned = self.preparation.reduced(frame)
         columns = self.preparation.learned
-        rows = len(source.frame)
         self.target = utility.guess_target(columns, self.target)
         if self.held_out:
-            learned = self._hold_out(learned, rows)
+            learned = self._hold_out(learned, len(source.frame))
         if not columns:
             self.chosen = "copula"
             self._fitted = Copula([])
@@ -206,13 +204,7 @@ class Table:
 
     def draw(self, n: int, *, where: conditions.Where = None, rng: np.random.Generator) -> Frame:
         """Draw synthetic rows as numbers; see ``sample``."""
-
-        def drawn(count: int, rng: np.random.Generator, given: dict[str, Any]) -> Frame:
-            if isinstance(self._fitted, Marginals | Bootstrap):
-                return dict(self._fitted.sample(count, rng))
-            return dict(self._fitted.sample(count, rng, given))
-
-        return self._prepared().draw(n, drawn, where, rng)
+        return self._prepared().draw(n, self._fitted.sample, where, rng)
 
     def _prepared(self) -> Preparation:
         if self.preparation is None or self._fitted is None:
@@ -249,7 +241,7 @@ class Table:
             "choice": self.choice, "notes": self.notes, "held_rows": self.held_rows, "asked": self.method,
         }  # fmt: skip
         replace_file(path / ARRAYS, safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
-        replace_file(path / FILE, (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode())
+        write_json(path / FILE, described)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str = "cpu") -> "Table":
@@ -304,7 +296,5 @@ def resume(path: str | os.PathLike[str], *, console: Callback | None = None, pro
     if read_json(run / "run.json").get("state") != "finished":
         with continued_by_resume(folder):
             api.resume(run, console=console or Callback(), progress=progress)
-    replace_file(
-        folder / FILE, (json.dumps(described | {"state": "finished"}, indent=1, ensure_ascii=False) + "\n").encode()
-    )
+    write_json(folder / FILE, described | {"state": "finished"})
     return Table.load(folder)

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganloom.core.errors import need
+from ganloom.core.errors import BadInput, did_you_mean, need
+from ganloom.tables import EXTRA
 from ganloom.tables.column import Column
-from ganloom.tables.reading import EXTRA
 from ganloom.tables.schema import Frame
 
 TARGET_NAMES = (
@@ -57,6 +57,11 @@ class Utility:
         """The mean AUC of both models; NaN for regression."""
         return float(np.mean(list(self.auc.values()))) if self.auc else float("nan")
 
+    @property
+    def above_chance(self) -> float:
+        """The score minus that of a model that knows nothing: R squared, or AUC - 0.5."""
+        return self.mean if self.regression else self.mean_auc - 0.5
+
 
 def guess_target(columns: list[Column], wanted: str | None = None) -> str | None:
     """The column that models predict: the wanted one, one with a usual name, or the last column; None without columns.
@@ -64,8 +69,6 @@ def guess_target(columns: list[Column], wanted: str | None = None) -> str | None
     Raises:
         BadInput: There is no such column.
     """
-    from ganloom.core.errors import BadInput, did_you_mean
-
     names = [column.name for column in columns]
     if wanted is not None:
         if wanted not in names:

@@ -9,7 +9,8 @@ from typing import Any
 from ganloom.core.errors import BadInput, need
 from ganloom.core.names import as_path
 from ganloom.core.output_files import written
-from ganloom.tables.reading import EXTRA, PARQUET
+from ganloom.tables import EXTRA
+from ganloom.tables.reading import PARQUET
 
 
 def write(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ganloom.core import csv_text
 from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.texts.texts import LONGEST, SPLITS, Texts, too_long
 
@@ -65,8 +66,7 @@ def read_table(content: str, ending: str, name: str, columns: Columns) -> Texts:
 def _csv_rows(content: str, ending: str, name: str) -> Iterator[Row]:
     header = content.split("\n", 1)[0]
     delimiter = "\t" if ending == ".tsv" else max(",;\t|", key=header.count)
-    reader = csv.reader(io.StringIO(content), delimiter=delimiter, strict=True)
-    csv.field_size_limit(2**31 - 1)  # a cell is read whole, so that a message can give its length
+    reader = csv_text.reader(io.StringIO(content), delimiter=delimiter, strict=True)
     try:
         titles = [title.strip() for title in next(reader)]
         twice = next((title for title in titles if titles.count(title) > 1), None)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ganloom.core.errors import BadInput, did_you_mean, need
-from ganloom.tables import reading
+from ganloom.tables import EXTRA, reading
 
 
 def _sklearn(name: str) -> tuple[Any, str]:
-    loader: Callable[..., Any] = getattr(need("sklearn.datasets", reading.EXTRA), f"load_{name}")
+    loader: Callable[..., Any] = getattr(need("sklearn.datasets", EXTRA), f"load_{name}")
     return loader(as_frame=True).frame, "target"
 
 
