@@ -22,8 +22,8 @@ from ganloom.optim import Adam
 from ganloom.recipes import lama
 
 SIDE, CROPS = 64, 6000
-STAGES = ((4.8, 1.0, 1e-3, False), (2.4, 3.0, 5e-4, False))
-"""Of each stage: length in kimg, weight of the perceptual term, first learning rate, and whether that term moves the images."""
+STAGES = ((4.8, 1.0, 1e-3), (2.4, 3.0, 5e-4))
+"""Of each stage: length in kimg, weight of the perceptual term, and first learning rate."""
 SCALES = 400, 1400
 """Longer side of a photograph when a crop is cut from it, in pixels."""
 SETTINGS = lama.Config(
@@ -78,12 +78,12 @@ def main() -> None:
         cut(args.photographs, crops)
     options = {"precision": "bf16", "judge": 0, "doctor": False, "kimg_per_tick": 0.4, "kimg_per_checkpoint": 1.2}
     before: Path | None = None
-    for number, (kimg, perceptual, lr, jitter) in enumerate(STAGES, 1):
+    for number, (kimg, perceptual, lr) in enumerate(STAGES, 1):
         out = args.out / f"stage-{number}"
         if not (out / "model" / "G.safetensors").exists():
             schedule = ((0.0, 1.0), (kimg / 3, 1.0), (kimg, 0.03))
             g_opt = Adam(lr, betas=(0.9, 0.99), clip=1.0, schedule=schedule)
-            settings = config.replace(SETTINGS, {"g_opt": g_opt, "perceptual": perceptual, "perceptual_jitter": jitter})
+            settings = config.replace(SETTINGS, {"g_opt": g_opt, "perceptual": perceptual})
             ganloom.train(settings, str(crops), out, init=before, total_kimg=kimg, flip=True, **options)
         before = out
     gan = ganloom.load(before)

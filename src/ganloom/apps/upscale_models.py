@@ -35,10 +35,11 @@ FILES = (".pth", ".pt", ".bin", ".param", ".safetensors", ".ckpt")
 
 
 class Model(NamedTuple):
-    """A network and what it is called."""
+    """A network, what it is called, and the perceptual network of its training ("" if there was none, or it is not known)."""
 
     name: str
     net: nn.Module
+    trained_with: str = ""
 
 
 class Choice(NamedTuple):
@@ -93,18 +94,19 @@ def open_model(name: str | os.PathLike[str], device: torch.device, denoise: floa
             "--denoise mixes realesr-general-x4v3.pth with its partner realesr-general-wdn-x4v3.pth: give the first as --model, "
             "with the second beside it"
         )
-    return Model(text, _network(text, denoise).to(device))
+    path, plain = as_path(text), text.lower().replace("_", "-")
+    if path.is_dir() and plain not in (OWN, *PUBLISHED):
+        gan = _of_run(path)
+        trained_with = str(gan.cfg.perceptual_net) if getattr(gan.cfg, "perceptual", 0) else ""
+        return Model(text, gan.G.to(device), trained_with)
+    return Model(text, _network(text, plain, path, denoise).to(device))
 
 
-def _network(text: str, denoise: float | None) -> nn.Module:
-    path = as_path(text)
-    plain = text.lower().replace("_", "-")
+def _network(text: str, plain: str, path: Path, denoise: float | None) -> nn.Module:
     if plain == OWN:
         return shipped.compact_x4()
     if plain in PUBLISHED:
         return _published(plain)
-    if path.is_dir():
-        return _of_run(path)
     if path.suffix.lower() not in FILES:
         hint = did_you_mean(plain, NAMES)
         raise BadInput(f"--model {text}{hint}: give one of {', '.join(NAMES)}, a run folder, or a file of weights")
@@ -157,9 +159,8 @@ def _published(name: str) -> nn.Module:
     return ncnn.upscaler_of(Path(spec.origin).parent / "models" / f"{file}.param")
 
 
-def _of_run(path: Path) -> nn.Module:
+def _of_run(path: Path) -> Any:
     gan: Any = load(path, device="cpu")
     if not getattr(gan, "upscales", False) or not hasattr(getattr(gan, "G", None), "scale"):
         raise BadInput(f"{path} is no super-resolution model: train srgan, esrgan or real-esrgan")
-    net: nn.Module = gan.G
-    return net
+    return gan

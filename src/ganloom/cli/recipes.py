@@ -32,19 +32,18 @@ def run(argv: Sequence[str]) -> None:
         for i, name in enumerate(RECIPES):
             progress("counting parameters", i, len(RECIPES))
             rows.append(_row(name, speeds.get(name)))
+    others, tables = ([_row(name, None) for name in names] for names in (BASELINES, TABLES))
     if args.json:
         listed = [row | {"measured": speeds.get(row["recipe"])} for row in rows]
-        others, tables = ([_row(name, None) for name in names] for names in (BASELINES, TABLES))
         print(json.dumps({"recipes": listed, "baselines": others, "tables": tables}))
         return
     print(table(rows))
-    others = [_row(name, None) for name in BASELINES]
     print(
         "\nbaselines: not GANs, but trained, sampled and measured in the same way (G: what samples; D: what else is trained)\n"
     )
     print(table([{"baseline": row.pop("recipe"), **row} for row in others]))
     print("\ntables: learn rows of a CSV or Parquet file with `ganloom table fit`\n")
-    print(table([{"method": row.pop("recipe"), **row} for row in [_row(name, None) for name in TABLES]]))
+    print(table([{"method": row.pop("recipe"), **row} for row in tables]))
     machines = {f"{one['machine']}, {one['threads']} thread{'s' * (one['threads'] > 1)}" for one in speeds.values()}
     if machines:
         print(

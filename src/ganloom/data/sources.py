@@ -29,7 +29,7 @@ from ganloom.data.translation_dataset import Domains, make_domains
 from ganloom.data.translation_folders import open_folders
 from ganloom.data.translation_objects import open_two_objects
 
-TABLE_FILES = (".csv", ".tsv", ".parquet", ".pq")
+TABLE_FILES = (".csv", ".tsv", ".parquet", ".pq", ".parq")
 """Endings of tables, which `ganloom table` learns."""
 Source = Any
 """What ``open`` accepts: a path or name, a ``Data``, and the Python objects that docs/data.md lists."""

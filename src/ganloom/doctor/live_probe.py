@@ -57,7 +57,7 @@ def activity(trainer: Any) -> Figures:
     network whose phases ended as planned, such as D while f-AnoGAN trains its encoder, is not idle.
     """
     figures: Figures = {}
-    trained = {name.split(".")[0] for _, phase in trainer.active if phase.lazy == 1 for name in phase.net.split()}
+    trained = {net for _, phase in trainer.active if phase.lazy == 1 for net in _networks(phase)}
     for net in "DG":
         module = getattr(trainer.gan, net, None)
         if not isinstance(module, nn.Module) or not any(p.numel() for p in module.parameters()):
@@ -78,15 +78,20 @@ def activity(trainer: Any) -> Figures:
     return figures
 
 
+def _networks(phase: Any) -> set[str]:
+    """Return the networks that a phase trains, such as {"D"}."""
+    return {name.split(".")[0] for name in phase.net.split()}
+
+
 def _was_trained(trainer: Any, net: str) -> bool:
     """Return whether a phase of a network has begun. Image-to-image models may train without D at first, or always."""
     kimg = trainer.nimg / 1000
-    return any(phase.kimg[0] <= kimg for phase in trainer.phases if net in {n.split(".")[0] for n in phase.net.split()})
+    return any(phase.kimg[0] <= kimg for phase in trainer.phases if net in _networks(phase))
 
 
 def _has_ended(trainer: Any, net: str) -> bool:
     """Return whether the windows of all phases of a network are over."""
-    own = [phase for phase in trainer.phases if net in {n.split(".")[0] for n in phase.net.split()}]
+    own = [phase for phase in trainer.phases if net in _networks(phase)]
     return bool(own) and all(phase.kimg[1] <= trainer.nimg / 1000 for phase in own)
 
 

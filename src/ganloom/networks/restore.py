@@ -14,12 +14,11 @@ from torch import Tensor, nn
 BASES = ("nearest", "bilinear", "bicubic")
 """What a residual network adds its output to: the input, enlarged in this way."""
 
-
 STRIP = 1 << 14
-"""RRDBNet enlarges its features in strips of about so many pixels where no gradient is needed: at 4 times the size they would
-need several times the memory of the blocks."""
+"""Without gradients, RRDBNet enlarges its features in strips of about this many pixels. Enlarged at once, they would need several
+times the memory of the blocks."""
 MARGIN = 3
-"""Rows of features around a strip; the layers that enlarge see fewer."""
+"""Rows of features that are computed above and below a strip. The layers that enlarge depend on fewer."""
 
 
 def he_init(network: nn.Module, slope: float, factor: float = 1.0) -> None:

@@ -87,7 +87,7 @@ class Config:
     gp_power: float = 6.0
     """p, the power of MA-GP."""
     lazy: int = 1
-    """MA-GP in each n-th step, n times as strong."""
+    """Compute the MA-GP every this many steps, with that many times the weight."""
     batch_size: int = 32
     """Real images per batch."""
     ema_kimg: float | None = None

@@ -38,6 +38,16 @@ def _falling(since: float, end: float) -> dict[str, Any]:
     return {"g_opt.schedule": knots, "d_opt.schedule": knots}
 
 
+def _half_falling(total: float) -> dict[str, Any]:
+    """Return schedules and the length: both learning rates fall to 0 over the second half of ``total`` kimg."""
+    return {**_falling(total / 2, total), "total_kimg": total}
+
+
+def _rates(g: float, d: float) -> dict[str, Any]:
+    """Return the learning rates of G and D."""
+    return {"g_opt.lr": g, "d_opt.lr": d}
+
+
 _WITHOUT_MOMENTUM: dict[str, Any] = {"g_opt.betas": (0.0, 0.99), "d_opt.betas": (0.0, 0.99)}
 """Adam without momentum and with a short memory. With DCGAN's (0.5, 0.999) a short run reaches about half of the coverage."""
 
@@ -48,9 +58,7 @@ _UNPAIRED = Plan(
         "blocks": 3,
         "batch_size": 4,
         "jitter": 1.0,
-        "g_opt.schedule": ((6.0, 1.0), (12.0, 0.0)),
-        "d_opt.schedule": ((6.0, 1.0), (12.0, 0.0)),
-        "total_kimg": 12.0,
+        **_half_falling(12.0),
     },
     "A quarter of the width, 3 blocks, batches of 4, no enlarging of images: 3,000 steps, with a learning rate that falls over "
     "the second half. Needs two domains.",
@@ -63,46 +71,40 @@ _COMPACT: dict[str, Any] = {
 
 PLANS: dict[str, Plan] = {
     "default": Plan(
-        {**_falling(90.0, 180.0), "total_kimg": 180.0},
+        _half_falling(180.0),
         "Nearly twice the default length; the learning rates are constant for the first half and fall to 0 over the "
         "second.",
     ),
     "gan": Plan(
-        {
-            "g_widths": (128, 256, 512), "g_opt.lr": 1e-3, "d_opt.lr": 3e-3, **_WITHOUT_MOMENTUM, **_falling(1200.0, 2400.0),
-            "total_kimg": 2400.0,
-        },
+        {"g_widths": (128, 256, 512), **_rates(1e-3, 3e-3), **_WITHOUT_MOMENTUM, **_half_falling(2400.0)},
         "G half as wide, Adam without momentum, five times the learning rate for G and fifteen times for D, because a slow D "
         "lets the samples of a class become equal; both fall to 0 over the second half.",
     ),
     "cnn-gan": Plan(
         {
-            "width": 16, "smallest": 3, "batch_size": 32, "g_opt.lr": 1e-3, "d_opt.lr": 3e-3, **_WITHOUT_MOMENTUM,
-            **_falling(250.0, 500.0), "total_kimg": 500.0,
+            "width": 16, "smallest": 3, "batch_size": 32, **_rates(1e-3, 3e-3), **_WITHOUT_MOMENTUM, **_half_falling(500.0),
         },
         "A quarter of the tutorial's width, a third level in both networks, batches of 32 instead of 256, Adam without "
         "momentum, ten and thirty times the tutorial's learning rates for G and D, which fall to 0 over the second half.",
     ),
     "dcgan": Plan(
         {
-            "width": 32, "smallest": 3, "batch_size": 32, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, **_WITHOUT_MOMENTUM,
-            **_falling(100.0, 200.0), "total_kimg": 200.0,
+            "width": 32, "smallest": 3, "batch_size": 32, **_rates(1e-3, 1e-3), **_WITHOUT_MOMENTUM, **_half_falling(200.0),
         },
         "Half of the width, grids from 4 px on as in the paper (at this size they would begin at 7 px), a quarter "
         "of the batch size, Adam without momentum, five times the learning rates, which fall to 0 over the second half.",
     ),
     "cgan": Plan(
         {
-            "width": 32, "smallest": 3, "batch_size": 32, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, **_WITHOUT_MOMENTUM,
-            **_falling(100.0, 200.0), "total_kimg": 200.0,
+            "width": 32, "smallest": 3, "batch_size": 32, **_rates(1e-3, 1e-3), **_WITHOUT_MOMENTUM, **_half_falling(200.0),
         },
         "Half of the width, grids from 4 px on instead of 7 px, batches of 32, Adam without momentum, five times the "
         "learning rates, which fall to 0 over the second half.",
     ),
     "acgan": Plan(
         {
-            "width": 32, "d_width": 8, "smallest": 3, "dropout": 0.0, "batch_size": 32, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3,
-            **_WITHOUT_MOMENTUM, **_falling(90.0, 180.0), "total_kimg": 180.0,
+            "width": 32, "d_width": 8, "smallest": 3, "dropout": 0.0, "batch_size": 32, **_rates(1e-3, 1e-3), **_WITHOUT_MOMENTUM,
+            **_half_falling(180.0),
         },
         "G a third and D half as wide, G's grids from 4 px on instead of 7 px, a third of the batch size, no dropout, "
         "because in a short run it makes the samples of a class equal, Adam without momentum, five times the learning "
@@ -111,7 +113,7 @@ PLANS: dict[str, Plan] = {
     "infogan": Plan(
         {
             "width": 32, "batch_size": 32, "info_weight": 0.3, "continuous_weight": 0.1, "d_opt.lr": 2e-3, **_WITHOUT_MOMENTUM,
-            **_falling(100.0, 200.0), "total_kimg": 200.0,
+            **_half_falling(200.0),
         },
         "Half of the width, a quarter of the batch size, 0.3 and 0.1 as weights of the codes, which at 1 make samples with "
         "the same code equal, Adam without momentum, ten times the learning rate for D; both learning rates fall to 0 over "
@@ -119,8 +121,8 @@ PLANS: dict[str, Plan] = {
     ),
     "lsgan": Plan(
         {
-            "body": "dcgan", "z_dim": 100, "width": 32, "smallest": 3, "batch_size": 32, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3,
-            **_WITHOUT_MOMENTUM, **_falling(125.0, 250.0), "total_kimg": 250.0,
+            "body": "dcgan", "z_dim": 100, "width": 32, "smallest": 3, "batch_size": 32, **_rates(1e-3, 1e-3),
+            **_WITHOUT_MOMENTUM, **_half_falling(250.0),
         },
         "DCGAN's networks at half width instead of those of figure 3, which take four times as long here, with "
         "grids from 4 px on; half of the batch size, Adam without momentum, five times the learning rates, which fall "
@@ -128,8 +130,8 @@ PLANS: dict[str, Plan] = {
     ),
     "wgan": Plan(
         {
-            "width": 32, "smallest": 3, "clip": 0.1, "warm_steps": 0, "n_critic": 1, "batch_size": 32, "g_opt.lr": 1e-3,
-            "d_opt.lr": 2e-3, **_falling(150.0, 300.0), "total_kimg": 300.0,
+            "width": 32, "smallest": 3, "clip": 0.1, "warm_steps": 0, "n_critic": 1, "batch_size": 32, **_rates(1e-3, 2e-3),
+            **_half_falling(300.0),
         },
         "Half of the width and batch size, grids from 4 px on instead of 7 px, no warm-up (its 25 steps alone show 80,000 "
         "images), weights up to 0.1 instead of 0.01, with which D is too flat, one update of D per update of G instead of 5, and "
@@ -137,8 +139,8 @@ PLANS: dict[str, Plan] = {
     ),
     "wgan-gp": Plan(
         {
-            "body": "dcgan", "width": 32, "smallest": 3, "batch_size": 16, "g_batch": 1, "n_critic": 1, "g_opt.lr": 1e-3,
-            "d_opt.lr": 2e-3, **_WITHOUT_MOMENTUM, **_falling(100.0, 200.0), "total_kimg": 200.0,
+            "body": "dcgan", "width": 32, "smallest": 3, "batch_size": 16, "g_batch": 1, "n_critic": 1, **_rates(1e-3, 2e-3),
+            **_WITHOUT_MOMENTUM, **_half_falling(200.0),
         },
         "DCGAN's networks at half width instead of the residual ones, with grids from 4 px on; one update of D per "
         "update of G, at twice G's learning rate, instead of 5; batches of 16: 12,500 updates of G. beta2 of 0.99; both "
@@ -146,25 +148,22 @@ PLANS: dict[str, Plan] = {
     ),
     "dragan": Plan(
         {
-            "width": 32, "smallest": 3, "d_norm": True, "batch_size": 32, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, **_WITHOUT_MOMENTUM,
-            **_falling(100.0, 200.0), "total_kimg": 200.0,
+            "width": 32, "smallest": 3, "d_norm": True, "batch_size": 32, **_rates(1e-3, 1e-3), **_WITHOUT_MOMENTUM,
+            **_half_falling(200.0),
         },
         "Half of the width and of the batch size, grids from 4 px on instead of 7 px, BatchNorm in D, without which it reaches "
         "less than half of the coverage, Adam without momentum, five times the learning rates, which fall to 0 over the second "
         "half.",
     ),
     "relativistic": Plan(
-        {
-            "width": 32, "smallest": 3, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, **_WITHOUT_MOMENTUM, **_falling(100.0, 200.0),
-            "total_kimg": 200.0,
-        },
+        {"width": 32, "smallest": 3, **_rates(1e-3, 1e-3), **_WITHOUT_MOMENTUM, **_half_falling(200.0)},
         "Half of the width, grids from 4 px on instead of 7 px, Adam without momentum, five times the learning rates, "
         "which fall to 0 over the second half.",
     ),
     "unrolled": Plan(
         {
             "body": "conv", "width": 16, "smallest": 3, "z_dim": 64, "steps": 2, "inner_lr": 1e-3, "batch_size": 32,
-            "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, **_WITHOUT_MOMENTUM, **_falling(90.0, 180.0), "total_kimg": 180.0,
+            **_rates(1e-3, 1e-3), **_WITHOUT_MOMENTUM, **_half_falling(180.0),
         },
         "16 channels instead of 64, grids from 4 px on instead of 7 px, 2 steps ahead instead of 5 at a tenth of the inner "
         "learning rate, because larger steps of a D with BatchNorm leave G no useful gradient, a quarter of the batch size, "
@@ -172,8 +171,8 @@ PLANS: dict[str, Plan] = {
     ),
     "began": Plan(
         {
-            "width": 16, "smallest": 7, "gamma": 1.0, "k_rate": 0.1, "batch_size": 8, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3,
-            **_falling(60.0, 120.0), "total_kimg": 120.0,
+            "width": 16, "smallest": 7, "gamma": 1.0, "k_rate": 0.1, "batch_size": 8, **_rates(1e-3, 1e-3),
+            **_half_falling(120.0),
         },
         "A quarter of the width, half of the batch size, grids from 7 px on: at this size they would begin at 14 px, "
         "and shapes would fall apart. k moves a hundred times as fast: in so few steps it would stay near 0, where "
@@ -181,17 +180,14 @@ PLANS: dict[str, Plan] = {
         "Ten times the learning rates, which fall to 0 over the second half. A quarter of an hour.",
     ),
     "ebgan": Plan(
-        {
-            "width": 32, "d_width": 32, "smallest": 3, "batch_size": 32, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3,
-            **_falling(110.0, 220.0), "total_kimg": 220.0,
-        },
+        {"width": 32, "d_width": 32, "smallest": 3, "batch_size": 32, **_rates(1e-3, 1e-3), **_half_falling(220.0)},
         "G a quarter and D half as wide, G's grids from 4 px on instead of 7 px, a quarter of the batch size, and "
         "five times the learning rates, which fall to 0 over the second half.",
     ),
     "sngan": Plan(
         {
-            "n_classes": 0, "pyramid": True, "width": 12, "smallest": 3, "batch_size": 16, "n_critic": 1, "g_opt.lr": 1e-3,
-            "d_opt.lr": 2e-3, **_WITHOUT_MOMENTUM, **_falling(60.0, 120.0), "total_kimg": 120.0,
+            "n_classes": 0, "pyramid": True, "width": 12, "smallest": 3, "batch_size": 16, "n_critic": 1, **_rates(1e-3, 2e-3),
+            **_WITHOUT_MOMENTUM, **_half_falling(120.0),
         },
         "Without labels, as in the paper's models for CIFAR-10 and STL-10: with labels the samples of a class become equal in a "
         "short run. Channels doubled towards the base, 12 next to the image, and the blocks of the paper's networks for 32 px "
@@ -201,8 +197,8 @@ PLANS: dict[str, Plan] = {
     ),
     "sagan": Plan(
         {
-            "n_classes": 0, "width": 12, "smallest": 3, "attention": 16, "batch_size": 16, "g_opt.lr": 1e-3, "d_opt.lr": 2e-3,
-            **_WITHOUT_MOMENTUM, **_falling(70.0, 140.0), "total_kimg": 140.0,
+            "n_classes": 0, "width": 12, "smallest": 3, "attention": 16, "batch_size": 16, **_rates(1e-3, 2e-3),
+            **_WITHOUT_MOMENTUM, **_half_falling(140.0),
         },
         "Without labels: with them the samples of a class become equal in a short run. 12 channels next to the image, doubled "
         "towards the base, attention at 16 px, a sixteenth of the batch size, beta2 of 0.99, and ten and five times the learning "
@@ -210,8 +206,8 @@ PLANS: dict[str, Plan] = {
     ),
     "progan": Plan(
         {
-            "z_dim": 128, "width": 24, "batch_size": 16, "most_batch": 16, "stage_kimg": 2.0, "tanh": True, "g_opt.lr": 3e-3,
-            "d_opt.lr": 6e-3, **_falling(65.0, 130.0), "total_kimg": 138.0,
+            "z_dim": 128, "width": 24, "batch_size": 16, "most_batch": 16, "stage_kimg": 2.0, "tanh": True, **_rates(3e-3, 6e-3),
+            **_falling(65.0, 130.0), "total_kimg": 138.0,
         },
         "24 channels and latents of length 128 instead of 512, stages of 2 kimg instead of 600, batches of 16 on all grids (128 "
         "on the coarse ones left a hundred steps to a stage), tanh for flat backgrounds, three and six times the learning rates, "
@@ -220,18 +216,14 @@ PLANS: dict[str, Plan] = {
     "biggan": Plan(
         {
             "width": 8, "smallest": 3, "attention": 16, "batch_size": 16, "n_critic": 1, "z_dim": 40, "c_dim": 32,
-            "ema_kimg": 5.0, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, **_WITHOUT_MOMENTUM, **_falling(50.0, 100.0),
-            "total_kimg": 100.0,
+            "ema_kimg": 5.0, **_rates(1e-3, 1e-3), **_WITHOUT_MOMENTUM, **_half_falling(100.0),
         },
         "A twelfth of the width, the blocks of the paper's networks for 32 px with attention at 16 px, batches of 16 instead "
         "of 2,048, one update of D per update of G, beta2 of 0.99, and learning rates of 1e-3, which fall to 0 over the second "
         "half. Ten to fifteen minutes.",
     ),
     "fastgan": Plan(
-        {
-            "width": 4, "batch_size": 16, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, **_WITHOUT_MOMENTUM, **_falling(50.0, 100.0),
-            "total_kimg": 100.0,
-        },
+        {"width": 4, "batch_size": 16, **_rates(1e-3, 1e-3), **_WITHOUT_MOMENTUM, **_half_falling(100.0)},
         "The width is that of the 128 px grid, so 4 still means 64 channels on the base grid; batches of 16, Adam without "
         "momentum, five times the learning rates, which fall to 0 over the second half: 6,250 steps. A quarter of an hour.",
     ),
@@ -243,7 +235,7 @@ PLANS: dict[str, Plan] = {
     "stylegan": Plan(
         {
             "z_dim": 64, "width": 32, "layers": 4, "batch_size": 16, "stage_kimg": 4.0, "gamma": 0.3, "tanh": True,
-            "g_opt.lr": 4e-3, "d_opt.lr": 4e-3, **_falling(50.0, 100.0), "total_kimg": 108.0,
+            **_rates(4e-3, 4e-3), **_falling(50.0, 100.0), "total_kimg": 108.0,
         },
         "32 channels instead of 512, half of the mapping layers, stages of 4 kimg instead of 600, a gamma for small images (the "
         "paper's 10 is for 256 px and more), tanh for flat backgrounds, four times the learning rates, which fall to 0 over "
@@ -253,8 +245,8 @@ PLANS: dict[str, Plan] = {
         {
             "z_dim": 64, "base": 256, "width": 64, "batch_size": 16, "path_length": 0.0, "mixing": 0.0, "gamma": 0.05,
             "ema_kimg": 5.0, "d_layers": 1, "group_maps": 32, "alike": True, "tanh": True, "dense_base": True,
-            "g_opt.lr": 5e-3, "d_opt.lr": 8e-3, "g_opt.schedule": ((80.0, 1.0), (160.0, 0.1)),
-            "d_opt.schedule": ((80.0, 1.0), (160.0, 0.1)), "total_kimg": 160.0,
+            **_rates(5e-3, 8e-3), "g_opt.schedule": ((80.0, 1.0), (160.0, 0.1)), "d_opt.schedule": ((80.0, 1.0), (160.0, 0.1)),
+            "total_kimg": 160.0,
         },
         "64 channels on the base grid, halved with each doubling to 16 on the last, instead of 512; latents of length 64, no "
         "path length penalty, no style mixing; five times the gamma of the auto rule, which is for larger images; two and three "
@@ -321,23 +313,23 @@ PLANS: dict[str, Plan] = {
     "f-anogan": Plan(
         {
             "z_dim": 64, "width": 32, "multiple": 2, "n_critic": 2, "bound": 2.5, "batch_size": 32, "gan_kimg": 40.0,
-            "g_opt.lr": 5e-4, "d_opt.lr": 5e-4, "g_opt.betas": (0.0, 0.99), "d_opt.betas": (0.0, 0.99), "e_opt.lr": 1e-3,
-            **_falling(0.0, 40.0), "e_opt.schedule": ((0.0, 1.0), (50.0, 0.02)), "total_kimg": 90.0,
+            **_rates(5e-4, 5e-4), **_WITHOUT_MOMENTUM, "e_opt.lr": 1e-3, **_falling(0.0, 40.0),
+            "e_opt.schedule": ((0.0, 1.0), (50.0, 0.02)), "total_kimg": 90.0,
         },
         "Half of the width and of the latents, half of the batch size, two updates of D per update of G instead of 5, five times "
         "the learning rates, and twenty times for E, whose latents are bounded; all fall: 625 steps of G and 1,560 of E.",
     ),
     "ganomaly": Plan(
         {
-            "z_dim": 64, "width": 32, "multiple": 2, "batch_size": 32, "g_opt.lr": 1e-3, "d_opt.lr": 5e-4, **_falling(0.0, 36.0),
+            "z_dim": 64, "width": 32, "multiple": 2, "batch_size": 32, **_rates(1e-3, 5e-4), **_falling(0.0, 36.0),
             "total_kimg": 36.0,
         },
         "Half of the width and of the batch size, half and a quarter of the learning rates, which fall to 0: 1,130 steps.",
     ),
     "anogan": Plan(
         {
-            "z_dim": 64, "width": 32, "multiple": 2, "batch_size": 32, "steps": 100, "search_lr": 0.05, "g_opt.lr": 1e-3,
-            "d_opt.lr": 1e-3, **_falling(0.0, 36.0), "total_kimg": 36.0,
+            "z_dim": 64, "width": 32, "multiple": 2, "batch_size": 32, "steps": 100, "search_lr": 0.05, **_rates(1e-3, 1e-3),
+            **_falling(0.0, 36.0), "total_kimg": 36.0,
         },
         "Half of the width and of the batch size, 100 steps of the search instead of 500 at five times the learning rate, five "
         "times the learning rates of training, which fall to 0: 1,130 steps.",
@@ -345,16 +337,15 @@ PLANS: dict[str, Plan] = {
     "ss-gan": Plan(
         {
             "z_dim": 64, "width": 32, "multiple": 2, "batch_size": 32, "loss": "nonsaturating", "g_weight": 0.0, "gamma": 0.3,
-            "ema_kimg": 2.0, "g_opt.lr": 1e-3, "d_opt.lr": 1e-3, "g_opt.betas": (0.0, 0.99), "d_opt.betas": (0.0, 0.99),
-            **_falling(0.0, 36.0), "total_kimg": 36.0,
+            "ema_kimg": 2.0, **_rates(1e-3, 1e-3), **_WITHOUT_MOMENTUM, **_falling(0.0, 36.0), "total_kimg": 36.0,
         },
         "Half of the width and of the batch size, no rotation loss of G, R1, five times the learning rates, which fall to 0: "
         "1,130 steps.",
     ),
     "gan-cls": Plan(
         {
-            "z_dim": 32, "width": 32, "text_dim": 64, "near": 0.5, "batch_size": 32, "ema_kimg": 11.0, "g_opt.lr": 4e-4,
-            "d_opt.lr": 4e-4, "total_kimg": 160.0,
+            "z_dim": 32, "width": 32, "text_dim": 64, "near": 0.5, "batch_size": 32, "ema_kimg": 11.0, **_rates(4e-4, 4e-4),
+            "total_kimg": 160.0,
         },
         "Half of the width, latents of length 32, captions mapped to 64 numbers, half of the mismatched captions differ in few "
         "words, half of the batch size at twice the learning rates: 5,000 steps. Needs captions.",
@@ -364,7 +355,7 @@ PLANS: dict[str, Plan] = {
         {
             "z_dim": 32, "width": 20, "most": 4, "hidden": 64, "neutral": False, "text_at_base": True, "text_dim": 64,
             "joint": 128, "gate": 1.0, "gain": 0.7, "near": 0.5, "contrast_weight": 0.5, "gp_weight": 0.5, "lazy": 4,
-            "batch_size": 32, "ema_kimg": 11.0, "g_opt.lr": 4e-4, "d_opt.lr": 8e-4, "total_kimg": 160.0,
+            "batch_size": 32, "ema_kimg": 11.0, **_rates(4e-4, 8e-4), "total_kimg": 160.0,
         },
         "20 channels next to the image instead of 32, at most four times as many, latents of length 32, captions mapped to 64 "
         "numbers, D's gates start at 1, the penalty every 4th step at a quarter of its weight, four times the learning rate for "

@@ -64,7 +64,7 @@ class Config:
     gamma: float = 0.0
     """Weight of R1 (not in the paper); 0: off."""
     lazy: int = 8
-    """R1 is computed in every so many steps, with so many times its weight."""
+    """Compute R1 every this many steps, with that many times the weight."""
     batch_size: int = 64
     """Real images per batch."""
     ema_kimg: float = 5.0

@@ -1,4 +1,4 @@
-"""Crops of photographs at random scales, for training and measuring inpainting."""
+"""Crops of photographs at random scales, for training inpainting and for measuring inpainting and super-resolution."""
 
 import math
 from collections.abc import Callable
@@ -37,21 +37,21 @@ def crops(
     if not folder.is_dir():
         raise BadInput(f"there is no folder {folder}: give a folder of photographs")
     listing = list_folder(str(folder), use_labels=False)
-    found = [i for i, entry in enumerate(listing.entries)]
+    total = len(listing.entries)
     out: list[tuple[int, NDArray[np.uint8]]] = []
     with quiet():
-        for number, index in enumerate(found):
+        for number in range(total):
             if progress is not None:
-                progress(number, len(found))
+                progress(number, total)
             try:
-                image = listing.decode(index).convert("RGB")
+                image = listing.decode(number).convert("RGB")
             except BadImage:
                 continue
             if min(image.size) < side:
                 continue
             image.thumbnail((SCALES[1], SCALES[1]), Image.Resampling.LANCZOS)
             rng = np.random.default_rng([seed, number])
-            mine = range(number, count, len(found))
+            mine = range(number, count, total)
             out += [(place, _crop(image, side, rng)) for place in mine]
     if not out:
         raise BadInput(f"{folder} has no image of at least {side} pixels a side")

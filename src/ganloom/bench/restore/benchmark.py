@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,16 +10,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ganloom.api import load
 from ganloom.apps.upscale import upscale_pixels
 from ganloom.apps.upscale_models import Model, open_model
 from ganloom.bench.inpaint.photographs import crops
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
-from ganloom.core.names import as_path
 from ganloom.evaluation.inpainting import perceptual_name
 from ganloom.metrics.statistics.grid_pattern import REPEATS, grid_pattern
-from ganloom.metrics.statistics.translation import paired_errors
+from ganloom.metrics.statistics.translation import paired_errors, psnr_of
 from ganloom.metrics.statistics.value import Value
 from ganloom.nn.perceptual import Perceptual
 from ganloom.report.progress import Report, part_of
@@ -55,6 +52,8 @@ class _Measured:
     row: dict[str, Value]
     psnr: Tensor
     features: Tensor
+    flat: int
+    """Number of flat blocks of the true images."""
 
 
 def measure(
@@ -83,10 +82,10 @@ def measure(
     Raises:
         BadInput: The data or a model cannot be used.
     """
-    opened = [_open(name, device) for name in models]
-    if not opened or len({model.name for model, _ in opened}) < len(opened):
+    opened = [open_model(name, torch.device(choose_device(device))) for name in models]
+    if not opened or len({model.name for model in opened}) < len(opened):
         raise BadInput("--model needs one or more models, each once")
-    scales = {int(model.net.scale) for model, _ in opened}  # type: ignore[arg-type]
+    scales = {int(model.net.scale) for model in opened}  # type: ignore[arg-type]
     scale = min(scales)
     if len(scales) > 1 or scale < 2:
         raise BadInput(f"--model: all models must have one factor of at least 2, got {sorted(scales)}")
@@ -94,11 +93,13 @@ def measure(
         raise BadInput(f"--n must be at least 2, and --crop a multiple of {scale} and at least {REPEATS * scale}")
     true = crops(Path(data), n, crop, seed, progress=part_of(progress, "cutting crops"))
     small = [_resized(image, crop // scale, Image.Resampling.BICUBIC) for image in true]
-    name = perceptual_name((3, crop, crop), *(net for _, net in opened)) if features == "auto" else features
+    name = (
+        perceptual_name((3, crop, crop), *(model.trained_with for model in opened)) if features == "auto" else features
+    )
     perceptual = Perceptual(name)
     done, total = 0, len(true) * (len(opened) + len(METHODS) + 1)
     found: dict[str, _Measured] = {}
-    chosen: list[Model | str] = [*(model for model, _ in opened), *METHODS, TRUE]
+    chosen: list[Model | str] = [*opened, *METHODS, TRUE]
     for method in chosen:
         label = f"model {method.name}" if isinstance(method, Model) else method
         made, distances = [], []
@@ -111,16 +112,7 @@ def measure(
         found[label] = _compared(_tensor(made), _tensor(true), scale, torch.stack(distances))
     rows = {label: one.row for label, one in found.items()}
     rows[TRUE] = {key: rows[TRUE][key] for key in ("grid", "grid_worst")}
-    flat = sum(len(values) for values in grid_pattern(_tensor(true), _tensor(true), scale))
-    return Result(rows, _differences(found, len(opened)), len(true), flat, scale, name)
-
-
-def _open(name: str, device: str) -> tuple[Model, str]:
-    """Open a model; also return the perceptual network of its training, "" if that is not known."""
-    model = open_model(name, torch.device(choose_device(device)))
-    path = as_path(name)
-    gan: Any = load(path, device="cpu") if path.is_dir() else None
-    return model, "" if gan is None or not gan.cfg.perceptual else str(gan.cfg.perceptual_net)
+    return Result(rows, _differences(found, len(opened)), len(true), found[TRUE].flat, scale, name)
 
 
 def _enlarged(method: Model | str, low: Pixels, image: Pixels, scale: int) -> Pixels:
@@ -135,7 +127,6 @@ def _distance(made: Pixels, true: Pixels, perceptual: Perceptual) -> Tensor:
 
 
 def _compared(made: Tensor, true: Tensor, scale: int, features: Tensor) -> _Measured:
-    difference = (made - true).double().flatten(1) / 2
     errors = paired_errors(made, true)
     patterns = grid_pattern(made, true, scale)
     blocks = torch.cat(patterns)
@@ -147,7 +138,7 @@ def _compared(made: Tensor, true: Tensor, scale: int, features: Tensor) -> _Meas
         "grid": Value.mean_of(means) if len(means) else Value(float("nan")),
         "grid_worst": Value(float(blocks.quantile(WORST)) if len(blocks) else float("nan")),
     }  # fmt: skip
-    return _Measured(row, -10 * difference.square().mean(1).clamp_min(1e-6).log10(), features)
+    return _Measured(row, psnr_of((made - true).double()), features, len(blocks))
 
 
 def _differences(found: dict[str, _Measured], models: int) -> dict[str, dict[str, Value]]:

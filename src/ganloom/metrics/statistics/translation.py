@@ -28,10 +28,10 @@ def paired_errors(made: Images, truth: Images) -> dict[str, Value]:
     a, b = check_images(made, "made"), check_images(truth, "truth")
     if a.shape != b.shape:
         raise BadInput(f"images of shapes {tuple(a.shape)} and {tuple(b.shape)}: both images of a pair need one shape")
-    difference = (a.float() - b.float()).flatten(1) / 2
+    difference = a.float() - b.float()
     errors = {
-        "l1": Value.mean_of(difference.abs().mean(1)),
-        "psnr": Value.mean_of(-10 * difference.square().mean(1).clamp_min(1e-6).log10()),
+        "l1": Value.mean_of((difference.flatten(1) / 2).abs().mean(1)),
+        "psnr": Value.mean_of(psnr_of(difference)),
     }
     if min(a.shape[2:]) >= 11:
         parts = zip(a.split(64), b.split(64), strict=True)
@@ -41,6 +41,11 @@ def paired_errors(made: Images, truth: Images) -> dict[str, Value]:
         ]
         errors["ssim"] = Value.mean_of(torch.cat(maps))
     return errors
+
+
+def psnr_of(difference: Tensor) -> Tensor:
+    """Return the PSNR (N,) in dB of images in [-1, 1] from their differences (N, C, H, W); equal images count as 60 dB."""
+    return -10 * (difference.flatten(1) / 2).square().mean(1).clamp_min(1e-6).log10()
 
 
 def feature_distance(made: Tensor, truth: Tensor) -> Value:
