@@ -112,7 +112,9 @@ def draw(name: str, scorers: Scorers, x: Tensor, progress: Report = None) -> NDA
     Returns:
         (N, H, W), higher where an image is more unusual.
     """
-    maps, step = build(name, scorers), 32
+    if name not in scorers.maps:
+        scorers.maps[name] = build(name, scorers)
+    maps, step = scorers.maps[name], 32
     parts = []
     for start in range(0, len(x), step):
         if progress is not None:
