@@ -157,7 +157,7 @@ def test_no_other_module_writes_files() -> None:
         path for path, tree in trees.items() for node in ast.walk(tree) if isinstance(node, ast.Call) and writes(node)
     }
     # append rows to a file of their own, or what a training process prints; open the null device
-    others = {"bench/doctor/suite.py", "bench/recipes/workers.py", "core/streams.py"}
+    others = {"bench/doctor/suite.py", "bench/processes.py", "core/streams.py"}
     assert found - OWN - INSIDE - others == set()
 
 

@@ -115,12 +115,7 @@ class PrincipalComponents:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Score samples (N, *shape)."""
-        parts = []
-        for start in range(0, len(x), neighbours.ROWS):
-            part = x[start : start + neighbours.ROWS]
-            filled = torch.cat([part, part.new_zeros(neighbours.ROWS - len(part), *part.shape[1:])])
-            parts.append((filled - self.rebuilt(filled)).square().flatten(1).mean(1)[: len(part)])
-        return torch.cat(parts)
+        return neighbours.in_parts(x, lambda part: (part - self.rebuilt(part)).square().flatten(1).mean(1))
 
 
 def principal_components(train: Tensor) -> Score:

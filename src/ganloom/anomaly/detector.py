@@ -6,7 +6,7 @@ samples that neighbours are searched in, so that RUN works when the training dat
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -251,26 +251,18 @@ def load(run: Path, model: Any) -> Detector:
 
 
 def fitted(
-    scorers: Scorers,
-    hold_out: Tensor,
-    score: str,
-    method: str,
-    reason: str,
-    choice: Choice | None,
-    progress: Report = None,
+    scorers: Scorers, values: Mapping[str, Array], score: str, method: str, reason: str, choice: Choice | None
 ) -> Detector:
-    """Compute the scores of the hold-out; return the detector.
+    """Build the detector from the scores of the hold-out.
 
     Args:
         scorers: The scores.
-        hold_out: Held-out normal samples (N, *shape).
+        values: Score -> its values on the held-out normal samples.
         score: Name of the score that counts.
         method: What the user asked for.
         reason: Why this score.
         choice: How it was chosen, or None.
-        progress: Called with (what, done, total).
     """
-    values = scorers.scores(hold_out, progress=progress)
     if score not in values:
         raise BadInput(f"the score {score} cannot be computed: {'; '.join(scorers.notes)}")
     shape = tuple(scorers.train.shape[1:])

@@ -233,7 +233,8 @@ def _complete(
         score, reason = chosen.score, chosen.sentence()
     else:
         score, reason = wanted.score, f"{wanted.score} was asked for"
-    made = detector.fitted(scorers, hold_out, score, str(request["method"]), reason, chosen, progress)
+    values = scorers.scores(hold_out, progress=progress)
+    made = detector.fitted(scorers, values, score, str(request["method"]), reason, chosen)
     if hold_out.dim() == 4:
         made.map, made.map_areas = heat_maps.choose(scorers, hold_out, seed, progress)
         normal_maps = heat_maps.draw(made.map, scorers, hold_out[: heat_maps.DAMAGED], progress)
@@ -245,7 +246,7 @@ def _complete(
     made.image_scales = normal.source.get("scales_used") or {}
     run.mkdir(parents=True, exist_ok=True)
     made.save(run)
-    pictures.of_hold_out(made, hold_out, run)
+    pictures.write(made, hold_out, values[score], [False] * len(hold_out), run)  # until a test set is measured
     page.write(run)
     return made
 

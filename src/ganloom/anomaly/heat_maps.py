@@ -17,7 +17,7 @@ from ganloom.anomaly import controls, corruptions, neighbours, roc, textures
 from ganloom.anomaly.scorers import Scorers
 from ganloom.core.randomness import key
 from ganloom.recipes.base.one_class import OneClass
-from ganloom.report.progress import Report
+from ganloom.report.progress import Report, part_of
 
 LOCAL = ("pasted", "scratched", "stained", "blurred")
 """Kinds of synthetic damage whose place is known."""
@@ -112,17 +112,10 @@ def draw(name: str, scorers: Scorers, x: Tensor, progress: Report = None) -> NDA
     Returns:
         (N, H, W), higher where an image is more unusual.
     """
-    maps, step = build(name, scorers), 32
-    parts = []
-    for start in range(0, len(x), step):
-        if progress is not None:
-            progress("drawing heat maps", start, len(x))
-        part = x[start : start + step]
-        filled = torch.cat(
-            [part, part.new_zeros(step - len(part), *part.shape[1:])]
-        )  # so that no map depends on the others
-        parts.append(maps(filled)[: len(part)])
-    return torch.cat(parts).numpy()
+    if name not in scorers.maps:
+        scorers.maps[name] = build(name, scorers)
+    each = part_of(progress, "drawing heat maps")
+    return neighbours.in_parts(x, scorers.maps[name], 32, each).numpy()
 
 
 # -------------------------------------------------------------------------------------------------------- parts

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 ROWS = 256
-"""Rows that are compared at once. The last part is filled up, so that a distance does not depend on the other rows."""
+"""Rows that are compared at once."""
 
 
 def distances(bank: Tensor, x: Tensor, k: int = 5) -> Tensor:
@@ -29,9 +29,28 @@ def nearest(bank: Tensor, x: Tensor) -> Tensor:
 
 
 def _blocks(bank: Tensor, x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    return in_parts(x, lambda part: function(torch.cdist(part, bank))) if len(x) else x.new_zeros(0)
+
+
+def in_parts(
+    x: Tensor,
+    function: Callable[[Tensor], Tensor],
+    rows: int = ROWS,
+    each: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Apply a function to samples in parts of a fixed size. The last part is filled up, so that no result depends on the others.
+
+    Args:
+        x: Samples (N, *shape), N at least 1.
+        function: From samples (rows, *shape) to (rows, ...).
+        rows: Samples at once.
+        each: Called with (samples done, N) before each part.
+    """
     results = []
-    for start in range(0, len(x), ROWS):
-        part = x[start : start + ROWS]
-        filled = torch.cat([part, part.new_zeros(ROWS - len(part), part.shape[1])])
-        results.append(function(torch.cdist(filled, bank))[: len(part)])
-    return torch.cat(results) if results else x.new_zeros(0)
+    for start in range(0, len(x), rows):
+        if each is not None:
+            each(start, len(x))
+        part = x[start : start + rows]
+        filled = torch.cat([part, part.new_zeros(rows - len(part), *part.shape[1:])])
+        results.append(function(filled)[: len(part)])
+    return torch.cat(results)

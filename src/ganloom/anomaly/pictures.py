@@ -86,9 +86,3 @@ def write(
     for name, chosen in (("highest", order), ("lowest", order[::-1])):
         image = sheet(found, x, chosen, anomalous)
         replace_file(run / detector.FOLDER / f"{name}.png", grid.png_bytes(image), sync=False)
-
-
-def of_hold_out(found: detector.Detector, hold_out: Tensor, run: Path) -> None:
-    """Write the sheets of held-out normal images, until a test set is measured."""
-    if found.map is not None:
-        write(found, hold_out, found.scores(hold_out), [False] * len(hold_out), run)

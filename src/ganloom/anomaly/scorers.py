@@ -1,6 +1,6 @@
 """All scores of one detector: those of its model, those from D's features, and the controls."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ class Scorers:
         self.train, self.model, self.seed = train, model, seed
         self.scales: dict[str, tuple[float, float]] = {}
         """Mean and standard deviation of a score on the hold-out, for sums of scores."""
+        self.maps: dict[str, Callable[[Tensor], Tensor]] = {}
+        """The heat maps that were drawn, by name, so that each is built once; see ``heat_maps.draw``."""
         self.notes = [] if notes is None else notes
         self._controls: dict[str, controls.Score] = {}
         self._missing: set[str] = set()

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganloom.anomaly import neighbours
 from ganloom.core.randomness import key
 
 GRID = 32
@@ -114,17 +115,12 @@ def score(train: Tensor, seed: int, rows: int = 32) -> Callable[[Tensor], Tensor
     Args:
         train: Normal images (M, C, H, W).
         seed: Seed of the choice of normal images.
-        rows: Images at once; the last part is filled up, so that a score does not depend on the others.
+        rows: Images at once.
     """
     draw = maps(extremes, train, seed)
 
-    def scores(x: Tensor) -> Tensor:
-        found = []
-        for start in range(0, len(x), rows):
-            part = x[start : start + rows]
-            filled = torch.cat([part, part.new_zeros(rows - len(part), *part.shape[1:])])
-            flat = draw(filled).flatten(1)
-            found.append(flat.topk(max(1, round(TOP * flat.shape[1])), 1)[0].mean(1)[: len(part)])
-        return torch.cat(found)
+    def top(x: Tensor) -> Tensor:
+        flat = draw(x).flatten(1)
+        return flat.topk(max(1, round(TOP * flat.shape[1])), 1)[0].mean(1)
 
-    return scores
+    return lambda x: neighbours.in_parts(x, top, rows)

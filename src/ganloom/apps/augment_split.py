@@ -148,8 +148,9 @@ def split(
     before = [one.started_from for one in trained if one.started_from]
     for one in [*unknown, *before]:
         notes.append(f"it is not known which images {one} was trained on: none of {name} must be among them")
-    kept, labels = _test_rows(opened, data, used, notes)
-    taken = {key for key, keep in zip(keys_of(opened), kept, strict=True) if keep}
+    test_keys = keys_of(opened)
+    kept, labels = _test_rows(opened, test_keys, data, used, notes)
+    taken = {key for key, keep in zip(test_keys, kept, strict=True) if keep}
     rows = np.array([i for i, key in enumerate(keys) if key not in taken], np.int64)
     if test is not None and len(rows) < len(data):
         notes.append(
@@ -165,14 +166,14 @@ def _hint(name: str) -> str:
 
 
 def _test_rows(
-    opened: Images, data: Images, used: frozenset[bytes], notes: list[str]
+    opened: Images, keys: list[bytes], data: Images, used: frozenset[bytes], notes: list[str]
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Which test images count, and the class of each as a number of the data."""
     assert opened.labels is not None
     found = class_names.match(data.class_names, opened.class_names, "DATA", "the test images")
     notes += [found.text] if found.text and opened is not data else []
     labels = np.asarray(found.numbers, np.int64)[opened.labels]
-    seen = np.array([key in used for key in keys_of(opened)])
+    seen = np.array([key in used for key in keys])
     if seen.any():
         notes.append(f"{int(seen.sum()):,} test images are left out: a GAN was trained on them")
     return (labels >= 0) & ~seen, labels

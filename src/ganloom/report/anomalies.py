@@ -1,6 +1,5 @@
 """Build the section of a report on anomaly detection: the score and its threshold, the ROC curve, the extreme images."""
 
-import base64
 from html import escape
 from typing import Any
 
@@ -8,6 +7,7 @@ from ganloom.core.names import printable
 from ganloom.report.folder import Folder
 from ganloom.report.markup import section, table, text
 from ganloom.report.number_format import number, short
+from ganloom.report.results_page import figure
 
 SIDE = 260
 """Side of the ROC plot, in pixels."""
@@ -32,11 +32,7 @@ def anomalies(folder: Folder) -> str:
         parts.append('<p class="note">Not measured yet: <code>ganloom anomaly evaluate RUN TEST/</code></p>')
     for name, title in PICTURES.items():
         if png := folder.anomaly_pictures.get(name):
-            data = base64.b64encode(png).decode("ascii")
-            parts.append(
-                f'<figure class="card"><img src="data:image/png;base64,{data}" alt="{title}"><figcaption>{title}'
-                "</figcaption></figure>"
-            )
+            parts.append(figure(png, title, title))
     return section("anomalies", "Anomalies", "".join(parts))
 
 

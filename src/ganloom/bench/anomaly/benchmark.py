@@ -1,16 +1,16 @@
 """Run the tasks of the benchmark, several at the same time, and make the table."""
 
 import contextlib
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ganloom import data as datasets
+from ganloom.bench import processes
 from ganloom.bench.anomaly import task
 from ganloom.bench.anomaly.task import Task
 from ganloom.core.errors import BadInput, CheckFailed
@@ -69,33 +69,50 @@ def measure(tasks: Sequence[Task], out: Path, workers: int, progress: Progress) 
     return made
 
 
-def _in_processes(waiting: list[Task], out: Path, workers: int, progress: Progress) -> None:
-    """Make each task by the same command in a process of its own; Ctrl-C reaches all of them, and each saves its training."""
-    running: dict[subprocess.Popen[bytes], Task] = {}
-    todo, total, failed = list(waiting), len(waiting), []
-    try:
-        while todo or running:
-            while todo and len(running) < workers:
-                one = todo.pop(0)
-                words = [
-                    "--classes", one.normal, "--seeds", one.seed, "--recipes", one.recipe, "--data", one.data, "--out", out,
-                    "--json",
-                ]  # fmt: skip
-                words += [] if one.total_kimg is None else ["--total-kimg", one.total_kimg]
-                command = [sys.executable, "-m", "ganloom", "bench", "anomaly", *map(str, words)]
-                running[subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)] = one
-            progress("tasks", total - len(todo) - len(running), total)
-            time.sleep(0.5)
-            for process in [p for p in running if p.poll() is not None]:
-                one = running.pop(process)
-                failed += [one.name] if process.returncode else []
-    finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.wait()
+@dataclass(frozen=True)
+class _Job:
+    """A task, made by the same command in a process of its own."""
+
+    task: Task
+    out: Path
+
+    @property
+    def log(self) -> Path:
+        """The file with the output of the process."""
+        return self.out / "runs" / f"{self.task.name}.log"
+
+    @property
+    def command(self) -> list[str]:
+        """The program and its arguments."""
+        one = self.task
+        words = [
+            "--classes", one.normal, "--seeds", one.seed, "--recipes", one.recipe, "--data", one.data, "--out", self.out,
+            "--json",
+        ]  # fmt: skip
+        words += [] if one.total_kimg is None else ["--total-kimg", one.total_kimg]
+        return [sys.executable, "-P", "-m", "ganloom", "bench", "anomaly", *map(str, words)]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The process has the same number of threads as this one."""
+        return {}
+
+
+def _in_processes(waiting: Sequence[Task], out: Path, workers: int, progress: Progress) -> None:
+    """Make each task in a process of its own."""
+    done, failed = list[Task](), dict[str, str]()
+    results = processes.run(
+        [_Job(one, out) for one in waiting], workers, lambda job: None,
+        lambda running: progress("tasks", len(done), len(waiting)), progress.say,
+    )  # fmt: skip
+    with contextlib.closing(results):
+        for job, code in results:
+            done.append(job.task)
+            if code:
+                failed[job.task.name] = processes.reason(job.log, code)
     if failed:
-        raise CheckFailed(f"{len(failed)} tasks failed, such as {failed[0]}: run them with --workers 1 to see why")
+        name, reason = next(iter(failed.items()))
+        raise CheckFailed(f"{len(failed)} task{'s' * (len(failed) > 1)} failed, such as {name}: {reason}")
 
 
 def table(results: Sequence[dict[str, Any]]) -> list[dict[str, str]]:

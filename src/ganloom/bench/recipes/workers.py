@@ -1,24 +1,18 @@
-"""Run the trainings of the benchmark in several processes, and stop them so that each saves its state."""
+"""Run the trainings of the benchmark in several processes."""
 
+import contextlib
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ganloom.bench import processes
 from ganloom.bench.recipes.job import saved
 from ganloom.bench.recipes.rows import Row
 from ganloom.bench.recipes.task import Task
 from ganloom.core import metrics_file
-from ganloom.core.names import printable
 
-POLL = 0.5
-"""Seconds between two looks at the processes."""
 LOG = ".log"
 """Ending of the file with a worker's output, beside its run folder."""
 
@@ -37,6 +31,16 @@ class Job:
     def log(self) -> Path:
         """The file with the output of the process."""
         return self.path.with_name(self.path.name + LOG)
+
+    @property
+    def command(self) -> list[str]:
+        """The program and its arguments."""
+        return [sys.executable, "-P", "-m", "ganloom.bench.recipes.worker", self.text()]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The number of threads, for libraries that read it at their start."""
+        return {name: str(self.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
 
     def text(self) -> str:
         """The argument of the worker."""
@@ -73,66 +77,7 @@ def run(
         KeyboardInterrupt: Ctrl-C was pressed; each process has saved its training.
         SystemExit: The same after another signal.
     """
-    waiting, running = list(jobs), dict[Job, subprocess.Popen[bytes]]()
-    with _stopped_at_the_end(running, say):
-        while waiting or running:
-            while waiting and len(running) < workers:
-                job = waiting.pop(0)
-                begin(job)
-                running[job] = _start(job)
-            report(list(running))
-            for job in [job for job, process in running.items() if process.poll() is not None]:
-                process = running.pop(job)
-                _close(process)
-                row = saved(job.path) if process.returncode == 0 else None
-                yield job, row or _reason(job, process.returncode)
-            time.sleep(POLL)
-
-
-def _start(job: Job) -> "subprocess.Popen[bytes]":
-    """Start the process of a job. Ctrl-C of the terminal does not reach it: ``_stopped_at_the_end`` stops it once."""
-    job.path.parent.mkdir(parents=True, exist_ok=True)
-    threads = {name: str(job.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    with job.log.open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "ganloom.bench.recipes.worker", job.text()], stdin=subprocess.PIPE, stdout=log,
-            stderr=log, env={**os.environ, **threads, "PYTHONUNBUFFERED": "1"}, start_new_session=True,
-        )  # fmt: skip
-
-
-@contextmanager
-def _stopped_at_the_end(running: "dict[Job, subprocess.Popen[bytes]]", say: Callable[[str], None]) -> Iterator[None]:
-    """Stop the processes that are left, and wait until they have saved. A second signal does not wait."""
-    try:
-        yield
-    finally:
-        left = [process for process in running.values() if process.poll() is None]
-        if left:
-            say(
-                f"stopping {len(left)} training{'s' * (len(left) > 1)}: they save their state, which takes some seconds"
-            )
-        try:
-            for process in left:
-                process.send_signal(signal.SIGTERM)
-            for process in left:
-                process.wait()
-        except (KeyboardInterrupt, SystemExit):
-            for process in left:
-                process.kill()
-            raise
-        finally:
-            for process in running.values():
-                _close(process)
-
-
-def _close(process: "subprocess.Popen[bytes]") -> None:
-    if process.stdin is not None and process.poll() is not None:
-        process.stdin.close()
-
-
-def _reason(job: Job, code: int) -> str:
-    """Why a process has no result: the last line of its output."""
-    lines = job.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    last = printable(lines[-1].removeprefix("error: ")) if lines else "no output"
-    ended = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    return f"{last[:300]} ({ended}; {job.log} has all its output)"
+    with contextlib.closing(processes.run(jobs, workers, begin, report, say)) as ended:
+        for job, code in ended:
+            row = saved(job.path) if code == 0 else None
+            yield job, row or processes.reason(job.log, code)
