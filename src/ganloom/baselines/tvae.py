@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ganloom.core.errors import BadInput
+from ganloom.data.encoded_table import is_layout
 from ganloom.gan import GAN, Adam, Batch, Phase, Terms
 from ganloom.networks.tabular import Heads, gumbel
 
@@ -46,7 +47,7 @@ class Config:
     """Optimizer of both networks."""
 
     def __post_init__(self) -> None:
-        if not self.layout or any(kind not in ("value", "choice") or size < 1 for kind, size in self.layout):
+        if not self.layout or not is_layout(self.layout):
             raise BadInput('layout must list ("value", modes) or ("choice", categories)')
 
 

@@ -17,6 +17,18 @@ Layout = tuple[tuple[str, int], ...]
 """("value", K): a number in [-1, 1] and K one-hot modes. ("choice", K): K one-hot categories."""
 
 
+def is_layout(layout: Any) -> bool:
+    """Whether a value lists ("value", modes) and ("choice", categories), as tuples or lists."""
+    return isinstance(layout, list | tuple) and all(
+        isinstance(part, list | tuple)
+        and len(part) == 2
+        and part[0] in ("value", "choice")
+        and isinstance(part[1], int)
+        and part[1] > 0
+        for part in layout
+    )
+
+
 def width_of(layout: Layout) -> int:
     """Numbers in a row."""
     return sum(size + (kind == "value") for kind, size in layout)
@@ -55,16 +67,14 @@ class EncodedTable(Data):
         )
         self.shape = (rows.shape[1],)
         self._tensor = torch.from_numpy(self.rows)
-        codes = [self.rows[:, start : start + size].argmax(1) for start, size in choices_of(self.layout)]
-        sizes = [size for _, size in choices_of(self.layout)]
-        firsts = np.cumsum([0, *sizes])[:-1]
-        flat = [code + first for code, first in zip(codes, firsts, strict=True)]
-        self._order = [np.argsort(code, kind="stable") for code in flat]
-        self.counts = np.concatenate(
-            [np.bincount(c, minlength=s) for c, s in zip(codes, sizes, strict=True)] or [np.zeros(0, int)]
-        )
+        choices = choices_of(self.layout)
+        codes = [self.rows[:, start : start + size].argmax(1) for start, size in choices]
+        sizes = [size for _, size in choices]
+        self._order = [np.argsort(code, kind="stable") for code in codes]
+        counts = [np.bincount(code, minlength=size) for code, size in zip(codes, sizes, strict=True)]
+        self.counts = np.concatenate(counts or [np.zeros(0, int)])
         """How many rows have each category of each "choice", one after the other."""
-        starts = [np.cumsum([0, *np.bincount(c, minlength=s)])[:-1] for c, s in zip(codes, sizes, strict=True)]
+        starts = [np.cumsum([0, *count])[:-1] for count in counts]
         self._starts = np.concatenate(starts or [np.zeros(0, int)])
         self._column = np.repeat(np.arange(len(sizes)), sizes)
 
@@ -107,14 +117,6 @@ class EncodedTable(Data):
 def of_arrays(arrays: Any, facts: Facts, meta: dict[str, Any]) -> EncodedTable:
     """Read what ``EncodedTable.save`` wrote. Raises BadInput if the layout does not fit."""
     layout = meta.get("layout")
-    good = isinstance(layout, list) and all(
-        isinstance(part, list)
-        and len(part) == 2
-        and part[0] in ("value", "choice")
-        and isinstance(part[1], int)
-        and part[1] > 0
-        for part in layout
-    )
-    if not good or not isinstance(layout, list):
+    if not isinstance(layout, list) or not is_layout(layout):
         raise BadInput(f"{facts.name}: the layout of the encoded table is damaged")
     return EncodedTable(np.asarray(arrays["rows"], np.float32), tuple((part[0], part[1]) for part in layout), facts)

@@ -4,8 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Layout = tuple[tuple[str, int], ...]
-"""See ``ganloom.data.encoded_table.Layout``."""
+from ganloom.data.encoded_table import Layout
 
 
 class Heads(nn.Module):

@@ -29,6 +29,7 @@ from torch import Tensor
 from ganloom import penalties
 from ganloom.core import randomness
 from ganloom.core.errors import BadInput
+from ganloom.data.encoded_table import is_layout
 from ganloom.gan import GAN, Adam, Batch, Phase, Rng, Terms
 from ganloom.losses import wasserstein
 from ganloom.networks.tabular import Critic, Generator, gumbel
@@ -69,7 +70,7 @@ class Config:
     """Optimizer of D."""
 
     def __post_init__(self) -> None:
-        if not self.layout or any(kind not in ("value", "choice") or size < 1 for kind, size in self.layout):
+        if not self.layout or not is_layout(self.layout):
             raise BadInput('layout must list ("value", modes) or ("choice", categories)')
         if len(self.counts) != sum(size for kind, size in self.layout if kind == "choice"):
             raise BadInput("counts must have one number for each category of the layout")
