@@ -79,3 +79,8 @@ def test_bad_input_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     ):
         code, _, err = call(capsys, "bench", "anomaly", "--out", tmp_path, *words)
         assert code == 2 and said in err and "Traceback" not in err, err
+
+
+def test_a_task_that_is_named_twice_is_made_once() -> None:
+    tasks = benchmark.tasks_of([3, 3, 5], [0, 0], ["ss-gan"], "fashion-10k")
+    assert [(one.normal, one.seed) for one in tasks] == [(3, 0), (5, 0)]

@@ -80,9 +80,7 @@ def open_normal(
         if shape is not None:
             raise BadInput("--shape is for images, and these samples are rows of a table. Leave it out")
         _check_count(len(table.rows), "rows", _name(source))
-        spread = table.rows.std(0)
-        columns = Columns(table.columns, table.rows.mean(0).tolist(), np.where(spread > 0, spread, 1.0).tolist())
-        return Points(columns.scaled(table.rows), Facts(_name(source))), columns
+        return _scaled(table.rows, table.columns, _name(source))
     opened = datasets.open(
         source, labels=False, fit=fit, shape=None if shape is None else datasets.full_shape(source, shape, labels=False),
         progress=part_of(progress, "reading the images"),
@@ -94,11 +92,14 @@ def open_normal(
     if not is_points:
         return opened, None
     rows = np.asarray(opened.rows, np.float64)
+    return _scaled(rows, [str(i + 1) for i in range(rows.shape[1])], opened.name)
+
+
+def _scaled(rows: NDArray[np.float64], names: list[str], name: str) -> tuple[Points, Columns]:
+    """Scale a table to mean 0 and standard deviation 1; return it and its columns."""
     spread = rows.std(0)
-    columns = Columns(
-        [str(i + 1) for i in range(rows.shape[1])], rows.mean(0).tolist(), np.where(spread > 0, spread, 1.0).tolist()
-    )
-    return Points(columns.scaled(rows), Facts(opened.name)), columns
+    columns = Columns(names, rows.mean(0).tolist(), np.where(spread > 0, spread, 1.0).tolist())
+    return Points(columns.scaled(rows), Facts(name)), columns
 
 
 def _check_count(count: int, what: str, name: str) -> None:

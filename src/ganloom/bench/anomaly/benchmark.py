@@ -36,8 +36,9 @@ def data_of(name: str) -> str:
 def tasks_of(
     classes: Sequence[int], seeds: Sequence[int], recipes: Sequence[str], data: str, total_kimg: float | None = None
 ) -> list[Task]:
-    """Return the tasks in the order in which they are made: all classes with the first seed first."""
-    return [Task(c, seed, recipe, data, total_kimg) for seed in seeds for c in classes for recipe in recipes]
+    """Return the tasks in the order in which they are made, without repetitions: all classes with the first seed first."""
+    tasks = (Task(c, seed, recipe, data, total_kimg) for seed in seeds for c in classes for recipe in recipes)
+    return list(dict.fromkeys(tasks))
 
 
 def measure(tasks: Sequence[Task], out: Path, workers: int, progress: Progress) -> list[dict[str, Any]]:

@@ -21,7 +21,6 @@ from ganloom.training.callbacks import Callback
 
 RECIPES = ("ss-gan", "f-anogan", "ganomaly", "anogan")
 """The recipes that can be measured; the controls are measured with the first one."""
-USUAL = RECIPES[:3]
 NORMAL, OTHERS = 1000, 250
 """Test images of the normal class, and of each other class."""
 SMALL = 0.3
