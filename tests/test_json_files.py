@@ -50,6 +50,8 @@ GOOD = {
         (b'{"a":' * 100 + b"1" + b"}" * 100, "nested more than"),
         (b'{"name": ' + b"9" * 5_000 + b"}", "a whole number of 5000 digits"),
         (b'{"name": "a", "name": "b"}', "the key 'name' occurs twice"),
+        (b'{"\\ud800a": 1}', "one half of a character"),
+        (b'{"a": ["x\\uDFFF"]}', "one half of a character"),
         (b"{}", "name is missing"),
         (b'{"name": 3}', "name must be a text and is 3"),
         (b'{"name": "x", "count": true}', "count must be a whole number and is true"),
@@ -76,6 +78,11 @@ def test_a_good_file_is_read_with_unknown_keys_and_a_mark_of_windows_editors(tmp
     path = tmp_path / "file.json"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode())
     assert json_files.read(path, Kind) == GOOD
+
+
+def test_a_file_name_that_is_not_utf8_and_a_character_of_two_halves_are_kept() -> None:
+    for text in (os.fsdecode(b"a\xff.png"), "\U0001f600"):
+        assert json_files.parse(json.dumps({text: [text]})) == {text: [text]}
 
 
 def test_what_is_no_file_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

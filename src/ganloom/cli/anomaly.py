@@ -138,7 +138,9 @@ def print_fitted(run: object, found: Any, alpha: float = 0.05, as_json: bool = F
     if caution:
         print(f"threshold {threshold:.6g}: the highest score of the {held} normal samples that were held out")
     else:
-        print(f"threshold {threshold:.6g}: {1 - alpha:.0%} of normal samples are below it, by {held} that were held out")
+        print(
+            f"threshold {threshold:.6g}: {1 - alpha:.0%} of normal samples are below it, by {held} that were held out"
+        )
     if found.map is not None:
         print(f"heat maps: {found.map} (AUROC of pixels {found.map_areas[found.map]:.3f} on synthetic damage)")
     print(f"wrote {printable(run)}: anomaly/, report.html")

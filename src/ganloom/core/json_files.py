@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import re
 import stat
 import types
 import typing
@@ -54,6 +55,10 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 _DECODER = json.JSONDecoder(parse_int=_whole, object_pairs_hook=_without_duplicates)
 _LINE_DECODER = json.JSONDecoder(parse_int=_whole)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+"""An escape that may be one half of a character."""
+_NO_CHARACTER = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
+"""A half that no text has. Python writes the bytes of a file name that is not UTF-8 as U+DC80 to U+DCFF, so these are allowed."""
 
 
 def parse(content: bytes | str, decoder: json.JSONDecoder = _DECODER) -> Any:
@@ -79,6 +84,8 @@ def parse(content: bytes | str, decoder: json.JSONDecoder = _DECODER) -> Any:
         raise _Damaged("it is nested too deep") from None
     if text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(value):
         raise _Damaged(f"it is nested more than {MAX_DEPTH} deep")
+    if _SURROGATE.search(text) and _NO_CHARACTER.search(json.dumps(value, ensure_ascii=False)):
+        raise _Damaged("it has one half of a character, which cannot be a file name nor be printed")
     return value
 
 
