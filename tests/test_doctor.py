@@ -34,13 +34,15 @@ from ganloom.doctor import (
     probe,
     probe_cost,
     queries,
+    run_facts,
     sentence,
 )
 from ganloom.doctor import statistics as st
 from ganloom.doctor.callback import Doctor, due
 from ganloom.gan import GAN, SGD, Adam, Batch, Phase, RMSprop
+from ganloom.recipes import presets
 from ganloom.report import write
-from ganloom.runs import checkpoint, manifest
+from ganloom.runs import checkpoint, manifest, training_setup
 from ganloom.runs.folder import Folder
 from ganloom.runs.healing import heal
 from ganloom.training.callbacks import Callback, Console
@@ -335,6 +337,19 @@ def test_the_console_shows_the_light_and_the_finding() -> None:
         and first.endswith("red: mode collapse, why")
         and second.endswith("  green")
     )
+
+
+def test_a_small_run_is_judged_by_the_rates_of_its_plan() -> None:
+    plan = presets.plan("wgan-gp").options
+    own = {"d_opt": Adam(lr=plan["d_opt.lr"]), "body": "dcgan", "width": 8}
+    found = {}
+    for name, options in (("small", {"small": True, "width": 8}), ("own", own)):
+        setup = training_setup.set_up("wgan-gp", datasets.open("digits"), options)
+        trainer = Trainer(setup.gan, setup.data, setup.cfg)
+        described = json.loads(json.dumps(manifest.description(setup, setup.cfg, None)))
+        found[name] = run_facts.facts_of(trainer, described)
+    assert found["small"].rates == {"G": plan["g_opt.lr"], "D": plan["d_opt.lr"]}
+    assert found["own"].rates == {"G": 2e-4, "D": 2e-4} and found["own"].lr["D"] == plan["d_opt.lr"]
 
 
 def test_old_facts_are_read() -> None:

@@ -27,7 +27,7 @@ class Facts:
     bounded: bool = False
     """Whether G's output is limited to [-1, 1], as it is for images."""
     rates: Mapping[str, float] = field(default_factory=dict)
-    """Default learning rates of the recipe, by network."""
+    """The recipe's own learning rates, by network: its defaults, or those of its small plan for a run with ``--small``."""
     lr: Mapping[str, float] = field(default_factory=dict)
     """Learning rates at the start of the run, by network."""
     sizes: Mapping[str, float] = field(default_factory=dict)

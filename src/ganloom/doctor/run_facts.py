@@ -1,6 +1,7 @@
 """Facts of a run before its first step: learning rates, sizes of weights, updates per step, the penalty and its usual weight."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from ganloom.doctor import Facts
 from ganloom.doctor import statistics as st
 from ganloom.doctor.queries import REFUSALS
 from ganloom.gan import net_names
+from ganloom.recipes.presets import plan
 from ganloom.stabilisers.apply import parts_of
 from ganloom.training import optimizers
 
@@ -50,7 +52,7 @@ def facts_of(trainer: Any, described: dict[str, Any], arguments: tuple[str, ...]
         conditional=bool(getattr(cfg, "n_classes", 0)),
         augmented=augmented,
         bounded=data.kind == "images",
-        rates=usual_rates(gan),
+        rates=usual_rates(gan, plan(str(described["recipe"])).options if described.get("small") else {}),
         lr=rates(trainer),
         updates=updates(trainer.phases),
         optimisers=settings(trainer),
@@ -112,17 +114,23 @@ def rates(trainer: Any) -> Figures:
     return rates_by_net
 
 
-def usual_rates(gan: Any) -> Figures:
-    """Return the recipe's default learning rates by network; empty if its config has no defaults."""
+def usual_rates(gan: Any, small: Mapping[str, Any]) -> Figures:
+    """Return the recipe's own learning rates by network; empty if its config has no defaults.
+
+    Args:
+        gan: The model.
+        small: The settings of the recipe's small plan if the run uses it, which may have other rates; else empty.
+    """
     try:
         defaults = type(gan.cfg)()
     except (AttributeError, TypeError, BadInput):
         return {}
     rates_by_net = {}
     for letter in ("G", "D"):
-        optimizer = getattr(defaults, f"{letter.lower()}_opt", None)
-        if optimizer is not None and getattr(optimizer, "lr", 0) > 0:
-            rates_by_net[letter] = float(optimizer.lr)
+        field = f"{letter.lower()}_opt"
+        rate = small.get(f"{field}.lr", getattr(getattr(defaults, field, None), "lr", 0))
+        if rate > 0:
+            rates_by_net[letter] = float(rate)
     return rates_by_net
 
 

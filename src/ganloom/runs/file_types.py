@@ -54,6 +54,7 @@ class Data(TypedDict):
 class RunConfig(_AnyConfig):
     """config.json of a run."""
 
+    small: NotRequired[bool]
     train: Seeded
     data: Data
 

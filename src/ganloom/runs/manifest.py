@@ -83,6 +83,7 @@ def description(setup: TrainingSetup, cfg: TrainConfig, start: warm_start.WarmSt
         "recipe": setup.name,
         "config": config.to_dict(gan.cfg) if dataclasses.is_dataclass(gan.cfg) else {},
         "defaults": config.to_dict(module.Config()) if module is not None else {},
+        **({"small": True} if setup.small else {}),
         **({"stabilise": config.to_dict(setup.parts)} if setup.parts.on() else {}),
         **({"init": start.record} if start is not None else {}),
         "train": config.to_dict(cfg),

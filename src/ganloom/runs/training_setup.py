@@ -38,6 +38,7 @@ class TrainingSetup:
         cfg: Settings of the training.
         parts: Settings of the stabilisers.
         augment: One line on the augmentation that ``augment`` selected and why.
+        small: Whether the recipe's small settings are used (``--small``).
     """
 
     name: str
@@ -47,6 +48,7 @@ class TrainingSetup:
     cfg: TrainConfig
     parts: Stabilise
     augment: str = ""
+    small: bool = False
 
 
 def set_up(
@@ -109,7 +111,7 @@ def set_up(
     gan = compose(build(module, settings, cfg.seed), parts, cfg.seed)
     name_classes(gan, opened)
     gan.learn_data(opened, part_of(progress, "encoding the captions"))
-    return TrainingSetup(_name_of(recipe, module, None), module, gan, opened, cfg, parts, chosen.text)
+    return TrainingSetup(_name_of(recipe, module, None), module, gan, opened, cfg, parts, chosen.text, request.small)
 
 
 def open_for(
