@@ -17,7 +17,8 @@ from ganloom.training.callbacks import Callback
 pd = pytest.importorskip("pandas")
 pytest.importorskip("sklearn")
 
-from ganloom.tables import constraint_search, numbers, reading, schema, times, utility  # noqa: E402
+from ganloom.tables import constraint_search, marginals, numbers, reading, schema, times, utility  # noqa: E402
+from ganloom.tables.column import Column  # noqa: E402
 from ganloom.tables.keys import Family  # noqa: E402
 from ganloom.tables.table import METHODS, Table, resume  # noqa: E402
 
@@ -459,3 +460,18 @@ def test_the_benchmark_prints_each_method_beside_real_rows(capsys: pytest.Captur
         with pytest.raises(SystemExit) as left:
             main(["bench", "tables", *wrong])
         assert left.value.code == 2
+
+
+def test_numbers_of_a_small_column_are_smoothed_and_common_values_are_kept() -> None:
+    rng = np.random.default_rng(0)
+    column = Column("x", "x", "float")
+    values = rng.gamma(3.0, 2.0, 60)
+    found = marginals.of(column, values)
+    drawn = found.draw(rng.random(20_000))
+    assert abs(drawn.mean() - values.mean()) < 0.15 and abs(drawn.std() / values.std() - 1) < 0.05
+    assert drawn.min() < values.min() and drawn.max() > values.max()  # not only numbers between two learned ones
+    many, common = rng.normal(size=5_000), np.concatenate([np.zeros(30), values])
+    for plain in (many, common, np.ones(20), values[:3]):
+        assert len(marginals.of(column, plain).quantiles) == 0
+    kept = marginals.of(column, common).draw(rng.random(2_000))
+    assert 0.25 < (kept == 0).mean() < 0.4

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ganloom.core.errors import need
 from ganloom.tables import EXTRA
 from ganloom.tables.column import Column
-from ganloom.tables.marginals import Marginal
+from ganloom.tables.marginals import Marginal, normal_cdf
 from ganloom.tables.marginals import of as marginal_of
 from ganloom.tables.schema import Frame
 
@@ -129,7 +129,7 @@ class Copula:
             if not len(rows):
                 continue
             normal = rng.standard_normal((len(rows), len(group.factor))) @ group.factor.T
-            u = np.clip(_normal_cdf(normal), 1e-12, 1 - 1e-12)
+            u = np.clip(normal_cdf(normal), 1e-12, 1 - 1e-12)
             for place, column in enumerate(self.columns):
                 out[column.name][rows] = group.marginals[column.name].draw(u[:, place])
             for place, name in enumerate(self.gaps, len(self.columns)):
@@ -163,7 +163,7 @@ class Copula:
         values, vectors = np.linalg.eigh((left + left.T) / 2)
         root = vectors * np.sqrt(np.maximum(values, 0))
         drawn = scores[:, given] @ weights + rng.standard_normal((count, len(rest))) @ root.T
-        u = np.clip(_normal_cdf(drawn), 1e-12, 1 - 1e-12)
+        u = np.clip(normal_cdf(drawn), 1e-12, 1 - 1e-12)
         out: Frame = dict(known)
         for place, number in enumerate(rest.tolist()):
             if number < len(self.columns):
@@ -273,9 +273,3 @@ def _normal_quantile(u: NDArray[np.float64]) -> NDArray[np.float64]:
     import torch
 
     return np.asarray(torch.special.ndtri(torch.from_numpy(np.ascontiguousarray(u))).numpy())
-
-
-def _normal_cdf(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    import torch
-
-    return np.asarray(torch.special.ndtr(torch.from_numpy(np.ascontiguousarray(x))).numpy())

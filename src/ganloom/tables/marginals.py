@@ -1,6 +1,6 @@
 """The distribution of one column, and of independent columns: draw values, and turn values into normal scores."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,14 @@ from ganloom.tables.column import Column
 from ganloom.tables.schema import Frame
 
 _SMALL = 1e-9
+SMOOTHED = 1_000
+"""Columns with at most this many values are drawn from a smoothed distribution; with more, smoothing makes no difference."""
+MOST_EQUAL = 0.15
+"""A value that more than this share of the rows has is kept as it is: the column is not smoothed."""
+STEPS = 2_000
+"""Points at which the smoothed distribution function is computed."""
+GRID = 4
+"""Points of the smoothed distribution for each value."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,7 @@ class Marginal:
         codes: Category codes in the order of the normal scores, int64; for a continuous column empty.
         shares: The share of each code.
         missing: The share of missing cells of a continuous column.
+        quantiles: Evenly spaced quantiles of the smoothed distribution, from which numbers are drawn; empty: not smoothed.
     """
 
     numbers: NDArray[np.float64]
@@ -29,6 +38,7 @@ class Marginal:
     codes: NDArray[np.int64]
     shares: NDArray[np.float64]
     missing: float
+    quantiles: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     def draw(self, u: NDArray[np.float64]) -> NDArray[Any]:
         """Values for uniform numbers in (0, 1): the inverse of the distribution function, without missing ones."""
@@ -40,7 +50,8 @@ class Marginal:
             return np.full(len(u), np.nan)
         if self.stepped or count == 1:
             return self.numbers[np.minimum((u * count).astype(np.int64), count - 1)]
-        return np.interp(u * count - 0.5, np.arange(count), self.numbers)
+        values = self.quantiles if len(self.quantiles) else self.numbers
+        return np.interp(u * len(values) - 0.5, np.arange(len(values)), values)
 
     def ranks(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Values as uniform numbers in (0, 1): the middle of the interval that each value takes; NaN where it is missing."""
@@ -75,9 +86,39 @@ def of(column: Column, values: NDArray[Any], order: NDArray[np.int64] | None = N
             found, counts = found[sorting], counts[sorting]
         return Marginal(np.empty(0), True, found.astype(np.int64), counts / counts.sum(), 0.0)
     present = np.sort(values[~np.isnan(values)])
-    return Marginal(
-        present, bool(column.levels), np.empty(0, np.int64), np.empty(0), 1 - len(present) / max(len(values), 1)
-    )
+    stepped, missing = bool(column.levels), 1 - len(present) / max(len(values), 1)
+    quantiles = np.empty(0) if stepped else _smoothed(present)
+    return Marginal(present, stepped, np.empty(0, np.int64), np.empty(0), missing, quantiles)
+
+
+def _smoothed(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return evenly spaced quantiles of a kernel density estimate with the variance of the values (Silverman 1986, sec. 6.4).
+
+    Without it, each drawn number lies between two neighbours among the learned ones, so that rows drawn from a small group are
+    too near to the learned rows. Empty where smoothing would change the kind of the column: few values, or one that is common.
+    """
+    count = len(numbers)
+    if not 4 <= count <= SMOOTHED or np.unique(numbers, return_counts=True)[1].max() > max(MOST_EQUAL * count, 2):
+        return np.empty(0)
+    low, high = np.quantile(numbers, [0.25, 0.75])
+    spread = min(float(numbers.std()), float(high - low) / 1.34)
+    if not spread > 0:
+        return np.empty(0)
+    width = 0.9 * spread * count**-0.2
+    centres = numbers.mean() + (numbers - numbers.mean()) / np.sqrt(1 + width**2 / numbers.var())
+    grid = np.linspace(centres[0] - 4 * width, centres[-1] + 4 * width, STEPS)
+    below = np.zeros(len(grid))
+    for centre in centres:
+        below += normal_cdf((grid - centre) / width)
+    wanted = (np.arange(GRID * count) + 0.5) / (GRID * count)
+    return np.interp(wanted, below / count, grid)
+
+
+def normal_cdf(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The distribution function of the standard normal distribution."""
+    import torch
+
+    return np.asarray(torch.special.ndtr(torch.from_numpy(np.ascontiguousarray(x))).numpy())
 
 
 class Marginals:

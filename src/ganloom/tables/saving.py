@@ -87,10 +87,13 @@ def _put(arrays: Arrays, key: str, marginal: Marginal) -> None:
         numbers = numbers[np.round(np.linspace(0, len(numbers) - 1, MOST_NUMBERS)).astype(int)]
     arrays |= {
         f"{key}/numbers": numbers, f"{key}/codes": marginal.codes, f"{key}/shares": marginal.shares,
-        f"{key}/more": np.array([marginal.missing, float(marginal.stepped)]),
+        f"{key}/more": np.array([marginal.missing, float(marginal.stepped)]), f"{key}/quantiles": marginal.quantiles,
     }  # fmt: skip
 
 
 def _get(arrays: Arrays, key: str) -> Marginal:
     missing, stepped = arrays[f"{key}/more"].tolist()
-    return Marginal(arrays[f"{key}/numbers"], bool(stepped), arrays[f"{key}/codes"], arrays[f"{key}/shares"], missing)
+    return Marginal(
+        arrays[f"{key}/numbers"], bool(stepped), arrays[f"{key}/codes"], arrays[f"{key}/shares"], missing,
+        arrays.get(f"{key}/quantiles", np.empty(0)),
+    )  # fmt: skip
