@@ -447,8 +447,9 @@ def test_the_command_line_from_fit_to_report(tmp_path: Path, capsys: pytest.Capt
     assert left.value.code == 2 and "already exists" in capsys.readouterr().err
 
 
-def test_the_benchmark_prints_each_method_beside_real_rows(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_benchmark_prints_each_method_beside_real_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["bench", "tables", "--data", "iris", "--methods", "copula", "ctgan", "--steps", "3", "--seeds", "0"]
+    words += ["--out", str(tmp_path)]
     with pytest.raises(SystemExit) as left:
         main([*words, "--json"])
     found = json.loads(capsys.readouterr().out)
@@ -456,6 +457,16 @@ def test_the_benchmark_prints_each_method_beside_real_rows(capsys: pytest.Captur
     real, copula, _ = found["runs"]
     assert real["copies"] == 1.0 and copula["copies"] < 0.2 and copula["score"] > 0.7 * real["score"]
     assert found["verdicts"] and "the GAN (ctgan) does not help" in found["verdicts"][0]
+    (kept,) = tmp_path.glob("iris-copula-seed0-*.json")
+    kept.write_text(json.dumps(copula | {"score": 0.123}))
+    with pytest.raises(SystemExit):
+        main([*words, "--json"])
+    again = json.loads(capsys.readouterr().out)["runs"]
+    assert again[1]["score"] == 0.123 and again[0] == real  # finished results are not measured again
+    kept.write_text("{}")
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert left.value.code == 2 and kept.name in capsys.readouterr().err
     for wrong in (["--data", "nowhere"], ["--methods", "magic"]):
         with pytest.raises(SystemExit) as left:
             main(["bench", "tables", *wrong])

@@ -1,5 +1,7 @@
 """The figures that are promised for tables, and SDMetrics as an outside judge: minutes, so only with -m slow."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,14 +11,20 @@ pytest.importorskip("pandas")
 pytest.importorskip("sklearn")
 
 from ganloom.bench.tables import benchmark, sets
+from ganloom.report.progress import Progress
 from ganloom.tables import quality, reading
 from ganloom.tables.table import Table
 
 SEEDS = (0, 1, 2)
 
 
+def measured(names: list[str], methods: list[str]) -> list[benchmark.Run]:
+    with tempfile.TemporaryDirectory() as out, Progress() as progress:
+        return benchmark.measure(benchmark.tasks_of(names, methods, SEEDS), Path(out), 1, progress)
+
+
 def means(name: str, method: str) -> dict[str, float]:
-    runs = [run for run in benchmark.measure([name], [method], SEEDS) if run.method == method]
+    runs = [run for run in measured([name], [method]) if run.method == method]
     return {figure: float(np.mean([getattr(run, figure) for run in runs])) for figure in benchmark.FIGURES}
 
 
@@ -38,7 +46,7 @@ def test_ctgan_learns_small_tables(name: str, score: float) -> None:
 @pytest.mark.slow
 def test_a_table_of_thousands_of_mixed_rows() -> None:
     pytest.importorskip("statsmodels")
-    runs = benchmark.measure(["fair"], ["copula"], SEEDS)
+    runs = measured(["fair"], ["copula"])
     auc = {method: np.mean([run.auc for run in runs if run.method == method]) for method in ("real rows", "copula")}
     assert auc["copula"] >= 0.95 * auc["real rows"]
     own = [run for run in runs if run.method == "copula"]

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from ganloom.cli.messages import following, table
 from ganloom.cli.parse import parse
@@ -11,7 +12,9 @@ from ganloom.report.progress import Progress
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Measure the methods for tables on rows that they did not learn, over several seeds: the figures of docs/tables.md."""
+    """Measure the methods for tables on rows that they did not learn, over several seeds: the figures of docs/tables.md.
+    If you stop it, the same command continues.
+    """
 
     data: tuple[str, ...] = ("breast_cancer", "wine", "iris", "diabetes", "people")
     """Tables: breast_cancer, wine, iris, diabetes (scikit-learn), fair (statsmodels), people (made), or FILE:TARGET."""
@@ -21,6 +24,10 @@ class Arguments:
     """Seeds of the splits and of the methods."""
     steps: int | None = None
     """Training steps of networks. None: as `ganloom table fit` does."""
+    out: str = "runs/bench-tables"
+    """The folder for the results. Finished ones are kept: use another folder to measure again."""
+    workers: int = 1
+    """Methods that are measured at the same time, each in a process of its own."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -31,7 +38,8 @@ def run(argv: Sequence[str]) -> None:
     from ganloom.bench.tables import benchmark
 
     with Progress() as progress:
-        runs = benchmark.measure(args.data, args.methods, args.seeds, args.steps, progress)
+        tasks = benchmark.tasks_of(args.data, args.methods, args.seeds, args.steps)
+        runs = benchmark.measure(tasks, Path(args.out), args.workers, progress)
     lines = benchmark.verdicts(runs)
     if args.json:
         print(json.dumps({"runs": [dataclasses.asdict(one) for one in runs], "verdicts": lines}))

@@ -1,16 +1,24 @@
 """Fit each method on three quarters of a table, draw as many rows, and measure them on the last quarter; over seeds."""
 
+import contextlib
+import hashlib
+import json
 import math
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ganloom.bench import processes
 from ganloom.bench.tables import sets
-from ganloom.core.errors import BadInput
-from ganloom.report.progress import Report
+from ganloom.core import json_files
+from ganloom.core.errors import BadInput, CheckFailed
+from ganloom.core.output_files import replace_file
+from ganloom.report.progress import Progress
 from ganloom.tables import privacy, quality, reading, utility
 from ganloom.tables.schema import Frame
 from ganloom.tables.table import METHODS, Table
@@ -61,17 +69,30 @@ FIGURES = (
 )  # fmt: skip
 
 
-def measure(
-    data: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int | None = None, progress: Report = None
-) -> list[Run]:
-    """Measure methods on tables.
+@dataclass(frozen=True)
+class Task:
+    """One method on one table with one seed; see ``Run``.
 
-    Args:
-        data: Names of tables; see ``sets.load``.
-        methods: Methods of ``Table``; "real rows" is always measured.
-        seeds: Seeds.
+    Attributes:
         steps: Training steps of networks. None: their own number.
-        progress: Called with (what, done, total).
+    """
+
+    data: str
+    method: str
+    seed: int
+    steps: int | None
+
+    def file(self, out: Path) -> Path:
+        """The file of the result in the folder ``out``."""
+        digest = hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:8]  # for paths of the user's tables
+        return (
+            out
+            / f"{Path(self.data).name.partition(':')[0]}-{self.method.replace(' ', '-')}-seed{self.seed}-{digest}.json"
+        )
+
+
+def tasks_of(data: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int | None = None) -> list[Task]:
+    """Return the tasks in the order in which they are made, without repetitions; "real rows" is always one of the methods.
 
     Raises:
         BadInput: A table or a method does not exist.
@@ -79,17 +100,93 @@ def measure(
     for method in methods:
         if method not in METHODS:
             raise BadInput(f"--methods must be of {', '.join(METHODS)}, got {method}")
-    found: list[Run] = []
-    total = len(data) * len(seeds) * (len(methods) + 1)
     for name in data:
-        frame, target = sets.load(name)
-        for seed in seeds:
-            train, test = split(frame, target, seed)
-            for method in ("real rows", *methods):
-                if progress is not None:
-                    progress(f"{name}, seed {seed}: {method}", len(found), total)
-                found.append(_run(name, method, seed, train, test, target, steps))
+        sets.load(name)
+    rows = ("real rows", *methods)
+    return list(dict.fromkeys(Task(name, row, seed, steps) for name in data for seed in seeds for row in rows))
+
+
+def measure(tasks: Sequence[Task], out: Path, workers: int, progress: Progress) -> list[Run]:
+    """Measure the tasks that have no result yet.
+
+    Args:
+        tasks: The tasks.
+        out: Folder of the results, one file each.
+        workers: Number of processes; with one, the work is done here.
+        progress: Shows what is done.
+
+    Returns:
+        The results of all tasks, in their order.
+
+    Raises:
+        CheckFailed: A process failed.
+    """
+    if workers < 1:
+        raise BadInput(f"--workers must be at least 1, got {workers}")
+    waiting = [task for task in tasks if not task.file(out).is_file()]
+    if workers > 1 and len(waiting) > 1:
+        _in_processes(waiting, out, workers, progress)
+    found = []
+    for number, task in enumerate(tasks):
+        if not task.file(out).is_file():
+            progress(f"{task.data}, seed {task.seed}: {task.method}", number, len(tasks))
+            _write(task, out)
+        with json_files.blaming(
+            task.file(out), "no result of this benchmark", fix="Remove it, and run the command again"
+        ):
+            found.append(Run(**json_files.read(task.file(out))))
     return found
+
+
+def _write(task: Task, out: Path) -> None:
+    frame, target = sets.load(task.data)
+    run = _run(task.data, task.method, task.seed, *split(frame, target, task.seed), target, task.steps)
+    out.mkdir(parents=True, exist_ok=True)
+    replace_file(task.file(out), (json.dumps(asdict(run), indent=1) + "\n").encode())
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A task, made by the same command in a process of its own."""
+
+    task: Task
+    out: Path
+
+    @property
+    def log(self) -> Path:
+        """The file with the output of the process."""
+        return self.task.file(self.out).with_suffix(".log")
+
+    @property
+    def command(self) -> list[str]:
+        """The program and its arguments."""
+        one = self.task
+        words = ["--data", one.data, "--methods", one.method, "--seeds", one.seed, "--out", self.out, "--json"]
+        words += [] if one.steps is None else ["--steps", one.steps]
+        return [sys.executable, "-P", "-m", "ganloom", "bench", "tables", *map(str, words)]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The process has the same number of threads as this one."""
+        return {}
+
+
+def _in_processes(waiting: Sequence[Task], out: Path, workers: int, progress: Progress) -> None:
+    """Make each task in a process of its own. Those with the real rows take a second; ``measure`` makes them afterwards."""
+    jobs = [_Job(task, out) for task in waiting if task.method != "real rows"]
+    done, failed = list[Task](), dict[str, str]()
+    out.mkdir(parents=True, exist_ok=True)
+    results = processes.run(
+        jobs, workers, lambda job: None, lambda running: progress("tasks", len(done), len(jobs)), progress.say
+    )
+    with contextlib.closing(results):
+        for job, code in results:
+            done.append(job.task)
+            if code:
+                failed[job.task.file(out).stem] = processes.reason(job.log, code)
+    if failed:
+        name, reason = next(iter(failed.items()))
+        raise CheckFailed(f"{len(failed)} task{'s' * (len(failed) > 1)} failed, such as {name}: {reason}")
 
 
 def split(frame: Any, target: str | None, seed: int) -> tuple[Any, Any]:
