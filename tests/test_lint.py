@@ -17,6 +17,7 @@ from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, SGD, Adam, Batch, Phase, Terms, kind_of_inputs
 from ganloom.lint import rules
 from ganloom.nn.layers import MinibatchStddev
+from ganloom.recipes import presets
 from ganloom.stabilisers.apply import compose
 from ganloom.stabilisers.config import Stabilise
 from ganloom.training.config import TrainConfig
@@ -247,6 +248,13 @@ def test_no_false_alarm_on_a_recipe_with_default_settings(name: str) -> None:
     results = rules.lint(gan, data, TrainConfig(total_kimg=float(getattr(module, "KIMG", 200.0))))
     true = ["flat_grounds"] if hasattr(gan.cfg, "tanh") else []  # half of the image values are black
     assert [finding.rule for finding in results] == true
+
+
+@pytest.mark.parametrize("name", [name for name in presets.PLANS if presets.PLANS[name].data == presets.DATA])
+def test_no_false_alarm_on_a_small_plan(name: str) -> None:
+    gan, data = prepare(name, "fashion-10k", small=True)
+    results = rules.lint(gan, data, TrainConfig(total_kimg=presets.plan(name).options["total_kimg"]))
+    assert not [finding for finding in results if finding.rule != "flat_grounds"]
 
 
 def test_the_lint_does_not_change_the_model() -> None:

@@ -113,7 +113,7 @@ class GAN(nn.Module):
     supports_points: bool = False
     """Whether the model can learn points (n, d) as well as images."""
     penalises_normed_d: bool = False
-    """Whether the published method computes a gradient penalty on a discriminator with BatchNorm."""
+    """Whether a gradient penalty on a discriminator with BatchNorm is meant: by the published method, or by the user."""
     clips_weights: bool = False
     """Whether ``after_update`` clips the discriminator's weights."""
     labels_to_d: bool = True
