@@ -16,6 +16,7 @@ from ganloom.bench.inpaint.photographs import crops
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
 from ganloom.evaluation.inpainting import perceptual_name
+from ganloom.imaging import levels
 from ganloom.metrics.statistics.grid_pattern import REPEATS, grid_pattern
 from ganloom.metrics.statistics.translation import paired_errors, psnr_of
 from ganloom.metrics.statistics.value import Value
@@ -158,4 +159,4 @@ def _resized(pixels: Pixels, side: int, method: Image.Resampling) -> Pixels:
 
 
 def _tensor(images: Sequence[Pixels] | Pixels) -> Tensor:
-    return torch.from_numpy(np.stack(list(images))).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return levels.from_uint8(np.stack(list(images)))
