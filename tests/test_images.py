@@ -8,13 +8,25 @@ import torch
 from PIL import Image
 
 from ganloom.core.errors import BadInput
-from ganloom.imaging import grid
+from ganloom.imaging import grid, levels
 
 
 def test_to_uint8_undoes_the_scaling_of_every_level() -> None:
-    levels = torch.arange(256)
-    x = (levels / 127.5 - 1).reshape(1, 1, 16, 16)
-    assert grid.to_uint8(x).ravel().tolist() == levels.tolist()
+    every = torch.arange(256)
+    x = (every / 127.5 - 1).reshape(1, 1, 16, 16)
+    assert grid.to_uint8(x).ravel().tolist() == every.tolist()
+
+
+def test_levels_to_floats_and_back() -> None:
+    every = np.arange(2 * 4 * 8 * 3, dtype=np.uint8).reshape(2, 4, 8, 3)
+    every.flags.writeable = False  # as an array of a PIL image is
+    x = levels.from_uint8(every)
+    assert x.shape == (2, 3, 4, 8) and x.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(x, torch.tensor(every).permute(0, 3, 1, 2).float() / 127.5 - 1), "bit for bit"
+    assert (grid.to_uint8(x) == every).all() and torch.equal(levels.from_uint8(torch.tensor(every)), x)
+    floats = torch.tensor([0.0, 255.0])
+    assert levels.from_levels(floats).tolist() == [-1, 1] and floats.tolist() == [0, 255], "the input is not changed"
+    assert torch.equal(levels.rounded(x + 0.003), x) and levels.rounded(torch.tensor([-3.0, 3.0])).tolist() == [-1, 1]
 
 
 def test_to_uint8_clips_rounds_halves_up_and_survives_bad_values() -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 import ganloom
 from ganloom.bench.restore import benchmark
 from ganloom.core.errors import BadInput
-from ganloom.metrics.statistics.grid_pattern import grid_pattern
+from ganloom.metrics.statistics.grid_pattern import grid_pattern, grid_peak
 
 
 def ramps(n: int = 2, side: int = 64) -> torch.Tensor:
@@ -39,6 +39,22 @@ def test_a_pattern_of_known_strength_is_found_on_flat_blocks_only() -> None:
     assert [len(v) for v in grid_pattern(true[:, :, :30, 32:], true[:, :, :30, 32:], 4)] == [0, 0]
 
 
+def test_the_peak_tells_a_pattern_from_texture() -> None:
+    true = ramps()[..., :32].repeat(1, 1, 1, 2)  # flat
+    assert grid_peak(true, true, 4).tolist() == pytest.approx([1, 1]), "a plane has none"
+    noise = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1)) / 127.5
+    soft = torch.nn.functional.avg_pool2d(2 * noise, 3, 1, 1, count_include_pad=False)
+    for texture in (noise, soft):
+        assert grid_peak(true + texture, true, 4).tolist() == pytest.approx([1, 1], abs=0.3), "texture has none"
+    y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    for cells in (x % 4 == 1, (x % 2 == 0) & (y % 4 < 2), (x + y) % 2 == 0):  # periods of 4 and 2 pixels
+        pattern = (cells.float() - cells.float().mean()) / 127.5
+        assert (grid_peak(true + noise + pattern, true, 4) > 2).all(), "a pattern half as strong as the noise is found"
+    third = (x % 3 == 0).float() / 127.5
+    assert grid_peak(true + noise + third, true, 4).tolist() == pytest.approx([1, 1], abs=0.3), "of another period"
+    assert grid_peak(true, 5 * noise, 4).isnan().all(), "no flat block"
+
+
 def photographs(folder: Path, count: int = 2) -> Path:
     folder.mkdir()
     rng = np.random.default_rng(0)
@@ -63,7 +79,7 @@ def test_bench_restore(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     found = json.loads(out)
     assert list(found["rows"]) == ["model compact", "bicubic", "Lanczos", "true images"] and found["images"] == 4
     assert found["rows"]["model compact"]["psnr"]["value"] > 20 and found["flat"] > 0
-    assert set(found["rows"]["true images"]) == {"grid", "grid_worst"} and not found["differences"]
+    assert set(found["rows"]["true images"]) == {"grid", "grid_worst", "grid_peak"} and not found["differences"]
     for wrong in (("--model", "compact", "compact"), ("--crop", 66), ("--n", 1), ("--crop", 1000)):
         code, _, err = call(capsys, "bench", "restore", folder, *options, *wrong)
         assert code == 2 and len(err.strip().splitlines()) == 1, err

@@ -22,6 +22,7 @@ from ganloom.anomaly.scorers import Scorers
 from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 from ganloom.core.output_files import replace_file
+from ganloom.imaging import levels
 from ganloom.report.progress import Report
 
 FOLDER, FILE, ROWS = "anomaly", "detector.json", "rows.safetensors"
@@ -234,7 +235,7 @@ def load(run: Path, model: Any) -> Detector:
     shape = tuple(saved["shape"])
     if tuple(rows.shape[1:]) != shape or not len(rows):
         raise BadInput(f"{path} has samples of shape {tuple(rows.shape[1:])}, not {shape}: fit the detector again")
-    train = rows.float() / 127.5 - 1 if rows.dim() == 4 else rows.float()
+    train = levels.from_levels(rows) if rows.dim() == 4 else rows.float()
     scorers = Scorers(train, model, int(saved["seed"]))
     scorers.load_scales(saved["scales"])
     hold_out = {name: np.sort(np.asarray(values, np.float64)) for name, values in saved["hold_out"].items()}

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ganloom.core.randomness import key
+from ganloom.imaging import levels
 from ganloom.metrics.extractors.inputs import to_channels, to_size
 from ganloom.metrics.extractors.nets import SmallNet
 
@@ -72,7 +73,7 @@ def pool_of(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Pool:
     channels, side = 1 if images.shape[3] <= 2 else 3, min(LARGEST, max(SMALLEST, *images.shape[1:3]))
     parts = []
     for start in range(0, len(images), 1024):
-        x = torch.from_numpy(np.ascontiguousarray(images[start : start + 1024])).permute(0, 3, 1, 2).float() / 127.5 - 1
+        x = levels.from_uint8(np.ascontiguousarray(images[start : start + 1024]))
         small = to_size(to_channels(x, channels), side)
         parts.append(((small.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8))
     return Pool(torch.cat(parts), torch.from_numpy(np.ascontiguousarray(labels)))
@@ -106,7 +107,7 @@ def train(
     net.train()
     for step in range(how.steps):
         picks = [next(order) for order in orders]
-        x = torch.cat([pool.x[i] for pool, i in zip(pools, picks, strict=True)]).float() / 127.5 - 1
+        x = levels.from_levels(torch.cat([pool.x[i] for pool, i in zip(pools, picks, strict=True)]))
         y = torch.cat([pool.y[i] for pool, i in zip(pools, picks, strict=True)])
         if how.noise:
             half = len(x) // 2
@@ -159,5 +160,5 @@ def classic(x: Tensor, flip: bool, rng: torch.Generator) -> Tensor:
 @torch.no_grad()
 def predict(net: SmallNet, pool: Pool) -> Tensor:
     """Predict the classes of images; (N,) int64."""
-    parts = (part.float().contiguous(memory_format=torch.channels_last) / 127.5 - 1 for part in pool.x.split(500))
+    parts = (levels.from_levels(part).contiguous(memory_format=torch.channels_last) for part in pool.x.split(500))
     return torch.cat([net(part)[1].argmax(1) for part in parts])

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from html import escape
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ganloom.apps.augment_rows import CLASSIC, MEANING, METHODS, REAL, Row, percent
 from ganloom.core.names import printable, shown
-from ganloom.imaging import grid, row_names
+from ganloom.imaging import grid, levels, row_names
 from ganloom.metrics.statistics.paired_seeds import p_text
 from ganloom.report import markup, results_page
 
@@ -80,7 +79,7 @@ def _images(pictures: Pictures) -> str:
         columns = min(map(len, sets), default=0)
         if not columns:
             continue
-        images = torch.from_numpy(np.concatenate([images[:columns] for images in sets])).permute(0, 3, 1, 2)
-        sheet = row_names.beside(grid.grid(images.float() / 127.5 - 1, columns), [one[0] for one in pictures])
+        images = levels.from_uint8(np.concatenate([images[:columns] for images in sets]))
+        sheet = row_names.beside(grid.grid(images, columns), [one[0] for one in pictures])
         parts.append(results_page.figure(grid.png_bytes(sheet), f"{caption}, a row for each class", caption))
     return f'<div class="pair">{"".join(parts)}</div>'

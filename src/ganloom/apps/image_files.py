@@ -17,7 +17,7 @@ from ganloom.core.output_files import new_file, new_folder, numbered
 from ganloom.data.decode import BadImage, quiet, to_array
 from ganloom.data.file_index import Listing, scan_folder, single_file
 from ganloom.data.pixel_scale import UnclearScale
-from ganloom.imaging import grid
+from ganloom.imaging import grid, levels
 from ganloom.imaging.png16 import read16, write16
 
 MOST = 64
@@ -165,4 +165,4 @@ def _thumbnail(pixels: NDArray[Any]) -> Tensor:
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     page = Image.new("RGB", (_SIDE, _SIDE), (128, 128, 128))
     page.paste(image, ((_SIDE - image.width) // 2, (_SIDE - image.height) // 2))
-    return torch.from_numpy(np.asarray(page).copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+    return levels.from_uint8(np.asarray(page)[None])

@@ -33,7 +33,7 @@ from ganloom.data.file_scales import FileScales
 from ganloom.data.pixel_scale import check_scales
 from ganloom.data.resize import fit_image
 from ganloom.gan import GAN
-from ganloom.imaging import grid
+from ganloom.imaging import grid, levels
 
 SPACES = ("auto", "z", "w", "w+")
 Progress = Callable[[int, int, float], None] | None
@@ -270,7 +270,7 @@ def read_image(
         raise BadInput(f"{path} cannot be read as an image ({error})") from None
     pixels = np.array(fit_image(image, shape, fit))
     pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 127.5 - 1
+    return levels.from_uint8(pixels[None])
 
 
 def latents_file(result: Projected) -> str:

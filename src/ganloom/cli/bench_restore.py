@@ -61,11 +61,19 @@ def run(argv: Sequence[str]) -> None:
     print(
         f"{report.images} crops, reduced by {report.scale}; means with 95 % intervals; features: distance in {report.features}; "
         f"grid: pattern with a period of {report.scale} pixels on {report.flat} flat blocks, in levels of 255, and its 99th "
-        "percentile; lower features and grid are better"
+        "percentile; peak: power at the frequencies of that pattern, divided by that beside them; lower features, grid and "
+        "peak are better"
     )
     print(following(["upscale", "IN", "OUT", "--model", args.model[0]]))
 
 
 def _line(name: str, figures: dict[str, Any]) -> dict[str, str]:
-    titles = {"PSNR": "psnr", "SSIM": "ssim", "features": "features", "grid": "grid", "grid 99 %": "grid_worst"}
+    titles = {
+        "PSNR": "psnr",
+        "SSIM": "ssim",
+        "features": "features",
+        "grid": "grid",
+        "grid 99 %": "grid_worst",
+        "peak": "grid_peak",
+    }
     return {"method": name, **{title: str(figures[key]) if key in figures else "" for title, key in titles.items()}}

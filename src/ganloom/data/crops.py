@@ -26,6 +26,7 @@ from ganloom.data.decode import BadImage, convert, from_array, quiet, to_array
 from ganloom.data.file_index import Listing
 from ganloom.data.images import Images
 from ganloom.data.resize import Shape
+from ganloom.imaging import levels
 
 MAX_SIDE = 1400
 """Longest side of a photograph in memory. Larger ones are reduced: the pixels of a camera are less sharp than its photograph
@@ -228,8 +229,7 @@ class Crops(Data):
         return x if flips is None else torch.where(flips.to(x.device)[:, None, None, None], x.flip(3), x)
 
     def _to_tensor(self, pixels: NDArray[np.uint8]) -> Tensor:
-        x = torch.from_numpy(pixels).to(self.device)
-        return x.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
+        return levels.from_uint8(torch.from_numpy(pixels).to(self.device))
 
     def _rows_sha256(self) -> str:
         return self.photos.sha256()

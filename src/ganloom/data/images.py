@@ -12,6 +12,7 @@ from torch import Tensor
 from ganloom.data.dataset import Data, Facts, Indices
 from ganloom.data.npz_writer import write_npz
 from ganloom.data.resize import Shape
+from ganloom.imaging import levels
 
 DEVICE_SHARE = 0.5
 """The rows are kept on a GPU if they take at most this share of its free memory."""
@@ -84,8 +85,7 @@ class Images(Data):
             rows = (rows.pin_memory() if self.device.type == "cuda" else rows).to(self.device, non_blocking=True)
         if flips is not None:
             rows = torch.where(flips.to(self.device)[:, None, None, None], rows.flip(2), rows)
-        # The conversion keeps the strides of the permuted view: channels_last without a copy.
-        return rows.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
+        return levels.from_uint8(rows)
 
     def _rows_sha256(self) -> str:
         if self._sha256 is None:

@@ -19,6 +19,7 @@ from ganloom import data as datasets
 from ganloom import metrics
 from ganloom.data import hole_masks
 from ganloom.evaluation.measure import effnet_installed, measure_model
+from ganloom.imaging import levels
 from ganloom.metrics.extractors.mobilenet import weight_file
 from ganloom.metrics.statistics.value import Value
 from ganloom.nn import biharmonic
@@ -75,7 +76,7 @@ def compare(
         errors: dict[str, list[Tensor]] = {}
         for x, mask in zip(images.split(PART), masks.split(PART), strict=True):
             y = torch.where(mask > 0.5, method(x, mask).cpu(), x)
-            for metric, values in _errors(_rounded(y), x, mask, perceptual).items():
+            for metric, values in _errors(levels.rounded(y), x, mask, perceptual).items():
                 errors.setdefault(metric, []).append(values)
             done += len(x)
             if progress is not None:
@@ -86,10 +87,6 @@ def compare(
             means = {metric: Value.mean_of(all_values[rows]) for metric, all_values in joined.items()}
             results[group][name] = means | {"images": Value(float(rows.sum()))}
     return results
-
-
-def _rounded(y: Tensor) -> Tensor:
-    return (y.clamp(-1, 1).add(1).mul(127.5).round() / 127.5) - 1
 
 
 @torch.no_grad()
@@ -124,7 +121,7 @@ def _opencv(cv2: Any, flag: int, x: Tensor, mask: Tensor) -> Tensor:
             cv2.inpaint(np.ascontiguousarray(part), hole, RADIUS, flag).reshape(part.shape) for part in parts
         ]
         out.append(np.concatenate(filled, axis=2))
-    return torch.from_numpy(np.stack(out)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return levels.from_uint8(np.stack(out))
 
 
 def perceptual_name(shape: tuple[int, ...], *trained_with: str) -> str:

@@ -12,6 +12,7 @@ from ganloom import metrics
 from ganloom.core.randomness import Rng, measurement_seed
 from ganloom.evaluation.measure import choose_all
 from ganloom.gan import GAN
+from ganloom.imaging import levels
 from ganloom.metrics.statistics.translation import feature_distance, paired_errors
 from ganloom.nn.perceptual import Perceptual
 
@@ -98,8 +99,8 @@ def _distances(
 
 def _resized(x: Tensor, size: tuple[int, ...], method: Image.Resampling) -> Tensor:
     """Resize images (N, C, h, w) in [-1, 1] channel by channel, rounded to 8 bits."""
-    result = np.empty((len(x), x.shape[1], *size), np.float32)
+    result = np.empty((len(x), x.shape[1], *size), np.uint8)
     for i, image in enumerate(x.add(1).mul(127.5).round().numpy()):
         for j, channel in enumerate(image.astype(np.uint8)):
             result[i, j] = np.asarray(Image.fromarray(channel).resize((size[1], size[0]), method))
-    return torch.from_numpy(result).div_(127.5).sub_(1)
+    return levels.from_levels(torch.from_numpy(result))

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
+from ganloom.imaging import levels
 
 Images = Tensor | NDArray[np.floating] | NDArray[np.uint8]
 
@@ -29,7 +30,7 @@ def check_images(x: Images, name: str, *, allow_uint8: bool = False) -> Tensor:
     if t.dtype == torch.uint8 and allow_uint8 and t.ndim == 4:
         if t.shape[1] > 4 and t.shape[3] <= 4:
             t = t.permute(0, 3, 1, 2)
-        t = t.float() / 127.5 - 1
+        t = levels.from_levels(t)
     if t.ndim != 4 or not 1 <= t.shape[1] <= 4:
         raise BadInput(f"{name}: shape {tuple(t.shape)} is not (N, C, H, W) with 1 to 4 channels")
     if not t.is_floating_point():

@@ -30,6 +30,7 @@ from torch import Tensor
 from ganloom.core import randomness
 from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms
+from ganloom.imaging import levels
 from ganloom.losses import nonsaturating
 from ganloom.networks.context_encoder import ContextEncoder
 from ganloom.networks.dcgan import Discriminator
@@ -118,7 +119,7 @@ class ContextEncoderGAN(Inpainter):
         """Make the model's input: the hole gets the mean colour. See ``Inpainter.condition``."""
         mean = sum(MEAN) / 3
         shades = MEAN if x.shape[1] == 3 else (mean,) * x.shape[1]
-        colour = torch.tensor(shades, device=x.device)[:, None, None] / 127.5 - 1
+        colour = levels.from_levels(torch.tensor(shades, device=x.device))[:, None, None]
         return torch.cat([torch.where(mask > 0.5, colour.to(x.dtype), x), mask], 1)
 
     # ---- networks

@@ -13,6 +13,7 @@ from ganloom.bench.inpaint.photographs import crops
 from ganloom.core.errors import BadInput
 from ganloom.data import hole_masks
 from ganloom.evaluation.inpainting import Method, Rows, compare, methods, perceptual_name
+from ganloom.imaging import levels
 from ganloom.nn.perceptual import Perceptual
 from ganloom.report.progress import Report, part_of
 from ganloom.runs import manifest
@@ -83,8 +84,7 @@ def _images(
     data: str, gan: Any, n: int, crop: int | None, last: int | None, seed: int, progress: Report
 ) -> torch.Tensor:
     if crop is not None:
-        pixels = crops(Path(data), n, crop, seed, progress=part_of(progress, "cutting crops"))
-        return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return levels.from_uint8(crops(Path(data), n, crop, seed, progress=part_of(progress, "cutting crops")))
     shape = None if gan is None else tuple(gan.cfg.shape)
     if (Path(data) / "run.json").is_file():
         opened = _held_out(Path(data))

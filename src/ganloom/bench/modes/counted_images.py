@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
 from ganloom.api import load
@@ -225,8 +224,3 @@ def table(task: Task, counter: Counter, rows: Sequence[Row]) -> list[str]:
         out += ["", task.published_on, "", "| | modes | KL | source |", "|---|---|---|---|"]
         out += [f"| {name} | {modes:g} | {kl:.2f} | {source} |" for name, modes, kl, source in task.published]
     return out
-
-
-def rows_of(images: Tensor) -> Tensor:
-    """Convert images (N, H, W, C) uint8 to (N, C, H, W) float32 in [-1, 1]."""
-    return images.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1

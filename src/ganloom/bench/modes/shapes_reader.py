@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganloom.bench.modes.counted_images import Setup, Task, rows_of
+from ganloom.bench.modes.counted_images import Setup, Task
 from ganloom.data import shapes
+from ganloom.imaging import levels
 
 COUNTS = (len(shapes.COLOURS), len(shapes.KINDS), len(shapes.SIZES), len(shapes.PLACES))
 MODES = int(np.prod(COUNTS))
@@ -38,7 +39,7 @@ class Renderings:
         factors: dict[str, NDArray[np.generic]] = {name: every[:, i].astype(np.int64) for i, name in enumerate(names)}
         factors |= {"dx": every[:, 4], "dy": every[:, 5]}
         self.modes = torch.from_numpy(mode_of(factors))
-        self.images = rows_of(torch.from_numpy(shapes.render(factors))).flatten(1)
+        self.images = levels.from_uint8(shapes.render(factors)).flatten(1)
         self.norms = self.images.square().sum(1)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,7 +58,7 @@ class Renderings:
 def known(n: int) -> tuple[Tensor, Tensor, bool]:
     """Draw n new images; see ``Task.known``."""
     factors = shapes.factors(n, seed=1)
-    return rows_of(torch.from_numpy(shapes.render(factors))), torch.from_numpy(mode_of(factors)), True
+    return levels.from_uint8(shapes.render(factors)), torch.from_numpy(mode_of(factors)), True
 
 
 TASK = Task(

@@ -16,7 +16,8 @@ from ganloom.bench.inpaint.photographs import crops
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
 from ganloom.evaluation.inpainting import perceptual_name
-from ganloom.metrics.statistics.grid_pattern import REPEATS, grid_pattern
+from ganloom.imaging import levels
+from ganloom.metrics.statistics.grid_pattern import REPEATS, grid_pattern, grid_peak
 from ganloom.metrics.statistics.translation import paired_errors, psnr_of
 from ganloom.metrics.statistics.value import Value
 from ganloom.nn.perceptual import Perceptual
@@ -27,6 +28,8 @@ METHODS = {"bicubic": Image.Resampling.BICUBIC, "Lanczos": Image.Resampling.LANC
 TRUE = "true images"
 WORST = 0.99
 """Share of the flat blocks below the value that is printed as the worst."""
+PATTERN = ("grid", "grid_worst", "grid_peak")
+"""What is measured of the true images too."""
 Pixels = NDArray[np.uint8]
 
 
@@ -36,7 +39,8 @@ class Result:
 
     rows: dict[str, dict[str, Value]]
     """Method -> ``psnr`` (dB, RGB), ``ssim``, ``features`` (see `Perceptual.distance`), ``grid`` (root mean square of the
-    pattern with the period of the factor on flat blocks, in levels of 255) and ``grid_worst`` (its 99th percentile)."""
+    pattern with the period of the factor on flat blocks, in levels of 255), ``grid_worst`` (its 99th percentile) and
+    ``grid_peak`` (power at the frequencies of the pattern, divided by that at the neighbouring ones; about 1 without one)."""
     differences: dict[str, dict[str, Value]]
     """Model after the first -> ``psnr`` and ``features`` minus those of the first model, from pairs of the same crop."""
     images: int
@@ -111,7 +115,7 @@ def measure(
                 progress(f"measuring {label}", done, total)
         found[label] = _compared(_tensor(made), _tensor(true), scale, torch.stack(distances))
     rows = {label: one.row for label, one in found.items()}
-    rows[TRUE] = {key: rows[TRUE][key] for key in ("grid", "grid_worst")}
+    rows[TRUE] = {key: rows[TRUE][key] for key in PATTERN}
     return Result(rows, _differences(found, len(opened)), len(true), found[TRUE].flat, scale, name)
 
 
@@ -129,6 +133,8 @@ def _distance(made: Pixels, true: Pixels, perceptual: Perceptual) -> Tensor:
 def _compared(made: Tensor, true: Tensor, scale: int, features: Tensor) -> _Measured:
     errors = paired_errors(made, true)
     patterns = grid_pattern(made, true, scale)
+    peaks = grid_peak(made, true, scale)
+    peaks = peaks[~peaks.isnan()]
     blocks = torch.cat(patterns)
     means = (
         torch.stack([values.square().mean().sqrt() for values in patterns if len(values)]) if len(blocks) else blocks
@@ -137,6 +143,7 @@ def _compared(made: Tensor, true: Tensor, scale: int, features: Tensor) -> _Meas
         "psnr": errors["psnr"], "ssim": errors["ssim"], "features": Value.mean_of(features),
         "grid": Value.mean_of(means) if len(means) else Value(float("nan")),
         "grid_worst": Value(float(blocks.quantile(WORST)) if len(blocks) else float("nan")),
+        "grid_peak": Value.mean_of(peaks) if len(peaks) else Value(float("nan")),
     }  # fmt: skip
     return _Measured(row, psnr_of((made - true).double()), features, len(blocks))
 
@@ -158,4 +165,4 @@ def _resized(pixels: Pixels, side: int, method: Image.Resampling) -> Pixels:
 
 
 def _tensor(images: Sequence[Pixels] | Pixels) -> Tensor:
-    return torch.from_numpy(np.stack(list(images))).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return levels.from_uint8(np.stack(list(images)))

@@ -7,6 +7,8 @@ REPEATS = 4
 """A block has this many periods a side."""
 FLAT = 2.0
 """Largest standard deviation of a flat block of the true image about a plane, in levels of 255."""
+ROUNDING = 1 / 12
+"""Variance of the error of rounding to 8 bits, in levels."""
 
 
 def grid_pattern(made: Tensor, true: Tensor, period: int) -> list[Tensor]:
@@ -25,11 +27,42 @@ def grid_pattern(made: Tensor, true: Tensor, period: int) -> list[Tensor]:
         For each image the root mean square of the pattern in levels of 255, float64, one value for each flat block. An
         image without flat blocks has no values.
     """
-    residual, spread = _without_plane(made, period), _without_plane(true, period)
-    flat = spread.square().mean((4, 5)).sqrt().amax(3) < FLAT
+    residual, flat = _without_plane(made, period), _flat(true, period)
     pattern = residual.unflatten(5, (REPEATS, period)).unflatten(4, (REPEATS, period)).mean((4, 6))
     strength = pattern.square().mean((3, 4, 5)).sqrt()
     return [values[places] for values, places in zip(strength, flat, strict=True)]
+
+
+def grid_peak(made: Tensor, true: Tensor, period: int) -> Tensor:
+    """Compare the power at the frequency of ``period`` and its multiples with the power at the neighbouring frequencies.
+
+    Texture and noise have about the same power at both, so their value is near 1 however strong they are. A regular pattern
+    has all its power at the former. Rounding to 8 bits is added to both, so that an area without any residual has the value 1.
+
+    Args:
+        made: Images (N, C, H, W) in [-1, 1].
+        true: The true images, of the same shape.
+        period: Period in pixels, at least 2: the factor of the upscaler.
+
+    Returns:
+        (N,) float64: for each image the ratio over all its flat blocks; NaN without flat blocks.
+    """
+    residual, flat = _without_plane(made, period), _flat(true, period)
+    side = REPEATS * period
+    power = torch.fft.fft2(residual).abs().square().div(side**2).mean(3) + ROUNDING
+    total = (power * flat[..., None, None]).sum((1, 2))
+    near = [total.roll((i, j), (1, 2)) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
+    places = torch.zeros(side, side, dtype=torch.bool)
+    places[::REPEATS, ::REPEATS] = True
+    places[0, 0] = False  # the mean of the block, which is 0
+    ratio: Tensor = total[:, places].mean(1) / torch.stack(near).mean(0)[:, places].mean(1)
+    return ratio
+
+
+def _flat(true: Tensor, period: int) -> Tensor:
+    """Return which blocks of the true images are flat, (N, rows, columns) bool."""
+    spread = _without_plane(true, period).square().mean((4, 5)).sqrt()
+    return spread.amax(3) < FLAT
 
 
 def _without_plane(x: Tensor, period: int) -> Tensor:

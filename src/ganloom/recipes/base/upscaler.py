@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ganloom.core.errors import BadInput
 from ganloom.core.precision import full_precision
 from ganloom.gan import Adam, Batch, Phase, Rng, Terms, cosine
+from ganloom.imaging import levels
 from ganloom.losses import Loss, nonsaturating
 from ganloom.networks import restore
 from ganloom.nn.perceptual import moved
@@ -108,7 +109,7 @@ def smaller(x: Tensor, scale: int) -> Tensor:
     """Reduce images (N, C, H, W) in [-1, 1] by a whole factor: bicubic and antialiased as Pillow does, rounded to 8 bits."""
     size = x.shape[2] // scale, x.shape[3] // scale
     y = x if scale == 1 else F.interpolate(x, size, mode="bicubic", antialias=True, align_corners=False)
-    return y.clamp(-1, 1).add(1).mul(127.5).round().div(127.5).sub(1)
+    return levels.rounded(y)
 
 
 def pixel_error(made: Tensor, target: Tensor) -> Tensor:
