@@ -72,6 +72,13 @@ def test_excitation_and_noise() -> None:
     assert torch.equal(layer(x), layer(x)) and torch.equal(layer(x)[0, 0], layer(x)[2, 1])
 
 
+def test_d_has_a_width_of_its_own() -> None:
+    same, wider = (fastgan.FastGAN(fastgan.Config((1, 28, 28), z_dim=8, width=2, d_width=d)) for d in (None, 4))
+    assert wider.G.out.in_channels == same.G.out.in_channels
+    assert wider.D.out[0].in_channels == 2 * same.D.out[0].in_channels
+    assert wider.D(wider.generate(2)).shape == (2,)
+
+
 def test_bad_fields_are_named() -> None:
     with pytest.raises(BadInput, match="--policy"):
         fastgan.Config(policy=("color",))

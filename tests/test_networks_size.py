@@ -19,6 +19,7 @@ from ganloom.recipes import (
     relativistic,
     sagan,
     sngan,
+    stylegan,
     unrolled,
     wgan,
     wgan_gp,
@@ -95,3 +96,15 @@ def test_a_smaller_base_grid_gives_28_px_a_third_doubling(recipe: ModuleType, mo
         assert images.shape == (2, 1, 28, 28)
         output = gan.D(images, labels)
         assert gan.logits_of(output).shape == (2,)
+
+
+@pytest.mark.parametrize("recipe", [progan, stylegan])
+def test_full_sets_where_the_channels_begin_to_be_halved(recipe: ModuleType) -> None:
+    torch.manual_seed(0)
+    for full, widths in ((3, [16, 16, 16]), (1, [16, 16, 8]), (0, [16, 8, 4])):
+        gan = recipe.MODEL(recipe.Config(shape=(1, 28, 28), z_dim=8, width=16, full=full))
+        rgb = gan.G.rgb if recipe is progan else gan.G.synthesis.rgb
+        assert [layer.in_channels for layer in rgb] == widths
+        assert [layers[0].out_channels for layers in gan.D.rgb] == widths
+        images = gan.sample(gan.z(2))
+        assert images.shape == (2, 1, 28, 28) and gan.D(images).shape == (2,)

@@ -104,3 +104,5 @@ def test_a_finished_model_has_full_size_and_bad_fields_are_named() -> None:
         progan.Config(stage_kimg=0.0)
     with pytest.raises(BadInput, match="--most-batch"):
         progan.Config(batch_size=256)
+    with pytest.raises(BadInput, match="--full"):
+        progan.Config(full=-1)

@@ -1,5 +1,7 @@
 """SNGAN's and SAGAN's networks: which layers are normalised, the projection, the class in G."""
 
+from types import ModuleType
+
 import pytest
 import torch
 from torch import nn
@@ -8,7 +10,7 @@ from torch.nn.utils import parametrize
 from ganloom import testing
 from ganloom.core.errors import BadInput
 from ganloom.nn.norms import ConditionalBatchNorm
-from ganloom.recipes import sngan
+from ganloom.recipes import sagan, sngan
 
 
 def plain_layers(network: nn.Module) -> list[str]:
@@ -35,6 +37,24 @@ def test_every_normalised_layer_has_norm_one_after_training() -> None:
         if parametrize.is_parametrized(module, "weight"):
             largest = float(torch.linalg.matrix_norm(module.weight.flatten(1), 2))
             assert largest == pytest.approx(1.0, abs=0.1), name
+
+
+@pytest.mark.parametrize("recipe", [sngan, sagan])
+def test_the_gain_of_d_is_the_largest_singular_value_of_its_layers(recipe: ModuleType) -> None:
+    torch.manual_seed(0)
+    plain, steep = (recipe.MODEL(recipe.Config((1, 16, 16), z_dim=6, width=8, d_gain=gain)) for gain in (1.0, 2.0))
+    steep.D.load_state_dict(plain.D.state_dict())
+    x = torch.randn(8, 1, 16, 16)
+    for _ in range(30):  # each forward pass is one power iteration
+        plain.D(x), steep.D(x)
+    for (name, layer), other in zip(steep.D.eval().named_modules(), plain.D.eval().modules(), strict=True):
+        if parametrize.is_parametrized(layer, "weight"):
+            assert float(torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)) == pytest.approx(
+                2.0, abs=0.1
+            ), name
+            torch.testing.assert_close(layer.weight, 2 * other.weight)
+    with pytest.raises(BadInput, match="--d-gain"):
+        recipe.Config(d_gain=0.0)
 
 
 def test_projection_is_linear_in_the_class() -> None:

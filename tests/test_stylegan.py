@@ -81,7 +81,7 @@ def test_windows_train_the_mapping_and_what_is_in_use() -> None:
     assert any("G.synthesis.levels.3" in n for n in moved) and "D.rgb.3.0.bias" in moved
 
 
-@pytest.mark.parametrize("wrong", [{"mixing": -0.1}, {"gamma": -1.0}, {"stage_kimg": 0.0}, {"layers": 0}])
+@pytest.mark.parametrize("wrong", [{"mixing": -0.1}, {"gamma": -1.0}, {"stage_kimg": 0.0}, {"layers": 0}, {"full": -1}])
 def test_bad_fields_are_one_line(wrong: dict[str, float]) -> None:
     with pytest.raises(BadInput, match="--" + next(iter(wrong)).replace("_", "-")):
         stylegan.Config(**wrong)

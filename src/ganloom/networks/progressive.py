@@ -15,9 +15,9 @@ from ganloom.nn.layers import DownsampleConv, Fir, MinibatchStddev, UpsampleConv
 from ganloom.nn.norms import PixelNorm, equalised
 
 
-def channels_of(width: int, doublings: int) -> list[int]:
-    """Return the channels of each level: ``width`` up to eight times the base, then halved with each doubling (table 2)."""
-    return [max(width >> max(level - 3, 0), 1) for level in range(doublings + 1)]
+def channels_of(width: int, doublings: int, full: int = 3) -> list[int]:
+    """Return the channels of each level: ``width`` for ``full`` doublings of the base, then halved with each (table 2)."""
+    return [max(width >> max(level - full, 0), 1) for level in range(doublings + 1)]
 
 
 def newest_of(level: float, top: int) -> tuple[int, float]:
@@ -70,11 +70,13 @@ class Generator(nn.Module):
     channels_last = True
     bf16 = True
 
-    def __init__(self, shape: tuple[int, int, int], z_dim: int = 512, width: int = 512, tanh: bool = False) -> None:
+    def __init__(
+        self, shape: tuple[int, int, int], z_dim: int = 512, width: int = 512, tanh: bool = False, full: int = 3
+    ) -> None:
         super().__init__()
         self.shape, self.tanh = shape, tanh
         base_h, base_w, self.top = plan_sizes(shape[1], shape[2])
-        channels = channels_of(width, self.top)
+        channels = channels_of(width, self.top, full)
         act = [nn.LeakyReLU(0.2), PixelNorm()]
         project = equalised(nn.Linear(z_dim, channels[0] * base_h * base_w), math.sqrt(2) / 4)
         start = nn.Unflatten(1, (channels[0], base_h, base_w))
@@ -108,12 +110,12 @@ class Discriminator(nn.Module):
     bf16 = True
 
     def __init__(
-        self, shape: tuple[int, int, int], width: int = 512, n_classes: int = 0, blurred: bool = False
+        self, shape: tuple[int, int, int], width: int = 512, n_classes: int = 0, blurred: bool = False, full: int = 3
     ) -> None:
         super().__init__()
         self.n_classes = n_classes
         base_h, base_w, top = plan_sizes(shape[1], shape[2])
-        channels = channels_of(width, top)
+        channels = channels_of(width, top, full)
         act, last = nn.LeakyReLU(0.2), channels[0]
         dense = equalised(nn.Linear(last * base_h * base_w, last))
         out = equalised(nn.Linear(last, max(n_classes, 1)), 1.0)

@@ -186,6 +186,7 @@ class Discriminator(Projection):
             pixels or fewer and one more (ImageNet; STL-10's 48 px end at 3).
         relu_skip: Apply the ReLU to the skip connections too.
         smallest: Smallest side of G's base grid, from which the plan follows.
+        gain: Largest singular value of each layer; the papers have 1.
     """
 
     def __init__(
@@ -200,6 +201,7 @@ class Discriminator(Projection):
         plan: tuple[int, int] | None = None,
         relu_skip: bool = False,
         smallest: int = 4,
+        gain: float = 1.0,
     ) -> None:
         _, _, doublings = plan_sizes(shape[1], shape[2], smallest)
         downs, more = plan or _plan(shape, flat, smallest)
@@ -212,4 +214,4 @@ class Discriminator(Projection):
         level = doublings - place if place else 0
         super().__init__(blocks, widths[-1], n_classes, level, widths[level])
         glorot_init(self)
-        spectral_norm(self)
+        spectral_norm(self, gain=gain)

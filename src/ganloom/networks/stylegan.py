@@ -58,11 +58,11 @@ class Constant(nn.Module):
 class Synthesis(nn.Module):
     """Map ws (N, layers, w_dim) to images (N, C, H, W) at ``level``, unbounded or with ``tanh``."""
 
-    def __init__(self, shape: tuple[int, int, int], w_dim: int, width: int, tanh: bool = False) -> None:
+    def __init__(self, shape: tuple[int, int, int], w_dim: int, width: int, tanh: bool = False, full: int = 3) -> None:
         super().__init__()
         self.shape, self.tanh = shape, tanh
         height, across, self.top = plan_sizes(shape[1], shape[2])
-        maps = channels_of(width, self.top)
+        maps = channels_of(width, self.top, full)
         levels = []
         for i, own in enumerate(maps):
             size = (height << i, across << i)
@@ -104,10 +104,11 @@ class Generator(StyleGenerator):
         layers: int = 8,
         n_classes: int = 0,
         tanh: bool = False,
+        full: int = 3,
     ) -> None:
         super().__init__()
         self.mapping = Mapping(z_dim, w_dim, layers, n_classes)
-        self.synthesis = Synthesis(shape, w_dim, width, tanh)
+        self.synthesis = Synthesis(shape, w_dim, width, tanh, full)
 
     def affines(self) -> list[list[Dense]]:
         """Return one affine layer per layer of ws."""

@@ -20,7 +20,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Spectral(nn.Module):
-    """W -> W / sigma(W), sigma by one power iteration per forward pass (Miyato et al. 2018, arXiv:1802.05957, alg. 1).
+    """W -> gain W / sigma(W), sigma by one power iteration per forward pass (Miyato et al. 2018, arXiv:1802.05957, alg. 1).
 
     v = W^T u / |W^T u|,  u' = W v / |W v|,  sigma = u'^T W v; W is the weight as a matrix (outputs, the rest).
 
@@ -29,18 +29,23 @@ class Spectral(nn.Module):
     Here only u is stored (updated in training mode only), and eval mode recomputes v and u' from it, whatever its length. u
     stays float32, and the iteration runs in float32 under autocast too. The graph holds u' and not the buffer, so a second pass
     (real, then fake) does not corrupt the first one's gradient, and second derivatives work.
+
+    Args:
+        weight: The weight, of any shape.
+        axis: Its axis of outputs.
+        gain: Largest singular value afterwards; the paper has 1. The authors' code calls it ``factor``.
     """
 
     u: Tensor
 
-    def __init__(self, weight: Tensor, axis: int = 0) -> None:
+    def __init__(self, weight: Tensor, axis: int = 0, gain: float = 1.0) -> None:
         super().__init__()
-        self.axis = axis
+        self.axis, self.gain = axis, gain
         u = torch.randn(weight.shape[axis], device=weight.device)
         self.register_buffer("u", u if u.is_meta else F.normalize(u, dim=0))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Scale a weight of any shape so that the largest singular value of its matrix is about 1."""
+        """Scale a weight of any shape so that the largest singular value of its matrix is about ``gain``."""
         if weight.is_meta:
             return weight  # no data: only the shape matters
         with torch.autocast(weight.device.type, enabled=False):
@@ -52,7 +57,8 @@ class Spectral(nn.Module):
             if self.training:
                 with torch.no_grad():
                     self.u.copy_(u)
-            return weight / torch.dot(u, image).clamp_min(1e-12)
+            sigma = torch.dot(u, image).clamp_min(1e-12)
+            return weight / (sigma if self.gain == 1.0 else sigma / self.gain)
 
 
 def _matrix(weight: Tensor) -> Tensor:
@@ -62,17 +68,17 @@ def _matrix(weight: Tensor) -> Tensor:
     return weight.flatten(1) if weight.is_contiguous() or weight.dim() != 4 else weight.permute(0, 2, 3, 1).flatten(1)
 
 
-def spectral_norm(network: M, but: tuple[type[nn.Module], ...] = ()) -> M:
+def spectral_norm(network: M, but: tuple[type[nn.Module], ...] = (), gain: float = 1.0) -> M:
     """Apply spectral norm to every convolution, linear layer and embedding of ``network``, except in modules of types
-    ``but``.
+    ``but``; ``gain`` is the largest singular value.
     """
     if isinstance(network, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
         axis = 1 if isinstance(network, nn.ConvTranspose2d) else 0
-        parametrize.register_parametrization(network, "weight", Spectral(network.weight, axis))
+        parametrize.register_parametrization(network, "weight", Spectral(network.weight, axis, gain))
     else:
         for child in network.children():
             if not isinstance(child, but):
-                spectral_norm(child, but)
+                spectral_norm(child, but, gain)
     return network
 
 

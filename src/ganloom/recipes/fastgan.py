@@ -47,6 +47,8 @@ class Config:
     """Length of the latent vector (the authors' code)."""
     width: int = 64
     """Channels on the grid of 128 pixels in G and of 64 pixels in D (the authors' code)."""
+    d_width: int | None = None
+    """The same for D alone; None: as in G."""
     policy: tuple[str, ...] = ("colour", "translation")
     """DiffAugment operations: colour, translation, cutout, flip (the authors' code: the first two); ``()``: no
     augmentation.
@@ -76,7 +78,7 @@ class FastGAN(GAN):
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         self.G = fastgan.Generator(cfg.shape, cfg.z_dim, cfg.width)
-        self.D = fastgan.Discriminator(cfg.shape, cfg.width)
+        self.D = fastgan.Discriminator(cfg.shape, cfg.d_width or cfg.width)
 
     def phases(self) -> list[Phase]:
         return [Phase("D", self.d_loss), Phase("G", self.g_loss)]

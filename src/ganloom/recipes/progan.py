@@ -46,6 +46,8 @@ class Config:
     """Length of the latent vector (table 2)."""
     width: int = 512
     """Channels up to 32 px; halved with each doubling beyond (table 2)."""
+    full: int = 3
+    """Doublings of the base grid that keep the full width; each further one halves it (the paper: 3, to 32 px)."""
     tanh: bool = False
     """Apply tanh to G's images, as in earlier GANs; helps with flat black or white backgrounds, which an unbounded G
     would have to match exactly.
@@ -78,8 +80,8 @@ class ProGAN(Growing):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G = progressive.Generator(cfg.shape, cfg.z_dim, cfg.width, cfg.tanh)
-        self.D = progressive.Discriminator(cfg.shape, cfg.width)
+        self.G = progressive.Generator(cfg.shape, cfg.z_dim, cfg.width, cfg.tanh, cfg.full)
+        self.D = progressive.Discriminator(cfg.shape, cfg.width, full=cfg.full)
 
     def phases(self) -> list[Phase]:
         """Return the phases; each time window trains the levels that it uses."""

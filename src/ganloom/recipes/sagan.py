@@ -56,6 +56,8 @@ class Config:
     """Grid size at which self-attention is applied (table 1: 32 is best); 0: no attention."""
     d_attention: int | None = None
     """The same for D; None: as in G."""
+    d_gain: float = 1.0
+    """Largest singular value of D's layers; 1 in the paper. More makes D steeper (``factor`` in the authors' code of SNGAN)."""
     d_wide: bool = True
     """Give the inner layer of D's blocks as many channels as the output has (the authors' code), not as the input has."""
     d_relu_skip: bool = False
@@ -79,6 +81,8 @@ class Config:
 
     def __post_init__(self) -> None:
         check_classes(self)
+        if not self.d_gain > 0:
+            raise BadInput(f"--d-gain must be above 0, got {self.d_gain}")
         if min(self.attention, self.d_attention or 0) < 0:
             raise BadInput(f"--attention must not be negative, got {self.attention}; 0 turns it off")
 
@@ -99,7 +103,7 @@ class SAGAN(Adversarial):
         self.D = sngan.Discriminator(
             cfg.shape, cfg.d_width or cfg.width, flat=cfg.flat, wide=cfg.d_wide, n_classes=cfg.n_classes,
             attention=cfg.attention if cfg.d_attention is None else cfg.d_attention, relu_skip=cfg.d_relu_skip,
-            smallest=cfg.smallest,
+            smallest=cfg.smallest, gain=cfg.d_gain,
         )  # fmt: skip
         batch_norm_eps(self.G, cfg.bn_eps)
 

@@ -23,6 +23,7 @@ of the run; samples come from an EMA of G.
 from dataclasses import dataclass
 
 from ganloom.core.config import check_classes
+from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, linear
 from ganloom.losses import hinge
 from ganloom.networks import sngan
@@ -57,6 +58,8 @@ class Config:
     """Give the inner layer of D's blocks as many channels as the output has, not as the input has (PyTorch-StudioGAN)."""
     d_relu_skip: bool = False
     """Apply ReLU to the skip connection of D's blocks too (as mimicry and PyTorch-StudioGAN do with an in-place ReLU)."""
+    d_gain: float = 1.0
+    """Largest singular value of D's layers; 1 in the paper. More makes D steeper (``factor`` in the authors' code of SNGAN)."""
     d_plan: tuple[int, int] | None = None
     """Number of blocks of D that downsample, and of blocks after them; None: as in the paper."""
     bilinear: bool = False
@@ -78,6 +81,8 @@ class Config:
 
     def __post_init__(self) -> None:
         check_classes(self)
+        if not self.d_gain > 0:
+            raise BadInput(f"--d-gain must be above 0, got {self.d_gain}")
 
 
 class SNGAN(Adversarial):
@@ -95,7 +100,7 @@ class SNGAN(Adversarial):
         )  # fmt: skip
         self.D = sngan.Discriminator(
             cfg.shape, d_width, flat=flat, wide=cfg.d_wide, n_classes=labels, plan=cfg.d_plan,
-            relu_skip=cfg.d_relu_skip, smallest=cfg.smallest,
+            relu_skip=cfg.d_relu_skip, smallest=cfg.smallest, gain=cfg.d_gain,
         )  # fmt: skip
         batch_norm_eps(self.G, cfg.bn_eps)
 

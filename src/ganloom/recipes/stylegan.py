@@ -59,6 +59,8 @@ class Config:
     """Layers of the mapping network (sec. 2)."""
     width: int = 512
     """Channels up to 32 px; halved with each doubling beyond."""
+    full: int = 3
+    """Doublings of the base grid that keep the full width; each further one halves it (the paper: 3, to 32 px)."""
     tanh: bool = False
     """Apply tanh to G's images, as in earlier GANs; helps with flat black or white backgrounds, which an unbounded G
     would have to match exactly.
@@ -105,8 +107,10 @@ class StyleGAN(Growing, Styled):
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         w_dim = cfg.w_dim or cfg.z_dim
-        self.G = stylegan.Generator(cfg.shape, cfg.z_dim, w_dim, cfg.width, cfg.layers, cfg.n_classes, cfg.tanh)
-        self.D = progressive.Discriminator(cfg.shape, cfg.width, cfg.n_classes, blurred=True)
+        self.G = stylegan.Generator(
+            cfg.shape, cfg.z_dim, w_dim, cfg.width, cfg.layers, cfg.n_classes, cfg.tanh, cfg.full
+        )
+        self.D = progressive.Discriminator(cfg.shape, cfg.width, cfg.n_classes, blurred=True, full=cfg.full)
 
     def phases(self) -> list[Phase]:
         """Return the phases; each time window trains the mapping and the levels that it uses."""

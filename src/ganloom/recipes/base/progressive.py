@@ -15,9 +15,13 @@ Window = tuple[float, float]
 
 
 def check_stages(cfg: Any) -> None:
-    """Check the fields ``stage_kimg``, ``batch_size`` and ``most_batch`` of a config; raise BadInput if they are wrong."""
+    """Check the fields ``stage_kimg``, ``batch_size``, ``most_batch`` and ``full`` of a config; raise BadInput if they are
+    wrong.
+    """
     if not cfg.stage_kimg > 0:
         raise BadInput(f"--stage-kimg must be above 0, got {cfg.stage_kimg}")
+    if cfg.full < 0:
+        raise BadInput(f"--full must not be negative, got {cfg.full}")
     if cfg.most_batch < cfg.batch_size:
         raise BadInput(f"--most-batch must be at least --batch-size {cfg.batch_size}, got {cfg.most_batch}")
 
