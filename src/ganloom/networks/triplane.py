@@ -88,11 +88,8 @@ class Generator(nn.Module):
         self.gain = (3 * len(self.synthesis.levels)) ** -0.5
         self.field = Field(features, hidden, shape[0])
 
-    def planes(self, z: Tensor, truncation: float | Tensor = 1.0) -> Tensor:
-        """Map latents (N, z_dim or more) to the features of three planes (N, 3 * features, S, S)."""
-        w = self.mapping(z[:, : self.z_dim])
-        if not isinstance(truncation, float | int) or truncation != 1:
-            w = torch.lerp(self.mapping.w_mean.expand_as(w), w, truncation)
+    def planes(self, w: Tensor) -> Tensor:
+        """Map w (N, w_dim) to the features of three planes (N, 3 * features, S, S)."""
         planes = self.synthesis(w[:, None].expand(-1, self.synthesis.n_layers, -1), "none")
         scaled: Tensor = planes * self.gain
         return scaled
@@ -142,7 +139,7 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, *, coarse: bool = False) -> Tensor:
         """Map latents (N, z_dim + 2) to images (N, C, H, W); ``coarse``: rendered at half the size and enlarged."""
         azimuth, elevation = self.cameras.of_code(z[:, self.z_dim :])
-        return self.view(self.planes(z), azimuth, elevation, coarse=coarse)
+        return self.view(self.planes(self.mapping(z[:, : self.z_dim])), azimuth, elevation, coarse=coarse)
 
     def view(self, planes: Tensor, azimuth: Tensor, elevation: Tensor, *, coarse: bool = False) -> Tensor:
         """Render images (N, C, H, W) of planes; see ``forward``."""

@@ -161,24 +161,25 @@ class EG3D(Volumetric):
             self.G.mapping.move_mean()
 
     # ---- objects
-    def sample(self, z: Tensor, c: Tensor | None = None, *, truncation: float | Tensor = 1.0) -> Tensor:
-        """Map latents (N, z_dim + 2) to views (N, C, H, W); ``truncation`` pulls w towards its mean."""
-        azimuth, elevation = self.cameras.of_code(z[:, self.cfg.z_dim :])
-        out: Tensor = self.G.view(self.G.planes(z, truncation), azimuth, elevation)
+    def codes(self, z: Tensor, truncation: float | Tensor = 1.0) -> Tensor:
+        """Return w of latents, pulled towards its mean by ``truncation``."""
+        w: Tensor = self.G.mapping(z[:, : self.cfg.z_dim])
+        if isinstance(truncation, float | int) and truncation == 1:
+            return w
+        return torch.lerp(self.G.mapping.w_mean.expand_as(w), w, truncation)
+
+    def view(self, codes: Tensor, azimuth: Tensor, elevation: Tensor) -> Tensor:
+        out: Tensor = self.G.view(self.G.planes(codes), azimuth, elevation)
         return out
 
-    def view(self, z: Tensor, azimuth: Tensor, elevation: Tensor) -> Tensor:
-        out: Tensor = self.G.view(self.G.planes(z), azimuth, elevation)
-        return out
-
-    def volume(self, z: Tensor, side: int | None = None) -> Volumes:
+    def volume(self, codes: Tensor, side: int | None = None) -> Volumes:
         side = side or 32
-        points = grid_points(side).to(z.device).view(1, -1, 3)
-        each = [self.G.at(self.G.planes(row[None]), points)[0] for row in z]
+        points = grid_points(side).to(codes.device).view(1, -1, 3)
+        each = [self.G.at(self.G.planes(code[None]), points)[0] for code in codes]
         return Volumes(1 - torch.exp(-VOXEL * torch.cat(each).view(-1, side, side, side)), LEVEL)
 
-    def colours_at(self, z: Tensor, points: Tensor) -> Tensor:
-        colours: Tensor = (self.G.at(self.G.planes(z), points)[1] + 1) / 2
+    def colours_at(self, codes: Tensor, points: Tensor) -> Tensor:
+        colours: Tensor = (self.G.at(self.G.planes(codes), points)[1] + 1) / 2
         return colours[..., :3] if self.cfg.shape[0] >= 3 else colours[..., :1].expand(-1, -1, 3)
 
 

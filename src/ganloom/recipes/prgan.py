@@ -101,13 +101,13 @@ class PrGAN(Volumetric):
         z, each = self.shared_z(n, self.cfg.views)
         return self.generated(z, each=each)
 
-    def view(self, z: Tensor, azimuth: Tensor, elevation: Tensor) -> Tensor:
-        occupancy = self.G.volumes(z[:, : self.cfg.z_dim])
+    def view(self, codes: Tensor, azimuth: Tensor, elevation: Tensor) -> Tensor:
+        occupancy = self.G.volumes(codes)
         seen = voxel.project(occupancy, azimuth, elevation, *self.cfg.shape[1:])
         return seen.expand(-1, self.cfg.shape[0], -1, -1) * 2 - 1
 
-    def volume(self, z: Tensor, side: int | None = None) -> Volumes:
-        occupancy = self.G.volumes(z[:, : self.cfg.z_dim])
+    def volume(self, codes: Tensor, side: int | None = None) -> Volumes:
+        occupancy = self.G.volumes(codes)
         if side not in (None, self.G.volumes.side):
             occupancy = torch.nn.functional.interpolate(occupancy, size=(side,) * 3, mode="trilinear")
         return Volumes(occupancy[:, 0], LEVEL)

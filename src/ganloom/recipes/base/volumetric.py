@@ -58,11 +58,20 @@ class Volumetric(GAN):
         self.cameras = Cameras(cfg.azimuth, cfg.elevation)
 
     # ---- objects
-    def view(self, z: Tensor, azimuth: Tensor, elevation: Tensor) -> Tensor:
+    def codes(self, z: Tensor, truncation: float | Tensor = 1.0) -> Tensor:
+        """Return what describes the objects of latents (N, z_dim + 2) without their views, (N, k).
+
+        Args:
+            z: Latents.
+            truncation: Below 1 objects are more typical and less diverse.
+        """
+        return z[:, : self.cfg.z_dim] * truncation
+
+    def view(self, codes: Tensor, azimuth: Tensor, elevation: Tensor) -> Tensor:
         """Render objects.
 
         Args:
-            z: Latents (N, z_dim) of objects; numbers beyond z_dim are ignored.
+            codes: What ``codes`` returned, (N, k).
             azimuth: Radians (N,).
             elevation: Radians (N,).
 
@@ -71,16 +80,16 @@ class Volumetric(GAN):
         """
         raise NotImplementedError
 
-    def volume(self, z: Tensor, side: int | None = None) -> Volumes:
-        """Return the volumes of objects with latents (N, z_dim or more).
+    def volume(self, codes: Tensor, side: int | None = None) -> Volumes:
+        """Return the volumes of objects.
 
         Args:
-            z: Latents.
+            codes: What ``codes`` returned, (N, k).
             side: Points along each side; None: the model's own.
         """
         raise NotImplementedError
 
-    def colours_at(self, z: Tensor, points: Tensor) -> Tensor:
+    def colours_at(self, codes: Tensor, points: Tensor) -> Tensor:
         """Return RGB (N, M, 3) in [0, 1] of points (N, M, 3) of coloured objects."""
         raise NotImplementedError
 
@@ -99,9 +108,8 @@ class Volumetric(GAN):
         return torch.cat([objects, self.rand(n, 2) * 2 - 1], 1), each
 
     def sample(self, z: Tensor, c: Tensor | None = None, *, truncation: float | Tensor = 1.0) -> Tensor:
-        """Map latents (N, z_dim + 2) to views (N, C, H, W); ``truncation`` scales the object's part of the latent only."""
-        noise, code = z.split([self.cfg.z_dim, 2], 1)
-        return self.view(noise * truncation, *self.cameras.of_code(code))
+        """Map latents (N, z_dim + 2) to views (N, C, H, W); ``truncation`` changes the objects only."""
+        return self.view(self.codes(z, truncation), *self.cameras.of_code(z[:, self.cfg.z_dim :]))
 
     def phases(self) -> list[Phase]:
         lazy = [Phase("D", self.d_reg, lazy=self.cfg.lazy)] if self.cfg.r1_weight and self.cfg.lazy > 1 else []
