@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = Path(ganloom.__file__).parent
 
 ORDER = (
-    "core", "report", "imaging", "optim", "losses", "scoring", "penalties", "sampling", "gan", "data", "metrics", "nn",
+    "core", "report", "imaging", "optim", "losses", "scoring", "penalties", "sampling", "gan", "volumes", "data", "metrics", "nn",
     "texts", "robust",
     "augment", "networks", "training", "stabilisers", "baselines", "recipes", "lint", "doctor", "weights", "runs",
     "evaluation", "api", "tables", "export", "anomaly", "apps", "testing", "bench", "cli", "__main__",

@@ -20,7 +20,7 @@ import torch
 import ganloom
 from ganloom import testing
 from ganloom.core.errors import BadInput, GanloomError
-from ganloom.export import onnx, web
+from ganloom.export import npm_files, onnx, web
 from ganloom.gan import GAN
 
 with onnx._quiet():
@@ -76,17 +76,17 @@ def test_where_the_runtime_comes_from(files: Path, tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("GANLOOM_CACHE", str(tmp_path / "cache"))
     with pytest.raises(BadInput, match="holds no onnxruntime-web"):
         web.runtime_files(tmp_path)
-    monkeypatch.setattr(web.shutil, "which", lambda name: None)
+    monkeypatch.setattr(npm_files.shutil, "which", lambda name: None)
     with pytest.raises(BadInput, match="there is no npm"):
         web.runtime_files()
     made = web.runtime_files(files)
-    monkeypatch.setattr(web, "_download", lambda: made)
+    monkeypatch.setattr(npm_files, "download", lambda package: made)
     with pytest.raises(GanloomError, match=r"ort\.wasm\.min\.js .* SHA-256 differs"):
         web.runtime_files()
     assert not (tmp_path / "cache").exists()
     monkeypatch.setattr(web, "FILES", {name: hashlib.sha256(data).hexdigest() for name, data in made.items()})
     assert web.runtime_files() == made
-    monkeypatch.setattr(web, "_download", lambda: pytest.fail("asked again"))
+    monkeypatch.setattr(npm_files, "download", lambda package: pytest.fail("asked again"))
     assert web.runtime_files() == made, "the second time from the cache"
 
 

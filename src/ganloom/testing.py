@@ -69,6 +69,12 @@ def build(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, *
             "pac": 2,
             "patches": 32,
             "head": 16,
+            "plane": 8,
+            "plane_channels": 4,
+            "plane_most": 8,
+            "field_width": 8,
+            "ray_points": 4,
+            "d_hidden": 8,
         }  # few updates, small networks, no optional dependencies, and no stage without D
         small |= {"shape": shape, "n_classes": CLASSES, "in_channels": shape[0], "pool": 6, "blocks": 1} | changes
         names = {field.name for field in dataclasses.fields(module.Config)}

@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "train": "train a GAN; without arguments: the default recipe on built-in images",
     "resume": "continue a run that was stopped, with the same result",
     "sample": "generate images with a trained model",
+    "mesh": "write generated 3D objects as meshes, or as a page that shows them",
     "evaluate": "measure a trained model against real images, with intervals",
     "translate": "translate images of any size with a trained image-to-image model",
     "upscale": "enlarge images of any size with a super-resolution network; works offline",

@@ -9,7 +9,18 @@ from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput
 from ganloom.core.old_import_paths import renamed
-from ganloom.data import cache, digits, emoji, fashion_mnist, points, shapes, stacked, store, translation_sets
+from ganloom.data import (
+    cache,
+    digits,
+    emoji,
+    fashion_mnist,
+    points,
+    shapes,
+    solid_objects,
+    stacked,
+    store,
+    translation_sets,
+)  # fmt: skip
 from ganloom.data.apply_options import images_with_options, points_with_options
 from ganloom.data.dataset import Data, Facts
 from ganloom.data.idx_sets import is_idx_name, read_set
@@ -31,6 +42,8 @@ BUILTIN: dict[str, str] = {
     "digits": "1,797 handwritten digits, 8 x 8 grey, enlarged to 28 x 28 or --shape; comes with ganloom",
     "emoji": "colour emoji, 64 px RGB or --shape, 9 groups; needs the Noto emoji font (emoji:FILE) or an npm package (emoji:DIR)",
     "shapes": "rendered coloured shapes with known factors and captions, 32 x 32 RGB; shapes:N for N images, shapes:N,varied",
+    "silhouettes": "silhouettes of rendered chairs, tables and mugs from all sides, 32 x 32 grey; silhouettes:N for N images",
+    "primitives3d": "rendered cubes, spheres, cones and cylinders with 2 or 3 colours and light, 32 x 32 RGB; primitives3d:N",
     "stacked": "three images of fashion-10k as the channels of one, 1,000 combinations of classes; stacked:N for N images",
     "ring": "points: 8 Gaussian modes on a circle; ring:N for N points",
     "grid": "points: 25 Gaussian modes on a grid; grid:N for N points",
@@ -66,6 +79,11 @@ def open_builtin(source: str, options: Options, progress: store.Progress) -> Dat
         return points_with_options(toy(source), options)
     if name == "shapes":
         rows, facts = render_shapes(source, image_shape(options))
+        facts.native = True
+        return images_with_options(rows, facts, options, progress)
+    if name in solid_objects.SETS:
+        shape = image_shape(options) or solid_objects.SETS[name].shape
+        rows, facts = solid_objects.images(name, number(source, solid_objects.SETS[name].size), shape, progress)
         facts.native = True
         return images_with_options(rows, facts, options, progress)
     if name == "emoji":

@@ -210,6 +210,27 @@ class Data:
         picks, flips = self._next_rows(n, rng, self._sampler_of(math.gcd(n, alike)))
         return Batch(self._gather(picks, flips), self._labels_of(picks))
 
+    def draw_with_factors(self, n: int, rng: torch.Generator, names: Sequence[str]) -> Batch:
+        """Draw a batch as ``draw`` does, with ``factors`` as ``y``, float32 (n, len(names)).
+
+        Args:
+            n: See ``draw``.
+            rng: See ``draw``.
+            names: Names of factors.
+
+        Raises:
+            BadInput: a factor is not known, or images are mirrored at random, which would change it.
+        """
+        known = self.factors or {}
+        missing = [name for name in names if name not in known]
+        if missing:
+            raise BadInput(f"{self.name} does not know the {' and '.join(missing)} of its images")
+        if self.flip:
+            raise BadInput(f"{self.name}: a mirrored image has other {' and '.join(names)}; leave --flip out")
+        picks, _ = self._next_rows(n, rng)
+        columns = [torch.from_numpy(np.asarray(known[name], np.float32)[picks.numpy()]) for name in names]
+        return Batch(self._gather(picks, None), self._labels_of(picks), torch.stack(columns, 1).to(self.device))
+
     def get(self, indices: Indices) -> Tensor:
         """Return rows as float32 (n, *shape) on ``device``, images in [-1, 1], never flipped.
 

@@ -46,6 +46,8 @@ _FILES = {
     "ss-gan": "ss_gan",
     "gan-cls": "gan_cls",
     "df-gan": "df_gan",
+    "prgan": "prgan",
+    "eg3d": "eg3d",
 }
 
 

@@ -363,6 +363,28 @@ PLANS: dict[str, Plan] = {
         "contrastive term of weight 0.5. Needs captions.",
         "shapes:8000,varied,seen",
     ),
+    "prgan": Plan(
+        {
+            "z_dim": 64, "width": 24, "d_width": 32, "blur": True, "d_norm": False, "stddev": 4, "views": 2, "d_accuracy": 1.0,
+            "r1_weight": 1.0, "lazy": 4, "batch_size": 32, "ema_kimg": 11.0, **_rates(3e-4, 3e-4), **_WITHOUT_MOMENTUM,
+            "total_kimg": 42.0,
+        },
+        "A third of the width of G and half of D's, latents of length 64, batches of 32 images of 16 volumes, Adam without "
+        "momentum at equal learning rates. Not in the paper: blur after each transposed convolution, R1 every 4th step instead "
+        "of BatchNorm in D and of leaving out its updates, and a minibatch standard deviation. Needs silhouettes.",
+        "silhouettes",
+    ),
+    "eg3d": Plan(
+        {
+            "z_dim": 64, "w_dim": 96, "layers": 2, "plane": 32, "plane_channels": 12, "width": 48, "plane_most": 64,
+            "field_width": 32, "ray_points": 14, "d_width": 32, "d_hidden": 128, "lazy": 4, "batch_size": 16, "ema_kimg": 5.5,
+            "coarse_kimg": 22.0, **_rates(1e-3, 1e-3), "total_kimg": 36.0,
+        },
+        "Planes of 32 x 32 with 12 channels from at most 64 channels, a field of 32 units, 14 points along each ray, D half as "
+        "wide, R1 every 4th step, half of the batch size, half of the learning rates; the first 60 % of training render at half "
+        "the size. For images of 32 px.",
+        "primitives3d",
+    ),
 }  # fmt: skip
 
 
@@ -406,7 +428,11 @@ def _paced(key: str, value: Any, times: float) -> Any:
     """Scale a setting to a run ``times`` as long, if it counts thousands of images."""
     if key.endswith(".schedule"):
         return tuple((kimg * times, factor) for kimg, factor in value)
-    return value * times if key in ("total_kimg", "decay_kimg", "stage_kimg", "pixel_kimg", "gan_kimg") else value
+    return (
+        value * times
+        if key in ("total_kimg", "decay_kimg", "stage_kimg", "pixel_kimg", "gan_kimg", "coarse_kimg")
+        else value
+    )
 
 
 def grown(name: str, cfg: Any) -> dict[str, Any]:

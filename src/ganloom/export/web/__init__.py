@@ -6,13 +6,7 @@ A page on the disk may not fetch other files, so binary data is stored in script
 """
 
 import base64
-import contextlib
-import hashlib
 import json
-import shutil
-import subprocess
-import sys
-import tarfile
 import tempfile
 from dataclasses import dataclass
 from importlib import resources
@@ -24,10 +18,9 @@ from torch import Tensor
 
 from ganloom import sampling
 from ganloom.core.class_names import complete
-from ganloom.core.errors import BadInput, GanloomError
-from ganloom.core.names import as_path
-from ganloom.core.output_files import new_folder, replace_file, write_new
-from ganloom.data import cache
+from ganloom.core.errors import BadInput
+from ganloom.core.output_files import new_folder, write_new
+from ganloom.export import npm_files
 from ganloom.export.onnx import Exported, split, to_onnx
 from ganloom.gan import GAN
 
@@ -41,8 +34,6 @@ FILES = {
 """Files of the package's dist/ that the page needs, and the SHA-256 of each in ``VERSION``."""
 SEEDS = 256
 """Number of latents in the page: those of the seeds from 0."""
-SECONDS = 300
-"""Time limit for npm."""
 
 LICENCE = f"""{RUNTIME} (ort.wasm.min.js, parts.js), MIT License, Copyright (c) Microsoft Corporation
 
@@ -156,78 +147,6 @@ def _text(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-# ---------------------------------------------------------------------------------------------------------- the runtime
-
-
 def runtime_files(given: str | Path | None = None) -> dict[str, bytes]:
-    """Return the files of onnxruntime-web by name.
-
-    Args:
-        given: A folder with the files, of any version. None: those of `VERSION` from the cache or from npm, checked.
-
-    Raises:
-        BadInput: The files are missing, and npm cannot download them.
-        GanloomError: A downloaded file has another SHA-256 than the published one.
-    """
-    if given is not None:
-        return _read_folder(as_path(given))
-    stores = cache.root()
-    home = None if stores is None else stores.parent / f"{RUNTIME}-{VERSION}"
-    if home is not None:
-        with contextlib.suppress(BadInput, OSError):  # missing or incomplete: it is filled again
-            cached = _read_folder(home)
-            if not _changed(cached):
-                return cached
-    parts = _download()
-    changed = _changed(parts)
-    if changed:
-        raise GanloomError(
-            f"{changed} of {RUNTIME} {VERSION} is not the published file (its SHA-256 differs): nothing was written"
-        )
-    if home is not None:
-        with contextlib.suppress(OSError):  # a cache that cannot be written costs a second download, not the page
-            for name, data in parts.items():
-                replace_file(home / name, data)
-    return parts
-
-
-def _read_folder(folder: Path) -> dict[str, bytes]:
-    """Read the files from a folder, its dist/, or a package in it."""
-    for place in (folder, folder / "dist", folder / "package" / "dist", folder / "node_modules" / RUNTIME / "dist"):
-        if all((place / name).is_file() for name in FILES):
-            return {name: (place / name).read_bytes() for name in FILES}
-    raise BadInput(f"{folder} holds no {RUNTIME}: it needs {', '.join(FILES)}, as in the package's dist/")
-
-
-def _changed(parts: dict[str, bytes]) -> str | None:
-    """Return the first file with another SHA-256 than the published one."""
-    return next((name for name, sha in FILES.items() if hashlib.sha256(parts[name]).hexdigest() != sha), None)
-
-
-def _download() -> dict[str, bytes]:
-    """Download the package by npm and return its files. No script of the package is run."""
-    npm = shutil.which("npm")
-    how = f"--runtime FOLDER with the files of `npm pack {RUNTIME}@{VERSION}`"
-    if npm is None:
-        raise BadInput(
-            f"a page needs {RUNTIME}'s files once, and there is no npm to download them: install Node.js, or give {how}"
-        )
-    print(f"downloading {RUNTIME} {VERSION} by npm, once", file=sys.stderr)
-    with tempfile.TemporaryDirectory() as temporary:
-        command = [npm, "pack", "--silent", "--ignore-scripts", f"{RUNTIME}@{VERSION}"]
-        try:
-            done = subprocess.run(command, cwd=temporary, capture_output=True, text=True, timeout=SECONDS)
-        except subprocess.TimeoutExpired:
-            raise BadInput(f"npm did not download {RUNTIME} within {SECONDS} s: try again, or give {how}") from None
-        files = list(Path(temporary).glob("*.tgz"))
-        if done.returncode or not files:
-            reason = " ".join(done.stderr.split())[:200] or "no reason given"
-            raise BadInput(f"npm could not download {RUNTIME} ({reason}): give {how}")
-        parts = {}
-        with tarfile.open(files[0]) as archive:
-            for name in FILES:
-                member = archive.extractfile(f"package/dist/{name}")
-                if member is None:
-                    raise BadInput(f"the package {RUNTIME} {VERSION} has no {name}: give {how}")
-                parts[name] = member.read()
-    return parts
+    """Return the files of onnxruntime-web by name; see ``npm_files.files_of``."""
+    return npm_files.files_of(npm_files.Package(RUNTIME, VERSION, FILES), given)
