@@ -330,6 +330,8 @@ def _fit_to_data(settings: Any, model: Any, data: Any, options: dict[str, Any]) 
     names = {field.name for field in dataclasses.fields(settings)}
     if data.kind == "table" and model.learns != "table":
         raise BadInput(f"{data.name} is an encoded table, but this recipe learns images. Use `ganloom table fit`")
+    if data.kind == "texts" and model.learns != "texts":
+        raise BadInput(f"{data.name} has encoded texts, but this recipe learns images. Use `ganloom text train`")
     if data.kind == "points" and "shape" in names and not model.supports_points:
         raise BadInput(f"{data.name} contains points, but this recipe generates images. Use the recipe gan")
     changes: dict[str, Any] = {}
