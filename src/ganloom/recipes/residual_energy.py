@@ -23,7 +23,6 @@ import torch
 from torch import Tensor
 
 from ganloom.baselines.mle import Weights, evaluating
-from ganloom.core.errors import BadInput
 from ganloom.core.randomness import key
 from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import minimax
@@ -142,21 +141,27 @@ class ResidualEnergy(AdversarialText):
 
     @torch.no_grad()
     def log_likelihood(self, x: Tensor, c: Tensor | None = None, temperature: float = 1.0) -> Tensor:
-        """log p of rows (n,): that of G plus the energy minus log Z. Z is estimated from 16,000 texts of G."""
+        """log p of rows (n,): that of G plus the energy minus log Z. Z is estimated from texts of G, for each class."""
         found = super().log_likelihood(x, c, temperature)
         if not self.corrects:
             return found
-        if c is not None:
-            raise BadInput("the likelihood of a residual energy with classes is not computed: Z depends on the class")
-        generator = torch.Generator().manual_seed(key("log Z"))
         with self.d_weights(), evaluating(self.D), evaluating(self.G):
-            energies = []
-            for _ in range(32):
-                u = torch.rand(500, self.cfg.length, generator=generator).to(x.device)
-                energies.append(self.D(sequence.draw(self.G, u, temperature=temperature)))
-            own = torch.cat([self.D(x[i : i + 500]) for i in range(0, len(x), 500)])
+            parts = [self.D(x[i : i + 500], None if c is None else c[i : i + 500]) for i in range(0, len(x), 500)]
+            own = torch.cat(parts)
+            if c is None:
+                return found + own - self._log_z(None, temperature)
+            each = {k: self._log_z(k, temperature) for k in c.unique().tolist()}
+        return found + own - torch.tensor([each[k] for k in c.tolist()], device=x.device)
+
+    def _log_z(self, label: int | None, temperature: float) -> float:
+        """The logarithm of the mean of exp(E) over texts of G, always from the same random numbers."""
+        generator, energies = torch.Generator().manual_seed(key("log Z")), []
+        for _ in range(32 if label is None else 8):
+            u = torch.rand(500, self.cfg.length, generator=generator).to(self.device)
+            c = None if label is None else torch.full((500,), label, device=self.device)
+            energies.append(self.D(sequence.draw(self.G, u, c, temperature=temperature), c))
         every = torch.cat(energies)
-        return found + own - (every.logsumexp(0) - math.log(len(every)))
+        return float(every.logsumexp(0)) - math.log(len(every))
 
 
 MODEL = ResidualEnergy

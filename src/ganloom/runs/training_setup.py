@@ -124,6 +124,9 @@ def open_for(
 
 
 def _open_request(request: "_Request", recipe: Any, data: Any, progress: Report) -> Any:
+    if request.model.learns == "texts" and isinstance(data, str) and not data.endswith(".npz"):
+        name = _name_of(recipe, request.module, request.gan)
+        raise BadInput(f"{name} learns texts. Use `ganloom text train {name} {data}`")
     stage(progress, "opening the data")
     extra = {**request.data_options, "progress": part_of(progress, "reading the data")}
     side = presets.SIDE if request.small else None
