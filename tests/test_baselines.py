@@ -28,7 +28,7 @@ def test_one_file_each_apart_from_the_recipes(baseline: str) -> None:
     module = BASELINES[baseline]
     assert recipes.find(baseline) is module and recipes.find(baseline.upper()) is module
     assert baseline not in ganloom.RECIPES
-    assert set(recipes.LISTED) == {*ganloom.RECIPES, *BASELINES, *recipes.TABLES}
+    assert set(recipes.LISTED) == {*ganloom.RECIPES, *BASELINES, *recipes.TABLES, *recipes.TEXTS}
     assert float(module.KIMG) > 0
 
 

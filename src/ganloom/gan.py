@@ -107,7 +107,8 @@ class GAN(nn.Module):
     makes_inputs: bool = False
     """Whether a model with ``conditions_on`` "images" makes its inputs from plain images itself, as inpainting does."""
     learns: str = "images"
-    """What the model learns: "images" or "table", which are the rows of a ``data.encoded_table.EncodedTable``."""
+    """What the model learns: "images"; "table", the rows of a ``data.encoded_table.EncodedTable``; or "texts", those of a
+    ``data.encoded_texts.EncodedTexts``."""
     rows_together: int = 1
     """How many rows of a batch the discriminator judges together; the batch size must be a multiple."""
     supports_points: bool = False

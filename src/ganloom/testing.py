@@ -22,6 +22,7 @@ from ganloom import recipes
 from ganloom.core import config, randomness
 from ganloom.data.dataset import Facts
 from ganloom.data.encoded_table import EncodedTable, Layout
+from ganloom.data.encoded_texts import EncodedTexts
 from ganloom.gan import GAN, kind_of_inputs
 from ganloom.runs import checkpoint
 from ganloom.training import optimizers
@@ -33,6 +34,12 @@ Recipe = str | ModuleType | Callable[[tuple[int, ...], int], GAN]
 
 SHAPES = ((1, 28, 28), (2, 16, 16), (3, 32, 32), (4, 48, 32))
 CLASSES = 3
+SMALL_TEXTS: dict[str, Any] = {
+    "vocabulary": 20, "length": 7, "embedding": 6, "hidden": 8, "check_every": 2, "filters": ((2, 4), (3, 4)), "d_embedding": 8,
+    "views": 4, "head_size": 4, "d_hidden": 6, "rollouts": 2, "completions": 2, "candidates": 3, "d_updates": 2,
+    "pretrain_kimg": 0.0, "d_pretrain_kimg": 0.0, "mixed_kimg": 0.1, "anneal_kimg": 0.1,
+}  # fmt: skip
+"""Settings of text models in tests, without the stages that have no D."""
 
 
 def build(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, **changes: Any) -> GAN:
@@ -76,6 +83,7 @@ def build(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, *
             "ray_points": 4,
             "d_hidden": 8,
         }  # few updates, small networks, no optional dependencies, and no stage without D
+        small |= SMALL_TEXTS if module.MODEL.learns == "texts" else {}
         small |= {"shape": shape, "n_classes": CLASSES, "in_channels": shape[0], "pool": 6, "blocks": 1} | changes
         names = {field.name for field in dataclasses.fields(module.Config)}
         model: GAN = module.MODEL(config.replace(module.Config(), {k: v for k, v in small.items() if k in names}))
@@ -89,11 +97,13 @@ def make_data(shape: tuple[int, ...] = (1, 16, 16), n: int = 50, gan: GAN | None
         shape: (channels, height, width) of the images.
         n: Number of images.
         gan: A model. For an image-to-image model the data are pairs or two domains without labels; for a text-to-image model they
-            have captions; for a model of tables they are rows of an encoded table.
+            have captions; for a model of tables they are rows of an encoded table, for one of texts encoded texts.
     """
     rng = np.random.default_rng(0)
     if gan is not None and gan.learns == "table":
         return make_table(n, gan.cfg.layout)
+    if gan is not None and gan.learns == "texts":
+        return make_texts(n, gan.cfg.vocabulary, gan.cfg.length)
     kind = None if gan is None else kind_of_inputs(gan)
     if kind == "crops":
         photos = rng.integers(0, 256, (n, *(side + 8 for side in shape[1:]), shape[0]), dtype=np.uint8)
@@ -124,6 +134,30 @@ def make_table(n: int, layout: Layout) -> EncodedTable:
         parts += [rng.uniform(-1, 1, (n, 1))] if kind == "value" else []
         parts.append(np.eye(size)[(np.arange(n) + rng.integers(0, 2, n)) % size])
     return EncodedTable(np.concatenate(parts, 1).astype(np.float32), layout, Facts("random table"))
+
+
+def make_texts(n: int, vocabulary: int, length: int) -> EncodedTexts:
+    """Make labelled random texts of different lengths, half as many for validation and for the test.
+
+    Args:
+        n: Number of texts to train on.
+        vocabulary: Number of tokens.
+        length: Tokens in a text.
+    """
+    rng = np.random.default_rng(0)
+    first, end = 4, 3  # the first tokens are special; this one ends a text
+
+    def part(count: int, **more: Any) -> EncodedTexts:
+        rows = rng.integers(first, vocabulary, (count, length))
+        for row, size in zip(rows, rng.integers(1, length + 1, count), strict=True):
+            row[size - 1 :] = [end, *([0] * (length - size))]
+        facts = Facts("random texts", labels=np.arange(count) % CLASSES, classes=[f"class {i}" for i in range(CLASSES)])
+        return EncodedTexts(rows, facts, **more)
+
+    tokens = ["<pad>", "<unk>", "<bos>", "<eos>", *(f"word{i}" for i in range(first, vocabulary))]
+    words = {"kind": "word", "lower": True, "tokens": tokens}
+    held = {name: part(max(2, n // 2), vocabulary=words) for name in ("validation", "test")}
+    return part(n, vocabulary=words, **held)
 
 
 def trainer(recipe: Recipe, shape: tuple[int, ...] = (1, 16, 16), seed: int = 0, **cfg: Any) -> Trainer:
@@ -175,10 +209,13 @@ def check_shapes(recipe: Recipe, tmp: Path) -> None:
         run = trainer(recipe, shape)
         run.train_step()
         x = generate(run, run.ema, 3, 0)
-        shape = run.data.shape if run.gan.learns == "table" else shape
+        shape = shape if run.gan.learns == "images" else run.data.shape
         assert x.shape == (3, *shape), f"samples of shape {tuple(x.shape)} for {shape}"
         assert x.dtype == torch.float32 and bool(x.isfinite().all()), "samples must be finite float32"
-        assert float(x.abs().max()) <= 1.0, "images must be in [-1, 1]"
+        if run.gan.learns == "texts":
+            assert 0 <= float(x.min()) and float(x.max()) < run.gan.cfg.vocabulary, "a sample has unknown tokens"
+        else:
+            assert float(x.abs().max()) <= 1.0, "images must be in [-1, 1]"
 
 
 def check_phases(recipe: Recipe, tmp: Path) -> None:
@@ -340,6 +377,8 @@ def check_nan(recipe: Recipe, tmp: Path) -> None:
     from ganloom.training.nan_guard import NonFinite
 
     run = trainer(recipe)
+    if run.gan.learns == "texts":
+        return  # tokens are whole numbers
     run.train_step()
     before = {n: p.detach().clone() for n, p in run.gan.named_parameters()}
     draw = run.gan.draw

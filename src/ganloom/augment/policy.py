@@ -84,7 +84,7 @@ def choose(
     if choice == "auto":
         choice, reason, short = _decide({**own, **tuning}, data, kimg, critic, images_in)
         short = {name: value for name, value in short.items() if name not in explicit}
-    elif choice != "none" and (images_in or not critic or data.kind in ("points", "table")):
+    elif choice != "none" and (images_in or not critic or data.kind in ("points", "table", "texts")):
         raise BadInput(f"--augment {choice} {_misfit_reason(data, critic, images_in)}: leave it out")
     text = choice + (f": {reason}" if reason else "")
     if choice == "none":
@@ -165,7 +165,7 @@ def _decide(
     own: Mapping[str, Any], data: Any, kimg: float, critic: bool, images_in: bool
 ) -> tuple[str, str, dict[str, Any]]:
     """Decide for auto: (choice, reason, settings that a short run needs)."""
-    if images_in or not critic or data.kind in ("points", "table"):
+    if images_in or not critic or data.kind in ("points", "table", "texts"):
         return "none", f"augmentation {_misfit_reason(data, critic, images_in)}", {}
     return _decide_by_size(own, len(data), kimg)
 

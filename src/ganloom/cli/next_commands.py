@@ -43,6 +43,8 @@ class Facts:
     """Whether it enlarges images."""
     tables: bool = False
     """Whether it learns tables."""
+    texts: bool = False
+    """Whether it learns texts."""
 
     def draw(self) -> Command:
         """The command that applies the model."""
@@ -51,6 +53,8 @@ class Facts:
         if self.tables:
             whole = Path(self.path).absolute().parent
             return ["table", "sample", word_of(whole)] if is_table(whole) else ["table", "--help"]
+        if self.texts:
+            return ["text", "sample", self.path]
         if not self.translates:
             return ["sample", self.path]
         if self.upscales and not self.inputs:
@@ -69,6 +73,8 @@ class Facts:
 
     def measure(self) -> list[Command]:
         """The command that measures the model, if the run has data for it."""
+        if self.texts:
+            return [["text", "evaluate", self.path]]
         return [["evaluate", self.path]] if self.has_data else []
 
 
@@ -103,6 +109,7 @@ def facts(run: str | os.PathLike[str]) -> Facts:
         inputs=_inputs({} if upscales else data.get("source"), path) if translates else "",
         upscales=upscales,
         tables=getattr(model, "learns", "images") == "table",
+        texts=getattr(model, "learns", "images") == "texts",
     )
 
 
@@ -115,7 +122,7 @@ def after_training(run: str | os.PathLike[str], reason: str) -> list[Command]:
 def after_sample(run: str | os.PathLike[str]) -> list[Command]:
     """The commands after `ganloom sample`."""
     found = facts(run)
-    if found.tables:
+    if found.tables or found.texts:
         return [found.draw()]
     translate = [found.draw()] if found.translates and found.inputs else []
     return [*translate, *found.measure()] or _exported(found) or [_walk(found)]
@@ -130,7 +137,7 @@ def after_evaluate(run: str | os.PathLike[str]) -> list[Command]:
 def after_translate(run: str | os.PathLike[str]) -> list[Command]:
     """The commands after `ganloom translate`."""
     found = facts(run)
-    if found.tables:
+    if found.tables or found.texts:
         return [found.draw()]
     return found.measure() or _exported(found) or [["translate", "--help"]]
 

@@ -10,7 +10,7 @@ from typing import Any
 from ganloom.baselines import BASELINES
 from ganloom.cli.messages import following, table
 from ganloom.cli.parse import parse
-from ganloom.recipes import LISTED, RECIPES, TABLES
+from ganloom.recipes import LISTED, RECIPES, TABLES, TEXTS
 from ganloom.report.progress import Progress
 
 
@@ -32,10 +32,10 @@ def run(argv: Sequence[str]) -> None:
         for i, name in enumerate(RECIPES):
             progress("counting parameters", i, len(RECIPES))
             rows.append(_row(name, speeds.get(name)))
-    others, tables = ([_row(name, None) for name in names] for names in (BASELINES, TABLES))
+    others, tables, texts = ([_row(name, None) for name in names] for names in (BASELINES, TABLES, TEXTS))
     if args.json:
         listed = [row | {"measured": speeds.get(row["recipe"])} for row in rows]
-        print(json.dumps({"recipes": listed, "baselines": others, "tables": tables}))
+        print(json.dumps({"recipes": listed, "baselines": others, "tables": tables, "texts": texts}))
         return
     print(table(rows))
     print(
@@ -44,6 +44,8 @@ def run(argv: Sequence[str]) -> None:
     print(table([{"baseline": row.pop("recipe"), **row} for row in others]))
     print("\ntables: learn rows of a CSV or Parquet file with `ganloom table fit`\n")
     print(table([{"method": row.pop("recipe"), **row} for row in tables]))
+    print("\ntexts: learn to write texts with `ganloom text train RECIPE TEXTS`\n")
+    print(table([{"method": row.pop("recipe"), **row} for row in texts]))
     machines = {f"{one['machine']}, {one['threads']} thread{'s' * (one['threads'] > 1)}" for one in speeds.values()}
     if machines:
         print(
@@ -77,7 +79,7 @@ def _row(name: str, measured: dict[str, Any] | None) -> dict[str, str]:
         "paper": module.PAPER,
         "data": module.DATA,
         "labels": _labels(module, cfg),
-        "shape": "x".join(map(str, getattr(cfg, "shape", ("rows",)))),
+        "shape": "x".join(map(str, getattr(cfg, "shape", ("texts" if module.MODEL.learns == "texts" else "rows",)))),
         "G": f"{g:.2f} M",
         "D": f"{d:.2f} M",
         "img/s": f"{measured['img_per_s']:g}" if measured else "",

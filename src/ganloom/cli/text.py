@@ -1,11 +1,11 @@
-"""ganloom text check|corpus|judge ..."""
+"""ganloom text check|corpus|train|sample|evaluate|judge ..."""
 
 import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from ganloom.cli import text_judge
+from ganloom.cli import text_judge, text_models
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
@@ -54,8 +54,13 @@ class Corpus:
 
 def run(argv: Sequence[str]) -> None:
     """Call the subcommand."""
-    commands = {"check": _check, "corpus": _corpus, "judge": text_judge.run}
-    word = subcommand("text", commands, argv, Check, "`ganloom text check DATA`, `corpus` or `judge`")
+    commands = {
+        "check": _check, "corpus": _corpus, "train": text_models.train, "sample": text_models.sample,
+        "evaluate": text_models.evaluate, "judge": text_judge.run,
+    }  # fmt: skip
+    word = subcommand(
+        "text", commands, argv, Check, "`ganloom text check DATA`, `corpus`, `train`, `sample`, `evaluate` or `judge`"
+    )
     if word is not None:
         commands[word](argv[1:])
 

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from ganloom.core import json_files
 from ganloom.core.errors import BadInput
+from ganloom.data import encoded_texts
 from ganloom.data.array_members import Member, find_roles, unread_note
 from ganloom.data.arrays import to_numpy, to_rows
 from ganloom.data.dataset import Facts
 from ganloom.data.encoded_table import EncodedTable, of_arrays
+from ganloom.data.encoded_texts import EncodedTexts
 from ganloom.data.labels import to_labels
 from ganloom.data.pixel_scale import Scales, by_side, known_of_side
 from ganloom.data.points import Points
@@ -31,7 +33,7 @@ needs a password."""
 
 def read(
     path: str, channels: int | None = None, use_labels: bool = True, known: Mapping[str, Any] | None = None
-) -> tuple[NDArray[np.uint8], Facts] | Points | EncodedTable:
+) -> tuple[NDArray[np.uint8], Facts] | Points | EncodedTable | EncodedTexts:
     """Read a .npy or .npz file. Pickled objects are refused. Arrays that are not used are not read, and get a note.
 
     Args:
@@ -41,8 +43,8 @@ def read(
         known: (black, white) that a run was trained with, by type of numbers, see `pixel_scale.known_of_side`.
 
     Returns:
-        uint8 (N, H, W, C) and `Facts`, or `Points` or `EncodedTable` when ganloom saved them. For a file that holds pairs or two
-        domains, ``Facts.beside`` holds the inputs.
+        uint8 (N, H, W, C) and `Facts`, or `Points`, `EncodedTable` or `EncodedTexts` when ganloom saved them. For a file that
+        holds pairs or two domains, ``Facts.beside`` holds the inputs.
 
     Raises:
         BadInput: the file cannot be read, or holds neither images nor points, or its labels cannot be used.
@@ -102,7 +104,7 @@ def from_arrays(
     channels: int | None = None,
     use_labels: bool = True,
     known: Mapping[str, Any] | None = None,
-) -> tuple[NDArray[np.uint8], Facts] | Points | EncodedTable:
+) -> tuple[NDArray[np.uint8], Facts] | Points | EncodedTable | EncodedTexts:
     """Images or points from the arrays of an .npz file or of a dictionary, by their names.
 
     Args:
@@ -124,6 +126,8 @@ def from_arrays(
         return _points(arrays, facts, meta)
     if meta.get("kind") == "table" and "rows" in members:
         return of_arrays(arrays, facts, meta)
+    if meta.get("kind") == "texts" and "train_rows" in members:
+        return encoded_texts.of_arrays(arrays, facts, meta)
     roles = find_roles(members, where)
     # ganloom saves images as uint8 NHWC, so neither the value range nor the layout is in doubt.
     images = to_numpy(arrays[roles.images], f"{roles.images} of {where}")

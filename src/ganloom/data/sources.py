@@ -17,6 +17,7 @@ from ganloom.data.crop_sources import crops_of_files, crops_of_images, name_of
 from ganloom.data.crops import Crops
 from ganloom.data.dataset import Data, Facts
 from ganloom.data.encoded_table import EncodedTable
+from ganloom.data.encoded_texts import EncodedTexts
 from ganloom.data.file_index import Listing, NoImages, list_files
 from ganloom.data.image_folders import open_files
 from ganloom.data.images import Images
@@ -325,10 +326,12 @@ def _open_numpy_file(path: str, options: Options, progress: store.Progress) -> D
 
 
 def _with_options(
-    content: tuple[NDArray[np.uint8], Facts] | Points | EncodedTable, options: Options, progress: store.Progress
+    content: tuple[NDArray[np.uint8], Facts] | Points | EncodedTable | EncodedTexts,
+    options: Options,
+    progress: store.Progress,
 ) -> Data:
     """The data set of arrays that `npz_reader` read."""
-    if isinstance(content, EncodedTable):
+    if isinstance(content, EncodedTable | EncodedTexts):
         content.source = content.facts.source = options
         return content
     if isinstance(content, Points):
@@ -396,7 +399,7 @@ def _open_data(data: Data, shape: Any, fit: str, flip: bool, labels: Any, progre
     flip = flip and isinstance(data, Images)  # points cannot be mirrored
     if isinstance(data, Domains):
         return data.resized(image_shape({"shape": shape}), None, fit)
-    if isinstance(data, EncodedTable):
+    if isinstance(data, EncodedTable | EncodedTexts):
         return data
     same_shape = shape is None or tuple(shape) == data.shape
     if same_shape and labels is None and (data.flip or not flip):

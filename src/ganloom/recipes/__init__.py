@@ -54,7 +54,12 @@ _FILES = {
 RECIPES = Listing({name: f"{__name__}.{file}" for name, file in _FILES.items()})
 TABLES = Listing({"ctgan": f"{__name__}.ctgan", "tvae": "ganloom.baselines.tvae"})
 """The recipe and the baseline that learn tables and not images; `ganloom table` trains them."""
-LISTED = Listing({**RECIPES.paths, **BASELINES.paths, **TABLES.paths})
+TEXTS = Listing(
+    {name: f"{__name__}.{name.replace('-', '_')}" for name in ("seqgan", "maligan", "relgan", "residual-energy")}
+    | {"mle": "ganloom.baselines.mle"}
+)
+"""The recipes and the baseline that learn texts; `ganloom text train` trains them."""
+LISTED = Listing({**RECIPES.paths, **BASELINES.paths, **TABLES.paths, **TEXTS.paths})
 """Recipes and baselines: everything that can be trained by name."""
 
 

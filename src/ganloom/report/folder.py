@@ -15,6 +15,8 @@ from ganloom.report.number_format import number
 GRID_BYTES = 30_000_000
 """Most bytes of sample grids in a page."""
 BAD_FILES_READ = 200
+TEXT_FILES = 8
+"""Most files of sample texts in a page."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,9 @@ class Folder:
     reals: bytes | None = None
     row_names: list[str] = field(default_factory=list)
     """The name of each row of the sample grids; empty without classes."""
+    texts: list[tuple[int, list[str]]] = field(default_factory=list)
+    """(number of real texts shown before, texts of the model), of a run that learns texts; some of all files."""
+    real_texts: list[str] = field(default_factory=list)
     anomaly: dict[str, Any] = field(default_factory=dict)
     """The fitted anomaly detector; empty for other runs."""
     anomaly_result: dict[str, Any] = field(default_factory=dict)
@@ -93,6 +98,8 @@ def read(path: Path, grid_bytes: int = GRID_BYTES) -> Folder:
         grids_found=len(files),
         reals=_bytes(path / "samples" / "reals.png"),
         row_names=_names(path / "samples" / "rows.json", damaged),
+        texts=[(nimg, _text(file).splitlines()) for nimg, file in _spaced(_numbered(path / "samples", ".txt"))],
+        real_texts=_text(path / "samples" / "reals.txt").splitlines(),
         anomaly=_object(path / "anomaly" / "detector.json", damaged),
         anomaly_result=_object(path / "anomaly" / "evaluation.json", damaged),
         anomaly_pictures={
@@ -169,10 +176,16 @@ def _bad_files(path: Path) -> tuple[list[tuple[str, str]], int]:
     return list(islice(entries, BAD_FILES_READ)), len(entries)
 
 
-def _numbered(samples: Path) -> list[tuple[int, Path]]:
+def _spaced(files: Sequence[tuple[int, Path]]) -> list[tuple[int, Path]]:
+    """Return at most ``TEXT_FILES`` evenly spaced files, with the first and the last."""
+    last, count = len(files) - 1, min(len(files), TEXT_FILES)
+    return [files[i] for i in sorted({round(i * last / max(1, count - 1)) for i in range(count)})]
+
+
+def _numbered(samples: Path, ending: str = ".png") -> list[tuple[int, Path]]:
     """Return the files whose name is a number, in the order of the numbers."""
     try:
-        images = [p for p in samples.iterdir() if p.suffix == ".png" and p.stem.isascii() and p.stem.isdigit()]
+        images = [p for p in samples.iterdir() if p.suffix == ending and p.stem.isascii() and p.stem.isdigit()]
     except OSError:
         return []
     return sorted((int(p.stem), p) for p in images)

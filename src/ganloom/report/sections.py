@@ -115,6 +115,8 @@ def samples(folder: Folder) -> str:
         ]
         caption = " · ".join([f"kimg {kimg_text(grid.kimg)}", *metrics])
         grids.append({"kimg": grid.kimg, "caption": caption, "src": _data_uri(grid.png)})
+    if folder.texts:
+        return section("samples", "Samples", _texts(folder))
     figures = []
     if grids:
         newest = grids[-1]
@@ -132,6 +134,25 @@ def samples(folder: Folder) -> str:
         return section("samples", "Samples", '<p class="empty card">No sample grid has been written yet.</p>')
     data = f'<script type="application/json" id="grids">{chart_svg.in_script(grids)}</script>' if grids else ""
     return section("samples", "Samples", f'<div class="pair">{"".join(figures)}</div>{data}')
+
+
+def _texts(folder: Folder) -> str:
+    """Build the newest sample texts beside real ones, and earlier ones for the same latents below."""
+
+    def listed(texts: list[str]) -> str:
+        return "<ol>" + "".join(f"<li>{escape(printable(text))}</li>" for text in texts) + "</ol>"
+
+    *earlier, (nimg, newest) = folder.texts
+    real = f"<h3>Real texts</h3>{listed(folder.real_texts)}" if folder.real_texts else ""
+    parts = "".join(
+        f"<details><summary>kimg {kimg_text(at / 1000)}</summary>{listed(texts)}</details>"
+        for at, texts in earlier[::-1]
+    )
+    before = f'<div class="card"><h3>Earlier, from the same random numbers</h3>{parts}</div>' if parts else ""
+    return (
+        f'<div class="pair"><div class="card texts"><h3>kimg {kimg_text(nimg / 1000)}</h3>{listed(newest)}</div>'
+        f'<div class="card texts">{real}</div></div>{before}'
+    )
 
 
 def _slider(count: int, caption: str) -> str:

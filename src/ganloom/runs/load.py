@@ -61,10 +61,14 @@ def load(
 
 
 def refuse_tables(gan: GAN, path: str | os.PathLike[str]) -> None:
-    """Raise BadInput for a model that learned a table and not images."""
+    """Raise BadInput for a model that learned a table or texts and not images."""
     if gan.learns == "table":
         raise BadInput(
             f"{as_path(path)} learned rows of a table, not images. Use `ganloom table sample` and `ganloom table report`"
+        )
+    if gan.learns == "texts":
+        raise BadInput(
+            f"{as_path(path)} learned texts, not images. Use `ganloom text sample` and `ganloom text evaluate`"
         )
 
 

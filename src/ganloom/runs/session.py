@@ -22,7 +22,7 @@ from ganloom.runs.run_storage import RunStorage
 from ganloom.runs.stop_signals import stop_signals
 from ganloom.stabilisers.config import Stabilise
 from ganloom.training.best_checkpoint import Judge
-from ganloom.training.callbacks import Callback, Console, Grids, Guarded, Jsonl, Report
+from ganloom.training.callbacks import Callback, Console, Grids, Guarded, Jsonl, Report, SampleTexts
 from ganloom.training.config import TrainConfig
 from ganloom.training.nan_guard import NonFinite
 from ganloom.training.trainer import Trainer
@@ -173,7 +173,8 @@ def _session(
             if isinstance(printer, Console):
                 printer.title = _title(folder, gan, data, cfg)
                 printer.describe_metric = judge.describe
-        calls: list[Callback] = [Guarded(judge), Guarded(Grids(n=cfg.grid)), Jsonl(), console, log_console]
+        samples = SampleTexts() if gan.learns == "texts" else Grids(n=cfg.grid)
+        calls: list[Callback] = [Guarded(judge), Guarded(samples), Jsonl(), console, log_console]
         if doctor is not None:
             calls.insert(1, Guarded(doctor))  # before Jsonl, so that its figures are part of the rows
         trainer.callbacks = calls + [Guarded(callback) for callback in callbacks] + [report]

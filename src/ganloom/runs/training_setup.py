@@ -126,6 +126,9 @@ def open_for(
 
 
 def _open_request(request: "_Request", recipe: Any, data: Any, progress: Report) -> Any:
+    if request.model.learns == "texts" and isinstance(data, str) and not data.endswith(".npz"):
+        name = _name_of(recipe, request.module, request.gan)
+        raise BadInput(f"{name} learns texts. Use `ganloom text train {name} {data}`")
     stage(progress, "opening the data")
     extra = {**request.data_options, "progress": part_of(progress, "reading the data")}
     side = presets.SIDE if request.small else None
@@ -332,6 +335,8 @@ def _fit_to_data(settings: Any, model: Any, data: Any, options: dict[str, Any]) 
     names = {field.name for field in dataclasses.fields(settings)}
     if data.kind == "table" and model.learns != "table":
         raise BadInput(f"{data.name} is an encoded table, but this recipe learns images. Use `ganloom table fit`")
+    if data.kind == "texts" and model.learns != "texts":
+        raise BadInput(f"{data.name} has encoded texts, but this recipe learns images. Use `ganloom text train`")
     if data.kind == "points" and "shape" in names and not model.supports_points:
         raise BadInput(f"{data.name} contains points, but this recipe generates images. Use the recipe gan")
     changes: dict[str, Any] = {}

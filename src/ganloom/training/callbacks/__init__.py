@@ -11,9 +11,10 @@ from ganloom.training.callbacks.grids import Grids
 from ganloom.training.callbacks.guarded import Guarded
 from ganloom.training.callbacks.jsonl import Jsonl
 from ganloom.training.callbacks.report import Report
+from ganloom.training.callbacks.texts import SampleTexts
 from ganloom.training.callbacks.trackers import TensorBoard, Wandb
 
 __all__ = [
-    "Callback", "Console", "Function", "Grids", "Guarded", "Jsonl", "Report", "Row", "TensorBoard", "Tick", "Wandb",
-    "as_callbacks",
+    "Callback", "Console", "Function", "Grids", "Guarded", "Jsonl", "Report", "Row", "SampleTexts", "TensorBoard", "Tick",
+    "Wandb", "as_callbacks",
 ]  # fmt: skip

@@ -39,7 +39,7 @@ class Grids(Callback):
 
     def on_start(self, trainer: Any) -> None:
         shape = tuple(trainer.data.shape)
-        drawable = len(shape) == 3 or shape == (2,)
+        drawable = len(shape) == 3 or (shape == (2,) and trainer.data.kind == "points")
         self._folder = Path(trainer.run_dir) / "samples" if trainer.run_dir is not None and drawable else None
         if self._folder is None:
             return

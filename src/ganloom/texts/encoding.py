@@ -1,0 +1,94 @@
+"""Prepare texts for a model: split them, build a vocabulary from the training part, and encode all parts as numbers."""
+
+import numpy as np
+
+from ganloom.core.errors import BadInput
+from ganloom.data.dataset import Facts
+from ganloom.data.encoded_texts import HELD, EncodedTexts
+from ganloom.texts.texts import SPLITS, Texts, split
+from ganloom.texts.vocabulary import EOS, PAD, UNK, Kind, Vocabulary, build
+
+SHARES = (0.8, 0.1, 0.1)
+"""Shares of the parts train, validation and test, where the source has no splits."""
+LEAST = 20
+"""Fewest texts to train a model on."""
+LONGEST: dict[Kind, int] = {"word": 64, "char": 256}
+"""Largest length in tokens that is chosen from the texts; --length sets another."""
+MOST: int = 1024
+"""Largest length in tokens."""
+
+
+def encode(
+    data: Texts, *, kind: Kind = "word", size: int = 5000, length: int | None = None, seed: int = 0
+) -> EncodedTexts:
+    """Encode texts.
+
+    Args:
+        data: At least ``LEAST`` texts. If the source has the splits train and test, they are used.
+        kind: Tokens are "word" (words and punctuation marks) or "char" (characters).
+        size: Largest number of tokens in the vocabulary; others are unknown.
+        length: Largest number of tokens in a text. None: that of 95 % of the texts, at most ``LONGEST``. Longer texts are cut.
+        seed: Seed of the split.
+
+    Returns:
+        The training texts, with the others as ``validation`` and ``test``. A row ends with the end token, if there is room.
+
+    Raises:
+        BadInput: There are too few texts, or an argument is out of range.
+    """
+    data.need(LEAST, "a text model")
+    if size < 10:
+        raise BadInput(f"--vocabulary {size}: give at least 10 tokens")
+    if length is not None and not 1 <= length <= MOST:
+        raise BadInput(f"--length {length}: give 1 to {MOST} tokens")
+    parts = _parts(data, seed)
+    train = parts["train"].need(LEAST, "the training part")
+    vocabulary = build(train.texts, kind, size=size, lower=kind == "word")
+    tokens = {name: [vocabulary.encode(text) for text in part.texts] for name, part in parts.items()}
+    counts = sorted(len(row) for row in tokens["train"])
+    if length is None:
+        length = max(1, min(counts[int(0.95 * (len(counts) - 1))], LONGEST[kind]))
+    classes = data.classes if data.labels is not None else None
+    notes = [*data.notes, *_notes(tokens["train"], length, vocabulary)]
+    made: dict[str, EncodedTexts] = {}
+    for name in (*HELD, "train"):
+        if name in parts and len(parts[name]):
+            labels = parts[name].labels
+            facts = Facts(
+                data.name,
+                labels=None
+                if labels is None or classes is None
+                else np.array([classes.index(label) for label in labels], np.int64),
+                classes=classes,
+                notes=notes,
+            )
+            held = {part: made[part] for part in HELD if part in made} if name == "train" else {}
+            made[name] = EncodedTexts(_rows(tokens[name], length), facts, vocabulary.to_dict(), **held)
+    return made["train"]
+
+
+def _parts(data: Texts, seed: int) -> dict[str, Texts]:
+    """The parts by name: the splits of the source, or a random split."""
+    if data.splits is not None and {"train", "test"} <= set(data.splits):
+        rows = {name: [i for i, own in enumerate(data.splits) if own == name] for name in SPLITS}
+        return {name: data.pick(chosen) for name, chosen in rows.items()}
+    return dict(zip(SPLITS, split(data, SHARES, seed), strict=True))
+
+
+def _rows(tokens: list[list[int]], length: int) -> np.ndarray:
+    rows = np.full((len(tokens), length + 1), PAD, np.int32)
+    for row, numbers in zip(rows, tokens, strict=True):
+        cut = numbers[:length]
+        row[: len(cut)] = cut
+        row[len(cut)] = EOS
+    return rows
+
+
+def _notes(tokens: list[list[int]], length: int, vocabulary: Vocabulary) -> list[str]:
+    cut, total = sum(len(row) > length for row in tokens), max(1, sum(map(len, tokens)))
+    unknown = sum(number == UNK for row in tokens for number in row)
+    what = "words" if vocabulary.kind == "word" else "characters"
+    notes = [f"{len(tokens):,} texts to train on, {len(vocabulary):,} different {what}, at most {length} in a text"]
+    notes += [f"{cut:,} texts are longer and are cut; --length sets another length"] if cut else []
+    notes += [f"{unknown / total:.1%} of the {what} are unknown; --vocabulary keeps more"] if unknown else []
+    return notes
