@@ -1,10 +1,13 @@
 """From words to values: what was given, which recipe is meant, how schedules are written."""
 
 import dataclasses
+import importlib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
+from commands import call
 
 from ganloom import recipes
 from ganloom.cli import schedules, train
@@ -162,7 +165,7 @@ def test_every_flag_of_every_recipe_reads_its_own_default() -> None:
             for flag in section.flags:
                 assert flag.value(_written(flag)) == flag.default, f"{recipe} {flag.name}"
                 assert flag.help or not flag.path, f"{recipe} {flag.name} has no help"
-                assert len(flag.default_text) <= 80, f"{recipe} {flag.name}: {flag.default_text}"
+                assert len(flag.default_text) <= 90, f"{recipe} {flag.name}: {flag.default_text}"
 
 
 def _written(flag: Flag) -> list[str]:
@@ -223,3 +226,16 @@ def test_schedules_that_no_builder_makes() -> None:
 def test_schedules_are_refused(words: list[str], message: str) -> None:
     with pytest.raises(BadInput, match=message.replace("(", r"\(")):
         schedules.read(words)
+
+
+@pytest.mark.parametrize("group", ["anomaly", "augment", "bench", "data", "latent", "robust", "table", "text"])
+def test_a_command_with_subcommands_lists_them(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    known = importlib.import_module(f"ganloom.cli.{group}").SUBCOMMANDS
+    for words in ([], ["--help"]):
+        code, text, _ = call(capsys, group, *words)
+        listed = [line.split()[0] for line in text.splitlines() if re.match(r"  \S", line)]
+        assert code == 0 and listed == list(known)
+        assert all((kind.__doc__ or "").split()[0] in text for kind, _ in known.values())
+    for words, why in ((["--out", "x"], "needs a command before --out"), (["chek"], "unknown command")):
+        code, _, err = call(capsys, group, *words)
+        assert code == 2 and why in err and f"`ganloom {group} --help` lists the commands" in err

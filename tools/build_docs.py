@@ -1,7 +1,9 @@
 """Write the generated pages of docs/ (overview, recipes, gallery, stabilisers, api, commands); --check only compares."""
 
 import ast
+import importlib
 import json
+import keyword
 import os
 import subprocess
 import sys
@@ -120,12 +122,11 @@ def commands() -> str:
     """The --help page of every command, with all options."""
     from ganloom.cli import COMMANDS
 
-    several = {
-        "data": [["data", "check"]],
-        "doctor": [["doctor"], ["doctor", "sensitivity"]],
-        "augment": [["augment", word] for word in ("preview", "data", "report", "subset")],
-        "bench": [["bench", word] for word in ("step", "modes", "recipes", "doctor")],
-    }
+    several = {"doctor": [["doctor"], ["doctor", "sensitivity"]]}
+    for name in COMMANDS:
+        module = importlib.import_module(f"ganloom.cli.{name}{'_' if keyword.iskeyword(name) else ''}")
+        if hasattr(module, "SUBCOMMANDS"):
+            several[name] = [[name], *([name, word] for word in module.SUBCOMMANDS)]
     pages = [words for name in COMMANDS for words in several.get(name, [[name]])]
     first, *texts = help_pages([[], *pages])
     lines = ["# The commands\n", "```text", first, "```\n"]

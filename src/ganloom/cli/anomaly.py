@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following, table
-from ganloom.cli.parse import parse, subcommand
+from ganloom.cli.parse import Subcommand, call_subcommand, parse
 from ganloom.core.names import printable
 from ganloom.report.progress import Progress
 
@@ -91,21 +91,6 @@ class Evaluate:
     """Share of normal samples that may be above the threshold."""
     json: bool = False
     """Print one JSON object on stdout."""
-
-
-def run(argv: Sequence[str]) -> None:
-    """Read the command line and run the subcommand."""
-    subcommands: dict[str, tuple[type[Any], Callable[[Any, Progress], None]]] = {
-        "fit": (Fit, _fit),
-        "score": (Score, _score),
-        "evaluate": (Evaluate, _evaluate),
-    }
-    word = subcommand("anomaly", subcommands, argv, Fit, "`ganloom anomaly fit`, `score` or `evaluate`")
-    if word is not None:
-        kind, act = subcommands[word]
-        args = parse(kind, argv[1:], f"anomaly {word}")
-        with Progress() as progress:
-            act(args, progress)
 
 
 def _fit(args: Fit, progress: Progress) -> None:
@@ -215,3 +200,24 @@ def _line(row: Any, chosen: str) -> dict[str, str]:
         "found": f"{row.found:.3f}",
         "what": f"{'control: ' if row.is_control else ''}{row.title}",
     }
+
+
+def _command(word: str, kind: type[Any], act: Callable[[Any, Progress], None]) -> Subcommand:
+    def call(argv: Sequence[str]) -> None:
+        args = parse(kind, argv, f"anomaly {word}")
+        with Progress() as progress:
+            act(args, progress)
+
+    return kind, call
+
+
+SUBCOMMANDS = {
+    "fit": _command("fit", Fit, _fit),
+    "score": _command("score", Score, _score),
+    "evaluate": _command("evaluate", Evaluate, _evaluate),
+}
+
+
+def run(argv: Sequence[str]) -> None:
+    """Call the subcommand."""
+    call_subcommand("anomaly", SUBCOMMANDS, argv)

@@ -8,16 +8,9 @@ from typing import Annotated, Literal
 from ganloom.cli import augment_data, augment_report
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
-from ganloom.cli.parse import parse, subcommand
+from ganloom.cli.parse import Subcommand, call_subcommand, parse
 from ganloom.core.names import word_of
 from ganloom.report.progress import Progress
-
-COMMANDS = {
-    "preview": None,
-    "data": augment_data.run,
-    "report": augment_report.run,
-    "subset": augment_data.subset,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,25 +45,18 @@ class Arguments:
     """Print one JSON object on stdout."""
 
 
-def run(argv: Sequence[str]) -> None:
+def preview(argv: Sequence[str]) -> None:
     """Read the command line, draw both sheets, print what was written."""
-    use = "`ganloom augment data DATA --with RUN`, `report DATA --with RUN`, `subset DATA` or `preview DATA`"
-    word = subcommand("augment", COMMANDS, argv, Arguments, use)
-    if word is None:
-        return
-    other = COMMANDS[word]
-    if other is not None:
-        other(argv[1:])
-        return
-    args = parse(Arguments, argv[1:], "augment preview")
-    from ganloom.apps.augment_preview import RECIPE, preview
+    args = parse(Arguments, argv, "augment preview")
+    from ganloom.apps.augment_preview import RECIPE
+    from ganloom.apps.augment_preview import preview as draw
     from ganloom.data import full_shape
 
     with Progress() as progress:
         progress("opening the data")
         shape = full_shape(args.data, args.shape, fit=args.fit, progress=progress.part("reading the data"))
         progress("drawing the sheets")
-        sheets = preview(
+        sheets = draw(
             args.data, args.out, p=args.p, parts=args.parts, policy=args.policy, n=args.n, seed=args.seed, shape=shape,
             fit=args.fit, overwrite=args.overwrite,
         )  # fmt: skip
@@ -83,3 +69,16 @@ def run(argv: Sequence[str]) -> None:
     print(f"wrote {sheets.leak}: what G would draw if ADA leaked, a row for each strength")
     flags = ("--augment", "auto") if sheets.advice is None else sheets.advice.flags
     print(following(["train", RECIPE, word_of(args.data), *flags]))
+
+
+SUBCOMMANDS: dict[str, Subcommand] = {
+    "data": (augment_data.Arguments, augment_data.run),
+    "report": (augment_report.Arguments, augment_report.run),
+    "subset": (augment_data.SubsetArguments, augment_data.subset),
+    "preview": (Arguments, preview),
+}
+
+
+def run(argv: Sequence[str]) -> None:
+    """Call the subcommand."""
+    call_subcommand("augment", SUBCOMMANDS, argv)

@@ -16,20 +16,8 @@ from ganloom.cli import (
     bench_text,
 )
 from ganloom.cli.messages import following
-from ganloom.cli.parse import parse, subcommand
+from ganloom.cli.parse import Subcommand, call_subcommand, parse
 from ganloom.report.progress import Progress
-
-BENCHMARKS = {
-    "step": None,
-    "modes": bench_modes.run,
-    "recipes": bench_recipes.run,
-    "doctor": bench_doctor.run,
-    "inpaint": bench_inpaint.run,
-    "restore": bench_restore.run,
-    "anomaly": bench_anomaly.run,
-    "tables": bench_tables.run,
-    "text": bench_text.run,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,22 +48,9 @@ class Arguments:
     """Print one JSON object on stdout."""
 
 
-def run(argv: Sequence[str]) -> None:
+def step(argv: Sequence[str]) -> None:
     """Read the command line, measure, print the table."""
-    word = subcommand(
-        "bench",
-        BENCHMARKS,
-        argv,
-        Arguments,
-        "`ganloom bench step` or another of: " + ", ".join(BENCHMARKS),
-    )
-    if word is None:
-        return
-    other = BENCHMARKS[word]
-    if other is not None:
-        other(argv[1:])
-        return
-    args = parse(Arguments, argv[1:], "bench step")
+    args = parse(Arguments, argv, "bench step")
     from ganloom.bench.step import benchmark, table
 
     options = benchmark.Options(args.rounds, args.steps, args.precision, args.device, args.data, args.seconds)
@@ -86,3 +61,21 @@ def run(argv: Sequence[str]) -> None:
         return
     print("\n".join(table.lines(report)))
     print(following(["plan", args.data], ["train"]))
+
+
+SUBCOMMANDS: dict[str, Subcommand] = {
+    "step": (Arguments, step),
+    "modes": (bench_modes.Arguments, bench_modes.run),
+    "recipes": (bench_recipes.Arguments, bench_recipes.run),
+    "doctor": (bench_doctor.Arguments, bench_doctor.run),
+    "inpaint": (bench_inpaint.Arguments, bench_inpaint.run),
+    "restore": (bench_restore.Arguments, bench_restore.run),
+    "anomaly": (bench_anomaly.Arguments, bench_anomaly.run),
+    "tables": (bench_tables.Arguments, bench_tables.run),
+    "text": (bench_text.Arguments, bench_text.run),
+}
+
+
+def run(argv: Sequence[str]) -> None:
+    """Call the subcommand."""
+    call_subcommand("bench", SUBCOMMANDS, argv)

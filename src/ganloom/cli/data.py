@@ -9,7 +9,7 @@ from ganloom import data as datasets
 from ganloom.apps.recipe_shapes import recipe_shapes, shape_lines
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
-from ganloom.cli.parse import parse, subcommand
+from ganloom.cli.parse import Subcommand, call_subcommand, parse
 from ganloom.core.names import word_of
 from ganloom.core.output_files import new_file
 from ganloom.report.progress import Progress
@@ -35,11 +35,9 @@ class Arguments:
     """Print one JSON object on stdout."""
 
 
-def run(argv: Sequence[str]) -> None:
+def check(argv: Sequence[str]) -> None:
     """Read the command line, check, print the report."""
-    if subcommand("data", ["check"], argv, Arguments, "`ganloom data check DIR`") is None:
-        return
-    args = parse(Arguments, argv[1:], "data check")
+    args = parse(Arguments, argv, "data check")
     labels = False if args.labels == "none" else None
     if args.preview is not None:
         new_file(args.preview, (".png",), overwrite=args.overwrite, flag="--preview ")
@@ -65,3 +63,11 @@ def run(argv: Sequence[str]) -> None:
         recipe, path = report.translation or ("default" if report.captions is None else "df-gan", args.data)
         flags += ["--labels", "none"] if labels is False and report.translation is None else []
         print(following(["train", recipe, word_of(path), *flags], ["plan", word_of(path), *flags]))
+
+
+SUBCOMMANDS: dict[str, Subcommand] = {"check": (Arguments, check)}
+
+
+def run(argv: Sequence[str]) -> None:
+    """Call the subcommand."""
+    call_subcommand("data", SUBCOMMANDS, argv)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from ganloom.cli import next_commands
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
-from ganloom.cli.parse import parse, subcommand
+from ganloom.cli.parse import Subcommand, call_subcommand, parse
 from ganloom.cli.shared_flags import ImageFlags, ModelFlags
 from ganloom.core.output_files import new_folder
 from ganloom.report.progress import Progress
@@ -101,23 +101,6 @@ class Directions(ImageFlags):
     """A class by name or number. None: the class of the seed."""
 
 
-def run(argv: Sequence[str]) -> None:
-    """Read the command line and run the subcommand."""
-    subcommands: dict[str, tuple[type[Any], Callable[[Any, Progress], None]]] = {
-        "walk": (Walk, _walk),
-        "mix": (Mix, _mix),
-        "project": (Project, _project),
-        "directions": (Directions, _directions),
-    }
-    word = subcommand("latent", subcommands, argv, Walk, "`ganloom latent walk`, `mix`, `project` or `directions`")
-    if word is not None:
-        kind, act = subcommands[word]
-        args = parse(kind, argv[1:], f"latent {word}")
-        with Progress() as progress:
-            progress("loading the model")
-            act(args, progress)
-
-
 def _load(args: Any) -> Any:
     from ganloom.api import load
 
@@ -206,3 +189,26 @@ def _directions(args: Directions, progress: Progress) -> None:
         f"wrote {sheet.path} and {sheet.path.with_suffix('.safetensors').name}"
     )
     _print(args, plain, line, *next_commands.after_latent(args.run, "directions"))
+
+
+def _command(word: str, kind: type[Any], act: Callable[[Any, Progress], None]) -> Subcommand:
+    def call(argv: Sequence[str]) -> None:
+        args = parse(kind, argv, f"latent {word}")
+        with Progress() as progress:
+            progress("loading the model")
+            act(args, progress)
+
+    return kind, call
+
+
+SUBCOMMANDS = {
+    "walk": _command("walk", Walk, _walk),
+    "mix": _command("mix", Mix, _mix),
+    "project": _command("project", Project, _project),
+    "directions": _command("directions", Directions, _directions),
+}
+
+
+def run(argv: Sequence[str]) -> None:
+    """Call the subcommand."""
+    call_subcommand("latent", SUBCOMMANDS, argv)

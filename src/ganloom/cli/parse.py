@@ -1,7 +1,8 @@
 """Parse the command line: the values, and which flags were given. An error is reported in one line."""
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -211,23 +212,37 @@ def _value(flag: Flag, words: list[str], see: str) -> Any:
         raise BadInput(f"{error}: see `{see}`") from None
 
 
-def subcommand(group: str, words: Iterable[str], argv: Sequence[str], first: Any, use: str) -> str | None:
-    """Return the subcommand that ``argv`` begins with. Without one, show the help of the first subcommand and return None.
+Subcommand = tuple[type[Any], Callable[[Sequence[str]], None]]
+"""A subcommand: the dataclass of its flags, and the function that takes the words after it."""
+
+
+def call_subcommand(group: str, commands: Mapping[str, Subcommand], argv: Sequence[str]) -> None:
+    """Call the subcommand that ``argv`` begins with. Without one, or with --help, print a list of all.
 
     Args:
         group: The command, such as "bench".
-        words: Its subcommands.
+        commands: Its subcommands by name.
         argv: The words after the command.
-        first: The dataclass of the first subcommand.
-        use: The text for messages that says what to use.
 
     Raises:
-        BadInput: The subcommand is unknown.
+        BadInput: The subcommand is unknown or missing.
     """
-    known = list(words)
-    if not argv or argv[0].startswith("-"):
-        parse(first, argv if argv else ["--help"], f"{group} {known[0]}")
-        return None
-    if argv[0] not in known:
-        raise BadInput(f'unknown command "{group} {argv[0]}"{did_you_mean(argv[0], known)}: use {use}')
-    return argv[0]
+    if not argv or argv[0] in (*HELP, HELP_ALL):
+        print(_list_of(group, commands))
+        return
+    if argv[0] not in commands:
+        see = f"`ganloom {group} --help` lists the commands"
+        if argv[0].startswith("-"):
+            raise BadInput(f"ganloom {group} needs a command before {argv[0]}: {see}")
+        raise BadInput(f'unknown command "{group} {argv[0]}"{did_you_mean(argv[0], commands)}: {see}')
+    commands[argv[0]][1](argv[1:])
+
+
+def _list_of(group: str, commands: Mapping[str, Subcommand]) -> str:
+    """The usage of a command with subcommands: their names, each with the first sentence of its help."""
+    width = max(map(len, commands))
+    lines = [f"usage: ganloom {group} COMMAND [OPTIONS]", "", "commands:"]
+    for name, (kind, _) in commands.items():
+        first = " ".join((kind.__doc__ or "").split()).split(". ")[0].rstrip(".")
+        lines += textwrap.wrap(first, 100, initial_indent=f"  {name:<{width}}  ", subsequent_indent=" " * (width + 4))
+    return "\n".join([*lines, "", f"`ganloom {group} COMMAND --help` shows the options of a command."])

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following, table
-from ganloom.cli.parse import parse, subcommand
+from ganloom.cli.parse import Subcommand, call_subcommand, parse
 from ganloom.core.errors import BadInput
 from ganloom.core.names import shown, word_of
 from ganloom.core.output_files import new_folder
@@ -78,14 +78,6 @@ class Evaluate:
     """Seed of the character edits, and of the split of the training."""
     json: bool = False
     """Print one JSON object on stdout."""
-
-
-def run(argv: Sequence[str]) -> None:
-    """Call the subcommand."""
-    commands = {"train": _train, "evaluate": _evaluate}
-    word = subcommand("robust", commands, argv, Train, "`ganloom robust train DATA --out DIR` or `evaluate MODEL DATA`")
-    if word is not None:
-        commands[word](argv[1:])
 
 
 def parts(data: Texts, seed: int) -> tuple[Texts, Texts]:
@@ -178,3 +170,11 @@ def _evaluate(argv: Sequence[str]) -> None:
         "two edits a word and the largest pgd are strengths that the defences were not trained on; the speller is not trained"
     )
     print(following(["robust", "train", "--help"]))
+
+
+SUBCOMMANDS: dict[str, Subcommand] = {"train": (Train, _train), "evaluate": (Evaluate, _evaluate)}
+
+
+def run(argv: Sequence[str]) -> None:
+    """Call the subcommand."""
+    call_subcommand("robust", SUBCOMMANDS, argv)

@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following, table
-from ganloom.cli.parse import parse, subcommand
+from ganloom.cli.parse import Subcommand, call_subcommand, parse
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path, printable
 from ganloom.core.output_files import may_rewrite, new_file, rewrite
@@ -99,13 +99,6 @@ class Report:
     """Replace an existing file that another program wrote."""
     json: bool = False
     """Print one JSON object on stdout."""
-
-
-def run(argv: Sequence[str]) -> None:
-    """Run a subcommand."""
-    word = subcommand("table", COMMANDS, argv, Fit, "`fit`, `sample` or `report`")
-    if word is not None:
-        COMMANDS[word](argv[1:])
 
 
 def fit(argv: Sequence[str]) -> None:
@@ -289,4 +282,9 @@ def _sample_two(args: Sample, folder: Path) -> None:
         print(printable(f"wrote {file}"))
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"fit": fit, "sample": sample, "report": report}
+SUBCOMMANDS: dict[str, Subcommand] = {"fit": (Fit, fit), "sample": (Sample, sample), "report": (Report, report)}
+
+
+def run(argv: Sequence[str]) -> None:
+    """Call the subcommand."""
+    call_subcommand("table", SUBCOMMANDS, argv)

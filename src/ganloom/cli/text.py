@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from ganloom.cli import text_judge, text_models
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
-from ganloom.cli.parse import parse, subcommand
+from ganloom.cli.parse import Subcommand, call_subcommand, parse
 from ganloom.core.names import word_of
 from ganloom.report.progress import Progress
 from ganloom.texts import corpora
@@ -52,19 +52,6 @@ class Corpus:
     """Print one JSON object on stdout."""
 
 
-def run(argv: Sequence[str]) -> None:
-    """Call the subcommand."""
-    commands = {
-        "check": _check, "corpus": _corpus, "train": text_models.train, "sample": text_models.sample,
-        "evaluate": text_models.evaluate, "judge": text_judge.run,
-    }  # fmt: skip
-    word = subcommand(
-        "text", commands, argv, Check, "`ganloom text check DATA`, `corpus`, `train`, `sample`, `evaluate` or `judge`"
-    )
-    if word is not None:
-        commands[word](argv[1:])
-
-
 def _check(argv: Sequence[str]) -> None:
     args = parse(Check, argv, "text check")
     with Progress() as progress:
@@ -87,3 +74,18 @@ def _corpus(argv: Sequence[str]) -> None:
         return
     print(f"wrote {args.out}: {len(texts):,} texts of {len(texts.classes)} classes")
     print(following(["text", "check", word_of(args.out)]))
+
+
+SUBCOMMANDS: dict[str, Subcommand] = {
+    "check": (Check, _check),
+    "corpus": (Corpus, _corpus),
+    "train": (text_models.Train, text_models.train),
+    "sample": (text_models.Sample, text_models.sample),
+    "evaluate": (text_models.Evaluate, text_models.evaluate),
+    "judge": (text_judge.Arguments, text_judge.run),
+}
+
+
+def run(argv: Sequence[str]) -> None:
+    """Call the subcommand."""
+    call_subcommand("text", SUBCOMMANDS, argv)
