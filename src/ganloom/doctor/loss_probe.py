@@ -1,7 +1,8 @@
 """Compute the losses of D and G once on a batch, and measure what they do with D's logits, inputs, labels and latents.
 
 The calls of the losses are noted by ``GAN.discriminate`` and ``GAN.generated`` (``scoring.Trace``). A model of a user's class
-that calls its networks directly gives no notes; then only the gradients are measured. Nothing is updated.
+that calls its networks directly gives no notes; then only the gradients are measured. Without notes of G's calls in either
+loss, D's calls with generated samples cannot be told from those with real ones, and are left out too. Nothing is updated.
 """
 
 import copy
@@ -49,7 +50,8 @@ def measure(trainer: Any, seed: int, refused: Refused) -> Figures:
     """Return the figures of one evaluation of D's and of G's loss; random states and buffers are the caller's to restore."""
     figures: Figures = {}
     calls: dict[str, Calls] = {}
-    for i, net in enumerate("DG"):
+    told = False  # whether a loss calls G by ``generated``
+    for i, net in ((1, "G"), (0, "D")):
         phase = next(((k, p) for k, p in trainer.active if p.lazy == 1 and p.net.split()[0].split(".")[0] == net), None)
         if phase is None:
             continue
@@ -58,6 +60,10 @@ def measure(trainer: Any, seed: int, refused: Refused) -> Figures:
             found = refused.unless(f"{net}'s loss", lambda p=phase[1], i=i: _calls(trainer, p, seed, i))  # type: ignore[misc]
             if found is None:
                 continue
+            told = told or bool(found.made)
+            if not told:
+                found.real.clear()
+                found.fake.clear()
             calls[net] = found
             figures |= _gradients(net, found, parameters)
     figures |= _inputs(calls)
