@@ -15,6 +15,7 @@ from ganloom.core.batch import Batch
 from ganloom.core.errors import BadInput
 from ganloom.losses import least_squares_coded
 from ganloom.networks import autoencoder
+from ganloom.nn.layers import crop
 from ganloom.recipes import acgan, began, cnn_gan, ebgan, infogan, lsgan, relativistic, unrolled, wgan
 from ganloom.training.trainer import TrainConfig, Trainer
 
@@ -384,6 +385,16 @@ def test_began_k_follows_the_energies() -> None:
     gan.g_loss(batch)
     gan.after_update(g)
     assert gan.k.item() == 0.0
+
+
+def test_began_with_dcgans_networks() -> None:
+    torch.manual_seed(0)
+    gan = began.BEGAN(began.Config((1, 28, 28), body="dcgan", z_dim=6, width=8, smallest=3))
+    x = torch.rand(4, 1, 28, 28) * 2 - 1
+    with torch.no_grad():
+        rebuilt = crop(gan.D.decoder(gan.D.encoder(nn.functional.pad(x, gan.D.pad))), 28, 28)
+        torch.testing.assert_close(gan.D.train()(x), -(rebuilt - x).abs().mean((1, 2, 3)))
+    assert gan.splits_by is None and gan.G.base[1:] == (4, 4) and gan.generate(2).shape == (2, 1, 28, 28)
 
 
 def test_began_halves_the_rate() -> None:

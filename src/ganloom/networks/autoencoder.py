@@ -120,14 +120,16 @@ class ConvRebuilder(nn.Module):
     """EBGAN's discriminator: map x (N, C, H, W) to minus the Euclidean reconstruction error (N,).
 
     Three 4x4 convolutions of stride 2 (64, 128, 256 channels), and back (Zhao et al. 2016, arXiv:1609.03126, app. D); BatchNorm
-    after all but the first and the last. With ``codes`` it also returns the encoder's output (N, K, h, w).
+    after all but the first and the last. With ``codes`` it also returns the encoder's output (N, K, h, w). ``absolute``: use the
+    mean absolute error instead, as BEGAN does.
     """
 
     channels_last = True
     bf16 = True
 
-    def __init__(self, shape: tuple[int, int, int], width: int = 64) -> None:
+    def __init__(self, shape: tuple[int, int, int], width: int = 64, absolute: bool = False) -> None:
         super().__init__()
+        self.absolute = absolute
         height, breadth = shape[1:]
         base_h, base_w, halvings = plan_sizes(height, breadth, smallest=2, most=3)
         over = (base_h * 2**halvings - height, base_w * 2**halvings - breadth)
@@ -149,6 +151,6 @@ class ConvRebuilder(nn.Module):
     def forward(self, x: Tensor, c: Tensor | None = None, *, codes: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Map images (N, C, H, W) to minus their energy (N,); with ``codes`` to (that, codes)."""
         h = self.encoder(F.pad(x, self.pad))
-        rebuilt = crop(self.decoder(h), *self.size).float()
-        logits = -(rebuilt - x).flatten(1).norm(dim=1)
+        error = (crop(self.decoder(h), *self.size).float() - x).flatten(1)
+        logits = -error.abs().mean(1) if self.absolute else -error.norm(dim=1)
         return (logits, h) if codes else logits

@@ -25,13 +25,15 @@ steps); samples are clipped to [-1, 1], but G's images are unbounded in training
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Knots, Phase, Terms
-from ganloom.networks.autoencoder import Decoder, Rebuilder
+from ganloom.networks import dcgan
+from ganloom.networks.autoencoder import ConvRebuilder, Decoder, Rebuilder
 
 TITLE = "BEGAN: boundary equilibrium"
 PAPER = "Berthelot et al. 2017, arXiv:1703.10717"
@@ -50,6 +52,8 @@ class Config:
 
     shape: tuple[int, int, int] = (3, 64, 64)
     """Image shape: channels, height, width."""
+    body: Literal["paper", "dcgan"] = "paper"
+    """Network type: the paper's, or DCGAN's generator and EBGAN's autoencoder, which have BatchNorm."""
     gamma: float = 0.5
     """Diversity ratio: energy of fakes over energy of reals at equilibrium, in (0, 1] (sec. 3.3; 0.3 to 0.7 in sec. 4.2)."""
     k_rate: float = 0.001
@@ -59,7 +63,9 @@ class Config:
     width: int = 64
     """Channels; the encoder adds as many at each downsampling (n; 128 for 128 px)."""
     smallest: int = 8
-    """Smallest side of the coarsest grid, in pixels; 7 gives images of 28 px a second doubling, from 7 px on."""
+    """Smallest side of the coarsest grid, in pixels; 7 gives images of 28 px a second doubling, from 7 px on, and 3 with DCGAN's
+    networks a third one, from 4 px on.
+    """
     skip: bool = True
     """Concatenate the decoder's smallest map with the input of each upsampling."""
     batch_size: int = 16
@@ -86,8 +92,13 @@ class BEGAN(GAN):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G = Decoder(cfg.shape, cfg.z_dim, cfg.width, skip=cfg.skip, smallest=cfg.smallest)
-        self.D = Rebuilder(cfg.shape, cfg.z_dim, cfg.width, skip=cfg.skip, smallest=cfg.smallest)
+        if cfg.body == "paper":
+            self.G: nn.Module = Decoder(cfg.shape, cfg.z_dim, cfg.width, skip=cfg.skip, smallest=cfg.smallest)
+            self.D: nn.Module = Rebuilder(cfg.shape, cfg.z_dim, cfg.width, skip=cfg.skip, smallest=cfg.smallest)
+        else:
+            self.splits_by = None  # BatchNorm
+            self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width, smallest=cfg.smallest)
+            self.D = ConvRebuilder(cfg.shape, cfg.width, absolute=True)
         self.register_buffer("k", torch.zeros(()))
         self.register_buffer("sums", torch.zeros(4))  # sum and count of the reals' energies, then of the fakes'
 
