@@ -70,10 +70,12 @@ def kind_of_inputs(model: Any) -> str | None:
     """Return what a model, or its class, learns from beside images: the option ``inputs`` of ``data.open``.
 
     Returns:
-        "pairs", "domains", "crops" (the model makes its inputs from crops of the images), "captions", or None.
+        "pairs", "domains", "crops" (the model makes its inputs from crops of the images), "captions", "volumes", or None.
     """
     if getattr(model, "conditions_on", "labels") == "captions":
         return "captions"
+    if getattr(model, "learns", "images") == "volumes":
+        return "volumes"
     if getattr(model, "conditions_on", "labels") != "images" or model.makes_inputs:
         return None
     if model.upscales:
@@ -107,7 +109,8 @@ class GAN(nn.Module):
     makes_inputs: bool = False
     """Whether a model with ``conditions_on`` "images" makes its inputs from plain images itself, as inpainting does."""
     learns: str = "images"
-    """What the model learns: "images" or "table", which are the rows of a ``data.encoded_table.EncodedTable``."""
+    """What the model learns: "images"; "table", which are the rows of a ``data.encoded_table.EncodedTable``; or "volumes", see
+    ``data.volumes.Volumes``: its samples are views of them."""
     rows_together: int = 1
     """How many rows of a batch the discriminator judges together; the batch size must be a multiple."""
     supports_points: bool = False

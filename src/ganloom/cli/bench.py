@@ -13,6 +13,7 @@ from ganloom.cli import (
     bench_recipes,
     bench_restore,
     bench_tables,
+    bench_volumes,
 )
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
@@ -27,6 +28,7 @@ BENCHMARKS = {
     "restore": bench_restore.run,
     "anomaly": bench_anomaly.run,
     "tables": bench_tables.run,
+    "volumes": bench_volumes.run,
 }
 
 

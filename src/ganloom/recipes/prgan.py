@@ -30,6 +30,7 @@ from ganloom.gan import Adam
 from ganloom.networks import views, voxel
 from ganloom.recipes.base.volumetric import ViewCode, Volumes, Volumetric, check_volumetric
 from ganloom.scoring import Generated
+from ganloom.volumes.rendering import project
 
 TITLE = "PrGAN: voxels from silhouettes"
 PAPER = "Gadelha et al. 2017, arXiv:1612.05872"
@@ -103,7 +104,7 @@ class PrGAN(Volumetric):
 
     def view(self, codes: Tensor, azimuth: Tensor, elevation: Tensor) -> Tensor:
         occupancy = self.G.volumes(codes)
-        seen = voxel.project(occupancy, azimuth, elevation, *self.cfg.shape[1:])
+        seen = project(occupancy, azimuth, elevation, *self.cfg.shape[1:])
         return seen.expand(-1, self.cfg.shape[0], -1, -1) * 2 - 1
 
     def volume(self, codes: Tensor, side: int | None = None) -> Volumes:

@@ -76,13 +76,15 @@ def measure(subject: Subject, truth: Truth, samples: int = SAMPLES, progress: Re
     """Measure objects.
 
     Returns:
-        ``fd`` (Frechet distance of random views, in the net of random weights at 32 px); ``recall`` (mean over held-out objects of
-        the best overlap with one of the objects), ``precision`` (mean over objects of the best overlap with a held-out one),
-        ``least_share`` (share of the rarest class, by the views); ``agree`` (share of 8 views around each object whose class is
-        that of the majority), ``agree_all`` (share of objects where all 8 agree), ``agree-20`` and ``agree60`` (share of views from
-        elevations that are in no training image whose class is that of the majority at a seen elevation); ``same_class`` (share of
-        objects whose nearest held-out volume has the class that their views have); ``watertight``, ``largest_part``, ``euler2``
-        (of their meshes).
+        ``fd``: Frechet distance of random views, in the net of random weights at 32 px.
+        ``recall``: mean over held-out objects of the best overlap with one of the objects.
+        ``precision``: mean over the objects of the best overlap with a held-out one; one blob is good at it.
+        ``least_share``: share of the rarest class, by the views.
+        ``agree``, ``agree_all``: share of 8 views around an object whose class is that of the majority; share of objects where
+        all 8 agree.
+        ``agree-20``, ``agree60``: share of views from elevations of no training image whose class is that of the seen ones.
+        ``same_class``: share of objects whose nearest held-out volume has the class that their views have.
+        ``watertight``, ``largest_part``, ``euler2``: of their meshes.
     """
     result = {"fd": metrics.frechet_distance(truth.features, features_of(subject.samples(samples)))}
     kinds = _agreement(subject, truth, result, progress)
@@ -119,7 +121,7 @@ def _solid(occupancy: meshes.Floats, level: float) -> meshes.Floats:
 
 
 def _mesh_figures(volumes: meshes.Floats, level: float, progress: Report) -> dict[str, float]:
-    """Shares of meshes that are closed, and whose largest part is a ball; mean share of the largest part. An empty volume counts 0."""
+    """Shares of closed meshes and of balls, and the mean share of the largest part. An empty volume counts 0."""
     each = part_of(progress, "measuring meshes")
     rows = []
     for number, volume in enumerate(volumes):

@@ -19,8 +19,9 @@ from ganloom.volumes import rendering
 class Subject(Protocol):
     """Some objects."""
 
-    count: int
-    """Number of objects."""
+    @property
+    def count(self) -> int:
+        """Number of objects."""
 
     def views(self, azimuth: float, elevation: float) -> Tensor:
         """Render each object from one side, angles in radians, (count, C, H, W)."""
