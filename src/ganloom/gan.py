@@ -123,6 +123,8 @@ class GAN(nn.Module):
     """Whether the discriminator of a model with labels takes them: D(x, c)."""
     sample_options: SampleOptions = SampleOptions()
     """Which options ``sample`` takes itself."""
+    not_onnx: str = ""
+    """Why sampling cannot be written as an ONNX file, and what to use instead; empty if it can."""
     frozen: frozenset[str] = frozenset()
     """Names of parameters that no phase trains (FreezeD)."""
     label_group: int = 1

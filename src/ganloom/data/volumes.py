@@ -40,6 +40,8 @@ class Volumes(Images):
         facts: What is known about them.
     """
 
+    d_judges_images = False
+
     def __init__(self, rows: NDArray[np.uint8], volumes: NDArray[np.uint8], facts: Facts) -> None:
         super().__init__(rows, facts)
         self.volumes = volumes

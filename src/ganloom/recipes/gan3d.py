@@ -28,7 +28,7 @@ from ganloom.core.errors import BadInput
 from ganloom.data.volumes import Volumes as VolumeData
 from ganloom.gan import Adam, Batch
 from ganloom.networks import voxel
-from ganloom.recipes.base.volumetric import ViewCode, Volumes, Volumetric, check_volumetric
+from ganloom.recipes.base.volumetric import TURNS_VOLUMES, ViewCode, Volumes, Volumetric, check_volumetric
 from ganloom.scoring import Generated
 from ganloom.volumes.rendering import project
 
@@ -83,6 +83,7 @@ class GAN3D(Volumetric):
 
     splits_by = None  # BatchNorm
     learns = "volumes"
+    not_onnx = TURNS_VOLUMES
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)

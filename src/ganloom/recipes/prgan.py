@@ -28,7 +28,7 @@ from torch import Tensor
 from ganloom.core.errors import BadInput
 from ganloom.gan import Adam
 from ganloom.networks import views, voxel
-from ganloom.recipes.base.volumetric import ViewCode, Volumes, Volumetric, check_volumetric
+from ganloom.recipes.base.volumetric import TURNS_VOLUMES, ViewCode, Volumes, Volumetric, check_volumetric
 from ganloom.scoring import Generated
 from ganloom.volumes.rendering import project
 
@@ -90,6 +90,7 @@ class PrGAN(Volumetric):
     """PrGAN."""
 
     splits_by = None  # BatchNorm, and the standard deviation of the batch
+    not_onnx = TURNS_VOLUMES
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
