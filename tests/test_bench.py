@@ -247,9 +247,9 @@ def test_every_recipe_has_a_bare_step() -> None:
     for name in recipes.RECIPES:
         translates = kind_of_inputs(recipes.RECIPES[name].MODEL) in ("pairs", "domains")
         captioned = kind_of_inputs(recipes.RECIPES[name].MODEL) == "captions"
-        gan, data = prepare(
-            name, (images, images) if translates else (images, list("abab")) if captioned else "fashion-10k"
-        )
+        volumes = kind_of_inputs(recipes.RECIPES[name].MODEL) == "volumes"
+        other = np.zeros((4, 32, 32, 32), bool) if volumes else "fashion-10k"
+        gan, data = prepare(name, (images, images) if translates else (images, list("abab")) if captioned else other)
         assert len(Bare(gan, [data.draw(2, torch.Generator())], "cpu", False).optimizers) == len(gan.phases())
 
 

@@ -231,12 +231,18 @@ def test_every_rule_is_tested_both_ways() -> None:
 def test_no_false_alarm_on_a_recipe_with_default_settings(name: str) -> None:
     """The published sizes and the recipe's own run length. The widest networks are made narrow to save time."""
     two = np.zeros((400, 64, 64, 3), np.uint8)
-    data = {"pairs": (two, two), "domains": (two, two), "crops": two, "captions": (two, ["a", "b"] * 200)}.get(
-        kind_of_inputs(recipes.find(name).MODEL) or "", "fashion-10k"
-    )
+    data = {
+        "pairs": (two, two),
+        "domains": (two, two),
+        "crops": two,
+        "captions": (two, ["a", "b"] * 200),
+        "volumes": np.zeros((400, 32, 32, 32), bool),
+    }.get(kind_of_inputs(recipes.find(name).MODEL) or "", "fashion-10k")
     narrow: dict[str, dict[str, Any]] = {
         **{one: {"width": 16} for one in ("sagan", "biggan", "fastgan", "stylegan")},
         "sngan": {"width": 32},
+        "gan3d": {"width": 16, "d_width": 16},
+        "eg3d": {"width": 16, "plane": 32, "ray_points": 16},
         "real-esrgan": {"blocks": 4},
         "esrgan": {"blocks": 4},
         "r3gan": {"width": 64},

@@ -12,8 +12,8 @@ from ganloom import data, recipes
 from ganloom.api import prepare
 from ganloom.apps.recipe_shapes import recipe_shapes, shape_lines
 
-OTHER_DATA = ("pix2pix", "cyclegan", "unit", "cut", "gan-cls", "df-gan")
-"""Recipes that need pairs, two domains or captions."""
+OTHER_DATA = ("pix2pix", "cyclegan", "unit", "cut", "gan-cls", "df-gan", "gan3d")
+"""Recipes that need pairs, two domains, captions or volumes."""
 RANDOM = np.random.default_rng(0)
 
 

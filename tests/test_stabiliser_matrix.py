@@ -43,12 +43,14 @@ STABILISERS: dict[str, dict[str, Any]] = {
     "lecam": {"lecam": 0.3},
     "penalty": {"penalty": "zero_centred"},
 }
+VOLUMES = "judges volumes"
 REASONS = {
     "instance_noise": ("sees a second one",),
-    "diff_augment": ("sees a second one",),
-    "adaptive": ("sees a second one", "gives no meaning", "both augment", "none of ganloom.losses"),
+    "diff_augment": ("sees a second one", VOLUMES),
+    "adaptive": (VOLUMES, "sees a second one", "gives no meaning", "both augment", "none of ganloom.losses"),
     "label_smoothing": ("needs a loss whose D aims at a target", "none of ganloom.losses"),
     "pack": (
+        VOLUMES,
         "a label",
         "a caption",
         "a discriminator for each domain",
@@ -60,8 +62,8 @@ REASONS = {
     "stddev": ("a linear layer that gives D's logits",),
     "spectral_norm": ("is left to normalise", "start at 0"),
     "feature_matching": ("sees a second one", "none of ganloom.losses", "has no layer", "has no reals"),
-    "bcr": ("sees a second one", "none of ganloom.losses"),
-    "cr": ("none of ganloom.losses",),
+    "bcr": ("sees a second one", "none of ganloom.losses", VOLUMES),
+    "cr": ("none of ganloom.losses", VOLUMES),
     "zcr": ("none of ganloom.losses", "do not go from latents to D unchanged", "sees a second one"),
     "top_k": ("none of ganloom.losses",),
     "lecam": ("none of ganloom.losses",),
@@ -146,6 +148,8 @@ def test_it_acts_or_is_refused(name: str, part: str) -> None:
 def is_true(message: str, name: str) -> bool:
     """Whether the reason of a refusal is true, by what the recipe's own run shows."""
     gan = testing.build(name, SHAPE)
+    if VOLUMES in message:
+        return any(isinstance(layer, nn.Conv3d) for layer in gan.D.modules())
     if "sees a second one" in message:
         return name in ("pix2pix", "fastgan")  # D(x, input image); D(x, the small copy of x)
     if "gives no meaning" in message or "aims at a target" in message:

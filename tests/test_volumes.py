@@ -9,7 +9,6 @@ import torch
 from ganloom import data
 from ganloom.core.errors import BadInput
 from ganloom.data import solid_objects
-from ganloom.networks import voxel
 from ganloom.volumes import objects, rendering
 from ganloom.volumes.cameras import DISTANCE, Cameras, basis, perspective_rays
 from ganloom.volumes.solids import Box, Cone, Sphere, cylinder
@@ -100,12 +99,12 @@ def test_a_projection_of_voxels_equals_the_rendered_silhouette() -> None:
     chair = objects.furniture(3).solids
     volume = rendering.voxels(chair, 32).float()[None, None]
     azimuth, elevation = angles(0, 40, 130, 260), angles(0, 30, -20, 60)
-    seen = voxel.project(volume, azimuth, elevation, 32, 32)
+    seen = rendering.project(volume, azimuth, elevation, 32, 32)
     true = rendering.silhouettes(chair, azimuth, elevation, 32, 32)
     assert float((seen - true).abs().mean()) < 0.03
-    wrong = voxel.project(volume, -azimuth, elevation, 32, 32)
+    wrong = rendering.project(volume, -azimuth, elevation, 32, 32)
     assert float((wrong - true).abs()[1:].mean()) > 0.06
-    wide = voxel.project(volume, azimuth, elevation, 20, 32)
+    wide = rendering.project(volume, azimuth, elevation, 20, 32)
     torch.testing.assert_close(wide, seen[:, :, 6:26])
 
 

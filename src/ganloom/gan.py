@@ -70,10 +70,12 @@ def kind_of_inputs(model: Any) -> str | None:
     """Return what a model, or its class, learns from beside images: the option ``inputs`` of ``data.open``.
 
     Returns:
-        "pairs", "domains", "crops" (the model makes its inputs from crops of the images), "captions", or None.
+        "pairs", "domains", "crops" (the model makes its inputs from crops of the images), "captions", "volumes", or None.
     """
     if getattr(model, "conditions_on", "labels") == "captions":
         return "captions"
+    if getattr(model, "learns", "images") == "volumes":
+        return "volumes"
     if getattr(model, "conditions_on", "labels") != "images" or model.makes_inputs:
         return None
     if model.upscales:
@@ -107,8 +109,8 @@ class GAN(nn.Module):
     makes_inputs: bool = False
     """Whether a model with ``conditions_on`` "images" makes its inputs from plain images itself, as inpainting does."""
     learns: str = "images"
-    """What the model learns: "images"; "table", the rows of a ``data.encoded_table.EncodedTable``; or "texts", those of a
-    ``data.encoded_texts.EncodedTexts``."""
+    """What the model learns: "images"; "table", the rows of a ``data.encoded_table.EncodedTable``; "texts", those of a
+    ``data.encoded_texts.EncodedTexts``; or "volumes", see ``data.volumes.Volumes``: its samples are views of them."""
     rows_together: int = 1
     """How many rows of a batch the discriminator judges together; the batch size must be a multiple."""
     supports_points: bool = False
@@ -121,6 +123,8 @@ class GAN(nn.Module):
     """Whether the discriminator of a model with labels takes them: D(x, c)."""
     sample_options: SampleOptions = SampleOptions()
     """Which options ``sample`` takes itself."""
+    not_onnx: str = ""
+    """Why sampling cannot be written as an ONNX file, and what to use instead; empty if it can."""
     frozen: frozenset[str] = frozenset()
     """Names of parameters that no phase trains (FreezeD)."""
     label_group: int = 1

@@ -108,6 +108,8 @@ def make_data(shape: tuple[int, ...] = (1, 16, 16), n: int = 50, gan: GAN | None
     if kind == "crops":
         photos = rng.integers(0, 256, (n, *(side + 8 for side in shape[1:]), shape[0]), dtype=np.uint8)
         return datasets.open(photos, inputs=kind, shape=(shape[0], shape[1], shape[2]))
+    if kind == "volumes":
+        return datasets.open(rng.random((n, 16, 16, 16)) < 0.3, inputs=kind, shape=(shape[0], shape[1], shape[2]))
     if kind == "captions":
         images = rng.integers(0, 256, (n, *shape[1:], shape[0]), dtype=np.uint8)
         texts = [f"a {'red green blue'.split()[i % 3]} {'ball box cone'.split()[i // 3 % 3]}" for i in range(n)]
@@ -398,7 +400,9 @@ def check_nan(recipe: Recipe, tmp: Path) -> None:
 
 def _with_nan(batch: Any) -> Any:
     """Return the batch with one NaN, also in an input image that was made from the image."""
-    images = {name: image.clone() for name, image in batch._asdict().items() if name in ("x", "c") and _is_image(image)}
+    images = {
+        name: image.clone() for name, image in batch._asdict().items() if name in ("x", "c", "y") and _is_image(image)
+    }
     images.setdefault("x", batch.x.clone())
     for image in images.values():
         image[0].flatten()[0] = float("nan")
@@ -406,7 +410,7 @@ def _with_nan(batch: Any) -> Any:
 
 
 def _is_image(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.dim() == 4 and value.is_floating_point()
+    return isinstance(value, Tensor) and value.dim() in (4, 5) and value.is_floating_point()
 
 
 CHECKS: dict[str, Callable[[Recipe, Path], None]] = {

@@ -69,7 +69,7 @@ def _text(shape: Shape) -> str:
 
 
 def _input_of(model: Any) -> str:
-    """What a model needs from the data beside images: "none", "pairs", "domains" or "captions"."""
+    """What a model needs from the data beside images: "none", "pairs", "domains", "captions" or "volumes"."""
     kind = kind_of_inputs(model)
     return "none" if kind in (None, "crops") else str(kind)
 

@@ -84,7 +84,7 @@ def choose(
     if choice == "auto":
         choice, reason, short = _decide({**own, **tuning}, data, kimg, critic, images_in)
         short = {name: value for name, value in short.items() if name not in explicit}
-    elif choice != "none" and (images_in or not critic or data.kind in ("points", "table", "texts")):
+    elif choice != "none" and (images_in or not critic or not data.d_judges_images):
         raise BadInput(f"--augment {choice} {_misfit_reason(data, critic, images_in)}: leave it out")
     text = choice + (f": {reason}" if reason else "")
     if choice == "none":
@@ -158,14 +158,15 @@ def _misfit_reason(data: Any, critic: bool, images_in: bool) -> str:
         return "changes the inputs of D, and this model has no D"
     if images_in:
         return "would change the output image but not the input image"
-    return f"is for images, and {data.name} is a set of points"
+    what = "volumes" if data.kind == "images" else "points"
+    return f"is for images, and {data.name} is a set of {what}"
 
 
 def _decide(
     own: Mapping[str, Any], data: Any, kimg: float, critic: bool, images_in: bool
 ) -> tuple[str, str, dict[str, Any]]:
     """Decide for auto: (choice, reason, settings that a short run needs)."""
-    if images_in or not critic or data.kind in ("points", "table", "texts"):
+    if images_in or not critic or not data.d_judges_images:
         return "none", f"augmentation {_misfit_reason(data, critic, images_in)}", {}
     return _decide_by_size(own, len(data), kimg)
 

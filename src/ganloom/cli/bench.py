@@ -14,6 +14,7 @@ from ganloom.cli import (
     bench_restore,
     bench_tables,
     bench_text,
+    bench_volumes,
 )
 from ganloom.cli.messages import following
 from ganloom.cli.parse import Subcommand, call_subcommand, parse
@@ -73,6 +74,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "anomaly": (bench_anomaly.Arguments, bench_anomaly.run),
     "tables": (bench_tables.Arguments, bench_tables.run),
     "text": (bench_text.Arguments, bench_text.run),
+    "volumes": (bench_volumes.Arguments, bench_volumes.run),
 }
 
 

@@ -133,6 +133,8 @@ class Data:
     split_off: "Data | None" = None
     inputs: "Data | None" = None
     paired: bool = False
+    d_judges_images: bool = False
+    """Whether D of a recipe that learns the data judges images; not points, rows of a table, or volumes."""
 
     @property
     def held(self) -> "Data | None":

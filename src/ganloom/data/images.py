@@ -28,6 +28,7 @@ class Images(Data):
     """
 
     kind = "images"
+    d_judges_images = True
     shape: Shape
 
     def __init__(self, rows: NDArray[np.uint8], facts: Facts, sha256: str | None = None) -> None:

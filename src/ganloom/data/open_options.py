@@ -13,8 +13,9 @@ Options = dict[str, Any]
 REOPENED = ("default_size", "fit", "flip", "labels", "inputs", "direction", "label_maps", "in_channels", "scales")
 """The keys of `Options` that ``reopen`` passes to ``open`` unchanged."""
 
-INPUTS = ("pairs", "domains", "crops", "captions")
-"""What recipes train on beside plain images: pairs, two independent domains, crops that a recipe degrades, or captions."""
+INPUTS = ("pairs", "domains", "crops", "captions", "volumes")
+"""What recipes train on beside plain images: pairs, two independent domains, crops that a recipe degrades, captions, or
+volumes."""
 
 DIRECTIONS = ("AtoB", "BtoA")
 """Which domain holds the inputs and which the targets."""

@@ -29,6 +29,7 @@ from ganloom.data.points import Points
 from ganloom.data.translation_dataset import Domains, make_domains
 from ganloom.data.translation_folders import open_folders
 from ganloom.data.translation_objects import open_two_objects
+from ganloom.data.volumes import open_volumes
 
 TABLE_FILES = (".csv", ".tsv", ".parquet", ".pq", ".parq")
 """Endings of tables, which `ganloom table` learns."""
@@ -71,7 +72,8 @@ def open(
         labels: for Python objects one label per image: whole numbers, one-hot rows or names; for frames and Hugging
             Face data sets also the name of a column. False: ignore existing labels, class folders too.
         inputs: "pairs" or "domains" for image-to-image data, see `translation_folders.open_folders`; "crops" for random
-            crops of photographs of any size, see `crops.Crops`; "captions" for images with captions, see `caption_sources`.
+            crops of photographs of any size, see `crops.Crops`; "captions" for images with captions, see `caption_sources`;
+            "volumes" for voxels, see `volumes.open_volumes`.
         direction: "AtoB" or "BtoA": which domain holds the inputs.
         label_maps: the values of grey inputs are labels; each label gets a colour (see `label_maps.colours`).
         in_channels: channels of the inputs, 1 to 4; None: as they are.
@@ -103,6 +105,8 @@ def open(
     if inputs == "captions":
         given = {"shape": shape, "default_size": default_size, "fit": fit, "flip": flip, "scales": scales}
         return _open_captions(source, given, labels, cache, progress)
+    if inputs == "volumes":
+        return open_volumes(source, shape, flip, progress)
     if isinstance(source, Data):
         return _open_data(source, shape, fit, flip, labels, progress)
     options: Options = {

@@ -88,6 +88,8 @@ def to_onnx(gan: GAN, path: str | Path, *, check: bool = True, overwrite: bool =
     """
     with _quiet():
         onnx, runtime = need("onnx", "onnx"), need("onnxruntime", "onnx")
+    if gan.not_onnx:
+        raise BadInput(f"{type(gan).__name__} cannot be exported: {gan.not_onnx}")
     path = new_file(path, overwrite=overwrite)
     gan = gan.eval().requires_grad_(False)
     sampler = _Sampler(gan, _truncation(gan)).eval()

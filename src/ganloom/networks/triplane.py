@@ -96,16 +96,16 @@ class Generator(nn.Module):
 
     def at(self, planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """Return densities (N, M) and colours (N, M, C) of points (N, M, 3) in the unit sphere."""
-        n, m = points.shape[:2]
-        places = torch.stack([points[..., [0, 1]], points[..., [2, 1]], points[..., [0, 2]]], 1).view(n * 3, 1, m, 2)
-        each = planes.reshape(n * 3, self.features, *planes.shape[2:])
+        # no shape depends on N, so that an export to ONNX keeps it free
+        places = torch.stack([points[..., [0, 1]], points[..., [2, 1]], points[..., [0, 2]]], 1).flatten(0, 1)[:, None]
+        each = planes.unflatten(1, (3, self.features)).flatten(0, 1)
         sampled = F.grid_sample(each, places, align_corners=False, padding_mode="border")
-        density, colour = self.field(sampled.view(n, 3, self.features, m).sum(1).transpose(1, 2))
+        density, colour = self.field(sampled[:, :, 0].unflatten(0, (-1, 3)).sum(1).transpose(1, 2))
         return density * (points.square().sum(-1) < 1.0001), colour
 
     def render(self, planes: Tensor, azimuth: Tensor, elevation: Tensor, height: int, width: int) -> Tensor:
         """Render perspective images (N, C, H, W) of N objects; in training mode the points along each ray are jittered."""
-        n, samples = len(planes), self.samples
+        samples = self.samples
         x, y = (c.to(planes.device).flatten() for c in pixel_centres(height, width))
         rays = torch.stack([x, y, torch.full_like(x, 1 / math.tan(math.radians(FIELD_OF_VIEW / 2)))], -1)
         rays = rays / rays.norm(dim=-1, keepdim=True)
@@ -113,8 +113,9 @@ class Generator(nn.Module):
         half = (1 - DISTANCE**2 + middle**2).clamp_min(0).sqrt()
         hits = torch.nonzero(half > 0).flatten()
         rays, middle, half = rays[hits], middle[hits], half[hits]
+        count = int(hits.shape[0])
         if self.training:
-            offsets = randomness.rand(n, len(hits), samples, device=planes.device)
+            offsets = randomness.rand(len(planes), count, samples, device=planes.device)
         else:
             offsets = torch.full((1, 1, 1), 0.5, device=planes.device)
         steps = (torch.arange(samples, device=planes.device) + offsets) / samples
@@ -123,16 +124,16 @@ class Generator(nn.Module):
         directions = rays @ torch.stack([right, up, forwards], 1)
         points = -DISTANCE * forwards[:, None, None] + along[..., None] * directions[:, :, None]
         density, colour = self.at(planes, points.flatten(1, 2))
-        optical = density.view(n, -1, samples) * (2 * half / samples)[:, None]
+        optical = density.unflatten(1, (count, samples)) * (2 * half / samples)[:, None]
         before = torch.cumsum(optical, 2) - optical
         weight = torch.exp(-before) * (1 - torch.exp(-optical))
         background = planes.new_tensor(self.background)
-        seen = (weight[..., None] * colour.view(n, -1, samples, colour.shape[-1])).sum(2)
+        seen = (weight[..., None] * colour.unflatten(1, (count, samples))).sum(2)
         seen = seen + (1 - weight.sum(2, keepdim=True)) * background
         # a ray that misses the sphere takes the last column, the background
-        lookup = torch.full((height * width,), len(hits), device=planes.device)
-        lookup[hits] = torch.arange(len(hits), device=planes.device)
-        columns = torch.cat([seen, background.expand(n, 1, -1)], 1)
+        lookup = torch.full((height * width,), count, device=planes.device)
+        lookup[hits] = torch.arange(count, device=planes.device)
+        columns = torch.cat([seen, torch.zeros_like(seen[:, :1]) + background], 1)
         image: Tensor = columns[:, lookup].transpose(1, 2).unflatten(2, (height, width))
         return image
 

@@ -1,4 +1,4 @@
-"""Networks of voxels: 3D convolutions from latents to a volume, the projection of volumes to silhouettes, and back to a logit.
+"""Networks of voxels: 3D convolutions from latents to a volume, seen as silhouettes, and from a volume to a logit.
 
 A volume (N, 1, S, S, S) has the index [z, y, x] and fills the cube [-1, 1]^3; its values are occupancies in [0, 1].
 """
@@ -6,11 +6,11 @@ A volume (N, 1, S, S, S) has the index [z, y, x] and fills the cube [-1, 1]^3; i
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganloom.nn import initial_weights
-from ganloom.volumes.cameras import Cameras, basis, pixel_centres
+from ganloom.volumes.cameras import Cameras
+from ganloom.volumes.rendering import project
 
 
 def plan_side(size: int, smallest: int = 4) -> tuple[int, int]:
@@ -93,34 +93,6 @@ class Silhouettes(nn.Module):
         volumes = self.volumes(z[::each, :-2])
         azimuth, elevation = self.cameras.of_code(z[:, -2:])
         return project(volumes, azimuth, elevation, *self.shape[1:]).expand(-1, self.shape[0], -1, -1) * 2 - 1
-
-
-def project(volumes: Tensor, azimuth: Tensor, elevation: Tensor, height: int, width: int) -> Tensor:
-    """Compute 1 - exp(-sum of the occupancies along each ray), of orthographic views.
-
-    Args:
-        volumes: (N, 1, S, S, S).
-        azimuth: Of each view, radians (N * views,): the views of the first volume, then those of the second, and so on.
-        elevation: The same.
-        height: Height of the images; the longer side spans [-1, 1].
-        width: Width of the images.
-
-    Returns:
-        (N * views, 1, H, W) in [0, 1].
-    """
-    count, side = len(volumes), volumes.shape[-1]
-    views = len(azimuth) // count
-    forwards, right, up = basis(azimuth, elevation)
-    x, y = (c.to(volumes.device) for c in pixel_centres(height, width))
-    along = (torch.arange(side, device=volumes.device) + 0.5) / side * 2 - 1
-    steps, rows, columns = side, height, width
-    points = torch.stack([x.expand(steps, rows, columns), y.expand(steps, rows, columns),
-                          along[:, None, None].expand(steps, rows, columns)], -1)  # fmt: skip
-    axes = torch.stack([right, up, forwards], 1)
-    at = (points.view(1, -1, 3) @ axes).view(count, views * steps, rows, columns, 3)
-    values = F.grid_sample(volumes, at.to(volumes.dtype), align_corners=False)
-    thickness = values.view(count * views, steps, rows, columns).sum(1, keepdim=True)
-    return 1 - torch.exp(-thickness)
 
 
 class VolumeDiscriminator(nn.Module):

@@ -47,6 +47,7 @@ _FILES = {
     "gan-cls": "gan_cls",
     "df-gan": "df_gan",
     "prgan": "prgan",
+    "gan3d": "gan3d",
     "eg3d": "eg3d",
 }
 

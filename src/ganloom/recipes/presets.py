@@ -381,6 +381,16 @@ PLANS: dict[str, Plan] = {
         "of BatchNorm in D and of leaving out its updates, and a minibatch standard deviation. Needs silhouettes.",
         "silhouettes",
     ),
+    "gan3d": Plan(
+        {
+            "z_dim": 64, "width": 16, "d_width": 16, "d_norm": False, "d_accuracy": 1.0, "r1_weight": 10.0, "lazy": 4,
+            "batch_size": 16, "ema_kimg": 5.0, **_rates(1e-3, 1e-3), **_WITHOUT_MOMENTUM, "total_kimg": 24.0,
+        },
+        "A quarter of the width, latents of length 64, batches of 16 instead of 100, Adam without momentum at equal learning "
+        "rates. Not in the paper: R1 every 4th step instead of BatchNorm in D and of leaving out its updates. For volumes of "
+        "32^3. Needs voxels.",
+        "silhouettes",
+    ),
     "eg3d": Plan(
         {
             "z_dim": 64, "w_dim": 96, "layers": 2, "plane": 32, "plane_channels": 12, "width": 48, "plane_most": 64,

@@ -28,8 +28,9 @@ from torch import Tensor
 from ganloom.core.errors import BadInput
 from ganloom.gan import Adam
 from ganloom.networks import views, voxel
-from ganloom.recipes.base.volumetric import ViewCode, Volumes, Volumetric, check_volumetric
+from ganloom.recipes.base.volumetric import TURNS_VOLUMES, ViewCode, Volumes, Volumetric, check_volumetric
 from ganloom.scoring import Generated
+from ganloom.volumes.rendering import project
 
 TITLE = "PrGAN: voxels from silhouettes"
 PAPER = "Gadelha et al. 2017, arXiv:1612.05872"
@@ -89,6 +90,7 @@ class PrGAN(Volumetric):
     """PrGAN."""
 
     splits_by = None  # BatchNorm, and the standard deviation of the batch
+    not_onnx = TURNS_VOLUMES
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
@@ -103,7 +105,7 @@ class PrGAN(Volumetric):
 
     def view(self, codes: Tensor, azimuth: Tensor, elevation: Tensor) -> Tensor:
         occupancy = self.G.volumes(codes)
-        seen = voxel.project(occupancy, azimuth, elevation, *self.cfg.shape[1:])
+        seen = project(occupancy, azimuth, elevation, *self.cfg.shape[1:])
         return seen.expand(-1, self.cfg.shape[0], -1, -1) * 2 - 1
 
     def volume(self, codes: Tensor, side: int | None = None) -> Volumes:

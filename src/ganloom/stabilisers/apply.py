@@ -277,6 +277,12 @@ def _check(gan: GAN, parts: Stabilise) -> None:
     for name in ("G", "D"):
         if not isinstance(getattr(gan, name, None), nn.Module):
             raise BadInput(f"stabilisers ({parts.on()[0]}) need a model with a network {name}")
+    if gan.learns == "volumes":
+        for name in ("diff_augment", "adaptive", "pack", "cr", "bcr"):
+            if name in parts.on():
+                raise BadInput(
+                    f"--{name.replace('_', '-')} changes images, and D of this recipe judges volumes: leave it out"
+                )
     if parts.adaptive and getattr(gan, "ada", None) is not None:
         raise BadInput("--adaptive and the recipe's own ada would both augment: leave one of them out")
     if parts.pack > 1 and isinstance(gan.D, nn.ModuleDict):

@@ -137,10 +137,13 @@ def normalise(gan: GAN, nets: str) -> None:
             spectral_norm(layer)
 
 
+_WITH_WEIGHTS = nn.Conv2d, nn.ConvTranspose2d, nn.Conv3d, nn.ConvTranspose3d, nn.Linear, nn.Embedding
+
+
 def _without_norm(network: nn.Module) -> Iterator[tuple[str, Any]]:
     """Yield (name, layer) of the layers with weights that have no spectral norm."""
     for name, m in network.named_modules():
-        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding) and not _is_spectral(m):
+        if isinstance(m, _WITH_WEIGHTS) and not _is_spectral(m):
             yield name, m
 
 

@@ -42,7 +42,7 @@ class Cameras:
         """Return azimuth and elevation (N,) of codes (N, 2) in [-1, 1]."""
         angles = []
         for i, (low, high) in enumerate((self.azimuth, self.elevation)):
-            angles.append(torch.deg2rad((low + high) / 2 + code[:, i] * (high - low) / 2))
+            angles.append(math.radians((low + high) / 2) + code[:, i] * math.radians((high - low) / 2))
         return angles[0], angles[1]
 
     @property

@@ -1,4 +1,4 @@
-"""Render objects of known shape: silhouettes, depth, and colours with light. Convert them to voxels."""
+"""Render objects of known shape: silhouettes, depth, and colours with light; convert them to voxels; project volumes."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganloom.volumes.cameras import parallel_rays, perspective_rays
+from ganloom.volumes.cameras import basis, parallel_rays, perspective_rays, pixel_centres
 from ganloom.volumes.objects import Thing
 from ganloom.volumes.solids import Hit, Solid, inside, nearest
 
@@ -77,6 +77,34 @@ def voxels(solids: Sequence[Solid], side: int) -> Tensor:
     """Return which voxels are at least half full, bool (side, side, side) with the index [z, y, x]."""
     fine = inside(solids, grid_points(2 * side)).float()[None, None]
     return F.avg_pool3d(fine, 2)[0, 0] >= 0.5
+
+
+def project(volumes: Tensor, azimuth: Tensor, elevation: Tensor, height: int, width: int) -> Tensor:
+    """Compute 1 - exp(-sum of the occupancies along each ray), of orthographic views.
+
+    Args:
+        volumes: (N, 1, S, S, S).
+        azimuth: Of each view, radians (N * views,): the views of the first volume, then those of the second, and so on.
+        elevation: The same.
+        height: Height of the images; the longer side spans [-1, 1].
+        width: Width of the images.
+
+    Returns:
+        (N * views, 1, H, W) in [0, 1].
+    """
+    count, side = len(volumes), volumes.shape[-1]
+    views = len(azimuth) // count
+    forwards, right, up = basis(azimuth, elevation)
+    x, y = (c.to(volumes.device) for c in pixel_centres(height, width))
+    along = (torch.arange(side, device=volumes.device) + 0.5) / side * 2 - 1
+    steps, rows, columns = side, height, width
+    points = torch.stack([x.expand(steps, rows, columns), y.expand(steps, rows, columns),
+                          along[:, None, None].expand(steps, rows, columns)], -1)  # fmt: skip
+    axes = torch.stack([right, up, forwards], 1)
+    at = (points.view(1, -1, 3) @ axes).view(count, views * steps, rows, columns, 3)
+    values = F.grid_sample(volumes, at.to(volumes.dtype), align_corners=False)
+    thickness = values.view(count * views, steps, rows, columns).sum(1, keepdim=True)
+    return 1 - torch.exp(-thickness)
 
 
 def _hits(solids: Sequence[Solid], origins: Tensor, directions: Tensor) -> Hit:

@@ -75,6 +75,8 @@ def open_data(fault: Fault | None, side: int, seed: int, gan: GAN) -> Any:
     kind = kind_of_inputs(gan)
     if kind == "crops":
         data = datasets.open(data, inputs=kind, shape=(1, side, side))
+    elif kind == "volumes":
+        data = datasets.open("silhouettes:300", inputs=kind, shape=(1, side, side))
     elif kind is not None:
         assert isinstance(data, Images)
         images = np.repeat(data.rows, 3, axis=3), recoloured(data.rows[..., 0])

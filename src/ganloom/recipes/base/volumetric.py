@@ -33,6 +33,9 @@ class Volumes:
     level: float
 
 
+TURNS_VOLUMES = "it turns volumes, for which ONNX files of this version have no operation; use `ganloom mesh`"
+
+
 class ViewCode:
     """Base of the configs: the camera is a code of two continuous numbers at the end of a latent, as InfoGAN's codes are."""
 
@@ -49,7 +52,6 @@ class Volumetric(GAN):
     """
 
     sample_options = SampleOptions(truncation=True)
-    makes_volumes = True
     coloured = False
     """Whether objects have colours."""
 

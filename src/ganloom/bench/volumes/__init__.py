@@ -1,0 +1,1 @@
+"""The benchmark of 3D recipes: generated objects against held-out objects whose shape is known."""
