@@ -1,11 +1,11 @@
-"""ganloom text check|corpus|train|sample|evaluate|judge ..."""
+"""ganloom text check|corpus|train|sample|evaluate|augment|judge ..."""
 
 import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from ganloom.cli import text_judge, text_models
+from ganloom.cli import text_augment, text_judge, text_models
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import parse, subcommand
@@ -56,10 +56,14 @@ def run(argv: Sequence[str]) -> None:
     """Call the subcommand."""
     commands = {
         "check": _check, "corpus": _corpus, "train": text_models.train, "sample": text_models.sample,
-        "evaluate": text_models.evaluate, "judge": text_judge.run,
+        "evaluate": text_models.evaluate, "augment": text_augment.run, "judge": text_judge.run,
     }  # fmt: skip
     word = subcommand(
-        "text", commands, argv, Check, "`ganloom text check DATA`, `corpus`, `train`, `sample`, `evaluate` or `judge`"
+        "text",
+        commands,
+        argv,
+        Check,
+        "`ganloom text check DATA`, `corpus`, `train`, `sample`, `evaluate`, `augment` or `judge`",
     )
     if word is not None:
         commands[word](argv[1:])
