@@ -209,6 +209,8 @@ def check_shapes(recipe: Recipe, tmp: Path) -> None:
     """Check for several sizes and channel counts that a step runs and samples have the data's shape and range."""
     for shape in SHAPES:
         run = trainer(recipe, shape)
+        if run.gan.learns != "images" and shape != SHAPES[0]:
+            return  # the shape is that of the data
         run.train_step()
         x = generate(run, run.ema, 3, 0)
         shape = shape if run.gan.learns == "images" else run.data.shape

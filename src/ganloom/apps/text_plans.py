@@ -25,16 +25,16 @@ SMALL: dict[str, dict[str, Any]] = {
     "mle": {**_LSTM, **{f"g_opt.{name}": value for name, value in _LIKELIHOOD.items()}, "total_kimg": 200.0},
     "seqgan": _pretrained(
         **_LSTM, **_CRITIC, **{"d_pretrain_kimg": 30.0, "d_updates": 5, "rollouts": 4, "baseline": True, "g_opt.lr": 1e-3},
-        total_kimg=326.0,
+        total_kimg=278.0,
     ),
     "maligan": _pretrained(
-        **_LSTM, **_CRITIC, d_pretrain_kimg=30.0, d_updates=3, completions=4, mixed_kimg=60.0, total_kimg=326.0
+        **_LSTM, **_CRITIC, d_pretrain_kimg=30.0, d_updates=3, completions=4, mixed_kimg=40.0, total_kimg=278.0
     ),
     "relgan": _pretrained(
-        embedding=64, head_size=64, d_embedding=64, views=8, filters=_CRITIC["filters"], beta_max=20.0, anneal_kimg=128.0,
-        d_updates=2, total_kimg=328.0, **{"d_opt.lr": 3e-4},
+        embedding=64, head_size=64, d_embedding=64, views=8, filters=_CRITIC["filters"], beta_max=20.0, anneal_kimg=64.0,
+        d_updates=2, total_kimg=264.0, **{"d_opt.lr": 3e-4},
     ),
-    "residual-energy": _pretrained(**_LSTM, total_kimg=400.0),
+    "residual-energy": _pretrained(**_LSTM, total_kimg=300.0),
 }  # fmt: skip
 """Recipe -> settings. A dot selects a field of an optimizer."""
 

@@ -28,7 +28,7 @@ COMMANDS: dict[str, str] = {
     "upscale": "enlarge images of any size with a super-resolution network; works offline",
     "inpaint": "fill holes in images: photographs, with a mask, by transparency or by colour",
     "anomaly": "fit, score, evaluate: find unusual images or table rows after learning normal ones",
-    "text": "check, corpus, train, sample, evaluate, judge: labelled corpora, text models, and judging what they write",
+    "text": "check, corpus, train, sample, evaluate, augment, judge: labelled corpora, text models, judging what they write",
     "table": "fit, sample, report: learn a CSV or Parquet table and draw synthetic rows; works without a GAN too",
     "robust": "train, evaluate: text classifiers against typing errors and attacks on embeddings",
     "doctor": "say what is wrong with a run and what to change; without a run: check the installation",

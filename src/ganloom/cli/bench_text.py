@@ -10,6 +10,7 @@ from typing import Any
 
 from ganloom.cli.messages import following, table
 from ganloom.cli.parse import parse
+from ganloom.core.stop_signals import continued_by_the_same_command
 from ganloom.report.progress import Progress
 
 
@@ -49,7 +50,7 @@ def run(argv: Sequence[str]) -> None:
     plan = benchmark.Plan(args.recipes, args.hidden, args.seeds, args.full, args.total_kimg)
     folder = Path(args.out)
     curve, results = (may_rewrite(folder / name) for name in ("curve.svg", "results.json"))
-    with Progress() as progress:
+    with continued_by_the_same_command(), Progress() as progress:
         console = Console(progress=progress, stream=io.StringIO() if args.json else None)
         rows = benchmark.measure(plan, folder, device=args.device, console=console, progress=progress)
     content = json.dumps({"rows": [dataclasses.asdict(row) for row in rows]}).replace("NaN", "null")

@@ -1,11 +1,11 @@
-"""ganloom text check|corpus|train|sample|evaluate|judge ..."""
+"""ganloom text check|corpus|train|sample|evaluate|augment|judge ..."""
 
 import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from ganloom.cli import text_judge, text_models
+from ganloom.cli import text_augment, text_judge, text_models
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
 from ganloom.cli.parse import Subcommand, call_subcommand, parse
@@ -82,6 +82,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "train": (text_models.Train, text_models.train),
     "sample": (text_models.Sample, text_models.sample),
     "evaluate": (text_models.Evaluate, text_models.evaluate),
+    "augment": (text_augment.Arguments, text_augment.run),
     "judge": (text_judge.Arguments, text_judge.run),
 }
 

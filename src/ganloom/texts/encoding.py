@@ -41,7 +41,7 @@ def encode(
         raise BadInput(f"--vocabulary {size}: give at least 10 tokens")
     if length is not None and not 1 <= length <= MOST:
         raise BadInput(f"--length {length}: give 1 to {MOST} tokens")
-    parts = _parts(data, seed)
+    parts = parts_of(data, seed)
     train = parts["train"].need(LEAST, "the training part")
     vocabulary = build(train.texts, kind, size=size, lower=kind == "word")
     tokens = {name: [vocabulary.encode(text) for text in part.texts] for name, part in parts.items()}
@@ -50,6 +50,8 @@ def encode(
         length = max(1, min(counts[int(0.95 * (len(counts) - 1))], LONGEST[kind]))
     classes = data.classes if data.labels is not None else None
     notes = [*data.notes, *_notes(tokens["train"], length, vocabulary)]
+    if not len(parts["validation"]):
+        notes.append("no texts are held out for validation: the last weights are kept, not the best ones")
     made: dict[str, EncodedTexts] = {}
     for name in (*HELD, "train"):
         if name in parts and len(parts[name]):
@@ -67,8 +69,13 @@ def encode(
     return made["train"]
 
 
-def _parts(data: Texts, seed: int) -> dict[str, Texts]:
-    """The parts by name: the splits of the source, or a random split."""
+def parts_of(data: Texts, seed: int) -> dict[str, Texts]:
+    """The parts train, validation and test: the splits of the source, or a random split.
+
+    Args:
+        data: The texts.
+        seed: Seed of a random split.
+    """
     if data.splits is not None and {"train", "test"} <= set(data.splits):
         rows = {name: [i for i, own in enumerate(data.splits) if own == name] for name in SPLITS}
         return {name: data.pick(chosen) for name, chosen in rows.items()}
