@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following, table
 from ganloom.cli.parse import parse
+from ganloom.cli.shared_flags import FeatureBenchFlags
 from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
-class Arguments:
+class Arguments(FeatureBenchFlags):
     """Measure how well a model fills holes, by hole size, beside the mean colour, a biharmonic fill and, where OpenCV is
     installed, its Telea and Navier-Stokes fills. Use images that the model was not trained on."""
 
@@ -28,14 +29,6 @@ class Arguments:
     """lama: strokes and boxes of all sizes; quarter: one box, or strokes, of about a quarter of the image."""
     last: int | None = None
     """Use only the last images of the data set, such as those that a training left out."""
-    features: str = "auto"
-    """Feature network of the distance: mobilenet, effnet, fashion, random, a file; auto: one that the training did not use."""
-    seed: int = 0
-    """Seed of the crops and the holes."""
-    device: str = "auto"
-    """auto, cpu, cuda or mps."""
-    json: bool = False
-    """Print one JSON object on stdout."""
 
 
 def run(argv: Sequence[str]) -> None:

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following, table
 from ganloom.cli.parse import parse
+from ganloom.cli.shared_flags import FeatureBenchFlags
 from ganloom.report.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
-class Arguments:
+class Arguments(FeatureBenchFlags):
     """Measure super-resolution models beside bicubic and Lanczos: crops of photographs are reduced and enlarged again. Prints
     errors, the distance in the features of a network, and regular patterns on flat areas. Use photographs that the models
     were not trained on."""
@@ -26,14 +27,6 @@ class Arguments:
     """Number of crops."""
     crop: int = 256
     """Side of the crops, which are cut at random scales."""
-    features: str = "auto"
-    """Feature network of the distance: mobilenet, effnet, random, a file; auto: one that no training of the models used."""
-    seed: int = 0
-    """Seed of the crops."""
-    device: str = "auto"
-    """auto, cpu, cuda or mps."""
-    json: bool = False
-    """Print one JSON object on stdout."""
 
 
 def run(argv: Sequence[str]) -> None:

@@ -28,3 +28,18 @@ class ImageFlags(ModelFlags):
 
     truncation: float = dataclasses.field(default=1.0, kw_only=True)
     """Below 1: samples are more typical and less diverse."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureBenchFlags:
+    """How to compare models with the true images, with a distance of features."""
+
+    features: str = dataclasses.field(default="auto", kw_only=True)
+    """Feature network of the distance: mobilenet, effnet, fashion, random, a file; auto: one that no training of the models
+    used."""
+    seed: int = dataclasses.field(default=0, kw_only=True)
+    """Seed of what is drawn at random."""
+    device: str = dataclasses.field(default="auto", kw_only=True)
+    """auto, cpu, cuda or mps."""
+    json: bool = dataclasses.field(default=False, kw_only=True)
+    """Print one JSON object on stdout."""

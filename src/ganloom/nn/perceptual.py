@@ -99,7 +99,8 @@ def moved(*images: Tensor) -> list[Tensor]:
     """Resize, shift and mirror images at random, all in the same way, with numbers of the default generator.
 
     A model that is trained with a distance of features learns patterns that only this network, at these positions, takes for
-    detail. Changing positions are meant to make that harder; how much they help was not measured.
+    detail. Changing positions are meant to make that harder. They did not keep super-resolution from a regular pattern (see
+    ``--pattern`` of esrgan); how much they help inpainting was not measured.
 
     Args:
         images: (N, C, H, W) of one height and width.

@@ -27,10 +27,24 @@ def grid_pattern(made: Tensor, true: Tensor, period: int) -> list[Tensor]:
         For each image the root mean square of the pattern in levels of 255, float64, one value for each flat block. An
         image without flat blocks has no values.
     """
-    residual, flat = _without_plane(made, period), _flat(true, period)
+    power, flat = pattern_power(made.double(), true.double(), period)
+    return [values[places] for values, places in zip(power.sqrt(), flat, strict=True)]
+
+
+def pattern_power(made: Tensor, true: Tensor, period: int) -> tuple[Tensor, Tensor]:
+    """Compute the squares of the values of `grid_pattern`, with gradients and in the type of the images.
+
+    Args:
+        made: Images (N, C, H, W) in [-1, 1], of at least REPEATS periods a side.
+        true: The true images, of the same shape.
+        period: Period in pixels, at least 2.
+
+    Returns:
+        (mean square of the pattern of each block in levels of 255, which blocks are flat), both (N, rows, columns).
+    """
+    residual = _without_plane(made, period)
     pattern = residual.unflatten(5, (REPEATS, period)).unflatten(4, (REPEATS, period)).mean((4, 6))
-    strength = pattern.square().mean((3, 4, 5)).sqrt()
-    return [values[places] for values, places in zip(strength, flat, strict=True)]
+    return pattern.square().mean((3, 4, 5)), _flat(true, period)
 
 
 def grid_peak(made: Tensor, true: Tensor, period: int) -> Tensor:
@@ -47,7 +61,7 @@ def grid_peak(made: Tensor, true: Tensor, period: int) -> Tensor:
     Returns:
         (N,) float64: for each image the ratio over all its flat blocks; NaN without flat blocks.
     """
-    residual, flat = _without_plane(made, period), _flat(true, period)
+    residual, flat = _without_plane(made.double(), period), _flat(true.double(), period)
     side = REPEATS * period
     power = torch.fft.fft2(residual).abs().square().div(side**2).mean(3) + ROUNDING
     total = (power * flat[..., None, None]).sum((1, 2))
@@ -66,12 +80,12 @@ def _flat(true: Tensor, period: int) -> Tensor:
 
 
 def _without_plane(x: Tensor, period: int) -> Tensor:
-    """Cut images into blocks (N, rows, columns, C, B, B), in levels of 255, minus the best plane of each."""
+    """Cut images into blocks (N, rows, columns, C, B, B), in levels of 255, minus the best plane of each block."""
     side = REPEATS * period
     height, width = (length // side * side for length in x.shape[2:])
-    levels = x[:, :, :height, :width].double().mul(127.5)
+    levels = x[:, :, :height, :width].mul(127.5)
     blocks = levels.unflatten(3, (-1, side)).unflatten(2, (-1, side)).permute(0, 2, 4, 1, 3, 5)
-    at = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
+    at = torch.arange(side, dtype=x.dtype, device=x.device) - (side - 1) / 2
     norm = side * at.square().sum()
     down = (blocks * at[:, None]).sum((4, 5), keepdim=True) / norm
     right = (blocks * at).sum((4, 5), keepdim=True) / norm

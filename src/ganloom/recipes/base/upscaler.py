@@ -13,8 +13,8 @@ from ganloom.core.precision import full_precision
 from ganloom.gan import Adam, Batch, Phase, Rng, Terms, cosine
 from ganloom.imaging import levels
 from ganloom.losses import Loss, nonsaturating
+from ganloom.metrics.statistics.grid_pattern import REPEATS, pattern_power
 from ganloom.networks import restore
-from ganloom.nn.perceptual import moved
 from ganloom.recipes.base.translator import Translator
 
 BASE = Literal["nearest", "bilinear", "bicubic"]
@@ -55,9 +55,9 @@ class UpscalerConfig:
     """Weight of the distance in a frozen network's features; 0: off."""
     perceptual_net: str = "random"
     """Feature network: random, fashion, effnet (an extra), or a file .pt2 or .pt, as for ``evaluate --features``."""
-    perceptual_jitter: bool = False
-    """Resize, shift and mirror the images at random before that network, against patterns with the period of the upsampling
-    on flat areas. How much it helps was not measured. Not in the papers."""
+    pattern: float = 0.0
+    """Weight of the squared pattern with the period ``scale`` on flat areas, in levels of 255; 0: off. Without it the
+    perceptual term draws such a pattern in a short training. Not in the papers."""
     adversarial: float = 0.1
     """Weight of the adversarial loss of G; 0: neither D nor the loss is used."""
     ema_kimg: float = 5.0
@@ -83,10 +83,15 @@ class UpscalerConfig:
             raise BadInput(f"--growth {self.growth} --unshuffle {self.unshuffle}: RRDBNet has no such network")
         if not 1 <= self.blocks <= 64:
             raise BadInput(f"--blocks must be in 1..64, got {self.blocks}")
-        for name in ("pixel_kimg", "pixel", "perceptual", "adversarial"):
+        for name in ("pixel_kimg", "pixel", "perceptual", "pattern", "adversarial"):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise BadInput(f"--{name.replace('_', '-')} must be a finite number of at least 0, got {value}")
+        least = REPEATS * self.scale
+        if self.pattern and (self.scale < 2 or min(self.shape[1:]) < least):
+            raise BadInput(
+                f"--pattern: it needs a scale of at least 2, and crops of {REPEATS} x scale, {least} pixels a side"
+            )
         if not self.pixel + self.perceptual + self.adversarial > 0:
             raise BadInput("--pixel, --perceptual and --adversarial are all 0: nothing would be trained")
 
@@ -221,6 +226,9 @@ class Upscaler(Translator):
             )
         if cfg.pixel:
             terms["pixel"] = cfg.pixel * pixel_error(fake, target)
+        if cfg.pattern:
+            power, flat = pattern_power(fake, target, cfg.scale)
+            terms["pattern"] = cfg.pattern * (power * flat).sum() / flat.sum().clamp_min(1)
         return terms | self.perceptual_terms((fake, target))
 
     def perceptual_terms(self, *pairs: tuple[Tensor, Tensor]) -> Terms:
@@ -229,8 +237,6 @@ class Upscaler(Translator):
         if not weight:
             return {}
         net = self._opened(pairs[0][0].device)
-        if self.cfg.perceptual_jitter:
-            pairs = tuple((first, second) for first, second in (moved(*pair) for pair in pairs))
         return {"perceptual": weight * torch.stack([net.distance(*pair) for pair in pairs]).sum()}
 
     # ---- samples
