@@ -12,6 +12,7 @@ from ganloom.cli import (
     bench_modes,
     bench_recipes,
     bench_restore,
+    bench_robust,
     bench_tables,
 )
 from ganloom.cli.messages import following
@@ -27,6 +28,7 @@ BENCHMARKS = {
     "restore": bench_restore.run,
     "anomaly": bench_anomaly.run,
     "tables": bench_tables.run,
+    "robust": bench_robust.run,
 }
 
 
