@@ -88,9 +88,10 @@ def test_the_command_continues(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert len(files) == 2
     code, said, err = call(capsys, *words)
     assert code == 0 and "wrote" in said and [file.stat().st_mtime_ns for file in files] == times, err
-    files[0].write_text("{")
+    files[0].write_text("{}")
     for more, message in (
         ((), "no result of this benchmark"),
+        (("--out", files[0]), "is a file"),
         (("--defences", "fgn"), "--defences must be of"),
         (("--epochs", "0"), "--epochs"),
         (("--workers", "0"), "--workers"),

@@ -22,7 +22,7 @@ from ganloom.robust.adversaries import Adversary
 from ganloom.robust.attacks import edits, typos
 from ganloom.robust.classifiers import TextClassifier, encode
 from ganloom.robust.evaluation import evaluate_classifier
-from ganloom.robust.folder import STATE, load_classifier, save_classifier
+from ganloom.robust.folder import STATE, load_classifier, save_classifier, training_texts
 from ganloom.robust.training import DEFENCES, Classifier, Settings, Training, train_classifier
 from ganloom.texts import Texts, build, words
 from ganloom.texts.reports_corpus import reports
@@ -205,11 +205,19 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     )
     code, said, err = call(capsys, "robust", "evaluate", tmp_path / "m", rare, "--json")
     assert code == 0 and json.loads(said)["results"][0]["count"] == 20 and "such as rare" in err
+    trained = tmp_path / "trained.jsonl"
+    trained.write_text("\n".join(json.dumps({"text": t, "label": "music"}) for t in training_texts(tmp_path / "m")))
+    only = tmp_path / "only.csv"
+    only.write_text("text,label,split\n" + "a text,a,test\nanother,b,test\n" * 20)
+    code, _, err = call(capsys, "robust", "evaluate", tmp_path / "m", trained)
+    assert code == 2 and "was trained on all texts" in err and err.count("\n") == 1, err
     (tmp_path / "m" / "model.safetensors").write_bytes(b"damaged")
     lines = tmp_path / "a.txt"
     lines.write_text("one text\nand another\n")
     for args, message in (
         (("robust", "train", lines, "--out", tmp_path / "n"), "has no labels"),
+        (("robust", "train", only, "--out", tmp_path / "n"), 'no text has "train"'),
+        (("robust", "train", source, "--out", tmp_path / "n", "--encoder", tmp_path), "--kind sentence only"),
         (("robust", "train", source, "--label", "clas", "--out", tmp_path / "n"), "has the columns text, label"),
         (("robust", "train", source, "--out", tmp_path / "m"), "not an empty folder"),
         (("robust", "train", source, "--out", tmp_path / "n", "--epochs", "0"), "--epochs"),

@@ -3,14 +3,13 @@
 import dataclasses
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Literal
 
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following, table
 from ganloom.cli.parse import parse
 from ganloom.core.errors import BadInput
-from ganloom.core.output_files import rewrite
+from ganloom.core.output_files import new_folder, rewrite
 from ganloom.report.progress import Progress
 
 PAGE = "robust.html"
@@ -63,11 +62,11 @@ def run(argv: Sequence[str]) -> None:
         raise BadInput("give --epochs of at least 1, --size between 0 and 2, and --n of at least 2")
     if not args.seeds or not args.defences:
         raise BadInput("give at least one of --seeds and of --defences")
+    out = new_folder(args.out, overwrite=True)
     from ganloom.bench.robust import benchmark, page, results, texts
     from ganloom.robust.training import Settings
 
     settings = Settings(kind=args.kind, size=args.size, epochs=args.epochs, encoder=args.encoder)
-    out = Path(args.out)
     with Progress() as progress:
         progress("reading the texts")
         parts = texts.load(args.data, args.part)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import random
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -14,7 +15,7 @@ from ganloom.core.names import as_path, shown, word_of
 from ganloom.core.output_files import new_folder
 from ganloom.report.progress import Progress
 from ganloom.texts.reading import read
-from ganloom.texts.texts import Texts, split
+from ganloom.texts.texts import Texts, normalised, split
 
 SHARES = (0.8, 0.2)
 
@@ -67,7 +68,8 @@ class Evaluate:
     model: Annotated[str, Positional("MODEL")]
     """A folder of `ganloom robust train`."""
     data: Annotated[str, Positional("DATA")]
-    """The data of the training, of which the texts that were not trained on are used; or other texts with labels."""
+    """Texts with labels: the data of the training, or others. Texts that were trained on are left out, and so are those of
+    other splits than test, if there is a column split."""
     n: int = 500
     """Most texts."""
     share: float = 0.2
@@ -81,7 +83,7 @@ class Evaluate:
     synonyms: bool = True
     """Also attack by synonyms, where WordNet is installed (Debian: wordnet-base)."""
     seed: int = 0
-    """Seed of the character edits, and of the split of the training."""
+    """Seed of the character edits."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -100,14 +102,24 @@ def is_begun(folder: str) -> bool:
 
 
 def parts(data: Texts, seed: int) -> tuple[Texts, Texts]:
-    """The texts to train on and to test on: by the splits of the source, or at random."""
-    if data.splits is not None and {"train", "test"} <= set(data.splits):
-        rows: dict[str, list[int]] = {"train": [], "test": []}
-        for i, name in enumerate(data.splits):
-            rows.setdefault(name, []).append(i)
-        return data.pick(rows["train"]), data.pick(rows["test"])
-    train, test = split(data, SHARES, seed)
-    return train, test
+    """The texts to train on and the others: by the splits of the source, or at random."""
+    if data.splits is None:
+        train, test = split(data, SHARES, seed)
+        return train, test
+    rows = {name: [i for i, own in enumerate(data.splits) if own == name] for name in ("train", "test")}
+    if not rows["train"]:
+        raise BadInput(f'{data.name}: no text has "train" in the column split; name some, or leave the column out')
+    return data.pick(rows["train"]), data.pick(rows["test"])
+
+
+def left_for_test(data: Texts, trained_on: set[str]) -> Texts:
+    """The texts to measure on, in random order: those of the split "test", if there is one, without all that were trained on."""
+    declared = data.splits if data.splits is not None and "test" in data.splits else ["test"] * len(data)
+    rows = [i for i, text in enumerate(data.texts) if declared[i] == "test" and normalised(text) not in trained_on]
+    if not rows:
+        raise BadInput(f"{data.name}: the classifier was trained on all texts; give others to measure on")
+    random.Random("robust evaluate").shuffle(rows)  # the texts may be sorted by class
+    return data.pick(rows)
 
 
 def _of_known_classes(test: Texts, classes: Sequence[str]) -> Texts:
@@ -170,7 +182,7 @@ def _print_trained(facts: dict[str, Any], as_json: bool, data: str) -> None:
 
 def _read(args: Train | Evaluate) -> Texts:
     data = read(args.data, text=args.text, label=args.label, encoding=args.encoding)
-    for note in data.notes:
+    for note in data.notes if data.labels is not None else ():
         print(f"note: {note}", file=sys.stderr)
     return data
 
@@ -180,14 +192,14 @@ def _evaluate(argv: Sequence[str]) -> None:
     if args.n < 1 or not 0 < args.share <= 1:
         raise BadInput("give --n of at least 1 and --share between 0 and 1")
     from ganloom.robust.evaluation import ATTACKS, evaluate_classifier
-    from ganloom.robust.folder import load_classifier
+    from ganloom.robust.folder import load_classifier, training_texts
     from ganloom.robust.wordnet import MISSING, find
 
     with Progress() as progress:
         progress("loading the model")
         classifier, speller = load_classifier(args.model)
         data = _read(args)
-        test = _of_known_classes(parts(data, args.seed)[1], classifier.classes)
+        test = _of_known_classes(left_for_test(data, training_texts(args.model)), classifier.classes)
         wordnet = find() if args.synonyms else None
         found = evaluate_classifier(
             classifier, speller, test, n=args.n, share=args.share, seed=args.seed, wordnet=wordnet, progress=progress

@@ -21,7 +21,7 @@ from ganloom.networks.text_encoder import Sentences
 from ganloom.robust.classifiers import KINDS, TextClassifier
 from ganloom.robust.speller import Speller
 from ganloom.robust.training import DEFENCES, Classifier, Report, Settings, Training
-from ganloom.texts.texts import Texts
+from ganloom.texts.texts import Texts, normalised
 from ganloom.texts.vocabulary import Vocabulary
 
 SETTINGS, WEIGHTS, STATE = "robust.json", "model.safetensors", "training.safetensors"
@@ -195,6 +195,11 @@ def load_classifier(path: str | Path) -> tuple[Classifier, Speller]:
     if encoder is not None and encoder.digest() != found.get("encoder_digest"):
         raise BadInput(f"{folder} was trained with another version of the encoder {encoder.name}; train it again")
     return Classifier(network.eval(), vocabulary, classes, settings.defence, encoder=encoder), Speller(training)
+
+
+def training_texts(path: str | Path) -> set[str]:
+    """The texts that the classifier of a folder was trained on, normalised."""
+    return {normalised(str(text)) for text in _read_settings(as_path(path)).get("training", ())}
 
 
 def _damaged(folder: Path, error: Exception) -> BadInput:

@@ -21,6 +21,7 @@ from ganloom.robust.evaluation import MODEL, WITH_SPELLER, evaluate_classifier
 from ganloom.robust.speller import Speller
 from ganloom.robust.training import DEFENCES, Settings, Training
 
+AGAIN = "Remove it, and run the command again"
 FRONTS = (MODEL, WITH_SPELLER)
 
 
@@ -133,10 +134,8 @@ def measure(tasks: Sequence[Task], parts: texts.Parts, out: Path, workers: int, 
             run = _run(task, parts, progress)
             out.mkdir(parents=True, exist_ok=True)
             replace_file(task.file(out), (json.dumps(asdict(run)) + "\n").encode())
-        with json_files.blaming(
-            task.file(out), "no result of this benchmark", fix="Remove it, and run the command again"
-        ):
-            found.append(Run(**json_files.read(task.file(out))))
+        with json_files.blaming(task.file(out), "no result of this benchmark", fix=AGAIN):
+            found.append(Run(**json_files.read(task.file(out), fix=AGAIN)))
     progress.prefix = ""
     return found
 
