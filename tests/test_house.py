@@ -16,8 +16,8 @@ SOURCE = Path(ganloom.__file__).parent
 
 ORDER = (
     "core", "report", "imaging", "optim", "losses", "scoring", "penalties", "sampling", "gan", "volumes", "data", "metrics", "nn",
-    "texts", "robust",
-    "augment", "networks", "training", "stabilisers", "baselines", "recipes", "lint", "doctor", "weights", "runs",
+    "texts", "augment", "networks", "robust",
+    "training", "stabilisers", "baselines", "recipes", "lint", "doctor", "weights", "runs",
     "evaluation", "api", "tables", "export", "anomaly", "apps", "testing", "bench", "cli", "__main__",
 )  # fmt: skip
 """The whole import rule: a package (or a file of the root) imports itself and what stands before it."""

@@ -12,6 +12,7 @@ from ganloom.cli import (
     bench_modes,
     bench_recipes,
     bench_restore,
+    bench_robust,
     bench_tables,
     bench_text,
     bench_volumes,
@@ -74,6 +75,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "anomaly": (bench_anomaly.Arguments, bench_anomaly.run),
     "tables": (bench_tables.Arguments, bench_tables.run),
     "text": (bench_text.Arguments, bench_text.run),
+    "robust": (bench_robust.Arguments, bench_robust.run),
     "volumes": (bench_volumes.Arguments, bench_volumes.run),
 }
 

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from ganloom.api import resume
+from ganloom.cli import robust
 from ganloom.cli.anomaly import print_fitted
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import finished, following, trackers
 from ganloom.cli.parse import parse
+from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
 from ganloom.report.progress import Progress
 from ganloom.tables.folder import is_table
@@ -42,6 +44,13 @@ class Arguments:
 def run(argv: Sequence[str]) -> None:
     """Read the command line, resume, print where the run is."""
     args = parse(Arguments, argv, "resume")
+    if robust.is_begun(args.run):
+        if changed := [name for name in ("total_kimg", "minutes", "data", "device") if getattr(args, name) is not None]:
+            raise BadInput(
+                f"--{changed[0].replace('_', '-')}: {args.run} is a text classifier, which is continued as it began"
+            )
+        robust.resume(args.run, as_json=args.json)
+        return
     if is_table(args.run):
         with Progress() as progress:
             resume_table(args.run, console=Console(json=args.json, progress=progress), progress=progress)

@@ -7,8 +7,8 @@ Each function returns a loss that is added to the usual one. ``model`` is anythi
     embedded = network.embedding(tokens)
     loss = F.cross_entropy(network.head(embedded), labels) + adversary(embedded, labels)
 
-The size of a perturbation is relative: ``size`` times the norm of the whole text's embeddings, so it means the same for every
-model and length. Padding is not perturbed if its embeddings are zero, or if ``mask`` is given.
+The size of a perturbation is relative: ``size`` times the norm of the whole text's embeddings without the padding, so it means
+the same for every model and length. Padding is not perturbed if its embeddings are zero, or if ``mask`` is given.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,8 @@ def fgm(model: Model, loss: Loss = F.cross_entropy, *, size: float = 0.3) -> Adv
     """
 
     def adversary(embedded: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-        inside, radius = inside_of(embedded, mask), radius_of(embedded, size)
+        inside = inside_of(embedded, mask)
+        radius = radius_of(embedded * inside, size)
         start = embedded.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(loss(model(start), target), start)
         return loss(model(embedded + radius * _unit(gradient * inside)), target)
@@ -70,10 +71,10 @@ def vat(model: Model, *, size: float = 0.3, probe: float = 0.03) -> Adversary:
         inside = inside_of(embedded, mask)
         with torch.no_grad():
             clean = model(embedded)
-        start = _unit(torch.randn_like(embedded) * inside) * radius_of(embedded, probe)
+        start = _unit(torch.randn_like(embedded) * inside) * radius_of(embedded * inside, probe)
         start = start.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(divergence(clean, model(embedded.detach() + start)), start)
-        return divergence(clean, model(embedded + radius_of(embedded, size) * _unit(gradient * inside)))
+        return divergence(clean, model(embedded + radius_of(embedded * inside, size) * _unit(gradient * inside)))
 
     return adversary
 
@@ -92,11 +93,11 @@ def smart(model: Model, *, size: float = 0.3, probe: float = 0.03) -> Adversary:
 
     def adversary(embedded: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         inside, clean = inside_of(embedded, mask), model(embedded)
-        start = _unit(torch.randn_like(embedded) * inside) * radius_of(embedded, probe)
+        start = _unit(torch.randn_like(embedded) * inside) * radius_of(embedded * inside, probe)
         start = start.detach().requires_grad_()
         near, fixed = model(embedded.detach() + start), clean.detach()
         (gradient,) = torch.autograd.grad(divergence(fixed, near) + divergence(near, fixed), start)
-        far = model(embedded + radius_of(embedded, size) * _unit(gradient * inside))
+        far = model(embedded + radius_of(embedded * inside, size) * _unit(gradient * inside))
         return divergence(clean, far) + divergence(far, clean)
 
     return adversary
@@ -113,7 +114,8 @@ def freelb(model: Model, loss: Loss = F.cross_entropy, *, size: float = 0.3, ste
     """
 
     def adversary(embedded: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-        inside, radius = inside_of(embedded, mask), radius_of(embedded, size)
+        inside = inside_of(embedded, mask)
+        radius = radius_of(embedded * inside, size)
         shift = 0.3 * radius * _unit(torch.randn_like(embedded) * inside)
         total, dropout = embedded.new_zeros(()), torch.get_rng_state()
         for _ in range(steps):

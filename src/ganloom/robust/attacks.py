@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganloom.robust.adversaries import inside_of, norms, project, radius_of
-from ganloom.robust.classifiers import TextClassifier, encode
+from ganloom.robust.classifiers import LONGEST, TextClassifier, encode
 from ganloom.texts.vocabulary import SPECIAL, Vocabulary, words
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -41,12 +41,14 @@ class Attacked:
         right: Share of the texts that are still classified correctly.
         queries: Mean number of texts that the classifier was asked about for each text.
         by_class: The share by class, in the order of the class numbers.
+        hit: For each text, whether it is still classified correctly.
     """
 
     texts: list[str]
     right: float
     queries: float
     by_class: list[float]
+    hit: list[bool]
 
 
 def edits(word: str, rng: random.Random, most: int | None = None) -> list[str]:
@@ -62,14 +64,32 @@ def edits(word: str, rng: random.Random, most: int | None = None) -> list[str]:
     return found if most is None or len(found) <= most else rng.sample(found, most)
 
 
-def random_typos(text: str, share: float, rng: random.Random) -> str:
-    """A text with one random edit in a share of its words, at least one."""
-    tokens = words(text.lower())
-    places = [i for i, token in enumerate(tokens) if len(token) >= 4]
-    rng.shuffle(places)
-    for i in places[: max(1, round(share * len(tokens)))]:
-        tokens[i] = (edits(tokens[i], rng, 1) or [tokens[i]])[0]
-    return " ".join(tokens)
+def one_edit(word: str, rng: random.Random) -> str:
+    """One edit of `edits`, chosen at random without making the others. It may change nothing, as the swap of equal letters."""
+    size = len(word)
+    if size < 4:
+        return word
+    place = rng.randrange(4 * size - 8)  # swaps, deletions, insertions, neighbour keys, in the order of ``edits``
+    if place < size - 3:
+        i = place + 1
+        return word[:i] + word[i + 1] + word[i] + word[i + 2 :]
+    place -= size - 3
+    if place < size - 2:
+        return word[: place + 1] + word[place + 2 :]
+    place -= size - 2
+    if place < size - 1:
+        return word[: place + 1] + rng.choice(LETTERS) + word[place + 1 :]
+    i = place - (size - 1) + 1
+    return word[:i] + rng.choice(_KEYS.get(word[i], LETTERS)) + word[i + 1 :]
+
+
+def typos(tokens: Sequence[str], share: float, rng: random.Random) -> list[str]:
+    """Words in lower case with one random edit in a share of them, at least one."""
+    out = list(tokens)
+    places = [i for i, token in enumerate(out) if len(token) >= 4]
+    for i in rng.sample(places, min(len(places), max(1, round(share * len(out))))):
+        out[i] = one_edit(out[i], rng)
+    return out
 
 
 def characters(
@@ -94,28 +114,53 @@ def characters(
         seed: Seed of the edits.
     """
     rng = random.Random(seed)
+    return greedy(predict, texts, labels, lambda word: edits(word, rng, candidates), share=share, rounds=edits_per_word)
+
+
+def greedy(
+    predict: Predict,
+    texts: Sequence[str],
+    labels: Sequence[int],
+    changes: Callable[[str], list[str]],
+    *,
+    share: float = 0.2,
+    rounds: int = 1,
+    shortest: int = 4,
+) -> Attacked:
+    """Replace the most important words first, each by the change that hurts most.
+
+    Args:
+        predict: The classifier.
+        texts: N texts.
+        labels: N class numbers.
+        changes: A word to the words that may stand in its place.
+        share: Share of a text's words that may be changed, at least one word.
+        rounds: Changes on top of each other in one word.
+        shortest: Length of the shortest words that are changed.
+    """
     rows = [words(text.lower()) for text in texts]
     now = predict([" ".join(row) for row in rows])
     alive = [i for i, label in enumerate(labels) if int(now[i].argmax()) == label]
     worth = {i: float(now[i][labels[i]]) for i in alive}
-    order, queries = _importance(predict, rows, labels, alive)
+    order, queries = _importance(predict, rows, labels, alive, shortest)
     budget = {i: max(1, round(share * len(rows[i]))) for i in alive}
     for place in range(max(budget.values(), default=0)):
-        for _ in range(edits_per_word):
+        for _ in range(rounds):
             asked = [
                 (i, order[i][place], other)
                 for i in alive
                 if place < min(budget[i], len(order[i]))
-                for other in edits(rows[i][order[i][place]], rng, candidates)
+                for other in changes(rows[i][order[i][place]])
             ]
             if not asked:
                 continue
             found = predict([" ".join([*rows[i][:j], other, *rows[i][j + 1 :]]) for i, j, other in asked])
             queries += len(asked)
             best: dict[int, tuple[float, int, str]] = {}
-            for (i, j, other), probabilities in zip(asked, found, strict=True):
-                fooled = int(probabilities.argmax()) != labels[i]
-                value = float(probabilities[labels[i]]) - 2.0 * fooled
+            fooled = (found.argmax(1) != torch.tensor([labels[i] for i, _, _ in asked])).tolist()
+            left = found.gather(1, torch.tensor([[labels[i]] for i, _, _ in asked])).squeeze(1).tolist()
+            for (i, j, other), wrong, probability in zip(asked, fooled, left, strict=True):
+                value = probability - 2.0 * wrong
                 if value < best.get(i, (worth[i], 0, ""))[0]:
                     best[i] = (value, j, other)
             for i, (value, j, other) in best.items():
@@ -125,10 +170,10 @@ def characters(
 
 
 def _importance(
-    predict: Predict, rows: list[list[str]], labels: Sequence[int], alive: Sequence[int]
+    predict: Predict, rows: list[list[str]], labels: Sequence[int], alive: Sequence[int], shortest: int
 ) -> tuple[dict[int, list[int]], int]:
     """(the places of each text's words that can be edited, most important first; number of queries)."""
-    asked = [(i, j) for i in alive for j, token in enumerate(rows[i]) if len(token) >= 4]
+    asked = [(i, j) for i in alive for j, token in enumerate(rows[i]) if len(token) >= shortest]
     order: dict[int, list[int]] = {i: [] for i in alive}
     if asked:
         found = predict([" ".join([*rows[i][:j], UNKNOWN, *rows[i][j + 1 :]]) for i, j in asked])
@@ -141,17 +186,19 @@ def _importance(
 def hotflip(
     model: TextClassifier, vocabulary: Vocabulary, texts: Sequence[str], labels: Sequence[int], *, share: float = 0.2
 ) -> Attacked:
-    """Attack by whole words: each flip is the one that raises the loss most by its gradient.
+    """Attack by whole tokens: each flip is the one that raises the loss most by its gradient.
+
+    A token is a word, or a character for a classifier on characters; the number of flips is the same for both.
 
     Args:
         model: The classifier, in eval mode.
         vocabulary: Its vocabulary.
         texts: N texts.
         labels: N class numbers.
-        share: Share of a text's words that may be replaced, at least one.
+        share: Number of tokens that may be replaced as a share of the text's words, at least one.
     """
     tokens, target = encode(vocabulary, texts), torch.tensor(list(labels))
-    budget = ((tokens != 0).sum(1) * share).round().clamp(min=1)
+    budget = torch.tensor([max(1, round(share * min(len(words(text)), LONGEST))) for text in texts])
     flipped = torch.zeros_like(tokens, dtype=torch.bool)
     weights = model.embedding.weight.detach()
     with torch.no_grad():
@@ -172,24 +219,36 @@ def hotflip(
         with torch.no_grad():
             right &= model(tokens).argmax(1) == target
     changed = [
-        " ".join(
-            vocabulary.tokens[word] if flip else token
-            for token, word, flip in zip(vocabulary.split(text), row, flips, strict=False)
-        )
+        _flipped_text(vocabulary, text, row, flips)
         for text, row, flips in zip(texts, tokens.tolist(), flipped.tolist(), strict=True)
     ]
     return _attacked(changed, labels, set(right.nonzero().flatten().tolist()), 0)
 
 
+def _flipped_text(vocabulary: Vocabulary, text: str, row: list[int], flips: list[bool]) -> str:
+    """A text with some of its tokens replaced; what is beyond the tokens that are read stays."""
+    split = vocabulary.split(text)
+    read = zip(split, row, flips, strict=False)
+    changed = [vocabulary.tokens[number] if flip else token for token, number, flip in read]
+    return (" " if vocabulary.kind == "word" else "").join([*changed, *split[len(row) :]])
+
+
 def pgd(
-    model: Callable[[Tensor], Tensor], embedded: Tensor, target: Tensor, *, size: float = 0.2, steps: int = 10
+    model: Callable[[Tensor], Tensor],
+    embedded: Tensor,
+    target: Tensor,
+    mask: Tensor | None = None,
+    *,
+    size: float = 0.2,
+    steps: int = 10,
 ) -> Tensor:
     """Attack the embeddings by projected gradient ascent.
 
     Args:
         model: Embeddings to logits; in eval mode.
-        embedded: (N, L, d) embeddings; zeros at padding.
+        embedded: (N, L, d) embeddings.
         target: (N,) class numbers.
+        mask: (N, L), 1 for tokens and 0 for padding. None: where the embedding is not zero.
         size: Radius of the ball over the norm of each text's embeddings.
         steps: Steps of 2.5 / steps of the radius.
 
@@ -197,7 +256,8 @@ def pgd(
         (N,) bool: still right at every step.
     """
     embedded = embedded.detach()
-    inside, radius = inside_of(embedded), radius_of(embedded, size)
+    inside = inside_of(embedded, mask)
+    radius = radius_of(embedded * inside, size)
     shift = torch.zeros_like(embedded)
     with torch.no_grad():
         right = model(embedded).argmax(1) == target
@@ -213,16 +273,16 @@ def pgd(
 
 
 def _attacked(texts: list[str], labels: Sequence[int], right: set[int], queries: int) -> Attacked:
-    return Attacked(
-        texts, len(right) / max(1, len(labels)), queries / max(1, len(labels)), share_by_class(labels, right)
-    )
+    count = max(1, len(labels))
+    hit = [i in right for i in range(len(labels))]
+    return Attacked(texts, len(right) / count, queries / count, share_by_class(labels, hit), hit)
 
 
-def share_by_class(labels: Sequence[int], right: set[int]) -> list[float]:
-    """The share of each class's texts whose numbers are in ``right``."""
+def share_by_class(labels: Sequence[int], hit: Sequence[bool]) -> list[float]:
+    """The share of each class's texts that are right."""
     counts = [0] * (max(labels, default=-1) + 1)
     hits = counts[:]
-    for i, label in enumerate(labels):
+    for label, right in zip(labels, hit, strict=True):
         counts[label] += 1
-        hits[label] += i in right
-    return [hit / max(1, count) for hit, count in zip(hits, counts, strict=True)]
+        hits[label] += right
+    return [found / max(1, count) for found, count in zip(hits, counts, strict=True)]

@@ -1,50 +1,71 @@
-"""Train a text classifier with a defence, save it, and load it."""
+"""Train a text classifier with a defence. Every random number is a function of the seed and the step, so a training can be
+stopped after any step and continued with the same result."""
 
-import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
 
-from ganloom.core import json_files
 from ganloom.core.errors import BadInput
-from ganloom.core.names import as_path
-from ganloom.core.output_files import new_folder, write_new
 from ganloom.core.randomness import key
+from ganloom.networks.text_encoder import Sentences
 from ganloom.robust.adversaries import Adversary, fgm, freelb, smart, vat
-from ganloom.robust.attacks import random_typos
-from ganloom.robust.classifiers import Architecture, TextClassifier, encode
+from ganloom.robust.attacks import typos
+from ganloom.robust.classifiers import Architecture, TextClassifier, padded, rows_of
 from ganloom.robust.speller import Speller
 from ganloom.texts.texts import Texts
-from ganloom.texts.vocabulary import Vocabulary, build
+from ganloom.texts.vocabulary import Vocabulary, build, words
 
 Defence = Literal["none", "augment", "fgm", "vat", "freelb", "smart", "both"]
 DEFENCES: tuple[Defence, ...] = get_args(Defence)
 BATCH = 64
 RATE = 2e-3
-TYPOS, SHARE = 8, 0.2
-"""Random damaged versions of a text of which the worst is trained on, and the share of their words that is damaged."""
-WEIGHTS, SETTINGS = "model.safetensors", "robust.json"
+TYPOS: dict[str, int] = {"cnn": 8, "lstm": 8, "chars": 2, "sentence": 1}
+"""Random damaged versions of a text of which the worst is trained on, by the kind of the network."""
+SHARE = 0.2
+"""Share of a text's words that is damaged."""
 Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Classifier:
-    """A trained classifier.
+class Settings:
+    """How a classifier is trained.
 
     Attributes:
-        network: In eval mode.
-        vocabulary: Its words.
+        defence: "augment" trains half on texts with typing errors, the worst of ``TYPOS`` random ones; "fgm", "vat", "freelb"
+            and "smart" add the loss of `ganloom.robust.adversaries`; "both" is augment and fgm; "none".
+        kind: "cnn", "lstm", "chars" or "sentence".
+        size: Relative size of the perturbation of the embeddings.
+        epochs: Passes over the texts.
+        width: Width of the network.
+        seed: Seed of the weights, the order and the damage.
+        encoder: With "sentence": "minilm", or the folder of a BERT model.
+    """
+
+    defence: Defence = "none"
+    kind: Architecture = "cnn"
+    size: float = 0.3
+    epochs: int = 8
+    width: int = 64
+    seed: int = 0
+    encoder: str = "minilm"
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A classifier.
+
+    Attributes:
+        network: In eval mode once it is trained.
+        vocabulary: Its words or characters; "sentence" does not use it.
         classes: Names of the classes.
         defence: How it was trained.
         speller: Corrects the words of a text before they are read; None: off.
+        encoder: The sentence encoder of the kind "sentence".
     """
 
     network: TextClassifier
@@ -52,16 +73,32 @@ class Classifier:
     classes: list[str]
     defence: str = "none"
     speller: Speller | None = None
+    encoder: Sentences | None = None
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """What the network reads of texts: token numbers (N, L), or sentence vectors (N, 1, d)."""
+        if self.encoder is not None:
+            return self.encoder.codes(texts)[:, None]
+        return padded(rows_of(self.vocabulary, texts))
+
+    def logits(self, texts: Sequence[str]) -> Tensor:
+        """Logits (N, classes) of texts, without a gradient. Texts that are equal for the network are computed once."""
+        rows: Sequence[object] = texts if self.encoder is not None else rows_of(self.vocabulary, texts)
+        number: dict[object, int] = {}
+        places = [number.setdefault(row, len(number)) for row in rows]
+        different = list(number)
+        parts = []
+        with torch.no_grad():
+            for start in range(0, len(different), 512):
+                some: list = different[start : start + 512]  # type: ignore[type-arg]
+                parts.append(self.network(self.encode(some) if self.encoder is not None else padded(some)))
+        return torch.cat(parts)[places] if parts else torch.empty(0, len(self.classes))
 
     def predict(self, texts: Sequence[str]) -> Tensor:
         """Class probabilities (N, classes) of texts."""
         if self.speller is not None:
             texts = [self.speller(text) for text in texts]
-        with torch.no_grad():
-            parts = [
-                self.network(encode(self.vocabulary, texts[i : i + 512])).softmax(1) for i in range(0, len(texts), 512)
-            ]
-        return torch.cat(parts) if parts else torch.empty(0, len(self.classes))
+        return self.logits(texts).softmax(1)
 
     def numbers(self, labels: Sequence[str]) -> list[int]:
         """Labels as class numbers.
@@ -76,6 +113,151 @@ class Classifier:
         return [index[label] for label in labels]
 
 
+class Training:
+    """A training that can be stopped after each step.
+
+    Args:
+        data: Texts with labels of at least two classes.
+        settings: How to train.
+
+    Attributes:
+        step: Steps that are done.
+        steps: Steps of the whole training.
+        classifier: What is trained; its network is in eval mode after the last step.
+
+    Raises:
+        BadInput: There are no labels, only one class, or too few texts.
+        MissingExtra: The sentence encoder is not installed.
+    """
+
+    def __init__(self, data: Texts, settings: Settings) -> None:
+        check(data)
+        self.settings, self.data = settings, data
+        encoder = Sentences(settings.encoder) if settings.kind == "sentence" else None
+        if settings.kind == "chars":
+            vocabulary = build(data.texts, "char")
+        else:
+            vocabulary = build(data.texts, least=2 if len(data) >= 500 else 1)
+        with torch.random.fork_rng():
+            torch.default_generator.manual_seed(key(settings.seed, "robust"))
+            inputs = len(vocabulary) if encoder is None else encoder.width
+            network = TextClassifier(inputs, len(data.classes), settings.kind, settings.width)
+        self.classifier = Classifier(network, vocabulary, data.classes, settings.defence, encoder=encoder)
+        self._targets = torch.tensor(self.classifier.numbers(data.labels or ()))
+        self._words = [words(text.lower()) for text in data.texts]
+        self._adversary = _adversary(settings.defence, network, settings.size)
+        self._optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
+        self._vectors: Tensor | None = None
+        self.step, self.in_epoch = 0, -(-len(data) // BATCH)
+        self.steps = settings.epochs * self.in_epoch
+
+    def run(self, progress: Report | None = None, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Train to the end, or until ``stop`` returns true after a step. Return whether it is finished."""
+        order: list[int] = []
+        with torch.random.fork_rng():
+            if self.step < self.steps and self.classifier.encoder is not None:
+                self._vectors = self.classifier.encoder.codes(self.data.texts, progress)[:, None]
+                if self.step == 0:
+                    self.classifier.network.standardise(self._vectors)
+            while self.step < self.steps:
+                epoch, place = divmod(self.step, self.in_epoch)
+                if place == 0 or not order:
+                    order = list(range(len(self.data)))
+                    random.Random(f"order {self.settings.seed} {epoch}").shuffle(order)
+                self._update(order[place * BATCH : (place + 1) * BATCH])
+                self.step += 1
+                if progress is not None:
+                    progress(self.step, self.steps)
+                if self.step < self.steps and stop():
+                    return False
+        self.classifier.network.eval()
+        return True
+
+    def _update(self, rows: Sequence[int]) -> None:
+        torch.default_generator.manual_seed(key(self.settings.seed, "robust", self.step))
+        for group in self._optimizer.param_groups:
+            group["lr"] = RATE * max(0.02, 1 - self.step / self.steps)
+        loss = self._loss(rows)
+        self._optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.classifier.network.parameters(), 5.0)
+        self._optimizer.step()
+
+    def _loss(self, rows: Sequence[int]) -> Tensor:
+        network, target = self.classifier.network, self._targets[list(rows)]
+        damaged = self._worst_typos(rows, target) if self.settings.defence in ("augment", "both") else None
+        network.train()
+        if self._vectors is not None:
+            tokens = self._vectors[list(rows)]
+        else:
+            tokens = self.classifier.encode([self.data.texts[i] for i in rows])
+        embedded = network.embedded(tokens)
+        loss = F.cross_entropy(network.head(embedded), target)
+        if damaged is not None:
+            loss = 0.5 * loss + 0.5 * F.cross_entropy(network(self.classifier.encode(damaged)), target)
+        return loss if self._adversary is None else loss + self._adversary(embedded, target)
+
+    def _worst_typos(self, rows: Sequence[int], target: Tensor) -> list[str]:
+        """For each text, the one of some random damages that the network is most wrong about."""
+        count = TYPOS[self.settings.kind]
+        rng = random.Random(f"damage {self.settings.seed} {self.step}")
+        made = [" ".join(typos(self._words[i], SHARE, rng)) for i in rows for _ in range(count)]
+        if count == 1:
+            return made
+        self.classifier.network.eval()
+        loss = F.cross_entropy(self.classifier.logits(made), target.repeat_interleave(count), reduction="none")
+        return [made[count * i + j] for i, j in enumerate(loss.view(-1, count).argmax(1).tolist())]
+
+    # ----------------------------------------------------------------------------------------------------------- state
+
+    def state(self) -> dict[str, Tensor]:
+        """All that is needed to continue: the step, the weights, and the moments of the optimizer."""
+        found = {"step": torch.tensor(self.step)}
+        found |= {f"model.{name}": value.contiguous() for name, value in self.classifier.network.state_dict().items()}
+        for number, moments in self._optimizer.state_dict()["state"].items():
+            found |= {f"adam.{number}.{name}": value.contiguous() for name, value in moments.items()}
+        return found
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what ``state`` returned.
+
+        Raises:
+            BadInput: It is of another training.
+        """
+        try:
+            step = int(state["step"])
+            if not 0 <= step < self.steps:
+                raise ValueError(f"step {step} of {self.steps}")
+            weights = {name.removeprefix("model."): value for name, value in state.items() if name[:6] == "model."}
+            self.classifier.network.load_state_dict(weights)
+            moments: dict[int, dict[str, Tensor]] = {}
+            for name, value in state.items():
+                if name.startswith("adam."):
+                    _, number, what = name.split(".", 2)
+                    moments.setdefault(int(number), {})[what] = value
+            parameters = list(self.classifier.network.parameters())
+            sizes = {i: one["exp_avg"].shape for i, one in moments.items()}
+            if step and sizes != {i: p.shape for i, p in enumerate(parameters)}:
+                raise ValueError("moments of other sizes")
+            found = self._optimizer.state_dict()
+            found["state"] = moments
+            self._optimizer.load_state_dict(found)
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise BadInput(
+                f"the saved training does not fit its settings ({str(error).splitlines()[0][:120]})"
+            ) from error
+        self.step = step
+
+
+def check(data: Texts) -> None:
+    """Raise BadInput unless there are enough texts with labels of at least two classes."""
+    if data.labels is None:
+        raise BadInput(f"{data.name} has no labels; name their column with --label COLUMN")
+    if len(data.classes) < 2:
+        raise BadInput(f"{data.name} has one class only; a classifier needs two")
+    data.need(20, "a classifier")
+
+
 def train_classifier(
     data: Texts,
     *,
@@ -85,54 +267,28 @@ def train_classifier(
     epochs: int = 8,
     width: int = 64,
     seed: int = 0,
+    encoder: str = "minilm",
     progress: Report | None = None,
 ) -> Classifier:
-    """Train a classifier.
+    """Train a classifier; see ``Settings`` for the arguments.
 
     Args:
         data: Texts with labels of at least two classes.
-        defence: "augment" trains half on texts with typing errors, the worst of ``TYPOS`` random ones; "fgm", "vat", "freelb" and
-            "smart" add the loss of `ganloom.robust.adversaries`; "both" is augment and fgm; "none".
-        kind: "cnn" or "lstm".
-        size: Relative size of the perturbation of the embeddings.
-        epochs: Passes over the texts.
-        width: Width of the network.
-        seed: Seed of the weights, the order and the damage.
+        defence: See ``Settings``.
+        kind: See ``Settings``.
+        size: See ``Settings``.
+        epochs: See ``Settings``.
+        width: See ``Settings``.
+        seed: See ``Settings``.
+        encoder: See ``Settings``.
         progress: Called with (steps done, steps).
 
     Raises:
         BadInput: There are no labels, or only one class.
     """
-    if data.labels is None:
-        raise BadInput(f"{data.name} has no labels; name their column with --label COLUMN")
-    if len(data.classes) < 2:
-        raise BadInput(f"{data.name} has one class only; a classifier needs two")
-    data.need(20, "a classifier")
-    rng, classes = random.Random(f"classifier {seed}"), data.classes
-    vocabulary = build(data.texts, least=2 if len(data) >= 500 else 1)
-    steps, step = epochs * -(-len(data) // BATCH), 0
-    with torch.random.fork_rng():
-        torch.default_generator.manual_seed(key(seed, "robust"))
-        network = TextClassifier(len(vocabulary), len(classes), kind, width)
-        classifier = Classifier(network, vocabulary, classes, defence)
-        rows = list(zip(data.texts, classifier.numbers(data.labels), strict=True))
-        adversary = _adversary(defence, network, size)
-        optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
-        for _ in range(epochs):
-            rng.shuffle(rows)
-            for i in range(0, len(rows), BATCH):
-                for group in optimizer.param_groups:
-                    group["lr"] = RATE * max(0.02, 1 - step / steps)
-                loss = _loss(classifier, adversary, rows[i : i + BATCH], rng)
-                optimizer.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-                optimizer.step()
-                step += 1
-                if progress is not None:
-                    progress(step, steps)
-    network.eval()
-    return classifier
+    training = Training(data, Settings(defence, kind, size, epochs, width, seed, encoder))
+    training.run(progress)
+    return training.classifier
 
 
 def _adversary(defence: str, network: TextClassifier, size: float) -> Adversary | None:
@@ -143,75 +299,3 @@ def _adversary(defence: str, network: TextClassifier, size: float) -> Adversary 
     if defence == "vat":
         return vat(network.head, size=size)
     return smart(network.head, size=size) if defence == "smart" else None
-
-
-def _loss(
-    classifier: Classifier, adversary: Adversary | None, rows: Sequence[tuple[str, int]], rng: random.Random
-) -> Tensor:
-    network, texts = classifier.network, [text for text, _ in rows]
-    target = torch.tensor([label for _, label in rows])
-    damaged = _worst_typos(classifier, texts, target, rng) if classifier.defence in ("augment", "both") else None
-    network.train()
-    embedded = network.embedded(encode(classifier.vocabulary, texts))
-    loss = F.cross_entropy(network.head(embedded), target)
-    if damaged is not None:
-        loss = 0.5 * loss + 0.5 * F.cross_entropy(network(encode(classifier.vocabulary, damaged)), target)
-    return loss if adversary is None else loss + adversary(embedded, target)
-
-
-def _worst_typos(classifier: Classifier, texts: Sequence[str], target: Tensor, rng: random.Random) -> list[str]:
-    """For each text, the random damage of ``TYPOS`` that the network is most wrong about."""
-    classifier.network.eval()
-    made = [random_typos(text, SHARE, rng) for text in texts for _ in range(TYPOS)]
-    with torch.no_grad():
-        logits = classifier.network(encode(classifier.vocabulary, made))
-        loss = F.cross_entropy(logits, target.repeat_interleave(TYPOS), reduction="none").view(-1, TYPOS)
-    return [made[TYPOS * i + j] for i, j in enumerate(loss.argmax(1).tolist())]
-
-
-# ------------------------------------------------------------------------------------------------------------------ files
-
-
-def save_classifier(classifier: Classifier, out: str | Path, training: Texts, *, overwrite: bool = False) -> Path:
-    """Write a classifier to a folder, with the training texts' words for the speller.
-
-    Raises:
-        BadInput: The folder is not empty.
-    """
-    folder = new_folder(out, overwrite=overwrite)
-    settings = {
-        "kind": classifier.network.kind,
-        "width": classifier.network.embedding.embedding_dim,
-        "defence": classifier.defence,
-        "classes": classifier.classes,
-        "vocabulary": classifier.vocabulary.to_dict(),
-        "training": list(training.texts),
-    }
-    weights = {name: value.contiguous() for name, value in classifier.network.state_dict().items()}
-    write_new(folder / WEIGHTS, save(weights), overwrite=True)
-    write_new(
-        folder / SETTINGS, json.dumps(settings, ensure_ascii=False).encode("utf-8", "surrogatepass"), overwrite=True
-    )
-    return folder
-
-
-def load_classifier(path: str | Path) -> tuple[Classifier, Speller]:
-    """Read a classifier and the speller of its training texts.
-
-    Raises:
-        BadInput: The folder is damaged or is none of ours.
-    """
-    folder = as_path(path)
-    if not (folder / SETTINGS).is_file():
-        raise BadInput(f"{folder} is no robust classifier: it has no {SETTINGS}; train one with ganloom robust train")
-    try:
-        found = json_files.parse((folder / SETTINGS).read_bytes())
-        vocabulary, classes = Vocabulary.from_dict(found["vocabulary"]), list(map(str, found["classes"]))
-        network = TextClassifier(len(vocabulary), len(classes), found["kind"], int(found["width"]))
-        network.load_state_dict(load_file(folder / WEIGHTS))
-        training = list(map(str, found["training"]))
-    except (ValueError, KeyError, TypeError, RuntimeError, OSError, SafetensorError) as error:
-        raise BadInput(
-            f"{folder} is damaged ({str(error).splitlines()[0][:120]}); train the classifier again"
-        ) from error
-    return Classifier(network.eval(), vocabulary, classes, str(found["defence"])), Speller(training)
