@@ -94,14 +94,16 @@ def test_bad_texts_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_texts_are_encoded_with_their_ends() -> None:
-    data = Texts([f"word{i % 7} two three" + " more" * (i % 3 == 0) for i in range(200)], ["a", "b"] * 100, name="x")
+    data = Texts([f"word{i % 7} two x{i}" + " more" * (i % 3 == 0) for i in range(200)], ["a", "b"] * 100, name="x")
     made = encode(data, length=3, size=12)
     assert made.validation is not None and made.test is not None and made.classes == ["a", "b"]
     assert made.shape == (4,) and bool((made.rows[:, 3] == EOS).all()) and not (made.rows == PAD).any()
     assert len(made) + len(made.validation) + len(made.test) == 200 and "are longer and are cut" in "".join(made.notes)
     assert (made.rows == UNK).any() == ("unknown" in "".join(made.notes))
     declared = Texts(data.texts, data.labels, splits=["train"] * 150 + ["test"] * 50, name="x")
-    assert len(encode(declared)) == 150 and encode(declared).validation is None
+    parts = encode(declared).parts()
+    assert len(parts["test"]) == 50 and len(parts["train"]) + len(parts["validation"]) == 150
+    assert 3 < len(parts["validation"]) < 40
     assert encode(data, kind="char").shape[0] > 10
     one = encode(Texts(["the same line"] * 60, name="x"))
     assert len(one) == 60 and one.validation is None and "no texts are held out" in "".join(one.notes)

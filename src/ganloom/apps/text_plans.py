@@ -34,7 +34,7 @@ SMALL: dict[str, dict[str, Any]] = {
         embedding=64, head_size=64, d_embedding=64, views=8, filters=_CRITIC["filters"], beta_max=20.0, anneal_kimg=64.0,
         d_updates=2, total_kimg=264.0, **{"d_opt.lr": 3e-4},
     ),
-    "residual-energy": _pretrained(**_LSTM, total_kimg=300.0),
+    "residual-energy": _pretrained(**_LSTM, check_every=50, total_kimg=300.0),
 }  # fmt: skip
 """Recipe -> settings. A dot selects a field of an optimizer."""
 

@@ -10,8 +10,8 @@ probabilities. It is the one method here that improves quality and likelihood at
 or trained on little. Its price is K texts drawn for each that is kept. Use it if `mle` is too small for your texts. Watch
 validation_bce: at ln 2 = 0.693, D knows nothing, and sampling changes nothing. It was published in 2020.
 
-Departures from the paper: G is an LSTM or a small transformer and D a CNN or a bidirectional LSTM, not a fine-tuned BERT; D's
-weights with the lowest loss on held-out texts are kept.
+Departures from the paper: G is an LSTM or a small transformer and D a CNN, not a fine-tuned BERT; of the
+running mean of D's weights, those with the lowest loss on held-out texts are kept.
 """
 
 import contextlib
@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from ganloom.baselines.mle import Weights, evaluating
+from ganloom.core.errors import BadInput
 from ganloom.core.randomness import key
 from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import minimax
@@ -54,8 +55,15 @@ class Config(text_adversarial.Config):
     """Has no effect: G is fixed while D trains."""
     d_pretrain_kimg: float = 0.0
     """Has no effect: D trains from the end of the pretraining of G on."""
+    d_decay: float = 0.99
+    """Share of the mean of D's weights that stays at each update of D; samples are drawn with the mean."""
     d_opt: Adam = Adam(1e-3, betas=(0.9, 0.999), weight_decay=1e-4)
     """Optimizer of D."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.d_decay < 1:
+            raise BadInput(f"--d-decay must be in [0, 1), got {self.d_decay}")
 
 
 class ResidualEnergy(AdversarialText):
@@ -63,7 +71,7 @@ class ResidualEnergy(AdversarialText):
 
     def __init__(self, cfg: Any) -> None:
         super().__init__(cfg)
-        self.best_d = Weights(self.D)
+        self.mean_d, self.best_d = Weights(self.D), Weights(self.D)
         self._noise: tuple[Tensor, Tensor | None] | None = None
 
     def adversarial(self, start: float) -> list[Phase]:
@@ -82,8 +90,11 @@ class ResidualEnergy(AdversarialText):
         if phase.net != "D":
             return
         self.best_d.updates += 1
-        if self._validation is not None and int(self.best_d.updates) % self.cfg.check_every == 0:
-            self.best_d.keep_best(self.D, self.contrast())
+        updates = int(self.best_d.updates)
+        self.mean_d.move(self.D, 1.0 if updates == 1 else 1 - self.cfg.d_decay)
+        if self._validation is not None and updates % self.cfg.check_every == 0:
+            with self.mean_d.in_use(self.D):
+                self.best_d.keep_best(self.D, self.contrast())
 
     @torch.no_grad()
     def contrast(self) -> float:
@@ -115,8 +126,8 @@ class ResidualEnergy(AdversarialText):
         return bool(self.kimg > self.cfg.pretrain_kimg)
 
     def d_weights(self) -> contextlib.AbstractContextManager[None]:
-        """Inside, D has the weights with the lowest loss on held-out texts."""
-        return self.best_d.in_use(self.D) if self.best_d.kept else contextlib.nullcontext()
+        """Inside, D has the weights with the lowest loss on held-out texts; without such texts, the mean ones."""
+        return (self.best_d if self.best_d.kept else self.mean_d).in_use(self.D)
 
     def sample(
         self,

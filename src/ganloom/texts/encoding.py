@@ -72,13 +72,18 @@ def encode(
 def parts_of(data: Texts, seed: int) -> dict[str, Texts]:
     """The parts train, validation and test: the splits of the source, or a random split.
 
+    A source without a split for validation lends a tenth of its training texts.
+
     Args:
         data: The texts.
         seed: Seed of a random split.
     """
     if data.splits is not None and {"train", "test"} <= set(data.splits):
         rows = {name: [i for i, own in enumerate(data.splits) if own == name] for name in SPLITS}
-        return {name: data.pick(chosen) for name, chosen in rows.items()}
+        found = {name: data.pick(chosen) for name, chosen in rows.items()}
+        if not rows["validation"]:
+            found["train"], found["validation"] = split(found["train"], (1 - SHARES[1], SHARES[1]), seed)
+        return found
     return dict(zip(SPLITS, split(data, SHARES, seed), strict=True))
 
 
