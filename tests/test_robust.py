@@ -261,6 +261,14 @@ def test_a_sentence_encoder_with_a_head(tmp_path: Path) -> None:
     data = Texts(["red red", "ball ball", "a red", "a ball", "red", "ball"] * 8, list("ababab") * 8)
     made = train_classifier(data, kind="sentence", defence="both", epochs=40, encoder=str(folder))
     assert made.predict(data.texts[:6]).argmax(1).tolist() == [0, 1, 0, 1, 0, 1]
+    stopped = Training(data, made_with := Settings("both", "sentence", epochs=40, encoder=str(folder)))
+    assert not stopped.run(stop=lambda: True) and stopped.step == 0, "it stops while it encodes"
+    left = iter([False] * 5 + [True])
+    assert not stopped.run(stop=lambda: next(left)) and stopped.step == 5
+    continued = Training(data, made_with)
+    continued.load_state({name: value.clone() for name, value in stopped.state().items()})
+    assert continued.run()
+    assert torch.equal(continued.classifier.predict(data.texts[:6]), made.predict(data.texts[:6]))
     save_classifier(made, tmp_path / "m", data)
     again, speller = load_classifier(tmp_path / "m")
     assert torch.equal(made.predict(data.texts[:6]), again.predict(data.texts[:6]))
@@ -312,7 +320,7 @@ class HuggingFaceModel(nn.Module):
 
 @pytest.mark.parametrize("build_it", [fgm, vat, smart, freelb])
 def test_a_hugging_face_model_through_inputs_embeds(build_it: Callable[..., Adversary]) -> None:
-    """As docs/text.md shows it; the loss of the perturbed model falls, and tokens outside of the mask have no influence."""
+    """As docs/robust.md shows it; the loss of the perturbed model falls, and tokens outside of the mask have no influence."""
     torch.manual_seed(0)
     bert = HuggingFaceModel()
     tokens, labels = torch.randint(1, 30, (16, 12)), torch.arange(16) % 3
@@ -370,6 +378,9 @@ def test_wordnet_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("WNSEARCHDIR", str(tmp_path / "dict"))
     found = wordnet.find()
     assert found is not None and found.folder == tmp_path / "dict"
+    monkeypatch.setenv("WNSEARCHDIR", str(tmp_path))
+    with pytest.raises(BadInput, match=r"has no index\.noun"):
+        wordnet.find()
     (tmp_path / "dict" / "data.noun").write_bytes(b"\x00\xff\x00 n car\n")
     with pytest.raises(BadInput, match=r"damaged: index\.noun or data\.noun"):
         WordNet(tmp_path / "dict")

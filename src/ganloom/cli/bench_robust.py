@@ -10,6 +10,7 @@ from ganloom.cli.messages import following, table
 from ganloom.cli.parse import parse
 from ganloom.core.errors import BadInput
 from ganloom.core.output_files import new_folder, rewrite
+from ganloom.core.stop_signals import continued_by_the_same_command
 from ganloom.report.progress import Progress
 
 PAGE = "robust.html"
@@ -67,7 +68,7 @@ def run(argv: Sequence[str]) -> None:
     from ganloom.robust.training import Settings
 
     settings = Settings(kind=args.kind, size=args.size, epochs=args.epochs, encoder=args.encoder)
-    with Progress() as progress:
+    with continued_by_the_same_command(), Progress() as progress:
         progress("reading the texts")
         parts = texts.load(args.data, args.part)
         tasks = benchmark.tasks_of(args.data, parts, args.part, args.n, args.defences, args.seeds, settings)
@@ -91,6 +92,7 @@ def run(argv: Sequence[str]) -> None:
             )
         )
         return
+    print(results.facts(runs, args.data))
     print(table(rows))
     for line in (*NOTES, *lines):
         print(line)

@@ -113,6 +113,10 @@ class Classifier:
         return [index[label] for label in labels]
 
 
+class _Stopped(Exception):
+    """The training was asked to stop while the texts were encoded."""
+
+
 class Training:
     """A training that can be stopped after each step.
 
@@ -156,9 +160,10 @@ class Training:
         order: list[int] = []
         with torch.random.fork_rng():
             if self.step < self.steps and self.classifier.encoder is not None:
-                self._vectors = self.classifier.encoder.codes(self.data.texts, progress)[:, None]
-                if self.step == 0:
-                    self.classifier.network.standardise(self._vectors)
+                try:
+                    self._encode(self.classifier.encoder, progress, stop)
+                except _Stopped:
+                    return False
             while self.step < self.steps:
                 epoch, place = divmod(self.step, self.in_epoch)
                 if place == 0 or not order:
@@ -172,6 +177,19 @@ class Training:
                     return False
         self.classifier.network.eval()
         return True
+
+    def _encode(self, encoder: Sentences, progress: Report | None, stop: Callable[[], bool]) -> None:
+        """Compute the sentence vectors of all texts, which can take minutes."""
+
+        def each(done: int, total: int) -> None:
+            if progress is not None:
+                progress(done, total)
+            if stop():
+                raise _Stopped
+
+        self._vectors = encoder.codes(self.data.texts, each)[:, None]
+        if self.step == 0:
+            self.classifier.network.standardise(self._vectors)
 
     def _update(self, rows: Sequence[int]) -> None:
         torch.default_generator.manual_seed(key(self.settings.seed, "robust", self.step))

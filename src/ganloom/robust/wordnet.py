@@ -29,7 +29,16 @@ def folders() -> list[Path]:
 
 
 def find() -> "WordNet | None":
-    """WordNet, or None if it is not installed."""
+    """WordNet, or None if it is not installed.
+
+    Raises:
+        BadInput: WNSEARCHDIR names a folder without it, or its files are damaged.
+    """
+    named = os.environ.get("WNSEARCHDIR")
+    if named and not (as_path(named) / "index.noun").is_file():
+        raise BadInput(
+            f"the variable WNSEARCHDIR names {named}, which has no index.noun; give WordNet's folder, or unset it"
+        )
     folder = next((folder for folder in folders() if (folder / "index.noun").is_file()), None)
     return None if folder is None else WordNet(folder)
 

@@ -1,1 +1,1 @@
-"""Measure the defences of text classifiers against each attack, over seeds: the figures of docs/text.md."""
+"""Measure the defences of text classifiers against each attack, over seeds: the figures of docs/robust.md."""

@@ -8,22 +8,13 @@ from ganloom.bench.robust.benchmark import Run
 from ganloom.core.names import printable
 from ganloom.report import markup
 from ganloom.report.results_page import document
-from ganloom.robust.evaluation import MODEL
 
 
 def html(runs: Sequence[Run], source: str, notes: Sequence[str]) -> bytes:
     """Build the page: the table, the sentences, and the accuracies of each class."""
-    first = runs[0]
-    seeds = len({run.seed for run in runs})
-    attacked = len(next(iter(first.hits[MODEL].values())))
-    facts = (
-        f"{source}: {first.trained_on:,} texts of {len(first.classes)} classes to train on, {len(first.labels):,} to test on, "
-        f"of which {attacked:,} are attacked; {seeds} seed{'s' * (seeds > 1)}; "
-        f"{first.queries:.0f} queries a text for character edits"
-    )
     said = "".join(f"<li>{_text(line)}</li>" for line in results.verdicts(runs))
     body = [
-        f'<p class="facts">{_text(facts)}</p>',
+        f'<p class="facts">{_text(results.facts(runs, source))}</p>',
         markup.section("accuracies", "Share of the texts that are right", _table(results.table_of(runs))),
         "".join(f'<p class="note">{_text(note)}</p>' for note in notes),
         markup.section("verdicts", "What each defence helps against, in points beside no defence", f"<ul>{said}</ul>"),

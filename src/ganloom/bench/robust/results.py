@@ -21,6 +21,17 @@ def row_name(defence: str, front: str) -> str:
     return name if front == MODEL else f"speller + {name}"
 
 
+def facts(runs: Sequence[Run], source: str) -> str:
+    """One line: how many texts, seeds and queries."""
+    first, seeds = runs[0], len({run.seed for run in runs})
+    attacked = len(next(iter(first.hits[MODEL].values())))
+    return (
+        f"{source}: {first.trained_on:,} texts of {len(first.classes)} classes to train on, {len(first.labels):,} to test on, "
+        f"of which {attacked:,} are attacked; {seeds} seed{'s' * (seeds > 1)}; "
+        f"{first.queries:.0f} queries a text for character edits"
+    )
+
+
 def attacks_of(runs: Sequence[Run]) -> list[str]:
     """The columns: "clean" and the attacks that were made."""
     made = set(runs[0].hits[MODEL])
