@@ -54,10 +54,9 @@ class Flat:
         images = self.known.samples(8 * self.count)[::8]
         return ((images + 1) / 2 > 0.5).float().flip(2).expand(-1, 32, -1, -1)[:, None]
 
-    def views(self, azimuth: float, elevation: float) -> Tensor:
-        angles = torch.full((2, self.count), azimuth)
-        angles[1] = elevation
-        return rendering.project(self._drawn_out(), angles[0], angles[1], 32, 32) * 2 - 1
+    def views(self, azimuth: Tensor, elevation: float) -> Tensor:
+        angles = azimuth.repeat(self.count)
+        return rendering.project(self._drawn_out(), angles, torch.full_like(angles, elevation), 32, 32) * 2 - 1
 
     def volumes(self) -> tuple[Tensor, float]:
         return self._drawn_out()[:, 0], 0.5

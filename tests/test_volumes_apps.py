@@ -223,7 +223,7 @@ def test_views_turn_around_the_object() -> None:
         gan.G.volumes.body[-1].bias.fill_(-1.0)
     codes = object_codes(gan, 1, 3)
     angles = torch.deg2rad(torch.tensor([0.0, 90.0, 180.0]))
-    seen = gan.view(codes.expand(3, -1), angles, torch.zeros(3)).detach()
+    seen = gan.view(codes, angles, torch.zeros(3)).detach()
     torch.testing.assert_close(seen[2], seen[0].flip(-1), atol=1e-4, rtol=0), "a silhouette from behind is mirrored"
     assert float((seen[1] - seen[0]).abs().max()) > 0.01
 

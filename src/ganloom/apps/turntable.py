@@ -107,8 +107,5 @@ def turn(gan: Volumetric, code: Tensor, count: int, elevation: float) -> Tensor:
     steps = torch.arange(count) / (count if full else max(count - 1, 1))
     azimuth = torch.deg2rad((0.0 if full else low) + steps * (360.0 if full else high - low)).to(gan.device)
     with sampling.unchanged(gan), full_precision():
-        parts = [
-            gan.view(code[None].expand(len(some), -1), some, torch.full_like(some, elevation))
-            for some in azimuth.split(16)
-        ]
+        parts = [gan.view(code[None], some, torch.full_like(some, elevation)) for some in azimuth.split(16)]
     return torch.cat(parts).float().cpu()

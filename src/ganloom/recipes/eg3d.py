@@ -10,7 +10,7 @@ deviation.
 
 About: A generator of coloured 3D objects from plain images of one kind of object, each image of another object. Views, meshes
 and turntables come from the same field, so they agree with each other. It needs to know how the views of the images are
-distributed (--azimuth, --elevation), but not the view of each image; where these are known (poses.csv), --pose gives them to D.
+distributed (--azimuth, --elevation), but not the view of each image; where these are known (factor_azimuth, factor_elevation of a .npz), --pose gives them to D.
 Choose it for objects on a plain background (--background). On a CPU, 32 px work; 64 px and photographs need a GPU and have not
 been tried. Solids may stay half transparent, and what no view shows is free: look at `ganloom sample RUN --turntable` and at
 a mesh.
@@ -169,7 +169,8 @@ class EG3D(Volumetric):
         return torch.lerp(self.G.mapping.w_mean.expand_as(w), w, truncation)
 
     def view(self, codes: Tensor, azimuth: Tensor, elevation: Tensor) -> Tensor:
-        out: Tensor = self.G.view(self.G.planes(codes), azimuth, elevation)
+        planes = self.G.planes(codes).repeat_interleave(len(azimuth) // len(codes), 0)
+        out: Tensor = self.G.view(planes, azimuth, elevation)
         return out
 
     def volume(self, codes: Tensor, side: int | None = None) -> Volumes:

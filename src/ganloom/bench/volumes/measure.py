@@ -13,7 +13,7 @@ from ganloom.bench.volumes.reader import Reader
 from ganloom.bench.volumes.subjects import Known, Subject
 from ganloom.core.errors import BadInput
 from ganloom.data import solid_objects
-from ganloom.report.progress import Report, part_of
+from ganloom.report.progress import Report, part_of, stage
 from ganloom.volumes import meshes
 from ganloom.volumes.objects import HELD_OUT
 
@@ -86,6 +86,7 @@ def measure(subject: Subject, truth: Truth, samples: int = SAMPLES, progress: Re
         ``same_class``: share of objects whose nearest held-out volume has the class that their views have.
         ``watertight``, ``largest_part``, ``euler2``: of their meshes.
     """
+    stage(progress, "drawing and comparing views")
     result = {"fd": metrics.frechet_distance(truth.features, features_of(subject.samples(samples)))}
     kinds = _agreement(subject, truth, result, progress)
     counts = torch.bincount(kinds, minlength=len(solid_objects.SETS[truth.name].classes))
@@ -104,8 +105,8 @@ def _agreement(subject: Subject, truth: Truth, result: dict[str, float], progres
     kinds = torch.zeros(subject.count, dtype=torch.long)
     for number, degrees in enumerate((None, *UNSEEN)):
         elevation = truth.elevation if degrees is None else math.radians(degrees)
-        views = [subject.views(2 * math.pi * i / AZIMUTHS, elevation) for i in range(AZIMUTHS)]
-        read = torch.stack([truth.reader.classes(x) for x in views], 1)
+        around = torch.arange(AZIMUTHS) * (2 * math.pi / AZIMUTHS)
+        read = truth.reader.classes(subject.views(around, elevation)).view(-1, AZIMUTHS)
         if degrees is None:
             kinds = read.mode(1).values
             result["agree_all"] = float((read == kinds[:, None]).all(1).float().mean())

@@ -23,8 +23,8 @@ class Subject(Protocol):
     def count(self) -> int:
         """Number of objects."""
 
-    def views(self, azimuth: float, elevation: float) -> Tensor:
-        """Render each object from one side, angles in radians, (count, C, H, W)."""
+    def views(self, azimuth: Tensor, elevation: float) -> Tensor:
+        """Render each object from some sides (V,), in radians, (count * V, C, H, W): all views of the first object first."""
 
     def volumes(self) -> tuple[Tensor, float]:
         """Return occupancies (count, 32, 32, 32), and the level from which a point is inside."""
@@ -50,14 +50,13 @@ class Generated:
     channels: int | None = None
 
     @torch.no_grad()
-    def views(self, azimuth: float, elevation: float) -> Tensor:
+    def views(self, azimuth: Tensor, elevation: float) -> Tensor:
         """See ``Subject``."""
         parts = []
         with sampling.unchanged(self.gan), full_precision():
-            for codes in object_codes(self.gan, self.count, self.seed).split(16):
-                angles = torch.full((2, len(codes)), azimuth, device=codes.device)
-                angles[1] = elevation
-                parts.append(self.gan.view(codes, *angles).float().cpu())
+            for codes in object_codes(self.gan, self.count, self.seed).split(8):
+                angles = azimuth.repeat(len(codes)).to(codes.device)
+                parts.append(self.gan.view(codes, angles, torch.full_like(angles, elevation)).float().cpu())
         return self._channels(torch.cat(parts))
 
     @torch.no_grad()
@@ -86,10 +85,10 @@ class Known:
     first: int
     count: int = 96
 
-    def views(self, azimuth: float, elevation: float) -> Tensor:
+    def views(self, azimuth: Tensor, elevation: float) -> Tensor:
         """See ``Subject``."""
         one = solid_objects.SETS[self.name]
-        angles = torch.tensor([azimuth]), torch.tensor([elevation])
+        angles = azimuth, torch.full_like(azimuth, elevation)
         numbers = range(self.first, self.first + self.count)
         return torch.cat([solid_objects.views(self.name, number, *angles, one.shape) for number in numbers])
 

@@ -74,11 +74,11 @@ class Volumetric(GAN):
 
         Args:
             codes: What ``codes`` returned, (N, k).
-            azimuth: Radians (N,).
-            elevation: Radians (N,).
+            azimuth: Radians (N * views,): the views of the first object, then those of the second, and so on.
+            elevation: The same.
 
         Returns:
-            Images (N, C, H, W) in [-1, 1].
+            Images (N * views, C, H, W) in [-1, 1].
         """
         raise NotImplementedError
 
