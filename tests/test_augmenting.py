@@ -27,7 +27,7 @@ from ganloom.training.trainer import TrainConfig, Trainer
 
 
 class Rows(SimpleNamespace):
-    kind, name = "images", "photos"
+    kind, name, d_judges_images = "images", "photos", True
 
     def __len__(self) -> int:
         return self.n

@@ -15,7 +15,7 @@ from PIL import Image
 from ganloom import data
 from ganloom.core.errors import BadInput
 from ganloom.data import cache, private_copy, store
-from ganloom.export import web
+from ganloom.export import npm_files, web
 
 ROWS = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3), dtype=np.uint8)
 
@@ -139,12 +139,12 @@ def test_a_half_filled_web_runtime_is_fetched_again(tmp_path: Path, monkeypatch:
     parts = {name: name.encode() for name in web.FILES}
     fetched: list[int] = []
 
-    def download() -> dict[str, bytes]:
+    def download(package: Any) -> dict[str, bytes]:
         fetched.append(1)
         return parts
 
-    monkeypatch.setattr(web, "_download", download)
-    monkeypatch.setattr(web, "_changed", lambda got: next((n for n in web.FILES if got[n] != parts[n]), None))
+    monkeypatch.setattr(npm_files, "download", download)
+    monkeypatch.setattr(npm_files, "_changed", lambda _, got: next((n for n in web.FILES if got[n] != parts[n]), None))
     home = tmp_path / f"{web.RUNTIME}-{web.VERSION}"
     assert web.runtime_files() == parts and web.runtime_files() == parts and len(fetched) == 1
     for damage in range(3):

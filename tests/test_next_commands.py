@@ -62,7 +62,7 @@ def test_proposals_fit_the_recipe(recipe: str, after: str, tmp_path: Path) -> No
         if command[1] == "upscale" and command[2] != "--help":
             assert model.upscales and Path(command[2]).exists() and not Path(command[3]).exists()
         if command[1] == "sample":
-            assert not translates and model.learns == "images"
+            assert not translates and model.learns in ("images", "volumes")
         if command[1:3] == ["latent", "mix"]:
             assert styled
         if command[1:3] in (["latent", "project"], ["latent", "directions"]):

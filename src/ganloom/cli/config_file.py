@@ -85,6 +85,7 @@ def settings_of_run(described: Mapping[str, Any], file: Path) -> dict[str, Any]:
     parts = {name: described.get(name) or {} for name in ("config", "train", "data", "stabilise", "init")}
     settings: dict[str, Any] = {
         "recipe": described.get("recipe"),
+        **({"small": True} if described.get("small") else {}),
         **parts["config"],
         **parts["train"],
         **parts["stabilise"],

@@ -372,7 +372,7 @@ PLANS: dict[str, Plan] = {
     ),
     "prgan": Plan(
         {
-            "z_dim": 64, "width": 24, "d_width": 32, "blur": True, "d_norm": False, "stddev": 4, "views": 2, "d_accuracy": 1.0,
+            "z_dim": 64, "width": 24, "d_width": 32, "blur": True, "d_norm": False, "d_stddev": 4, "views": 2, "d_accuracy": 1.0,
             "r1_weight": 1.0, "lazy": 4, "batch_size": 32, "ema_kimg": 11.0, **_rates(3e-4, 3e-4), **_WITHOUT_MOMENTUM,
             "total_kimg": 42.0,
         },

@@ -16,7 +16,7 @@ these ranges must be right. It learns no colours; eg3d does. Watch the views of 
 Departures from the paper: views are continuous and uniform in azimuth and elevation, not 8 fixed ones; latents are normal, not
 uniform; G's loss is the non-saturating one. D's loss is 0 where its accuracy on a batch is above --d-accuracy, but its optimizer
 still takes the step. Two additions are off by default and on in --small: a fixed [1, 2, 1] blur along each axis after each
-transposed convolution (--blur), and R1 with a minibatch standard deviation in a D without BatchNorm (--r1-weight, --stddev).
+transposed convolution (--blur), and R1 with a minibatch standard deviation in a D without BatchNorm (--r1-weight, --d-stddev).
 Several views of each volume in a batch (--views). EMA of G.
 """
 
@@ -57,7 +57,7 @@ class Config(ViewCode):
     """Blur after each transposed convolution of G (not in the paper): without it, thin slats appear."""
     d_norm: bool = True
     """BatchNorm in D. Leave it out with R1."""
-    stddev: int = 0
+    d_stddev: int = 0
     """Samples whose standard deviation D sees (not in the paper); 0: none."""
     views: int = 1
     """Views of each volume in a batch of fakes."""
@@ -82,8 +82,10 @@ class Config(ViewCode):
 
     def __post_init__(self) -> None:
         check_volumetric(self)
-        if self.views < 1 or self.stddev < 0:
-            raise BadInput(f"--views must be at least 1 and --stddev at least 0, got {self.views} and {self.stddev}")
+        if self.views < 1 or self.d_stddev < 0:
+            raise BadInput(
+                f"--views must be at least 1 and --d-stddev at least 0, got {self.views} and {self.d_stddev}"
+            )
 
 
 class PrGAN(Volumetric):
@@ -96,7 +98,7 @@ class PrGAN(Volumetric):
         super().__init__(cfg)
         volumes = voxel.VolumeGenerator(max(cfg.shape[1:]), cfg.z_dim, cfg.width, cfg.blur, bias=-3.0)
         self.G = voxel.Silhouettes(cfg.shape, volumes, self.cameras)
-        self.D = views.Discriminator(cfg.shape, cfg.d_width, norm=cfg.d_norm, stddev=cfg.stddev)
+        self.D = views.Discriminator(cfg.shape, cfg.d_width, norm=cfg.d_norm, stddev=cfg.d_stddev)
 
     def fakes(self, n: int) -> Generated:
         """Return n silhouettes, ``views`` of each volume one after the other."""

@@ -103,6 +103,8 @@ def _from_lines(content: str, name: str) -> Texts:
             texts.append(line.strip())
         else:
             empty += 1
+    if not texts:
+        raise BadInput(f"{name} has only empty lines; give one text a line")
     return Texts(texts, name=name, notes=[f"{empty} empty lines were left out"] if empty else [])
 
 
