@@ -193,7 +193,10 @@ def test_ngrams_draw_what_follows() -> None:
     assert counts["a", "b", "c"] > 300 and counts["a", "b", "d"] > 300 and counts["e",] > 300
 
 
-def test_augmentation_writes_texts_and_a_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_augmentation_writes_texts_and_a_report(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_augment, "STEPS", 2)
     out = tmp_path / "more.jsonl"
     code, said, _ = call(capsys, "text", "augment", "reports", "--with", run, "--per-class", 4, "--out", out)
     made = [json.loads(line) for line in out.read_text("utf-8").splitlines()]

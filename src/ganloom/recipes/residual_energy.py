@@ -10,8 +10,9 @@ probabilities. It is the one method here that improves quality and likelihood at
 or trained on little. Its price is K texts drawn for each that is kept. Use it if `mle` is too small for your texts. Watch
 validation_bce: at ln 2 = 0.693, D knows nothing, and sampling changes nothing. It was published in 2020.
 
-Departures from the paper: G is an LSTM or a small transformer and D a CNN, not a fine-tuned BERT; of the
-running mean of D's weights, those with the lowest loss on held-out texts are kept.
+Departures from the paper: G is an LSTM or a small transformer and D a CNN, not a fine-tuned BERT; in
+training, a share of the tokens is hidden from D; of the running mean of D's weights, those with the lowest loss on held-out texts
+are kept.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganloom.baselines.mle import Weights, evaluating
 from ganloom.core.errors import BadInput
@@ -30,6 +31,7 @@ from ganloom.losses import minimax
 from ganloom.networks import sequence
 from ganloom.recipes.base import text_adversarial
 from ganloom.recipes.base.text_adversarial import AdversarialText
+from ganloom.texts.vocabulary import PAD
 
 TITLE = "Language model corrected by a discriminator: residual energy with resampling"
 PAPER = "Deng et al. 2020, arXiv:2004.11714"
@@ -50,11 +52,13 @@ class Config(text_adversarial.Config):
     d_dropout: float = 0.5
     """Rate of dropout in D."""
     d_l2: float = 0.0
-    """Weight of the squared norm of D's last layer."""
+    """Has no effect: the optimizer of D has weight decay."""
     d_updates: int = 1
     """Has no effect: G is fixed while D trains."""
     d_pretrain_kimg: float = 0.0
     """Has no effect: D trains from the end of the pretraining of G on."""
+    d_mask: float = 0.15
+    """Share of the tokens that are hidden from D in training, real and drawn ones, against overfitting."""
     d_decay: float = 0.99
     """Share of the mean of D's weights that stays at each update of D; samples are drawn with the mean."""
     d_opt: Adam = Adam(1e-3, betas=(0.9, 0.999), weight_decay=1e-4)
@@ -62,8 +66,9 @@ class Config(text_adversarial.Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.d_decay < 1:
-            raise BadInput(f"--d-decay must be in [0, 1), got {self.d_decay}")
+        for name in ("d_decay", "d_mask"):
+            if not 0 <= getattr(self, name) < 1:
+                raise BadInput(f"--{name.replace('_', '-')} must be in [0, 1), got {getattr(self, name)}")
 
 
 class ResidualEnergy(AdversarialText):
@@ -78,12 +83,24 @@ class ResidualEnergy(AdversarialText):
         """D alone: G is fixed."""
         return [Phase("D", self.judgement, kimg=(self.cfg.pretrain_kimg, math.inf))]
 
+    def discriminator(self, cfg: Any) -> nn.Module:
+        """Build D, with smaller embeddings than SeqGAN's."""
+        net = super().discriminator(cfg)
+        nn.init.normal_(net.get_parameter("embed"), 0.0, 0.3)
+        return net
+
     def judgement(self, batch: Batch) -> Terms:
-        """D's loss, and its lowest loss on held-out texts."""
-        terms = super().judgement(batch)
+        """D's loss on texts with hidden tokens, and its lowest loss on held-out texts, of which D sees all."""
+        fake, c = self.drawn(len(batch.x))
+        real = self.discriminate(self.hidden(batch.x), batch.c)
+        terms = self.d_adversarial(minimax, real, self.discriminate(self.hidden(fake), c))
         if self.best_d.kept:
             terms["validation_bce"] = self.best_d.loss.clone() / 2
         return terms
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """Rows with a share of their tokens replaced by padding."""
+        return x.masked_fill(self.rand(*x.shape) < self.cfg.d_mask, PAD) if self.cfg.d_mask else x
 
     def after_update(self, phase: Phase) -> None:
         super().after_update(phase)
