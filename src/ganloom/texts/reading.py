@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ganloom.core.errors import BadInput, did_you_mean
@@ -52,10 +53,11 @@ def read(
         raise BadInput("labels are given with a sequence of strings; for a file, name the column: label=...")
     path = as_path(source)
     if isinstance(source, str) and source in BUILTIN and not path.exists():
-        return BUILTIN[source]()
+        _no_columns(text, label, f"{source} is built in")
+        return _labelled(BUILTIN[source](), label)
     if path.is_dir():
         _no_columns(text, label, f"{path} is a folder")
-        return _from_folder(path, encoding)
+        return _labelled(_from_folder(path, encoding), label)
     if not path.exists():
         raise BadInput(
             f"{path} does not exist{did_you_mean(os.fspath(source), BUILTIN)}; give a file, a folder, or reports"
@@ -67,6 +69,11 @@ def read(
         return read_table(content, ending, str(path), Columns(text, label))
     _no_columns(text, label, f"{path} has one text a line")
     return _from_lines(content, str(path))
+
+
+def _labelled(texts: Texts, label: str | None) -> Texts:
+    """The texts, without their labels if ``label`` is "none"."""
+    return replace(texts, labels=None) if label == "none" else texts
 
 
 def _no_columns(text: str | None, label: str | None, reason: str) -> None:
