@@ -64,6 +64,8 @@ def run(argv: Sequence[str]) -> None:
     args = parse(Arguments, argv, "text augment")
     if args.per_class < 1:
         raise BadInput(f"--per-class must be at least 1, got {args.per_class}")
+    if not args.labels or min(args.labels) < 1:
+        raise BadInput("--labels must be numbers of texts of each class, such as 20 50 200")
     if args.report is not None:
         _report(args)
         return
