@@ -16,7 +16,7 @@ from ganloom.report.progress import Progress
 PAGE = "robust.html"
 NOTES = (
     "each figure is the mean over the seeds with half of its 95 % interval for other seeds and other texts",
-    "two edits a word, and pgd 0.3 beside a training size of 0.3 or less, are strengths that no defence was trained on",
+    "no defence is trained on two edits a word, nor on a pgd above --size",
     "the speller is not trained; attacks on embeddings bypass it (-)",
 )
 

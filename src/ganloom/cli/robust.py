@@ -218,9 +218,7 @@ def _evaluate(argv: Sequence[str]) -> None:
             ]
         )
     )
-    print(
-        "two edits a word and the largest pgd are strengths that the defences were not trained on; the speller is not trained"
-    )
+    print("no defence is trained on two edits a word, nor on a pgd above its --size; the speller is not trained")
     if args.synonyms and wordnet is None:
         print(f"the attack by synonyms was left out: {MISSING}")
     print(following(["bench", "robust", word_of(args.data)]))
