@@ -220,7 +220,7 @@ def test_turntable(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_views_turn_around_the_object() -> None:
     gan = testing.build("prgan", (1, 16, 16)).eval()
     with torch.no_grad():
-        gan.G.volumes.body[-1].bias.fill_(-1.0)
+        gan.G.volumes.body[-1].weight.mul_(100.0)
     codes = object_codes(gan, 1, 3)
     angles = torch.deg2rad(torch.tensor([0.0, 90.0, 180.0]))
     seen = gan.view(codes, angles, torch.zeros(3)).detach()

@@ -10,10 +10,10 @@ deviation.
 
 About: A generator of coloured 3D objects from plain images of one kind of object, each image of another object. Views, meshes
 and turntables come from the same field, so they agree with each other. It needs to know how the views of the images are
-distributed (--azimuth, --elevation), but not the view of each image; where these are known (factor_azimuth, factor_elevation of a .npz), --pose gives them to D.
-Choose it for objects on a plain background (--background). On a CPU, 32 px work; 64 px and photographs need a GPU and have not
-been tried. Solids may stay half transparent, and what no view shows is free: look at `ganloom sample RUN --turntable` and at
-a mesh.
+distributed (--azimuth, --elevation), but not the view of each image; where these are known (factor_azimuth and
+factor_elevation of a .npz), --pose gives them to D. Choose it for objects on a plain background (--background). On a CPU, 32 px
+work; 64 px and photographs need a GPU and have not been tried. Solids may stay half transparent, and what no view shows is
+free: look at `ganloom sample RUN --turntable` and at a mesh.
 
 Departures from the paper: images are rendered at full size, without super-resolution and without the second discriminator's
 input; points are spread evenly along each ray, without a second, finer pass; G's first layers do not see the view; the field
