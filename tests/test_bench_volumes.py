@@ -65,6 +65,7 @@ class Flat:
         return self.known.samples(count)
 
 
+@pytest.mark.slow
 def test_real_objects_reach_what_a_model_must(truth: measure.Truth, controls: dict[str, dict[str, float]]) -> None:
     found = figures(Known(NAME, 0, 27), truth, controls)
     assert benchmark.missed(found, NAME) == [], found
@@ -73,6 +74,7 @@ def test_real_objects_reach_what_a_model_must(truth: measure.Truth, controls: di
     assert controls["class-mean blobs"]["recall"] > controls["one mean blob"]["recall"]
 
 
+@pytest.mark.slow
 def test_a_camera_that_never_turns_is_noticed(truth: measure.Truth, controls: dict[str, dict[str, float]]) -> None:
     found = figures(Flat(Known(NAME, 0, 27)), truth, controls)
     missed = " ".join(benchmark.missed(found, NAME))
@@ -80,6 +82,7 @@ def test_a_camera_that_never_turns_is_noticed(truth: measure.Truth, controls: di
     assert "fd" not in missed, "its images are real"
 
 
+@pytest.mark.slow
 def test_an_untrained_generator_is_noticed(truth: measure.Truth, controls: dict[str, dict[str, float]]) -> None:
     gan = testing.build("prgan", (1, 32, 32)).eval()
     with torch.no_grad():

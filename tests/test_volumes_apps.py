@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import struct
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -220,7 +221,7 @@ def test_turntable(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_views_turn_around_the_object() -> None:
     gan = testing.build("prgan", (1, 16, 16)).eval()
     with torch.no_grad():
-        gan.G.volumes.body[-1].bias.fill_(-1.0)
+        gan.G.volumes.body[-1].weight.mul_(100.0)
     codes = object_codes(gan, 1, 3)
     angles = torch.deg2rad(torch.tensor([0.0, 90.0, 180.0]))
     seen = gan.view(codes, angles, torch.zeros(3)).detach()
@@ -259,3 +260,27 @@ def test_page(page: Path) -> None:
     assert list(models) == ["seed000000", "seed000001"]
     glb_parts(base64.b64decode(models["seed000001"]))
     assert io.BytesIO(base64.b64decode(models["seed000000"])).read(4) == b"glTF"
+
+
+@pytest.mark.slow
+def test_page_in_a_browser(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Headless Chromium draws the objects of the page, opened from the disk; model-viewer's file comes from npm."""
+    if CHROMIUM is None or shutil.which("npm") is None:
+        pytest.skip("no Chromium or no npm here")
+    code, _, err = call(capsys, "mesh", run, "--n", 2, "--level", 0.01, "--format", "web", "--out", tmp_path / "page")
+    assert not code, err
+    picture = tmp_path / "page.png"
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--in-process-gpu",
+        "--use-gl=angle",
+        "--use-angle=swiftshader",
+        "--enable-unsafe-swiftshader",
+    ]
+    flags += ["--window-size=900,500", "--virtual-time-budget=10000", f"--screenshot={picture}"]
+    address = (tmp_path / "page" / "index.html").as_uri()
+    subprocess.run([CHROMIUM, *flags, address], capture_output=True, timeout=600, check=True)
+    with Image.open(picture) as shot:
+        pixels = np.asarray(shot.convert("L"), float)
+    assert pixels[200:380, 60:260].std() > 5, "an object is drawn where the first viewer is"

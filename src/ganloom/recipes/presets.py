@@ -374,7 +374,7 @@ PLANS: dict[str, Plan] = {
         {
             "z_dim": 64, "width": 24, "d_width": 32, "blur": True, "d_norm": False, "d_stddev": 4, "views": 2, "d_accuracy": 1.0,
             "r1_weight": 1.0, "lazy": 4, "batch_size": 32, "ema_kimg": 11.0, **_rates(3e-4, 3e-4), **_WITHOUT_MOMENTUM,
-            "total_kimg": 42.0,
+            "total_kimg": 57.0,
         },
         "A third of the width of G and half of D's, latents of length 64, batches of 32 images of 16 volumes, Adam without "
         "momentum at equal learning rates. Not in the paper: blur after each transposed convolution, R1 every 4th step instead "
