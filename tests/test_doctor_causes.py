@@ -288,6 +288,19 @@ def test_healthy_losses(recipe: str) -> None:
     assert abs(found["fakes_gap"]) < 0.1 and found.get("c_fake_differs", 0) == found.get("c_real_differs", 0) == 0
 
 
+@pytest.mark.parametrize("recipe", ["began", "ebgan"])
+def test_energies_are_told_apart(recipe: str) -> None:
+    found = measured("", recipe)
+    assert found["D_uses_real"] == found["D_uses_fake"] == found["G_uses_fake"] == 1
+    assert found["D_sign_real"] == found["G_sign_fake"] == -1 and found["D_real_change"] == found["D_fake_change"] == 0
+
+
+def test_fakes_of_a_model_that_calls_g_itself_are_unknown() -> None:
+    """FastGAN's losses do not use ``generated``. Nothing is said about them, rather than that they ignore the fakes."""
+    found = measured("", "fastgan")
+    assert not [name for name in found if "_uses_" in name or name.endswith("_change")] and "D_bounded" in found
+
+
 @pytest.mark.parametrize(
     ("fault", "figure", "holds"),
     [

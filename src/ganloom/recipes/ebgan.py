@@ -93,7 +93,7 @@ class EBGAN(GAN):
 
     def d_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():
-            fake = self.G(self.z(len(batch.x)))
+            fake = self.generated(self.z(len(batch.x)))
         real_energy, fake_energy = -self.discriminate(batch.x).first, -self.discriminate(fake).first
         return {
             "real": real_energy.mean(),
@@ -102,7 +102,7 @@ class EBGAN(GAN):
         }
 
     def g_loss(self, batch: Batch) -> Terms:
-        logits, codes = self.discriminate(self.G(self.z(len(batch.x))), codes=True).output
+        logits, codes = self.discriminate(self.generated(self.z(len(batch.x))), codes=True).output
         terms = {"energy": -logits.mean()}
         if self.cfg.pt_weight:
             terms["pulling_away"] = self.cfg.pt_weight * penalties.pulling_away(codes)
