@@ -24,6 +24,8 @@ ROWS = 64
 """Most rows of the batch."""
 SAME = 1e-4
 """Two batches are the same if they differ by less (root mean square)."""
+PER_SIDE = ("_uses_", "_sign_", "_against_")
+"""Parts of the names of figures about D's scores of reals or of fakes alone."""
 Figures = dict[str, float]
 
 
@@ -50,8 +52,7 @@ def measure(trainer: Any, seed: int, refused: Refused) -> Figures:
     """Return the figures of one evaluation of D's and of G's loss; random states and buffers are the caller's to restore."""
     figures: Figures = {}
     calls: dict[str, Calls] = {}
-    told = False  # whether a loss calls G by ``generated``
-    for i, net in ((1, "G"), (0, "D")):
+    for i, net in enumerate("DG"):
         phase = next(((k, p) for k, p in trainer.active if p.lazy == 1 and p.net.split()[0].split(".")[0] == net), None)
         if phase is None:
             continue
@@ -60,14 +61,13 @@ def measure(trainer: Any, seed: int, refused: Refused) -> Figures:
             found = refused.unless(f"{net}'s loss", lambda p=phase[1], i=i: _calls(trainer, p, seed, i))  # type: ignore[misc]
             if found is None:
                 continue
-            told = told or bool(found.made)
-            if not told:
-                found.real.clear()
-                found.fake.clear()
             calls[net] = found
             figures |= _gradients(net, found, parameters)
-    figures |= _inputs(calls)
-    return figures
+    # Without a note of G's call it is unknown which of D's inputs are fakes. D's loss may have none by a fault, G's cannot.
+    told = any(found.made for found in calls.values())
+    unknown = [net for net, found in calls.items() if not found.made and (net == "G" or not told)]
+    figures = {name: v for name, v in figures.items() if name[0] not in unknown or not any(p in name for p in PER_SIDE)}
+    return figures | _inputs(calls) if told else figures
 
 
 def _calls(trainer: Any, phase: Any, seed: int, i: int) -> Calls:

@@ -116,13 +116,13 @@ class BEGAN(GAN):
 
     def d_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():
-            fake = self.G(self.z(len(batch.x)))
+            fake = self.generated(self.z(len(batch.x)))
         real, fakes = -self.discriminate(batch.x).first, -self.discriminate(fake).first
         self._add(0, real)
         return {"real": real.mean(), "fake": -self.k * fakes.mean(), "k": self.k}
 
     def g_loss(self, batch: Batch) -> Terms:
-        fakes = -self.discriminate(self.G(self.z(len(batch.x)))).first
+        fakes = -self.discriminate(self.generated(self.z(len(batch.x)))).first
         self._add(2, fakes)
         real, fake = self.sums[0] / self.sums[1].clamp_min(1), fakes.detach().mean()
         return {"fake": fakes.mean(), "measure": real + (self.cfg.gamma * real - fake).abs()}
