@@ -66,7 +66,8 @@ _UNPAIRED = Plan(
 )
 
 _COMPACT: dict[str, Any] = {
-    "net": "compact", "width": 32, "blocks": 8, "base": "bicubic", "d_width": 8, "pixel_opt.lr": 1e-3, "ema_kimg": 1.0,
+    "net": "compact", "width": 32, "blocks": 8, "base": "bicubic", "d_width": 8, "pattern": 0.5, "pixel_opt.lr": 1e-3,
+    "ema_kimg": 1.0,
 }  # fmt: skip
 
 PLANS: dict[str, Plan] = {
