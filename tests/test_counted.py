@@ -13,6 +13,7 @@ import torch
 from ganloom import data as datasets
 from ganloom.bench.modes import counted_images, shapes_reader, stacked_reader
 from ganloom.data import shapes
+from ganloom.metrics.shape_attributes import ShapeReader
 
 
 def call(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
@@ -43,12 +44,12 @@ def test_the_classifier_reads_stacks_and_sees_collapse() -> None:
 
 
 def test_renderings_read_shapes_and_see_what_is_missing_or_blurred() -> None:
-    reader, (x, truth, held_out) = shapes_reader.Renderings(), shapes_reader.known(2000)
+    reader, (x, truth, held_out) = ShapeReader(), shapes_reader.known(2000)
     read, clear = reader(x)
     assert held_out and (read == truth).float().mean() > 0.95
     made = shapes.factors(2000, seed=1)
     assert (
-        bool((truth == torch.from_numpy(shapes_reader.mode_of(made))).all())
+        bool((truth == torch.from_numpy(shapes.combination(made))).all())
         and int(truth.max()) < shapes_reader.MODES == 1296
     )
     red = x[torch.from_numpy(made["colour"] == 0)]

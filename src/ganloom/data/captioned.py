@@ -114,6 +114,10 @@ class Captioned(Images):
         """Return the first caption of each of some rows."""
         return [self.texts[self._numbers[self._start[i]]] for i in self.picks(rows).tolist()]
 
+    def drawn_captions(self, rows: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Return one caption of each row, chosen by u (n,) in [0, 1): its number in ``texts``, and the group of the row."""
+        return self._caption(rows, u), self._groups[rows]
+
     def codes(self, key: str, encode: Callable[[Sequence[str]], Tensor]) -> Tensor:
         """Return what an encoder makes of all texts, (texts, ...) on ``device``; computed once.
 

@@ -44,7 +44,7 @@ HELD_SYNONYMS: dict[str, tuple[str, ...]] = {
     "small": ("miniature",), "large": ("huge",), "medium": ("average",), "in the centre": ("at the heart",),
 }  # fmt: skip
 """The same for words that training does not use."""
-OPTIONS = ("seen", "unseen", "varied", "templates", "synonyms")
+OPTIONS = ("seen", "unseen", "varied", "templates", "synonyms", "synonym")
 """What may follow ``shapes:N,``: see ``Wording``."""
 
 
@@ -57,12 +57,14 @@ class Wording:
         varied: Captions follow `TEMPLATES` and use `SYNONYMS`; otherwise all are like "a small red circle on the left".
         templates: Captions follow `HELD_TEMPLATES` instead.
         synonyms: Captions use `HELD_SYNONYMS` wherever there is one.
+        synonym: Captions use one of `HELD_SYNONYMS`, for one attribute.
     """
 
     combinations: str = "all"
     varied: bool = False
     templates: bool = False
     synonyms: bool = False
+    synonym: bool = False
 
 
 def wording_of(words: Sequence[str], source: str) -> Wording:
@@ -96,18 +98,26 @@ def captions(parts: Sequence[dict[str, str]], wording: Wording, seed: int = 0) -
     templates = HELD_TEMPLATES if wording.templates else TEMPLATES if wording.varied else TEMPLATES[:1]
     chance = np.random.default_rng([seed, 1]).random((len(parts), 5))
     texts = []
-    for row, u in zip(parts, chance.tolist(), strict=True):
-        worded = {key: _worded(word, wording, u[i]) for i, (key, word) in enumerate(row.items())}
+    which = np.random.default_rng([seed, 2]).random(len(parts))
+    for row, u, pick in zip(parts, chance.tolist(), which.tolist(), strict=True):
+        held = [key for key, word in row.items() if word in HELD_SYNONYMS]
+        if not wording.synonyms:
+            held = held[int(pick * len(held)) :][:1] if wording.synonym else []
+        worded = {
+            key: _chosen(HELD_SYNONYMS[word], u[i]) if key in held else _worded(word, wording, u[i])
+            for i, (key, word) in enumerate(row.items())
+        }
         texts.append(templates[int(u[4] * len(templates))].format(**worded))
     return texts
 
 
 def _worded(word: str, wording: Wording, u: float) -> str:
-    """A word or one of its synonyms: a held-out one wherever there is one, or one of those of training in half of the cases."""
-    if wording.synonyms and word in HELD_SYNONYMS:
-        held = HELD_SYNONYMS[word]
-        return held[int(u * len(held))]
+    """A word, or in half of the cases one of the synonyms that training uses."""
     known = SYNONYMS.get(word, ())
     if not (wording.varied and known) or u < 0.5:
         return word
-    return known[int((u - 0.5) * 2 * len(known))]
+    return _chosen(known, (u - 0.5) * 2)
+
+
+def _chosen(words: tuple[str, ...], u: float) -> str:
+    return words[int(u * len(words))]

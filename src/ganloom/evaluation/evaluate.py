@@ -16,6 +16,8 @@ from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
 from ganloom.core.output_files import may_rewrite, rewrite
+from ganloom.data.captioned import Captioned
+from ganloom.evaluation.captions import CaptionFigures, measure_captions
 from ganloom.evaluation.inpainting import measure_inpainter
 from ganloom.evaluation.lpips_weights import load_lpips
 from ganloom.evaluation.measure import choose_features, measure_model
@@ -95,7 +97,8 @@ def evaluate(
         Plain data: ``rows`` (generated, real (other half), one class (for labelled data), noise -> metric -> value, low,
         high), ``protocol`` (of the first feature net), ``protocols``, ``class_counts``, ``classes`` (distance and recall of
         each class), ``curves`` (points of the precision-recall curve), ``warnings``, ``table`` (lines of text), ``run``,
-        ``checkpoint``, ``kimg``, ``seconds``, ``memorisation``. If the run folder cannot be written, for example because it is
+        ``checkpoint``, ``kimg``, ``seconds``, ``memorisation``, ``captions`` (of a text-to-image model: set of captions ->
+        images -> figure). If the run folder cannot be written, for example because it is
         read-only, the result is returned all the same, and ``not_written`` has a line for each file. ``file`` is the name of
         the file in the run folder.
 
@@ -142,6 +145,9 @@ def evaluate(
     if memorisation or held_out is not None:
         copies = _memorise(path, data, opened, model, held_out, options)
         table += ["", *copies.found.lines()]
+    captions = _captions(path, data, opened, model, options)
+    if captions is not None:
+        table += ["", *captions.lines()]
     result = measurement.to_dict() | {
         "table": table,
         "run": None if path is None else str(path),
@@ -152,6 +158,8 @@ def evaluate(
     }
     if copies is not None:
         result["memorisation"] = copies.to_dict()
+    if captions is not None:
+        result["captions"] = captions.to_dict()
     show(result)
     if writes and path is not None:
         files = {file_name: (json.dumps(result, indent=1) + "\n").encode()}
@@ -212,12 +220,31 @@ def _memorise(path: Path | None, data: Any, opened: Any, model: GAN, held_out: A
         raise BadInput("--memorisation needs images; this run was trained on points")
     trained = opened
     if data is not None and path is not None:
-        trained, _, _ = data_of(path, None, model)
+        own, _, _ = data_of(path, None, model)
+        if not isinstance(own, Captioned):
+            return None
+        trained = own
         held_out = opened if held_out is None else held_out
     scales = trained.source.get("scales_used")
     others = None if held_out is None else datasets.open(held_out, shape=trained.shape, labels=False, scales=scales)
     keys = ("n", "features", "seed", "weights", "resizer", "truncation", "progress")
     return memorise(model, trained, others, **{key: options[key] for key in keys})
+
+
+def _captions(path: Path | None, data: Any, opened: Any, model: GAN, options: dict[str, Any]) -> CaptionFigures | None:
+    """Measure whether images show what their captions say; None for other models, and for data without captions."""
+    if model.conditions_on != "captions" or not isinstance(opened, Captioned):
+        return None
+    trained = opened
+    if data is not None and path is not None:
+        own, _, _ = data_of(path, None, model)
+        if not isinstance(own, Captioned):
+            return None
+        trained = own
+    held = None if data is not None else _held_of(opened, path)
+    keys = ("n", "seed", "truncation", "progress")
+    other = opened if data is not None else None
+    return measure_captions(model, trained, held=held, other=other, **{key: options[key] for key in keys})
 
 
 def _other_best(path: Path | None) -> str | None:

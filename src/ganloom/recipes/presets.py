@@ -361,11 +361,11 @@ PLANS: dict[str, Plan] = {
     ),
     "df-gan": Plan(
         {
-            "z_dim": 32, "width": 20, "most": 4, "hidden": 64, "neutral": False, "text_at_base": True, "text_dim": 64,
+            "z_dim": 32, "width": 16, "most": 4, "hidden": 64, "neutral": False, "text_at_base": True, "text_dim": 64,
             "joint": 128, "gate": 1.0, "gain": 0.7, "near": 0.5, "contrast_weight": 0.5, "gp_weight": 0.5, "lazy": 4,
             "batch_size": 32, "ema_kimg": 11.0, **_rates(4e-4, 8e-4), "total_kimg": 160.0,
         },
-        "20 channels next to the image instead of 32, at most four times as many, latents of length 32, captions mapped to 64 "
+        "16 channels next to the image instead of 32, at most four times as many, latents of length 32, captions mapped to 64 "
         "numbers, D's gates start at 1, the penalty every 4th step at a quarter of its weight, four times the learning rate for "
         "G and twice for D: 5,000 steps. Not in the paper: half of the mismatched captions differ in few words, and a "
         "contrastive term of weight 0.5. Needs captions.",

@@ -341,4 +341,6 @@ def held_out(data: Any, run: Path) -> Any:
     if data.split_off is not None:
         return data.split_off
     file = run / "held.npz"
-    return datasets.open(str(file)) if file.exists() else datasets.other_half(data)
+    if not file.exists():
+        return datasets.other_half(data)
+    return datasets.open(str(file), inputs="captions" if data.source.get("inputs") == "captions" else None)

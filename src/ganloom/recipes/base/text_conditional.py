@@ -78,7 +78,7 @@ class TextConditional(GAN):
         step = max(1, len(data.texts) / KEPT)
         self.captions = tuple(data.texts[int(i * step)] for i in range(min(KEPT, len(data.texts))))
         self.digest = self.encoder.digest()
-        codes = self._codes_of(data, each)
+        codes = self.codes_of(data, each)
         if isinstance(self.E, Standardise):
             self.E.fit(codes.to(self.device))
 
@@ -112,7 +112,7 @@ class TextConditional(GAN):
         if not self.digest:
             self.learn_data(data)
         batch: CaptionBatch = data.draw(self.cfg.batch_size, rng, near=self.cfg.near)
-        codes = self._codes_of(data)
+        codes = self.codes_of(data)
         return batch._replace(c=codes[batch.c], wrong=codes[batch.wrong])
 
     def inputs(self, data: Any, rows: Any) -> Tensor:
@@ -120,8 +120,8 @@ class TextConditional(GAN):
         self.check_data(data)
         return self._codes(data.captions_of(rows)).to(self.device)
 
-    def _codes_of(self, data: Captioned, each: Callable[[int, int], None] | None = None) -> Tensor:
-        """The codes of all captions of a data set, kept on disk too if they take long to compute."""
+    def codes_of(self, data: Captioned, each: Callable[[int, int], None] | None = None) -> Tensor:
+        """Return the codes of all captions of a data set, (texts, ...); they are kept on disk if they take long to compute."""
 
         def encode(texts: Sequence[str]) -> Tensor:
             if isinstance(self.encoder, WordNumbers):
