@@ -5,20 +5,20 @@ Two small networks map images and captions to vectors of length 1; a contrastive
 vectors of a frozen sentence encoder beside them if there are any. So it never judges by the generator's text encoder alone.
 """
 
+import contextlib
 import hashlib
 import math
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganloom.core.output_files import replace_file
 from ganloom.data import cache
 from ganloom.data.caption_words import vocabulary, words_of
 from ganloom.data.captioned import Captioned
@@ -184,15 +184,10 @@ def _read(path: Path, net: Matcher) -> bool:
 
 def _write(path: Path, net: Matcher) -> None:
     """Write the weights to the cache. The measurement does not fail if the cache cannot be written."""
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         cache.sweep(path.parent)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".", suffix=".tmp") as folder:
-            temporary = Path(folder) / path.name
-            save_file(net.state_dict(), temporary)
-            os.replace(temporary, path)
-    except OSError:
-        return
+        replace_file(path, save(net.state_dict()), sync=False)
 
 
 # ------------------------------------------------------------------------------------------------ what is measured with it
