@@ -10,6 +10,7 @@ from typing import Any
 
 from ganloom.baselines import BASELINES
 from ganloom.bench.recipes.rows import Interval, Row, Trained, differences
+from ganloom.bench.recipes.suite import SEEDS
 from ganloom.core.config import to_dict
 from ganloom.core.names import command_line
 from ganloom.recipes import RECIPES
@@ -120,13 +121,15 @@ def example(row: Row) -> list[str]:
 def _plan(row: Row) -> list[str]:
     """What --small sets, or that the figures are those of a former plan."""
     former_plan = differences(row)
-    again = f"`ganloom bench recipes --recipe {row.recipe} --out docs`"
+    again = f"ganloom bench recipes --recipe {row.recipe} --out docs"
     if former_plan:
-        return [f"**{FORMER}** ({'; '.join(former_plan)}). {again} measures the present one.\n"]
+        return [f"**{FORMER}** ({'; '.join(former_plan)}). `{again}` measures the present one.\n"]
     now = plan(row.recipe)
     words = command_line(command(row.recipe, now.options, data="DATA").split()[4:-2])
+    own = tuple(one.seed for one in row.seeds)
+    flag = "" if own == SEEDS else f" --seeds {' '.join(map(str, own))}"
     return [
-        f"{now.why} {again} trains and measures it with seeds {listing(one.seed for one in row.seeds)}.\n",
+        f"{now.why} `{again}{flag}` trains and measures it with seed{'s' * (len(own) > 1)} {listing(own)}.\n",
         f"`--small` is `{words}`.\n",
     ]
 
