@@ -66,6 +66,7 @@ def of_json(labels: Any) -> dict[str, str]:
         {"labels.csv": "filename,label\n" + "".join(f"{n},{c}\n" for n, c in PAIRS)},
         {"labels.csv": "\ufeffid;breed\r\n" + "".join(f"{n[6:10]};{c}\r\n" for n, c in PAIRS)},
         {"labels.csv": "".join(f"{n},{c}\n" for n, c in PAIRS)},
+        {"labels.csv": "file,note,label\r\n" + "".join(f"{n},one\u2028line,{c}\r\n" for n, c in PAIRS)},
         {"metadata.csv": "text,file_name,label\n" + "".join(f"hello,{n},{c}\n" for n, c in PAIRS)},
         {"metadata.jsonl": "".join(json.dumps({"file_name": n, "label": c}) + "\n" for n, c in PAIRS)},
     ],

@@ -1,7 +1,6 @@
 """Read files of captions: tables and JSON lines with a column of file names, COCO and Karpathy JSON, and text beside images."""
 
 import csv
-import io
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -9,7 +8,7 @@ from typing import Any
 
 from ganloom.core import json_files
 from ganloom.core.errors import BadInput
-from ganloom.data.side_files import FILE_COLUMNS, base_of, json_objects, lines_of
+from ganloom.data.side_files import FILE_COLUMNS, base_of, json_objects, table_rows
 
 Pairs = list[tuple[str, str]]
 """(name of an image, caption), in the order of the file; an image may have several."""
@@ -150,13 +149,9 @@ def _of_coco(images: list[Any], annotations: list[Any]) -> Pairs:
 
 def _of_table(text: str, images: set[str], needs_names: bool) -> Pairs:
     """Pairs of a table with , ; tab or | between the cells. Two columns may have any names, or no header at all."""
-    if "\0" in text:
-        raise ValueError("it holds bytes that are not text")
-    first = next((line for line in lines_of(text) if line.strip()), "")
-    delimiter = max(",;\t|", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, strict=True, skipinitialspace=True)
-    rows = ((reader.line_num, [cell.strip() for cell in row]) for row in reader)
-    table = [(number, row) for number, row in rows if any(row)]
+    delimiter, rows = table_rows(text, ",;\t|", skipinitialspace=True)
+    stripped = ((number, [cell.strip() for cell in row]) for number, row in rows)
+    table = [(number, row) for number, row in stripped if any(row)]
     if not table:
         raise ValueError("it is empty")
     head = table[0][1]

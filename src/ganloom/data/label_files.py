@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ganloom.core import csv_text, json_files
+from ganloom.core import json_files
 from ganloom.core.errors import BadInput
 from ganloom.data.class_folders import stem
-from ganloom.data.side_files import FILE_COLUMNS, base_of, json_objects, whole
+from ganloom.data.side_files import FILE_COLUMNS, base_of, json_objects, table_rows, whole
 
 READ = ("dataset.json", "metadata.csv", "metadata.jsonl", "labels.csv")
 """The names of files of labels that are read, in order of priority."""
@@ -159,11 +159,8 @@ def _json_lines(text: str) -> tuple[list[str], Iterator[list[Any]]]:
 
 def _csv_rows(text: str, images: Sequence[str]) -> tuple[list[str], Iterator[list[Any]]]:
     """The columns and the rows of a table. One without a header has the names of images in its first row too."""
-    lines = text.splitlines()
-    if not lines or "\0" in text:
-        raise ValueError("it is empty" if not lines else "it holds bytes that are not text")
-    delimiter = max(",;\t", key=lines[0].count)
-    table = [(i, row) for i, row in enumerate(csv_text.reader(lines, delimiter=delimiter, strict=True), 1) if any(row)]
+    _, rows = table_rows(text, ",;\t")
+    table = [(number, row) for number, row in rows if any(row)]
     if not table:
         raise ValueError("it is empty")
     columns = [cell.strip() for cell in table[0][1]]
