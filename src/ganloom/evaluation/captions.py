@@ -76,7 +76,7 @@ class CaptionFigures:
     def lines(self) -> list[str]:
         """The table as text."""
         columns = [c for c in COLUMNS if any(c in own for by in self.rows.values() for own in by.values())]
-        titles = {"r_precision": "R-precision", "top5": f"top {TOP}", "pixels": "pixels"}
+        titles = {"r_precision": "R-precision", "top5": f"top {TOP}"}
         table = [["captions", "images", *(titles.get(c, c) for c in columns)]]
         for name, by_images in self.rows.items():
             for i, (images, own) in enumerate(by_images.items()):
