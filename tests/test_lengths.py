@@ -91,6 +91,10 @@ def test_schedules_are_stretched_to_the_time(monkeypatch: pytest.MonkeyPatch) ->
     np.testing.assert_allclose(
         small.gan.cfg.g_opt.schedule, [(at * 2 / plan["total_kimg"], f) for at, f in plan["g_opt.schedule"]]
     )
+    photos = {"minutes": 1.0, "shape": (3, 32, 32), "width": 4, "blocks": 1, "d_width": 4}
+    srgan = training_length.set_up_for("srgan", np.zeros((4, 32, 32, 3), np.uint8), photos)[0]
+    module = recipes.find("srgan")
+    assert math.isclose(srgan.gan.cfg.pixel_kimg, module.Config().pixel_kimg * 2 / module.KIMG)
     given = dataclasses.replace(recipes.find("cyclegan").Config().g_opt, schedule=linear(1.0, 5.0))
     kept = training_length.set_up_for("cyclegan", "unpaired-fashion", {**options, "g_opt": given})[0]
     assert kept.gan.cfg.g_opt.schedule == linear(1.0, 5.0)

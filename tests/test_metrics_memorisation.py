@@ -1,6 +1,8 @@
 """Copies of training images are found, and what only resembles them is let alone."""
 
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import torch
 from test_metrics import normal, one_thread
 from test_metrics_evaluate import Replay
 
+import ganloom
 from ganloom import data as datasets
 from ganloom.core.errors import BadInput
 from ganloom.evaluation.evaluate import evaluate
@@ -125,3 +128,18 @@ def test_evaluate_adds_memorisation() -> None:
     result = evaluate(model, images, n=60, features="random", intervals=False, memorisation=True)
     assert result["memorisation"]["generated"]["near_duplicates"]["value"] == 1
     assert any("near duplicates" in line for line in result["table"])
+
+
+def test_evaluate_compares_with_the_training_images_of_a_run(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    own, other = (rng.integers(0, 256, (160, 16, 16, 1), np.uint8) for _ in range(2))
+    ganloom.train("dcgan", own, tmp_path / "run", total_kimg=0.016, width=4, batch_size=8, judge=0, doctor=False)
+    settings: dict[str, Any] = {
+        "n": 60,
+        "features": "random",
+        "intervals": False,
+        "metrics": ("fd",),
+        "memorisation": True,
+    }
+    protocol = evaluate(tmp_path / "run", other, **settings)["memorisation"]["protocol"]
+    assert protocol["n_train"] == 160 and protocol["n_held_out"], "the images that were given are the held-out ones"

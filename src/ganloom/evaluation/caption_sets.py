@@ -89,7 +89,7 @@ def _of_shapes(wording: Wording, data: Captioned, n: int, seed: int) -> list[Cap
     for i, (name, own) in enumerate(asked.items()):
         facts = shapes.describe(n, FRESH + 10 * seed + i, own)
         factors = facts.factors or {}
-        images = levels.from_uint8(torch.from_numpy(shapes.render(factors, data.shape)))
+        images = levels.from_uint8(shapes.render(factors, data.shape))
         numbers = torch.from_numpy(shapes.combination(factors))
         made.append(CaptionSet(name, tuple(facts.captions or ()), images, numbers, numbers, name == TRAINING))
     return made
@@ -99,9 +99,8 @@ def _rows_of(data: Captioned, name: str, n: int, seed: int, *, trained: bool) ->
     """Choose rows of a data set, each with its first caption."""
     rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:n]
     _, group = data.drawn_captions(rows, torch.zeros(len(rows)))
-    factors = data.facts.factors
-    read = wording_of_data(data) is not None and factors is not None
-    combination = torch.from_numpy(shapes.combination(factors)[rows.numpy()]) if read and factors is not None else None
+    factors = data.facts.factors if wording_of_data(data) is not None else None
+    combination = None if factors is None else torch.from_numpy(shapes.combination(factors)[rows.numpy()])
     images = torch.cat([data.get(part).cpu() for part in rows.split(500)])
     return CaptionSet(name, tuple(data.captions_of(rows)), images, group, combination, trained)
 

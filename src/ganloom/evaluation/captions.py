@@ -1,4 +1,4 @@
-"""Measure whether the images of a text-to-image model show what their captions say, beside real images and a copying control."""
+"""Measure whether the images of a text-to-image model show what their captions say; real images and copies are measured too."""
 
 import math
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ class CaptionFigures:
     def lines(self) -> list[str]:
         """The table as text."""
         columns = [c for c in COLUMNS if any(c in own for by in self.rows.values() for own in by.values())]
-        titles = {"r_precision": "R-precision", "top5": f"top {TOP}", "pixels": "pixels"}
+        titles = {"r_precision": "R-precision", "top5": f"top {TOP}"}
         table = [["captions", "images", *(titles.get(c, c) for c in columns)]]
         for name, by_images in self.rows.items():
             for i, (images, own) in enumerate(by_images.items()):
@@ -235,10 +235,10 @@ def measure_captions(
 
 
 def _notes(task: _Measure, sets: list[CaptionSet]) -> list[str]:
-    beside = f", beside {task.model.encoder.name}" if task.frozen else ""
+    more = f" and the sentence vectors of {task.model.encoder.name}" if task.frozen else ""
     lines = [
         f"R-precision: nearer to its own caption than to {OTHERS} others; top {TOP}: its own caption is among the {TOP} nearest "
-        f"of all; both by a matcher that was trained on the training images, with word vectors of its own{beside}. pixels: "
+        f"of all; both by a matcher that was trained on the training images, with word vectors of its own{more}. pixels: "
         f"nearer to the real image of its caption than to {OTHERS} others"
     ]
     if any(own.combination is not None for own in sets):

@@ -23,16 +23,16 @@ from ganloom.evaluation.lpips_weights import load_lpips
 from ganloom.evaluation.measure import choose_features, measure_model
 from ganloom.evaluation.nearest_neighbours import memorise, sheet_of
 from ganloom.evaluation.options import Features
+from ganloom.evaluation.real_data import data_of, held_of, recorded_scales, training_data
 from ganloom.evaluation.restoration import measure_restoration
 from ganloom.evaluation.result_file import OWN, result_file
 from ganloom.evaluation.translator import measure_translator
-from ganloom.gan import GAN, kind_of_inputs
+from ganloom.gan import GAN
 from ganloom.runs import checkpoint as checkpoints
-from ganloom.runs import manifest
 from ganloom.runs.folder import Folder
 from ganloom.runs.load import load, refuse_tables
 
-__all__ = ["choose_features", "evaluate", "measure_model"]
+__all__ = ["choose_features", "data_of", "evaluate", "measure_model", "recorded_scales"]
 
 
 def evaluate(
@@ -117,7 +117,7 @@ def evaluate(
     model = run if isinstance(run, GAN) else load(run, checkpoint=checkpoint, gan=gan, device=device)
     refuse_tables(model, path or ".")
     opened, split, warnings = data_of(path, data, model, labels)
-    held = _held_of(opened, path) if model.conditions_on == "images" and data is None else None
+    held = held_of(opened, path) if model.conditions_on == "images" and data is None else None
     file_name, notice = OWN, ""
     if path is not None and data is not None:
         file_name, notice = result_file(Folder(path).read("config.json").get("data"), opened, labels)
@@ -188,12 +188,6 @@ def _is_measurement(content: bytes) -> bool:
     return isinstance(saved, dict) and "rows" in saved and ("protocols" in saved or "protocol" in saved)
 
 
-def _held_of(data: datasets.Data, path: Path | None) -> datasets.Data | None:
-    """Return the images that belong to the data of a run and that its training did not draw; None if there are none."""
-    held: datasets.Data | None = data.held or (None if path is None else manifest.held_out(data, path))
-    return held
-
-
 def _measure(
     model: GAN, data: datasets.Data, own: bool, options: dict[str, Any], held: datasets.Data | None = None
 ) -> metrics.Measurement:
@@ -218,13 +212,9 @@ def _memorise(path: Path | None, data: Any, opened: Any, model: GAN, held_out: A
     """Compare samples with the training images; other images that were given for evaluation are the held-out images."""
     if opened.kind != "images":
         raise BadInput("--memorisation needs images; this run was trained on points")
-    trained = opened
-    if data is not None and path is not None:
-        own, _, _ = data_of(path, None, model)
-        if not isinstance(own, Captioned):
-            return None
-        trained = own
-        held_out = opened if held_out is None else held_out
+    trained = training_data(path, data, opened, model)
+    if trained is not opened and held_out is None:
+        held_out = opened
     scales = trained.source.get("scales_used")
     others = None if held_out is None else datasets.open(held_out, shape=trained.shape, labels=False, scales=scales)
     keys = ("n", "features", "seed", "weights", "resizer", "truncation", "progress")
@@ -235,15 +225,11 @@ def _captions(path: Path | None, data: Any, opened: Any, model: GAN, options: di
     """Measure whether images show what their captions say; None for other models, and for data without captions."""
     if model.conditions_on != "captions" or not isinstance(opened, Captioned):
         return None
-    trained = opened
-    if data is not None and path is not None:
-        own, _, _ = data_of(path, None, model)
-        if not isinstance(own, Captioned):
-            return None
-        trained = own
-    held = None if data is not None else _held_of(opened, path)
+    trained = training_data(path, data, opened, model)
+    if not isinstance(trained, Captioned):
+        return None
+    held, other = (held_of(opened, path), None) if data is None else (None, opened)
     keys = ("n", "seed", "truncation", "progress")
-    other = opened if data is not None else None
     return measure_captions(model, trained, held=held, other=other, **{key: options[key] for key in keys})
 
 
@@ -264,51 +250,3 @@ def _with_row(first: metrics.Measurement, other: metrics.Measurement, name: str)
         counts[name] = other.class_counts[generated]
     curves = first.curves | ({name: other.curves[generated]} if generated in other.curves else {})
     return replace(first, rows=rows, class_counts=counts, curves=curves)
-
-
-def recorded_scales(path: Path | None) -> dict[str, Any] | None:
-    """Return which numbers were black and white in the training images of a run or model/ folder; None for 8 bits."""
-    described = {} if path is None else Folder(path).read("config.json")
-    saved = described.get("data")
-    source = saved.get("source") if isinstance(saved, dict) else None
-    scales = source.get("scales_used") if isinstance(source, dict) else described.get("scales")
-    return scales if isinstance(scales, dict) else None
-
-
-def data_of(path: Path | None, data: Any, model: GAN, labels: Any = None) -> tuple[datasets.Data, str, list[str]]:
-    """Open the real data in the shape of the model.
-
-    Args:
-        path: The run folder, or None.
-        data: Whatever ``ganloom.data.open`` accepts. None: the training data of the run.
-        model: The model.
-        labels: See ``evaluate``.
-
-    Returns:
-        (data, where it comes from, warnings).
-
-    Raises:
-        BadInput: The data cannot be opened, or a model without a run folder has no training data.
-    """
-    if data is not None:
-        if isinstance(data, datasets.Points):
-            return data, data.name, []
-        scales = recorded_scales(path)
-        inputs = kind_of_inputs(model)
-        if inputs is not None:
-            channels = getattr(model.cfg, "in_channels", None)
-            opened = datasets.open(
-                data, shape=tuple(model.cfg.shape), inputs=inputs, in_channels=channels, scales=scales
-            )
-            return opened, opened.name, list(opened.notes)
-        shape = tuple(model.generate(1).shape[1:])
-        opened = datasets.open(data, shape=shape if len(shape) == 3 else None, labels=labels, scales=scales)
-        return opened, opened.name, list(opened.notes)
-    described = {} if path is None else Folder(path).read("config.json")
-    saved = described.get("data")
-    if not isinstance(saved, dict) or not saved:
-        raise BadInput("this model has no run folder with its training data: give the images to compare with")
-    assert path is not None
-    opened = manifest.own_data(described, path)
-    changed = f"the data {saved['name']} changed since training began: the row of real images is that of the new data"
-    return opened, f"{opened.name} (training data)", [] if opened.fingerprint == saved["fingerprint"] else [changed]

@@ -1,8 +1,8 @@
 """An image-text matcher that is trained on real images with their captions: the judge of R-precision and retrieval.
 
 Two small networks map images and captions to vectors of length 1; a contrastive loss brings an image near to its own captions
-(InfoNCE, as in CLIP, Radford et al. 2021). The text side has word vectors of its own, which are trained here, and takes the
-vectors of a frozen sentence encoder beside them if there are any. So it never judges by the generator's text encoder alone.
+(InfoNCE, as in CLIP, Radford et al. 2021). The text side has word vectors of its own, which are trained here; if the
+model has a frozen sentence encoder, its vectors are added. So it never judges by the generator's text encoder alone.
 """
 
 import contextlib

@@ -47,8 +47,7 @@ class ShapeReader:
         }
         factors |= {"dx": every[:, 4], "dy": every[:, 5]}
         self.combinations = torch.from_numpy(shapes.combination(factors))
-        images = torch.from_numpy(shapes.render(factors, (channels, *self.size)))
-        self._images = levels.from_uint8(images).flatten(1)
+        self._images = levels.from_uint8(shapes.render(factors, (channels, *self.size))).flatten(1)
         self._norms = self._images.square().sum(1)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,9 +61,8 @@ class ShapeReader:
         """
         read, clear = [], []
         for rows in self._reduced(x).split(PART):
-            distance = (
-                self._norms - 2 * rows @ self._images.T
-            )  # without the images' norms, which do not change the order
+            # without the images' norms, which do not change the order
+            distance = self._norms - 2 * rows @ self._images.T
             near, which = distance.min(1)
             read.append(self.combinations[which])
             clear.append(-(near + rows.square().sum(1)) / rows.shape[1])
@@ -101,7 +99,7 @@ def centres(x: Tensor) -> Tensor:
     Returns:
         (N, 2): x and y in pixels.
     """
-    ground = torch.tensor(shapes.BACKGROUND, dtype=torch.float32)[:, None, None] / 127.5 - 1
+    ground = levels.from_levels(torch.tensor(shapes.BACKGROUND))[:, None, None]
     mass = (x[:, :3] - ground).abs().mean(1)
     mass = mass * (mass > 0.25 * mass.flatten(1).amax(1)[:, None, None])  # a faint noise elsewhere does not count
     total = mass.flatten(1).sum(1).clamp_min(1e-6)

@@ -14,6 +14,8 @@ SIDE = 64
 """With `--small`, images that have no common size, or are larger than 128 px, get at most this side."""
 DOUBLINGS = 2
 """Upsamplings from the base grid to images of 28 px, for which the plans are made."""
+PACED = ("decay_kimg", "stage_kimg", "pixel_kimg", "gan_kimg", "coarse_kimg")
+"""Fields of a recipe's config that are durations of a part of the run, in thousands of images."""
 
 
 @dataclass(frozen=True)
@@ -446,11 +448,7 @@ def _paced(key: str, value: Any, times: float) -> Any:
     """Scale a setting to a run ``times`` as long, if it counts thousands of images."""
     if key.endswith(".schedule"):
         return tuple((kimg * times, factor) for kimg, factor in value)
-    return (
-        value * times
-        if key in ("total_kimg", "decay_kimg", "stage_kimg", "pixel_kimg", "gan_kimg", "coarse_kimg")
-        else value
-    )
+    return value * times if key in ("total_kimg", *PACED) else value
 
 
 def grown(name: str, cfg: Any) -> dict[str, Any]:

@@ -18,8 +18,6 @@ from ganloom.training.trainer import Trainer
 
 UNITS = ("epochs", "steps")
 """Options of ``ganloom.train`` that are another way to give ``total_kimg``."""
-PACED = ("decay_kimg", "stage_kimg", "gan_kimg")
-"""Fields of a recipe's config that are durations of a part of the run."""
 
 
 def set_up_for(
@@ -169,6 +167,6 @@ def stretched(setup: TrainingSetup, kimg: float, small: bool) -> dict[str, Any]:
         if schedule and schedule == getattr(before, "schedule", ()) and schedule[-1][0] <= own * 1.001:
             knots = tuple((at * kimg / own, factor) for at, factor in schedule)
             changes[field.name] = dataclasses.replace(now, schedule=knots)
-        elif field.name in PACED and now == before and now <= own * 1.001:
+        elif field.name in presets.PACED and now == before and now <= own * 1.001:
             changes[field.name] = now * kimg / own
     return changes
