@@ -20,10 +20,10 @@ from ganloom.core.errors import BadInput
 from ganloom.robust import Speller, WordNet, characters, fgm, freelb, hotflip, pgd, smart, synonyms, vat, wordnet
 from ganloom.robust.adversaries import Adversary
 from ganloom.robust.attacks import edits, typos
-from ganloom.robust.classifiers import TextClassifier, encode
+from ganloom.robust.classifiers import Classifier, TextClassifier, encode
 from ganloom.robust.evaluation import evaluate_classifier
 from ganloom.robust.folder import STATE, load_classifier, save_classifier, training_texts
-from ganloom.robust.training import DEFENCES, Classifier, Settings, Training, train_classifier
+from ganloom.robust.training import DEFENCES, Settings, Training, train_classifier
 from ganloom.texts import Texts, build, words
 from ganloom.texts.reports_corpus import reports
 
