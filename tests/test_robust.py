@@ -22,7 +22,7 @@ from ganloom.robust.adversaries import Adversary
 from ganloom.robust.attacks import edits, typos
 from ganloom.robust.classifiers import Classifier, TextClassifier, encode
 from ganloom.robust.evaluation import evaluate_classifier
-from ganloom.robust.folder import STATE, load_classifier, save_classifier, training_texts
+from ganloom.robust.folder import STATE, WEIGHTS, load_classifier, resume_in, save_classifier, training_texts
 from ganloom.robust.training import DEFENCES, Settings, Training, train_classifier
 from ganloom.texts import Texts, build, words
 from ganloom.texts.reports_corpus import reports
@@ -281,6 +281,10 @@ def test_a_sentence_encoder_with_a_head(tmp_path: Path) -> None:
         file.unlink()
     with pytest.raises(BadInput, match=r"config\.json"):
         load_classifier(tmp_path / "m")
+    (tmp_path / "m" / WEIGHTS).unlink()
+    with pytest.raises(BadInput, match=r"is no text encoder: it has no config\.json") as raised:
+        resume_in(tmp_path / "m")
+    assert "damaged" not in str(raised.value)
 
 
 class _Output(NamedTuple):

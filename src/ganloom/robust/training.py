@@ -54,6 +54,15 @@ class Settings:
     encoder: str = "minilm"
 
 
+def encoder_of(settings: Settings) -> Sentences | None:
+    """The sentence encoder of the kind "sentence"; None for the others.
+
+    Raises:
+        BadInput: The folder holds no encoder.
+    """
+    return Sentences(settings.encoder) if settings.kind == "sentence" else None
+
+
 class _Stopped(Exception):
     """The training was asked to stop while the texts were encoded."""
 
@@ -78,7 +87,7 @@ class Training:
     def __init__(self, data: Texts, settings: Settings) -> None:
         check(data)
         self.settings, self.data = settings, data
-        encoder = Sentences(settings.encoder) if settings.kind == "sentence" else None
+        encoder = encoder_of(settings)
         if settings.kind == "chars":
             vocabulary = build(data.texts, "char")
         else:
