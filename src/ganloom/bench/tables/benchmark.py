@@ -22,7 +22,6 @@ from ganloom.tables.table import METHODS, Table
 
 TEST_SHARE = 0.25
 REAL = "real rows"
-ROWS = (REAL, *METHODS)
 
 
 @dataclass(frozen=True)
@@ -103,8 +102,10 @@ def tasks_of(data: Sequence[str], methods: Sequence[str], seeds: Sequence[int], 
     """Return the tasks in the order in which they are made, without repetitions; "real rows" is always one of the methods.
 
     Raises:
-        BadInput: A table or a method does not exist.
+        BadInput: A table or a method does not exist, or there is no table or no seed.
     """
+    if not data or not seeds or min(seeds) < 0:
+        raise BadInput("--data and --seeds each need at least one value, and seeds must be whole numbers from 0")
     for method in methods:
         if method not in METHODS:
             raise BadInput(f"--methods must be of {', '.join(METHODS)}, got {method}")
