@@ -176,7 +176,8 @@ def test_every_defence_trains_and_is_saved(defence: str, kind: str, tmp_path: Pa
     save_classifier(made, tmp_path / "m", small)
     again, speller = load_classifier(tmp_path / "m")
     assert torch.equal(made.predict(TEST.texts[:5]), again.predict(TEST.texts[:5])) and again.defence == defence
-    assert speller.word(words(small.texts[0].lower())[0])
+    wrong = " ".join(typos(words(small.texts[0].lower()), 1.0, random.Random(0)))
+    assert speller(wrong) == Speller(small.texts)(wrong) != wrong
 
 
 def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
