@@ -34,23 +34,23 @@ def test_what_fails_is_said(tmp_path: Path) -> None:
     both = [Failing("one"), Failing("two")]
     with Progress() as progress:
         with pytest.raises(CheckFailed, match=r"2 tasks failed, such as (one|two): unknown command .*\(exit code 2; "):
-            tasks.in_processes(both, tmp_path, 2, progress)
+            tasks.make_in_processes(both, tmp_path, 2, progress)
         assert (tmp_path / "one.log").is_file() and (tmp_path / "two.log").is_file()
-        tasks.in_processes(both, tmp_path, 1, progress)
+        tasks.make_in_processes(both, tmp_path, 1, progress)
         both[0].file(tmp_path).write_text("{}")
-        tasks.in_processes(both, tmp_path, 2, progress)
+        tasks.make_in_processes(both, tmp_path, 2, progress)
         with pytest.raises(BadInput, match="--workers"):
-            tasks.in_processes(both, tmp_path, 0, progress)
+            tasks.make_in_processes(both, tmp_path, 0, progress)
 
 
 def test_a_result_is_read_with_its_names(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
     file.write_text('{"name": "one"}')
-    assert tasks.read(file, Failing) == Failing("one")
+    assert tasks.read_result(file, Failing) == Failing("one")
     for content in ('{"other": 1}', "{", "[]"):
         file.write_text(content)
         with pytest.raises(BadInput, match=r"a\.json.* Remove it, and run the command again"):
-            tasks.read(file, Failing)
+            tasks.read_result(file, Failing)
 
 
 def test_each_process_makes_one_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

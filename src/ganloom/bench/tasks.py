@@ -29,7 +29,7 @@ class Task(Protocol):
         """The words after ``ganloom bench`` that make this task alone."""
 
 
-def in_processes(tasks: Sequence[Task], out: Path, workers: int, progress: Progress) -> None:
+def make_in_processes(tasks: Sequence[Task], out: Path, workers: int, progress: Progress) -> None:
     """Make the tasks that have no result yet. With one worker, or only one such task, do nothing: the caller makes it itself.
 
     Args:
@@ -82,7 +82,7 @@ class _Job:
         return {}
 
 
-def read(file: Path, kind: Callable[..., R]) -> R:
+def read_result(file: Path, kind: Callable[..., R]) -> R:
     """Read a result.
 
     Args:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ganloom import data as datasets
-from ganloom.bench import tasks as making
 from ganloom.bench.anomaly import task
 from ganloom.bench.anomaly.task import Task
+from ganloom.bench.tasks import make_in_processes
 from ganloom.core.errors import BadInput
 from ganloom.report.progress import Progress
 
@@ -54,7 +54,7 @@ def measure(tasks: Sequence[Task], out: Path, workers: int, progress: Progress) 
     Raises:
         CheckFailed: A process failed.
     """
-    making.in_processes(tasks, out, workers, progress)
+    make_in_processes(tasks, out, workers, progress)
     made = []
     for number, one in enumerate(tasks):
         progress.prefix = f"[{number + 1}/{len(tasks)}] {one.recipe}, class {one.normal}, seed {one.seed}: "

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ganloom.bench import tasks as making
 from ganloom.bench.robust import texts
+from ganloom.bench.tasks import make_in_processes, read_result
 from ganloom.core.errors import BadInput
 from ganloom.core.output_files import replace_file
 from ganloom.report.progress import Progress
@@ -131,7 +131,7 @@ def measure(tasks: Sequence[Task], parts: texts.Parts, out: Path, workers: int, 
     Raises:
         CheckFailed: A process failed.
     """
-    making.in_processes(tasks, out, workers, progress)
+    make_in_processes(tasks, out, workers, progress)
     found = []
     for number, task in enumerate(tasks):
         if not task.file(out).is_file():
@@ -139,7 +139,7 @@ def measure(tasks: Sequence[Task], parts: texts.Parts, out: Path, workers: int, 
             run = _run(task, parts, progress)
             out.mkdir(parents=True, exist_ok=True)
             replace_file(task.file(out), (json.dumps(asdict(run)) + "\n").encode())
-        found.append(making.read(task.file(out), Run))
+        found.append(read_result(task.file(out), Run))
     progress.prefix = ""
     return found
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ganloom.bench import tasks as making
 from ganloom.bench.tables import sets
+from ganloom.bench.tasks import make_in_processes, read_result
 from ganloom.core.errors import BadInput
 from ganloom.core.output_files import replace_file
 from ganloom.report.progress import Progress
@@ -133,13 +133,13 @@ def measure(tasks: Sequence[Task], out: Path, workers: int, progress: Progress) 
     real = [task for task in tasks if task.method == REAL]
     others = [task for task in tasks if task.method != REAL]
     for part in (real, others):  # one after the other: a process of a method measures missing real rows too
-        making.in_processes(part, out, workers, progress)
+        make_in_processes(part, out, workers, progress)
         for task in part:
             if not task.file(out).is_file():
                 done = sum(one.file(out).is_file() for one in tasks)
                 progress(f"{task.data}, seed {task.seed}: {task.method}", done, len(tasks))
                 _write(task, out)
-    return [making.read(task.file(out), Run) for task in tasks]
+    return [read_result(task.file(out), Run) for task in tasks]
 
 
 def _write(task: Task, out: Path) -> None:
