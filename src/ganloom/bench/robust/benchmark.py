@@ -106,7 +106,7 @@ def tasks_of(
     unknown = next((name for name in defences if name not in DEFENCES), None)
     if unknown is not None:
         raise BadInput(f"--defences must be of {', '.join(DEFENCES)}, got {unknown}")
-    known = wordnet.find() is not None
+    known = wordnet.installed() is not None
     rows = dict.fromkeys(("none", *defences))
     return [
         Task(source, parts.digest, part, n, dataclasses.replace(settings, defence=name, seed=seed), known)  # type: ignore[arg-type]
@@ -145,12 +145,12 @@ def measure(tasks: Sequence[Task], parts: texts.Parts, out: Path, workers: int, 
 
 
 def _run(task: Task, parts: texts.Parts, progress: Progress) -> Run:
+    known = wordnet.find() if task.wordnet else None  # before the training: its files may be damaged
     began = time.process_time()
     training = Training(parts.train, task.settings)
     training.run(progress.part("training"))
     seconds = time.process_time() - began
     classifier, speller = training.classifier, Speller(parts.train.texts)
-    known = wordnet.find() if task.wordnet else None
     found = evaluate_classifier(
         classifier, speller, parts.test, n=task.n, seed=task.settings.seed, wordnet=known, progress=progress
     )
