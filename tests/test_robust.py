@@ -20,10 +20,10 @@ from ganloom.core.errors import BadInput
 from ganloom.robust import Speller, WordNet, characters, fgm, freelb, hotflip, pgd, smart, synonyms, vat, wordnet
 from ganloom.robust.adversaries import Adversary
 from ganloom.robust.attacks import edits, typos
-from ganloom.robust.classifiers import TextClassifier, encode
+from ganloom.robust.classifiers import Classifier, TextClassifier, encode
 from ganloom.robust.evaluation import evaluate_classifier
-from ganloom.robust.folder import STATE, load_classifier, save_classifier, training_texts
-from ganloom.robust.training import DEFENCES, Classifier, Settings, Training, train_classifier
+from ganloom.robust.folder import STATE, WEIGHTS, load_classifier, resume_in, save_classifier, training_texts
+from ganloom.robust.training import DEFENCES, Settings, Training, train_classifier
 from ganloom.texts import Texts, build, words
 from ganloom.texts.reports_corpus import reports
 
@@ -176,7 +176,8 @@ def test_every_defence_trains_and_is_saved(defence: str, kind: str, tmp_path: Pa
     save_classifier(made, tmp_path / "m", small)
     again, speller = load_classifier(tmp_path / "m")
     assert torch.equal(made.predict(TEST.texts[:5]), again.predict(TEST.texts[:5])) and again.defence == defence
-    assert speller.word(words(small.texts[0].lower())[0])
+    wrong = " ".join(typos(words(small.texts[0].lower()), 1.0, random.Random(0)))
+    assert speller(wrong) == Speller(small.texts)(wrong) != wrong
 
 
 def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -281,6 +282,10 @@ def test_a_sentence_encoder_with_a_head(tmp_path: Path) -> None:
         file.unlink()
     with pytest.raises(BadInput, match=r"config\.json"):
         load_classifier(tmp_path / "m")
+    (tmp_path / "m" / WEIGHTS).unlink()
+    with pytest.raises(BadInput, match=r"is no text encoder: it has no config\.json") as raised:
+        resume_in(tmp_path / "m")
+    assert "damaged" not in str(raised.value)
 
 
 class _Output(NamedTuple):

@@ -467,7 +467,7 @@ def test_the_benchmark_prints_each_method_beside_real_rows(tmp_path: Path, capsy
     with pytest.raises(SystemExit) as left:
         main(words)
     assert left.value.code == 2 and kept.name in capsys.readouterr().err
-    for wrong in (["--data", "nowhere"], ["--methods", "magic"]):
+    for wrong in (["--data", "nowhere"], ["--methods", "magic"], ["--data"], ["--seeds"], ["--seeds", "-1"]):
         with pytest.raises(SystemExit) as left:
             main(["bench", "tables", *wrong])
         assert left.value.code == 2

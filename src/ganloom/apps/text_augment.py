@@ -28,7 +28,8 @@ from ganloom.core.output_files import replace_file
 from ganloom.metrics.statistics.paired_seeds import Verdict, crossed_mean, judge
 from ganloom.metrics.statistics.value import Value
 from ganloom.report.progress import Report, stage
-from ganloom.robust.training import BATCH, Classifier, train_classifier
+from ganloom.robust.classifiers import Classifier
+from ganloom.robust.training import BATCH, train_classifier
 from ganloom.runs import manifest
 from ganloom.runs.folder import Folder
 from ganloom.texts.encoding import parts_of

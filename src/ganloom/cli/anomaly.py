@@ -3,12 +3,12 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following, table
-from ganloom.cli.parse import Subcommand, call_subcommand, parse
+from ganloom.cli.parse import call_subcommand, with_progress
 from ganloom.core.names import printable
 from ganloom.report.progress import Progress
 
@@ -202,19 +202,10 @@ def _line(row: Any, chosen: str) -> dict[str, str]:
     }
 
 
-def _command(word: str, kind: type[Any], act: Callable[[Any, Progress], None]) -> Subcommand:
-    def call(argv: Sequence[str]) -> None:
-        args = parse(kind, argv, f"anomaly {word}")
-        with Progress() as progress:
-            act(args, progress)
-
-    return kind, call
-
-
 SUBCOMMANDS = {
-    "fit": _command("fit", Fit, _fit),
-    "score": _command("score", Score, _score),
-    "evaluate": _command("evaluate", Evaluate, _evaluate),
+    "fit": with_progress("anomaly fit", Fit, _fit),
+    "score": with_progress("anomaly score", Score, _score),
+    "evaluate": with_progress("anomaly evaluate", Evaluate, _evaluate),
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ganloom.cli.messages import following, table
 from ganloom.cli.parse import parse
+from ganloom.core.stop_signals import continued_by_the_same_command
 from ganloom.report.progress import Progress
 
 
@@ -37,7 +38,7 @@ def run(argv: Sequence[str]) -> None:
     args = parse(Arguments, argv, "bench tables")
     from ganloom.bench.tables import benchmark
 
-    with Progress() as progress:
+    with continued_by_the_same_command(), Progress() as progress:
         tasks = benchmark.tasks_of(args.data, args.methods, args.seeds, args.steps)
         runs = benchmark.measure(tasks, Path(args.out), args.workers, progress)
     lines = benchmark.verdicts(runs)

@@ -2,14 +2,14 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from ganloom.cli import next_commands
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following
-from ganloom.cli.parse import Subcommand, call_subcommand, parse
+from ganloom.cli.parse import call_subcommand, with_progress
 from ganloom.cli.shared_flags import ImageFlags, ModelFlags
 from ganloom.core.output_files import new_folder
 from ganloom.report.progress import Progress
@@ -191,21 +191,12 @@ def _directions(args: Directions, progress: Progress) -> None:
     _print(args, plain, line, *next_commands.after_latent(args.run, "directions"))
 
 
-def _command(word: str, kind: type[Any], act: Callable[[Any, Progress], None]) -> Subcommand:
-    def call(argv: Sequence[str]) -> None:
-        args = parse(kind, argv, f"latent {word}")
-        with Progress() as progress:
-            progress("loading the model")
-            act(args, progress)
-
-    return kind, call
-
-
+LOADING = "loading the model"
 SUBCOMMANDS = {
-    "walk": _command("walk", Walk, _walk),
-    "mix": _command("mix", Mix, _mix),
-    "project": _command("project", Project, _project),
-    "directions": _command("directions", Directions, _directions),
+    "walk": with_progress("latent walk", Walk, _walk, LOADING),
+    "mix": with_progress("latent mix", Mix, _mix, LOADING),
+    "project": with_progress("latent project", Project, _project, LOADING),
+    "directions": with_progress("latent directions", Directions, _directions, LOADING),
 }
 
 

@@ -10,6 +10,7 @@ from ganloom.cli import config_file, guesses, help_page
 from ganloom.cli.flags import REQUIRED, FieldPath, Flag, Section
 from ganloom.cli.spellings import SPELLINGS
 from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.report.progress import Progress
 
 T = TypeVar("T")
 HELP, HELP_ALL = ("-h", "--help"), "--help-all"
@@ -214,6 +215,26 @@ def _value(flag: Flag, words: list[str], see: str) -> Any:
 
 Subcommand = tuple[type[Any], Callable[[Sequence[str]], None]]
 """A subcommand: the dataclass of its flags, and the function that takes the words after it."""
+
+
+def with_progress(prog: str, kind: type[T], act: Callable[[T, Progress], None], first: str = "") -> Subcommand:
+    """Return a subcommand that reads its flags and shows its progress.
+
+    Args:
+        prog: The command, without "ganloom".
+        kind: The dataclass of its flags.
+        act: Called with the flags and the line of the progress.
+        first: What the line says at the beginning.
+    """
+
+    def call(argv: Sequence[str]) -> None:
+        args = parse(kind, argv, prog)
+        with Progress() as progress:
+            if first:
+                progress(first)
+            act(args, progress)
+
+    return kind, call
 
 
 def call_subcommand(group: str, commands: Mapping[str, Subcommand], argv: Sequence[str]) -> None:

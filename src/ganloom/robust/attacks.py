@@ -133,7 +133,7 @@ def greedy(
         predict: The classifier.
         texts: N texts.
         labels: N class numbers.
-        changes: A word to the words that may stand in its place.
+        changes: Returns the words by which a given word may be replaced.
         share: Share of a text's words that may be changed, at least one word.
         rounds: Changes on top of each other in one word.
         shortest: Length of the shortest words that are changed.

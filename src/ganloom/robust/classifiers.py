@@ -5,12 +5,16 @@ Words: Kim 2014 (arXiv:1408.5882) and an LSTM in both directions. Characters: co
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganloom.core.errors import BadInput
+from ganloom.networks.text_encoder import Sentences
+from ganloom.robust.speller import Speller
 from ganloom.texts.vocabulary import PAD, Vocabulary
 
 Architecture = Literal["cnn", "lstm", "chars", "sentence"]
@@ -126,3 +130,61 @@ def padded(rows: Sequence[tuple[int, ...]]) -> Tensor:
 def encode(vocabulary: Vocabulary, texts: Sequence[str]) -> Tensor:
     """Texts as token numbers (N, L)."""
     return padded(rows_of(vocabulary, texts))
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A classifier.
+
+    Attributes:
+        network: In eval mode once it is trained.
+        vocabulary: Its words or characters; "sentence" does not use it.
+        classes: Names of the classes.
+        defence: How it was trained.
+        speller: Corrects the words of a text before they are read; None: off.
+        encoder: The sentence encoder of the kind "sentence".
+    """
+
+    network: TextClassifier
+    vocabulary: Vocabulary
+    classes: list[str]
+    defence: str = "none"
+    speller: Speller | None = None
+    encoder: Sentences | None = None
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """What the network reads of texts: token numbers (N, L), or sentence vectors (N, 1, d)."""
+        if self.encoder is not None:
+            return self.encoder.codes(texts)[:, None]
+        return padded(rows_of(self.vocabulary, texts))
+
+    def logits(self, texts: Sequence[str]) -> Tensor:
+        """Logits (N, classes) of texts, without a gradient. Texts that are equal for the network are computed once."""
+        rows: Sequence[object] = texts if self.encoder is not None else rows_of(self.vocabulary, texts)
+        number: dict[object, int] = {}
+        places = [number.setdefault(row, len(number)) for row in rows]
+        different = list(number)
+        parts = []
+        with torch.no_grad():
+            for start in range(0, len(different), 512):
+                some: list = different[start : start + 512]  # type: ignore[type-arg]
+                parts.append(self.network(self.encode(some) if self.encoder is not None else padded(some)))
+        return torch.cat(parts)[places] if parts else torch.empty(0, len(self.classes))
+
+    def predict(self, texts: Sequence[str]) -> Tensor:
+        """Class probabilities (N, classes) of texts."""
+        if self.speller is not None:
+            texts = [self.speller(text) for text in texts]
+        return self.logits(texts).softmax(1)
+
+    def numbers(self, labels: Sequence[str]) -> list[int]:
+        """Labels as class numbers.
+
+        Raises:
+            BadInput: A label is no class of the model.
+        """
+        index = {name: i for i, name in enumerate(self.classes)}
+        unknown = next((label for label in labels if label not in index), None)
+        if unknown is not None:
+            raise BadInput(f'the label "{unknown[:40]}" is no class of the model; it has {", ".join(self.classes[:8])}')
+        return [index[label] for label in labels]

@@ -10,8 +10,8 @@ import torch
 from ganloom.core.errors import BadInput
 from ganloom.report.progress import Report
 from ganloom.robust.attacks import characters, hotflip, pgd, share_by_class
+from ganloom.robust.classifiers import Classifier
 from ganloom.robust.speller import Speller
-from ganloom.robust.training import Classifier
 from ganloom.robust.wordnet import WordNet, synonyms
 from ganloom.texts.texts import Texts
 

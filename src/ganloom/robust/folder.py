@@ -17,10 +17,9 @@ from ganloom.core.errors import BadInput, Interrupted, Terminated
 from ganloom.core.names import as_path, command_line, word_of
 from ganloom.core.output_files import new_folder, replace_file, write_new
 from ganloom.core.stop_signals import STOPPED, handled, spoken
-from ganloom.networks.text_encoder import Sentences
-from ganloom.robust.classifiers import KINDS, TextClassifier
+from ganloom.robust.classifiers import KINDS, Classifier, TextClassifier
 from ganloom.robust.speller import Speller
-from ganloom.robust.training import DEFENCES, Classifier, Report, Settings, Training
+from ganloom.robust.training import DEFENCES, Report, Settings, Training, encoder_of
 from ganloom.texts.texts import Texts, normalised
 from ganloom.texts.vocabulary import Vocabulary
 
@@ -72,10 +71,14 @@ def resume_in(path: str | Path, *, progress: Report | None = None) -> tuple[Clas
     try:
         settings = _settings(found)
         data = Texts(list(map(str, found["training"])), list(map(str, found["labels"])), name=str(folder))
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
+    encoder_of(settings)  # without its encoder, the folder is not damaged
+    try:
         training = Training(data, settings)
         if (folder / STATE).is_file():
             training.load_state(load_file(folder / STATE))
-    except (ValueError, KeyError, TypeError, RuntimeError, OSError, SafetensorError) as error:
+    except (ValueError, RuntimeError, OSError, SafetensorError) as error:
         raise _damaged(folder, error) from error
     return _run(folder, training, progress), len(data), True
 
@@ -182,15 +185,14 @@ def load_classifier(path: str | Path) -> tuple[Classifier, Speller]:
         settings = _settings(found)
         vocabulary, classes = Vocabulary.from_dict(found["vocabulary"]), list(map(str, found["classes"]))
         training = list(map(str, found["training"]))
-        encoder = Sentences(settings.encoder) if settings.kind == "sentence" else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
+    encoder = encoder_of(settings)
+    try:
         inputs = len(vocabulary) if encoder is None else encoder.width
         network = TextClassifier(inputs, len(classes), settings.kind, settings.width)
         network.load_state_dict(load_file(folder / WEIGHTS))
-    except BadInput as error:
-        if isinstance(error, BadInput) and "encoder" in str(error):
-            raise
-        raise _damaged(folder, error) from error
-    except (ValueError, KeyError, TypeError, RuntimeError, OSError, SafetensorError) as error:
+    except (ValueError, RuntimeError, OSError, SafetensorError) as error:
         raise _damaged(folder, error) from error
     if encoder is not None and encoder.digest() != found.get("encoder_digest"):
         raise BadInput(f"{folder} was trained with another version of the encoder {encoder.name}; train it again")

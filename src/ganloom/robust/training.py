@@ -15,10 +15,9 @@ from ganloom.core.randomness import key
 from ganloom.networks.text_encoder import Sentences
 from ganloom.robust.adversaries import Adversary, fgm, freelb, smart, vat
 from ganloom.robust.attacks import typos
-from ganloom.robust.classifiers import Architecture, TextClassifier, padded, rows_of
-from ganloom.robust.speller import Speller
+from ganloom.robust.classifiers import Architecture, Classifier, TextClassifier
 from ganloom.texts.texts import Texts
-from ganloom.texts.vocabulary import Vocabulary, build, words
+from ganloom.texts.vocabulary import build, words
 
 Defence = Literal["none", "augment", "fgm", "vat", "freelb", "smart", "both"]
 DEFENCES: tuple[Defence, ...] = get_args(Defence)
@@ -55,62 +54,13 @@ class Settings:
     encoder: str = "minilm"
 
 
-@dataclass(frozen=True)
-class Classifier:
-    """A classifier.
+def encoder_of(settings: Settings) -> Sentences | None:
+    """The sentence encoder of the kind "sentence"; None for the others.
 
-    Attributes:
-        network: In eval mode once it is trained.
-        vocabulary: Its words or characters; "sentence" does not use it.
-        classes: Names of the classes.
-        defence: How it was trained.
-        speller: Corrects the words of a text before they are read; None: off.
-        encoder: The sentence encoder of the kind "sentence".
+    Raises:
+        BadInput: The folder holds no encoder.
     """
-
-    network: TextClassifier
-    vocabulary: Vocabulary
-    classes: list[str]
-    defence: str = "none"
-    speller: Speller | None = None
-    encoder: Sentences | None = None
-
-    def encode(self, texts: Sequence[str]) -> Tensor:
-        """What the network reads of texts: token numbers (N, L), or sentence vectors (N, 1, d)."""
-        if self.encoder is not None:
-            return self.encoder.codes(texts)[:, None]
-        return padded(rows_of(self.vocabulary, texts))
-
-    def logits(self, texts: Sequence[str]) -> Tensor:
-        """Logits (N, classes) of texts, without a gradient. Texts that are equal for the network are computed once."""
-        rows: Sequence[object] = texts if self.encoder is not None else rows_of(self.vocabulary, texts)
-        number: dict[object, int] = {}
-        places = [number.setdefault(row, len(number)) for row in rows]
-        different = list(number)
-        parts = []
-        with torch.no_grad():
-            for start in range(0, len(different), 512):
-                some: list = different[start : start + 512]  # type: ignore[type-arg]
-                parts.append(self.network(self.encode(some) if self.encoder is not None else padded(some)))
-        return torch.cat(parts)[places] if parts else torch.empty(0, len(self.classes))
-
-    def predict(self, texts: Sequence[str]) -> Tensor:
-        """Class probabilities (N, classes) of texts."""
-        if self.speller is not None:
-            texts = [self.speller(text) for text in texts]
-        return self.logits(texts).softmax(1)
-
-    def numbers(self, labels: Sequence[str]) -> list[int]:
-        """Labels as class numbers.
-
-        Raises:
-            BadInput: A label is no class of the model.
-        """
-        index = {name: i for i, name in enumerate(self.classes)}
-        unknown = next((label for label in labels if label not in index), None)
-        if unknown is not None:
-            raise BadInput(f'the label "{unknown[:40]}" is no class of the model; it has {", ".join(self.classes[:8])}')
-        return [index[label] for label in labels]
+    return Sentences(settings.encoder) if settings.kind == "sentence" else None
 
 
 class _Stopped(Exception):
@@ -137,7 +87,7 @@ class Training:
     def __init__(self, data: Texts, settings: Settings) -> None:
         check(data)
         self.settings, self.data = settings, data
-        encoder = Sentences(settings.encoder) if settings.kind == "sentence" else None
+        encoder = encoder_of(settings)
         if settings.kind == "chars":
             vocabulary = build(data.texts, "char")
         else:

@@ -28,18 +28,27 @@ def folders() -> list[Path]:
     return found + [root / "corpora" / "wordnet" for root in roots]
 
 
-def find() -> "WordNet | None":
-    """WordNet, or None if it is not installed.
+def installed() -> Path | None:
+    """The folder of WordNet, or None if it is not installed.
 
     Raises:
-        BadInput: WNSEARCHDIR names a folder without it, or its files are damaged.
+        BadInput: WNSEARCHDIR names a folder without it.
     """
     named = os.environ.get("WNSEARCHDIR")
     if named and not (as_path(named) / "index.noun").is_file():
         raise BadInput(
             f"the variable WNSEARCHDIR names {named}, which has no index.noun; give WordNet's folder, or unset it"
         )
-    folder = next((folder for folder in folders() if (folder / "index.noun").is_file()), None)
+    return next((folder for folder in folders() if (folder / "index.noun").is_file()), None)
+
+
+def find() -> "WordNet | None":
+    """Read WordNet; None if it is not installed.
+
+    Raises:
+        BadInput: WNSEARCHDIR names a folder without it, or its files are damaged.
+    """
+    folder = installed()
     return None if folder is None else WordNet(folder)
 
 

@@ -1,19 +1,17 @@
 """Run the tasks of the benchmark, several at the same time, and make the table."""
 
 import contextlib
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ganloom import data as datasets
-from ganloom.bench import processes
 from ganloom.bench.anomaly import task
 from ganloom.bench.anomaly.task import Task
-from ganloom.core.errors import BadInput, CheckFailed
+from ganloom.bench.tasks import make_in_processes
+from ganloom.core.errors import BadInput
 from ganloom.report.progress import Progress
 
 DEFAULT = "default (auto)"
@@ -56,64 +54,13 @@ def measure(tasks: Sequence[Task], out: Path, workers: int, progress: Progress) 
     Raises:
         CheckFailed: A process failed.
     """
-    if workers < 1:
-        raise BadInput(f"--workers must be at least 1, got {workers}")
-    results, runs = out / "results", out / "runs"
-    waiting = [t for t in tasks if not (results / f"{t.name}.json").is_file()]
-    if workers > 1 and len(waiting) > 1:
-        _in_processes(waiting, out, workers, progress)
+    make_in_processes(tasks, out, workers, progress)
     made = []
     for number, one in enumerate(tasks):
         progress.prefix = f"[{number + 1}/{len(tasks)}] {one.recipe}, class {one.normal}, seed {one.seed}: "
-        made.append(task.make(one, results, runs, progress))
+        made.append(task.make(one, out, progress))
     progress.prefix = ""
     return made
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A task, made by the same command in a process of its own."""
-
-    task: Task
-    out: Path
-
-    @property
-    def log(self) -> Path:
-        """The file with the output of the process."""
-        return self.out / "runs" / f"{self.task.name}.log"
-
-    @property
-    def command(self) -> list[str]:
-        """The program and its arguments."""
-        one = self.task
-        words = [
-            "--classes", one.normal, "--seeds", one.seed, "--recipes", one.recipe, "--data", one.data, "--out", self.out,
-            "--json",
-        ]  # fmt: skip
-        words += [] if one.total_kimg is None else ["--total-kimg", one.total_kimg]
-        return [sys.executable, "-P", "-m", "ganloom", "bench", "anomaly", *map(str, words)]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The process has the same number of threads as this one."""
-        return {}
-
-
-def _in_processes(waiting: Sequence[Task], out: Path, workers: int, progress: Progress) -> None:
-    """Make each task in a process of its own."""
-    done, failed = list[Task](), dict[str, str]()
-    results = processes.run(
-        [_Job(one, out) for one in waiting], workers, lambda job: None,
-        lambda running: progress("tasks", len(done), len(waiting)), progress.say,
-    )  # fmt: skip
-    with contextlib.closing(results):
-        for job, code in results:
-            done.append(job.task)
-            if code:
-                failed[job.task.name] = processes.reason(job.log, code)
-    if failed:
-        name, reason = next(iter(failed.items()))
-        raise CheckFailed(f"{len(failed)} task{'s' * (len(failed) > 1)} failed, such as {name}: {reason}")
 
 
 def table(results: Sequence[dict[str, Any]]) -> list[dict[str, str]]:

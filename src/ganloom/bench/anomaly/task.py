@@ -51,6 +51,26 @@ class Task:
         length = "" if self.total_kimg is None else f"-{self.total_kimg:g}kimg"
         return f"{self.data}-{self.recipe}-class{self.normal}-seed{self.seed}{length}"
 
+    def file(self, out: Path) -> Path:
+        """The file of the result in the folder ``out``."""
+        return out / "results" / f"{self.name}.json"
+
+    def run(self, out: Path) -> Path:
+        """The folder of the training."""
+        return out / "runs" / self.name
+
+    def log(self, out: Path) -> Path:
+        """The file with the output of the process that makes the task."""
+        return out / "runs" / f"{self.name}.log"
+
+    def words(self, out: Path) -> list[object]:
+        """The words after ``ganloom bench`` that make this task alone."""
+        words = [
+            "anomaly", "--classes", self.normal, "--seeds", self.seed, "--recipes", self.recipe, "--data", self.data,
+            "--out", out, "--json",
+        ]  # fmt: skip
+        return words if self.total_kimg is None else [*words, "--total-kimg", self.total_kimg]
+
 
 Images = NDArray[np.uint8]
 
@@ -100,24 +120,23 @@ class _Cpu(Callback):
             replace_file(self.path, f"{self.seconds():.2f}".encode())
 
 
-def make(task: Task, results: Path, runs: Path, progress: Progress) -> dict[str, Any]:
+def make(task: Task, out: Path, progress: Progress) -> dict[str, Any]:
     """Fit and measure, or read the result of an earlier call.
 
     Args:
         task: What to do.
-        results: Folder of the results, one JSON file per task.
-        runs: Folder of the run folders; a training that was stopped is continued.
+        out: Folder of the results, one JSON file per task, and of the run folders; a training that was stopped is continued.
         progress: Shows the training.
 
     Returns:
         The result.
     """
-    file, run = results / f"{task.name}.json", runs / task.name
+    file, run = task.file(out), task.run(out)
     if file.is_file():
         return detector.read_json(file)
-    results.mkdir(parents=True, exist_ok=True)
-    runs.mkdir(parents=True, exist_ok=True)
-    cpu = _Cpu(runs / f"{task.name}.cpu")
+    for path in (file, run):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    cpu = _Cpu(run.with_name(f"{task.name}.cpu"))
     train, test, anomalous = split(task.data, task.normal)
     if not detector.exists(run):
         _fit(task, train, run, cpu, progress)

@@ -1,19 +1,16 @@
 """Train a classifier with each defence and seed, attack it, and compare it with the one without a defence."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ganloom.bench import processes
 from ganloom.bench.robust import texts
-from ganloom.core import json_files
-from ganloom.core.errors import BadInput, CheckFailed
+from ganloom.bench.tasks import make_in_processes, read_result
+from ganloom.core.errors import BadInput
 from ganloom.core.output_files import replace_file
 from ganloom.report.progress import Progress
 from ganloom.robust import wordnet
@@ -21,7 +18,6 @@ from ganloom.robust.evaluation import MODEL, WITH_SPELLER, evaluate_classifier
 from ganloom.robust.speller import Speller
 from ganloom.robust.training import DEFENCES, Settings, Training
 
-AGAIN = "Remove it, and run the command again"
 FRONTS = (MODEL, WITH_SPELLER)
 
 
@@ -79,6 +75,19 @@ class Task:
         one = self.settings
         return out / f"{one.defence}-{one.kind}-{self.part}-seed{one.seed}-{digest}.json"
 
+    def log(self, out: Path) -> Path:
+        """The file with the output of the process that makes the task."""
+        return self.file(out).with_suffix(".log")
+
+    def words(self, out: Path) -> list[object]:
+        """The words after ``ganloom bench`` that make this task alone."""
+        one = self.settings
+        return [
+            "robust", self.source, "--part", self.part, "--n", self.n, "--defences", one.defence, "--seeds", one.seed,
+            "--kind", one.kind, "--epochs", one.epochs, "--size", one.size, "--encoder", one.encoder,
+            "--out", out, "--one", "--json",
+        ]  # fmt: skip
+
 
 def tasks_of(
     source: str,
@@ -97,7 +106,7 @@ def tasks_of(
     unknown = next((name for name in defences if name not in DEFENCES), None)
     if unknown is not None:
         raise BadInput(f"--defences must be of {', '.join(DEFENCES)}, got {unknown}")
-    known = wordnet.find() is not None
+    known = wordnet.installed() is not None
     rows = dict.fromkeys(("none", *defences))
     return [
         Task(source, parts.digest, part, n, dataclasses.replace(settings, defence=name, seed=seed), known)  # type: ignore[arg-type]
@@ -122,11 +131,7 @@ def measure(tasks: Sequence[Task], parts: texts.Parts, out: Path, workers: int, 
     Raises:
         CheckFailed: A process failed.
     """
-    if workers < 1:
-        raise BadInput(f"--workers must be at least 1, got {workers}")
-    waiting = [task for task in tasks if not task.file(out).is_file()]
-    if workers > 1 and len(waiting) > 1:
-        _in_processes(waiting, out, workers, progress)
+    make_in_processes(tasks, out, workers, progress)
     found = []
     for number, task in enumerate(tasks):
         if not task.file(out).is_file():
@@ -134,19 +139,18 @@ def measure(tasks: Sequence[Task], parts: texts.Parts, out: Path, workers: int, 
             run = _run(task, parts, progress)
             out.mkdir(parents=True, exist_ok=True)
             replace_file(task.file(out), (json.dumps(asdict(run)) + "\n").encode())
-        with json_files.blaming(task.file(out), "no result of this benchmark", fix=AGAIN):
-            found.append(Run(**json_files.read(task.file(out), fix=AGAIN)))
+        found.append(read_result(task.file(out), Run))
     progress.prefix = ""
     return found
 
 
 def _run(task: Task, parts: texts.Parts, progress: Progress) -> Run:
+    known = wordnet.find() if task.wordnet else None  # before the training: its files may be damaged
     began = time.process_time()
     training = Training(parts.train, task.settings)
     training.run(progress.part("training"))
     seconds = time.process_time() - began
     classifier, speller = training.classifier, Speller(parts.train.texts)
-    known = wordnet.find() if task.wordnet else None
     found = evaluate_classifier(
         classifier, speller, parts.test, n=task.n, seed=task.settings.seed, wordnet=known, progress=progress
     )
@@ -166,49 +170,3 @@ def _run(task: Task, parts: texts.Parts, progress: Progress) -> Run:
 
 def _bits(hit: Sequence[bool]) -> str:
     return "".join("1" if right else "0" for right in hit)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A task, made by the same command in a process of its own."""
-
-    task: Task
-    out: Path
-
-    @property
-    def log(self) -> Path:
-        """The file with the output of the process."""
-        return self.task.file(self.out).with_suffix(".log")
-
-    @property
-    def command(self) -> list[str]:
-        """The program and its arguments."""
-        task, one = self.task, self.task.settings
-        words = [
-            task.source, "--part", task.part, "--n", task.n, "--defences", one.defence, "--seeds", one.seed,
-            "--kind", one.kind, "--epochs", one.epochs, "--size", one.size, "--encoder", one.encoder,
-            "--out", self.out, "--one", "--json",
-        ]  # fmt: skip
-        return [sys.executable, "-P", "-m", "ganloom", "bench", "robust", *map(str, words)]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The process has the same number of threads as this one."""
-        return {}
-
-
-def _in_processes(waiting: Sequence[Task], out: Path, workers: int, progress: Progress) -> None:
-    """Make each task in a process of its own."""
-    done, failed = list[Task](), dict[str, str]()
-    results = processes.run(
-        [_Job(task, out) for task in waiting], workers, lambda job: None,
-        lambda running: progress("tasks", len(done), len(waiting)), progress.say,
-    )  # fmt: skip
-    with contextlib.closing(results):
-        for job, code in results:
-            done.append(job.task)
-            if code:
-                failed[job.task.file(out).stem] = processes.reason(job.log, code)
-    if failed:
-        name, reason = next(iter(failed.items()))
-        raise CheckFailed(f"{len(failed)} task{'s' * (len(failed) > 1)} failed, such as {name}: {reason}")

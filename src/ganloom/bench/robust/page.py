@@ -17,7 +17,9 @@ def html(runs: Sequence[Run], source: str, notes: Sequence[str]) -> bytes:
         f'<p class="facts">{_text(results.facts(runs, source))}</p>',
         markup.section("accuracies", "Share of the texts that are right", _table(results.table_of(runs))),
         "".join(f'<p class="note">{_text(note)}</p>' for note in notes),
-        markup.section("verdicts", "What each defence helps against, in points beside no defence", f"<ul>{said}</ul>"),
+        markup.section(
+            "verdicts", "What each defence helps against, in points compared with no defence", f"<ul>{said}</ul>"
+        ),
         markup.section("classes", "By class", _table(results.by_class(runs, results.attacks_of(runs)))),
     ]
     return document("Defences of text classifiers against attacks", "\n".join(body))

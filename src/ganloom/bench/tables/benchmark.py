@@ -1,10 +1,8 @@
 """Fit each method on three quarters of a table, draw as many rows, and measure them on the last quarter; over seeds."""
 
-import contextlib
 import hashlib
 import json
 import math
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ganloom.bench import processes
 from ganloom.bench.tables import sets
-from ganloom.core import json_files
-from ganloom.core.errors import BadInput, CheckFailed
+from ganloom.bench.tasks import make_in_processes, read_result
+from ganloom.core.errors import BadInput
 from ganloom.core.output_files import replace_file
 from ganloom.report.progress import Progress
 from ganloom.tables import privacy, quality, reading, utility
@@ -24,7 +21,7 @@ from ganloom.tables.schema import Frame
 from ganloom.tables.table import METHODS, Table
 
 TEST_SHARE = 0.25
-ROWS = ("real rows", *METHODS)
+REAL = "real rows"
 
 
 @dataclass(frozen=True)
@@ -90,19 +87,31 @@ class Task:
             / f"{Path(self.data).name.partition(':')[0]}-{self.method.replace(' ', '-')}-seed{self.seed}-{digest}.json"
         )
 
+    def log(self, out: Path) -> Path:
+        """The file with the output of the process that makes the task."""
+        return self.file(out).with_suffix(".log")
+
+    def words(self, out: Path) -> list[object]:
+        """The words after ``ganloom bench`` that make this task, and the one with the real rows if it has no result yet."""
+        methods = [] if self.method == REAL else [self.method]
+        words = ["tables", "--data", self.data, "--methods", *methods, "--seeds", self.seed, "--out", out, "--json"]
+        return words if self.steps is None else [*words, "--steps", self.steps]
+
 
 def tasks_of(data: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int | None = None) -> list[Task]:
     """Return the tasks in the order in which they are made, without repetitions; "real rows" is always one of the methods.
 
     Raises:
-        BadInput: A table or a method does not exist.
+        BadInput: A table or a method does not exist, or there is no table or no seed.
     """
+    if not data or not seeds or min(seeds) < 0:
+        raise BadInput("--data and --seeds each need at least one value, and seeds must be whole numbers from 0")
     for method in methods:
         if method not in METHODS:
             raise BadInput(f"--methods must be of {', '.join(METHODS)}, got {method}")
     for name in data:
         sets.load(name)
-    rows = ("real rows", *methods)
+    rows = (REAL, *methods)
     return list(dict.fromkeys(Task(name, row, seed, steps) for name in data for seed in seeds for row in rows))
 
 
@@ -121,21 +130,16 @@ def measure(tasks: Sequence[Task], out: Path, workers: int, progress: Progress) 
     Raises:
         CheckFailed: A process failed.
     """
-    if workers < 1:
-        raise BadInput(f"--workers must be at least 1, got {workers}")
-    waiting = [task for task in tasks if not task.file(out).is_file()]
-    if workers > 1 and len(waiting) > 1:
-        _in_processes(waiting, out, workers, progress)
-    found = []
-    for number, task in enumerate(tasks):
-        if not task.file(out).is_file():
-            progress(f"{task.data}, seed {task.seed}: {task.method}", number, len(tasks))
-            _write(task, out)
-        with json_files.blaming(
-            task.file(out), "no result of this benchmark", fix="Remove it, and run the command again"
-        ):
-            found.append(Run(**json_files.read(task.file(out))))
-    return found
+    real = [task for task in tasks if task.method == REAL]
+    others = [task for task in tasks if task.method != REAL]
+    for part in (real, others):  # one after the other: a process of a method measures missing real rows too
+        make_in_processes(part, out, workers, progress)
+        for task in part:
+            if not task.file(out).is_file():
+                done = sum(one.file(out).is_file() for one in tasks)
+                progress(f"{task.data}, seed {task.seed}: {task.method}", done, len(tasks))
+                _write(task, out)
+    return [read_result(task.file(out), Run) for task in tasks]
 
 
 def _write(task: Task, out: Path) -> None:
@@ -143,50 +147,6 @@ def _write(task: Task, out: Path) -> None:
     run = _run(task.data, task.method, task.seed, *split(frame, target, task.seed), target, task.steps)
     out.mkdir(parents=True, exist_ok=True)
     replace_file(task.file(out), (json.dumps(asdict(run), indent=1) + "\n").encode())
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A task, made by the same command in a process of its own."""
-
-    task: Task
-    out: Path
-
-    @property
-    def log(self) -> Path:
-        """The file with the output of the process."""
-        return self.task.file(self.out).with_suffix(".log")
-
-    @property
-    def command(self) -> list[str]:
-        """The program and its arguments."""
-        one = self.task
-        words = ["--data", one.data, "--methods", one.method, "--seeds", one.seed, "--out", self.out, "--json"]
-        words += [] if one.steps is None else ["--steps", one.steps]
-        return [sys.executable, "-P", "-m", "ganloom", "bench", "tables", *map(str, words)]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The process has the same number of threads as this one."""
-        return {}
-
-
-def _in_processes(waiting: Sequence[Task], out: Path, workers: int, progress: Progress) -> None:
-    """Make each task in a process of its own. Those with the real rows take a second; ``measure`` makes them afterwards."""
-    jobs = [_Job(task, out) for task in waiting if task.method != "real rows"]
-    done, failed = list[Task](), dict[str, str]()
-    out.mkdir(parents=True, exist_ok=True)
-    results = processes.run(
-        jobs, workers, lambda job: None, lambda running: progress("tasks", len(done), len(jobs)), progress.say
-    )
-    with contextlib.closing(results):
-        for job, code in results:
-            done.append(job.task)
-            if code:
-                failed[job.task.file(out).stem] = processes.reason(job.log, code)
-    if failed:
-        name, reason = next(iter(failed.items()))
-        raise CheckFailed(f"{len(failed)} task{'s' * (len(failed) > 1)} failed, such as {name}: {reason}")
 
 
 def split(frame: Any, target: str | None, seed: int) -> tuple[Any, Any]:
@@ -202,13 +162,13 @@ def split(frame: Any, target: str | None, seed: int) -> tuple[Any, Any]:
 
 def _run(name: str, method: str, seed: int, train: Any, test: Any, target: str | None, steps: int | None) -> Run:
     began = time.process_time()
-    table = Table("copula" if method == "real rows" else method, target=target, seed=seed, steps=steps).fit(train)
+    table = Table("copula" if method == REAL else method, target=target, seed=seed, steps=steps).fit(train)
     prepared = table.preparation
     assert prepared is not None
     real, held = prepared.schema.read(reading.read(train)), prepared.schema.read(reading.read(test))
     rng = np.random.default_rng([seed, 12])
-    drawn = real if method == "real rows" else table.draw(len(train), rng=rng)
-    seconds = 0.0 if method == "real rows" else time.process_time() - began
+    drawn = real if method == REAL else table.draw(len(train), rng=rng)
+    seconds = 0.0 if method == REAL else time.process_time() - began
     columns = prepared.schema.modelled
     aim = utility.guess_target(columns, table.target)
     useful = None if aim is None else utility.train_and_test(columns, drawn, held, aim, seed)
