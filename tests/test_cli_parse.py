@@ -165,7 +165,7 @@ def test_every_flag_of_every_recipe_reads_its_own_default() -> None:
             for flag in section.flags:
                 assert flag.value(_written(flag)) == flag.default, f"{recipe} {flag.name}"
                 assert flag.help or not flag.path, f"{recipe} {flag.name} has no help"
-                assert len(flag.default_text) <= 90, f"{recipe} {flag.name}: {flag.default_text}"
+                assert len(flag.default_text) <= 80, f"{recipe} {flag.name}: {flag.default_text}"
 
 
 def _written(flag: Flag) -> list[str]:

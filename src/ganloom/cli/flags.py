@@ -1,6 +1,7 @@
 """The command-line flags of a dataclass: one for each field, with its type, default and help text."""
 
 import dataclasses
+import textwrap
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ FieldPath = tuple[str, ...]
 """The names of the fields that lead to a value: ("g_opt", "lr")."""
 REQUIRED = dataclasses.MISSING
 """The default of a flag that must be given."""
+LONGEST_DEFAULT = 71
+"""Characters of a default in the help; `ganloom config RUN` and the recipe's page have the whole one."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Flag:
 
     @property
     def default_text(self) -> str:
-        """The default as the help shows it; empty where there is nothing to show."""
+        """The default as the help shows it, a long one by its beginning; empty where there is nothing to show."""
         if self.default is REQUIRED:
             return "required"
         if self.default == ():
@@ -97,7 +100,7 @@ class Flag:
             text = self.spelling.write(self.default)
         else:
             text = " ".join(self.spec.str_from_instance(self.default))
-        return f"default: {text}" if text else ""
+        return f"default: {textwrap.shorten(text, LONGEST_DEFAULT, placeholder=' ...')}" if text else ""
 
     def count(self, following: list[str]) -> int:
         """How many of the words that follow the flag are its values; the words end before the next flag."""
