@@ -17,7 +17,9 @@ from ganloom.core.errors import BadInput
 from ganloom.data import cache, solid_objects, store
 from ganloom.data.dataset import Facts
 from ganloom.data.images import Images, rows_sha256
+from ganloom.data.npz_reader import DAMAGE
 from ganloom.data.npz_writer import write_npz
+from ganloom.data.private_copy import read_npy
 from ganloom.data.resize import Shape
 from ganloom.imaging.grid import alike, to_uint8
 from ganloom.volumes import rendering
@@ -132,16 +134,13 @@ def _read(path: str) -> NDArray[np.uint8]:
     if not where.lower().endswith((".npy", ".npz")):
         raise BadInput(f"{path}: volumes are read from a .npy or .npz file, or from the built-in set silhouettes")
     try:
-        with open(where, "rb"):
-            pass
-        loaded = np.load(where, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return _checked(loaded, path)
-        with loaded:
-            if "voxels" not in loaded.files:
-                raise BadInput(f"{path} has no array voxels (it has {', '.join(loaded.files) or 'none'})")
-            return _checked(loaded["voxels"], path)
-    except (OSError, ValueError, EOFError) as error:
+        if where.lower().endswith(".npy"):
+            return _checked(read_npy(where), path)
+        with open(where, "rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+            if "voxels" not in archive.files:
+                raise BadInput(f"{path} has no array voxels (it has {', '.join(archive.files) or 'none'})")
+            return _checked(archive["voxels"], path)
+    except DAMAGE as error:
         if isinstance(error, BadInput):
             raise
         raise BadInput(f"{path} cannot be read as volumes ({error})") from None
