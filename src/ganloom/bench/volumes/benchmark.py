@@ -8,7 +8,7 @@ from typing import Any
 
 from ganloom.api import load, resume, train
 from ganloom.apps.volumetric import volumetric
-from ganloom.bench.recipes.job import SPENT, ProcessorTime
+from ganloom.bench.recipes.job import SPENT, ProcessorTime, Quiet
 from ganloom.bench.volumes import measure as measuring
 from ganloom.bench.volumes.measure import Truth
 from ganloom.bench.volumes.reader import trained
@@ -19,7 +19,6 @@ from ganloom.core.output_files import replace_file
 from ganloom.data import solid_objects
 from ganloom.report.progress import Progress
 from ganloom.runs.folder import Folder
-from ganloom.training.callbacks import Callback
 
 DATA = {"prgan": "silhouettes", "gan3d": "silhouettes", "eg3d": "primitives3d"}
 """Recipe -> the set that it is trained on and measured with."""
@@ -183,7 +182,7 @@ def _trained(recipe: str, seed: int, out: Path, total_kimg: float | None, progre
     length: dict[str, Any] = {} if total_kimg is None else {"total_kimg": total_kimg}
     run = out / "runs" / "-".join([recipe, f"seed{seed}", *(f"{value:g}kimg" for value in length.values())])
     shared: dict[str, Any] = {
-        "callbacks": [ProcessorTime()], "console": _Quiet(progress, f"{run.name}: training (images)"), "progress": progress,
+        "callbacks": [ProcessorTime()], "console": Quiet(progress, f"{run.name}: training (images)"), "progress": progress,
     }  # fmt: skip
     if (run / "config.json").is_file() and not Folder(run).without_checkpoint():
         if Folder(run).read("run.json").get("state") != "finished":
@@ -192,17 +191,6 @@ def _trained(recipe: str, seed: int, out: Path, total_kimg: float | None, progre
     run.parent.mkdir(parents=True, exist_ok=True)
     train(recipe, DATA[recipe], run, small=True, seed=seed, device="cpu", **shared, **length)
     return run
-
-
-class _Quiet(Callback):
-    """Shows a training in the line of the progress, without rows."""
-
-    def __init__(self, progress: Progress, what: str) -> None:
-        self.progress, self.what = progress, what
-
-    def on_step(self, trainer: Any) -> None:
-        """Show how far the training is."""
-        self.progress(self.what, *trainer.progress)
 
 
 def table_of(rows: Sequence[Row]) -> list[dict[str, str]]:
