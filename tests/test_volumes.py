@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import ganloom
 from ganloom import data
 from ganloom.core.errors import BadInput
 from ganloom.data import solid_objects
@@ -148,6 +149,20 @@ def test_files_of_volumes(tmp_path: Path) -> None:
         found = data.open(tmp_path / name, inputs="volumes")
         assert isinstance(found, Volumes) and found.shape == (1, 8, 8)
         assert np.array_equal(found.volumes, voxels * np.uint8(255))
+
+
+def test_a_run_of_an_array_continues(tmp_path: Path) -> None:
+    voxels = np.random.default_rng(0).random((40, 8, 8, 8)) > 0.5
+    given = data.open(voxels, inputs="volumes")
+    small: dict = {"width": 4, "d_width": 4, "z_dim": 8, "batch_size": 8, "total_kimg": 0.016, "judge": 0}
+    run = ganloom.train("gan3d", given, tmp_path / "run", shape=(1, 16, 16), **small).path
+    ganloom.resume(run, total_kimg=0.024)
+    assert ganloom.load(run).kimg >= 0.024
+    assert ganloom.load(run).cfg.shape == (1, 16, 16), "the shape that was asked for, not that of the data"
+    _, half = given.split(16)
+    ganloom.train("gan3d", half, tmp_path / "half", **small)
+    ganloom.resume(tmp_path / "half", total_kimg=0.024)
+    assert ganloom.load(tmp_path / "half").kimg >= 0.024, "a part has its own silhouettes"
 
 
 def test_files_without_volumes_are_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the applications of 3D models share: checks, the model of a run, and the objects of its seeds."""
+"""What the applications of 3D models share: the model of a run, and the objects of its seeds."""
 
 from pathlib import Path
 
