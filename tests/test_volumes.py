@@ -1,14 +1,17 @@
 """3D objects: cameras, the renderer against known geometry, the built-in sets, and what a mesh must be."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import ganloom
 from ganloom import data
 from ganloom.core.errors import BadInput
 from ganloom.data import solid_objects
+from ganloom.data.volumes import Volumes
 from ganloom.volumes import objects, rendering
 from ganloom.volumes.cameras import DISTANCE, Cameras, basis, perspective_rays
 from ganloom.volumes.solids import Box, Cone, Sphere, cylinder
@@ -61,7 +64,7 @@ def test_azimuth_and_elevation_turn_the_view_the_right_way() -> None:
 
     assert centre(0) == pytest.approx((0.6, 0.0), abs=0.03)
     assert centre(180) == pytest.approx((-0.6, 0.0), abs=0.03)
-    assert centre(90) == pytest.approx((0.0, 0.0), abs=0.03), "the camera stands at +x and looks at the knob"
+    assert centre(90) == pytest.approx((0.0, 0.0), abs=0.03), "the camera is at +x"
     assert centre(60)[0] == pytest.approx(0.3, abs=0.03)
     front = rendering.depth(knob, angles(90, -90), angles(0, 0), 33, 33)[:, 16, 16]
     torch.testing.assert_close(front, torch.tensor([DISTANCE - 0.8, DISTANCE + 0.4]), atol=1e-4, rtol=0)
@@ -69,7 +72,7 @@ def test_azimuth_and_elevation_turn_the_view_the_right_way() -> None:
     assert centre(0, 0, above)[1] == pytest.approx(0.6, abs=0.03)
     assert centre(0, 60, above)[1] == pytest.approx(0.3, abs=0.03)
     top = rendering.depth(above, ZERO, angles(90), 33, 33)[0, 16, 16]
-    assert float(top) == pytest.approx(DISTANCE - 0.8, abs=1e-4), "the camera stands above"
+    assert float(top) == pytest.approx(DISTANCE - 0.8, abs=1e-4), "the camera is above"
 
 
 def test_depth_of_a_plane_and_of_a_cone() -> None:
@@ -129,12 +132,58 @@ def test_built_in_sets(name: str) -> None:
     again = solid_objects.views(
         name, 5, angles(found.factors["azimuth"][41]), angles(found.factors["elevation"][41]), one.shape
     )
-    torch.testing.assert_close(again, found.get(41), atol=0.01, rtol=0), "the factors describe the image"
+    torch.testing.assert_close(again, found.get(41), atol=0.01, rtol=0)  # the factors describe the image
     longer = data.open(f"{name}:50")
     assert np.array_equal(longer.uint8(slice(0, 44)), found.uint8(slice(0, 44)))
     assert data.open(f"{name}:8", shape=(4, 16, 20)).shape == (4, 16, 20)
     with pytest.raises(BadInput, match="after the colon"):
         data.open(f"{name}:0")
+
+
+def test_files_of_volumes(tmp_path: Path) -> None:
+    voxels = np.random.default_rng(0).random((5, 8, 8, 8)) > 0.5
+    np.save(tmp_path / "bool.npy", voxels)
+    np.savez(tmp_path / "numbers.npz", voxels=voxels.astype(np.float32))
+    data.open(voxels * 255, inputs="volumes").save(tmp_path / "saved.npz")
+    for name in ("bool.npy", "numbers.npz", "saved.npz"):
+        found = data.open(tmp_path / name, inputs="volumes")
+        assert isinstance(found, Volumes) and found.shape == (1, 8, 8)
+        assert np.array_equal(found.volumes, voxels * np.uint8(255))
+
+
+def test_a_run_of_an_array_continues(tmp_path: Path) -> None:
+    voxels = np.random.default_rng(0).random((40, 8, 8, 8)) > 0.5
+    given = data.open(voxels, inputs="volumes")
+    small: dict = {"width": 4, "d_width": 4, "z_dim": 8, "batch_size": 8, "total_kimg": 0.016, "judge": 0}
+    run = ganloom.train("gan3d", given, tmp_path / "run", shape=(1, 16, 16), **small).path
+    ganloom.resume(run, total_kimg=0.024)
+    assert ganloom.load(run).kimg >= 0.024
+    assert ganloom.load(run).cfg.shape == (1, 16, 16), "the shape that was asked for, not that of the data"
+    _, half = given.split(16)
+    ganloom.train("gan3d", half, tmp_path / "half", **small)
+    ganloom.resume(tmp_path / "half", total_kimg=0.024)
+    assert ganloom.load(tmp_path / "half").kimg >= 0.024, "a part has its own silhouettes"
+
+
+def test_files_without_volumes_are_refused(tmp_path: Path) -> None:
+    voxels = np.random.default_rng(0).random((20, 8, 8, 8)) > 0.5
+    np.savez_compressed(tmp_path / "whole.npz", voxels=voxels)
+    content = (tmp_path / "whole.npz").read_bytes()
+    (tmp_path / "changed.npz").write_bytes(content[:400] + bytes(200) + content[600:])
+    (tmp_path / "cut.npz").write_bytes(content[:900])
+    (tmp_path / "text.npz").write_text("not an archive")
+    (tmp_path / "empty.npy").touch()
+    for name in ("changed.npz", "cut.npz", "text.npz", "empty.npy", "missing.npy"):
+        with pytest.raises(BadInput, match=f"{name} cannot be read as volumes"):
+            data.open(tmp_path / name, inputs="volumes")
+    np.savez(tmp_path / "images.npz", images=np.zeros((4, 8, 8, 1), np.uint8))
+    np.save(tmp_path / "flat.npy", voxels[0])
+    np.save(tmp_path / "negative.npy", voxels - 1.0)
+    for name, message in (
+        ("images.npz", "has no array voxels"), ("flat.npy", "check the axes"), ("negative.npy", "numbers from -1 to 0"),
+    ):  # fmt: skip
+        with pytest.raises(BadInput, match=message):
+            data.open(tmp_path / name, inputs="volumes")
 
 
 def test_a_batch_with_views() -> None:

@@ -1,7 +1,6 @@
 """Meshes, turntables and pages of 3D models: what is in the files, and what is refused."""
 
 import base64
-import io
 import json
 import os
 import shutil
@@ -155,6 +154,10 @@ def test_mesh_command(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     gan = ganloom.load(run)
     again = mesh_of(gan, object_codes(gan, 1, 1)[0], level=0.01)
     assert files[1].read_bytes() == mesh_files.glb(again), "a seed is an object, whatever n is"
+    code, _, err = call(capsys, "mesh", run, "--n", 2, "--level", 0.01)
+    assert code == 2 and "is not an empty folder" in err and "--out" not in err
+    code, _, err = call(capsys, "mesh", run, "--n", 2, "--level", 0.02)
+    assert not code, f"another level has another folder: {err}"
     code, out, _ = call(
         capsys,
         "mesh",
@@ -179,6 +182,7 @@ def test_mesh_command(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     ("words", "message"),
     [
         (["--n", "0"], "--n must be at least 1"),
+        (["--truncation", "-1"], "--truncation must not be negative"),
         (["--side", "4"], "--side must be in 8..256"),
         (["--level", "1"], "--level must be between 0 and 1"),
         (["--runtime", "x"], "--runtime needs --format web"),
@@ -209,8 +213,14 @@ def test_turntable(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     with Image.open(tmp_path / "t" / "seed000001.gif") as turn:
         assert getattr(turn, "n_frames", 1) > 8
     assert (tmp_path / "t" / "views.png").is_file()
+    for words in ([], ["--truncation", 0.5], ["--elevation", 30]):
+        code, _, err = call(capsys, "sample", run, "--turntable", "--n", 1, *words)
+        assert not code, f"other arguments have another folder: {err}"
+    code, _, err = call(capsys, "sample", run, "--turntable", "--n", 1)
+    assert code == 2 and "is not an empty folder" in err
     for words, message in (
         (["--elevation", 91], "must be in -90..90"),
+        (["--truncation", -1], "--truncation must not be negative"),
         (["--n", 0], "--n must be"),
         (["--cutoff", 1], "no effect"),
     ):
@@ -225,7 +235,7 @@ def test_views_turn_around_the_object() -> None:
     codes = object_codes(gan, 1, 3)
     angles = torch.deg2rad(torch.tensor([0.0, 90.0, 180.0]))
     seen = gan.view(codes, angles, torch.zeros(3)).detach()
-    torch.testing.assert_close(seen[2], seen[0].flip(-1), atol=1e-4, rtol=0), "a silhouette from behind is mirrored"
+    torch.testing.assert_close(seen[2], seen[0].flip(-1), atol=1e-4, rtol=0)  # a silhouette from behind is mirrored
     assert float((seen[1] - seen[0]).abs().max()) > 0.01
 
 
@@ -259,7 +269,7 @@ def test_page(page: Path) -> None:
     models = json.loads((page / "models.js").read_text().removeprefix("const MODELS = ").removesuffix(";\n"))
     assert list(models) == ["seed000000", "seed000001"]
     glb_parts(base64.b64decode(models["seed000001"]))
-    assert io.BytesIO(base64.b64decode(models["seed000000"])).read(4) == b"glTF"
+    assert base64.b64decode(models["seed000000"])[:4] == b"glTF"
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """Write generated 3D objects as meshes: GLB, OBJ or PLY files, or a page that shows them."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ganloom import sampling
+from ganloom.apps.sample import folder_named
 from ganloom.apps.volumetric import model_of, object_codes
 from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.core.names import as_path
@@ -16,7 +16,7 @@ from ganloom.core.output_files import new_folder, write_new
 from ganloom.core.precision import full_precision
 from ganloom.export import model_viewer
 from ganloom.recipes.base.volumetric import Volumetric
-from ganloom.report.progress import Report, stage
+from ganloom.report.progress import Report
 from ganloom.volumes.mesh_files import WRITERS, glb
 from ganloom.volumes.meshes import Mesh, Topology, surface, topology
 
@@ -81,12 +81,18 @@ def write_meshes(
         BadInput: An argument cannot be used, the run makes no 3D objects, or a volume is empty.
         MissingExtra: scikit-image is not installed.
     """
-    _check(n, format, side, level, runtime)
-    if out is not None:
-        new_folder(out, overwrite=overwrite)
+    _check(format, side, level, runtime)
     path = as_path(run)
-    stage(progress, "loading the model")
-    gan = model_of(path, checkpoint, device)
+    gan = model_of(
+        path, n, truncation, out, checkpoint=checkpoint, device=device, overwrite=overwrite, progress=progress
+    )
+    settings = {
+        "truncation": (truncation, 1.0), "side": (side, None), "level": (level, None), "": ("" if clean else "no-clean", ""),
+        "checkpoint-": (checkpoint, "latest"),
+    }  # fmt: skip
+    folder = folder_named(path / "meshes", out, f"kimg{gan.kimg:g}-seed{seed}-n{n}-{format}", settings)
+    if out is None:
+        new_folder(folder, overwrite=overwrite, flag="")
     viewer = model_viewer.runtime_files(runtime) if format == "web" else {}
     made = []
     for i, code in enumerate(object_codes(gan, n, seed, truncation)):
@@ -96,9 +102,6 @@ def write_meshes(
             made.append(mesh_of(gan, code, side, level, clean=clean))
         except BadInput as error:
             raise BadInput(f"{path}, seed {seed + i}: {error}") from None
-    kimg = "" if math.isinf(gan.kimg) else f"kimg{gan.kimg:g}-"
-    folder = as_path(out) if out is not None else path / "meshes" / f"{kimg}seed{seed}-n{n}-{format}"
-    new_folder(folder, overwrite=overwrite)
     names = [f"seed{seed + i:06d}" for i in range(n)]
     if format == "web":
         title = f"{type(gan).__name__}: {n} generated objects"
@@ -113,9 +116,7 @@ def write_meshes(
     return WrittenMeshes(folder, files, [topology(mesh) for mesh in made], notes)
 
 
-def _check(n: int, format: str, side: int | None, level: float | None, runtime: str | Path | None) -> None:
-    if n < 1:
-        raise BadInput(f"--n must be at least 1, got {n}")
+def _check(format: str, side: int | None, level: float | None, runtime: str | Path | None) -> None:
     if format not in FORMATS:
         raise BadInput(f"--format {format}{did_you_mean(format, FORMATS)}: it must be one of {', '.join(FORMATS)}")
     if side is not None and not 8 <= side <= LARGEST:

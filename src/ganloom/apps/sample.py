@@ -126,8 +126,11 @@ def write_samples(
         "standing": (standing, 0),
         "precision-": (precision, "float32"),
     }
-    folder = _folder(
-        path, out, f"kimg{gan.kimg:g}-seed{seed}-n{n}", settings | {"c": (_words(c), ""), "": (checkpoint, "latest")}
+    folder = folder_named(
+        path / "generated",
+        out,
+        f"kimg{gan.kimg:g}-seed{seed}-n{n}",
+        settings | {"c": (_words(c), ""), "": (checkpoint, "latest")},
     )
     if x.dim() == 2:
         return _write_points(folder, x, overwrite)
@@ -205,14 +208,14 @@ def _words(c: Sequence[str | int] | str | int | None) -> str:
     return ",".join(map(str, c if isinstance(c, list | tuple) else [] if c is None else [c]))
 
 
-def _folder(run: Path, out: str | Path | None, name: str, settings: dict[str, tuple[Any, Any]]) -> Path:
-    """``out``, or a folder named after the settings that differ from the default: name -> (value, default)."""
+def folder_named(parent: Path, out: str | Path | None, name: str, settings: dict[str, tuple[Any, Any]]) -> Path:
+    """Return ``out``, or a folder named after the settings that differ from the default: name -> (value, default)."""
     if out is not None:
         return as_path(out)
     for key, (value, default) in settings.items():
         if value != default:
             name += "-" + own_file_name(f"{key}{value:g}" if isinstance(value, float) else f"{key}{value}")
-    return run / "generated" / name
+    return parent / name
 
 
 def _write_points(folder: Path, x: Tensor, overwrite: bool) -> Written:

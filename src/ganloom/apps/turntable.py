@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ganloom import sampling
 from ganloom.apps.latent import FORMATS, ffmpeg, save_animation
-from ganloom.apps.sample import Written
+from ganloom.apps.sample import Written, folder_named
 from ganloom.apps.volumetric import model_of, object_codes
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
@@ -16,7 +16,7 @@ from ganloom.core.output_files import new_folder
 from ganloom.core.precision import full_precision
 from ganloom.imaging import grid
 from ganloom.recipes.base.volumetric import Volumetric
-from ganloom.report.progress import Report, stage
+from ganloom.report.progress import Report
 
 FRAMES = 48
 """Frames of a turn, by default."""
@@ -62,25 +62,26 @@ def write_turntables(
     Raises:
         BadInput: An argument cannot be used, or the run makes no 3D objects.
     """
-    if n < 1 or frames < 2:
-        raise BadInput(f"--n must be at least 1 and --frames at least 2, got {n} and {frames}")
+    if frames < 2:
+        raise BadInput(f"frames must be at least 2, got {frames}")
     if elevation is not None and not -90 <= elevation <= 90:
         raise BadInput(f"--elevation must be in -90..90 degrees, got {elevation:g}")
     if f".{format}" not in FORMATS:
         raise BadInput(f"--animation must be gif, webp or mp4, got {format}")
     if format == "mp4":
         ffmpeg()
-    if out is not None:
-        new_folder(out, overwrite=overwrite)
     path = as_path(run)
-    stage(progress, "loading the model")
-    gan = model_of(path, checkpoint, device)
+    gan = model_of(
+        path, n, truncation, out, checkpoint=checkpoint, device=device, overwrite=overwrite, progress=progress
+    )
     height = gan.cameras.middle if elevation is None else math.radians(elevation)
-    kimg = "" if math.isinf(gan.kimg) else f"kimg{gan.kimg:g}-"
-    folder = as_path(out) if out is not None else new_folder(
-        path / "generated" / f"turntable-{kimg}seed{seed}-n{n}" / (f"elevation{elevation:g}" if elevation is not None else ""),
-        overwrite=True,
-    )  # fmt: skip
+    settings = {
+        "truncation": (truncation, 1.0), "elevation": (elevation, None), "frames": (frames, FRAMES), "": (format, "gif"),
+        "checkpoint-": (checkpoint, "latest"),
+    }  # fmt: skip
+    folder = folder_named(path / "generated", out, f"turntable-kimg{gan.kimg:g}-seed{seed}-n{n}", settings)
+    if out is None:
+        new_folder(folder, overwrite=overwrite, flag="")
     codes = object_codes(gan, n, seed, truncation)
     strips, files = [], []
     for i, row in enumerate(codes):

@@ -9,15 +9,36 @@ from ganloom import sampling
 from ganloom.api import load
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
-from ganloom.core.names import as_path
+from ganloom.core.output_files import new_folder
 from ganloom.gan import GAN
 from ganloom.recipes.base.volumetric import Volumetric
+from ganloom.report.progress import Report, stage
 
 
-def model_of(run: str | Path, checkpoint: str = "latest", device: str = "auto") -> Volumetric:
-    """Load a model of 3D objects. Raises BadInput if the run's recipe makes none."""
-    path = as_path(run)
-    return volumetric(load(path, checkpoint=checkpoint, device=choose_device(device)), path)
+def model_of(
+    run: Path,
+    n: int,
+    truncation: float,
+    out: str | Path | None,
+    *,
+    checkpoint: str,
+    device: str,
+    overwrite: bool,
+    progress: Report,
+) -> Volumetric:
+    """Check the arguments that all applications have, and load the model.
+
+    Raises:
+        BadInput: If an argument cannot be used, or the run's recipe makes no 3D objects.
+    """
+    if n < 1:
+        raise BadInput(f"--n must be at least 1, got {n}")
+    if not truncation >= 0:
+        raise BadInput(f"--truncation must not be negative, got {truncation}")
+    if out is not None:
+        new_folder(out, overwrite=overwrite)
+    stage(progress, "loading the model")
+    return volumetric(load(run, checkpoint=checkpoint, device=choose_device(device)), run)
 
 
 def volumetric(gan: GAN, path: str | Path) -> Volumetric:

@@ -23,7 +23,7 @@ from ganloom.data.pixel_scale import Scales, by_side, known_of_side
 from ganloom.data.points import Points
 from ganloom.data.private_copy import read_npy
 
-_DAMAGE = (
+DAMAGE = (
     OSError, ValueError, EOFError, KeyError, MemoryError, OverflowError, SyntaxError, zipfile.BadZipFile, zlib.error,
     NotImplementedError, RuntimeError,
 )  # fmt: skip
@@ -57,7 +57,7 @@ def read(
         # numpy.load would decide by the content, not by the ending, and leaves open a file that it cannot read.
         with open(path, "rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
             return from_arrays(_NpzArrays(archive), path, _stem(path), channels, use_labels, known)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         if isinstance(error, BadInput):
             raise
         reason = " ".join(str(error).split())[:100]
@@ -92,7 +92,7 @@ def _header(archive: np.lib.npyio.NpzFile, name: str) -> Member:
                 np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             )
             shape, _, dtype = read_header(file)
-    except _DAMAGE:  # the array may be unused
+    except DAMAGE:  # the array may be unused
         return Member((), np.dtype(object))
     return Member(shape, dtype)
 

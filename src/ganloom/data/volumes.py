@@ -5,6 +5,7 @@ The images are what grids and evaluations show and compare; a recipe that learns
 
 import hashlib
 import os
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -17,11 +18,12 @@ from ganloom.core.errors import BadInput
 from ganloom.data import cache, solid_objects, store
 from ganloom.data.dataset import Facts
 from ganloom.data.images import Images, rows_sha256
+from ganloom.data.npz_reader import DAMAGE
 from ganloom.data.npz_writer import write_npz
+from ganloom.data.private_copy import read_npy
 from ganloom.data.resize import Shape
 from ganloom.imaging.grid import alike, to_uint8
 from ganloom.volumes import rendering
-from ganloom.volumes.cameras import Cameras
 
 SIZE = 1200
 """Volumes of the built-in set, by default."""
@@ -61,7 +63,11 @@ class Volumes(Images):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an .npz file with ``voxels``, from which ``open(path, inputs="volumes")`` reads equal volumes."""
-        write_npz(path, {"version": 1, "kind": "volumes", "name": self.name}, {"voxels": self.volumes})
+        write_npz(
+            path,
+            {"version": 1, "kind": "volumes", "name": self.name},
+            {"voxels": self.volumes, "silhouettes": self.rows},
+        )
 
     def _rows_sha256(self) -> str:
         return hashlib.sha256(f"{super()._rows_sha256()} volumes {rows_sha256(self.volumes)}".encode()).hexdigest()
@@ -88,23 +94,29 @@ def open_volumes(source: Any, shape: Shape | None, flip: bool, progress: store.P
         BadInput: The source cannot be used.
     """
     if isinstance(source, Volumes):
-        return source
+        if shape is None or shape == source.shape:
+            return source
+        facts = replace(source.facts, source=source.facts.source | {"shape": list(shape)})
+        return Volumes(_silhouettes(source.volumes, shape), source.volumes, facts)
     if flip:
         raise BadInput("--flip mirrors images, not volumes: leave it out")
     options = {"source": None, "inputs": "volumes", "shape": None if shape is None else list(shape)}
+    rows = None
     if isinstance(source, str) and source.split(":")[0] == "silhouettes":
         volumes, name = _built_in(source, progress), "silhouettes"
         options["source"] = source
     elif isinstance(source, str | os.PathLike):
-        volumes, name = _read(os.fspath(source)), os.path.basename(os.fspath(source))
+        (volumes, rows), name = _read(os.fspath(source)), os.path.basename(os.fspath(source))
         options["source"] = os.path.abspath(os.path.expanduser(os.fspath(source)))
     else:
         volumes, name = _checked(np.asarray(source), "the array"), "volumes"
-    labels = np.arange(len(volumes)) % 3 if name == "silhouettes" else None
-    facts = Facts(name, source=options, labels=labels, native=True)
-    if labels is not None:
-        facts.classes = list(solid_objects.SETS["silhouettes"].classes)
-    return Volumes(_silhouettes(volumes, shape or (1, *volumes.shape[2:])), volumes, facts)
+    facts = Facts(name, source=options, native=True)
+    if name == "silhouettes":
+        classes = solid_objects.SETS[name].classes
+        facts.labels, facts.classes = np.arange(len(volumes)) % len(classes), list(classes)
+    if rows is None or shape not in (None, (rows.shape[3], *rows.shape[1:3])):
+        rows = _silhouettes(volumes, shape or (1, *volumes.shape[2:]))
+    return Volumes(rows, volumes, facts)
 
 
 def _built_in(source: str, progress: store.Progress) -> NDArray[np.uint8]:
@@ -126,22 +138,20 @@ def _built_in(source: str, progress: store.Progress) -> NDArray[np.uint8]:
     return np.ascontiguousarray(stored.rows).reshape(-1, SIDE, SIDE, SIDE)
 
 
-def _read(path: str) -> NDArray[np.uint8]:
-    """The volumes of a .npy or .npz file."""
+def _read(path: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """The volumes of a .npy or .npz file, and their silhouettes if ganloom saved the file."""
     where = os.path.expanduser(path)
     if not where.lower().endswith((".npy", ".npz")):
         raise BadInput(f"{path}: volumes are read from a .npy or .npz file, or from the built-in set silhouettes")
     try:
-        with open(where, "rb"):
-            pass
-        loaded = np.load(where, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return _checked(loaded, path)
-        with loaded:
-            if "voxels" not in loaded.files:
-                raise BadInput(f"{path} has no array voxels (it has {', '.join(loaded.files) or 'none'})")
-            return _checked(loaded["voxels"], path)
-    except (OSError, ValueError, EOFError) as error:
+        if where.lower().endswith(".npy"):
+            return _checked(read_npy(where), path), None
+        with open(where, "rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+            if "voxels" not in archive.files:
+                raise BadInput(f"{path} has no array voxels (it has {', '.join(archive.files) or 'none'})")
+            saved = {"ganloom", "silhouettes"} <= set(archive.files)
+            return _checked(archive["voxels"], path), archive["silhouettes"] if saved else None
+    except DAMAGE as error:
         if isinstance(error, BadInput):
             raise
         raise BadInput(f"{path} cannot be read as volumes ({error})") from None
@@ -169,7 +179,7 @@ def _checked(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
 def _silhouettes(volumes: NDArray[np.uint8], shape: Shape) -> NDArray[np.uint8]:
     """A silhouette of each volume from a random side, uint8 (N, H, W, C)."""
     parts = []
-    cameras = Cameras(elevation=(0.0, 40.0))
+    cameras = solid_objects.SETS["silhouettes"].cameras
     codes = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (len(volumes), 2))).float()
     for start in range(0, len(volumes), 32):
         some = torch.from_numpy(volumes[start : start + 32])[:, None].float() / 255

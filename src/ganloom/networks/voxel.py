@@ -6,6 +6,7 @@ A volume (N, 1, S, S, S) has the index [z, y, x] and fills the cube [-1, 1]^3; i
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganloom.nn import initial_weights
@@ -75,6 +76,18 @@ class VolumeGenerator(nn.Module):
         return torch.sigmoid(self.body(self.project(z).unflatten(1, self.base)))
 
 
+def silhouettes(volumes: Tensor, azimuth: Tensor, elevation: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Project volumes (N, 1, S, S, S) to images (N * views, C, H, W) in [-1, 1] with equal channels; see ``project``."""
+    return project(volumes, azimuth, elevation, *shape[1:]).expand(-1, shape[0], -1, -1) * 2 - 1
+
+
+def resized(volumes: Tensor, side: int | None) -> Tensor:
+    """Interpolate volumes (N, 1, S, S, S) to another side; None or S: return them as they are."""
+    if side in (None, volumes.shape[-1]):
+        return volumes
+    return F.interpolate(volumes, size=(side,) * 3, mode="trilinear")
+
+
 class Silhouettes(nn.Module):
     """Map latents with a view (N, z_dim + 2) to silhouettes (N, C, H, W) in [-1, 1]: a volume, seen by a camera.
 
@@ -92,7 +105,7 @@ class Silhouettes(nn.Module):
         """Map latents (N, z_dim + 2) to silhouettes; rows i * each to (i + 1) * each - 1 show the volume of the first of them."""
         volumes = self.volumes(z[::each, :-2])
         azimuth, elevation = self.cameras.of_code(z[:, -2:])
-        return project(volumes, azimuth, elevation, *self.shape[1:]).expand(-1, self.shape[0], -1, -1) * 2 - 1
+        return silhouettes(volumes, azimuth, elevation, self.shape)
 
 
 class VolumeDiscriminator(nn.Module):

@@ -21,7 +21,6 @@ where its accuracy on a batch is above --d-accuracy, but its optimizer still tak
 from dataclasses import dataclass
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from ganloom.core.errors import BadInput
@@ -30,7 +29,6 @@ from ganloom.gan import Adam, Batch
 from ganloom.networks import voxel
 from ganloom.recipes.base.volumetric import TURNS_VOLUMES, ViewCode, Volumes, Volumetric, check_volumetric
 from ganloom.scoring import Generated
-from ganloom.volumes.rendering import project
 
 TITLE = "3D-GAN: voxels from voxels"
 PAPER = "Wu et al. 2016, arXiv:1610.07584"
@@ -104,19 +102,13 @@ class GAN3D(Volumetric):
     def reals(self, batch: Batch) -> Tensor:
         """Return the volumes of a batch, at the side of the model."""
         assert batch.y is not None
-        if batch.y.shape[-1] == self.G.side:
-            return batch.y
-        return F.interpolate(batch.y, size=(self.G.side,) * 3, mode="trilinear")
+        return voxel.resized(batch.y, self.G.side)
 
     def view(self, codes: Tensor, azimuth: Tensor, elevation: Tensor) -> Tensor:
-        seen = project(self.G(codes), azimuth, elevation, *self.cfg.shape[1:])
-        return seen.expand(-1, self.cfg.shape[0], -1, -1) * 2 - 1
+        return voxel.silhouettes(self.G(codes), azimuth, elevation, self.cfg.shape)
 
     def volume(self, codes: Tensor, side: int | None = None) -> Volumes:
-        occupancy = self.G(codes)
-        if side not in (None, self.G.side):
-            occupancy = F.interpolate(occupancy, size=(side,) * 3, mode="trilinear")
-        return Volumes(occupancy[:, 0], LEVEL)
+        return Volumes(voxel.resized(self.G(codes), side)[:, 0], LEVEL)
 
 
 MODEL = GAN3D

@@ -30,7 +30,6 @@ from ganloom.gan import Adam
 from ganloom.networks import views, voxel
 from ganloom.recipes.base.volumetric import TURNS_VOLUMES, ViewCode, Volumes, Volumetric, check_volumetric
 from ganloom.scoring import Generated
-from ganloom.volumes.rendering import project
 
 TITLE = "PrGAN: voxels from silhouettes"
 PAPER = "Gadelha et al. 2017, arXiv:1612.05872"
@@ -106,15 +105,10 @@ class PrGAN(Volumetric):
         return self.generated(z, each=each)
 
     def view(self, codes: Tensor, azimuth: Tensor, elevation: Tensor) -> Tensor:
-        occupancy = self.G.volumes(codes)
-        seen = project(occupancy, azimuth, elevation, *self.cfg.shape[1:])
-        return seen.expand(-1, self.cfg.shape[0], -1, -1) * 2 - 1
+        return voxel.silhouettes(self.G.volumes(codes), azimuth, elevation, self.cfg.shape)
 
     def volume(self, codes: Tensor, side: int | None = None) -> Volumes:
-        occupancy = self.G.volumes(codes)
-        if side not in (None, self.G.volumes.side):
-            occupancy = torch.nn.functional.interpolate(occupancy, size=(side,) * 3, mode="trilinear")
-        return Volumes(occupancy[:, 0], LEVEL)
+        return Volumes(voxel.resized(self.G.volumes(codes), side)[:, 0], LEVEL)
 
     @classmethod
     def check_data(cls, data: object) -> None:

@@ -76,7 +76,9 @@ def description(setup: TrainingSetup, cfg: TrainConfig, start: warm_start.WarmSt
     module, gan, data = setup.module, setup.gan, setup.data
     source = data.source
     if source.get("source") is None:
-        crops = {key: source[key] for key in ("inputs", "shape") if source.get("inputs") in ("crops", "captions")}
+        crops = {
+            key: source[key] for key in ("inputs", "shape") if source.get("inputs") in ("crops", "captions", "volumes")
+        }
         source = {"source": "data.npz", "in_run": True, "flip": data.flip} | crops | _scales_of(source)
     return {
         "format": FORMAT,
@@ -343,4 +345,5 @@ def held_out(data: Any, run: Path) -> Any:
     file = run / "held.npz"
     if not file.exists():
         return datasets.other_half(data)
-    return datasets.open(str(file), inputs="captions" if data.source.get("inputs") == "captions" else None)
+    inputs = data.source.get("inputs")
+    return datasets.open(str(file), inputs=inputs if inputs in ("captions", "volumes") else None)

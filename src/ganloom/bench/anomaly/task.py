@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ganloom import data as datasets
 from ganloom.anomaly import detector, evaluation, fitting, methods
 from ganloom.anomaly.controls import TITLES as CONTROLS
+from ganloom.bench.recipes.job import Quiet
 from ganloom.core.errors import BadInput
 from ganloom.core.output_files import replace_file
 from ganloom.report.progress import Progress
@@ -160,25 +161,14 @@ def _fit(task: Task, train: Images, run: Path, cpu: _Cpu, progress: Progress) ->
     if (run / "config.json").is_file() and not Folder(run).without_checkpoint():
         if Folder(run).read("run.json").get("state") != "finished":
             resume_run(
-                run, [cpu], _Quiet(progress), total_kimg=None, data=None, gan=None, device=None, progress=progress
+                run, [cpu], Quiet(progress), total_kimg=None, data=None, gan=None, device=None, progress=progress
             )
         return
     length: dict[str, Any] = {} if task.total_kimg is None else {"total_kimg": task.total_kimg}
     fitting.fit(
-        train, run, method=method, seed=task.seed, device="cpu", console=_Quiet(progress), callbacks=[cpu], progress=progress,
+        train, run, method=method, seed=task.seed, device="cpu", console=Quiet(progress), callbacks=[cpu], progress=progress,
         **length,
     )  # fmt: skip
-
-
-class _Quiet(Callback):
-    """Shows the training in the line of the progress, without rows."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-
-    def on_step(self, trainer: Any) -> None:
-        """Show how far the training is."""
-        self.progress("training (images)", *trainer.progress)
 
 
 def check(classes: tuple[int, ...], recipes: tuple[str, ...], seeds: tuple[int, ...]) -> None:

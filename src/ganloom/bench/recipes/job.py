@@ -72,6 +72,17 @@ class ProcessorTime(Callback):
         Folder(trainer.run_dir).update("run.json", **{SPENT: round(spent, 1)})
 
 
+class Quiet(Callback):
+    """Show a training in the line of the progress, without rows."""
+
+    def __init__(self, progress: Progress, what: str = "training (images)") -> None:
+        self.progress, self.what = progress, what
+
+    def on_step(self, trainer: Any) -> None:
+        """Show how far the training is."""
+        self.progress(self.what, *trainer.progress)
+
+
 def saved(path: Path) -> Row | None:
     """Read the result in a run folder; None if there is none, or no complete one."""
     if not (path / RESULT).exists() or not all((path / name).exists() for name in (SHEET, STRIP)):

@@ -1,7 +1,6 @@
 """Train the 3D recipes, or take runs, measure them beside controls, and compare the figures with what they must reach."""
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from ganloom.api import load, resume, train
 from ganloom.apps.volumetric import volumetric
+from ganloom.bench.recipes.job import SPENT, ProcessorTime, Quiet
 from ganloom.bench.volumes import measure as measuring
 from ganloom.bench.volumes.measure import Truth
 from ganloom.bench.volumes.reader import trained
@@ -19,7 +19,6 @@ from ganloom.core.output_files import replace_file
 from ganloom.data import solid_objects
 from ganloom.report.progress import Progress
 from ganloom.runs.folder import Folder
-from ganloom.training.callbacks import Callback
 
 DATA = {"prgan": "silhouettes", "gan3d": "silhouettes", "eg3d": "primitives3d"}
 """Recipe -> the set that it is trained on and measured with."""
@@ -88,18 +87,6 @@ def against_blobs(figures: Figures, controls: dict[str, Figures]) -> Figures:
     return figures | {"over_blobs": figures["recall"] - controls["class-mean blobs"]["recall"]}
 
 
-class _Cpu(Callback):
-    """Adds the CPU seconds of each session to a file beside the run."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.before = float(path.read_text()) if path.is_file() else 0.0
-        self.start = time.process_time()
-
-    def on_end(self, trainer: Any, reason: str) -> None:
-        replace_file(self.path, f"{self.before + time.process_time() - self.start:.1f}".encode())
-
-
 def check(recipes: Sequence[str], seeds: Sequence[int], runs: Sequence[str]) -> None:
     """Raise BadInput if a recipe or a seed cannot be used."""
     for name in recipes:
@@ -160,8 +147,7 @@ def _rows(name: str, paths: Sequence[Path], out: Path, progress: Progress) -> li
         gan = volumetric(load(path), path)
         channels = solid_objects.SETS[name].shape[0]
         figures = _measured(Generated(gan, channels=channels), truth, controls, progress)
-        cpu = path.with_suffix(".cpu")
-        rows.append(Row(str(path.name), figures, float(cpu.read_text()) if cpu.is_file() else None, gan.kimg))
+        rows.append(Row(path.name, figures, Folder(path).read("run.json").get(SPENT), gan.kimg))
     progress.prefix = ""
     return [*rows, *(Row(key, value) for key, value in {**controls, **real}.items())]
 
@@ -195,28 +181,16 @@ def _trained(recipe: str, seed: int, out: Path, total_kimg: float | None, progre
     """Train a recipe with its plan, or continue; return the run."""
     length: dict[str, Any] = {} if total_kimg is None else {"total_kimg": total_kimg}
     run = out / "runs" / "-".join([recipe, f"seed{seed}", *(f"{value:g}kimg" for value in length.values())])
-    cpu, quiet = _Cpu(run.with_suffix(".cpu")), _Quiet(progress, f"{run.name}: training (images)")
+    shared: dict[str, Any] = {
+        "callbacks": [ProcessorTime()], "console": Quiet(progress, f"{run.name}: training (images)"), "progress": progress,
+    }  # fmt: skip
     if (run / "config.json").is_file() and not Folder(run).without_checkpoint():
         if Folder(run).read("run.json").get("state") != "finished":
-            resume(run, callbacks=[cpu], console=quiet, progress=progress)
+            resume(run, **shared)
         return run
     run.parent.mkdir(parents=True, exist_ok=True)
-    train(
-        recipe, DATA[recipe], run, small=True, seed=seed, device="cpu", callbacks=[cpu], console=quiet, progress=progress,
-        **length,
-    )  # fmt: skip
+    train(recipe, DATA[recipe], run, small=True, seed=seed, device="cpu", **shared, **length)
     return run
-
-
-class _Quiet(Callback):
-    """Shows a training in the line of the progress, without rows."""
-
-    def __init__(self, progress: Progress, what: str) -> None:
-        self.progress, self.what = progress, what
-
-    def on_step(self, trainer: Any) -> None:
-        """Show how far the training is."""
-        self.progress(self.what, *trainer.progress)
 
 
 def table_of(rows: Sequence[Row]) -> list[dict[str, str]]:
