@@ -16,6 +16,7 @@ from ganloom.apps.text_models import open_model, sample_texts, train_texts
 from ganloom.core.batch import Batch
 from ganloom.lint import rules
 from ganloom.networks import sequence
+from ganloom.networks.relational_memory import RelationalMemory
 from ganloom.texts.vocabulary import EOS, PAD
 from ganloom.training.callbacks import Callback
 from ganloom.training.config import TrainConfig
@@ -52,7 +53,7 @@ def test_a_network_is_the_same_step_by_step(net: str) -> None:
     made: dict[str, Any] = {
         "lstm": lambda: sequence.LSTM(30, 9, 3, 8, 16, False, 0.0),
         "transformer": lambda: sequence.Transformer(30, 9, 3, 16, 2, 4, False, 0.0),
-        "memory": lambda: sequence.RelationalMemory(30, 9, 3, 8, 2, 2, 8, False),
+        "memory": lambda: RelationalMemory(30, 9, 3, 8, 2, 2, 8, False),
     }
     model, u, c = made[net](), torch.rand(50, 9), torch.randint(3, (50,))
     x = sequence.draw(model, u, c)
