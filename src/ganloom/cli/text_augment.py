@@ -98,7 +98,7 @@ def _out(args: Arguments) -> Path:
 
 
 def _report(args: Arguments) -> None:
-    from ganloom.apps.text_augment import augmentation_report
+    from ganloom.apps.text_augment_report import augmentation_report
     from ganloom.texts.reading import read
 
     if args.out is not None:

@@ -1,8 +1,6 @@
 """ganloom text train|sample|evaluate ..."""
 
-import csv
 import dataclasses
-import io
 import json
 import sys
 from collections.abc import Sequence
@@ -19,6 +17,7 @@ from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.core.names import printable, word_of
 from ganloom.core.output_files import new_file, write_new
 from ganloom.report.progress import Progress
+from ganloom.texts.tables import table_text
 
 FROM_TEXTS = frozenset({"vocabulary", "length", "n_classes", "fixed_length"})
 """Fields of a recipe's config that come from the texts."""
@@ -198,16 +197,8 @@ def sample(argv: Sequence[str]) -> None:
 def _content(lines: Sequence[str], labels: Sequence[str] | None, out: Path) -> str:
     if out.suffix.lower() == ".txt":
         return "".join(f"{line}\n" for line in lines)
-    rows: list[dict[str, Any]] = [
-        {"text": line} | ({} if labels is None else {"label": labels[i]}) for i, line in enumerate(lines)
-    ]
-    if out.suffix.lower() == ".jsonl":
-        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return file.getvalue()
+    rows = [{"text": line} | ({} if labels is None else {"label": labels[i]}) for i, line in enumerate(lines)]
+    return table_text(rows, out.suffix.lower())
 
 
 def evaluate(argv: Sequence[str]) -> None:
