@@ -232,4 +232,5 @@ def test_a_run_on_texts_is_resumed_exactly_and_sampled_by_class(recipe: str, tmp
     assert sample_texts(model, 2, seed=4).texts == list(free.texts)[2:4], "text i depends on seed + i alone"
     page = (whole.path / "report.html").read_text()
     lines = sorted((whole.path / "samples").glob("0*.txt"))[-1].read_text().splitlines()
+    assert "<small>texts/s</small>" in page and "thousands of real texts shown in training" in page
     assert "Real texts" in page and html.escape(lines[0]) in page and len(list((whole.path / "samples").iterdir())) > 5
