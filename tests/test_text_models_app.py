@@ -90,6 +90,9 @@ def test_bad_texts_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[st
     ):  # fmt: skip
         code, _, err = call(capsys, "text", "train", *words, "--out", tmp_path / "out")
         assert code == 2 and said in err.strip().splitlines()[-1], err
+    for words in (["--out", tmp_path / "out", "mle"], ["--hidden", 4, "mle"], ["--out", "mle", "MLE"]):
+        code, _, err = call(capsys, "text", "train", *words, tmp_path / "one.txt")
+        assert code == 2 and "1 text" in err.strip().splitlines()[-1], err
     assert not (tmp_path / "out").exists()
 
 
