@@ -82,7 +82,7 @@ class Augmentation:
         for row in self.rows:
             advice = ADVICE[row.verdict.word]
             found.append(
-                f"{row.labels} labels a class: real + synthetic {row.verdict}, compared with {row.best}: {advice}. Compared with "
+                f"{row.labels} labels a class: real + synthetic compared with {row.best}: {row.verdict}: {advice}. Compared with "
                 f"{REAL} alone: {row.against_real}."
             )
         return found
