@@ -24,8 +24,6 @@ from ganloom.training.callbacks import Callback, Console, Grids, Guarded, Jsonl,
 
 
 class FakeData:
-    unit = "images"
-
     def __init__(self, shape: tuple[int, ...] = (1, 8, 6), classes: int = 0, size: int = 100) -> None:
         self.shape, self.n_classes, self._size = shape, classes, size
         self.kind = "points" if len(shape) == 1 else "images"
