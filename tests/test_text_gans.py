@@ -16,6 +16,7 @@ from ganloom.apps.text_models import open_model, sample_texts, train_texts
 from ganloom.core.batch import Batch
 from ganloom.lint import rules
 from ganloom.networks import sequence
+from ganloom.networks.relational_memory import RelationalMemory
 from ganloom.texts.vocabulary import EOS, PAD
 from ganloom.training.callbacks import Callback
 from ganloom.training.config import TrainConfig
@@ -52,7 +53,7 @@ def test_a_network_is_the_same_step_by_step(net: str) -> None:
     made: dict[str, Any] = {
         "lstm": lambda: sequence.LSTM(30, 9, 3, 8, 16, False, 0.0),
         "transformer": lambda: sequence.Transformer(30, 9, 3, 16, 2, 4, False, 0.0),
-        "memory": lambda: sequence.RelationalMemory(30, 9, 3, 8, 2, 2, 8, False),
+        "memory": lambda: RelationalMemory(30, 9, 3, 8, 2, 2, 8, False),
     }
     model, u, c = made[net](), torch.rand(50, 9), torch.randint(3, (50,))
     x = sequence.draw(model, u, c)
@@ -231,4 +232,5 @@ def test_a_run_on_texts_is_resumed_exactly_and_sampled_by_class(recipe: str, tmp
     assert sample_texts(model, 2, seed=4).texts == list(free.texts)[2:4], "text i depends on seed + i alone"
     page = (whole.path / "report.html").read_text()
     lines = sorted((whole.path / "samples").glob("0*.txt"))[-1].read_text().splitlines()
+    assert "<small>texts/s</small>" in page and "thousands of real texts shown in training" in page
     assert "Real texts" in page and html.escape(lines[0]) in page and len(list((whole.path / "samples").iterdir())) > 5

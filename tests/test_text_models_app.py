@@ -11,8 +11,9 @@ import torch
 from commands import call
 
 from ganloom import texts
-from ganloom.apps import text_augment, text_plans
+from ganloom.apps import text_augment_report, text_augment_sets, text_plans
 from ganloom.apps.text_evaluation import BASELINE, Row, verdict
+from ganloom.apps.text_models import open_model, train_texts
 from ganloom.bench.text import benchmark, figure
 from ganloom.bench.text.benchmark import Mean, Point
 from ganloom.bench.text.oracle import Oracle, Sizes
@@ -29,7 +30,6 @@ from ganloom.texts.vocabulary import EOS, PAD, UNK
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A text model of the built-in corpus, trained for some steps."""
-    from ganloom.apps.text_models import train_texts
     from ganloom.training.callbacks import Callback
 
     folder = tmp_path_factory.mktemp("run") / "mle"
@@ -90,6 +90,9 @@ def test_bad_texts_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[st
     ):  # fmt: skip
         code, _, err = call(capsys, "text", "train", *words, "--out", tmp_path / "out")
         assert code == 2 and said in err.strip().splitlines()[-1], err
+    for words in (["--out", tmp_path / "out", "mle"], ["--hidden", 4, "mle"], ["--out", "mle", "MLE"]):
+        code, _, err = call(capsys, "text", "train", *words, tmp_path / "one.txt")
+        assert code == 2 and "1 text" in err.strip().splitlines()[-1], err
     assert not (tmp_path / "out").exists()
 
 
@@ -196,21 +199,21 @@ def test_ngrams_draw_what_follows() -> None:
 def test_augmentation_writes_texts_and_a_report(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text_augment, "STEPS", 2)
+    monkeypatch.setattr(text_augment_sets, "STEPS", 2)
     out = tmp_path / "more.jsonl"
     code, said, _ = call(capsys, "text", "augment", "reports", "--with", run, "--per-class", 4, "--out", out)
     made = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
     assert code == 0 and Counter(row["source"] for row in made)["real"] == 4000 and len(made) <= 4024
     assert set(Counter(row["label"] for row in made if row["source"] == "synthetic").values()) <= {3, 4}
     data = texts.read("reports").pick(range(0, 4000, 5))
-    found = text_augment.augmentation_report(data, run, tmp_path / "r", per_class=5, labels=(5, 9999), seeds=2)
+    found = text_augment_report.augmentation_report(data, run, tmp_path / "r", per_class=5, labels=(5, 9999), seeds=2)
     (row,) = found.rows
-    assert set(row.accuracy) == set(text_augment.METHODS) and row.labels == 5 and len(found.sentences()) == 1
+    assert set(row.accuracy) == set(text_augment_sets.METHODS) and row.labels == 5 and len(found.sentences()) == 1
     assert any("9999 is left out" in note for note in found.notes) and any("at best" in note for note in found.notes)
-    again = text_augment.augmentation_report(data, run, tmp_path / "r", per_class=5, labels=(5,), seeds=2)
+    again = text_augment_report.augmentation_report(data, run, tmp_path / "r", per_class=5, labels=(5,), seeds=2)
     assert again.rows == found.rows, "known answers are used"
     with pytest.raises(BadInput, match="other settings"):
-        text_augment.augmentation_report(data, run, tmp_path / "r", per_class=6, labels=(5,), seeds=2)
+        text_augment_report.augmentation_report(data, run, tmp_path / "r", per_class=6, labels=(5,), seeds=2)
     both = ["--report", tmp_path / "x", "--out", out]
     for words, text in ((["--per-class", 0], "--per-class"), (["--label", "none"], "labels"), (both, "give one")):
         code, _, err = call(capsys, "text", "augment", "reports", "--with", run, *words)
@@ -221,23 +224,23 @@ def test_a_report_says_helps_only_with_evidence() -> None:
     def right(share: float) -> Any:
         return torch.rand(3, 800, generator=torch.Generator().manual_seed(int(share * 1000))) < share
 
-    row = text_augment.row_of(50, {name: right(0.5 + 0.05 * i) for i, name in enumerate(text_augment.METHODS[:4])} | {
-        text_augment.ONLY: right(0.3), text_augment.BOTH: right(0.9)})  # fmt: skip
-    assert row.best == text_augment.NGRAM and row.verdict.word == "helps"
-    worse = text_augment.row_of(50, {name: right(0.7) for name in text_augment.METHODS[:4]} | {
-        text_augment.ONLY: right(0.3), text_augment.BOTH: right(0.5)})  # fmt: skip
+    row = text_augment_report.row_of(50, {name: right(0.5 + 0.05 * i) for i, name in enumerate(text_augment_sets.METHODS[:4])} | {
+        text_augment_sets.ONLY: right(0.3), text_augment_sets.BOTH: right(0.9)})  # fmt: skip
+    assert row.best == text_augment_sets.NGRAM and row.verdict.word == "helps"
+    worse = text_augment_report.row_of(50, {name: right(0.7) for name in text_augment_sets.METHODS[:4]} | {
+        text_augment_sets.ONLY: right(0.3), text_augment_sets.BOTH: right(0.5)})  # fmt: skip
     assert worse.verdict.word == "does not help"
-    said = text_augment.Augmentation([row, worse], 3, 800).sentences()
+    said = text_augment_report.Augmentation([row, worse], 3, 800).sentences()
     assert "add synthetic texts" in said[0] and "do not add" in said[1]
 
 
 def test_a_row_of_labels_is_a_sample_of_each_class(run: Path) -> None:
     data = texts.read("reports").pick(range(0, 4000, 5))
     train, test = texts.split(data, (0.8, 0.2))
-    model = text_augment.open_model(run)
-    task = text_augment._Task(train, test, model, 7, 3, 1.0, 0)
+    model = open_model(run)
+    task = text_augment_sets.Task(train, test, model, 7, 3, 1.0, 0)
     assert set(Counter(task.real.labels or ()).values()) == {7} and len(task.real) + len(task.rest) == len(train)
-    assert len(task.texts(text_augment.EDITS)) == 7 * 6 + 3 * 6 == len(task.texts(text_augment.NGRAM))
+    assert len(task.texts(text_augment_sets.EDITS)) == 7 * 6 + 3 * 6 == len(task.texts(text_augment_sets.NGRAM))
     assert not set(task.rest.texts) & set(task.real.texts) - {t for t, n in Counter(train.texts).items() if n > 1}
 
 

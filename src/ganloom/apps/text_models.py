@@ -14,7 +14,7 @@ from ganloom.apps import text_plans
 from ganloom.baselines.mle import LanguageModel
 from ganloom.core import class_names
 from ganloom.core.device import choose_device
-from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
 from ganloom.core.randomness import key
 from ganloom.report.progress import Report, part_of, stage
@@ -79,12 +79,7 @@ def train_texts(
         BadInput: The texts or an option cannot be used.
         KeyboardInterrupt: Ctrl-C was pressed; everything is saved, and the message says how to continue.
     """
-    name = recipe.lower().replace("_", "-")
-    if name not in recipes.TEXTS:
-        raise BadInput(
-            f'"{recipe}" is no recipe for texts{did_you_mean(name, recipes.TEXTS)}: {", ".join(recipes.TEXTS)}'
-        )
-    module = recipes.TEXTS[name]
+    name, module = recipes.plain(recipe), recipes.find_text(recipe)
     if out is not None:
         Folder(as_path(out)).check_startable()
     stage(progress, "encoding the texts")

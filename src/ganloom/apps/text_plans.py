@@ -1,6 +1,6 @@
 """Reduced settings with which each text recipe trains in minutes on a CPU: `ganloom text train RECIPE DATA --small`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from types import ModuleType
 from typing import Any
 
@@ -73,8 +73,9 @@ def settings(
     if total_kimg is not None:
         times = total_kimg / length
         config = module.Config(**chosen)
+        names = {field.name for field in fields(config)}
         for stage in STAGES:
-            if hasattr(config, stage) and stage not in own:
+            if stage in names and stage not in own:
                 chosen[stage] = getattr(config, stage) * times
         for opt in ("g_opt", "pretrain_opt"):
             knots = getattr(getattr(config, opt, None), "schedule", ())
@@ -83,5 +84,4 @@ def settings(
                     getattr(config, opt), schedule=tuple((at * times, factor) for at, factor in knots)
                 )
         length = total_kimg
-    chosen = {key: value for key, value in chosen.items() if key != "d_pretrain_kimg" or name != "relgan"}
     return Settings(module.Config(**chosen), length)

@@ -95,7 +95,7 @@ def check_sizes(cfg: Any) -> None:
     for name, smallest in least.items():
         if getattr(cfg, name, smallest) < smallest:
             raise BadInput(f"--{name.replace('_', '-')} must be at least {smallest}, got {getattr(cfg, name)}")
-    for name in ("dropout", "d_dropout"):
+    for name in ("dropout", "d_dropout", "d_mask", "d_decay"):
         if not 0 <= getattr(cfg, name, 0.0) < 1:
             raise BadInput(f"--{name.replace('_', '-')} must be in [0, 1), got {getattr(cfg, name)}")
     for name in ("pretrain_kimg", "d_pretrain_kimg"):
@@ -143,9 +143,11 @@ class Weights(nn.Module):
     def move(self, net: nn.Module, share: float = 1.0) -> None:
         """Move the kept weights towards those of the network; 1: copy them."""
         for name, weights in net.named_parameters():
-            self.get_buffer(self.names[name]).lerp_(weights, share) if share < 1 else self.get_buffer(
-                self.names[name]
-            ).copy_(weights)
+            kept = self.get_buffer(self.names[name])
+            if share < 1:
+                kept.lerp_(weights, share)
+            else:
+                kept.copy_(weights)
 
     @torch.no_grad()
     def restore(self, net: nn.Module) -> None:
@@ -287,12 +289,16 @@ class LanguageModel(GAN):
         if last and self.best.kept:
             self.best.restore(self.G)
 
+    def validation_texts(self) -> tuple[Tensor, Tensor | None]:
+        """The validation texts and their classes, on the device of the model."""
+        assert self._validation is not None
+        x, c = self._validation
+        return x.to(self.device), None if c is None else c.to(self.device)
+
     @torch.no_grad()
     def validation_loss(self) -> float:
         """The negative log likelihood per token of the validation texts."""
-        assert self._validation is not None
-        x, c = (None if part is None else part.to(self.device) for part in self._validation)
-        assert x is not None
+        x, c = self.validation_texts()
         with evaluating(self.G):
             return -float(self._log_likelihood(x, c).sum()) / int((x != PAD).sum())
 
@@ -310,15 +316,15 @@ class LanguageModel(GAN):
         cumulative = (counts / counts.sum()).cumsum(0).to(self.device, torch.float32)
         return torch.searchsorted(cumulative, u, right=True).clamp(max=self.cfg.n_classes - 1)
 
-    def drawn(self, n: int, c: Tensor | None = None, temperature: float = 1.0) -> tuple[Tensor, Tensor | None]:
-        """Draw texts in training.
+    def drawn(self, n: int) -> tuple[Tensor, Tensor | None]:
+        """Draw texts of G in training.
 
         Returns:
             (rows (n, L), their classes).
         """
-        c = self.c(n) if c is None else c
+        c = self.c(n)
         with torch.no_grad(), evaluating(self.G):
-            return sequence.draw(self.G, self.z(n), c, temperature=temperature), c
+            return sequence.draw(self.G, self.rand(n, self.cfg.length), c), c
 
     def sample(
         self,

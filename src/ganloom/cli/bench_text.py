@@ -18,7 +18,7 @@ from ganloom.report.progress import Progress
 class Arguments:
     """Compare text GANs with maximum likelihood on sequences whose true distribution is known (the oracle of SeqGAN).
 
-    Prints the pair NLL_oracle and NLL_test of each model beside the curve of maximum likelihood over temperatures, and the gain
+    Prints the pair NLL_oracle and NLL_test of each model, the curve of maximum likelihood over temperatures, and the gain
     at equal NLL_test. The reduced benchmark has 500 tokens and 5,000 sequences of 20. Run the same command again to continue.
     """
 

@@ -25,7 +25,7 @@ class Arguments:
 
     The report trains classifiers on 20, 50 and 200 labels of each class: on real texts alone, with word dropping, pseudo-labels,
     n-grams, synthetic texts, and on synthetic texts only. It tests them on texts that neither they nor the model were trained on,
-    and says whether synthetic texts help, with a p-value. Often they do not, and pseudo-labels do.
+    and says whether synthetic texts help, with a p-value. Often there is no evidence that they do.
     """
 
     data: Annotated[str, Positional("DATA")]
@@ -98,7 +98,7 @@ def _out(args: Arguments) -> Path:
 
 
 def _report(args: Arguments) -> None:
-    from ganloom.apps.text_augment import augmentation_report
+    from ganloom.apps.text_augment_report import augmentation_report
     from ganloom.texts.reading import read
 
     if args.out is not None:

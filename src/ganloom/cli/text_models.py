@@ -1,8 +1,6 @@
 """ganloom text train|sample|evaluate ..."""
 
-import csv
 import dataclasses
-import io
 import json
 import sys
 from collections.abc import Sequence
@@ -13,12 +11,13 @@ from ganloom import recipes
 from ganloom.cli import help_page
 from ganloom.cli.flags import Positional, Section
 from ganloom.cli.messages import following, table
-from ganloom.cli.parse import parse, show, split, values
+from ganloom.cli.parse import Words, parse, show, split, values
 from ganloom.cli.spellings import SPELLINGS
-from ganloom.core.errors import BadInput, did_you_mean
+from ganloom.core.errors import BadInput
 from ganloom.core.names import printable, word_of
 from ganloom.core.output_files import new_file, write_new
 from ganloom.report.progress import Progress
+from ganloom.texts.tables import table_text
 
 FROM_TEXTS = frozenset({"vocabulary", "length", "n_classes", "fixed_length"})
 """Fields of a recipe's config that come from the texts."""
@@ -95,7 +94,7 @@ class Sample:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    """Measure a text model on the test texts of its run, beside maximum likelihood with several temperatures and real texts.
+    """Measure a text model on the test texts of its run, with maximum likelihood at several temperatures and real texts.
 
     Likelihood of the test texts, BLEU against them (quality), self-BLEU and distinct-2 (variety), and copies of training texts.
     A lower temperature always raises BLEU, so a model is compared with maximum likelihood at equal self-BLEU.
@@ -119,21 +118,14 @@ class Evaluate:
 
 def train(argv: Sequence[str]) -> None:
     """Read the command line with the flags of the recipe, train, print where the run is."""
-    name = next((word.lower().replace("_", "-") for word in argv if not word.startswith("-")), "")
-    own = Section("text train", Train, spellings=SPELLINGS)
-    sections = [own]
-    if name in recipes.TEXTS:
-        sections.append(Section(f"recipe {name}", recipes.TEXTS[name].Config, None, FROM_TEXTS, SPELLINGS))
-    flags = [flag for section in sections for flag in section.flags]
-    words = split(argv, flags)
+    name, sections, words = _recipe(argv)
     if words.help:
         show(help_page.full("ganloom text train", _about(name), sections))
-    if name and name not in recipes.TEXTS:
-        raise BadInput(
-            f'"{name}" is no recipe for texts{did_you_mean(name, recipes.TEXTS)}: {", ".join(recipes.TEXTS)}'
-        )
+    if name:
+        recipes.find_text(name)
+    flags = [flag for section in sections for flag in section.flags]
     given = values(words, flags, f"ganloom text train {name} --help")
-    args, options = own.build(given), sections[1].given(given) if len(sections) > 1 else {}
+    args, options = sections[0].build(given), sections[1].given(given) if len(sections) > 1 else {}
     from ganloom.apps.text_models import Tokens, train_texts
     from ganloom.texts.reading import read
     from ganloom.training.callbacks import Console
@@ -151,6 +143,20 @@ def train(argv: Sequence[str]) -> None:
         return
     print(f"wrote {printable(run.path)}: report.html, samples/, model/, checkpoints/")
     print(following(["text", "sample", word_of(run.path)], ["text", "evaluate", word_of(run.path)]))
+
+
+def _recipe(argv: Sequence[str]) -> tuple[str, list[Section], Words]:
+    """(the recipe, the sections of flags, the words): the first positional argument, which may follow flags of the recipe."""
+    own = Section("text train", Train, spellings=SPELLINGS)
+    for word in argv:
+        name = recipes.plain(word)
+        if name in recipes.TEXTS:
+            sections = [own, Section(f"recipe {name}", recipes.TEXTS[name].Config, None, FROM_TEXTS, SPELLINGS)]
+            words = split(argv, [flag for section in sections for flag in section.flags])
+            if words.help or word in [*words.flags.get(("recipe",), []), *words.positionals][:1]:
+                return name, sections, words
+    words = split(argv, own.flags)
+    return recipes.plain(words.positionals[0]) if words.positionals else "", [own], words
 
 
 def _about(name: str) -> str:
@@ -198,16 +204,8 @@ def sample(argv: Sequence[str]) -> None:
 def _content(lines: Sequence[str], labels: Sequence[str] | None, out: Path) -> str:
     if out.suffix.lower() == ".txt":
         return "".join(f"{line}\n" for line in lines)
-    rows: list[dict[str, Any]] = [
-        {"text": line} | ({} if labels is None else {"label": labels[i]}) for i, line in enumerate(lines)
-    ]
-    if out.suffix.lower() == ".jsonl":
-        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return file.getvalue()
+    rows = [{"text": line} | ({} if labels is None else {"label": labels[i]}) for i, line in enumerate(lines)]
+    return table_text(rows, out.suffix.lower())
 
 
 def evaluate(argv: Sequence[str]) -> None:

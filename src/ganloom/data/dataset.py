@@ -116,6 +116,7 @@ class Data:
 
     Attributes:
         kind: "images" or "points".
+        unit: what a row is, in the plural, for messages: "images", "points", "texts" or "rows".
         facts: what is known about the rows.
         shape: shape of one row, (C, H, W) or (d,).
         name, source, labels, classes, captions, factors, bad_files, notes, flip, fit: see ``Facts``.
@@ -129,6 +130,7 @@ class Data:
     """
 
     kind: str
+    unit: str = "images"
     shape: tuple[int, ...]
     split_off: "Data | None" = None
     inputs: "Data | None" = None

@@ -54,6 +54,7 @@ class EncodedTable(Data):
     """
 
     kind = "table"
+    unit = "rows"
 
     def __init__(self, rows: NDArray[np.float32], layout: Layout, facts: Facts) -> None:
         super().__init__(len(rows), facts)

@@ -31,6 +31,7 @@ class EncodedTexts(Data):
     """
 
     kind = "texts"
+    unit = "texts"
 
     def __init__(
         self,

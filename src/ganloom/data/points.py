@@ -32,6 +32,7 @@ class Points(Data):
     """
 
     kind = "points"
+    unit = "points"
 
     def __init__(
         self, rows: NDArray[np.float32], facts: Facts, modes: Tensor | None = None, sd: float | None = None

@@ -64,6 +64,11 @@ LISTED = Listing({**RECIPES.paths, **BASELINES.paths, **TABLES.paths, **TEXTS.pa
 """Recipes and baselines: everything that can be trained by name."""
 
 
+def plain(name: str) -> str:
+    """Return a name of a recipe in lower case, with "-"."""
+    return name.lower().replace("_", "-")
+
+
 def find(name: str) -> ModuleType:
     """Return the module of a recipe or baseline.
 
@@ -73,7 +78,22 @@ def find(name: str) -> ModuleType:
     Raises:
         BadInput: If there is no such name; the message suggests the most similar one.
     """
-    plain = name.lower().replace("_", "-")
-    if plain not in LISTED:
-        raise BadInput(f'unknown recipe "{name}"{did_you_mean(plain, LISTED)}: `ganloom recipes` lists them')
-    return LISTED[plain]
+    known = plain(name)
+    if known not in LISTED:
+        raise BadInput(f'unknown recipe "{name}"{did_you_mean(known, LISTED)}: `ganloom recipes` lists them')
+    return LISTED[known]
+
+
+def find_text(name: str) -> ModuleType:
+    """Return the module of a recipe or baseline that learns texts.
+
+    Args:
+        name: The name, in any case, with "-" or "_".
+
+    Raises:
+        BadInput: If there is no such name.
+    """
+    known = plain(name)
+    if known not in TEXTS:
+        raise BadInput(f'"{name}" is no recipe for texts{did_you_mean(known, TEXTS)}: {", ".join(TEXTS)}')
+    return TEXTS[known]

@@ -14,7 +14,6 @@ rollouts, and it begins near maximum likelihood. Use it to compare ways to train
 Departures from the paper: G and D are those of SeqGAN; b is given as a share of 1 / m; N falls linearly with the time.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -62,9 +61,7 @@ class MaliGAN(AdversarialText):
     @property
     def advance(self) -> float:
         """How far the mixed training is, in [0, 1]."""
-        start = self.cfg.pretrain_kimg + self.cfg.d_pretrain_kimg
-        since = self.kimg - start if math.isfinite(self.kimg) else math.inf
-        return min(max(since / self.cfg.mixed_kimg, 0.0), 1.0) if self.cfg.mixed_kimg > 0 else 1.0
+        return self.adversarial_share(self.cfg.mixed_kimg)
 
     def policy(self, batch: Batch) -> Terms:
         """The likelihood of the given tokens, and that of completions by their weights."""

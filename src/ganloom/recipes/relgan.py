@@ -28,7 +28,8 @@ from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import relativistic
 from ganloom.networks import sequence
-from ganloom.networks.sequence import RelationalMemory, SequenceNetwork
+from ganloom.networks.relational_memory import RelationalMemory
+from ganloom.networks.sequence import SequenceNetwork
 from ganloom.networks.text_critics import ManyViews
 from ganloom.recipes.base.text_adversarial import AdversarialText
 
@@ -126,9 +127,7 @@ class RelGAN(AdversarialText):
     @property
     def beta(self) -> float:
         """The present inverse temperature."""
-        since = self.kimg - self.cfg.pretrain_kimg if math.isfinite(self.kimg) else math.inf
-        share = min(max(since / self.cfg.anneal_kimg, 0.0), 1.0) if self.cfg.anneal_kimg > 0 else 1.0
-        return float(self.cfg.beta_max**share)
+        return float(self.cfg.beta_max ** self.adversarial_share(self.cfg.anneal_kimg))
 
     def soft(self, n: int) -> tuple[Tensor, Tensor | None]:
         """Draw texts as distributions over the tokens (n, L, V), with a gradient, and their classes."""

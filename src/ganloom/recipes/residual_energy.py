@@ -24,7 +24,6 @@ import torch
 from torch import Tensor, nn
 
 from ganloom.baselines.mle import Weights, evaluating
-from ganloom.core.errors import BadInput
 from ganloom.core.randomness import key
 from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import minimax
@@ -63,12 +62,6 @@ class Config(text_adversarial.Config):
     """Share of the mean of D's weights that stays at each update of D; samples are drawn with the mean."""
     d_opt: Adam = Adam(1e-3, betas=(0.9, 0.999), weight_decay=1e-4)
     """Optimizer of D."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("d_decay", "d_mask"):
-            if not 0 <= getattr(self, name) < 1:
-                raise BadInput(f"--{name.replace('_', '-')} must be in [0, 1), got {getattr(self, name)}")
 
 
 class ResidualEnergy(AdversarialText):
@@ -116,9 +109,7 @@ class ResidualEnergy(AdversarialText):
     @torch.no_grad()
     def contrast(self) -> float:
         """D's loss on the validation texts and equally many texts of G, which are always the same."""
-        assert self._validation is not None
-        x, c = (None if part is None else part.to(self.device) for part in self._validation)
-        assert x is not None
+        x, c = self.validation_texts()
         u = torch.rand(len(x), self.cfg.length, generator=torch.Generator().manual_seed(key("contrast")))
         if self._noise is None:
             with evaluating(self.G):
@@ -130,12 +121,6 @@ class ResidualEnergy(AdversarialText):
     def z(self, n: int) -> Tensor:
         """Draw latents (n, K L + 1), uniform in [0, 1): those of the candidates, and the choice."""
         return self.rand(n, self.cfg.candidates * self.cfg.length + 1)
-
-    def drawn(self, n: int, c: Tensor | None = None, temperature: float = 1.0) -> tuple[Tensor, Tensor | None]:
-        """Draw texts of G in training."""
-        c = self.c(n) if c is None else c
-        with torch.no_grad(), evaluating(self.G):
-            return sequence.draw(self.G, self.rand(n, self.cfg.length), c, temperature=temperature), c
 
     @property
     def corrects(self) -> bool:

@@ -13,7 +13,7 @@ text` measures the same: G's texts become more probable and less varied. Watch r
 of held-out texts, which falls. It was published in 2017.
 
 Departures from the paper: each update of D gets new texts of G, not three epochs over the same ones; the optimizer of D starts
-anew when its pretraining ends; optionally the mean reward at a position is subtracted (--baseline), which lowers the variance.
+again when its pretraining ends. With --baseline, the mean reward at each position is subtracted, which lowers the variance.
 """
 
 from dataclasses import dataclass

@@ -103,7 +103,7 @@ def _rank(group: str) -> int:
     return order.index(group.split()[0])
 
 
-def _title(group: str) -> tuple[str, str]:
+def _title(group: str, unit: str) -> tuple[str, str]:
     """Return a chart's title and how to read it."""
     kind, _, what = group.partition(" ")
     if kind == "metric":
@@ -121,7 +121,7 @@ def _title(group: str) -> tuple[str, str]:
         "gradients": ("Gradient norms", "of each network's loss, before clipping"),
         "terms": ("Other terms", "penalties and other values that the recipe logs"),
         "rates": ("Learning rates", ""),
-        "speed": ("Speed", "real images per second"),
+        "speed": ("Speed", f"real {unit} per second"),
     }[kind]
 
 
@@ -135,11 +135,12 @@ def label(name: str, group: str) -> str:
     return net if group in ("losses", "gradients") and term in ("adv", "grad_norm") else name
 
 
-def charts(rows: Sequence[dict[str, Any]]) -> list[Chart]:
+def charts(rows: Sequence[dict[str, Any]], unit: str = "images") -> list[Chart]:
     """Group all curves of a run into charts.
 
     Args:
         rows: The rows of metrics.jsonl, each with "kimg".
+        unit: What a row of the data is, see ``Data``.
 
     Returns:
         The charts in the order of the page. A group of more than `MAX_SERIES` curves is spread over several charts.
@@ -153,7 +154,7 @@ def charts(rows: Sequence[dict[str, Any]]) -> list[Chart]:
     result = []
     for group in sorted(groups, key=_rank):
         names = sorted(groups[group], key=lambda n: (n.rpartition("/")[0], n.endswith("fake")))
-        title, note = _title(group)
+        title, note = _title(group, unit)
         for start in range(0, len(names), MAX_SERIES):
             chunk = [_series(rows, name, group) for name in names[start : start + MAX_SERIES]]
             more = f" ({start // MAX_SERIES + 1})" if len(names) > MAX_SERIES else ""

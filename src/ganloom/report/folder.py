@@ -61,6 +61,11 @@ class Folder:
     damaged: list[str] = field(default_factory=list)
     """Names of files of the run that are damaged, so that the page lacks what they hold."""
 
+    @property
+    def unit(self) -> str:
+        """What a row of the data is, in the plural; "images" where config.json names nothing else."""
+        return str(self.part("data").get("unit", "images"))
+
     def part(self, *keys: str) -> dict[str, Any]:
         """Return a dictionary inside config.json, or an empty one."""
         value: Any = self.config

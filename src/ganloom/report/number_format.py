@@ -24,6 +24,11 @@ def number(value: Any) -> float:
     return value if math.isfinite(value) else math.nan
 
 
+def per_second(unit: str) -> str:
+    """Return the unit of the speed: "img/s" for "images", else such as "texts/s"."""
+    return "img/s" if unit == "images" else f"{unit}/s"
+
+
 def short(value: Any) -> str:
     """Return a number with about three significant digits, or a dash for anything else."""
     x = number(value)

@@ -12,7 +12,7 @@ from ganloom.report import chart_svg
 from ganloom.report.chart_data import charts
 from ganloom.report.folder import Folder
 from ganloom.report.markup import moment, names, section, state, text
-from ganloom.report.number_format import at_chance, duration, explained, is_metric, number, short
+from ganloom.report.number_format import at_chance, duration, explained, is_metric, number, per_second, short
 from ganloom.report.number_format import kimg as kimg_text
 from ganloom.report.tables import best_of, metric_names
 
@@ -61,7 +61,13 @@ def tiles(folder: Folder) -> str:
         note = f"about {duration((total - done) * 1000 / speed)} left" if unfinished else ""
         parts.append(_tile("Training time", duration(seconds), note))
     if speed > 0:
-        parts.append(_tile("Speed", f"{short(speed)} <small>img/s</small>", "mean of the last five ticks"))
+        parts.append(
+            _tile(
+                "Speed",
+                f"{short(speed)} <small>{escape(per_second(folder.unit))}</small>",
+                "mean of the last five ticks",
+            )
+        )
     for name in metric_names(folder)[:3]:
         values = [v for row in folder.rows if not math.isnan(v := number(row.get(name)))]
         best, at = best_of(folder, name)
@@ -183,7 +189,7 @@ def _left_out(folder: Folder) -> str:
 
 def curves(folder: Folder) -> str:
     """Build all charts, with the events of the run as vertical lines."""
-    plots = charts(folder.rows)
+    plots = charts(folder.rows, folder.unit)
     if not plots:
         return section(
             "curves", "Curves", '<p class="empty card">No statistics yet: the first tick is not complete.</p>'
@@ -193,7 +199,7 @@ def curves(folder: Folder) -> str:
     figures = "".join(chart_svg.draw(chart, i, until, lines) for i, chart in enumerate(plots))
     data = chart_svg.in_script([[event["kimg"], f"{event['kind']}: {event['text']}"] for event in lines])
     script = f'<script type="application/json" id="events-data">{data}</script>'
-    note = '<p class="note">Horizontal axes: kimg, thousands of real images shown to the discriminator.</p>'
+    note = f'<p class="note">Horizontal axes: kimg, thousands of real {escape(folder.unit)} shown in training.</p>'
     return section("curves", "Curves", f'{note}<div class="charts">{figures}</div>{script}')
 
 

@@ -94,6 +94,7 @@ def description(setup: TrainingSetup, cfg: TrainConfig, start: warm_start.WarmSt
             "source": source,
             "fingerprint": data.fingerprint,
             "size": len(data),
+            **({} if data.unit == "images" else {"unit": data.unit}),
             **({} if data.split_off is None else {"held_out": len(data.split_off)}),
         },
         "classes": list(data.classes) if data.classes else None,

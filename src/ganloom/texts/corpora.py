@@ -4,7 +4,6 @@ Each function returns texts with labels, groups (families that must not be on tw
 read from the machine's own files; nothing is loaded from the network.
 """
 
-import json
 import re
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from ganloom.core.names import as_path
 from ganloom.core.output_files import new_file, write_new
 from ganloom.texts.decoding import decode
 from ganloom.texts.reports_corpus import reports
+from ganloom.texts.tables import table_text
 from ganloom.texts.texts import LONGEST, Texts, normalised, split
 
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
@@ -135,11 +135,8 @@ def write_corpus(name: str, out: str, *, overwrite: bool = False, classes: int |
         largest = sorted(counts, key=lambda label: (-counts[label], label))[:classes]
         texts = texts.pick([i for i, label in enumerate(labels) if label in largest])
     columns = zip(texts.texts, texts.labels or (), texts.groups or (), texts.splits or (), strict=True)
-    lines = [
-        json.dumps(dict(zip(("text", "label", "group", "split"), row, strict=True)), ensure_ascii=False)
-        for row in columns
-    ]
-    write_new(file, ("\n".join(lines) + "\n").encode("utf-8"), overwrite=overwrite)
+    rows = [dict(zip(("text", "label", "group", "split"), row, strict=True)) for row in columns]
+    write_new(file, table_text(rows, ".jsonl").encode("utf-8"), overwrite=overwrite)
     return texts
 
 

@@ -49,21 +49,16 @@ def encode(
     if length is None:
         length = max(1, min(counts[int(0.95 * (len(counts) - 1))], LONGEST[kind]))
     classes = data.classes if data.labels is not None else None
+    numbers = {label: number for number, label in enumerate(classes or ())}
     notes = [*data.notes, *_notes(tokens["train"], length, vocabulary)]
     if not len(parts["validation"]):
         notes.append("no texts are held out for validation: the last weights are kept, not the best ones")
     made: dict[str, EncodedTexts] = {}
     for name in (*HELD, "train"):
         if name in parts and len(parts[name]):
-            labels = parts[name].labels
-            facts = Facts(
-                data.name,
-                labels=None
-                if labels is None or classes is None
-                else np.array([classes.index(label) for label in labels], np.int64),
-                classes=classes,
-                notes=notes,
-            )
+            own = parts[name].labels
+            labels = None if own is None else np.array([numbers[label] for label in own], np.int64)
+            facts = Facts(data.name, labels=labels, classes=classes, notes=notes)
             held = {part: made[part] for part in HELD if part in made} if name == "train" else {}
             made[name] = EncodedTexts(_rows(tokens[name], length), facts, vocabulary.to_dict(), **held)
     return made["train"]

@@ -63,6 +63,22 @@ def read_table(content: str, ending: str, name: str, columns: Columns) -> Texts:
 # -------------------------------------------------------------------------------------------------------------- rows
 
 
+def table_text(rows: Sequence[dict[str, str]], ending: str) -> str:
+    """Rows as the text of a table.
+
+    Args:
+        rows: At least one row, column -> cell; all have the same columns.
+        ending: ".csv" or ".jsonl".
+    """
+    if ending == ".jsonl":
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
 def _csv_rows(content: str, ending: str, name: str) -> Iterator[Row]:
     header = content.split("\n", 1)[0]
     delimiter = "\t" if ending == ".tsv" else max(",;\t|", key=header.count)

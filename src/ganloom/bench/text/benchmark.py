@@ -170,10 +170,8 @@ def _tasks(plan: Plan) -> list[tuple[str, int, int]]:
     ]
 
 
-REDUCED: dict[str, dict[str, Any]] = {
-    "mle": {}, "seqgan": {}, "maligan": {}, "residual-energy": {}, "relgan": {"embedding": 32, "head_size": 32},
-}  # fmt: skip
-"""Further settings of the reduced benchmark; the LSTM has the width of the task and embeddings of 32."""
+REDUCED: dict[str, Any] = {"embedding": 32, "head_size": 32}
+"""Settings of ``WIDE`` in the reduced benchmark; the LSTM of the others has the width of the task and embeddings of 32."""
 
 
 def _trained(
@@ -189,8 +187,10 @@ def _trained(
 ) -> LanguageModel:
     module = recipes.TEXTS[recipe]
     own: dict[str, Any] = {"vocabulary": plan.measured.tokens + 4, "length": plan.measured.length, "fixed_length": True}
-    own |= {} if recipe == WIDE else {"hidden": hidden, "embedding": 32}
-    own |= {} if plan.full else REDUCED[recipe]
+    if recipe != WIDE:
+        own |= {"hidden": hidden, "embedding": 32}
+    elif not plan.full:
+        own |= REDUCED
     chosen = text_plans.settings(recipe, module, own, small=not plan.full, total_kimg=plan.total_kimg)
     state = json_files.read(where / "run.json").get("state") if (where / "run.json").exists() else None
     if state != "finished":

@@ -77,6 +77,11 @@ class AdversarialText(LanguageModel):
             Phase("G", self.policy, kimg=(start, math.inf)),
         ]
 
+    def adversarial_share(self, kimg: float) -> float:
+        """The share, in [0, 1], of the first ``kimg`` of the adversarial training that is over."""
+        start: float = self.cfg.pretrain_kimg + self.cfg.d_pretrain_kimg
+        return min(max((self.kimg - start) / kimg, 0.0), 1.0) if kimg > 0 else 1.0
+
     def judgement(self, batch: Batch) -> Terms:
         """D's loss: real texts against drawn ones, and the penalty on D's last layer."""
         fake, c = self.drawn(len(batch.x))

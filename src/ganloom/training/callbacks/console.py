@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from ganloom.core.errors import need
 from ganloom.core.terminal import GONE, say
-from ganloom.report.number_format import duration, headline, is_metric, kimg, number, short
+from ganloom.report.number_format import duration, headline, is_metric, kimg, number, per_second, short
 from ganloom.report.progress import Progress, error_stream
 from ganloom.training.callbacks import legend
 from ganloom.training.callbacks.base import Callback, Row
@@ -74,7 +74,7 @@ class Console(Callback):
         if self._progress is not None:
             done, total = trainer.progress
             by_time = total and not trainer.ends_by_images
-            self._progress("training (seconds)" if by_time else "training (images)", done, total)
+            self._progress("training (seconds)" if by_time else f"training ({_unit(trainer)})", done, total)
         if self._live and time.monotonic() - self._drawn > 0.5:
             self._now = ""
             self._draw(trainer)
@@ -84,7 +84,7 @@ class Console(Callback):
         if (speed := number(row.get("img_per_s"))) > 0:
             self._speeds.append(speed)
         if not self._began:
-            self._say(legend.line(row))
+            self._say(legend.line(row, _unit(trainer)))
         if self._json:
             self._print(json.dumps(plain_json(row)))
         elif not self._live:
@@ -177,7 +177,7 @@ class Console(Callback):
     def _line(self, trainer: Any, row: Row) -> str:
         parts = [f"kimg {self._clock(trainer)}", *(f"{name} {value}" for name, value in headline(row))]
         if self._speeds:
-            parts.append(f"{self._speed()} img/s")
+            parts.append(f"{self._speed()} {per_second(_unit(trainer))}")
         if math.isfinite(left := self._left(trainer)):
             parts.append(f"left {duration(left)}")
         if row.get("doctor"):
@@ -197,7 +197,7 @@ class Console(Callback):
         done, total = trainer.progress
         if total:
             table.add_row("", bar(total=total, completed=min(done, total), width=40))
-        table.add_row("", text(f"{self._speed()} img/s   {times}"))
+        table.add_row("", text(f"{self._speed()} {per_second(_unit(trainer))}   {times}"))
         for name, value in headline(self._row):
             table.add_row(text(name, style="dim"), text(value))
         if chance := legend.at_chance(self._row):
@@ -209,3 +209,8 @@ class Console(Callback):
         if self._now:
             table.add_row(text("now", style="dim"), text(self._now))
         return table
+
+
+def _unit(trainer: Any) -> str:
+    """What a row of the data is, in the plural; a data set of the user's own may not say it."""
+    return str(getattr(trainer.data, "unit", "images"))

@@ -10,11 +10,12 @@ PHOTOGRAPHS_KIMG = 1000.0
 SIDE = 64
 
 
-def line(row: dict[str, Any]) -> str:
+def line(row: dict[str, Any], unit: str = "images") -> str:
     """Return the legend of the figures that a row has.
 
     Args:
         row: Statistics of a tick, by name.
+        unit: What a row of the data is, see ``Data``.
     """
     nets = {"loss": dict[str, None](), "logits": dict[str, None](), "grad_norm": dict[str, None]()}
     for name in row:
@@ -22,7 +23,7 @@ def line(row: dict[str, Any]) -> str:
         kind = "loss" if term in ("adv", "loss") else "logits" if term.startswith("logits_") else term
         if net and kind in nets:
             nets[kind].setdefault(f"{net}({term.removeprefix('logits_')})" if kind == "logits" else net)
-    parts = ["kimg = thousands of real images shown"]
+    parts = [f"kimg = thousands of real {unit} shown"]
     parts += [f"{', '.join(sorted(nets['loss']))} = {_plural('loss', nets['loss'])}"] if nets["loss"] else []
     logits = sorted(nets["logits"], key=lambda name: (name.split("(")[0], name.endswith("(fake)")))
     parts += [f"{', '.join(logits)} = mean logits"] if logits else []
