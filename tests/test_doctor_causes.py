@@ -288,6 +288,21 @@ def test_healthy_losses(recipe: str) -> None:
     assert abs(found["fakes_gap"]) < 0.1 and found.get("c_fake_differs", 0) == found.get("c_real_differs", 0) == 0
 
 
+def test_few_labels_in_a_batch_are_no_old_fakes() -> None:
+    """With 4 labels in 16 images the fakes of two batches differ, as the reals of these batches do."""
+    alike = {"fakes_gap": 0.29, "reals_gap": 0.25}
+    assert "inputs differ" not in [f.name for f in examine(make_rows(**(POOR | alike)), FACTS)]
+    assert "inputs differ" in [f.name for f in examine(make_rows(**(POOR | alike | {"reals_gap": 0.02})), FACTS)]
+    assert "inputs differ" in [f.name for f in examine(make_rows(**(POOR | {"fakes_gap": 0.29})), FACTS)]
+    gan, _ = prepare("stylegan2", DATA, width=8, base=64, batch_size=16, group=4, alike=True)
+    trainer = Trainer(gan, DATA, TrainConfig())
+    gaps = []
+    for trainer.step in range(6):
+        with torch.no_grad(), queries.apart(trainer.gan, trainer.ema):
+            gaps.append(loss_probe.measure(trainer, 0, queries.Refused())["reals_gap"])
+    assert max(gaps) > 0.1 and len(set(gaps)) == 6  # each probe draws other batches
+
+
 def test_a_class_that_calls_g_directly_is_not_suspected() -> None:
     class Direct(recipes.find("default").MODEL):  # type: ignore[name-defined, misc]
         def g_loss(self, batch: Any) -> Any:

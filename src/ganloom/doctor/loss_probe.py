@@ -73,7 +73,9 @@ def measure(trainer: Any, seed: int, refused: Refused) -> Figures:
 def _calls(trainer: Any, phase: Any, seed: int, i: int) -> Calls:
     """Compute a phase's loss and sort D's calls into those of reals and of fakes."""
     gan, data = trainer.gan, trainer.data
-    batch = gan.draw(data, randomness.Rng(seed, 7 + i, (7 + i) * max(1, len(data) // 16)))
+    # Other images and labels at each probe, so that what is particular to one batch is not found twice.
+    draw = 7 + i + 2 * trainer.step
+    batch = gan.draw(data, randomness.Rng(seed, draw, draw * max(1, len(data) // 16)))
     rows = len(batch[0])
     if rows > ROWS and gan.stabilisers is None:
         batch = type(batch)(*(None if v is None else v[:ROWS] for v in batch))
@@ -213,6 +215,9 @@ def _inputs(calls: dict[str, Calls]) -> Figures:
         a, b = (calls[net].made[0][0].x.detach().float().flatten(1).cpu() for net in "DG")
         if a.shape[1:] == b.shape[1:]:
             figures["fakes_gap"] = energy_distance(a, b)
+            # Two small batches differ in their labels, and so do the fakes with these labels. The reals show how much.
+            reals = (torch.as_tensor(calls[net].batch[0]).detach().float().flatten(1).cpu() for net in "DG")
+            figures["reals_gap"] = energy_distance(*reals)
     return {name: value for name, value in figures.items() if not math.isnan(value)}
 
 

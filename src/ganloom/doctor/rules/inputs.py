@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from ganloom.doctor.case import Case, finite
+from ganloom.doctor.case import LOOK, Case, finite, number
 from ganloom.doctor.finding import RED, YELLOW, Finding
 from ganloom.doctor.rules.learning import good, learned, poor
 from ganloom.stabilisers.config import Stabilise
@@ -92,13 +92,19 @@ def inputs_differ(case: Case) -> Iterator[Finding]:
         )
         advice = "Apply noise and augmentation to real and generated images alike: --instance-noise, --diff-augment."
         yield Finding("inputs differ", RED, text, advice, {"real_change": real, "fake_change": fake})
-    elif len(past := case.past("fakes_gap")) >= 2 and min(past[-2:]) > 0.2:
+    elif len(past := _gaps(case)) >= 2 and min(past[-2:]) > 0.2:
         text = (
             "D is trained on other generated images than G makes: the fakes of D's step and of G's step differ. Their energy "
             f"distance is {gap:.2f} of their spread."
         )
         advice = "D's step must call the present G on new latents; do not keep old samples or another copy of G."
         yield Finding("inputs differ", RED, text, advice, {"fakes_gap": gap}, case.series("doctor/fakes_gap"))
+
+
+def _gaps(case: Case) -> list[float]:
+    """Return, probe by probe, by how much more the fakes of both steps differ than the reals of their batches do."""
+    rows = [(number(row.get(LOOK + "fakes_gap")), number(row.get(LOOK + "reals_gap", 0.0))) for row in case.probes]
+    return [fakes - max(0.0, reals) for fakes, reals in rows if not math.isnan(fakes)]
 
 
 def labels_differ(case: Case) -> Iterator[Finding]:
