@@ -69,6 +69,8 @@ def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train default --n-classes -1", "--n-classes must not be negative"),
         ("train dcgan --z-dim -3", "--z-dim must be at least 1"),
         ("train dcgan --width 0", "--width must be at least 1"),
+        ("train r3gan --group 0", "--group must be at least 1, got 0"),
+        ("train eg3d --plane-most 0", "--plane-most must be at least 1, got 0"),
         ("train gan --g-widths 16 0", "--g-widths must be at least 1"),
         ("train wgan-gp --gp-weight nan", "--gp-weight must be a finite number"),
         ("train dcgan --g-opt.lr nan", "lr must be finite and not negative"),

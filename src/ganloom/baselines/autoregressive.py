@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganloom.baselines.likelihood import LEAST_LOG_SCALE, bits, check_levels, discretised_logistic, quantise
-from ganloom.core.config import check_classes
+from ganloom.core.config import check_at_least_one, check_classes
 from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, SampleOptions, Terms, inverse
 from ganloom.nn.layers import one_hot
@@ -68,8 +68,7 @@ class Config:
         check_levels(self.levels)
         if not self.dilations or min(self.dilations) < 1:
             raise BadInput(f"--dilations must be one or more numbers of at least 1, got {self.dilations}")
-        if self.mixtures < 1:
-            raise BadInput(f"--mixtures must be at least 1, got {self.mixtures}")
+        check_at_least_one(self, "mixtures")
 
 
 class Mixture(NamedTuple):

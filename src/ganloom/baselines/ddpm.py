@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganloom.core.config import check_classes
+from ganloom.core.config import check_at_least_one, check_classes
 from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, SampleOptions, Terms, inverse
 from ganloom.nn import initial_weights
@@ -83,9 +83,7 @@ class Config:
             raise BadInput(
                 f"--sigma-min must be above 0 and below --sigma-max, got {self.sigma_min} and {self.sigma_max}"
             )
-        for name in ("patch", "depth", "sampler_steps"):
-            if getattr(self, name) < 1:
-                raise BadInput(f"--{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
+        check_at_least_one(self, "patch", "depth", "sampler_steps")
         for name in ("sigma_data", "rho", "p_std"):
             if not getattr(self, name) > 0:
                 raise BadInput(f"--{name.replace('_', '-')} must be above 0, got {getattr(self, name)}")

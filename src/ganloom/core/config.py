@@ -143,6 +143,18 @@ def _of_tuple(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     return tuple(typed(arg, item, f"{where}[{i}]") for i, (arg, item) in enumerate(zip(args, value, strict=True)))
 
 
+def check_at_least_one(config: Any, *names: str) -> None:
+    """Check fields of a config that count something; None is allowed.
+
+    Raises:
+        BadInput: If a field is below 1; the message names its flag.
+    """
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise BadInput(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+
+
 SIZES = ("z_dim", "c_dim", "batch_size", "most_batch", "g_batch", "n_critic", "lazy", "smallest")
 """Config fields that must be at least 1, as must every field with "width" in its name."""
 

@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from ganloom import penalties
+from ganloom.core.config import check_at_least_one
 from ganloom.core.errors import BadInput
 from ganloom.data.captioned import CaptionBatch
 from ganloom.gan import Adam, Phase, Terms
@@ -99,9 +100,7 @@ class Config:
 
     def __post_init__(self) -> None:
         check_text_settings(self)
-        for name in ("most", "joint", "lazy", "contrast_dim"):
-            if getattr(self, name) < 1:
-                raise BadInput(f"--{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
+        check_at_least_one(self, "most", "joint", "lazy", "contrast_dim")
         for name in ("text_dim", "hidden", "contrast_weight", "gp_weight", "gp_power"):
             if not getattr(self, name) >= 0:
                 raise BadInput(f"--{name.replace('_', '-')} must not be negative, got {getattr(self, name)}")

@@ -29,6 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganloom.core.config import check_at_least_one
 from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase
 from ganloom.networks import triplane, views
@@ -104,9 +105,9 @@ class Config(ViewCode):
 
     def __post_init__(self) -> None:
         check_volumetric(self)
-        for name in ("w_dim", "layers", "plane_channels", "plane_most", "field_width", "ray_points", "d_hidden"):
-            if getattr(self, name) < 1:
-                raise BadInput(f"--{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
+        check_at_least_one(
+            self, "w_dim", "layers", "plane_channels", "plane_most", "field_width", "ray_points", "d_hidden"
+        )
         if self.plane < 4:
             raise BadInput(f"--plane must be at least 4, got {self.plane}")
         if not -1 <= self.background <= 1:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ganloom.core.config import check_at_least_one
 from ganloom.core.errors import BadInput
 from ganloom.data.captioned import CaptionBatch
 from ganloom.gan import Adam, Phase, Terms
@@ -74,8 +75,7 @@ class Config:
 
     def __post_init__(self) -> None:
         check_text_settings(self)
-        if self.text_dim < 1:
-            raise BadInput(f"--text-dim must be at least 1, got {self.text_dim}")
+        check_at_least_one(self, "text_dim")
         if not self.interpolation >= 0:
             raise BadInput(f"--interpolation must not be negative, got {self.interpolation}")
         if not 0 <= self.beta <= 1:

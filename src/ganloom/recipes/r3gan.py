@@ -28,7 +28,7 @@ from torch import Tensor
 
 from ganloom import penalties
 from ganloom.augment.ada import Ada
-from ganloom.core.config import check_classes
+from ganloom.core.config import check_at_least_one, check_classes
 from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms, at, cosine
 from ganloom.losses import relativistic
@@ -97,9 +97,7 @@ class Config:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise BadInput(f"--{name.replace('_', '-')} must not be negative, got {value}")
-        for name in ("group", "blocks", "lazy"):
-            if getattr(self, name) < 1:
-                raise BadInput(f"--{name} must be at least 1, got {getattr(self, name)}")
+        check_at_least_one(self, "group", "blocks", "lazy")
         if self.full < 0:
             raise BadInput(f"--full must not be negative, got {self.full}")
         if not 0 <= self.augment_p <= 1:

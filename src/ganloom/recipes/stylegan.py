@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from ganloom import penalties
-from ganloom.core.config import check_classes
+from ganloom.core.config import check_at_least_one, check_classes
 from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import nonsaturating
@@ -93,8 +93,7 @@ class Config:
             raise BadInput(f"--mixing (a probability) must be in 0..1, got {self.mixing}")
         if self.gamma < 0:
             raise BadInput(f"--gamma must not be negative, got {self.gamma}")
-        if self.layers < 1:
-            raise BadInput(f"--layers must be at least 1, got {self.layers}")
+        check_at_least_one(self, "layers")
 
 
 class StyleGAN(Growing, Styled):

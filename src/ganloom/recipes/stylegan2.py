@@ -34,7 +34,7 @@ from torch import Tensor
 
 from ganloom import penalties
 from ganloom.augment.ada import BGC, Ada, check_parts
-from ganloom.core.config import check_classes
+from ganloom.core.config import check_at_least_one, check_classes
 from ganloom.core.errors import BadInput
 from ganloom.core.randomness import Rng
 from ganloom.gan import Adam, Batch, Phase, Terms
@@ -145,10 +145,7 @@ class Config:
 
     def __post_init__(self) -> None:
         check_classes(self)
-        for name in ("layers", "base", "d_base", "lazy_d", "lazy_g", "w_dim", "group_maps"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise BadInput(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+        check_at_least_one(self, "layers", "base", "d_base", "lazy_d", "lazy_g", "w_dim", "group_maps")
         for name in ("gamma", "path_length", "group", "d_layers"):
             value = getattr(self, name)
             if value is not None and value < 0:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganloom.core import randomness
+from ganloom.core.config import check_at_least_one
 from ganloom.core.errors import BadInput
 from ganloom.data import text_codes
 from ganloom.data.caption_words import cut, tidy, words_of
@@ -267,8 +268,6 @@ def contrast(
 
 def check_text_settings(cfg: Any) -> None:
     """Check the settings of all text-to-image recipes. Raises BadInput."""
-    for name in ("words", "word_dim"):
-        if getattr(cfg, name) < 1:
-            raise BadInput(f"--{name.replace('_', '-')} must be at least 1, got {getattr(cfg, name)}")
+    check_at_least_one(cfg, "words", "word_dim")
     if not 0 <= cfg.near <= 1:
         raise BadInput(f"--near is a share and must be in 0..1, got {cfg.near}")

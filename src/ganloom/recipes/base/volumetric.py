@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ganloom import penalties
+from ganloom.core.config import check_at_least_one
 from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Batch, Phase, SampleOptions, Terms
 from ganloom.losses import nonsaturating
@@ -164,9 +165,7 @@ class Volumetric(GAN):
 def check_volumetric(cfg: Any) -> None:
     """Check the settings of all recipes of 3D objects. Raises BadInput."""
     Cameras(cfg.azimuth, cfg.elevation)
-    for name in ("z_dim", "width", "d_width", "lazy"):
-        if getattr(cfg, name) < 1:
-            raise BadInput(f"--{name.replace('_', '-')} must be at least 1, got {getattr(cfg, name)}")
+    check_at_least_one(cfg, "z_dim", "width", "d_width", "lazy")
     if not cfg.r1_weight >= 0:
         raise BadInput(f"--r1-weight must not be negative, got {cfg.r1_weight}")
     if not 0.5 <= cfg.d_accuracy <= 1:
