@@ -270,8 +270,8 @@ def measured(fault: str, recipe: str = "default") -> dict[str, float]:
         return evaluated(gan)
 
 
-def evaluated(gan: Any) -> dict[str, float]:
-    trainer = Trainer(gan, DATA, TrainConfig())
+def evaluated(gan: Any, data: Any = DATA) -> dict[str, float]:
+    trainer = Trainer(gan, data, TrainConfig())
     refused = queries.Refused()
     with torch.no_grad(), queries.apart(trainer.gan, trainer.ema):
         found = loss_probe.measure(trainer, 0, refused)
@@ -301,6 +301,22 @@ def test_few_labels_in_a_batch_are_no_old_fakes() -> None:
         with torch.no_grad(), queries.apart(trainer.gan, trainer.ema):
             gaps.append(loss_probe.measure(trainer, 0, queries.Refused())["reals_gap"])
     assert max(gaps) > 0.1 and len(set(gaps)) == 6  # each probe draws other batches
+
+
+def test_reals_that_a_recipe_reduces_are_not_changed_images() -> None:
+    """eg3d begins with images of half the size for D, on both sides."""
+    data = datasets.open("primitives3d:80", shape=(3, 32, 32))
+    gan, _ = prepare("eg3d", data, small=True, width=8, d_width=4, ray_points=4, coarse_kimg=1.0)
+    found = evaluated(gan, data)
+    assert found["D_real_change"] == found["D_fake_change"] == 0
+    gan.reals = lambda batch: batch.x  # the control: the loss gets other images than the class declares
+    whole = gan.d_loss
+
+    def blurred(batch: Any) -> Any:
+        return whole(batch._replace(x=torch.nn.functional.avg_pool2d(batch.x, 3, 1, 1)))
+
+    gan.d_loss = blurred
+    assert evaluated(gan, data)["D_real_change"] > 0.02
 
 
 def test_a_class_that_calls_g_directly_is_not_suspected() -> None:

@@ -163,6 +163,14 @@ class GAN(nn.Module):
         batch: NamedTuple = data.draw(self.cfg.batch_size, rng, **alike)
         return batch
 
+    def reals(self, batch: Any) -> Tensor:
+        """Return the real data that D's loss gives to D. The doctor compares them with what D gets.
+
+        Override it in a class whose loss changes the data of a batch before D sees them, such as to a lower resolution.
+        """
+        real: Tensor = batch[0]
+        return real
+
     def after_update(self, phase: Phase) -> None:
         """Called once per optimizer step under no_grad: weight clipping, augmentation strength, running means."""
 

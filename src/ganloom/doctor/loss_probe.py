@@ -34,6 +34,8 @@ class Calls:
     """What one phase's loss called, each call sorted by what it was given."""
 
     batch: Any
+    expected: Tensor
+    """The real data that D should get."""
     terms: dict[str, Tensor]
     made: list[tuple[Generated, tuple[Any, ...]]]
     """Generated samples, and the inputs of G beside z."""
@@ -79,19 +81,20 @@ def _calls(trainer: Any, phase: Any, seed: int, i: int) -> Calls:
     rows = len(batch[0])
     if rows > ROWS and gan.stabilisers is None:
         batch = type(batch)(*(None if v is None else v[:ROWS] for v in batch))
+    expected = gan.reals(batch)
     trace = gan.trace = Trace()
     try:
         terms = gan.loss_terms(phase, batch)
     finally:
         gan.trace = None
-    found = Calls(batch, terms, trace.generated)
+    found = Calls(batch, expected, terms, trace.generated)
     for scores in trace.scored:
         if scores.x.requires_grad and scores.x.is_leaf:
             continue  # a penalty's call
-        source = _source(scores, trace.generated, batch.x)
+        source = _source(scores, trace.generated, expected)
         if source is not None:
             found.fake.append((scores, *source))
-        elif scores.x.shape == batch.x.shape:
+        elif scores.x.shape == expected.shape:
             found.real.append(scores)
     return found
 
@@ -200,7 +203,7 @@ def _inputs(calls: dict[str, Calls]) -> Figures:
     fakes = [one for found in calls.values() for one in found.fake]
     d = calls.get("D")
     if d is not None and d.real:
-        figures["D_real_change"] = max(_gap(s.x, d.batch.x) for s in d.real)
+        figures["D_real_change"] = max(_gap(s.x, d.expected) for s in d.real)
         c = getattr(d.batch, "c", None)
         if c is not None and d.real[0].inputs:
             figures["c_real_differs"] = _differing(d.real[0].inputs[0], c)
@@ -216,7 +219,7 @@ def _inputs(calls: dict[str, Calls]) -> Figures:
         if a.shape[1:] == b.shape[1:]:
             figures["fakes_gap"] = energy_distance(a, b)
             # Two small batches differ in their labels, and so do the fakes with these labels. The reals show how much.
-            reals = (torch.as_tensor(calls[net].batch[0]).detach().float().flatten(1).cpu() for net in "DG")
+            reals = (calls[net].expected.detach().float().flatten(1).cpu() for net in "DG")
             figures["reals_gap"] = energy_distance(*reals)
     return {name: value for name, value in figures.items() if not math.isnan(value)}
 
