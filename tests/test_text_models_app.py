@@ -65,6 +65,24 @@ def test_sampling_and_evaluation(run: Path, tmp_path: Path, capsys: pytest.Captu
         assert code == 2 and "ganloom text" in err.splitlines()[-1]
 
 
+def test_a_model_of_word_pieces_writes_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, words = (
+        tmp_path / "run",
+        ["--small", "--total-kimg", 0.5, "--device", "cpu", "--hidden", 8, "--check-every", 5],
+    )
+    flags = ["--tokens", "wordpiece", "--vocabulary", 120, *words]
+    code, out, err = call(capsys, "text", "train", "mle", "reports", "--out", folder, *flags)
+    assert code == 0 and "different word pieces" in out + err
+    model = open_model(folder)
+    assert model.tokens is not None and len(model.tokens) == 120
+    line = texts.read("reports").texts[7]
+    assert model.tokens.decode(model.tokens.encode(line)) == texts.join(texts.words(line.lower()))
+    code, out, _ = call(capsys, "text", "sample", folder, "--n", 20)
+    assert code == 0 and "##" not in out and "<" not in out
+    code, out, _ = call(capsys, "text", "evaluate", folder, "--n", 40, "--json")
+    assert code == 0 and len(json.loads(out)["rows"]) == 7
+
+
 def test_bad_texts_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files: dict[str, tuple[bytes, str]] = {
         "empty.txt": (b"", "empty"),
@@ -108,6 +126,9 @@ def test_texts_are_encoded_with_their_ends() -> None:
     assert len(parts["test"]) == 50 and len(parts["train"]) + len(parts["validation"]) == 150
     assert 3 < len(parts["validation"]) < 40
     assert encode(data, kind="char").shape[0] > 10
+    pieces = encode(data, kind="wordpiece", size=60)
+    assert pieces.vocabulary["kind"] == "wordpiece" and "different word pieces" in "".join(pieces.notes)
+    assert pieces.test is not None and not any((part.rows == UNK).any() for part in (pieces, pieces.test))
     one = encode(Texts(["the same line"] * 60, name="x"))
     assert len(one) == 60 and one.validation is None and "no texts are held out" in "".join(one.notes)
 

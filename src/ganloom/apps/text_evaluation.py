@@ -129,7 +129,7 @@ class _Measurement:
         self.test = test.get(slice(n))
         self.labels = torch.from_numpy(test.labels[:n]) if test.labels is not None and model.cfg.n_classes else None
         assert model.tokens is not None
-        self.split = model.tokens.split
+        self.split = model.tokens.units
         self.known = [self.split(text) for text in model.texts(data.get(slice(None)))]
         self.references = [self.split(text) for text in model.texts(self.test)]
         self.spare = [self.split(text) for text in model.texts(data.get(slice(n)))]

@@ -36,7 +36,7 @@ class Tokens:
     """How texts become numbers.
 
     Attributes:
-        kind: "word" or "char".
+        kind: "word", "char" or "wordpiece".
         vocabulary: Largest number of tokens.
         length: Largest number of tokens in a text; None: by the texts.
     """
