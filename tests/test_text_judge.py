@@ -254,7 +254,7 @@ def test_the_detector_sees_damage_that_it_was_not_trained_on(detector: Detector)
 
 
 def test_a_sentence_encoder_gives_the_features(detector: Detector) -> None:
-    def encode(lines: Sequence[str]) -> torch.Tensor:
+    def encode(lines: Sequence[str], each: object = None) -> torch.Tensor:
         return torch.tensor([[len(line), line.count("a"), line.count("the "), 1.0] for line in lines])
 
     a, b = REPORTS[800:900], REPORTS[900:1000]

@@ -60,6 +60,18 @@ def test_sampling_and_evaluation(run: Path, tmp_path: Path, capsys: pytest.Captu
         command = "evaluate" if words == ["--n", 5] else "sample"
         code, _, err = call(capsys, "text", command, run, *words)
         assert code == 2 and len(err.strip().splitlines()) == 1, err
+    for words in (
+        ["evaluate", run / "model"],
+        ["augment", "reports", "--with", run / "model", "--report", tmp_path / "r"],
+    ):
+        code, _, err = call(capsys, "text", *words)
+        assert code == 2 and "is the model folder of a run" in err.strip().splitlines()[-1], err
+    for words in (["evaluate", run], ["augment", "reports", "--with", run, "--report", tmp_path / "r"]):
+        code, _, err = call(capsys, "text", *words, "--temperature", "nan")
+        assert code == 2 and "--temperature" in err.strip().splitlines()[-1] and not (tmp_path / "r").exists(), err
+    for words in (["--total-kimg", 0], ["--total-kimg", "nan"], ["--device", "tpu"]):
+        code, _, err = call(capsys, "bench", "text", *words, "--out", tmp_path / "bench")
+        assert code == 2 and words[0] in err.strip().splitlines()[-1] and not (tmp_path / "bench").exists(), err
     for words in (["sample", run], ["evaluate", run]):
         code, _, err = call(capsys, *words)
         assert code == 2 and "ganloom text" in err.splitlines()[-1]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ganloom.apps.text_augment import check_classes
 from ganloom.apps.text_augment_sets import BOTH, EDITS, METHODS, NGRAM, PSEUDO, REAL, Task
-from ganloom.apps.text_models import open_model
+from ganloom.apps.text_models import check_temperature, open_model
 from ganloom.baselines.mle import LanguageModel
 from ganloom.core import json_files
 from ganloom.core.errors import BadInput
@@ -117,11 +117,12 @@ def augmentation_report(
         BadInput: The data and the model do not fit, or there are too few texts.
         KeyboardInterrupt: Ctrl-C was pressed; the same call continues.
     """
+    check_temperature(temperature)
+    if min(seeds, per_class) < 1 or not labels or min(labels) < 1:
+        raise BadInput("--seeds, --per-class and --labels must be at least 1")
     stage(progress, "loading the model")
     model = open_model(run)
     check_classes(data, model)
-    if seeds < 1 or not labels or min(labels) < 1:
-        raise BadInput("--seeds and --labels must be at least 1")
     folder = Folder(as_path(run))
     described = folder.read("config.json")
     train, test, notes = _parts(data, model, manifest.own_data(described, folder.path), int(described["train"]["seed"]))

@@ -22,8 +22,8 @@ from ganloom.texts.texts import Texts, normalised, split
 from ganloom.texts.vocabulary import join, words
 
 Words = list[str]
-Encode = Callable[[Sequence[str]], Tensor]
-"""Texts to their features (N, d), one row for each text."""
+Encode = Callable[[Sequence[str], Callable[[int, int], None] | None], Tensor]
+"""Texts to their features (N, d), one row for each text. The second argument is called with (texts done, N), or is None."""
 COLUMN = 1000
 """Most texts in a column. A quarter of the real texts, but not more than this, is the reference; as many are measured in the same
 way as the generated texts; all others train the detector."""
@@ -201,8 +201,7 @@ class _Ruler:
     def _features_of(self, name: str, texts: list[Words]) -> Tensor:
         if self._encode is None:
             return self._detector.features(texts)
-        stage(self._progress, f"encoding texts: {name}")
-        return self._encode([join(tokens) for tokens in texts])
+        return self._encode([join(tokens) for tokens in texts], part_of(self._progress, f"encoding texts: {name}"))
 
     def short(self, name: str, texts: list[Words]) -> Row:
         """The figures that need no training."""
