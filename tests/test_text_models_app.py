@@ -265,6 +265,9 @@ def test_a_report_says_helps_only_with_evidence() -> None:
     assert worse.verdict.word == "does not help"
     said = text_augment_report.Augmentation([row, worse], 3, 800).sentences()
     assert "add synthetic texts" in said[0] and "do not add" in said[1]
+    more = text_augment_report.Augmentation([row, worse], 3, 800, trained=9000, classes=6).sentences()
+    assert "trained on 9,000 labelled texts, and this row has 300" in more[0] and "add synthetic" not in more[0]
+    assert more[1] == said[1]
 
 
 def test_a_row_of_labels_is_a_sample_of_each_class(run: Path) -> None:
