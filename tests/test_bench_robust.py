@@ -98,6 +98,20 @@ def test_the_command_continues(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (("--workers", "0"), "--workers"),
         (("--seeds", "x"), "seeds"),
         (("--part", "train"), "part"),
+        (("--one",), "unknown option"),
     ):
         code, _, err = call(capsys, *words, *more)
         assert code == 2 and message in err and err.count("\n") == 1, err
+
+
+@pytest.mark.slow
+def test_defences_in_processes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The processes for defences find the results without a defence, which are made first."""
+    words = (
+        "bench", "robust", "reports", "--defences", "fgm", "augment", "--epochs", "1", "--n", "12", "--workers", "2",
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    code, said, err = call(capsys, *words)
+    logs = {file.name.split("-")[0] for file in (tmp_path / "out").glob("*.log")}
+    assert code == 0 and "speller + augment" in said and logs == {"none", "fgm", "augment"}, err
+    assert len([*(tmp_path / "out").glob("*-seed*.json")]) == 6

@@ -3,6 +3,7 @@
 import dataclasses
 import html
 import itertools
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import torch
 import ganloom
 from ganloom import recipes, testing, texts
 from ganloom.apps.text_models import open_model, sample_texts, train_texts
+from ganloom.core import config
 from ganloom.core.batch import Batch
+from ganloom.core.errors import BadInput
 from ganloom.lint import rules
 from ganloom.networks import sequence
 from ganloom.networks.relational_memory import RelationalMemory
@@ -203,6 +206,28 @@ def test_residual_energy_changes_the_probabilities_as_its_formula_says() -> None
     change = gan.log_likelihood(x) - super(type(gan), gan).log_likelihood(x)
     log_z = math.log(p * math.e**2 + 1 - p)
     assert torch.allclose(change, torch.tensor([2.0 - log_z, -log_z]), atol=0.05)
+
+
+def test_a_run_with_former_fields_is_still_read(tmp_path: Path) -> None:
+    """residual-energy had three fields without an effect."""
+    module = recipes.TEXTS["residual-energy"]
+    former = {"d_l2": 0.0, "d_updates": 1, "d_pretrain_kimg": 0.0}
+    cfg = module.Config(hidden=4, vocabulary=9)
+    values = config.to_dict(cfg)
+    assert not former.keys() & values.keys()
+    assert config.from_dict(module.Config, {**values, **former}) == cfg
+    with pytest.raises(BadInput, match="no field"):
+        config.from_dict(module.Config, {**values, "d_l3": 0.0})
+    data = texts.read("reports").pick(range(0, 4000, 40))
+    small = {"filters": ((2, 8),), "hidden": 8, "check_every": 4, "candidates": 2}
+    more: dict[str, Any] = {"device": "cpu", "console": Callback()}
+    run = train_texts("residual-energy", data, tmp_path / "run", small=True, total_kimg=0.3, options=small, **more)
+    for file in (tmp_path / "run" / "config.json", tmp_path / "run" / "model" / "config.json"):
+        content = json.loads(file.read_text())
+        content["config"] |= former
+        file.write_text(json.dumps(content))
+    longer = ganloom.resume(run.path, total_kimg=0.5, console=Callback())
+    assert open_model(longer.path).cfg == open_model(longer.path / "model").cfg
 
 
 @pytest.mark.parametrize("recipe", ["mle", "residual-energy"])

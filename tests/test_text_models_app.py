@@ -60,9 +60,39 @@ def test_sampling_and_evaluation(run: Path, tmp_path: Path, capsys: pytest.Captu
         command = "evaluate" if words == ["--n", 5] else "sample"
         code, _, err = call(capsys, "text", command, run, *words)
         assert code == 2 and len(err.strip().splitlines()) == 1, err
+    for words in (
+        ["evaluate", run / "model"],
+        ["augment", "reports", "--with", run / "model", "--report", tmp_path / "r"],
+    ):
+        code, _, err = call(capsys, "text", *words)
+        assert code == 2 and "is the model folder of a run" in err.strip().splitlines()[-1], err
+    for words in (["evaluate", run], ["augment", "reports", "--with", run, "--report", tmp_path / "r"]):
+        code, _, err = call(capsys, "text", *words, "--temperature", "nan")
+        assert code == 2 and "--temperature" in err.strip().splitlines()[-1] and not (tmp_path / "r").exists(), err
+    for words in (["--total-kimg", 0], ["--total-kimg", "nan"], ["--device", "tpu"]):
+        code, _, err = call(capsys, "bench", "text", *words, "--out", tmp_path / "bench")
+        assert code == 2 and words[0] in err.strip().splitlines()[-1] and not (tmp_path / "bench").exists(), err
     for words in (["sample", run], ["evaluate", run]):
         code, _, err = call(capsys, *words)
         assert code == 2 and "ganloom text" in err.splitlines()[-1]
+
+
+def test_a_model_of_word_pieces_writes_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, words = (
+        tmp_path / "run",
+        ["--small", "--total-kimg", 0.5, "--device", "cpu", "--hidden", 8, "--check-every", 5],
+    )
+    flags = ["--tokens", "wordpiece", "--vocabulary", 120, *words]
+    code, out, err = call(capsys, "text", "train", "mle", "reports", "--out", folder, *flags)
+    assert code == 0 and "different word pieces" in out + err
+    model = open_model(folder)
+    assert model.tokens is not None and len(model.tokens) == 120
+    line = texts.read("reports").texts[7]
+    assert model.tokens.decode(model.tokens.encode(line)) == texts.join(texts.words(line.lower()))
+    code, out, _ = call(capsys, "text", "sample", folder, "--n", 20)
+    assert code == 0 and "##" not in out and "<" not in out
+    code, out, _ = call(capsys, "text", "evaluate", folder, "--n", 40, "--json")
+    assert code == 0 and len(json.loads(out)["rows"]) == 7
 
 
 def test_bad_texts_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,6 +138,9 @@ def test_texts_are_encoded_with_their_ends() -> None:
     assert len(parts["test"]) == 50 and len(parts["train"]) + len(parts["validation"]) == 150
     assert 3 < len(parts["validation"]) < 40
     assert encode(data, kind="char").shape[0] > 10
+    pieces = encode(data, kind="wordpiece", size=60)
+    assert pieces.vocabulary["kind"] == "wordpiece" and "different word pieces" in "".join(pieces.notes)
+    assert pieces.test is not None and not any((part.rows == UNK).any() for part in (pieces, pieces.test))
     one = encode(Texts(["the same line"] * 60, name="x"))
     assert len(one) == 60 and one.validation is None and "no texts are held out" in "".join(one.notes)
 
@@ -232,6 +265,9 @@ def test_a_report_says_helps_only_with_evidence() -> None:
     assert worse.verdict.word == "does not help"
     said = text_augment_report.Augmentation([row, worse], 3, 800).sentences()
     assert "add synthetic texts" in said[0] and "do not add" in said[1]
+    more = text_augment_report.Augmentation([row, worse], 3, 800, trained=9000, classes=6).sentences()
+    assert "trained on 9,000 labelled texts, and this row has 300" in more[0] and "add synthetic" not in more[0]
+    assert more[1] == said[1]
 
 
 def test_a_row_of_labels_is_a_sample_of_each_class(run: Path) -> None:

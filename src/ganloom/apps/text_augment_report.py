@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ganloom.apps.text_augment import check_classes
 from ganloom.apps.text_augment_sets import BOTH, EDITS, METHODS, NGRAM, PSEUDO, REAL, Task
-from ganloom.apps.text_models import open_model
+from ganloom.apps.text_models import check_temperature, open_model
 from ganloom.baselines.mle import LanguageModel
 from ganloom.core import json_files
 from ganloom.core.errors import BadInput
@@ -69,18 +69,28 @@ class Augmentation:
         seeds: Number of seeds.
         test: Number of test texts.
         notes: What the user should know.
+        trained: Labelled texts that the text model was trained on.
+        classes: Number of classes.
     """
 
     rows: list[Row]
     seeds: int
     test: int
     notes: list[str] = field(default_factory=list)
+    trained: int = 0
+    classes: int = 0
 
     def sentences(self) -> list[str]:
         """The verdicts in words."""
         found = []
         for row in self.rows:
             advice = ADVICE[row.verdict.word]
+            own = row.labels * self.classes
+            if row.verdict.word == "helps" and self.trained > own:
+                advice = (
+                    f"but the model was trained on {self.trained:,} labelled texts, and this row has {own:,}: train the "
+                    "classifier on all of them instead"
+                )
             found.append(
                 f"{row.labels} labels a class: real + synthetic compared with {row.best}: {row.verdict}: {advice}. Compared with "
                 f"{REAL} alone: {row.against_real}."
@@ -117,11 +127,12 @@ def augmentation_report(
         BadInput: The data and the model do not fit, or there are too few texts.
         KeyboardInterrupt: Ctrl-C was pressed; the same call continues.
     """
+    check_temperature(temperature)
+    if min(seeds, per_class) < 1 or not labels or min(labels) < 1:
+        raise BadInput("--seeds, --per-class and --labels must be at least 1")
     stage(progress, "loading the model")
     model = open_model(run)
     check_classes(data, model)
-    if seeds < 1 or not labels or min(labels) < 1:
-        raise BadInput("--seeds and --labels must be at least 1")
     folder = Folder(as_path(run))
     described = folder.read("config.json")
     train, test, notes = _parts(data, model, manifest.own_data(described, folder.path), int(described["train"]["seed"]))
@@ -156,7 +167,7 @@ def augmentation_report(
                 right[method].append(answers.get(f"{size} {number} {method}", lambda m=method, t=task: t.right(m)))  # type: ignore[misc]
                 done += 1
         rows.append(row_of(size, {name: torch.stack(found) for name, found in right.items()}))
-    return Augmentation(rows, seeds, len(test), notes)
+    return Augmentation(rows, seeds, len(test), notes, trained, len(counts))
 
 
 def row_of(labels: int, right: dict[str, Tensor]) -> Row:

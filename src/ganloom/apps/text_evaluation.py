@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ganloom.apps.text_models import open_model, sample_texts
+from ganloom.apps.text_models import check_temperature, open_model, sample_texts
 from ganloom.baselines.mle import LanguageModel
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
@@ -95,6 +95,7 @@ def evaluate_run(
     Raises:
         BadInput: It is no run of a text model, or it has too few test texts.
     """
+    check_temperature(temperature)
     stage(progress, "loading the model")
     model = open_model(run, checkpoint=checkpoint, device=device)
     folder = Folder(as_path(run))
@@ -129,7 +130,7 @@ class _Measurement:
         self.test = test.get(slice(n))
         self.labels = torch.from_numpy(test.labels[:n]) if test.labels is not None and model.cfg.n_classes else None
         assert model.tokens is not None
-        self.split = model.tokens.split
+        self.split = model.tokens.units
         self.known = [self.split(text) for text in model.texts(data.get(slice(None)))]
         self.references = [self.split(text) for text in model.texts(self.test)]
         self.spare = [self.split(text) for text in model.texts(data.get(slice(n)))]

@@ -36,7 +36,7 @@ class Tokens:
     """How texts become numbers.
 
     Attributes:
-        kind: "word" or "char".
+        kind: "word", "char" or "wordpiece".
         vocabulary: Largest number of tokens.
         length: Largest number of tokens in a text; None: by the texts.
     """
@@ -165,8 +165,7 @@ def sample_texts(
     """
     if n < 1:
         raise BadInput(f"--n must be at least 1, got {n}")
-    if not 0.01 <= temperature <= 100:
-        raise BadInput(f"--temperature must be from 0.01 to 100, got {temperature:g}")
+    check_temperature(temperature)
     names = class_list(model)
     if classes and not names:
         raise BadInput("--class: this model was trained without labels: leave it out")
@@ -177,6 +176,12 @@ def sample_texts(
     rows = model.generate(count, seed=seed, c=chosen, batch=BATCH, temperature=temperature, unknown=unknown, each=each)
     labels = None if chosen is None else [names[i] for i in chosen.tolist()]
     return Texts(model.texts(rows), labels, name="generated texts")
+
+
+def check_temperature(temperature: float) -> None:
+    """Raise BadInput if texts cannot be drawn at a temperature."""
+    if not 0.01 <= temperature <= 100:
+        raise BadInput(f"--temperature must be from 0.01 to 100, got {temperature:g}")
 
 
 def class_list(model: LanguageModel) -> list[str]:

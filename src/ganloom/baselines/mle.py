@@ -16,18 +16,20 @@ Departures: the weights with the lowest loss on held-out texts are kept; a class
 import contextlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from ganloom.baselines.text_config import TextConfig
 from ganloom.core import randomness
 from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Adam, Batch, Phase, SampleOptions, Terms
 from ganloom.networks import sequence
 from ganloom.networks.sequence import LSTM, SequenceNetwork, Transformer
+from ganloom.nn.kept_weights import Weights, evaluating
 from ganloom.texts.vocabulary import PAD, UNK, Vocabulary
 
 TITLE = "Language model by maximum likelihood: LSTM or a small transformer"
@@ -38,29 +40,6 @@ CHECKED = 1000
 """Most validation texts that a check uses."""
 PART = 250
 """Texts whose likelihood is computed at once."""
-
-
-@dataclass(frozen=True)
-class TextConfig:
-    """What every text model has. The vocabulary, the length and the classes come from the texts."""
-
-    vocabulary: int = 5000
-    """Number of tokens, with the special ones."""
-    length: int = 20
-    """Tokens in a text, with the one that ends it."""
-    n_classes: int = 0
-    """Number of classes; 0: texts without labels."""
-    fixed_length: bool = False
-    """All texts have `length` tokens and no end."""
-    embedding: int = 32
-    """Length of a token's vector in G; a transformer has its width instead."""
-    check_every: int = 100
-    """Updates between two checks on validation texts."""
-    batch_size: int = 64
-    """Texts per batch."""
-
-    def __post_init__(self) -> None:
-        check_sizes(self)
 
 
 @dataclass(frozen=True)
@@ -84,95 +63,6 @@ class Config(TextConfig):
         super().__post_init__()
         if self.network == "transformer" and self.hidden % self.heads:
             raise BadInput(f"--hidden {self.hidden} must be a multiple of --heads {self.heads}")
-
-
-def check_sizes(cfg: Any) -> None:
-    """Raise BadInput if a number of a text model's config is out of range."""
-    least = {
-        "vocabulary": 5, "length": 1, "embedding": 1, "hidden": 1, "layers": 1, "heads": 1, "check_every": 1, "batch_size": 1,
-        "rollouts": 1, "d_updates": 1, "slots": 1, "head_size": 1, "views": 1, "completions": 2, "candidates": 2,
-    }  # fmt: skip
-    for name, smallest in least.items():
-        if getattr(cfg, name, smallest) < smallest:
-            raise BadInput(f"--{name.replace('_', '-')} must be at least {smallest}, got {getattr(cfg, name)}")
-    for name in ("dropout", "d_dropout", "d_mask", "d_decay"):
-        if not 0 <= getattr(cfg, name, 0.0) < 1:
-            raise BadInput(f"--{name.replace('_', '-')} must be in [0, 1), got {getattr(cfg, name)}")
-    for name in ("pretrain_kimg", "d_pretrain_kimg"):
-        if not 0 <= getattr(cfg, name, 0.0) < math.inf:
-            raise BadInput(f"--{name.replace('_', '-')} must be 0 or more, got {getattr(cfg, name)}")
-
-
-@contextlib.contextmanager
-def evaluating(net: nn.Module) -> Iterator[None]:
-    """Inside, the network is in eval mode; afterwards in the mode before."""
-    training = net.training
-    net.eval()
-    try:
-        yield
-    finally:
-        net.train(training)
-
-
-class Weights(nn.Module):
-    """A second set of weights of a network, kept in buffers, so that it is saved with the model and never trained.
-
-    Args:
-        net: The network.
-    """
-
-    loss: Tensor
-    known: Tensor
-    updates: Tensor
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.names = {name: f"w_{name.replace('.', '__')}" for name, _ in net.named_parameters()}
-        for name, weights in net.named_parameters():
-            self.register_buffer(self.names[name], weights.detach().clone())
-        self.register_buffer("loss", torch.zeros(()))
-        self.register_buffer("known", torch.zeros((), dtype=torch.bool))
-        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
-
-    @property
-    def kept(self) -> bool:
-        """Whether weights with a known loss are kept."""
-        return bool(self.known)
-
-    @torch.no_grad()
-    def move(self, net: nn.Module, share: float = 1.0) -> None:
-        """Move the kept weights towards those of the network; 1: copy them."""
-        for name, weights in net.named_parameters():
-            kept = self.get_buffer(self.names[name])
-            if share < 1:
-                kept.lerp_(weights, share)
-            else:
-                kept.copy_(weights)
-
-    @torch.no_grad()
-    def restore(self, net: nn.Module) -> None:
-        """Copy the kept weights into the network."""
-        for name, weights in net.named_parameters():
-            weights.copy_(self.get_buffer(self.names[name]))
-
-    @contextlib.contextmanager
-    def in_use(self, net: nn.Module) -> Iterator[None]:
-        """Inside, the network has the kept weights; afterwards its own, bit for bit."""
-        own = [weights.detach().clone() for weights in net.parameters()]
-        self.restore(net)
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                for weights, value in zip(net.parameters(), own, strict=True):
-                    weights.copy_(value)
-
-    def keep_best(self, net: nn.Module, loss: float) -> None:
-        """Keep the network's weights if their loss is the lowest so far."""
-        if math.isfinite(loss) and (not self.kept or loss < float(self.loss)):
-            self.move(net)
-            self.loss.fill_(loss)
-            self.known.fill_(True)
 
 
 class LanguageModel(GAN):

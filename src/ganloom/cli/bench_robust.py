@@ -50,8 +50,6 @@ class Arguments:
     """The folder for the results. Finished ones are kept: use another folder to measure again."""
     workers: int = 1
     """Defences that are measured at the same time, each in a process of its own."""
-    one: bool = False
-    """Measure only the given defences, and write no page."""
     json: bool = False
     """Print one JSON object on stdout."""
 
@@ -72,12 +70,7 @@ def run(argv: Sequence[str]) -> None:
         progress("reading the texts")
         parts = texts.load(args.data, args.part)
         tasks = benchmark.tasks_of(args.data, parts, args.part, args.n, args.defences, args.seeds, settings)
-        if args.one:
-            tasks = [task for task in tasks if task.settings.defence in args.defences]
         runs = benchmark.measure(tasks, parts, out, args.workers, progress)
-    if args.one:
-        print(json.dumps({"runs": [dataclasses.asdict(one) for one in runs]}))
-        return
     rewrite(out / PAGE, page.html(runs, args.data, NOTES))
     rows, lines = results.table_of(runs), results.verdicts(runs)
     if args.json:

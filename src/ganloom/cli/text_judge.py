@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following, table
@@ -15,6 +15,9 @@ from ganloom.core.names import file_name, printable, word_of
 from ganloom.core.output_files import new_file, numbered, write_new
 from ganloom.report.progress import Progress
 from ganloom.texts.reading import read
+
+if TYPE_CHECKING:
+    from ganloom.texts.judge.judgement import Encode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +39,9 @@ class Arguments:
     """Most real texts to use. Each column has a quarter of them, at most 1000."""
     steps: int = 1500
     """Training steps of the detector; 1500 take one to three minutes on one CPU core."""
+    encoder: str | None = None
+    """A sentence encoder whose features MAUVE and the Frechet distance use: minilm, or the folder of a BERT model. None: the
+    features of the detector."""
     text: str | None = None
     """The column of texts. None: by its name."""
     encoding: str = "utf-8"
@@ -57,6 +63,7 @@ def run(argv: Sequence[str]) -> None:
         if getattr(args, name) < least:
             raise BadInput(f"--{name} {getattr(args, name)}: give at least {least}")
     out = _out(args)
+    encode = None if args.encoder is None else _encoder(args.encoder)
     import torch
 
     from ganloom.core.device import choose_device
@@ -78,19 +85,29 @@ def run(argv: Sequence[str]) -> None:
             steps=args.steps,
             seed=args.seed,
             device=torch.device(choose_device(args.device)),
+            encode=encode,
             progress=progress,
         )
     write_new(out, page.html(found).encode("utf-8", "backslashreplace"), overwrite=args.overwrite)
     if args.json:
-        print(json.dumps({**found.to_dict(), "report": str(out), "verdict": verdict(found)}))
+        print(json.dumps({**found.to_dict(), "encoder": args.encoder, "report": str(out), "verdict": verdict(found)}))
         return
     print(table(main_rows(found)))
+    if args.encoder is not None:
+        print(f"MAUVE and the Frechet distance are of the features of {printable(args.encoder)}")
     print("damage of kinds that the detector was not trained on:")
     print(table(damage_rows(found)))
     for line in [*(f"note: {note}" for note in found.notes), *verdict(found)]:
         print(printable(line))
     print(f"wrote {out}: the tables, and texts with a colour for each token")
     print(following(["text", "check", word_of(args.generated)]))
+
+
+def _encoder(name: str) -> "Encode":
+    """The function from texts to features of a sentence encoder; its files are read before any work begins."""
+    from ganloom.networks.text_encoder import Sentences
+
+    return Sentences(name).encoder.encode
 
 
 def _out(args: Arguments) -> Path:

@@ -40,12 +40,13 @@ class Train:
     """The run folder; it must be new or empty. None: runs/RECIPE-DATA-NN."""
     small: bool = False
     """Settings for minutes on a CPU instead of those of the paper, which need a GPU."""
-    tokens: Literal["word", "char"] = "word"
-    """Tokens are words and punctuation marks, or characters."""
+    tokens: Literal["word", "wordpiece", "char"] = "word"
+    """Tokens are words and punctuation marks, WordPiece's frequent parts of words, or characters."""
     vocabulary: int = 5000
     """Largest number of different tokens; rarer ones are unknown."""
     length: int | None = None
-    """Longest text in tokens; longer ones are cut. None: 95 % of the texts fit, at most 64 words or 256 characters."""
+    """Longest text in tokens; longer ones are cut. None: 95 % of the texts fit, at most 64 words, 96 pieces or
+    256 characters."""
     total_kimg: float | None = None
     """Length of the run, in thousands of texts shown; its stages are stretched to it. None: that of the recipe."""
     minutes: float | None = None

@@ -36,7 +36,8 @@ def from_dict(kind: type[T], values: dict[str, Any], where: str = "config") -> T
     """Create a dataclass from the values that ``to_dict`` returned.
 
     Args:
-        kind: The dataclass.
+        kind: The dataclass. Its class attribute ``REMOVED``, if it has one, names former fields that had no effect: they are
+            ignored, so that a config that was saved with them is still read.
         values: Field name -> value. Missing fields keep their default.
         where: Name of ``values`` in error messages.
 
@@ -50,11 +51,16 @@ def from_dict(kind: type[T], values: dict[str, Any], where: str = "config") -> T
         raise BadInput(f"{where} must be a table of fields, got {values!r}")
     hints = typing.get_type_hints(kind)
     known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    values = {name: value for name, value in values.items() if name != "type"}
+    values = {name: value for name, value in values.items() if name not in ("type", *removed_fields(kind))}
     for name in values:
         if name not in known:
             raise BadInput(f'{where} has no field "{name}"{did_you_mean(name, known)}')
     return kind(**{name: typed(hints[name], value, f"{where}.{name}") for name, value in values.items()})
+
+
+def removed_fields(kind: type) -> frozenset[str]:
+    """The names of former fields of a dataclass that had no effect: its class attribute ``REMOVED``."""
+    return frozenset(getattr(kind, "REMOVED", ()))
 
 
 def replace(config: T, changes: dict[str, Any], where: str = "config") -> T:

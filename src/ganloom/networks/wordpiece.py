@@ -7,6 +7,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from ganloom.texts import wordpiece
+
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LONGEST_WORD = 100
 """A longer word is unknown."""
@@ -27,6 +29,7 @@ class WordPiece:
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
         self.number = {token: i for i, token in enumerate(vocabulary)}
+        self._longest = max(map(len, vocabulary))
         self.pad, self.unknown, self.start, self.end, _ = (self.number[token] for token in SPECIAL)
 
     def tokens(self, text: str, longest: int = 10**9) -> list[int]:
@@ -48,16 +51,8 @@ class WordPiece:
         """The longest known pieces from the left; one [UNK] if the rest of a word begins with no known piece."""
         if len(word) > LONGEST_WORD:
             return [self.unknown]
-        pieces: list[int] = []
-        start = 0
-        while start < len(word):
-            prefix = "##" if start else ""
-            end = next((e for e in range(len(word), start, -1) if prefix + word[start:e] in self.number), start)
-            if end == start:
-                return [self.unknown]
-            pieces.append(self.number[prefix + word[start:end]])
-            start = end
-        return pieces
+        found = wordpiece.pieces(word, self.number, self._longest)
+        return [self.unknown] if found is None else [self.number[piece] for piece in found]
 
 
 def words(text: str) -> list[str]:

@@ -20,9 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganloom.baselines.mle import evaluating
 from ganloom.gan import Adam, Batch, Terms
 from ganloom.networks import sequence
+from ganloom.nn.kept_weights import evaluating
 from ganloom.recipes.base import text_adversarial
 from ganloom.recipes.base.text_adversarial import AdversarialText
 from ganloom.texts.vocabulary import PAD

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganloom.baselines.mle import TextConfig
+from ganloom.baselines.text_config import TextConfig
 from ganloom.core.errors import BadInput
 from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import relativistic

@@ -18,16 +18,16 @@ are kept.
 import contextlib
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from ganloom.baselines.mle import Weights, evaluating
 from ganloom.core.randomness import key
 from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import minimax
 from ganloom.networks import sequence
+from ganloom.nn.kept_weights import Weights, evaluating
 from ganloom.recipes.base import text_adversarial
 from ganloom.recipes.base.text_adversarial import AdversarialText
 from ganloom.texts.vocabulary import PAD
@@ -39,8 +39,11 @@ KIMG = 1800.0  # default length of a run, thousands of texts
 
 
 @dataclass(frozen=True)
-class Config(text_adversarial.Config):
+class Config(text_adversarial.PretrainedConfig):
     """G of SeqGAN and a discriminator of similar size; the pretraining of G is the longest part."""
+
+    REMOVED: ClassVar = ("d_l2", "d_updates", "d_pretrain_kimg")
+    """Former fields without an effect."""
 
     candidates: int = 16
     """K, the texts that are drawn for each that is kept."""
@@ -50,12 +53,6 @@ class Config(text_adversarial.Config):
     """Length of a token's vector in D."""
     d_dropout: float = 0.5
     """Rate of dropout in D."""
-    d_l2: float = 0.0
-    """Has no effect: the optimizer of D has weight decay."""
-    d_updates: int = 1
-    """Has no effect: G is fixed while D trains."""
-    d_pretrain_kimg: float = 0.0
-    """Has no effect: D trains from the end of the pretraining of G on."""
     d_mask: float = 0.15
     """Share of the tokens that are hidden from D in training, real and drawn ones, against overfitting."""
     d_decay: float = 0.99
@@ -72,9 +69,11 @@ class ResidualEnergy(AdversarialText):
         self.mean_d, self.best_d = Weights(self.D), Weights(self.D)
         self._noise: tuple[Tensor, Tensor | None] | None = None
 
-    def adversarial(self, start: float) -> list[Phase]:
-        """D alone: G is fixed."""
-        return [Phase("D", self.judgement, kimg=(self.cfg.pretrain_kimg, math.inf))]
+    def phases(self) -> list[Phase]:
+        """The pretraining of G, and then D alone: G is fixed."""
+        begin = self.cfg.pretrain_kimg
+        first = [self.pretraining(begin)] if begin else []
+        return [*first, Phase("D", self.judgement, kimg=(begin, math.inf))]
 
     def discriminator(self, cfg: Any) -> nn.Module:
         """Build D, with smaller embeddings than SeqGAN's."""

@@ -22,10 +22,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganloom.baselines.mle import Weights
 from ganloom.core.errors import BadInput
 from ganloom.gan import Batch, Phase, Terms
 from ganloom.networks import sequence
+from ganloom.nn.kept_weights import Weights
 from ganloom.recipes.base import text_adversarial
 from ganloom.recipes.base.text_adversarial import AdversarialText
 from ganloom.texts.vocabulary import PAD

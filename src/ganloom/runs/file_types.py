@@ -142,6 +142,11 @@ def require_run(described: dict[str, Any], path: Path) -> None:
     Raises:
         BadInput: If something is missing or has another type.
     """
+    if "train" not in described and "recipe" in described and (path / "README.md").is_file():
+        raise BadInput(
+            f"{path} is the model folder of a run: it has the weights, but not the data and the settings of the training. Give "
+            "the run folder"
+        )
     try:
         json_files.check(described, RunConfig, "")
     except BadInput as error:

@@ -135,7 +135,8 @@ def inherited(source: Source, recipe: Any) -> dict[str, Any]:
         config.check_counts(cfg)
         saved_weights.check_size(lambda: module.MODEL(cfg), source.path)
         config.from_dict(Stabilise, source.described.get("stabilise", {}), "stabilise")
-    return {name: value for name, value in settings.items() if name not in (*OWN, "type")}
+    left_out = {*OWN, "type", *config.removed_fields(module.Config)}
+    return {name: value for name, value in settings.items() if name not in left_out}
 
 
 def load_weights(

@@ -12,10 +12,12 @@ SHARES = (0.8, 0.1, 0.1)
 """Shares of the parts train, validation and test, where the source has no splits."""
 LEAST = 20
 """Fewest texts to train a model on."""
-LONGEST: dict[Kind, int] = {"word": 64, "char": 256}
+LONGEST: dict[Kind, int] = {"word": 64, "char": 256, "wordpiece": 96}
 """Largest length in tokens that is chosen from the texts; --length sets another."""
 MOST: int = 1024
 """Largest length in tokens."""
+WHAT: dict[Kind, str] = {"word": "words", "char": "characters", "wordpiece": "word pieces"}
+"""What the tokens are, for messages."""
 
 
 def encode(
@@ -25,7 +27,7 @@ def encode(
 
     Args:
         data: At least ``LEAST`` texts. If the source has the splits train and test, they are used.
-        kind: Tokens are "word" (words and punctuation marks) or "char" (characters).
+        kind: Tokens are "word" (words and punctuation marks), "char" (characters) or "wordpiece" (frequent parts of words).
         size: Largest number of tokens in the vocabulary; others are unknown.
         length: Largest number of tokens in a text. None: that of 95 % of the texts, at most ``LONGEST``. Longer texts are cut.
         seed: Seed of the split.
@@ -43,7 +45,7 @@ def encode(
         raise BadInput(f"--length {length}: give 1 to {MOST} tokens")
     parts = parts_of(data, seed)
     train = parts["train"].need(LEAST, "the training part")
-    vocabulary = build(train.texts, kind, size=size, lower=kind == "word")
+    vocabulary = build(train.texts, kind, size=size, lower=kind != "char")
     tokens = {name: [vocabulary.encode(text) for text in part.texts] for name, part in parts.items()}
     counts = sorted(len(row) for row in tokens["train"])
     if length is None:
@@ -94,7 +96,7 @@ def _rows(tokens: list[list[int]], length: int) -> np.ndarray:
 def _notes(tokens: list[list[int]], length: int, vocabulary: Vocabulary) -> list[str]:
     cut, total = sum(len(row) > length for row in tokens), max(1, sum(map(len, tokens)))
     unknown = sum(number == UNK for row in tokens for number in row)
-    what = "words" if vocabulary.kind == "word" else "characters"
+    what = WHAT[vocabulary.kind]
     notes = [f"{len(tokens):,} texts to train on, {len(vocabulary):,} different {what}, at most {length} in a text"]
     notes += [f"{cut:,} texts are longer and are cut; --length sets another length"] if cut else []
     notes += [f"{unknown / total:.1%} of the {what} are unknown; --vocabulary keeps more"] if unknown else []

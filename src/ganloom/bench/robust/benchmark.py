@@ -80,12 +80,12 @@ class Task:
         return self.file(out).with_suffix(".log")
 
     def words(self, out: Path) -> list[object]:
-        """The words after ``ganloom bench`` that make this task alone."""
+        """The words after ``ganloom bench`` that make this task, and the one without a defence if it has no result yet."""
         one = self.settings
         return [
             "robust", self.source, "--part", self.part, "--n", self.n, "--defences", one.defence, "--seeds", one.seed,
             "--kind", one.kind, "--epochs", one.epochs, "--size", one.size, "--encoder", one.encoder,
-            "--out", out, "--one", "--json",
+            "--out", out, "--json",
         ]  # fmt: skip
 
 
@@ -131,17 +131,18 @@ def measure(tasks: Sequence[Task], parts: texts.Parts, out: Path, workers: int, 
     Raises:
         CheckFailed: A process failed.
     """
-    make_in_processes(tasks, out, workers, progress)
-    found = []
-    for number, task in enumerate(tasks):
-        if not task.file(out).is_file():
-            progress.prefix = f"[{number + 1}/{len(tasks)}] {task.settings.defence}, seed {task.settings.seed}: "
-            run = _run(task, parts, progress)
-            out.mkdir(parents=True, exist_ok=True)
-            replace_file(task.file(out), (json.dumps(asdict(run)) + "\n").encode())
-        found.append(read_result(task.file(out), Run))
+    plain = [task for task in tasks if task.settings.defence == "none"]  # first: every process reads their results
+    for group in (plain, [task for task in tasks if task not in plain]):
+        make_in_processes(group, out, workers, progress)
+        for task in group:
+            if not task.file(out).is_file():
+                number = tasks.index(task) + 1
+                progress.prefix = f"[{number}/{len(tasks)}] {task.settings.defence}, seed {task.settings.seed}: "
+                run = _run(task, parts, progress)
+                out.mkdir(parents=True, exist_ok=True)
+                replace_file(task.file(out), (json.dumps(asdict(run)) + "\n").encode())
     progress.prefix = ""
-    return found
+    return [read_result(task.file(out), Run) for task in tasks]
 
 
 def _run(task: Task, parts: texts.Parts, progress: Progress) -> Run:

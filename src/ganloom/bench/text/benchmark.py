@@ -7,6 +7,7 @@ likelihood over temperatures (Caccia et al. 2020, arXiv:1811.02549). The gain of
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from ganloom.apps import text_plans
 from ganloom.baselines.mle import LanguageModel
 from ganloom.bench.text.oracle import FULL, Mean, Oracle, Sizes
 from ganloom.core import json_files
+from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.core.names import as_path
 from ganloom.core.output_files import replace_file
@@ -117,6 +119,7 @@ def measure(
         BadInput: There is no such recipe, or the folder holds another benchmark.
         KeyboardInterrupt: Ctrl-C was pressed; everything is saved, and the same command continues.
     """
+    choose_device(device)
     folder = _folder(plan, out)
     stage(progress, "drawing the sequences of the oracle")
     oracle = Oracle(plan.measured)
@@ -144,6 +147,8 @@ def _folder(plan: Plan, out: str | Path) -> Path:
         raise BadInput(
             "--hidden and --seeds each need at least one number, widths of at least 1 and seeds of at least 0"
         )
+    if plan.total_kimg is not None and not 0 < plan.total_kimg < math.inf:
+        raise BadInput(f"--total-kimg must be above 0, got {plan.total_kimg:g}")
     folder = as_path(out)
     same = {"full": plan.full, "total_kimg": plan.total_kimg, "sizes": dataclasses.asdict(plan.measured)}
     if (folder / PLAN).exists():

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from ganloom.baselines import mle
-from ganloom.baselines.mle import LanguageModel, evaluating
+from ganloom.baselines.mle import LanguageModel
 from ganloom.gan import Adam, Batch, Phase, Terms
 from ganloom.losses import minimax
 from ganloom.networks.sequence import log_likelihood
 from ganloom.networks.text_critics import TextCNN
+from ganloom.nn.kept_weights import evaluating
 
 FILTERS = (
     (1, 100), (2, 200), (3, 200), (4, 200), (5, 200), (6, 100), (7, 100), (8, 100), (9, 100), (10, 100), (15, 160), (20, 160),
@@ -22,27 +23,33 @@ FILTERS = (
 
 
 @dataclass(frozen=True)
-class Config(mle.Config):
-    """What SeqGAN and its successors have: G of SeqGAN, its discriminator, and the lengths of the pretraining."""
+class PretrainedConfig(mle.Config):
+    """What every recipe with a pretrained G and a discriminator of whole texts has."""
 
     pretrain_kimg: float = 1200.0
     """Length of the pretraining of G, in thousands of texts."""
-    d_pretrain_kimg: float = 1500.0
-    """Length of the pretraining of D, in thousands of texts."""
-    d_updates: int = 2355
-    """Updates of D for each update of G."""
     d_embedding: int = 64
     """Length of a token's vector in D."""
     filters: tuple[tuple[int, int], ...] = FILTERS
     """(width, channels) of D's convolutions."""
     d_dropout: float = 0.25
     """Rate of dropout in D."""
-    d_l2: float = 0.2
-    """Weight of the squared norm of D's last layer."""
     pretrain_opt: Adam = Adam(1e-2, betas=(0.9, 0.999), clip=5.0)
     """Optimizer of G in the pretraining."""
     d_opt: Adam = Adam(1e-4, betas=(0.9, 0.999))
     """Optimizer of D."""
+
+
+@dataclass(frozen=True)
+class Config(PretrainedConfig):
+    """What SeqGAN and its successors have: G of SeqGAN, its discriminator, and the lengths of the pretraining."""
+
+    d_pretrain_kimg: float = 1500.0
+    """Length of the pretraining of D, in thousands of texts."""
+    d_updates: int = 2355
+    """Updates of D for each update of G."""
+    d_l2: float = 0.2
+    """Weight of the squared norm of D's last layer."""
 
 
 class AdversarialText(LanguageModel):

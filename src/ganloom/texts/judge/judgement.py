@@ -2,11 +2,12 @@
 
 import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ganloom.core.errors import BadInput
 from ganloom.metrics.statistics.frechet import frechet_distance
@@ -18,9 +19,11 @@ from ganloom.texts.judge.corruptions import CORRUPTIONS, TRAINED, WordSource
 from ganloom.texts.judge.mauve import mauve
 from ganloom.texts.judge.replaced import Detector, train_detector
 from ganloom.texts.texts import Texts, normalised, split
-from ganloom.texts.vocabulary import words
+from ganloom.texts.vocabulary import join, words
 
 Words = list[str]
+Encode = Callable[[Sequence[str], Callable[[int, int], None] | None], Tensor]
+"""Texts to their features (N, d), one row for each text. The second argument is called with (texts done, N), or is None."""
 COLUMN = 1000
 """Most texts in a column. A quarter of the real texts, but not more than this, is the reference; as many are measured in the same
 way as the generated texts; all others train the detector."""
@@ -30,6 +33,8 @@ RATES = (0.1, 0.2, 0.4)
 LEAST = 200
 """Real texts that a judgement needs."""
 LEAST_GENERATED = 40
+CLUSTERINGS = 5
+"""Clusterings whose values of MAUVE are averaged."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Row:
     Attributes:
         name: What the texts are.
         detector: How well the detector, which was trained on real texts alone, tells them from real ones.
-        mauve: MAUVE against real texts, on the detector's features.
+        mauve: MAUVE against real texts, on the features of the detector or of a sentence encoder.
         frechet: Frechet distance to real texts, on the same features.
         told: The classifiers; None where they were not trained.
         distinct: Distinct-1, -2 and -3.
@@ -117,6 +122,7 @@ def judge(
     kinds: Sequence[str] = TRAINED,
     seed: int = 0,
     device: torch.device | None = None,
+    encode: Encode | None = None,
     progress: Report = None,
 ) -> Judgement:
     """Judge generated texts.
@@ -130,6 +136,7 @@ def judge(
         kinds: Kinds of damage that the detector is trained on.
         seed: Seed of all draws and trainings.
         device: Where to compute. None: the CPU.
+        encode: A sentence encoder, which gives the features for MAUVE and the Frechet distance. None: those of the detector.
         progress: Called with (what, done, total).
 
     Raises:
@@ -151,7 +158,7 @@ def judge(
         train, steps=steps, corruptions=kinds, width=width, seed=seed, device=device,
         progress=part_of(progress, "training the detector"),
     )  # fmt: skip
-    ruler = _Ruler(detector, reference, train, seed, progress)
+    ruler = _Ruler(detector, reference, train, encode, seed, progress)
     shuffled = [_shuffled(tokens, rng) for tokens in stand_in]
     rows = [
         ruler.full("real", stand_in),
@@ -178,19 +185,31 @@ class _Ruler:
     """Measures sets of texts against the reference, all in the same way."""
 
     def __init__(
-        self, detector: Detector, reference: list[Words], train: list[Words], seed: int, progress: Report
+        self,
+        detector: Detector,
+        reference: list[Words],
+        train: list[Words],
+        encode: Encode | None,
+        seed: int,
+        progress: Report,
     ) -> None:
-        self._detector, self._reference, self._seed, self._progress = detector, reference, seed, progress
+        self._detector, self._reference, self._encode = detector, reference, encode
+        self._seed, self._progress = seed, progress
         self._known = [*train, *reference]
-        self._scores, self._features = detector.scores(reference), detector.features(reference)
+        self._scores, self._features = detector.scores(reference), self._features_of("real", reference)
+
+    def _features_of(self, name: str, texts: list[Words]) -> Tensor:
+        if self._encode is None:
+            return self._detector.features(texts)
+        return self._encode([join(tokens) for tokens in texts], part_of(self._progress, f"encoding texts: {name}"))
 
     def short(self, name: str, texts: list[Words]) -> Row:
         """The figures that need no training."""
-        features = self._detector.features(texts)
+        features = self._features_of(name, texts)
         return Row(
             name,
             auc(self._scores, self._detector.scores(texts)),
-            mauve(self._features, features, seed=self._seed),
+            mauve(self._features, features, seed=self._seed, repeats=CLUSTERINGS),
             frechet_distance(self._features, features),
         )
 

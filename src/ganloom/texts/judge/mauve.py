@@ -5,10 +5,15 @@ section 3 and appendix; written from the paper. Features of both sets are scaled
 variance, and quantised together by k-means into n / 10 clusters. With the histograms P and Q, the mixtures R = w P + (1 - w) Q
 give the divergence curve (exp(-c KL(P|R)), exp(-c KL(Q|R))), c = 5. MAUVE is the area under it.
 
-Departure: the value is the mean over several clusterings. The value depends on the number of texts (more clusters), so
-compare only values of equal counts, and beside the value of real texts against real texts.
+The package ``mauve-text`` clusters with faiss. ``kmeans`` begins from the same rows as faiss does with the same seed, so the
+value is that of the package. A clustering with another seed gives a value that differs by about 0.02; ``repeats`` averages
+several. The value depends on the number of texts (more clusters), so compare only values of equal counts, and beside the
+value of real texts against real texts.
 """
 
+from collections.abc import Iterator
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,23 +25,21 @@ SCALE = 5.0
 CURVE = 25
 """Mixtures on the divergence curve."""
 VARIANCE = 0.9
-REPEATS = 5
-"""Clusterings whose values are averaged. A single one differs from the next by about 0.02."""
+SEED = 25
+"""The seed of the package."""
 ITERATIONS = 500
 RESTARTS = 5
 
 
-def mauve(
-    real: Features, fake: Features, *, clusters: int | None = None, seed: int = 0, repeats: int = REPEATS
-) -> float:
+def mauve(real: Features, fake: Features, *, clusters: int | None = None, seed: int = SEED, repeats: int = 1) -> float:
     """Compute MAUVE: 1 for equal distributions, near 0 for sets without overlap.
 
     Args:
         real: (N, d) features of people's texts.
         fake: (M, d) features of generated texts.
         clusters: Number of clusters. None: a tenth of the smaller set, at least 2.
-        seed: Seed of k-means.
-        repeats: Number of clusterings to average over.
+        seed: Seed of the first clustering. The default is that of ``mauve_text.compute_mauve``.
+        repeats: Number of clusterings to average over, with the seeds from ``seed`` on.
 
     Returns:
         The area under the divergence curve, a mean over clusterings.
@@ -51,12 +54,12 @@ def mauve(
     count = max(2, round(smaller / 10)) if clusters is None else clusters
     if not 2 <= count <= len(a) + len(b):
         raise BadInput(f"clusters={count}: give 2 to {len(a) + len(b)}, the number of all texts")
-    rows = _reduced(torch.cat([a, b]).double())
+    rows = _reduced(torch.cat([b, a]).double()).float()
     total = 0.0
     for repeat in range(repeats):
-        cluster = kmeans(rows, count, seed=seed * repeats + repeat)
-        p = torch.bincount(cluster[: len(a)], minlength=count).double() / len(a)
-        q = torch.bincount(cluster[len(a) :], minlength=count).double() / len(b)
+        cluster = kmeans(rows, count, seed=seed + repeat)
+        q = torch.bincount(cluster[: len(b)], minlength=count).double() / len(b)
+        p = torch.bincount(cluster[len(b) :], minlength=count).double() / len(a)
         total += area(p, q)
     return total / repeats
 
@@ -109,13 +112,13 @@ def _reduced(rows: Tensor) -> Tensor:
 
 
 def kmeans(
-    rows: Tensor, count: int, *, seed: int = 0, restarts: int = RESTARTS, iterations: int = ITERATIONS
+    rows: Tensor, count: int, *, seed: int = SEED, restarts: int = RESTARTS, iterations: int = ITERATIONS
 ) -> Tensor:
     """Cluster rows by Lloyd's algorithm; the best of several starts from random rows.
 
     Args:
         rows: (N, d).
-        count: Number of clusters; an empty one takes the row that is farthest from its centre.
+        count: Number of clusters. An empty one takes half of a random other one, as in faiss.
         seed: Seed of the starts.
         restarts: Number of starts.
         iterations: Most iterations of a start; it ends earlier when no row moves.
@@ -123,23 +126,57 @@ def kmeans(
     Returns:
         (N,) int64, the cluster of each row.
     """
-    generator = torch.Generator().manual_seed(seed)
     best, least = torch.zeros(len(rows), dtype=torch.int64), float("inf")
-    for _ in range(restarts):
-        centres = rows[torch.randperm(len(rows), generator=generator)[:count]].clone()
+    for start in range(restarts):
+        centres = rows[_permutation(len(rows), seed + 3 + start * 15_486_557)[:count]].clone()
         cluster = torch.full((len(rows),), -1)
         for _ in range(iterations):
-            distances = torch.cdist(rows, centres)
-            nearest, now = distances.min(1)
+            nearest, now = torch.cdist(rows, centres).min(1)
             if bool((now == cluster).all()):
                 break
             cluster = now
             sizes = torch.bincount(cluster, minlength=count)
             sums = torch.zeros_like(centres).index_add_(0, cluster, rows)
             centres = sums / sizes.clamp(min=1)[:, None]
-            empty = (sizes == 0).nonzero().flatten()
-            centres[empty] = rows[nearest.argsort(descending=True)[: len(empty)]]
+            _split(centres, sizes)
         loss = float(nearest.square().sum())
         if loss < least:
             best, least = cluster, loss
     return best
+
+
+def _random(seed: int) -> Iterator[int]:
+    """The outputs of the Mersenne twister ``mt19937``."""
+    twister = np.random.RandomState(seed % 2**32)
+    while True:
+        yield from twister.randint(0, 2**32, 4096, dtype=np.uint32).tolist()
+
+
+def _permutation(count: int, seed: int) -> list[int]:
+    """The random permutation of 0 ... count - 1 with which faiss chooses rows."""
+    order = list(range(count))
+    for i, number in zip(range(count - 1), _random(seed), strict=False):
+        j = i + number % (count - i)
+        order[i], order[j] = order[j], order[i]
+    return order
+
+
+def _split(centres: Tensor, sizes: Tensor) -> None:
+    """Give each empty cluster half of another one, which is drawn by its size, in place.
+
+    Both centres move a little apart, by 1/1024 of each coordinate, in opposite directions.
+    """
+    counts = sizes.tolist()
+    spare = sum(counts) - len(counts)
+    if all(counts) or spare <= 0:
+        return
+    sign = 1.0 - 2.0 * (torch.arange(centres.shape[1]) % 2)
+    numbers = _random(1234)
+    for empty in [i for i, size in enumerate(counts) if not size]:
+        chosen = 0
+        while next(numbers) / (2**32 - 1) >= (counts[chosen] - 1) / spare:
+            chosen = (chosen + 1) % len(counts)
+        half = centres[chosen].clone()
+        centres[empty], centres[chosen] = half * (1 + sign / 1024), half * (1 - sign / 1024)
+        counts[empty] = counts[chosen] // 2
+        counts[chosen] -= counts[empty]
