@@ -17,8 +17,9 @@ from ganloom.data.encoded_table import EncodedTable
 from ganloom.gan import GAN
 from ganloom.recipes import ctgan
 from ganloom.report.progress import Report, stage
-from ganloom.tables import encoding
+from ganloom.tables import differential_privacy, encoding
 from ganloom.tables.column import Column
+from ganloom.tables.differential_privacy import Target
 from ganloom.tables.encoding import Encoding
 from ganloom.tables.schema import Frame
 from ganloom.training.callbacks import Callback
@@ -38,6 +39,7 @@ class Training:
         console: The callback that shows the progress of the training; None: nothing is shown.
         progress: Called with (what, done, total).
         options: Settings of the recipe, by name.
+        private: The differential privacy that is asked for; None: none.
     """
 
     steps: int | None = None
@@ -46,6 +48,7 @@ class Training:
     console: Callback | None = None
     progress: Report = None
     options: dict[str, Any] = field(default_factory=dict)
+    private: Target | None = None
 
 
 class Neural:
@@ -55,17 +58,28 @@ class Neural:
         name: "ctgan" or "tvae".
         columns: The columns to learn.
         training: How it is trained.
+
+    Attributes:
+        privacy: The differential privacy of the training as JSON values, after ``encode``; None: none.
     """
 
     def __init__(self, name: str, columns: list[Column], training: Training) -> None:
         self.name, self.columns, self.training = name, columns, training
         self.encoding: Encoding | None = None
         self.gan: GAN | None = None
+        self.privacy: dict[str, Any] | None = None
+        # With a seed that others know, they could compute the noise of differential privacy.
+        self._secret = None if training.private is None else differential_privacy.secret_seed()
 
     def encode(self, frame: Frame, seed: int) -> EncodedTable:
         """Learn the encoding of rows, and encode them."""
         stage(self.training.progress, f"encoding the table for {self.name}")
-        self.encoding = encoding.learn(self.columns, frame, seed)
+        if self.training.private is not None:
+            self._plan(self.training.private, len(next(iter(frame.values()))))
+            self.encoding = encoding.of_schema(self.columns)
+        else:
+            self.encoding = encoding.learn(self.columns, frame, seed)
+        seed = seed if self._secret is None else self._secret
         rows = self.encoding.encode(frame, seed)
         return EncodedTable(rows, self.encoding.layout, Facts("table"))
 
@@ -84,7 +98,8 @@ class Neural:
         """Train in a new run folder, and load the model."""
         training = self.training
         config = self._config(data)
-        steps = training.steps or default_steps(len(data), config.batch_size)
+        seed = seed if self._secret is None else self._secret
+        steps = self.privacy["steps"] if self.privacy else training.steps or default_steps(len(data), config.batch_size)
         total = steps * config.batch_size / 1000
         api.train(
             config, data, folder, total_kimg=total, kimg_per_tick=max(total / 20, 0.001),
@@ -93,9 +108,26 @@ class Neural:
         )  # fmt: skip
         self.gan = api.load(folder, device=training.device)
 
+    def _plan(self, target: Target, rows: int) -> None:
+        """Find the noise of a training with differential privacy."""
+        options, steps = self.training.options, self.training.steps or differential_privacy.STEPS
+        batch = int(options.get("batch_size", min(differential_privacy.BATCH, max(rows // 4, 1))))
+        clip = float(options.get("dp_clip", differential_privacy.CLIP))
+        self.privacy = differential_privacy.plan(target, rows, batch, steps, clip).to_dict() | {"batch": batch}
+
     def _config(self, data: EncodedTable) -> Any:
         options = dict(self.training.options)
         rows, layout = len(data), data.layout
+        if self.privacy is not None:
+            found = self.privacy
+            options |= {"dp_noise": found["noise"], "dp_clip": found["clip"], "dp_steps": found["steps"]}
+            options["batch_size"] = found["batch"]
+            if self.name == "tvae":
+                return tvae.Config(layout=layout, **options)
+            ones = (1,) * len(data.counts)  # frequencies are not private, and not used
+            # Noise grows with the number of weights, so D is smaller.
+            plain: dict[str, Any] = {"conditional": False, "pac": 1, "d_widths": (128, 128), "dropout": 0.0}
+            return ctgan.Config(layout=layout, counts=ones, **(plain | options))
         if self.name == "tvae":
             return tvae.Config(layout=layout, **({"batch_size": min(500, max(rows // 2, 1))} | options))
         pac = int(options.pop("pac", 10))
