@@ -1,5 +1,6 @@
 """CTGAN and TVAE as methods for tables: encode the rows, train the recipe with the Trainer, decode what it generates."""
 
+import dataclasses
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import torch
 
 from ganloom import api
 from ganloom.baselines import tvae
+from ganloom.core import schedules
 from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.data.dataset import Facts
 from ganloom.data.encoded_table import EncodedTable
@@ -26,6 +28,8 @@ from ganloom.training.callbacks import Callback
 
 LEAST_STEPS, MOST_STEPS, EPOCHS = 3_000, 10_000, 300
 """A training has 300 epochs, but at least 3,000 steps and at most 10,000, unless the user gives the steps."""
+MANY_ROWS = 2_000
+"""With at least as many rows, CTGAN's learning rates fall to 0; see docs/tables.md."""
 
 
 @dataclass
@@ -99,7 +103,7 @@ class Neural:
         training = self.training
         config = self._config(data)
         seed = seed if self._secret is None else self._secret
-        steps = self.privacy["steps"] if self.privacy else training.steps or default_steps(len(data), config.batch_size)
+        steps = self.privacy["steps"] if self.privacy else self._steps(len(data), config.batch_size)
         total = steps * config.batch_size / 1000
         api.train(
             config, data, folder, total_kimg=total, kimg_per_tick=max(total / 20, 0.001),
@@ -132,13 +136,27 @@ class Neural:
             return tvae.Config(layout=layout, **({"batch_size": min(500, max(rows // 2, 1))} | options))
         pac = int(options.pop("pac", 10))
         most = int(options.pop("batch_size", min(500, max(rows // 2, 1))))
-        return ctgan.Config(
+        config = ctgan.Config(
             layout=layout,
             counts=tuple(int(c) for c in data.counts),
             pac=pac,
             batch_size=max(most // pac, 1) * pac,
             **options,
         )
+        return config if rows < MANY_ROWS else self._settling(config, rows)
+
+    def _settling(self, config: ctgan.Config, rows: int) -> ctgan.Config:
+        """Let the learning rates of CTGAN fall to 0 after a third of the training, unless the user gives the optimizers."""
+        total = self._steps(rows, config.batch_size) * config.batch_size / 1000
+        falling = {
+            name: dataclasses.replace(getattr(config, name), schedule=schedules.linear(total / 3, total))
+            for name in ("g_opt", "d_opt")
+            if name not in self.training.options
+        }
+        return dataclasses.replace(config, **falling)
+
+    def _steps(self, rows: int, batch: int) -> int:
+        return self.training.steps or default_steps(rows, batch)
 
     def sample(self, n: int, rng: np.random.Generator, given: dict[str, Any] | None = None) -> Frame:
         """Draw n rows.
