@@ -12,12 +12,15 @@ from made_tables import awkward, cells, content, invalid
 import ganloom
 from ganloom.cli import main
 from ganloom.core.errors import BadInput, Interrupted
+from ganloom.data.dataset import Facts
+from ganloom.data.encoded_table import EncodedTable
+from ganloom.gan import Adam
 from ganloom.training.callbacks import Callback
 
 pd = pytest.importorskip("pandas")
 pytest.importorskip("sklearn")
 
-from ganloom.tables import constraint_search, marginals, numbers, reading, schema, times, utility  # noqa: E402
+from ganloom.tables import constraint_search, marginals, neural, numbers, reading, schema, times, utility  # noqa: E402
 from ganloom.tables.column import Column  # noqa: E402
 from ganloom.tables.keys import Family  # noqa: E402
 from ganloom.tables.table import METHODS, Table, resume  # noqa: E402
@@ -486,3 +489,15 @@ def test_numbers_of_a_small_column_are_smoothed_and_common_values_are_kept() -> 
         assert len(marginals.of(column, plain).quantiles) == 0
     kept = marginals.of(column, common).draw(rng.random(2_000))
     assert 0.25 < (kept == 0).mean() < 0.4
+
+
+def test_learning_rates_of_ctgan_fall_where_there_are_many_rows() -> None:
+    layout: Any = (("value", 1), ("choice", 2))
+    own: dict[str, Any] = {"d_opt": Adam(1e-3)}
+    for rows, options, fall in ((1_999, {}, False), (2_000, {}, True), (2_000, own, False)):
+        data = EncodedTable(np.tile(np.array([0, 1, 1, 0], np.float32), (rows, 1)), layout, Facts("table"))
+        network = neural.Neural("ctgan", [], neural.Training(steps=300, options=options))
+        config = network._config(data)
+        total = 300 * config.batch_size / 1000
+        assert config.d_opt.schedule == (((total / 3, 1.0), (total, 0.0)) if fall else ())
+        assert bool(config.g_opt.schedule) == (rows >= 2_000)

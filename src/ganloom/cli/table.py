@@ -46,6 +46,11 @@ class Fit:
     """auto, cpu, cuda or mps, for networks."""
     seed: int = 0
     """Seed of all random numbers."""
+    epsilon: float | None = None
+    """Train ctgan or tvae with differential privacy of at most this epsilon (DP-SGD; needs `pip install "ganloom[dp]"`). What
+    it covers is in docs/tables.md. None: without."""
+    delta: float | None = None
+    """The delta of differential privacy. None: 1e-5, or a tenth of 1 / rows where that is less."""
     parents: str | None = None
     """A second table whose rows own those of DATA, as FILE:KEY, or FILE:KEY=COLUMN where the column of DATA has another name."""
     json: bool = False
@@ -115,6 +120,7 @@ def fit(argv: Sequence[str]) -> None:
         learned = Table(
             args.method, target=args.target, types=args.types, seed=args.seed, steps=args.steps, minutes=args.minutes,
             device=args.device, out=out, held_out=args.held_out, progress=progress, console=_console(args.json, progress),
+            epsilon=args.epsilon, delta=args.delta,
         ).fit(args.data)  # fmt: skip
     _say_fitted(learned, out, args.data, args.json)
 
@@ -136,6 +142,7 @@ def _say_fitted(learned: Any, out: Path, data: str | None, as_json: bool) -> Non
                 {
                     "run": str(out), "rows": prepared.schema.rows, "columns": columns, "constraints": constraints,
                     "method": learned.chosen, "choice": learned.choice, "target": learned.target, "notes": learned.notes,
+                    "differential_privacy": learned.privacy,
                 }
             )
         )  # fmt: skip
@@ -251,6 +258,8 @@ def _fit_two(args: Fit, out: Path) -> None:
     assert args.parents is not None
     if args.held_out:
         raise BadInput("--held-out is for one table. Leave it out with --parents")
+    if args.epsilon is not None or args.delta is not None:
+        raise BadInput("--epsilon and --delta are for one table. Leave them out with --parents")
     file, parent_key, child_key = keys.parse(args.parents)
     with Progress() as progress:
         family = keys.Family(

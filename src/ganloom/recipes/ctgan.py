@@ -16,15 +16,18 @@ better, and takes seconds. Watch the loss of the condition (G/condition): near 0
 Published in 2019, it is the method that later work on tables compares with.
 
 Departures from the paper: there is an EMA of G, and rows are drawn with it; the random numbers of the Gumbel softmax are part
-of the latent; a missing number is a mode of its own; the number of rows in a pack must divide the batch.
+of the latent; a missing number is a mode of its own; the number of rows in a pack must divide the batch. With ``dp_noise``, D is
+trained with DP-SGD (see ``ganloom.training.private_gradients``): G sees real rows through D only. There is then no conditional
+vector, because training by sampling draws rare rows more often, and no pack.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.func import functional_call, grad
 
 from ganloom import penalties
 from ganloom.core import randomness
@@ -33,6 +36,8 @@ from ganloom.data.encoded_table import is_layout
 from ganloom.gan import GAN, Adam, Batch, Phase, Rng, Terms
 from ganloom.losses import wasserstein
 from ganloom.networks.tabular import Critic, Generator, gumbel
+from ganloom.training import private_gradients
+from ganloom.training.private_gradients import PoissonBatch
 
 TITLE = "Conditional GAN for tables of numbers and categories"
 PAPER = "Xu et al. 2019, arXiv:1907.00503"
@@ -68,6 +73,14 @@ class Config:
     """Optimizer of G."""
     d_opt: Adam = Adam(2e-4, betas=(0.5, 0.9), weight_decay=1e-6)
     """Optimizer of D."""
+    conditional: bool = True
+    """Whether G and D get the conditional vector, and rows are drawn by it."""
+    dp_noise: float = 0.0
+    """Noise of DP-SGD in units of ``dp_clip``; 0: no differential privacy. `ganloom table fit --epsilon` sets it."""
+    dp_clip: float = 1.0
+    """Longest gradient of a row in DP-SGD."""
+    dp_steps: int = 0
+    """Most steps of DP-SGD. 0: no limit."""
 
     def __post_init__(self) -> None:
         if not self.layout or not is_layout(self.layout):
@@ -78,24 +91,30 @@ class Config:
             raise BadInput(f"--batch-size {self.batch_size} must be a multiple of --pac {self.pac}")
         if not 0 < self.temperature or not 0 <= self.dropout < 1:
             raise BadInput("--temperature must be positive and --dropout in [0, 1)")
+        private_gradients.check_settings(self.dp_noise, self.dp_clip, self.dp_steps)
+        if self.dp_noise and (self.conditional or self.pac > 1):
+            raise BadInput("--dp-noise needs --no-conditional and --pac 1: D must see each row alone")
 
 
 class CTGAN(GAN):
     """Conditional GAN for encoded table rows."""
 
+    private_steps: Tensor
     splits_by = None  # BatchNorm in G
     learns = "table"
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         self.rows_together = cfg.pac
-        self.sizes = [size for kind, size in cfg.layout if kind == "choice"]
+        self.sizes = [size for kind, size in cfg.layout if kind == "choice"] if cfg.conditional else []
         self.conditions_count = sum(self.sizes)
         self.G = Generator(cfg.layout, cfg.z_dim, self.conditions_count, cfg.g_widths)
         width = self.G.heads.width
         self.D = Critic(cfg.pac * (width + self.conditions_count), cfg.d_widths, cfg.dropout)
         kinds = [kind for kind, size in cfg.layout for _ in range(size)]
         choices = torch.tensor([i for i, kind in enumerate(kinds) if kind == "choice"], dtype=torch.long)
+        if cfg.dp_noise:
+            self.register_buffer("private_steps", torch.zeros((), dtype=torch.long))
         self.register_buffer("soft_choices", choices, persistent=False)
         self.soft_choices: Tensor
         with torch.device("cpu"):  # rows are drawn on the CPU
@@ -112,11 +131,19 @@ class CTGAN(GAN):
             )
 
     def phases(self) -> list[Phase]:
+        if self.cfg.dp_noise:
+            return [Phase("D", self.private_d_loss), Phase("G", self.private_g_loss)]
         return [Phase("D", self.d_loss), Phase("G", self.g_loss)]
 
+    def after_update(self, phase: Phase) -> None:
+        if self.cfg.dp_noise and phase.net == "D":
+            self.private_steps += 1
+
     # ---- conditions and latents
-    def draw(self, data: Any, rng: Rng) -> Batch:
+    def draw(self, data: Any, rng: Rng) -> NamedTuple:
         """Training by sampling: a condition for each row, and a real row that fulfils it."""
+        if self.cfg.dp_noise:
+            return private_gradients.draw(data, self.cfg.batch_size, rng)
         if not self.sizes:
             batch: Batch = data.draw(self.cfg.batch_size, rng)
             return batch
@@ -188,6 +215,38 @@ class CTGAN(GAN):
             chances = self.G.heads.log_softmax(raw[:, self.G.heads.columns])[:, self.soft_choices]
             terms["condition"] = -chances.gather(1, batch.c[:, None]).mean()
         return terms
+
+    # ---- losses with differential privacy
+    def private_d_loss(self, batch: PoissonBatch) -> Terms:
+        """Return a term whose gradient is that of DP-SGD. D's loss itself is not logged, because it is not private."""
+        cfg = self.cfg
+        private_gradients.check_step(self, batch)
+        with torch.no_grad():  # a fixed number of fakes, of which each row takes one: fakes depend on no row
+            fakes = self.sample(self.z(cfg.batch_size))
+        own = fakes[(batch.u * cfg.batch_size).long()]
+        inputs = (batch.x, own, torch.rand(len(own), 1, device=own.device))
+        gradients = private_gradients.noisy_gradients(
+            self._d_loss_of_row, private_gradients.parameters_of(D=self.D), inputs, clip=cfg.dp_clip, noise=cfg.dp_noise,
+            size=cfg.batch_size,
+        )  # fmt: skip
+        return {"private": private_gradients.with_gradients({"D": self.D}, gradients)}
+
+    def _d_loss_of_row(
+        self, parameters: dict[str, dict[str, Tensor]], real: Tensor, fake: Tensor, mix: Tensor
+    ) -> Tensor:
+        """D's loss of one real row and one fake (width,), with the penalty at real + mix (fake - real)."""
+
+        def score(row: Tensor) -> Tensor:
+            return cast(Tensor, functional_call(self.D, parameters["D"], (row[None],)).sum())
+
+        slope = grad(score)(real + mix * (fake - real))
+        penalty = ((slope.square().sum() + 1e-12).sqrt() - 1).square()
+        return cast(Tensor, score(fake) - score(real) + self.cfg.gp_weight * penalty)
+
+    def private_g_loss(self, batch: PoissonBatch) -> Terms:
+        """Return G's terms; no real row has a part in them."""
+        fake = self.sample(self.z(self.cfg.batch_size))
+        return self.g_adversarial(wasserstein, self.discriminate(fake))
 
 
 def _shares(weights: Tensor, sizes: list[int]) -> Tensor:

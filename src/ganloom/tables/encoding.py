@@ -126,17 +126,45 @@ def learn(columns: list[Column], frame: Frame, seed: int) -> Encoding:
         values = frame[column.name]
         if column.discrete or column.levels:
             distinct = np.unique(values)
-            if len(distinct) > MOST_CATEGORIES:
-                raise BadInput(
-                    f'column "{column.name}" has {len(distinct)} categories, more than {MOST_CATEGORIES}: networks cannot learn '
-                    f"it. Use --method copula, or --types {column.name}=id"
-                )
+            _check_categories(column, len(distinct))
             parts.append(Part(column.name, distinct, none, none, False))
             continue
         present = values[~np.isnan(values)]
         means, spreads = _modes(present, seed)
         parts.append(Part(column.name, none, means, spreads, len(present) < len(values)))
     return Encoding(columns, parts)
+
+
+def of_schema(columns: list[Column]) -> Encoding:
+    """Choose how columns are encoded without looking at rows: evenly spaced modes between the bounds of a column.
+
+    Args:
+        columns: The columns; their bounds, values and missing cells are used.
+    """
+    parts = []
+    none: NDArray[Any] = np.empty(0)
+    for column in columns:
+        gap = column.missing > 0
+        if column.discrete:
+            codes = np.arange(-1 if gap else 0, len(column.values))
+            parts.append(Part(column.name, codes, none, none, False))
+        elif column.levels:
+            parts.append(Part(column.name, np.array([*column.levels, *([np.nan] * gap)]), none, none, False))
+        else:
+            assert column.low is not None and column.high is not None
+            width = (column.high - column.low) / MODES or max(abs(column.low) * 1e-6, 1e-6)
+            means = (column.low + width * (np.arange(MODES) + 0.5)).astype(np.float64)
+            parts.append(Part(column.name, none, means, np.full(MODES, width / 2), gap))
+        _check_categories(column, len(parts[-1].values))
+    return Encoding(columns, parts)
+
+
+def _check_categories(column: Column, count: int) -> None:
+    if count > MOST_CATEGORIES:
+        raise BadInput(
+            f'column "{column.name}" has {count} categories, more than {MOST_CATEGORIES}: networks cannot learn '
+            f"it. Use --method copula, or --types {column.name}=id"
+        )
 
 
 def _modes(values: NDArray[np.float64], seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

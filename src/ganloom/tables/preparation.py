@@ -111,7 +111,10 @@ class Preparation:
 
 
 def prepare(
-    source: reading.Source, types: str | Mapping[str, str] | None = None, target: str | None = None
+    source: reading.Source,
+    types: str | Mapping[str, str] | None = None,
+    target: str | None = None,
+    constraints: bool = True,
 ) -> tuple[Preparation, Frame]:
     """Find the types and the constraints of a table.
 
@@ -119,12 +122,14 @@ def prepare(
         source: The table.
         types: Corrections of the types.
         target: A column that is learned in any case, and never computed from others.
+        constraints: Whether constraints are looked for.
 
     Returns:
         What was found, and all rows as numbers.
     """
     columns, frame, notes = schema.learn(source, types)
-    found = [c for c in constraint_search.find(columns, frame) if target is None or c.derived != target]
+    found = constraint_search.find(columns, frame) if constraints else []
+    found = [c for c in found if target is None or c.derived != target]
     tied = {name for constraint in found for name in constraint.columns}
     donors = {name: values[:DONORS] for name, values in frame.items() if name in tied}
     return Preparation(columns, found, donors, notes), frame

@@ -13,7 +13,7 @@ from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
 from ganloom.report.progress import Report as Progress
 from ganloom.report.progress import stage
-from ganloom.tables import choose, privacy, quality, reading, utility
+from ganloom.tables import choose, differential_privacy, privacy, quality, reading, utility
 from ganloom.tables.column import Column
 from ganloom.tables.copula import Copula
 from ganloom.tables.marginals import Bootstrap, Marginals
@@ -76,12 +76,15 @@ class Report:
     held: int
     method: str
     target: str | None
+    privacy: dict[str, Any] | None
+    """The differential privacy of the run; None: there is none."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as JSON values."""
         return {
             "rows": [row.to_dict() for row in self.rows], "verdicts": self.verdicts, "invalid": self.invalid,
             "target": self.target, "held_out": self.held, "method": self.method, "notes": self.notes,
+            "differential_privacy": self.privacy,
             "constraints": [constraint.text for constraint in self.preparation.constraints],
         }  # fmt: skip
 
@@ -136,13 +139,14 @@ def measure(
             progress(f"measuring {name}", number, len(tables))
         rows.append(_row(name, columns, train, test, table, held, target, real_use, seed))
     method = made_by.chosen if made_by else ""
-    verdicts = _verdicts(rows, method, held is not None)
+    private = made_by.privacy if made_by else None
+    verdicts = [*_verdicts(rows, method, held is not None), differential_privacy.sentence(private)]
     if made_by is not None and "ctgan" in made_by.choice:
         verdicts.insert(0, choose.whether_gan_helps({n: float(s["total"]) for n, s in made_by.choice.items()}))
     invalid = {c.name: _invalid(c, drawn[c.name]) for c in columns}
     return Report(
         rows, verdicts, columns, test if held is not None else frame, drawn, invalid, preparation, [*preparation.notes, *notes],
-        0 if held is None else len(next(iter(held.values()))), method, target,
+        0 if held is None else len(next(iter(held.values()))), method, target, private,
     )  # fmt: skip
 
 
@@ -240,7 +244,6 @@ def _verdicts(rows: list[Row], method: str, held: bool) -> list[str]:
         seen = "hardly tell" if worst < 0.6 else "often tell" if worst < 0.8 else "tell"
         lines.append(f"Classifiers can {seen} synthetic rows from real ones (AUC {worst:.2f}; 0.5 is chance).")
     lines.append(_privacy_verdict(own.privacy, held))
-    lines.append("This is no differential privacy: no (epsilon, delta) is claimed.")
     return lines
 
 

@@ -12,7 +12,7 @@ from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path, command_line, word_of
 from ganloom.core.output_files import replace_file
 from ganloom.report.progress import Report, stage
-from ganloom.tables import choose, conditions, reading, saving, utility
+from ganloom.tables import choose, conditions, differential_privacy, reading, saving, utility
 from ganloom.tables.copula import Copula
 from ganloom.tables.folder import ARRAYS, FILE, FORMAT, check_new, continued_by_resume, describe, read_json, write_json
 from ganloom.tables.marginals import Bootstrap, Marginals
@@ -42,6 +42,8 @@ class Table:
         held_out: Share of the rows that are not learned, so that ``report`` can measure privacy with them.
         progress: Called with (what, done, total).
         console: The callback that shows the training of a network.
+        epsilon: Train ctgan or tvae with differential privacy of at most this epsilon; see docs/tables.md. None: without.
+        delta: The delta of differential privacy. None: 1e-5, or a tenth of 1 / rows where that is less.
         options: Settings of the recipe ctgan or tvae, such as ``pac``.
 
     Attributes:
@@ -49,6 +51,7 @@ class Table:
         chosen: The name of the method that is used.
         choice: The scores of all methods that "auto" compared.
         notes: What the user should know, one sentence each.
+        privacy: (epsilon, delta) and the settings of differential privacy by name; None: there is none.
     """
 
     def __init__(
@@ -65,9 +68,12 @@ class Table:
         held_out: float = 0.0,
         progress: Report = None,
         console: Callback | None = None,
+        epsilon: float | None = None,
+        delta: float | None = None,
         **options: Any,
     ) -> None:
         check_method(method, METHODS)
+        private = differential_privacy.target_of(method, epsilon, delta, minutes)
         if not 0 <= held_out < 1:
             raise BadInput(f"--held-out must be a share of the rows in [0, 1), got {held_out}")
         if steps is not None and steps < 1:
@@ -75,12 +81,13 @@ class Table:
         self.method, self.target, self.types, self.seed = method, target, types, seed
         self.out = None if out is None else as_path(out)
         self.held_out, self.progress = held_out, progress
-        self.training = Training(steps, minutes, device, console, progress, options)
+        self.training = Training(steps, minutes, device, console, progress, options, private)
         self.preparation: Preparation | None = None
         self.chosen = ""
         self.choice: dict[str, Any] = {}
         self.notes: list[str] = []
         self.held_rows: list[int] = []
+        self.privacy: dict[str, Any] | None = None
         self._fitted: Any = None
 
     # ---- fit
@@ -99,10 +106,12 @@ class Table:
         """
         if self.out is not None:
             check_new(self.out)
+        if self.training.private is not None:
+            differential_privacy.check_extra()
         stage(self.progress, "reading the table")
         source = reading.read(data)
         stage(self.progress, "finding types and constraints")
-        self.preparation, frame = prepare(source, self.types, self.target)
+        self.preparation, frame = prepare(source, self.types, self.target, self.training.private is None)
         self.notes = list(self.preparation.notes)
         learned = self.preparation.reduced(frame)
         columns = self.preparation.learned
@@ -144,12 +153,19 @@ class Table:
         if self.out is None:
             with continued_by_resume(None):
                 self._fitted = network.fit(frame, self.target, self.seed)
+            self._say_privacy(network)
             return
         data = network.encode(frame, self.seed)
         self._fitted = network
+        self._say_privacy(network)
         self._write(self.out, "training")
         with continued_by_resume(self.out):
             network.train(data, self.out / self.chosen, self.seed)
+
+    def _say_privacy(self, network: Neural) -> None:
+        if network.privacy is not None:
+            self.privacy = network.privacy
+            self.notes.append(differential_privacy.sentence(self.privacy))
 
     def _choose(self, frame: Frame, rows: int) -> str:
         assert self.preparation is not None
@@ -239,6 +255,7 @@ class Table:
             "format": FORMAT, "kind": "ganloom table", "state": state, "chosen": self.chosen, "fitted": values,
             "donors": list(prepared.donors), "preparation": prepared.to_dict(), "target": self.target, "seed": self.seed,
             "choice": self.choice, "notes": self.notes, "held_rows": self.held_rows, "asked": self.method,
+            "privacy": self.privacy,
         }  # fmt: skip
         replace_file(path / ARRAYS, safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
         write_json(path / FILE, described)
@@ -270,6 +287,7 @@ class Table:
             raise BadInput(f"{folder} is damaged ({type(error).__name__}: {error}). Fit the table again") from None
         table.chosen, table.choice = described["chosen"], described["choice"]
         table.notes, table.held_rows, table.method = described["notes"], described["held_rows"], described["asked"]
+        table.privacy = described.get("privacy")
         return table
 
 
