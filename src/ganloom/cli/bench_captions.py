@@ -19,8 +19,8 @@ class Arguments:
     """
 
     data: str = "shapes"
-    """shapes (known attributes; 20 % of the combinations are held out), emoji (names of emoji; a tenth is held out), or images
-    with captions."""
+    """shapes (known attributes; 20 % of the combinations are held out), emoji (names of emoji; a tenth is held out; or
+    emoji-names:FOLDER), or images with captions."""
     size: int = 32
     """Side of the images in pixels."""
     recipes: tuple[str, ...] = ("df-gan", "gan-cls")
