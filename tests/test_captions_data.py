@@ -135,7 +135,7 @@ def test_nothing_is_dropped_without_a_note(tmp_path: Path) -> None:
     assert "10,000" in notes and "1 of 5 images have no caption, such as d.png" in notes
     assert max(len(text.split()) for text in found.texts) == caption_words.LONGEST
     lines = "\n".join(check(str(tmp_path)).lines())
-    assert "1 images, such as d.png" in lines and "gone.png" in lines and "max 200" in lines
+    assert "1 image, such as d.png" in lines and "gone.png" in lines and "max 200" in lines
 
 
 def test_bad_files_are_one_line(tmp_path: Path) -> None:

@@ -98,6 +98,19 @@ def test_a_folder_gives_categories_and_names(tmp_path: Path) -> None:
         data.open(f"emoji:{tmp_path / 'package'}", shape=(3, 16, 16))
 
 
+def test_names_are_those_of_emoji_without_skin_tones_and_flags(tmp_path: Path) -> None:
+    named = data.open(f"emoji-names:{folder(tmp_path / 'package')}", shape=(3, 16, 16))
+    assert len(named) == 22 and (named.facts.captions or [])[-1] == "wave" and named.facts.classes is not None
+    assert len(set(named.facts.captions or [])) == len(named) and emoji.FLAGS not in named.facts.classes
+    assert data.reopen(named.source).fingerprint == named.fingerprint
+    of_font = data.open(f"emoji-names:{font(tmp_path / 'f.ttf')}", shape=(3, 16, 16))
+    flag = "regional indicator symbol letter d, regional indicator symbol letter e"
+    every = data.open(f"emoji:{tmp_path / 'f.ttf'}", shape=(3, 16, 16)).facts.captions or []
+    gone = set(every) - set(of_font.facts.captions or [])
+    assert flag in gone and all("regional indicator" in name for name in gone)
+    assert emoji.listed(f"emoji:{tmp_path / 'package'}")[0][-1].toned
+
+
 def test_what_is_no_source_of_emoji_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = folder(tmp_path / "few", 3)
     (tmp_path / "empty").mkdir()

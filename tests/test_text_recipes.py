@@ -211,6 +211,9 @@ def test_a_run_keeps_its_encoder_and_samples_captions(
     model = ganloom.load(run / "model")
     x = model.generate(text="a large blue star at the top", seed=1)
     assert np.abs(grid.to_uint8(x)[0].astype(int) - np.asarray(Image.open(written.files[1])).astype(int)).max() <= 1
+    assert app.notes_on(model, ["a red zebra"]) == ["never seen in training: zebra; it is left out"]  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="got 1 caption, --n 4"):
+        write_samples(run, text=["a red star"], n=4, interpolate=True, out=tmp_path / "one")
     walk = write_samples(run, text=["a red star", "a blue star"], n=4, interpolate=True, out=tmp_path / "w")
     assert len(walk.files) == 4
     assert len(write_samples(run, n=3, out=tmp_path / "t").files) == 3

@@ -228,6 +228,10 @@ class GAN(nn.Module):
         """The shape (C, H, W) of an input image, for a model that starts from images."""
         raise NotImplementedError(f"{type(self).__name__} starts from latents")
 
+    def d_inputs(self, c: Tensor | None) -> tuple[Tensor, ...]:
+        """What the discriminator gets beside images with the conditions ``c``, such as labels."""
+        return (c,) if c is not None and self.labels_to_d else ()
+
     def sample(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Latents and conditions to data; images are (N, C, H, W) in [-1, 1]."""
         out: Tensor = self.G(z) if c is None else self.G(z, c)

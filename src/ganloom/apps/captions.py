@@ -93,7 +93,11 @@ def notes_on(gan: TextConditional, captions: Sequence[str]) -> list[str]:
         shown = ", ".join(unseen[:MOST_SHOWN]) + (
             f" and {len(unseen) - MOST_SHOWN:,} more" if len(unseen) > MOST_SHOWN else ""
         )
-        effect = "they are left out" if gan.encoder.name == "words" else "their effect is a guess of the text encoder"
+        left_out = gan.encoder.name == "words"
+        if len(unseen) == 1:
+            effect = "it is left out" if left_out else "its effect is a guess of the text encoder"
+        else:
+            effect = "they are left out" if left_out else "their effect is a guess of the text encoder"
         notes.append(printable(f"never seen in training: {shown}; {effect}"))
     long = sum(len(caption.split()) > LONGEST for caption in captions)
     if long:
@@ -117,7 +121,8 @@ def conditions_of(gan: TextConditional, captions: Sequence[str], n: int, interpo
         return gan.caption_codes(captions).repeat_interleave(n, 0), [text for text in captions for _ in range(n)]
     if len(captions) != 2 or n < 2:
         raise BadInput(
-            f"--interpolate goes between two captions in 2 or more steps (--n); got {len(captions)} captions, --n {n}"
+            f"--interpolate goes between two captions in 2 or more steps (--n); got {len(captions)} "
+            f"caption{'s' * (len(captions) != 1)}, --n {n}"
         )
     labels = [captions[0], *[f"{i / (n - 1):.0%}" for i in range(1, n - 1)], captions[1]]
     return gan.between(captions[0], captions[1], n), labels

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ganloom.cli import (
     bench_anomaly,
+    bench_captions,
     bench_doctor,
     bench_inpaint,
     bench_modes,
@@ -76,6 +77,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "tables": (bench_tables.Arguments, bench_tables.run),
     "text": (bench_text.Arguments, bench_text.run),
     "robust": (bench_robust.Arguments, bench_robust.run),
+    "captions": (bench_captions.Arguments, bench_captions.run),
     "volumes": (bench_volumes.Arguments, bench_volumes.run),
 }
 

@@ -41,6 +41,7 @@ BUILTIN: dict[str, str] = {
     "idx": "images and labels of any other IDX files: idx:DIR",
     "digits": "1,797 handwritten digits, 8 x 8 grey, enlarged to 28 x 28 or --shape; comes with ganloom",
     "emoji": "colour emoji, 64 px RGB or --shape, 9 groups; needs the Noto emoji font (emoji:FILE) or an npm package (emoji:DIR)",
+    "emoji-names": "the same without skin tones and flags, so that names say what images show; for text-to-image models",
     "shapes": "rendered coloured shapes with known factors and captions, 32 x 32 RGB; shapes:N for N images, shapes:N,varied",
     "silhouettes": "silhouettes of rendered chairs, tables and mugs from all sides, 32 x 32 grey; silhouettes:N for N images",
     "primitives3d": "rendered cubes, spheres, cones and cylinders with 2 or 3 colours and light, 32 x 32 RGB; primitives3d:N",
@@ -86,7 +87,7 @@ def open_builtin(source: str, options: Options, progress: store.Progress) -> Dat
         rows, facts = solid_objects.images(name, number(source, solid_objects.SETS[name].size), shape, progress)
         facts.native = True
         return images_with_options(rows, facts, options, progress)
-    if name == "emoji":
+    if name in ("emoji", emoji.PLAIN):
         size = square_side(options, name, emoji.SIZE)
         rows, facts = emoji.images(source, size, progress)
         return images_with_options(rows, facts, _with_absolute(options, name, argument), progress)

@@ -61,7 +61,9 @@ class Captions:
             ("vocabulary", f"{self.vocabulary:,} words, {self.once:,} of them once; most common {common}"),
         ]
         some = f", such as {', '.join(self.without_examples)}" if self.without_examples else ""
-        lines.append(("without a caption", f"{self.without:,} images{some}" if self.without else "none"))
+        lines.append(
+            ("without a caption", f"{self.without:,} image{'s' * (self.without > 1)}{some}" if self.without else "none")
+        )
         return lines + [("note", note) for note in self.notes]
 
 

@@ -1,6 +1,8 @@
-"""The built-in set ``emoji``: colour emoji on white, with their groups as labels and their names as captions.
+"""The built-in sets ``emoji`` and ``emoji-names``: colour emoji on white. Labels are their groups, captions are their names.
 
-The images come from an emoji font, or from the folder of the npm package ``emoji-datasource-google``.
+The images come from an emoji font, or from the folder of the npm package ``emoji-datasource-google``. In ``emoji`` each skin
+tone and each flag is an image. ``emoji-names`` leaves them out, so that a name says what the image shows, and no held-out image
+is a training image in another skin tone.
 """
 
 import hashlib
@@ -24,23 +26,29 @@ from ganloom.data.translation_sets import emoji_font
 
 SIZE = 64
 """Side by default, in pixels."""
+PLAIN = "emoji-names"
+"""The set without skin tones and flags, in which each name is there once."""
+FLAGS = "Flags"
+TONES = range(0x1F3FB, 0x1F400)
+"""The code points of the skin tones."""
 _LEAST = 20  # a font or folder with fewer emoji is another one
 _VERSION = 1
 
 
 class Emoji(NamedTuple):
-    """One emoji: its image file, its name and its group."""
+    """One emoji: its image file, its name, its group, and whether it is one of several skin tones."""
 
     png: bytes
     name: str
     group: str
+    toned: bool = False
 
 
 def images(source: str, size: int, progress: store.Progress) -> tuple[NDArray[np.uint8], Facts]:
-    """Draw ``emoji``, ``emoji:FONT`` or ``emoji:FOLDER``.
+    """Draw ``emoji``, ``emoji:FONT`` or ``emoji:FOLDER``, or the same of ``emoji-names``.
 
     Args:
-        source: the name, with a font file or the folder of the npm package after the colon. Without one:
+        source: the name of the set, with a font file or the folder of the npm package after the colon. Without one:
             ``$GANLOOM_EMOJI_FONT``, or the font of Debian's package fonts-noto-color-emoji.
         size: side of the images in pixels.
         progress: called with (done, total) while they are drawn.
@@ -65,8 +73,10 @@ def images(source: str, size: int, progress: store.Progress) -> tuple[NDArray[np
                 raise BadInput(f'{where}: the image of "{found[index].name}" cannot be read ({error})') from None
 
         stored = store.fill(draw_row, len(found), (3, size, size), key, progress=progress).store
-    labels = np.array([NAMES.index(one.group) for one in found], np.int64)
-    return stored.rows, Facts("emoji", labels=labels, classes=list(NAMES), captions=[one.name for one in found])
+    name = source.partition(":")[0]
+    groups = [group for group in NAMES if name != PLAIN or group != FLAGS]
+    labels = np.array([groups.index(one.group) for one in found], np.int64)
+    return stored.rows, Facts(name, labels=labels, classes=groups, captions=[one.name for one in found])
 
 
 def listed(source: str) -> tuple[list[Emoji], str]:
@@ -75,7 +85,8 @@ def listed(source: str) -> tuple[list[Emoji], str]:
     Returns:
         (emoji, the font or folder).
     """
-    argument = source.partition(":")[2] or os.environ.get("GANLOOM_EMOJI_FONT", "")
+    name, _, argument = source.partition(":")
+    argument = argument or os.environ.get("GANLOOM_EMOJI_FONT", "")
     folder = Path(argument).expanduser() if argument else None
     if folder is not None and folder.is_dir():
         where, found = str(folder), _of_folder(folder)
@@ -83,6 +94,9 @@ def listed(source: str) -> tuple[list[Emoji], str]:
         where = emoji_font(source)
         found = _of_font(where)
     found = list({one.png: one for one in reversed(found)}.values())[::-1]
+    if name == PLAIN:
+        plain = [one for one in found if not one.toned and one.group != FLAGS]
+        found = list({one.name: one for one in reversed(plain)}.values())[::-1]
     if len(found) < _LEAST:
         raise BadInput(
             f"{where} holds {len(found)} emoji: give Noto Color Emoji (apt install fonts-noto-color-emoji), or the folder of "
@@ -96,7 +110,7 @@ def _of_font(path: str) -> list[Emoji]:
     for png, points in sequences(path):
         group = group_of(points)
         if group is not None and not all(point < 0x80 for point in points):  # a digit alone is no emoji
-            found.append(Emoji(png, _name(points), group))
+            found.append(Emoji(png, _name(points), group, any(point in TONES for point in points)))
     return found
 
 
@@ -123,5 +137,5 @@ def _of_folder(folder: Path) -> list[Emoji]:
             files = [str(entry["image"]), *(str(one["image"]) for one in variations.values())]
         paths = [images_in[0] / os.path.basename(file) for file in files]
         if group in NAMES:
-            found += [Emoji(path.read_bytes(), name, group) for path in paths if path.is_file()]
+            found += [Emoji(p.read_bytes(), name, group, i > 0) for i, p in enumerate(paths) if p.is_file()]
     return found

@@ -37,13 +37,15 @@ def live(
     labels = None if c is None else c[:FEW]
     if {"samples", "z()"} & refused.keys():
         return figures
-    fake = refused.unless("samples without the EMA", lambda: trainer.gan.generate(FEW, seed=1_000_003, c=labels))
+    n = FEW if labels is None else len(labels)
+    fake = refused.unless("samples without the EMA", lambda: trainer.gan.generate(n, seed=1_000_003, c=labels))
     if fake is not None and bool(fake.isfinite().all()):
         figures["live_distance"] = energy_distance(features(fake.cpu()), real)
     z = refused.unless("extreme latents", lambda: EXTREME * trainer.gan.z(16))
     if isinstance(z, Tensor):
         some = None if c is None else c[:16]
-        extreme = refused.unless("extreme latents", lambda: trainer.gan.generate(16, z=z.cpu(), c=some))
+        m = 16 if some is None else len(some)
+        extreme = refused.unless("extreme latents", lambda: trainer.gan.generate(m, z=z[:m].cpu(), c=some))
         if extreme is not None and bool(extreme.isfinite().all()):
             figures["reach_low"], figures["reach_high"] = extreme.min().item(), extreme.max().item()
     return figures

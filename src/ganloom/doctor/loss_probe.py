@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ganloom.core import randomness
+from ganloom.doctor import caption_probe
 from ganloom.doctor.queries import Refused
 from ganloom.doctor.two_samples import energy_distance
 from ganloom.scoring import Generated, Scores, Trace
@@ -69,6 +70,8 @@ def measure(trainer: Any, seed: int, refused: Refused) -> Figures:
     told = any(found.made for found in calls.values())
     unknown = [net for net, found in calls.items() if not found.made and (net == "G" or not told)]
     figures = {name: v for name, v in figures.items() if name[0] not in unknown or not any(p in name for p in PER_SIDE)}
+    if told and trainer.gan.conditions_on == "captions":
+        figures |= caption_probe.inputs(trainer.gan, calls)
     return figures | _inputs(calls) if told else figures
 
 

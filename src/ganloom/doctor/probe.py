@@ -15,6 +15,7 @@ from ganloom import metrics
 from ganloom.core import randomness
 from ganloom.doctor import live_probe, loss_probe, queries
 from ganloom.doctor import statistics as st
+from ganloom.doctor.caption_probe import CaptionProbe
 from ganloom.doctor.two_samples import energy_distance, kappa, repeated_share
 from ganloom.training import optimizers
 
@@ -26,6 +27,8 @@ NOISE_ROWS = 32
 """Rows of the batch that G gets twice, to measure how random its output is for one latent."""
 FEW = 96
 """Rows of the batches whose labels are compared with those of their neighbours."""
+CAPTIONS = 128
+"""Rows of the batches whose captions are measured, at least."""
 SMALL = 64
 """For images up to this side, the random network runs at half its usual size, which is four times faster."""
 Figures = dict[str, float]
@@ -63,6 +66,8 @@ class Probe:
         self.train_picks = picks[:n]
         self.filled: Tensor | None = None
         self.of_data = self._data(data, x)
+        self.captioned = trainer.gan.conditions_on == "captions"
+        self.captions = CaptionProbe(trainer, self.features, self.real, picks, seed) if self.captioned else None
 
     @staticmethod
     def _extractor(data: Any) -> Any:
@@ -111,9 +116,13 @@ class Probe:
     def look(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Return all figures at this step by name; those that are not finite are left out."""
         figures: Figures = dict(self.of_data)
-        parts = (self._latents, self._batches, self._samples, self._d_figures, self._live, self._losses, self._weights)
+        parts = (
+            self._latents, self._batches, self._samples, self._d_figures, self._live, self._losses, self._captions,
+            self._weights,
+        )  # fmt: skip
         self.trained_fakes: Tensor | None = None
         self.sample_labels: Tensor | None = None
+        self.sample_features: Tensor | None = None
         for part in parts:
             with torch.no_grad(), queries.apart(trainer.gan, trainer.ema):
                 randomness.seed_all(randomness.key(self.seed, "doctor", trainer.step))
@@ -155,7 +164,7 @@ class Probe:
         n = len(batches[0].x)
         if n * 4 <= size:  # batches of an epoch share no row
             figures["batch_repeated"] = max(0.0, st.repeated(x) - self.of_data["data/repeated"])
-        labels = [b.c for b in batches if getattr(b, "c", None) is not None]
+        labels = [b.c for b in batches if getattr(b, "c", None) is not None] if not self.captioned else []
         if not labels and self.images and batches[0].x.shape[1:] == self.row_shape:
             features = self.features(torch.cat([b.x[: FEW // 4].cpu() for b in batches]))
             figures["batch_shift"] = energy_distance(features, self.real)
@@ -203,7 +212,7 @@ class Probe:
     def _live(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Measure samples without the EMA, and which networks are trained."""
         figures = live_probe.activity(trainer)
-        if trainer.gan.conditions_on != "labels" or not self.images:
+        if trainer.gan.conditions_on == "images" or not self.images:
             return figures
         return figures | live_probe.live(
             trainer, self.features, self.real[: self.n], self.trained_fakes, self.sample_labels, self.refused
@@ -211,9 +220,19 @@ class Probe:
 
     def _losses(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Evaluate both losses once."""
-        if trainer.gan.conditions_on != "labels":
+        if trainer.gan.conditions_on == "images":
             return {}
         return loss_probe.measure(trainer, self.seed, self.refused)
+
+    def _captions(self, trainer: Any, row: dict[str, Any]) -> Figures:
+        """Measure the captions of a text-to-image model."""
+        if self.captions is None:
+            return {}
+        draws = range(11, 11 + max(2, -(-CAPTIONS // int(trainer.gan.cfg.batch_size))))
+        batches = [trainer.gan.draw(trainer.data, randomness.Rng(self.seed, i, i * len(self.real))) for i in draws]
+        known = self.sample_features is not None and self.sample_labels is not None
+        samples = (self.sample_features, self.sample_labels) if known else None
+        return self.captions.look(trainer, batches, samples, self.refused)  # type: ignore[arg-type]
 
     def _samples(self, trainer: Any, row: dict[str, Any]) -> Figures:
         """Compare samples of the EMA with the reals: diversity, copies, classes, spectrum."""
@@ -223,6 +242,9 @@ class Probe:
         c = torch.tensor(drawn)[torch.arange(n) % len(drawn)] if conditional else None
         if conditional and self.labels is not None and conditional == self.classes:
             c = self.labels[torch.arange(n) % len(self.labels)]
+        if self.captioned:  # captions of the data
+            c = trainer.ema.inputs(trainer.data, self.train_picks[:n])
+            n = len(c)
         with queries.watched(getattr(trainer.ema, "G", None)) as dead:
             fake = self._generated(trainer, n, self.seed + 1_000_003, c)
         if fake is None:
@@ -233,7 +255,7 @@ class Probe:
         if fake.shape[1:] != self.row_shape or not bool(fake.isfinite().all()):
             return {"samples_bad": float(not bool(fake.isfinite().all()))}
         real = self.real[:n]
-        f = self.features(fake)
+        f = self.sample_features = self.features(fake)
         figures["diversity"] = st.diversity(f, real)
         figures["duplicates"], support = st.duplicates(f, real)
         figures["support"] = support
@@ -271,8 +293,8 @@ class Probe:
         gan, figures = trainer.gan, Figures()
         if not isinstance(getattr(gan, "D", None), nn.Module):
             return figures
-        if gan.conditions_on != "labels":
-            self.refused.note("D's logits", "its D may also need the input image or the caption")
+        if gan.conditions_on == "images":
+            self.refused.note("D's logits", "its D may also need the input image")
             return figures
         half = min(self.n // 2, len(self.train_picks))
         conditional = int(getattr(getattr(gan, "cfg", None), "n_classes", 0) or 0)
@@ -283,6 +305,7 @@ class Probe:
         batches = [gan.draw(trainer.data, randomness.Rng(self.seed, i, i * batch)) for i in range(-(-half // batch))]
         x = torch.cat([b.x for b in batches])[:half]
         labels = torch.cat([b.c for b in batches])[:half].long() if conditional and batches[0].c is not None else None
+        labels = torch.cat([b.c for b in batches])[:half] if self.captioned else labels
         fake = queries.fakes(gan, len(x), labels, batch, self.refused)
         self.trained_fakes = fake if fake is not None and fake.shape[1:] == self.row_shape else None
         figures |= queries.noise(gan, min(len(x), batch, NOISE_ROWS), labels, self.refused)
@@ -324,7 +347,7 @@ class Probe:
 
     def _plain_logits(self, trainer: Any, data: Any, picks: Tensor, conditional: int, batch: int) -> Tensor | None:
         """Return D's logits of stored rows, without the recipe's draw()."""
-        c = torch.as_tensor(data.labels)[picks].long() if conditional else None
+        c = torch.as_tensor(data.labels)[picks].long() if conditional else trainer.gan.inputs(data, picks)
         return queries.logits(trainer.gan, data.get(picks).to(trainer.device), c, batch, self.refused)
 
     def _weights(self, trainer: Any, row: dict[str, Any]) -> Figures:

@@ -28,8 +28,10 @@ def cost(trainer: Any, probe: Probe) -> tuple[float, float]:
         x = trainer.data.get(probe.train_picks[:4])
         c = None if trainer.data.labels is None else torch.as_tensor(trainer.data.labels)[probe.train_picks[:4]].long()
         conditional = int(getattr(getattr(gan, "cfg", None), "n_classes", 0) or 0)
-        has_d = isinstance(getattr(gan, "D", None), nn.Module) and gan.conditions_on == "labels"
+        has_d = isinstance(getattr(gan, "D", None), nn.Module) and gan.conditions_on != "images"
         c = c if conditional else None
+        if gan.conditions_on == "captions":
+            c = gan.inputs(trainer.data, probe.train_picks[:4])
         d = _operations(lambda: queries.logits(gan, x, c, 4, probe.refused)) / len(x) if has_d else 0.0
         own = 0.0 if has_d else _step(trainer, probe.refused)
     f = _operations(lambda: probe.features(x)) / len(x)

@@ -131,11 +131,10 @@ def logits(gan: Any, x: Tensor, c: Tensor | None, batch: int, refused: Refused) 
     """Return D's logits in training mode, (N,) float64 on the CPU. None if D returns anything else."""
     batches = []
     x = x.to(gan.device)
-    with_labels = c is not None and gan.labels_to_d
     for start in range(0, len(x) // batch * batch or len(x), batch):  # whole batches, as in training
         rows = slice(start, start + batch)
-        args = (c[rows].to(gan.device),) if with_labels and c is not None else ()
-        part = refused.unless("D's logits", partial(_d_logits, gan, x[rows], args))
+        own = None if c is None else c[rows].to(gan.device)
+        part = refused.unless("D's logits", partial(_d_logits, gan, x[rows], own))
         if part is None:
             return None
         if not isinstance(part, Tensor) or len(part) != len(x[rows]) or (part.dim() > 2 and part.numel() > 4096):
@@ -148,8 +147,8 @@ def logits(gan: Any, x: Tensor, c: Tensor | None, batch: int, refused: Refused) 
     return torch.cat(batches)
 
 
-def _d_logits(gan: Any, x: Tensor, args: tuple[Tensor, ...]) -> Any:
-    return joined(gan.logits_of(gan.D(x, *args)))
+def _d_logits(gan: Any, x: Tensor, c: Tensor | None) -> Any:
+    return joined(gan.logits_of(gan.D(x, *gan.d_inputs(c))))
 
 
 def _described(answer: Any) -> str:

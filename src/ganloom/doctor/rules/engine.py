@@ -10,6 +10,13 @@ from collections.abc import Sequence
 from ganloom.doctor.case import EARLY, LOOK, NOTHING_KNOWN, RECENT, Case, Row, Rule, number
 from ganloom.doctor.finding import RED, Facts, Finding
 from ganloom.doctor.rules.balance import strong_d, vanishing_gradients, weak_d
+from ganloom.doctor.rules.captions import (
+    captions_differ,
+    captions_equal,
+    captions_ignored,
+    captions_shuffled,
+    d_ignores_captions,
+)
 from ganloom.doctor.rules.convergence import (
     dead_channels,
     growing_weights,
@@ -105,6 +112,9 @@ RULES: tuple[Rule, ...] = (
     Rule(images_changed, True, (*LOGITS, "labels shuffled", "inputs differ")),
     Rule(shuffled_labels, True, ("c ignored", "labels differ")),
     Rule(labels_differ, False, (*HARM, "inputs differ")),
+    Rule(captions_equal, True, ("D ignores captions", "captions ignored")),
+    Rule(captions_shuffled, True, ("D ignores captions", "captions ignored")),
+    Rule(captions_differ, False, (*HARM, "D ignores captions", "captions ignored")),
     Rule(wrong_sign, False, (*LOGITS, "sample range")),
     Rule(mixed_targets, False, LOGITS),
     Rule(missing_term, False, (*LOGITS, "wrong sign", "sample range")),
@@ -143,6 +153,8 @@ RULES: tuple[Rule, ...] = (
     Rule(mode_collapse),
     Rule(latent_ignored),
     Rule(label_ignored),
+    Rule(d_ignores_captions, False, ("captions ignored",)),
+    Rule(captions_ignored),
     Rule(missing_class),
     Rule(oscillating_losses),
     Rule(weak_d),

@@ -229,6 +229,10 @@ class TextConditional(GAN):
         terms["logits_wrong"] = wrong.detach().mean()
         return terms
 
+    def d_inputs(self, c: Tensor | None) -> tuple[Tensor, ...]:
+        """The sentence vectors of codes."""
+        return () if c is None else (self.vectors(c),)
+
     def code_example(self, n: int) -> Tensor:
         """Return n codes of no particular captions, for an export that needs an input of the right shape."""
         if isinstance(self.encoder, WordNumbers):
