@@ -10,8 +10,10 @@ from commands import call
 from PIL import Image
 
 import ganloom
+from ganloom.bench.inpaint import benchmark
 from ganloom.bench.inpaint.photographs import crops
 from ganloom.core.errors import BadInput
+from ganloom.data import hole_masks
 from ganloom.evaluation import inpainting
 from ganloom.nn.perceptual import Perceptual
 
@@ -91,6 +93,22 @@ def test_bench_inpaint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert code == 0 and rows["biharmonic"]["images"] == 6 and rows["biharmonic"]["masked_l1"] > 0.01
     code, _, err = call(capsys, "bench", "inpaint", "ring", *options)
     assert code == 2 and "images" in err
+
+
+def test_bench_inpaint_says_what_it_cannot_measure(tmp_path: Path) -> None:
+    folder = photographs(tmp_path / "p")
+    for crop in (0, -4, 1, 7):
+        with pytest.raises(BadInput, match=f"--crop must be at least 8 pixels, got {crop}"):
+            benchmark.measure(str(folder), "biharmonic", n=2, crop=crop)
+    with pytest.raises(BadInput, match="use one of them"):
+        benchmark.measure(str(folder), "biharmonic", n=2, crop=32, last=4)
+    for last in (0, -3, 1):
+        with pytest.raises(BadInput, match=f"--last must be at least 2, got {last}"):
+            benchmark.measure("fashion-10k", "biharmonic", n=2, last=last)
+    found = benchmark.measure(str(folder), "biharmonic", n=4, crop=8, features="random")
+    assert found.images == 4 and 0 < found.rows["all"]["biharmonic"]["features"].value < 4
+    with pytest.raises(BadInput, match="1 x 1 pixels have no room for a hole"):
+        hole_masks.draw(1, 1, 1, np.random.default_rng(0))
 
 
 def test_evaluate_prints_the_classical_rows(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from ganloom.runs import manifest
 from ganloom.runs.folder import Folder
 
 MASKS = ("lama", "quarter")
+SMALLEST = 8
+"""Smallest side of the images that are measured, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,19 @@ def measure(
     """
     if holes not in MASKS or n < 2:
         raise BadInput(f"--holes must be one of {', '.join(MASKS)} and --n at least 2, got {holes!r} and {n}")
+    if crop is not None and crop < SMALLEST:
+        raise BadInput(f"--crop must be at least {SMALLEST} pixels, got {crop}")
+    if crop is not None and last is not None:
+        raise BadInput(
+            "--last chooses images of a data set, and --crop cuts crops from all photographs: use one of them"
+        )
+    if last is not None and last < 2:
+        raise BadInput(f"--last must be at least 2, got {last}")
     gan = open_model(model, device=device)
     images = _images(data, gan, n, crop, last, seed, progress)
-    height, width = images.shape[2:]
+    height, width = (int(n) for n in images.shape[2:])
+    if min(height, width) < SMALLEST:
+        raise BadInput(f"the images of {data} are {width} x {height}: at least {SMALLEST} pixels a side are needed")
     if holes == "lama":
         masks = hole_masks.keyed(seed, list(range(len(images))), height, width)
     else:
