@@ -74,6 +74,9 @@ def test_crops_are_keyed(tmp_path: Path) -> None:
     folder = photographs(tmp_path / "p")
     a, b = crops(folder, 9, 32, 1), crops(folder, 9, 32, 1)
     assert a.shape == (6, 32, 32, 3) and np.array_equal(a, b), "the third image is too small: its crops are missing"
+    left_out: list[tuple[str, str]] = []
+    crops(folder, 9, 32, 1, left_out=left_out)
+    assert left_out == [(str(folder / "2.png"), "20 x 20 pixels, the crops have 32")]
     assert not np.array_equal(a, crops(folder, 9, 32, 2))
     with pytest.raises(BadInput, match="no image of at least 2000 pixels"):
         crops(folder, 9, 2000)
@@ -84,8 +87,9 @@ def test_crops_are_keyed(tmp_path: Path) -> None:
 def test_bench_inpaint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = photographs(tmp_path / "p")
     options = ("--n", 6, "--features", "random", "--model", "biharmonic")
-    code, out, _ = call(capsys, "bench", "inpaint", folder, "--crop", 32, *options)
+    code, out, err = call(capsys, "bench", "inpaint", folder, "--crop", 32, *options)
     assert code == 0 and "mean colour" in out and "masked L1" in out
+    assert f"left out {folder / '2.png'}: 20 x 20 pixels, the crops have 32" in err
     code, out, _ = call(
         capsys, "bench", "inpaint", "fashion-10k", "--holes", "quarter", "--last", 10, *options, "--json"
     )
