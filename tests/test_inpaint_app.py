@@ -83,10 +83,14 @@ def test_kinds_of_images_in_python() -> None:
         assert np.array_equal(ganloom.inpaint(pixels, same, model="biharmonic"), expected)
     floats = ganloom.inpaint(pixels.astype(np.float64) / 255, mask, model="biharmonic")
     assert floats.dtype == np.float64 and np.abs(floats * 255 - expected).max() < 0.51
+    assert np.array_equal(floats[~mask], (pixels / 255)[~mask]), "float64 has bits that the model does not use"
     grey = ganloom.inpaint(pixels[..., 0], mask, model=model())
     assert grey.shape == (20, 24) and np.array_equal(grey[~mask], pixels[..., 0][~mask])
     deep = Image.fromarray(picture(20, 24, 1, np.uint16)[..., 0])
-    assert np.asarray(ganloom.inpaint(deep, mask, model="biharmonic")).dtype == np.uint16
+    filled = np.asarray(ganloom.inpaint(deep, mask, model="biharmonic"))
+    assert filled.dtype == np.uint16
+    wide = Image.fromarray(np.asarray(deep).astype(np.int32))  # mode I
+    assert np.array_equal(np.asarray(ganloom.inpaint(wide, mask, model="biharmonic")), filled)
     with_alpha = np.dstack([pixels, np.where(mask, 0, 255).astype(np.uint8)])
     opaque = ganloom.inpaint(with_alpha, "alpha", model="biharmonic")
     assert np.array_equal(opaque[..., :3], expected) and (opaque[..., 3] == 255).all()
@@ -106,11 +110,18 @@ def test_kinds_of_images_in_python() -> None:
         (picture(8, 8, 3), "alpha", "the image has none"),
         (picture(8, 8, 3), "nowhere.png", "there is no file nowhere.png"),
         (picture(8, 8, 3), "colour:102030", "is empty"),
+        (Image.new("F", (8, 8), 0.5), box(8, 8), "the image is a PIL image of mode F, whose white is unknown"),
+        (Image.new("I", (8, 8), 70_000), box(8, 8), "the image is a PIL image of mode I"),
     ],
 )
 def test_bad_arguments_in_python(image: Any, mask: Any, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         ganloom.inpaint(image, mask, model="biharmonic")
+
+
+def test_grow_is_a_whole_number() -> None:
+    with pytest.raises(BadInput, match="--grow must be a whole number of at least 0 pixels, got 1.5"):
+        ganloom.inpaint(picture(8, 8, 3), box(8, 8), grow=1.5, model="biharmonic")  # type: ignore[arg-type]
 
 
 def test_models_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,7 +277,7 @@ def test_frames_that_are_not_used_are_named(tmp_path: Path, capsys: pytest.Captu
         (("text.png", "mask.png", "o.png"), "text.png"),
         (("in.png", "mask.png", "o.jpg"), "must end in .png"),
         (("in.png", "mask.png", "o.png", "--memory", "0"), "--memory must be above 0"),
-        (("in.png", "mask.png", "o.png", "--grow", "-1"), "--grow must be at least 0"),
+        (("in.png", "mask.png", "o.png", "--grow", "-1"), "--grow must be a whole number of at least 0"),
         (("in.png", "mask.png", "o.png", "--model", "text.png"), "text.png"),
         (("in.png", "empty", "o.png"), "no images in the folder"),
         (("in.png", "in.png", "o.png"), "is the image itself"),

@@ -10,8 +10,10 @@ from commands import call
 from PIL import Image
 
 import ganloom
+from ganloom.bench.inpaint import benchmark
 from ganloom.bench.inpaint.photographs import crops
 from ganloom.core.errors import BadInput
+from ganloom.data import hole_masks
 from ganloom.evaluation import inpainting
 from ganloom.nn.perceptual import Perceptual
 
@@ -72,6 +74,9 @@ def test_crops_are_keyed(tmp_path: Path) -> None:
     folder = photographs(tmp_path / "p")
     a, b = crops(folder, 9, 32, 1), crops(folder, 9, 32, 1)
     assert a.shape == (6, 32, 32, 3) and np.array_equal(a, b), "the third image is too small: its crops are missing"
+    left_out: list[tuple[str, str]] = []
+    crops(folder, 9, 32, 1, left_out=left_out)
+    assert left_out == [(str(folder / "2.png"), "20 x 20 pixels, the crops have 32")]
     assert not np.array_equal(a, crops(folder, 9, 32, 2))
     with pytest.raises(BadInput, match="no image of at least 2000 pixels"):
         crops(folder, 9, 2000)
@@ -82,8 +87,9 @@ def test_crops_are_keyed(tmp_path: Path) -> None:
 def test_bench_inpaint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = photographs(tmp_path / "p")
     options = ("--n", 6, "--features", "random", "--model", "biharmonic")
-    code, out, _ = call(capsys, "bench", "inpaint", folder, "--crop", 32, *options)
+    code, out, err = call(capsys, "bench", "inpaint", folder, "--crop", 32, *options)
     assert code == 0 and "mean colour" in out and "masked L1" in out
+    assert f"left out {folder / '2.png'}: 20 x 20 pixels, the crops have 32" in err
     code, out, _ = call(
         capsys, "bench", "inpaint", "fashion-10k", "--holes", "quarter", "--last", 10, *options, "--json"
     )
@@ -91,6 +97,22 @@ def test_bench_inpaint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert code == 0 and rows["biharmonic"]["images"] == 6 and rows["biharmonic"]["masked_l1"] > 0.01
     code, _, err = call(capsys, "bench", "inpaint", "ring", *options)
     assert code == 2 and "images" in err
+
+
+def test_bench_inpaint_says_what_it_cannot_measure(tmp_path: Path) -> None:
+    folder = photographs(tmp_path / "p")
+    for crop in (0, -4, 1, 7):
+        with pytest.raises(BadInput, match=f"--crop must be at least 8 pixels, got {crop}"):
+            benchmark.measure(str(folder), "biharmonic", n=2, crop=crop)
+    with pytest.raises(BadInput, match="use one of them"):
+        benchmark.measure(str(folder), "biharmonic", n=2, crop=32, last=4)
+    for last in (0, -3, 1):
+        with pytest.raises(BadInput, match=f"--last must be at least 2, got {last}"):
+            benchmark.measure("fashion-10k", "biharmonic", n=2, last=last)
+    found = benchmark.measure(str(folder), "biharmonic", n=4, crop=8, features="random")
+    assert found.images == 4 and 0 < found.rows["all"]["biharmonic"]["features"].value < 4
+    with pytest.raises(BadInput, match="1 x 1 pixels have no room for a hole"):
+        hole_masks.draw(1, 1, 1, np.random.default_rng(0))
 
 
 def test_evaluate_prints_the_classical_rows(tmp_path: Path) -> None:

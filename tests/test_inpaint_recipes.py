@@ -14,8 +14,9 @@ from ganloom.core.errors import BadInput
 from ganloom.core.randomness import Rng
 from ganloom.doctor.callback import read_rows
 from ganloom.gan import Batch
+from ganloom.lint.rules import lint
 from ganloom.nn import biharmonic
-from ganloom.recipes import context_encoder, lama
+from ganloom.recipes import context_encoder, lama, presets
 
 LN2 = math.log(2)
 
@@ -118,6 +119,18 @@ def test_holes_of_a_batch_are_keyed_and_sliced_by_process() -> None:
 def test_without_adversarial_terms_no_discriminator_is_trained() -> None:
     gan = testing.build("lama", (1, 16, 16), adversarial=0.0, matching_weight=0.0)
     assert [phase.net for phase in gan.phases()] == ["G"]
+
+
+def test_settings_without_effect_are_warned_of() -> None:
+    off: dict[str, Any] = {"net": "gated", "adversarial": 0.0, "matching_weight": 0.0, "perceptual": 0.0}
+    gan = testing.build("lama", (1, 16, 16), downs=2, r1=0.5, perceptual_net="fashion", **off)
+    found = [str(finding) for finding in lint(gan) if "has no effect" in str(finding)]
+    assert len(found) == 3 and "--downs has no effect without --net ffc. Add --net ffc, or omit --downs" in found[0]
+    assert "--r1 has no effect without --adversarial or --matching-weight" in found[1]
+    assert "--perceptual-net has no effect without --perceptual" in found[2]
+    assert not testing.build("lama", (1, 16, 16), downs=2, r1=0.5, perceptual_net="fashion").settings_without_effect()
+    plan = presets.keywords(lama, {k: v for k, v in presets.plan("lama").options.items() if k != "total_kimg"})
+    assert not testing.build("lama", (1, 16, 16), **plan).settings_without_effect()
 
 
 def test_context_encoder_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:

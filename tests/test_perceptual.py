@@ -98,12 +98,20 @@ def losses(model: nn.Module, batch: Batch) -> dict:
     return model.g_loss(batch)
 
 
+def test_size_of_the_images_that_the_network_gets() -> None:
+    x = torch.rand(2, 3, 24, 24) * 2 - 1
+    own, given = Perceptual("random").maps(x), Perceptual("random:size=48").maps(x)
+    assert own[0].shape[2:] == (24, 24) and given[0].shape[2:] == (48, 48)
+    small = Perceptual("random").maps(x[:, :, :4, :9])
+    assert small[0].shape[2:] == (16, 16) and all(bool(part.isfinite().all()) for part in small)
+
+
 def test_bad_settings_are_said(tmp_path: Path) -> None:
     pix2pix = ganloom.RECIPES["pix2pix"]
     with pytest.raises(BadInput, match="--perceptual must be a finite number of at least 0, got -1"):
         pix2pix.Config(perceptual=-1.0)
     for net in ("task", "inception"):
-        with pytest.raises(BadInput, match=f"--perceptual-net {net}: use random"):
+        with pytest.raises(BadInput, match=f"the network {net} cannot be used .* use random"):
             Perceptual(net)
     with pytest.raises(BadInput, match="unknown extractor 'rndom'"):
         Perceptual("rndom")

@@ -146,15 +146,17 @@ def inpaint(
     gan = model if hasattr(model, "inpaint") else open_model(model, device=device)
     filled, _ = fill_pixels(pixels, hole, gan, memory=memory, progress=progress)
     if isinstance(image, np.ndarray):
-        return filled.reshape(image.shape).astype(image.dtype)
+        result = image.copy()  # known pixels of wider types, such as float64, keep all their bits
+        result[hole] = filled[hole].reshape(result[hole].shape).astype(image.dtype)
+        return result
     if filled.dtype == np.uint16:
         return Image.fromarray(filled[..., 0]) if isinstance(image, Image.Image) else filled
     return Image.fromarray(filled[..., 0] if filled.shape[2] == 1 else filled)
 
 
 def _check_numbers(grow: int, memory: float) -> None:
-    if grow < 0:
-        raise BadInput(f"--grow must be at least 0 pixels, got {grow}")
+    if grow < 0 or grow != int(grow):
+        raise BadInput(f"--grow must be a whole number of at least 0 pixels, got {grow}")
     if not memory > 0:
         raise BadInput(f"--memory must be above 0 MiB, got {memory:g}")
 
@@ -170,8 +172,8 @@ def _pixels_of(picture: Picture, name: str) -> NDArray[Any]:
         except BadImage as error:
             raise BadInput(f"{path}: {error}") from None
     if isinstance(picture, Image.Image):
-        if picture.mode.startswith("I;16"):
-            return np.asarray(picture).astype(np.uint16)[..., None]
+        if picture.mode[0] in "IF":
+            return _one_channel(picture, name)
         known = {"L", "LA", "RGB", "RGBA"}
         has_alpha = picture.mode == "PA" or "transparency" in picture.info
         other = "L" if picture.mode == "1" else "RGBA" if has_alpha else "RGB"
@@ -193,6 +195,17 @@ def _pixels_of(picture: Picture, name: str) -> NDArray[Any]:
     if pixels.dtype == np.bool_ and name == "image":
         raise BadInput("the image is an array of bool: use uint8, uint16 or floats in [0, 1]")
     return pixels
+
+
+def _one_channel(picture: Image.Image, name: str) -> NDArray[np.uint16]:
+    """Return a PIL image with one channel of more than 8 bits as (H, W, 1)."""
+    pixels = np.asarray(picture)
+    if picture.mode == "F" or pixels.min() < 0 or pixels.max() > 65535:
+        raise BadInput(
+            f"the {name} is a PIL image of mode {picture.mode}, whose white is unknown: give an array of uint8, uint16 or "
+            "floats in [0, 1]"
+        )
+    return pixels.astype(np.uint16)[..., None]
 
 
 def _hole(jobs: inpaint_masks.Jobs, job: inpaint_masks.Job, rule: str, pixels: NDArray[Any]) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following, table
 from ganloom.cli.parse import parse
 from ganloom.cli.shared_flags import FeatureBenchFlags
+from ganloom.core.names import printable
 from ganloom.report.progress import Progress
 
 
@@ -42,12 +44,18 @@ def run(argv: Sequence[str]) -> None:
             args.data, args.model, n=args.n, crop=args.crop, holes=args.holes, last=args.last, features=args.features,
             seed=args.seed, device=args.device, progress=progress,
         )  # fmt: skip
+    for name, reason in report.left_out:
+        print(f"left out {printable(name)}: {printable(reason)}", file=sys.stderr)
     if args.json:
         rows = {
             size: {name: {k: v.value for k, v in figures.items()} for name, figures in methods.items()}
             for size, methods in report.rows.items()
         }
-        print(json.dumps({"rows": rows, "images": report.images, "features": report.features}))
+        print(
+            json.dumps(
+                {"rows": rows, "images": report.images, "features": report.features, "left_out": report.left_out}
+            )
+        )
         return
     print(table([_line(size, name, v) for size, methods in report.rows.items() for name, v in methods.items()]))
     print(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following, table
 from ganloom.cli.parse import parse
 from ganloom.cli.shared_flags import FeatureBenchFlags
+from ganloom.core.names import printable
 from ganloom.report.progress import Progress
 
 
@@ -40,6 +42,8 @@ def run(argv: Sequence[str]) -> None:
             args.data, args.model, n=args.n, crop=args.crop, features=args.features, seed=args.seed, device=args.device,
             progress=progress,
         )  # fmt: skip
+    for name, reason in report.left_out:
+        print(f"left out {printable(name)}: {printable(reason)}", file=sys.stderr)
     if args.json:
         print(json.dumps(dataclasses.asdict(report)))
         return

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.core import randomness
+from ganloom.core.errors import BadInput
 
 SIZES = (("small", 0.0, 0.1), ("medium", 0.1, 0.25), ("large", 0.25, 1.0))
 """Classes of holes: name, and share of the image's pixels from ... to."""
@@ -68,7 +69,12 @@ def draw(
 
     Returns:
         (count, height, width), True in the holes. No mask is empty, and none covers the whole image.
+
+    Raises:
+        BadInput: The images have a single pixel.
     """
+    if height * width < 2:
+        raise BadInput(f"images of {width} x {height} pixels have no room for a hole: use larger images")
     masks = np.zeros((count, height, width), bool)
     kinds = [kind for kind in (strokes, boxes) if kind is not None]
     for mask in masks:

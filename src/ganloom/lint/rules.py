@@ -279,9 +279,13 @@ def few_for_top_k(case: Case) -> Iterator[tuple[str, str]]:
 
 
 def idle_settings(case: Case) -> Iterator[tuple[str, str]]:
-    """A setting belongs to a stabiliser that is off."""
+    """A setting belongs to a stabiliser, a network or a term that is off."""
     for name, part in case.parts.idle():
         flag, owner = (f"--{field.replace('_', '-')}" for field in (name, part))
+        yield "warning", f"{flag} has no effect without {owner}. Add {owner}, or omit {flag}"
+    without_effect = getattr(case.gan, "settings_without_effect", None)
+    for name, owner in () if without_effect is None else without_effect():
+        flag = f"--{name.replace('_', '-')}"
         yield "warning", f"{flag} has no effect without {owner}. Add {owner}, or omit {flag}"
 
 

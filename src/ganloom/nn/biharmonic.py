@@ -253,10 +253,13 @@ def _restrict(x: Tensor) -> Tensor:
 
 
 def _prolong(x: Tensor, like: Tensor) -> Tensor:
-    rows = F.pad(x, (1, 1, 1, 1), mode="replicate").flatten(0, 1)[:, None]
-    wide = F.conv_transpose2d(rows, _kernel(x), stride=2, padding=1).unflatten(0, x.shape[:2])[:, :, 0]
-    inner: Tensor = wide[:, :, 2 : like.shape[2] + 2, 2 : like.shape[3] + 2]
-    return inner
+    """Refine along both axes with the weights of ``_kernel``; sums of slices are much faster than a transposed convolution."""
+    for axis in (2, 3):
+        length = int(x.shape[axis])
+        wide = torch.cat([x.narrow(axis, 0, 1), x, x.narrow(axis, length - 1, 1)], axis) / 4
+        before, after = (wide.narrow(axis, start, length) for start in (0, 2))
+        x = torch.stack([0.75 * x + before, 0.75 * x + after], axis + 1).flatten(axis, axis + 1)
+    return x[:, :, : like.shape[2], : like.shape[3]]
 
 
 def _smooth(right: Tensor, inside: Tensor) -> Tensor:

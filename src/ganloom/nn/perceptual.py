@@ -8,15 +8,18 @@ from ganloom.core.errors import BadInput
 from ganloom.metrics.extractors import by_name
 from ganloom.metrics.extractors.inputs import to_channels, to_size
 
+SMALLEST = 16
+"""Smallest side of the images that a network gets which takes any size, in pixels."""
+
 
 class Perceptual:
     """Distances in the feature maps of a network (Johnson et al. 2016, arXiv:1603.08155), at the last map of each resolution.
 
-    Images keep their size if the network takes any size; otherwise they are resized. The network is not trained, and is not part
-    of any model's weights.
+    Images keep their size if the network takes any size and its name has none (``effnet:size=64`` has one); otherwise they are
+    resized. Images below ``SMALLEST`` pixels are enlarged. The network is not trained, and is not part of any model's weights.
 
     Args:
-        name: Name for `metrics.extractors.by_name`: random, fashion, effnet (an extra), or a file.
+        name: Name for `metrics.extractors.by_name`: random, fashion, effnet (an extra), mobilenet (a package), or a file.
         device: Where the network runs.
 
     Raises:
@@ -25,10 +28,13 @@ class Perceptual:
 
     def __init__(self, name: str, device: str | torch.device = "cpu") -> None:
         if name in ("task", "inception"):
-            raise BadInput(f"--perceptual-net {name}: use random, fashion, effnet or a .pt2 file that returns features")
+            raise BadInput(
+                f"the network {name} cannot be used for a distance of features: use random, fashion, effnet, mobilenet or a "
+                ".pt2 file that returns features"
+            )
         extractor = by_name.get(name, device=device)
         self.device, self.channels, self.range = torch.device(device), extractor.channels, extractor.value_range
-        self.size = None if name.split(":")[0] in ("random", "effnet", "efficientnet") else extractor.size
+        self.size = None if name in ("random", "effnet", "efficientnet") else extractor.size
         self.net = extractor.net
         if isinstance(self.net, nn.Module):
             self.net.requires_grad_(False).eval()
@@ -44,7 +50,7 @@ class Perceptual:
         """
         low, high = self.range
         x = to_channels(x.float(), self.channels)
-        x = x if self.size is None else to_size(x, self.size)
+        x = _large_enough(x) if self.size is None else to_size(x, self.size)
         x = (x + 1) * ((high - low) / 2) + low
         with torch.autocast(x.device.type, enabled=False):
             net_maps = getattr(self.net, "maps", None)
@@ -116,6 +122,14 @@ def moved(*images: Tensor) -> list[Tensor]:
         y = torch.roll(y, shift, (2, 3))
         result.append(y.flip(3) if side < 0.5 else y)
     return result
+
+
+def _large_enough(x: Tensor) -> Tensor:
+    """Enlarge images (N, C, H, W) so that no side is below ``SMALLEST``."""
+    height, width = (max(int(n), SMALLEST) for n in x.shape[2:])
+    if (height, width) == tuple(x.shape[2:]):
+        return x
+    return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ class Config(InpainterConfig):
     perceptual: float = 30.0
     """Weight of the distance of the perceptual network's features; 0: off."""
     perceptual_net: str = "random"
-    """Feature network: random, fashion, effnet (an extra), or a file .pt2 or .pt, as for ``evaluate --features``."""
+    """Feature network: random, fashion, effnet (an extra), mobilenet, or a file .pt2 or .pt, as for ``evaluate --features``."""
     perceptual_jitter: bool = False
     """Resize, shift and mirror the images at random before the perceptual network. Not in the paper."""
     normalised: bool = False
@@ -120,6 +120,18 @@ class Lama(Inpainter):
         if not self.cfg.adversarial and not self.cfg.matching_weight:
             return [Phase("G", self.g_loss)]
         return [Phase("G", self.g_loss), Phase("D", self.d_loss)]
+
+    def settings_without_effect(self) -> list[tuple[str, str]]:
+        """Return the settings that differ from their defaults and are not used, each with what would use it."""
+        cfg, defaults = self.cfg, Config()
+        critic = bool(cfg.adversarial or cfg.matching_weight)
+        owners = {
+            "--net ffc": (cfg.net == "ffc", ("downs", "ratio")),
+            "--adversarial or --matching-weight": (critic, ("layers", "r1", "d_opt")),
+            "--perceptual": (bool(cfg.perceptual), ("perceptual_net", "perceptual_jitter", "normalised")),
+        }
+        unused = [(name, owner) for owner, (used, names) in owners.items() if not used for name in names]
+        return [(name, owner) for name, owner in unused if getattr(cfg, name) != getattr(defaults, name)]
 
     def predict(self, c: Tensor) -> Tensor:
         """Map conditions (N, C + 1, H, W) of any size to images (N, C, H, W) in [-1, 1]."""

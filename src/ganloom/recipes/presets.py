@@ -310,12 +310,14 @@ PLANS: dict[str, Plan] = {
     ),
     "lama": Plan(
         {
-            "width": 16, "d_width": 16, "blocks": 3, "batch_size": 32, "fill": "biharmonic", "l1_known": 0.0, "l1_missing": 4.0,
-            "adversarial": 0.0, "matching_weight": 0.0, "perceptual": 1.0, "normalised": True, "ema_kimg": 2.0,
-            "g_opt.schedule": ((12.0, 1.0), (40.0, 0.03)), "total_kimg": 40.0,
+            "net": "gated", "width": 24, "d_width": 16, "blocks": 4, "batch_size": 16, "fill": "biharmonic", "l1_known": 0.0,
+            "l1_missing": 4.0, "adversarial": 0.0, "matching_weight": 0.0, "perceptual": 4.0, "normalised": True,
+            "ema_kimg": 2.0, "g_opt.lr": 1.5e-3, "g_opt.betas": (0.9, 0.99), "g_opt.schedule": ((14.4, 1.0), (48.0, 0.03)),
+            "total_kimg": 48.0,
         },
-        "A quarter of the width and a third of the blocks; G corrects a smooth fill (--fill biharmonic), by L1 in the hole and "
-        "by the features of a random network, without a discriminator: 1,250 steps.",
+        "A small network of gated convolutions instead of the Fourier ones (--net gated), which learns more in the same time. It "
+        "corrects a smooth fill (--fill biharmonic), by L1 in the hole and by the features of a random network, without a "
+        "discriminator: 3,000 steps.",
     ),
     "context-encoder": Plan(
         {"width": 32, "d_width": 32, "bottleneck": 500, "batch_size": 32, "ema_kimg": 2.0, "total_kimg": 80.0},

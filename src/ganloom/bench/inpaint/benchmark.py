@@ -20,6 +20,8 @@ from ganloom.runs import manifest
 from ganloom.runs.folder import Folder
 
 MASKS = ("lama", "quarter")
+SMALLEST = 8
+"""Smallest side of the images that are measured, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Result:
     images: int
     features: str
     """The feature network of the distance."""
+    left_out: list[tuple[str, str]]
+    """Path and reason of each photograph that could not be used."""
 
 
 def measure(
@@ -65,9 +69,20 @@ def measure(
     """
     if holes not in MASKS or n < 2:
         raise BadInput(f"--holes must be one of {', '.join(MASKS)} and --n at least 2, got {holes!r} and {n}")
+    if crop is not None and crop < SMALLEST:
+        raise BadInput(f"--crop must be at least {SMALLEST} pixels, got {crop}")
+    if crop is not None and last is not None:
+        raise BadInput(
+            "--last chooses images of a data set, and --crop cuts crops from all photographs: use one of them"
+        )
+    if last is not None and last < 2:
+        raise BadInput(f"--last must be at least 2, got {last}")
     gan = open_model(model, device=device)
-    images = _images(data, gan, n, crop, last, seed, progress)
-    height, width = images.shape[2:]
+    left_out: list[tuple[str, str]] = []
+    images = _images(data, gan, n, crop, last, seed, progress, left_out)
+    height, width = (int(n) for n in images.shape[2:])
+    if min(height, width) < SMALLEST:
+        raise BadInput(f"the images of {data} are {width} x {height}: at least {SMALLEST} pixels a side are needed")
     if holes == "lama":
         masks = hole_masks.keyed(seed, list(range(len(images))), height, width)
     else:
@@ -77,14 +92,22 @@ def measure(
     chosen: dict[str, Method] = {} if gan is None else {f"model {model}": lambda x, mask: gan.inpaint(x, mask)}
     perceptual = Perceptual(name)
     found = compare(chosen | methods(), images, torch.from_numpy(masks)[:, None].float(), perceptual, progress=progress)
-    return Result(found, len(images), name)
+    return Result(found, len(images), name, left_out)
 
 
 def _images(
-    data: str, gan: Any, n: int, crop: int | None, last: int | None, seed: int, progress: Report
+    data: str,
+    gan: Any,
+    n: int,
+    crop: int | None,
+    last: int | None,
+    seed: int,
+    progress: Report,
+    left_out: list[tuple[str, str]],
 ) -> torch.Tensor:
     if crop is not None:
-        return levels.from_uint8(crops(Path(data), n, crop, seed, progress=part_of(progress, "cutting crops")))
+        told = part_of(progress, "cutting crops")
+        return levels.from_uint8(crops(Path(data), n, crop, seed, progress=told, left_out=left_out))
     shape = None if gan is None else tuple(gan.cfg.shape)
     if (Path(data) / "run.json").is_file():
         opened = _held_out(Path(data))

@@ -17,7 +17,13 @@ SCALES = 400, 1400
 
 
 def crops(
-    folder: Path, count: int, side: int, seed: int = 0, *, progress: Callable[[int, int], None] | None = None
+    folder: Path,
+    count: int,
+    side: int,
+    seed: int = 0,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    left_out: list[tuple[str, str]] | None = None,
 ) -> NDArray[np.uint8]:
     """Cut crops at random places and scales; of two, the one with more contrast is kept.
 
@@ -27,9 +33,10 @@ def crops(
         side: Height and width of a crop.
         seed: Seed of the places and scales.
         progress: Called with (photographs done, all).
+        left_out: Gets (path, reason) of each photograph that cannot be read or is too small.
 
     Returns:
-        (count, side, side, 3).
+        (count, side, side, 3); fewer if photographs were left out.
 
     Raises:
         BadInput: There is no such folder, or no photograph is large enough.
@@ -39,20 +46,25 @@ def crops(
     listing = list_folder(str(folder), use_labels=False)
     total = len(listing.entries)
     out: list[tuple[int, NDArray[np.uint8]]] = []
+    bad = [(listing.path(name), reason) for name, reason in listing.bad]
     with quiet():
-        for number in range(total):
+        for number, entry in enumerate(listing.entries):
             if progress is not None:
                 progress(number, total)
             try:
                 image = listing.decode(number).convert("RGB")
-            except BadImage:
+            except BadImage as error:
+                bad.append((listing.path(entry.name), str(error)))
                 continue
             if min(image.size) < side:
+                bad.append((listing.path(entry.name), f"{image.width} x {image.height} pixels, the crops have {side}"))
                 continue
             image.thumbnail((SCALES[1], SCALES[1]), Image.Resampling.LANCZOS)
             rng = np.random.default_rng([seed, number])
             mine = range(number, count, total)
             out += [(place, _crop(image, side, rng)) for place in mine]
+    if left_out is not None:
+        left_out += bad
     if not out:
         raise BadInput(f"{folder} has no image of at least {side} pixels a side")
     return np.stack([crop for _, crop in sorted(out, key=lambda pair: pair[0])])

@@ -49,6 +49,8 @@ class Result:
     scale: int
     features: str
     """The feature network of the distance."""
+    left_out: list[tuple[str, str]]
+    """Path and reason of each photograph that could not be used."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ def measure(
         raise BadInput(f"--model: all models must have one factor of at least 2, got {sorted(scales)}")
     if n < 2 or crop % scale or crop < REPEATS * scale:
         raise BadInput(f"--n must be at least 2, and --crop a multiple of {scale} and at least {REPEATS * scale}")
-    true = crops(Path(data), n, crop, seed, progress=part_of(progress, "cutting crops"))
+    left_out: list[tuple[str, str]] = []
+    true = crops(Path(data), n, crop, seed, progress=part_of(progress, "cutting crops"), left_out=left_out)
     small = [_resized(image, crop // scale, Image.Resampling.BICUBIC) for image in true]
     name = (
         perceptual_name((3, crop, crop), *(model.trained_with for model in opened)) if features == "auto" else features
@@ -116,7 +119,7 @@ def measure(
         found[label] = _compared(_tensor(made), _tensor(true), scale, torch.stack(distances))
     rows = {label: one.row for label, one in found.items()}
     rows[TRUE] = {key: rows[TRUE][key] for key in PATTERN}
-    return Result(rows, _differences(found, len(opened)), len(true), found[TRUE].flat, scale, name)
+    return Result(rows, _differences(found, len(opened)), len(true), found[TRUE].flat, scale, name, left_out)
 
 
 def _enlarged(method: Model | str, low: Pixels, image: Pixels, scale: int) -> Pixels:
