@@ -400,11 +400,11 @@ PLANS: dict[str, Plan] = {
         {
             "z_dim": 64, "w_dim": 96, "layers": 2, "plane": 32, "plane_channels": 12, "width": 48, "plane_most": 64,
             "field_width": 32, "ray_points": 14, "d_width": 32, "d_hidden": 128, "lazy": 4, "batch_size": 16, "ema_kimg": 5.5,
-            "coarse_kimg": 22.0, **_rates(1e-3, 1e-3), "total_kimg": 36.0,
+            "coarse_kimg": 22.0, **_rates(4e-3, 1e-3), "total_kimg": 36.0,
         },
         "Planes of 32 x 32 with 12 channels from at most 64 channels, a field of 32 units, 14 points along each ray, D half as "
-        "wide, R1 every 4th step, half of the batch size, half of the learning rates; the first 60 % of training render at half "
-        "the size. For images of 32 px.",
+        "wide, R1 every 4th step, half of the batch size, 1.6 times the learning rate for G and half of it for D; the first 60 % "
+        "of training render at half the size. For images of 32 px.",
         "primitives3d",
     ),
 }  # fmt: skip
