@@ -223,7 +223,7 @@ def test_privacy_is_stated_where_it_holds_and_nowhere_else(
     source, run, made = tmp_path / "a.csv", tmp_path / "run", tmp_path / "made.csv"
     mixed(150).to_csv(source, index=False)
     outputs = []
-    for words in (
+    commands: list[list[object]] = [
         [
             "table",
             "fit",
@@ -243,19 +243,21 @@ def test_privacy_is_stated_where_it_holds_and_nowhere_else(
         ["table", "sample", run, "--n", 60, "--out", made, "--json"],
         ["table", "report", source, made, "--run", run, "--json"],
         ["table", "report", source, made, "--json", "--overwrite"],
-    ):
+    ]
+    for words in commands if method == "ctgan" else commands[:3]:
         with pytest.raises(SystemExit) as left:
             main([str(word) for word in words])
         out = capsys.readouterr()
         assert not left.value.code, out.err
         outputs.append(json.loads(out.out))
-    fitted, _, report, alone = outputs
+    fitted, _, report, *others = outputs
     stated = fitted["differential_privacy"]
     assert 2.9 < stated["epsilon"] <= 3 and stated["steps"] == 4 and report["differential_privacy"] == stated
     assert stated["rate"] == pytest.approx(stated["batch"] / 120) and not fitted["constraints"]
     assert any(line.startswith("Differential privacy: epsilon 3, delta 1e-05") for line in fitted["notes"])
     assert report["verdicts"][-1].startswith("Differential privacy: epsilon 3, delta 1e-05")
-    assert alone["differential_privacy"] is None and "no (epsilon, delta) is claimed" in alone["verdicts"][-1]
+    for alone in others:
+        assert alone["differential_privacy"] is None and "no (epsilon, delta) is claimed" in alone["verdicts"][-1]
     config = json.loads((run / method / "config.json").read_text(encoding="utf-8"))
     assert config["train"]["seed"] > 2**32, "a seed that can be guessed gives the noise away"
 
