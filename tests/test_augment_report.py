@@ -116,6 +116,7 @@ def built(fault: str = "", **options: Any) -> AugmentationReport:
     )
 
 
+@pytest.mark.slow
 def test_a_generator_of_many_real_images_helps() -> None:
     report = built()
     (row,) = report.rows

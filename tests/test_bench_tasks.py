@@ -53,6 +53,7 @@ def test_a_result_is_read_with_its_names(tmp_path: Path) -> None:
             tasks.read_result(file, Failing)
 
 
+@pytest.mark.slow
 def test_each_process_makes_one_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("pandas")
     pytest.importorskip("sklearn")

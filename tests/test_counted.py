@@ -60,7 +60,9 @@ def test_renderings_read_shapes_and_see_what_is_missing_or_blurred() -> None:
     assert (reader(blurred)[1] >= floor).float().mean() < 0.2 < (clear >= floor).float().mean()
 
 
-@pytest.mark.parametrize("data", [pytest.param("stacked", marks=pytest.mark.slow), "shapes"])
+@pytest.mark.parametrize(
+    "data", [pytest.param("stacked", marks=pytest.mark.slow), pytest.param("shapes", marks=pytest.mark.slow)]
+)
 def test_the_command(
     data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
