@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from ganloom.report.progress import Progress
 
 AGAIN = "Remove it, and run the command again"
 R = TypeVar("R")
+T = TypeVar("T", bound="TrainingTask")
 
 
 class Task(Protocol):
@@ -27,6 +29,38 @@ class Task(Protocol):
 
     def words(self, out: Path) -> Sequence[object]:
         """The words after ``ganloom bench`` that make this task alone."""
+
+
+class TrainingTask(ABC):
+    """A task that trains one run, with the files of its result and of its run."""
+
+    seed: int
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """A name for files."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What is trained, without the seed, for people."""
+
+    @abstractmethod
+    def words(self, out: Path) -> Sequence[object]:
+        """The words after ``ganloom bench`` that make this task alone."""
+
+    def file(self, out: Path) -> Path:
+        """The file of the result in the folder ``out``."""
+        return out / "results" / f"{self.name}.json"
+
+    def run(self, out: Path) -> Path:
+        """The folder of the training."""
+        return out / "runs" / self.name
+
+    def log(self, out: Path) -> Path:
+        """The file with the output of the process that makes the task."""
+        return out / "runs" / f"{self.name}.log"
 
 
 def make_in_processes(tasks: Sequence[Task], out: Path, workers: int, progress: Progress) -> None:
@@ -59,6 +93,34 @@ def make_in_processes(tasks: Sequence[Task], out: Path, workers: int, progress: 
     if failed:
         name, reason = next(iter(failed.items()))
         raise CheckFailed(f"{len(failed)} task{'s' * (len(failed) > 1)} failed, such as {name}: {reason}")
+
+
+def make_all(
+    tasks: Sequence[T], make: Callable[[T, Path, Progress], R], out: Path, workers: int, progress: Progress
+) -> list[R]:
+    """Make all tasks that have no result yet, and read the results of the others.
+
+    Args:
+        tasks: The tasks.
+        make: Makes a task, or reads its result.
+        out: Folder of the results and the runs.
+        workers: Number of processes; with one, the work is done here.
+        progress: Shows what is done.
+
+    Returns:
+        The results.
+
+    Raises:
+        BadInput: There is no worker.
+        CheckFailed: A process failed.
+    """
+    make_in_processes(tasks, out, workers, progress)
+    made = []
+    for number, task in enumerate(tasks):
+        progress.prefix = f"[{number + 1}/{len(tasks)}] {task.label}, seed {task.seed}: "
+        made.append(make(task, out, progress))
+    progress.prefix = ""
+    return made
 
 
 @dataclass(frozen=True)

@@ -39,13 +39,14 @@ def run(argv: Sequence[str]) -> None:
     """Read the command line, fit and measure, print the table."""
     args = parse(Arguments, argv, "bench anomaly")
     from ganloom.bench.anomaly import benchmark, task
+    from ganloom.bench.tasks import make_all
 
     task.check(args.classes, args.recipes, args.seeds)
     with continued_by_the_same_command(), Progress() as progress:
         progress("opening the data")
         data = benchmark.data_of(args.data)
         tasks = benchmark.tasks_of(args.classes, args.seeds, args.recipes, data, args.total_kimg)
-        results = benchmark.measure(tasks, Path(args.out), args.workers, progress)
+        results = make_all(tasks, task.make, Path(args.out), args.workers, progress)
     if args.json:
         print(json.dumps({"results": results}))
         return

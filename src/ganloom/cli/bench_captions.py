@@ -49,7 +49,8 @@ def run(argv: Sequence[str]) -> None:
     args = parse(Arguments, argv, "bench captions")
     if not 8 <= args.size <= 512:
         raise BadInput(f"--size must be in 8..512 pixels, got {args.size}")
-    from ganloom.bench.captions import benchmark
+    from ganloom.bench.captions import benchmark, task
+    from ganloom.bench.tasks import make_all
 
     benchmark.check(args.recipes, args.encoders, args.variants, args.seeds, args.n)
     with continued_by_the_same_command(), Progress() as progress:
@@ -64,7 +65,7 @@ def run(argv: Sequence[str]) -> None:
             args.total_kimg,
             progress,
         )
-        results = benchmark.measure(tasks, Path(args.out), args.workers, progress)
+        results = make_all(tasks, task.make, Path(args.out), args.workers, progress)
     lines = benchmark.verdicts(results)
     if args.json:
         print(json.dumps({"results": [dataclasses.asdict(one) for one in results], "verdicts": lines}))

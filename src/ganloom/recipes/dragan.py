@@ -76,7 +76,7 @@ class DRAGAN(Adversarial):
         super().__init__(cfg)
         self.G = dcgan.Generator(cfg.shape, cfg.z_dim, cfg.width, smallest=cfg.smallest)
         self.D = dcgan.Discriminator(cfg.shape, cfg.width, norm=cfg.d_norm, smallest=cfg.smallest)
-        self.penalises_normed_d = cfg.d_norm  # BatchNorm in D is off by default: whoever has it chose it
+        self.penalises_normed_d = cfg.d_norm  # BatchNorm in D is off by default, so it was set on purpose
 
     def d_loss(self, batch: Batch) -> Terms:
         terms = super().d_loss(batch)

@@ -403,7 +403,7 @@ PLANS: dict[str, Plan] = {
             "coarse_kimg": 22.0, **_rates(4e-3, 1e-3), "total_kimg": 36.0,
         },
         "Planes of 32 x 32 with 12 channels from at most 64 channels, a field of 32 units, 14 points along each ray, D half as "
-        "wide, R1 every 4th step, half of the batch size, 1.6 times the learning rate for G and half of it for D; the first 60 % "
+        "wide, R1 every 4th step, half of the batch size, 1.6 times the learning rate of G and half of that of D; the first 60 % "
         "of training render at half the size. For images of 32 px.",
         "primitives3d",
     ),

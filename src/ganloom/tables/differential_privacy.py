@@ -1,4 +1,4 @@
-"""Differential privacy of a network for tables: the noise that a stated (epsilon, delta) needs, and what is said about it.
+"""Differential privacy of networks for tables: the noise for a given (epsilon, delta), and the sentence that states them.
 
 The guarantee is for adding or removing one row, and for everything that is computed from the networks, given the schema: names,
 types, bounds, decimals, sets of values and missing cells of the columns, and the number of rows. The schema is read from the
@@ -131,7 +131,7 @@ def epsilon_of(noise: float, rate: float, steps: int, delta: float) -> float:
 
 
 def secret_seed() -> int:
-    """A seed that nobody can guess: with a known one, the noise could be computed and subtracted."""
+    """Return a seed that cannot be guessed. With a known seed, the noise could be computed and subtracted."""
     return secrets.randbits(62)
 
 

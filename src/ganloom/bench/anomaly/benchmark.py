@@ -1,8 +1,7 @@
-"""Run the tasks of the benchmark, several at the same time, and make the table."""
+"""The tasks of the benchmark, and the table of their results."""
 
 import contextlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,7 @@ import numpy as np
 from ganloom import data as datasets
 from ganloom.bench.anomaly import task
 from ganloom.bench.anomaly.task import Task
-from ganloom.bench.tasks import make_in_processes
 from ganloom.core.errors import BadInput
-from ganloom.report.progress import Progress
 
 DEFAULT = "default (auto)"
 """The row of what the rule chose for each class."""
@@ -37,30 +34,6 @@ def tasks_of(
     """Return the tasks in the order in which they are made, without repetitions: all classes with the first seed first."""
     tasks = (Task(c, seed, recipe, data, total_kimg) for seed in seeds for c in classes for recipe in recipes)
     return list(dict.fromkeys(tasks))
-
-
-def measure(tasks: Sequence[Task], out: Path, workers: int, progress: Progress) -> list[dict[str, Any]]:
-    """Make all tasks that have no result yet.
-
-    Args:
-        tasks: The tasks.
-        out: Folder of the results and the runs.
-        workers: Number of processes; with one, the work is done here.
-        progress: Shows what is done.
-
-    Returns:
-        The results.
-
-    Raises:
-        CheckFailed: A process failed.
-    """
-    make_in_processes(tasks, out, workers, progress)
-    made = []
-    for number, one in enumerate(tasks):
-        progress.prefix = f"[{number + 1}/{len(tasks)}] {one.recipe}, class {one.normal}, seed {one.seed}: "
-        made.append(task.make(one, out, progress))
-    progress.prefix = ""
-    return made
 
 
 def table(results: Sequence[dict[str, Any]]) -> list[dict[str, str]]:

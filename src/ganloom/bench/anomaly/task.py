@@ -13,6 +13,7 @@ from ganloom import data as datasets
 from ganloom.anomaly import detector, evaluation, fitting, methods
 from ganloom.anomaly.controls import TITLES as CONTROLS
 from ganloom.bench.recipes.job import Quiet
+from ganloom.bench.tasks import TrainingTask
 from ganloom.core.errors import BadInput
 from ganloom.core.output_files import replace_file
 from ganloom.report.progress import Progress
@@ -29,7 +30,7 @@ SMALL = 0.3
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(TrainingTask):
     """What is fitted and measured.
 
     Attributes:
@@ -47,22 +48,14 @@ class Task:
     total_kimg: float | None = None
 
     @property
+    def label(self) -> str:
+        return f"{self.recipe}, class {self.normal}"
+
+    @property
     def name(self) -> str:
         """A name for files."""
         length = "" if self.total_kimg is None else f"-{self.total_kimg:g}kimg"
         return f"{self.data}-{self.recipe}-class{self.normal}-seed{self.seed}{length}"
-
-    def file(self, out: Path) -> Path:
-        """The file of the result in the folder ``out``."""
-        return out / "results" / f"{self.name}.json"
-
-    def run(self, out: Path) -> Path:
-        """The folder of the training."""
-        return out / "runs" / self.name
-
-    def log(self, out: Path) -> Path:
-        """The file with the output of the process that makes the task."""
-        return out / "runs" / f"{self.name}.log"
 
     def words(self, out: Path) -> list[object]:
         """The words after ``ganloom bench`` that make this task alone."""

@@ -1,14 +1,11 @@
-"""Run the tasks of the benchmark, several at the same time; make the table, and compare its figures with what they must reach."""
+"""The tasks of the benchmark, the table of their results, and what its figures must reach."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ganloom import data as datasets
 from ganloom import recipes
-from ganloom.bench.captions import task as tasks_module
 from ganloom.bench.captions.task import PLAN, VARIANTS, Result, Task, has, source_of
-from ganloom.bench.tasks import make_in_processes
 from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.data.captioned import Captioned
 from ganloom.evaluation.caption_sets import TRAINING
@@ -139,30 +136,6 @@ def tasks_of(
         )
     tasks = (Task(source, digest, size, *kind, seed, n, total_kimg) for seed in seeds for kind in kinds)
     return list(dict.fromkeys(tasks))
-
-
-def measure(tasks: Sequence[Task], out: Path, workers: int, progress: Progress) -> list[Result]:
-    """Make all tasks that have no result yet.
-
-    Args:
-        tasks: The tasks.
-        out: Folder of the results and the runs.
-        workers: Number of processes; with one, the work is done here.
-        progress: Shows what is done.
-
-    Returns:
-        The results.
-
-    Raises:
-        CheckFailed: A process failed.
-    """
-    make_in_processes(tasks, out, workers, progress)
-    made = []
-    for number, one in enumerate(tasks):
-        progress.prefix = f"[{number + 1}/{len(tasks)}] {one.label}, seed {one.seed}: "
-        made.append(tasks_module.make(one, out, progress))
-    progress.prefix = ""
-    return made
 
 
 def columns_of(results: Sequence[Result]) -> list[Column]:

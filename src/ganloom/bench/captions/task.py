@@ -9,7 +9,7 @@ from typing import Any
 from ganloom import recipes
 from ganloom.apps.run_cache import finished
 from ganloom.bench.recipes.job import SPENT, ProcessorTime, Quiet
-from ganloom.bench.tasks import read_result
+from ganloom.bench.tasks import TrainingTask, read_result
 from ganloom.core.errors import BadInput
 from ganloom.core.names import own_file_name
 from ganloom.core.output_files import replace_file
@@ -45,8 +45,13 @@ def has(recipe: str, variant: str) -> bool:
     return all(name in defaults and settings[name] != value for name, value in changes.items())
 
 
+def _label(recipe: str, encoder: str, variant: str) -> str:
+    """Say what is trained, for people."""
+    return f"{recipe}, {encoder}" + ("" if variant == PLAN else f", {variant}")
+
+
 @dataclass(frozen=True)
-class Task:
+class Task(TrainingTask):
     """What is trained and measured.
 
     Attributes:
@@ -73,8 +78,7 @@ class Task:
 
     @property
     def label(self) -> str:
-        """What is trained, for people."""
-        return f"{self.recipe}, {self.encoder}" + ("" if self.variant == PLAN else f", {self.variant}")
+        return _label(self.recipe, self.encoder, self.variant)
 
     @property
     def name(self) -> str:
@@ -87,14 +91,6 @@ class Task:
     def file(self, out: Path) -> Path:
         """The file of the result in the folder ``out``."""
         return out / "results" / f"{self.name}-n{self.n}.json"
-
-    def run(self, out: Path) -> Path:
-        """The folder of the training."""
-        return out / "runs" / self.name
-
-    def log(self, out: Path) -> Path:
-        """The file with the output of the process that makes the task."""
-        return out / "runs" / f"{self.name}.log"
 
     def words(self, out: Path) -> list[object]:
         """The words after ``ganloom bench`` that make this task alone."""
@@ -143,7 +139,7 @@ class Result:
     @property
     def label(self) -> str:
         """What was trained, for people."""
-        return f"{self.recipe}, {self.encoder}" + ("" if self.variant == PLAN else f", {self.variant}")
+        return _label(self.recipe, self.encoder, self.variant)
 
 
 def make(task: Task, out: Path, progress: Progress) -> Result:
