@@ -81,7 +81,7 @@ PLANS: dict[str, Plan] = {
     "gan": Plan(
         {"g_widths": (128, 256, 512), **_rates(1e-3, 3e-3), **_WITHOUT_MOMENTUM, "total_kimg": 1200.0},
         "G half as wide, Adam without momentum, five times the learning rate for G and fifteen times for D, because a slow D "
-        "lets the samples of a class become equal. The rates do not fall: as they do, D learns the images by heart.",
+        "lets the samples of a class become equal. The rates stay constant: if they fall, D memorises the images.",
     ),
     "cnn-gan": Plan(
         {
