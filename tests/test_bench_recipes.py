@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,6 +113,11 @@ def test_seeds_are_added_and_a_failure_does_not_stop_the_others(
     code, _, err = call(capsys, *given, "--seeds", "4")
     assert code == 0 and [one.seed for one in rows.kept(tmp_path / "docs")["dcgan"].seeds] == [1, 2, 4]
     assert (tmp_path / "docs" / "images" / "recipes" / "gan.png").read_bytes().endswith(b"--seed 1"), "still seed 1"
+    shutil.rmtree(tmp_path / "runs")
+    code, _, err = call(capsys, *given, "--seeds", "1", "2", "5")
+    assert code == 0 and "2 trainings" in err, "a seed that is in the row is not trained again, even without its run"
+    assert [one.seed for one in rows.kept(tmp_path / "docs")["gan"].seeds] == [1, 2, 4, 5]
+    assert (tmp_path / "docs" / "images" / "recipes" / "gan.png").read_bytes().endswith(b"--seed 1"), "still seed 1"
     plan = presets.plan("gan")
     monkeypatch.setitem(presets.PLANS, "gan", dataclasses.replace(plan, options={**plan.options, "batch_size": 48}))
     code, _, err = call(capsys, *given, "--seeds", "1", "2")
@@ -119,7 +125,7 @@ def test_seeds_are_added_and_a_failure_does_not_stop_the_others(
     assert [one.seed for one in rows.kept(tmp_path / "docs")["gan"].seeds] == [1, 2], "without those of the former plan"
     mine = tmp_path / "docs" / "images" / "gallery" / "dcgan.png"
     mine.write_bytes(b"mine")
-    code, _, err = call(capsys, *given, "--seeds", "5")
+    code, _, err = call(capsys, *given, "--seeds", "6")
     assert code == 2 and "dcgan.png was not written by ganloom" in err and mine.read_bytes() == b"mine"
 
 

@@ -16,7 +16,6 @@ from ganloom.bench.recipes.rows import Row, images_folder, keep
 from ganloom.bench.recipes.rows import kept as kept
 from ganloom.bench.recipes.rows import ranked as ranked
 from ganloom.bench.recipes.suite import Suite as Suite
-from ganloom.bench.recipes.suite import is_done
 from ganloom.bench.recipes.task import Task
 from ganloom.bench.recipes.times import Countdown, Times
 from ganloom.bench.recipes.work import Work
@@ -51,7 +50,7 @@ def measure(
 ) -> Outcome:
     """Train, sample, measure and time recipes.
 
-    A recipe that was measured with the same command and plan is not repeated, a stopped training is continued, and a training
+    A seed that was measured with the same command and plan is not repeated, a stopped training is continued, and a training
     that failed does not stop the others.
 
     Args:
@@ -81,9 +80,9 @@ def measure(
     for name in suite.recipes:
         for kind in ("recipes", "gallery"):
             may_rewrite(folder / images_folder(suite.name, kind) / f"{name}.png", overwrite=suite.overwrite)
-    known = {name: before[name] for name in suite.recipes if name in before and is_done(before[name], suite)}
-    left = [name for name in suite.recipes if name not in known]
-    tasks = [task for name in left for task in suite.tasks(name)]
+    missing = {name: suite.missing(name, before.get(name)) for name in suite.recipes}
+    known = {name: before[name] for name, tasks in missing.items() if not tasks}
+    tasks = [task for name in suite.recipes for task in missing[name]]
     todo = [task for task in tasks if suite.anew or jobs.saved(task.folder(runs)) is None]
     times = Times(before, kept(folder), shape)
     work = Work(suite, folder, runs, tasks, todo, Countdown(times, todo, workers), show)

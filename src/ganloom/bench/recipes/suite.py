@@ -45,6 +45,19 @@ class Suite:
         """Return the trainings of a recipe."""
         return [Task(recipe, self.data, self.shape, self.kimg, seed) for seed in self.seeds]
 
+    def missing(self, recipe: str, row: Row | None) -> list[Task]:
+        """Return the trainings of a recipe whose result is not in a row, or is that of another plan.
+
+        Args:
+            recipe: The recipe.
+            row: The earlier row of the recipe. None: there is none.
+        """
+        tasks = self.tasks(recipe)
+        if row is None or self.anew or differences(row, tasks[0]):
+            return tasks
+        made = {one.command for one in row.seeds}
+        return [task for task in tasks if task.command not in made]
+
     def checked(self) -> "Suite":
         """Return the suite with the names of recipes as they are listed. Raises BadInput for what cannot be used."""
         names = tuple(dict.fromkeys(name.lower().replace("_", "-") for name in self.recipes))
@@ -60,10 +73,3 @@ class Suite:
                 f"--seeds must be one or more numbers from 0, got {' '.join(map(str, self.seeds)) or 'none'}"
             )
         return dataclasses.replace(self, recipes=names, seeds=tuple(dict.fromkeys(self.seeds)))
-
-
-def is_done(row: Row, suite: Suite) -> bool:
-    """Return whether a row is the result of the present plan with the seeds of a suite."""
-    tasks = suite.tasks(row.recipe)
-    commands = {one.command for one in row.seeds}
-    return not suite.anew and commands >= {task.command for task in tasks} and not differences(row, tasks[0])

@@ -87,7 +87,7 @@ class Work:
         self.results[task] = result
         if self.show is not None and task in self.todo:
             self.show.say(f"{self._place()} {task.recipe}, seed {task.seed}: {_said(result)}; {self._left()} left")
-        tasks = self.suite.tasks(task.recipe)
+        tasks = [one for one in self.tasks if one.recipe == task.recipe]
         if any(one not in self.results for one in tasks):
             return None
         parts = [row for one in tasks if isinstance(row := self.results[one], Row)]
