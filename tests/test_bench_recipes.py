@@ -317,7 +317,15 @@ def test_which_recipes_are_measured_if_none_is_named(
     monkeypatch.setattr(measure, "effnet_installed", lambda: False)
     _, _, err = call(capsys, *flags(tmp_path))
     assert "left out: projected-gan" in err and 'pip install "ganloom[effnet]"' in err
-    assert set(suites[0].recipes) == set(RECIPES) - {"projected-gan"} and tuple(suites[0].seeds) == (1, 2, 3)
+    measured = {name for name in RECIPES if presets.plan(name).benchmark == "recipes"}
+    assert set(suites[0].recipes) == measured - {"projected-gan"} and tuple(suites[0].seeds) == (1, 2, 3)
+    assert {"default", "biggan", "cyclegan"} <= measured and not {
+        "df-gan",
+        "eg3d",
+        "lama",
+        "srgan",
+        "ss-gan",
+    } & measured
     monkeypatch.setattr(measure, "effnet_installed", lambda: True)
     _, _, err = call(capsys, *flags(tmp_path, "--data", "emoji", "--shape", "32"))
     assert "left out" not in err and "projected-gan" in suites[1].recipes and "cyclegan" not in suites[1].recipes
@@ -359,6 +367,7 @@ def test_the_page_of_small_plans_keeps_what_is_written_by_hand() -> None:
     assert (
         presets.plan("dcgan").why in filled and "not measured yet" in filled and "cyclegan" not in filled.split("|")[0]
     )
+    assert "| [eg3d](recipes/eg3d.md) | see [3d.md](3d.md) |" in filled, "another benchmark measures it"
     assert small_page.filled("no marks", {}) == "no marks"
 
 
@@ -379,6 +388,8 @@ def test_bad_input_is_a_line(capsys: pytest.CaptureFixture[str], tmp_path: Path)
 def test_every_recipe_has_a_plan_that_its_config_takes_and_a_page() -> None:
     for name, module in RECIPES.items():
         assert name in presets.PLANS
+        benchmark_page = presets.BENCHMARKS[presets.plan(name).benchmark]
+        assert f"ganloom bench {presets.plan(name).benchmark}" in (DOCS / benchmark_page).read_text()
         options = {
             k: v
             for k, v in presets.keywords(find(name), presets.plan(name).options).items()

@@ -19,7 +19,8 @@ class Arguments:
     steps, and write the doc pages. It says at the start how long this takes. If you stop it, the same command continues."""
 
     recipe: tuple[str, ...] = ()
-    """Recipes to train. None given: all; with --data, all that make images from latents."""
+    """Recipes to train. None given: all that make images from latents, and without --data also those that translate images.
+    Other benchmarks measure the recipes for captions, 3D, anomalies and restoration."""
     out: str = "runs/recipes"
     """The folder for results/, images/ and the pages. In a checkout, `docs` updates the doc pages."""
     runs: str = "runs/recipes"
@@ -89,11 +90,13 @@ def _suite(args: Arguments) -> tuple[Any, list[str]]:
     from ganloom.bench.recipes.benchmark import Suite
     from ganloom.evaluation.measure import effnet_installed
     from ganloom.recipes import RECIPES
+    from ganloom.recipes.presets import plan
 
     if args.shape is not None and args.data is None:
         raise BadInput("--shape is for other data than that of the plans: add --data")
-    images = [name for name, module in RECIPES.items() if module.MODEL.conditions_on != "images"]
-    usual = images if args.data is not None else list(RECIPES)
+    measured = [name for name in RECIPES if plan(name).benchmark == "recipes"]
+    images = [name for name in measured if RECIPES[name].MODEL.conditions_on != "images"]
+    usual = measured if args.data is None else images
     lacking = [name for name in usual if getattr(RECIPES[name], "EXTRA", None) == "effnet" and not effnet_installed()]
     suite = Suite(
         recipes=args.recipe or tuple(name for name in usual if name not in lacking),

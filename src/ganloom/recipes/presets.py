@@ -17,6 +17,12 @@ DOUBLINGS = 2
 PACED = ("decay_kimg", "stage_kimg", "pixel_kimg", "gan_kimg", "coarse_kimg")
 """Fields of a recipe's config that are durations of a part of the run, in thousands of images."""
 
+BENCHMARKS = {
+    "recipes": "gallery.md", "restore": "restoration.md", "inpaint": "inpainting.md", "anomaly": "anomaly.md",
+    "captions": "captions.md", "volumes": "3d.md",
+}  # fmt: skip
+"""`ganloom bench NAME` -> the page in docs/ with its figures."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -29,6 +35,8 @@ class Plan:
     data: str = DATA
     larger: Mapping[str, Callable[[Any, int], Any]] = field(default_factory=dict)
     """Settings that change for larger images, as functions of the plan's value and the upsamplings beyond ``DOUBLINGS``."""
+    benchmark: str = "recipes"
+    """The benchmark that measures the recipe: a key of ``BENCHMARKS``."""
 
 
 def _falling(since: float, end: float) -> dict[str, Any]:
@@ -298,14 +306,17 @@ PLANS: dict[str, Plan] = {
         {**_COMPACT, "pixel_kimg": 16.0, "total_kimg": 24.0},
         "A compact network of 32 channels and 8 convolutions on a bicubic base instead of SRResNet, a D an eighth as wide, and "
         "1,000 steps of the pixel stage before 500 of the adversarial one.",
+        benchmark="restore",
     ),
     "esrgan": Plan(
         {**_COMPACT, "pixel_kimg": 16.0, "total_kimg": 24.0},
         "The compact network of srgan's plan instead of RRDBNet, a D an eighth as wide, and 1,500 steps.",
+        benchmark="restore",
     ),
     "real-esrgan": Plan(
         {**_COMPACT, "pixel_kimg": 16.0, "total_kimg": 24.0},
         "The compact network of srgan's plan instead of RRDBNet, a D an eighth as wide, and 1,500 steps.",
+        benchmark="restore",
     ),
     "lama": Plan(
         {
@@ -317,10 +328,12 @@ PLANS: dict[str, Plan] = {
         "A small network of gated convolutions instead of the Fourier ones (--net gated), which learns more in the same time. It "
         "corrects a smooth fill (--fill biharmonic), by L1 in the hole and by the features of a random network, without a "
         "discriminator: 3,000 steps.",
+        benchmark="inpaint",
     ),
     "context-encoder": Plan(
         {"width": 32, "d_width": 32, "bottleneck": 500, "batch_size": 32, "ema_kimg": 2.0, "total_kimg": 80.0},
         "Half of the width, an eighth of the bottleneck and half of the batch size: 2,500 steps.",
+        benchmark="inpaint",
     ),
     "f-anogan": Plan(
         {
@@ -330,6 +343,7 @@ PLANS: dict[str, Plan] = {
         },
         "Half of the width and of the latents, half of the batch size, two updates of D per update of G instead of 5, five times "
         "the learning rates, and twenty times for E, whose latents are bounded; all fall: 625 steps of G and 1,560 of E.",
+        benchmark="anomaly",
     ),
     "ganomaly": Plan(
         {
@@ -337,6 +351,7 @@ PLANS: dict[str, Plan] = {
             "total_kimg": 36.0,
         },
         "Half of the width and of the batch size, half and a quarter of the learning rates, which fall to 0: 1,130 steps.",
+        benchmark="anomaly",
     ),
     "anogan": Plan(
         {
@@ -345,6 +360,7 @@ PLANS: dict[str, Plan] = {
         },
         "Half of the width and of the batch size, 100 steps of the search instead of 500 at five times the learning rate, five "
         "times the learning rates of training, which fall to 0: 1,130 steps.",
+        benchmark="anomaly",
     ),
     "ss-gan": Plan(
         {
@@ -353,6 +369,7 @@ PLANS: dict[str, Plan] = {
         },
         "Half of the width and of the batch size, no rotation loss of G, R1, five times the learning rates, which fall to 0: "
         "1,130 steps.",
+        benchmark="anomaly",
     ),
     "gan-cls": Plan(
         {
@@ -362,6 +379,7 @@ PLANS: dict[str, Plan] = {
         "Half of the width, latents of length 32, captions mapped to 64 numbers, half of the mismatched captions differ in few "
         "words, half of the batch size at twice the learning rates: 5,000 steps. Needs captions.",
         "shapes:8000,varied,seen",
+        benchmark="captions",
     ),
     "df-gan": Plan(
         {
@@ -374,6 +392,7 @@ PLANS: dict[str, Plan] = {
         "G and twice for D: 5,000 steps. Not in the paper: half of the mismatched captions differ in few words, and a "
         "contrastive term of weight 0.5. Needs captions.",
         "shapes:8000,varied,seen",
+        benchmark="captions",
     ),
     "prgan": Plan(
         {
@@ -385,6 +404,7 @@ PLANS: dict[str, Plan] = {
         "momentum at equal learning rates. Not in the paper: blur after each transposed convolution, R1 every 4th step instead "
         "of BatchNorm in D and of leaving out its updates, and a minibatch standard deviation. Needs silhouettes.",
         "silhouettes",
+        benchmark="volumes",
     ),
     "gan3d": Plan(
         {
@@ -395,6 +415,7 @@ PLANS: dict[str, Plan] = {
         "rates. Not in the paper: R1 every 4th step instead of BatchNorm in D and of leaving out its updates. For volumes of "
         "32^3. Needs voxels.",
         "silhouettes",
+        benchmark="volumes",
     ),
     "eg3d": Plan(
         {
@@ -406,6 +427,7 @@ PLANS: dict[str, Plan] = {
         "wide, R1 every 4th step, half of the batch size, 1.6 times the learning rate of G and half of that of D; the first 60 % "
         "of training render at half the size. For images of 32 px.",
         "primitives3d",
+        benchmark="volumes",
     ),
 }  # fmt: skip
 

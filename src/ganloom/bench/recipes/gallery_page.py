@@ -32,7 +32,8 @@ def gallery(rows: Mapping[str, Row], others: Sequence[str] = ()) -> str:
         "Every recipe that makes images, by the year of its paper: samples of the first seeds, not selected, of a training with "
         "`--small`. Samples of recipes with labels show different classes. Coverage (real images reach 0.97, higher is better) "
         "is the mean of the seeds [smallest, largest]; L1 (lower is better) is for recipes that translate images, which show "
-        "four inputs, each with its translation. Time is processor time of one thread.\n",
+        "four inputs, each with its translation. Time is processor time of one thread. `ganloom bench recipes --out docs` trains "
+        "and measures all of them, and writes this page.\n",
         *([f"The same plans on other data: {', '.join(f'[{page}]({page})' for page in others)}.\n"] if others else []),
         *former(rows),
         "| year | recipe | samples | figure | minutes | command |",

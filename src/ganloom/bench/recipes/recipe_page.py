@@ -14,7 +14,7 @@ from ganloom.bench.recipes.suite import SEEDS
 from ganloom.core.config import to_dict
 from ganloom.core.names import command_line
 from ganloom.recipes import RECIPES
-from ganloom.recipes.presets import command, plan
+from ganloom.recipes.presets import BENCHMARKS, command, plan
 
 WORDS = {
     "coverage": "coverage", "precision": "precision", "recall": "recall", "density": "density", "fd": "Frechet distance",
@@ -95,6 +95,9 @@ def recipe(name: str, row: Row | None, others: Iterable[str] = (), source: Path 
         "## Example\n",
     ]
     lines += [f"```sh\nganloom train {name} DATA\n```\n"] if row is None else example(row)
+    if (benchmark := plan(name).benchmark) != "recipes":
+        page = BENCHMARKS[benchmark]
+        lines.append(f"How it is measured, with figures: [{page}](../{page}), `ganloom bench {benchmark}`.\n")
     lines += [f"Other data: [{page}](../{page}).\n" for page in others]
     if text["departures"]:
         lines += ["## Departures\n", text["departures"] + "\n"]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ganloom.bench.recipes.recipe_page import cell, minutes
 from ganloom.bench.recipes.rows import Row, differences
 from ganloom.recipes import RECIPES
-from ganloom.recipes.presets import plan
+from ganloom.recipes.presets import BENCHMARKS, plan
 
 PAGE = "small-data.md"
 START, END = "<!-- plans: written by `make docs` from recipes/presets.py -->", "<!-- end of the plans -->"
@@ -34,6 +34,9 @@ def table(rows: Mapping[str, Row]) -> str:
             continue
         figure = "not measured yet" if row is None else cell(row.figures["coverage"])
         figure += " (out of date)" if row is not None and differences(row) else ""
+        if plan(name).benchmark != "recipes":
+            page = BENCHMARKS[plan(name).benchmark]
+            figure = f"see [{page}]({page})"
         time = "" if row is None else f"{minutes(row):.1f}"
         lines.append(f"| [{name}](recipes/{name}.md) | {figure} | {time} | {plan(name).why.replace('|', '/')} |")
     return "\n".join(lines) + "\n"
