@@ -63,6 +63,15 @@ def test_ranks_on_known_vectors() -> None:
     assert matcher.r_precision(texts[group // 2 * 2], texts[group // 2 * 2], pairs) == 1.0
 
 
+def test_a_model_is_asked_for_the_combinations_that_its_split_held_out() -> None:
+    trained = datasets.open("shapes:300,varied,seen,split=4", inputs="captions")
+    assert isinstance(trained, Captioned)
+    asked = {one.name: one for one in caption_sets.sets_of(trained, None, None, 80, 0)}
+    held = torch.from_numpy(shapes_captions.unseen(shapes.COMBINATIONS, 4))
+    numbers = {name: one.combination for name, one in asked.items() if one.combination is not None}
+    assert held[numbers["unseen combinations"]].all() and not held[numbers["training captions"]].any()
+
+
 def test_nearest_captions_by_words_and_by_vectors() -> None:
     others = ("a red ball", "a blue box", "a green tree")
     assert caption_sets.nearest_captions(("the blue box there", "one tree"), others).tolist() == [1, 2]
@@ -200,7 +209,7 @@ def test_evaluate_prints_the_captions_of_a_run(tmp_path: Path, capsys: pytest.Ca
 def test_wording_is_that_of_the_training_data(data: Captioned) -> None:
     wording = caption_sets.wording_of_data(data)
     assert wording is not None and dataclasses.asdict(wording) == {
-        "combinations": "seen", "varied": True, "templates": False, "synonyms": False, "synonym": False,
+        "combinations": "seen", "varied": True, "templates": False, "synonyms": False, "synonym": False, "split": 0,
     }  # fmt: skip
     plain = datasets.open("shapes:50", inputs="captions")
     assert isinstance(plain, Captioned)

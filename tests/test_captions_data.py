@@ -212,7 +212,18 @@ def test_held_out_combinations_and_words_of_shapes() -> None:
     other = set(data.open("shapes:500,synonyms,seen", inputs="captions").vocabulary)  # type: ignore[attr-defined]
     assert "crimson" in other and not {"crimson", "huge", "lilac"} & words and len(held & words) <= 3
     assert data.open("shapes:5").captions == data.open("shapes:9").captions[:5]
-    for bad in ("shapes:10,vary", "shapes:10,seen,unseen"):
+    fresh = [data.open(f"shapes:900,split=7,{which}", inputs="captions") for which in ("seen", "unseen")]
+    others = [set(shapes.combination(one.factors).tolist()) for one in fresh]
+    assert not others[0] & others[1] and len(others[1] & numbers[0]) > 100, (
+        "another number holds out other combinations"
+    )
+    for bad in (
+        "shapes:10,vary",
+        "shapes:10,seen,unseen",
+        "shapes:10,split=x",
+        "shapes:10,split=-1",
+        "shapes:10,split=1,split=2",
+    ):
         with pytest.raises(BadInput, match="shapes:10"):
             data.open(bad)
 

@@ -79,14 +79,14 @@ def combination(values: dict[str, NDArray[np.generic]]) -> NDArray[np.int64]:
     return number
 
 
-def factors_of(size: int, seed: int, combinations: str) -> dict[str, NDArray[np.generic]]:
-    """Draw the factors of ``size`` images of "all", the "seen" or the "unseen" combinations, see `factors`."""
-    if combinations == "all":
+def factors_of(size: int, seed: int, wording: Wording) -> dict[str, NDArray[np.generic]]:
+    """Draw the factors of ``size`` images of all, the seen or the unseen combinations, see `factors` and `Wording`."""
+    if wording.combinations == "all":
         return factors(size, seed)
-    held, draws = unseen(COMBINATIONS), 2 * size
+    held, draws = unseen(COMBINATIONS, wording.split), 2 * size
     while True:
         values = factors(draws, seed)
-        rows = np.flatnonzero(held[combination(values)] == (combinations == "unseen"))
+        rows = np.flatnonzero(held[combination(values)] == (wording.combinations == "unseen"))
         if len(rows) >= size:
             return {key: value[rows[:size]] for key, value in values.items()}
         draws *= 2
@@ -95,7 +95,7 @@ def factors_of(size: int, seed: int, combinations: str) -> dict[str, NDArray[np.
 def describe(size: int, seed: int = 0, wording: Wording | None = None) -> Facts:
     """Return the facts of a set of ``size`` images: factors, captions, and the kind of shape as label."""
     wording = wording or Wording()
-    values = factors_of(size, seed, wording.combinations)
+    values = factors_of(size, seed, wording)
     columns = zip(*(values[attribute].tolist() for attribute in WORDS), strict=True)
     parts = [{key: WORDS[key][i] for key, i in zip(WORDS, row, strict=True)} for row in columns]
     return Facts(

@@ -1,7 +1,7 @@
 """Captions of the built-in set ``shapes`` in varied words, and which combinations and words are held out.
 
-The combinations of colour, shape, size and place are split once and for all: 20 % are "unseen". Of the templates and of the
-synonyms some are held out too, so that a model can be asked in words that it was not trained on.
+The combinations of colour, shape, size and place are split: 20 % are "unseen". Each number of a split holds out others. Of the
+templates and of the synonyms some are held out too, so that a model can be asked in words that it was not trained on.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,8 @@ HELD_SYNONYMS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """The same for words that training does not use."""
 OPTIONS = ("seen", "unseen", "varied", "templates", "synonyms", "synonym")
-"""What may follow ``shapes:N,``: see ``Wording``."""
+"""What may follow ``shapes:N,``, besides ``split=K``: see ``Wording``."""
+SPLIT = "split="
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Wording:
         templates: Captions follow `HELD_TEMPLATES` instead.
         synonyms: Captions use `HELD_SYNONYMS` wherever there is one.
         synonym: Captions use one of `HELD_SYNONYMS`, for one attribute.
+        split: Number of the split into seen and unseen combinations.
     """
 
     combinations: str = "all"
@@ -65,25 +67,31 @@ class Wording:
     templates: bool = False
     synonyms: bool = False
     synonym: bool = False
+    split: int = 0
 
 
 def wording_of(words: Sequence[str], source: str) -> Wording:
     """Read the words after ``shapes:N,``. Raises BadInput for an unknown one."""
+    splits = [word for word in words if word.startswith(SPLIT)]
     for word in words:
-        if word not in OPTIONS:
+        if word not in OPTIONS and word not in splits:
             raise BadInput(
-                f"{source}: {word!r}{did_you_mean(word, OPTIONS)}; after the number give {', '.join(OPTIONS)}"
+                f"{source}: {word!r}{did_you_mean(word, OPTIONS)}; after the number give {', '.join(OPTIONS)}, {SPLIT}K"
             )
     if {"seen", "unseen"} <= set(words):
         raise BadInput(f"{source}: give seen or unseen; without both, the set holds all combinations")
+    numbers = [word.removeprefix(SPLIT) for word in splits] or ["0"]
+    if len(numbers) > 1 or not (numbers[0].isascii() and numbers[0].isdigit()):
+        raise BadInput(f"{source}: give one {SPLIT}K with a whole number K from 0, not {', '.join(splits)}")
     combinations = "seen" if "seen" in words else "unseen" if "unseen" in words else "all"
-    return Wording(combinations, *(word in words for word in OPTIONS[2:]))
+    named = {word: True for word in OPTIONS[2:] if word in words}
+    return Wording(combinations, **named, split=int(numbers[0]))
 
 
-def unseen(combinations: int) -> NDArray[np.bool_]:
-    """Return which of the combinations are held out, always the same ones: bool (combinations,)."""
+def unseen(combinations: int, split: int = 0) -> NDArray[np.bool_]:
+    """Return which of the combinations are held out: bool (combinations,). The same ones for each number of a split."""
     held = np.zeros(combinations, bool)
-    held[np.random.default_rng(20).permutation(combinations)[: round(UNSEEN * combinations)]] = True
+    held[np.random.default_rng(20 + split).permutation(combinations)[: round(UNSEEN * combinations)]] = True
     return held
 
 
