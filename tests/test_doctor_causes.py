@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from ganloom import data as datasets
-from ganloom import recipes
+from ganloom import recipes, testing
 from ganloom.api import prepare
 from ganloom.bench.doctor import faults, healthy, score, suite
 from ganloom.core.errors import BadInput
 from ganloom.doctor import GREEN, RED, YELLOW, Facts, command, examine, loss_probe, queries, sentence, waiting
 from ganloom.doctor.two_samples import energy_distance, kappa, repeated_share
+from ganloom.recipes.presets import plan
 from ganloom.training.trainer import TrainConfig, Trainer
 
 # ------------------------------------------------------------------------------------------------------------- figures
@@ -286,6 +287,17 @@ def test_healthy_losses(recipe: str) -> None:
     assert (found["D_sign_real"], found["D_sign_fake"], found["G_sign_fake"]) == (-1, 1, -1)
     assert found["D_real_change"] == found["D_fake_change"] == found["z_repeated"] == found["D_bounded"] == 0
     assert abs(found["fakes_gap"]) < 0.1 and found.get("c_fake_differs", 0) == found.get("c_real_differs", 0) == 0
+
+
+IMAGES = [name for name, module in recipes.RECIPES.items() if module.MODEL.conditions_on == "labels"]
+
+
+@pytest.mark.parametrize("recipe", [name for name in IMAGES if plan(name).benchmark == "recipes"])
+def test_the_losses_of_every_recipe_can_be_measured(recipe: str) -> None:
+    """progan gives D no labels, but the level of its grid; it and stylegan begin with reduced images."""
+    config = recipes.find(recipe).Config()
+    found = evaluated(testing.build(recipe, n_classes=DATA.n_classes if getattr(config, "n_classes", 0) else 0))
+    assert found and found.get("D_real_change", 0) == found.get("D_fake_change", 0) == 0
 
 
 def test_few_labels_in_a_batch_are_no_old_fakes() -> None:

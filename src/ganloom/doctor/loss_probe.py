@@ -215,7 +215,9 @@ def _inputs(calls: dict[str, Calls]) -> Figures:
         shares = [_differing(s.inputs[0], inputs[0]) for s, _, inputs in fakes if s.inputs and inputs]
         if shares:
             figures["c_fake_differs"] = max(shares)
-            figures["c_fake_kinds"] = float(min(len(torch.unique(inputs[0])) for _, _, inputs in fakes if inputs))
+        labels = [inputs[0] for _, _, inputs in fakes if inputs and isinstance(inputs[0], Tensor)]
+        if shares and labels:  # without labels a recipe gives None
+            figures["c_fake_kinds"] = float(min(len(torch.unique(c)) for c in labels))
     figures |= _latents(calls)
     if "D" in calls and "G" in calls and calls["D"].made and calls["G"].made:
         a, b = (calls[net].made[0][0].x.detach().float().flatten(1).cpu() for net in "DG")

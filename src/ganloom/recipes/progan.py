@@ -98,7 +98,7 @@ class ProGAN(Growing):
         return out.clamp(-1, 1)
 
     def d_loss(self, batch: Batch) -> Terms:
-        real = progressive.at_level(batch.x, self.level)
+        real = self.reals(batch)
         with torch.no_grad():
             fake = self.generated(self.z(len(real)), None, self.level)
         d_inputs = None, self.level  # D takes no labels, and the level
@@ -112,7 +112,7 @@ class ProGAN(Growing):
     def g_loss(self, batch: Batch) -> Terms:
         d_inputs = None, self.level
         scores = self.discriminate(self.generated(self.z(len(batch.x)), None, self.level), *d_inputs)
-        return self.g_adversarial(wasserstein, scores, reals=(progressive.at_level(batch.x, self.level), *d_inputs))
+        return self.g_adversarial(wasserstein, scores, reals=(self.reals(batch), *d_inputs))
 
 
 MODEL = ProGAN

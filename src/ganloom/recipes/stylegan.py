@@ -131,7 +131,7 @@ class StyleGAN(Growing, Styled):
         return self.generated(self.z(n), *as_arguments(c), noise="random", mixed=mixed, level=self.level), c
 
     def d_loss(self, batch: Batch) -> Terms:
-        real = progressive.at_level(batch.x, self.level)
+        real = self.reals(batch)
         with torch.no_grad():
             fake, c = self.fakes(len(real), batch)
         terms = self.d_adversarial(self.loss, self.scores(real, c), self.scores(fake, c))
@@ -141,7 +141,7 @@ class StyleGAN(Growing, Styled):
 
     def g_loss(self, batch: Batch) -> Terms:
         fake, c = self.fakes(len(batch.x), batch)
-        reals = progressive.at_level(batch.x, self.level), None if c is None else batch.c, self.level
+        reals = self.reals(batch), None if c is None else batch.c, self.level
         return self.g_adversarial(self.loss, self.scores(fake, c), reals=reals)
 
     def synthesis(self, ws: Tensor, noise: str = "const") -> Tensor:

@@ -7,8 +7,11 @@ arXiv:1710.10196, app. A).
 import math
 from typing import Any, NamedTuple
 
+from torch import Tensor
+
 from ganloom.core.errors import BadInput
 from ganloom.gan import GAN, Rng
+from ganloom.networks.progressive import at_level
 from ganloom.nn.layers import plan_sizes
 
 Window = tuple[float, float]
@@ -59,6 +62,10 @@ class Growing(GAN):
             windows.append(((start, start + stage), [level], level))
             windows.append(((start + stage, start + 2 * stage), [level, level + 1], level + 1))
         return [*windows, ((2 * stage * (self.top - self.first), math.inf), [self.top], self.top)]
+
+    def reals(self, batch: Any) -> Tensor:
+        """Return the images of a batch, reduced to the current level."""
+        return at_level(batch.x, self.level)
 
     def draw(self, data: Any, rng: Rng) -> NamedTuple:
         """Draw one batch; its size doubles with each level that is still to come."""
