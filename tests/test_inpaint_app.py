@@ -304,7 +304,8 @@ def test_bad_arguments(
 def test_the_inpainter_of_the_package() -> None:
     from ganloom.apps.inpaint_models import SHIPPED, shipped
 
-    assert SHIPPED.stat().st_size < 1_500_000 and SHIPPED.with_suffix(".md").is_file()
+    together = sum(path.stat().st_size for path in SHIPPED.parent.glob("*.safetensors"))
+    assert together < 3_000_000 and SHIPPED.with_suffix(".md").is_file()
     gan = shipped()
     assert gan.cfg.fill == "biharmonic" and gan.cfg.shape[0] == 3 and not gan.training
     y, x = np.mgrid[:60, :80] / 9

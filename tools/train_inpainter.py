@@ -2,8 +2,8 @@
 
     python tools/train_inpainter.py PHOTOGRAPHS OUT
 
-PHOTOGRAPHS is a folder of large photographs. Crops of 64 px are cut from them at random scales. OUT gets the crops, a run for
-each stage, and photographs.safetensors.
+PHOTOGRAPHS is a folder of large photographs. Crops of 64 px are cut from them at random scales. OUT gets the crops, a run, and
+photographs.safetensors.
 """
 
 import argparse
@@ -21,18 +21,21 @@ from ganloom.core import config
 from ganloom.optim import Adam
 from ganloom.recipes import lama
 
-SIDE, CROPS = 64, 6000
-STAGES = ((4.8, 1.0, 1e-3), (2.4, 3.0, 5e-4))
-"""Of each stage: length in kimg, weight of the perceptual term, and first learning rate."""
+SIDE, CROPS = 64, 12000
+KIMG = 30.0
+STRENGTH = 0.5
+"""The network's correction of the smooth fill is multiplied by this after the training. With 1 the features are better by 2 %, and
+L1 is worse by 2 to 3 %: it was chosen on photographs that were neither trained on nor used for the figures.
+"""
 SCALES = 400, 1400
 """Longer side of a photograph when a crop is cut from it, in pixels."""
 SETTINGS = lama.Config(
     shape=(3, SIDE, SIDE),
     net="gated",
-    width=16,
+    width=24,
     d_width=8,
     blocks=4,
-    batch_size=8,
+    batch_size=16,
     ema_kimg=0.5,
     fill="biharmonic",
     l1_known=0.0,
@@ -40,7 +43,9 @@ SETTINGS = lama.Config(
     adversarial=0.0,
     matching_weight=0.0,
     normalised=True,
+    perceptual=4.0,
     perceptual_net="effnet",
+    g_opt=Adam(1e-3, betas=(0.9, 0.99), clip=1.0, schedule=((0.0, 1.0), (KIMG / 3, 1.0), (KIMG, 0.03))),
 )
 
 
@@ -77,16 +82,13 @@ def main() -> None:
     if not crops.exists():
         cut(args.photographs, crops)
     options = {"precision": "bf16", "judge": 0, "doctor": False, "kimg_per_tick": 0.4, "kimg_per_checkpoint": 1.2}
-    before: Path | None = None
-    for number, (kimg, perceptual, lr) in enumerate(STAGES, 1):
-        out = args.out / f"stage-{number}"
-        if not (out / "model" / "G.safetensors").exists():
-            schedule = ((0.0, 1.0), (kimg / 3, 1.0), (kimg, 0.03))
-            g_opt = Adam(lr, betas=(0.9, 0.99), clip=1.0, schedule=schedule)
-            settings = config.replace(SETTINGS, {"g_opt": g_opt, "perceptual": perceptual})
-            ganloom.train(settings, str(crops), out, init=before, total_kimg=kimg, flip=True, **options)
-        before = out
-    gan = ganloom.load(before)
+    run = args.out / "run"
+    if not (run / "model" / "G.safetensors").exists():
+        ganloom.train(SETTINGS, str(crops), run, total_kimg=KIMG, flip=True, **options)
+    gan = ganloom.load(run)
+    with torch.no_grad():
+        for parameter in gan.G.last.parameters():
+            parameter.mul_(STRENGTH)
     weights = {name: t.half().contiguous() for name, t in gan.G.named_parameters()}
     tensors = weights | {name: t.contiguous() for name, t in gan.G.named_buffers()}  # statistics of BatchNorm, float32
     described = {"recipe": "lama", "config": json.dumps(config.to_dict(gan.cfg))}
