@@ -23,7 +23,7 @@ from ganloom.robust.attacks import edits, typos
 from ganloom.robust.classifiers import Classifier, TextClassifier, encode
 from ganloom.robust.evaluation import evaluate_classifier
 from ganloom.robust.folder import STATE, WEIGHTS, load_classifier, resume_in, save_classifier, training_texts
-from ganloom.robust.training import DEFENCES, Settings, Training, train_classifier
+from ganloom.robust.training import DEFENCES, Settings, Training, train_classifier, usual_epochs
 from ganloom.texts import Texts, build, words
 from ganloom.texts.reports_corpus import reports
 
@@ -166,6 +166,14 @@ def test_hotflip_keeps_its_budget_and_fools(plain: Classifier) -> None:
 def test_encode_pads_and_cuts() -> None:
     vocabulary = build(["a b c"])
     assert encode(vocabulary, ["a", ""]).shape == (2, 8) and encode(vocabulary, ["a " * 500]).shape == (1, 64)
+
+
+def test_few_texts_get_more_passes(tmp_path: Path) -> None:
+    assert [usual_epochs(n) for n in (20, 1000, 1092, 3000, 7000, 10**6)] == [50, 50, 45, 18, 8, 8]
+    small = TRAIN.pick(range(40))
+    assert Training(small, Settings(width=8)).steps == 50 and Training(small, Settings(width=8, epochs=2)).steps == 2
+    save_classifier(train_classifier(small, width=8), tmp_path / "m", small)
+    assert load_classifier(tmp_path / "m")[0].classes == small.classes
 
 
 @pytest.mark.parametrize("defence", DEFENCES)

@@ -24,8 +24,8 @@ from ganloom.recipes import lama
 SIDE, CROPS = 64, 12000
 KIMG = 30.0
 STRENGTH = 0.5
-"""The network's correction of the smooth fill is multiplied by this after the training. With 1 the features are better by 2 %, and
-L1 is worse by 2 to 3 %: it was chosen on photographs that were neither trained on nor used for the figures.
+"""The network's correction of the smooth fill is multiplied by this after the training. With 1 the features are better by 2 %,
+and L1 is worse by 2 to 3 %. It was chosen on photographs that were neither trained on nor used for the figures.
 """
 SCALES = 400, 1400
 """Longer side of a photograph when a crop is cut from it, in pixels."""

@@ -41,8 +41,8 @@ class Train:
     """With --kind sentence: minilm, or the folder of a BERT model."""
     size: float = 0.3
     """Norm of a perturbation over that of the text's embeddings."""
-    epochs: int = 8
-    """Passes over the texts."""
+    epochs: int | None = None
+    """Passes over the texts. None: 8, and more on few texts, so that there are 800 steps; at most 50."""
     text: str | None = None
     """The column of texts. None: by its name."""
     label: str | None = None
@@ -130,7 +130,7 @@ def _of_known_classes(test: Texts, classes: Sequence[str]) -> Texts:
 
 def _train(argv: Sequence[str]) -> None:
     args = parse(Train, argv, "robust train")
-    if args.epochs < 1 or not 0 < args.size <= 2:
+    if (args.epochs is not None and args.epochs < 1) or not 0 < args.size <= 2:
         raise BadInput("give --epochs of at least 1 and --size between 0 and 2")
     if args.encoder != "minilm" and args.kind != "sentence":
         raise BadInput("--encoder has an effect with --kind sentence only")

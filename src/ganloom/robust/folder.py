@@ -160,13 +160,14 @@ def _read_settings(folder: Path) -> dict[str, Any]:
 
 
 def _settings(found: dict[str, Any]) -> Settings:
+    epochs = None if found["epochs"] is None else int(found["epochs"])
     settings = Settings(
-        found["defence"], found["kind"], float(found["size"]), int(found["epochs"]), int(found["width"]),
-        int(found["seed"]), str(found["encoder"]),
+        found["defence"], found["kind"], float(found["size"]), epochs, int(found["width"]), int(found["seed"]),
+        str(found["encoder"]),
     )  # fmt: skip
     if settings.kind not in KINDS or settings.defence not in DEFENCES or not 1 <= settings.width <= 4096:
         raise ValueError(f"{SETTINGS} has settings that do not exist")
-    if settings.epochs < 1:
+    if settings.epochs is not None and settings.epochs < 1:
         raise ValueError(f"{SETTINGS} has no epochs")
     return settings
 

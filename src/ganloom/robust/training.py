@@ -23,6 +23,8 @@ Defence = Literal["none", "augment", "fgm", "vat", "freelb", "smart", "both"]
 DEFENCES: tuple[Defence, ...] = get_args(Defence)
 BATCH = 64
 RATE = 2e-3
+LEAST_EPOCHS, LEAST_STEPS, MOST_EPOCHS = 8, 800, 50
+"""Bounds of ``usual_epochs``; below the number of steps a classifier has not learned rare classes yet."""
 TYPOS: dict[str, int] = {"cnn": 8, "lstm": 8, "chars": 2, "sentence": 1}
 """Random damaged versions of a text of which the worst is trained on, by the kind of the network."""
 SHARE = 0.2
@@ -39,7 +41,7 @@ class Settings:
             and "smart" add the loss of `ganloom.robust.adversaries`; "both" is augment and fgm; "none".
         kind: "cnn", "lstm", "chars" or "sentence".
         size: Relative size of the perturbation of the embeddings.
-        epochs: Passes over the texts.
+        epochs: Passes over the texts. None: see ``usual_epochs``.
         width: Width of the network.
         seed: Seed of the weights, the order and the damage.
         encoder: With "sentence": "minilm", or the folder of a BERT model.
@@ -48,10 +50,15 @@ class Settings:
     defence: Defence = "none"
     kind: Architecture = "cnn"
     size: float = 0.3
-    epochs: int = 8
+    epochs: int | None = None
     width: int = 64
     seed: int = 0
     encoder: str = "minilm"
+
+
+def usual_epochs(n: int) -> int:
+    """Return how many passes over ``n`` texts a training makes: 8, and more on few texts, so that it has enough steps."""
+    return max(LEAST_EPOCHS, min(MOST_EPOCHS, -(-LEAST_STEPS // -(-n // BATCH))))
 
 
 def encoder_of(settings: Settings) -> Sentences | None:
@@ -103,7 +110,7 @@ class Training:
         self._optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
         self._vectors: Tensor | None = None
         self.step, self.in_epoch = 0, -(-len(data) // BATCH)
-        self.steps = settings.epochs * self.in_epoch
+        self.steps = (settings.epochs or usual_epochs(len(data))) * self.in_epoch
 
     def run(self, progress: Report | None = None, stop: Callable[[], bool] = lambda: False) -> bool:
         """Train to the end, or until ``stop`` returns true after a step. Return whether it is finished."""
@@ -232,7 +239,7 @@ def train_classifier(
     defence: Defence = "none",
     kind: Architecture = "cnn",
     size: float = 0.3,
-    epochs: int = 8,
+    epochs: int | None = None,
     width: int = 64,
     seed: int = 0,
     encoder: str = "minilm",

@@ -84,8 +84,8 @@ class Task:
         one = self.settings
         return [
             "robust", self.source, "--part", self.part, "--n", self.n, "--defences", one.defence, "--seeds", one.seed,
-            "--kind", one.kind, "--epochs", one.epochs, "--size", one.size, "--encoder", one.encoder,
-            "--out", out, "--json",
+            "--kind", one.kind, "--size", one.size, "--encoder", one.encoder, "--out", out, "--json",
+            *([] if one.epochs is None else ["--epochs", one.epochs]),
         ]  # fmt: skip
 
 
