@@ -50,6 +50,7 @@ class Score:
         utility: Score of models trained on synthetic rows, divided by that of models trained on real ones.
         detection: 1 if no classifier can tell the rows from real ones.
         nearer: See ``privacy.Privacy``.
+        noise: How far ``nearer`` may be from its true value: it depends on the number of held-out rows.
     """
 
     total: float
@@ -58,6 +59,7 @@ class Score:
     utility: float
     detection: float
     nearer: float
+    noise: float = 0.0
 
 
 def score(columns: list[Column], train: Frame, held: Frame, synthetic: Frame, target: str | None, seed: int) -> Score:
@@ -65,10 +67,10 @@ def score(columns: list[Column], train: Frame, held: Frame, synthetic: Frame, ta
     agreement = quality.compare(columns, held, synthetic)
     useful = _utility(columns, train, held, synthetic, target, seed)
     unseen = hidden(utility.detection(columns, enough(train, held), synthetic, seed))
-    near = privacy.measure(columns, train, synthetic, held, seed).nearer
+    near = privacy.measure(columns, train, synthetic, held, seed)
     parts = [agreement.shape, agreement.dependence, useful, unseen]
     known = [part for part in parts if not math.isnan(part)]
-    return Score(float(np.mean(known)), agreement.shape, agreement.dependence, useful, unseen, near)
+    return Score(float(np.mean(known)), agreement.shape, agreement.dependence, useful, unseen, near.nearer, near.noise)
 
 
 def enough(train: Frame, held: Frame) -> Frame:
@@ -148,8 +150,8 @@ def choose(
 
 
 def best_of(scores: dict[str, Score]) -> str:
-    """The method with the best score among those whose rows are not too near to the training rows."""
-    private = [name for name, found in scores.items() if not found.nearer > MOST_NEARER]
+    """The method with the best score among those whose rows are not too near to the training rows, beyond chance."""
+    private = [name for name, found in scores.items() if not found.nearer - found.noise > MOST_NEARER]
     if not private:
         return min(scores, key=lambda name: scores[name].nearer)
     return max(private, key=lambda name: scores[name].total)
