@@ -337,7 +337,10 @@ def test_a_good_method_is_not_refused_by_chance() -> None:
     """On 27 held-out rows the share of nearer rows is uncertain by 0.19, on 5,000 by 0.014."""
     other = Score(0.6, 0.9, 0.5, 0.3, 0.7, nearer=0.5, noise=0.19)
     assert best_of({"copula": Score(0.95, 0.9, 1.0, 1.0, 0.9, nearer=0.63, noise=0.19), "marginals": other}) == "copula"
-    assert best_of({"copula": Score(0.95, 0.9, 1.0, 1.0, 0.9, nearer=0.63, noise=0.014), "marginals": other}) == "marginals"
+    assert (
+        best_of({"copula": Score(0.95, 0.9, 1.0, 1.0, 0.9, nearer=0.63, noise=0.014), "marginals": other})
+        == "marginals"
+    )
     assert best_of({"a": Score(0.9, 1, 1, 1, 1, nearer=0.99), "b": Score(0.5, 1, 1, 1, 1, nearer=0.9)}) == "b"
 
 
