@@ -315,6 +315,20 @@ def test_few_labels_in_a_batch_are_no_old_fakes() -> None:
     assert max(gaps) > 0.1 and len(set(gaps)) == 6  # each probe draws other batches
 
 
+def test_a_batch_with_one_label_by_chance_is_no_fault() -> None:
+    """Groups of one label and a large class: now and then all 16 images have it, and so do the fakes."""
+    rare = np.where(np.arange(600) % 100, 0, 1)  # 1 in 100 images
+    data = datasets.open((DATA.rows[:600], rare))
+    gan, _ = prepare("stylegan2", data, width=8, base=64, batch_size=16, group=4, alike=True)
+    found = [evaluated(gan, data)]
+    trainer = Trainer(gan, data, TrainConfig())
+    for trainer.step in range(5):
+        with torch.no_grad(), queries.apart(trainer.gan, trainer.ema):
+            found.append(loss_probe.measure(trainer, 0, queries.Refused()))
+    assert all(one["c_fake_differs"] == 0 and one.get("c_fake_kinds", 2) == 2 for one in found)
+    assert any("c_fake_kinds" not in one for one in found)
+
+
 def test_reals_that_a_recipe_reduces_are_not_changed_images() -> None:
     """eg3d begins with images of half the size for D, on both sides."""
     data = datasets.open("primitives3d:80", shape=(3, 32, 32))

@@ -215,9 +215,11 @@ def _inputs(calls: dict[str, Calls]) -> Figures:
         shares = [_differing(s.inputs[0], inputs[0]) for s, _, inputs in fakes if s.inputs and inputs]
         if shares:
             figures["c_fake_differs"] = max(shares)
-        labels = [inputs[0] for _, _, inputs in fakes if inputs and isinstance(inputs[0], Tensor)]
-        if shares and labels:  # without labels a recipe gives None
-            figures["c_fake_kinds"] = float(min(len(torch.unique(c)) for c in labels))
+        kinds = [
+            _kinds(inputs[0]) for found in calls.values() if _mixed(found) for _, _, inputs in found.fake if inputs
+        ]
+        if shares and any(kinds):  # without labels a recipe gives None
+            figures["c_fake_kinds"] = float(min(filter(None, kinds)))
     figures |= _latents(calls)
     if "D" in calls and "G" in calls and calls["D"].made and calls["G"].made:
         a, b = (calls[net].made[0][0].x.detach().float().flatten(1).cpu() for net in "DG")
@@ -227,6 +229,19 @@ def _inputs(calls: dict[str, Calls]) -> Figures:
             reals = (calls[net].expected.detach().float().flatten(1).cpu() for net in "DG")
             figures["reals_gap"] = energy_distance(*reals)
     return {name: value for name, value in figures.items() if not math.isnan(value)}
+
+
+def _kinds(c: Any) -> int:
+    """Return the number of different labels; 0 if there are none."""
+    return len(torch.unique(c)) if isinstance(c, Tensor) else 0
+
+
+def _mixed(found: Calls) -> bool:
+    """Whether the batch may show several labels: those of the real images are not all equal, or it has none.
+
+    Small batches of data with one large class can have one label by chance, and many recipes give G the labels of the batch.
+    """
+    return _kinds(getattr(found.batch, "c", None)) != 1
 
 
 def _differing(a: Any, b: Any) -> float:
