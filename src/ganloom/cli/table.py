@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -217,6 +218,9 @@ def report(argv: Sequence[str]) -> None:
     from ganloom.tables import report_page
 
     path = as_path(args.out) if args.out else as_path(args.synthetic).with_suffix(".report.html")
+    for source in (args.data, args.synthetic, args.holdout):
+        if source is not None and path.resolve() == as_path(source).resolve():
+            raise BadInput(f"--out {path} is a table that the report reads: give another file")
     may_rewrite(path, overwrite=args.overwrite)
     if args.run and args.holdout:
         raise BadInput("--run and --holdout both give the held-out rows: use one")
@@ -247,7 +251,7 @@ def _figures(row: Any) -> dict[str, str]:
         "linear": "-" if useful is None else f"{useful.scores['linear']:.3f}",
         "auc": "-" if useful is None or useful.regression else f"{useful.mean_auc:.3f}",
         "detection": f"{max(row.detection.values()):.3f}" if row.detection else "-",
-        "nearer": f"{row.privacy.nearer:.3f}",
+        "nearer": "-" if math.isnan(row.privacy.nearer) else f"{row.privacy.nearer:.3f}",
         "copies": f"{row.privacy.copies:.3f}",
     }
 

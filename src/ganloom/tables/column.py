@@ -24,6 +24,8 @@ GENERATED = ("constant", "id", "text", "empty")
 """Columns that no model learns: constants are repeated, identifiers and texts are made anew."""
 TEXT = "text"
 """The dtype of a column that was read from a text file."""
+OBJECT_TEXT = "object:text"
+"""The dtype of a pandas column of texts that are read as numbers, dates or times, such as "$1,200.50" or "24.12.2024"."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,11 @@ class Column:
         """Whether a model learns the column."""
         return self.kind not in GENERATED
 
+    @property
+    def as_text(self) -> bool:
+        """Whether numbers and times are written as text."""
+        return self.dtype in (TEXT, OBJECT_TEXT)
+
     # ---- numbers
     def valid(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Bring numbers into the bounds, to the decimals and to the step of the column; NaN stays."""
@@ -94,7 +101,7 @@ class Column:
             out = self.low + np.minimum(steps, last) * self.step
         if self.decimals is not None:
             out = np.round(out, self.decimals)
-        elif self.dtype == TEXT:
+        elif self.as_text:
             out = np.array([float(f"{v:.15g}") for v in out])
         return np.clip(out, self.low, self.high)
 
@@ -110,7 +117,7 @@ class Column:
         return [None if value != value else self._cell(value) for value in self.valid(values).tolist()]
 
     def _cell(self, value: float) -> Any:
-        if self.dtype == TEXT:
+        if self.as_text:
             if self.time is not None:
                 return self.time.write(value, self.kind)
             written = self.number or NumberFormat()

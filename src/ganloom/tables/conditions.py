@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.tables import numbers, times
-from ganloom.tables.column import TEXT, Column
+from ganloom.tables.column import Column
 from ganloom.tables.schema import Frame, Schema
 
 _SIGNS = {
@@ -102,7 +102,7 @@ def _number(column: Column, value: Any) -> float | None:
         if read is None or (read.kind == "time") != (column.kind == "time"):
             return None
         return float(read.values[0]) * (86400 if (read.kind, column.kind) == ("date", "datetime") else 1)
-    comma = column.dtype == TEXT and column.number is not None and column.number.decimal == ","
+    comma = column.as_text and column.number is not None and column.number.decimal == ","
     plain = numbers.read([str(value)], comma)
     return None if plain is None else float(plain.values[0])
 

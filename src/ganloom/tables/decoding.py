@@ -1,6 +1,7 @@
 """Decode text files of tables: find the encoding by the byte order mark, by its bytes, or by statistics."""
 
 import codecs
+import re
 from pathlib import Path
 
 from ganloom.core.errors import BadInput, need
@@ -25,11 +26,29 @@ _LATIN = (
     "cp500",
     "cp037",
 )
-"""Encodings of languages with Latin letters."""
-_WINDOWS = {"mac_cyrillic": "cp1251", "mac_greek": "cp1253", "mac_latin2": "cp1250", "mac_roman": "cp1252"}
+"""Beginnings of the names of encodings for languages with Latin letters."""
+_WINDOWS = {"mac_cyrillic": "cp1251", "mac_greek": "cp1253"}
 """Rare encodings, and the common one of the same languages."""
-SURE = 60
-"""Letters beyond ASCII from which the encoding of a language with Latin letters is taken as certain."""
+_WEST = (
+    "äöüß", "àâçéèêëîïôûùüœæ", "áéíñóúü", "àèéìòùî", "áâãàçéêíóôõúü", "åäöæøéü", "àéèëïíóöüç", "áéíóúýþæöð",
+)  # fmt: skip
+"""Letters beyond ASCII of German, French, Spanish, Italian, Portuguese, Nordic languages, Dutch with Catalan, and Icelandic."""
+_LETTERS = {
+    "cp1252": _WEST,
+    "cp1250": ("áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "ąćęłńóśźż", "áéíóöőúüű", "čćđšž", "ăâîşţ"),
+    "cp1254": ("çğıiöşüâîûi̇",),
+    "cp1257": ("āčēģīķļņšūž", "ąčęėįšųūž", "äöüõšž"),
+    "cp1258": ("àáâãèéêìíòóôõùúýăđĩũơư",),
+    "cp850": _WEST,
+    "mac_roman": _WEST,
+}  # fmt: skip
+"""Encoding -> the letters beyond ASCII of each language that is written with it. Of equally good ones the first is taken."""
+_NEUTRAL = frozenset("€£§°«»“”‘’„–—…·´®©™¿¡½¼²ªº×\u00a0\u0300\u0301\u0303\u0309\u0323\u20ab")
+"""Marks that say nothing about the language."""
+SEVERAL = 0.95
+"""What letters of several languages count, compared with those of one."""
+FOREIGN = 0.6
+"""In words that have letters beyond ASCII, more than this share of them: the language has no Latin letters."""
 
 
 def decode(raw: bytes, path: Path) -> tuple[str, str, list[str]]:
@@ -60,20 +79,39 @@ def decode(raw: bytes, path: Path) -> tuple[str, str, list[str]]:
     except UnicodeDecodeError:
         pass
     encoding = _guess(raw)
-    return encoding, raw.decode(encoding, errors="replace"), [f"the file is not UTF-8; read as {encoding}"]
+    note = f"the file is not UTF-8; read as {encoding}. If letters are wrong, save it as UTF-8"
+    return encoding, raw.decode(encoding, errors="replace"), [note]
 
 
 def _guess(raw: bytes) -> str:
     """The most likely encoding of bytes that are not UTF-8."""
-    best = need("charset_normalizer", EXTRA).from_bytes(raw[:200_000]).best()
-    found = None if best is None else str(best.encoding)
-    beyond = sum(byte >= 0x80 for byte in raw[:200_000])
-    usual = _WINDOWS.get(found or "", "")
-    if found is None or (beyond < SURE and found.startswith(_LATIN)):
-        usual = "cp1252"  # with few letters beyond ASCII the statistics say little, and Western European files are most common
-    if usual and _letters(raw, usual) >= (_letters(raw, found) if found else -1.0):
-        return usual
-    return found or "cp1252"
+    some = raw[:200_000]
+    words = [word for word in re.findall(rb"[A-Za-z\x80-\xff]+", some) if max(word) >= 0x80]
+    beyond = sum(byte >= 0x80 for word in words for byte in word)
+    if beyond <= FOREIGN * sum(map(len, words)):
+        return max(_LETTERS, key=lambda encoding: _fit(some, encoding))  # the first of equal ones
+    matches = need("charset_normalizer", EXTRA).from_bytes(some)
+    names = [str(match.encoding) for match in matches if not str(match.encoding).startswith(_LATIN)]
+    if not names:  # too few letters for its statistics
+        text = some.decode("cp1251", errors="replace")
+        return "cp1251" if sum(map(str.islower, text)) > sum(map(str.isupper, text)) else "koi8-r"
+    found = names[0]
+    usual = _WINDOWS.get(found, "")
+    return usual if usual and _letters(raw, usual) >= _letters(raw, found) else found
+
+
+def _fit(raw: bytes, encoding: str) -> float:
+    """The share of characters beyond ASCII that are letters of a language of an encoding; somewhat less for several languages."""
+    text = raw.decode(encoding, errors="replace").lower()
+    beyond = [char for char in text if ord(char) >= 0x80 and char not in _NEUTRAL]
+    if not beyond:
+        return 1.0
+    languages = _LETTERS[encoding]
+    rare = _WEST[
+        -1
+    ]  # the Turkish letters of cp1254 are Icelandic ones in cp1252, and Turkish files are far more common
+    one = max(sum(char in letters for char in beyond) * (0.99 if letters == rare else 1.0) for letters in languages)
+    return max(one, SEVERAL * sum(char in "".join(languages) for char in beyond)) / len(beyond)
 
 
 def _letters(raw: bytes, encoding: str) -> float:

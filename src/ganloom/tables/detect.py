@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput, did_you_mean
 from ganloom.tables import numbers, times
-from ganloom.tables.column import TEXT, Column, Kind
-from ganloom.tables.detect_numbers import ID_NAME, Found, numeric, of_numbers, whole_numbers
+from ganloom.tables.column import OBJECT_TEXT, TEXT, Column, Kind
+from ganloom.tables.detect_numbers import EXACT, ID_NAME, Found, number_ids, numeric, of_numbers, whole_numbers
 from ganloom.tables.text import pattern_of
 
 MISSING = frozenset(
     ["", "na", "n/a", "n.a.", "nan", "null", "none", "nil", "#n/a", "#na", "<na>", "-", "--", "---", "?", ".", "missing", "nat"]
 )  # fmt: skip
 """Texts of missing cells in a column of numbers or times, in small letters. Elsewhere only an empty cell is missing."""
+INFINITE = frozenset(["inf", "-inf", "+inf", "infinity", "-infinity", "+infinity"])
+"""Texts of infinite numbers, which count as missing in a column of numbers."""
 BOOLEANS = frozenset(
     frozenset(pair.split("/"))
     for pair in ("yes/no", "y/n", "true/false", "t/f", "on/off", "ja/nein", "j/n", "oui/non", "sí/no", "si/no", "sim/não",
@@ -70,14 +72,25 @@ def find(name: str, header: str, series: Any, dtype: str, wanted: Kind | None = 
     Raises:
         BadInput: The cells cannot be read as the wanted type.
     """
-    base = Column(name, header, "empty", dtype, rows=len(series))
+    found = _found(Column(name, header, "empty", dtype, rows=len(series)), series, wanted, comma)
+    kind = found.column.kind
+    if wanted not in (None, kind, "empty") and kind != "empty" and (wanted, kind) != ("datetime", "date"):
+        raise BadInput(
+            f"--types {name}={wanted}: the cells, of type {dtype}, cannot be read as this type. Convert the column, or use {kind}"
+        )
+    return found
+
+
+def _found(base: Column, series: Any, wanted: Kind | None, comma: bool) -> Found:
+    """The column of ``find``; its type is that of ``wanted`` only where the cells can be read so."""
+    dtype = base.dtype
     if dtype == TEXT:
         return _of_text(base, [str(cell) for cell in series.tolist()], wanted, comma)
     present = series.notna().to_numpy()
     if not present.any():
         return Found(_with(base, missing=len(series)), np.empty(0))
     if dtype.startswith(("object", "str")):
-        return _of_objects(base, series, present, wanted)
+        return _of_objects(base, series, present, wanted, comma)
     if dtype == "category":
         cells = series.astype(object).tolist()
         categories = tuple(_plain(value) for value in series.cat.categories.tolist())
@@ -94,10 +107,31 @@ def find(name: str, header: str, series: Any, dtype: str, wanted: Kind | None = 
     if dtype in ("bool", "boolean") or dtype.startswith("bool"):
         cells = [bool(cell) if ok else None for cell, ok in zip(series.tolist(), present, strict=True)]
         return _categories(base, cells, (False, True), "boolean")
-    if not dtype.lower().startswith(("int", "uint", "float")):  # such as periods
-        return _of_objects(dataclasses.replace(base, dtype="object"), series.astype(object), present, wanted)
+    if dtype.startswith("period"):
+        texts = series.astype(str).where(series.notna(), None).astype(object)
+        found = _of_objects(dataclasses.replace(base, dtype="object"), texts, present, wanted, comma)
+        return Found(found.column, found.values, (*found.notes, f"{base.name}: periods are returned as texts"))
+    if not dtype.lower().startswith(("int", "uint", "float")):
+        return _of_objects(dataclasses.replace(base, dtype="object"), series.astype(object), present, wanted, comma)
     values = series.to_numpy(dtype=float, na_value=np.nan)
-    return _of_numbers(base, values, wanted, whole=dtype.lower().startswith(("int", "uint")))
+    whole = dtype.lower().startswith(("int", "uint"))
+    if whole and max(abs(int(series.max())), abs(int(series.min()))) > EXACT and wanted not in ("float", "duration"):
+        return _of_large(base, series, present, values, wanted)
+    return _of_numbers(base, values, wanted, whole)
+
+
+def _of_large(
+    base: Column, series: Any, present: NDArray[np.bool_], values: NDArray[np.float64], wanted: Kind | None
+) -> Found:
+    """A column of whole numbers that float64 cannot hold: identifiers or categories."""
+    exact = [int(cell) for cell, ok in zip(series.tolist(), present, strict=True) if ok]
+    if wanted == "integer":
+        raise _too_large(base)
+    if wanted == "id" or (
+        wanted is None and _kind_of_words(base.name, list(map(str, exact)), list(dict.fromkeys(exact))) == "id"
+    ):
+        return number_ids(base, values, values[present], (), exact)
+    return _of_words(base, [int(c) if ok else None for c, ok in zip(series.tolist(), present, strict=True)], wanted)
 
 
 def _kind(name: str) -> Kind:
@@ -122,33 +156,62 @@ def _of_text(base: Column, cells: list[str], wanted: Kind | None, comma: bool) -
     filled = [cell for cell, gone in zip(cells, tokens, strict=True) if not gone]
     if not filled or wanted == "empty":
         return Found(_with(base, missing=len(cells)), np.empty(0))
-    missing = np.array(tokens)
-    if wanted in (None, "integer", "float", "id", "duration"):
-        read = numbers.read(filled, comma)
-        if read is not None and not (wanted is None and _is_constant(cells)):
-            values = np.full(len(cells), np.nan)
-            values[~missing] = read.values
-            base = _with(base, number=read.format, decimals=read.decimals)
-            return _of_numbers(base, values, wanted, whole=read.decimals == 0)
+    gone = np.array(tokens)
+    constant = wanted is None and _is_constant(cells)
+    packed = None if wanted is not None or constant else times.read_packed(filled)
+    if wanted in (None, "integer", "float", "id", "duration") and packed is None:
+        found = None if constant else _numbers_of_text(base, cells, gone, wanted, comma)
+        if found is not None:
+            return found
         if wanted in ("integer", "float", "duration"):
             raise _unreadable(base, cells, tokens, wanted, comma)
-    if wanted in (None, "date", "time", "datetime") and not (wanted is None and _is_constant(cells)):
-        moments = times.read(filled, compact=wanted is not None)
+    if wanted in (None, "date", "time", "datetime"):
+        moments = None if constant else packed or times.read(filled, compact=wanted is not None)
         if moments is not None and (wanted in (None, moments.kind) or (wanted, moments.kind) == ("datetime", "date")):
-            values = np.full(len(cells), np.nan)
-            values[~missing] = moments.values
-            decimals = 0 if moments.kind == "date" else moments.format.fraction
-            notes = (
-                (f"{base.name}: day and month cannot be told apart; read as {moments.format.pattern}",)
-                if moments.ambiguous
-                else ()
-            )
-            found = numeric(_with(base, time=moments.format, decimals=decimals), values, _kind(moments.kind))
-            return Found(found.column, found.values, (*found.notes, *notes))
+            return _times_of_text(base, moments, gone)
         if wanted is not None:
             raise _unreadable(base, cells, tokens, wanted, comma)
     return _of_words(_with(base, missing_text=_usual([c for c, e in zip(cells, empty, strict=True) if e])),
                      [None if gone else cell for cell, gone in zip(cells, empty, strict=True)], wanted)  # fmt: skip
+
+
+def _numbers_of_text(
+    base: Column, cells: list[str], gone: NDArray[np.bool_], wanted: Kind | None, comma: bool
+) -> Found | None:
+    """A column of text cells that are numbers; None if they are not. ``gone`` says which cells are missing."""
+    read = numbers.read([cell for cell, lost in zip(cells, gone, strict=True) if not lost], comma)
+    notes: tuple[str, ...] = ()
+    endless = np.array([cell.strip().lower() in INFINITE for cell in cells])
+    if read is None and endless.any() and not (gone | endless).all():
+        gone = gone | endless
+        read = numbers.read([cell for cell, lost in zip(cells, gone, strict=True) if not lost], comma)
+        notes = (f"{base.name}: {int(endless.sum())} infinite values are treated as missing",)
+    if read is None:
+        return None
+    if read.decimals == 0 and abs(read.values).max() > EXACT and wanted in (None, "id", "integer"):
+        if wanted == "integer":
+            raise _too_large(base)
+        return _of_words(base, [None if lost else cell for cell, lost in zip(cells, gone, strict=True)], wanted)
+    values = np.full(len(cells), np.nan)
+    values[~gone] = read.values
+    found = _of_numbers(_with(base, number=read.format, decimals=read.decimals), values, wanted, read.decimals == 0)
+    return Found(found.column, found.values, (*notes, *found.notes))
+
+
+def _too_large(base: Column) -> BadInput:
+    return BadInput(f"--types {base.name}=integer: numbers beyond {EXACT:,} are not exact. Use float, id or category")
+
+
+def _times_of_text(base: Column, moments: times.Times, gone: NDArray[np.bool_]) -> Found:
+    """A column of text cells that are dates or times. ``gone`` says which cells are missing."""
+    values = np.full(len(gone), np.nan)
+    values[~gone] = moments.values
+    decimals = 0 if moments.kind == "date" else moments.format.fraction
+    found = numeric(_with(base, time=moments.format, decimals=decimals), values, _kind(moments.kind))
+    if not moments.ambiguous:
+        return found
+    note = f"{base.name}: day and month cannot be told apart; read as {moments.format.pattern}"
+    return Found(found.column, found.values, (*found.notes, note))
 
 
 def _is_constant(cells: Sequence[str]) -> bool:
@@ -198,7 +261,7 @@ def _of_words(base: Column, cells: list[Any], wanted: Kind | None) -> Found:
     return _categories(base, cells, None)
 
 
-def _kind_of_words(name: str, present: Sequence[str], distinct: Sequence[str]) -> Kind:
+def _kind_of_words(name: str, present: Sequence[Any], distinct: Sequence[Any]) -> Kind:
     share = len(distinct) / len(present)
     spaced = sum(len(str(cell).split()) > 3 for cell in distinct) / len(distinct)
     if spaced > 0.5 and share > 0.5 and len(present) > 2:
@@ -240,14 +303,14 @@ def _of_numbers(base: Column, values: NDArray[np.float64], wanted: Kind | None, 
 
 
 # ---- Python objects
-def _of_objects(base: Column, series: Any, present: NDArray[np.bool_], wanted: Kind | None) -> Found:
+def _of_objects(base: Column, series: Any, present: NDArray[np.bool_], wanted: Kind | None, comma: bool) -> Found:
     """A pandas column of Python objects: by the type that all of them have."""
     cells = series.tolist()
     found = [cell for cell, ok in zip(cells, present, strict=True) if ok]
     kinds = {type(cell) for cell in found}
     if kinds == {str}:
         texts = [cell if ok else None for cell, ok in zip(cells, present, strict=True)]
-        return _of_words(base, texts, wanted)
+        return _of_written(base, texts, wanted, comma) or _of_words(base, texts, wanted)
     if kinds <= {bool, np.bool_}:
         return _categories(
             base, [bool(c) if ok else None for c, ok in zip(cells, present, strict=True)], (False, True), "boolean"
@@ -270,6 +333,15 @@ def _of_objects(base: Column, series: Any, present: NDArray[np.bool_], wanted: K
     ):
         result = _categories(base, simple, None)
     return Found(result.column, result.values, (*result.notes, note))
+
+
+def _of_written(base: Column, texts: list[str | None], wanted: Kind | None, comma: bool) -> Found | None:
+    """Texts that are dates, times or numbers, read as in a text file; None if they are words."""
+    if wanted in ("category", "id", "text", "constant", "boolean", "empty"):
+        return None
+    found = _of_text(_with(base, dtype=OBJECT_TEXT), [text or "" for text in texts], wanted, comma)
+    numeric_id = found.column.kind == "id" and found.column.unit != ""
+    return found if wanted is not None or found.column.continuous or numeric_id else None
 
 
 def _of_time_objects(base: Column, cells: list[Any], present: NDArray[np.bool_], kind: type) -> Found:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput
 from ganloom.tables import numbers
-from ganloom.tables.column import TEXT, Column, Kind
+from ganloom.tables.column import Column, Kind
 from ganloom.tables.text import pattern_of
 
 FEW_LEVELS, ROWS_PER_LEVEL = 40, 5
@@ -18,6 +19,8 @@ FEW_LEVELS, ROWS_PER_LEVEL = 40, 5
 ID_NAME = re.compile(
     r"(^|[_\W])(id|ids|uuid|guid|key|ssn|iban|e-?mail|phone|tel|passport|url|identifier)([_\W]|\d*$)|[a-z]ID$|number$|_no$", re.I
 )  # fmt: skip
+EXACT = 2**53
+"""Whole numbers beyond this are not exact as float64: they are identifiers or categories, not quantities."""
 FEWEST_FOR_ID = 10
 """Whole numbers are identifiers only in tables of at least this many rows."""
 
@@ -58,7 +61,7 @@ def of_numbers(base: Column, values: NDArray[np.float64], wanted: Kind | None, w
 def whole_numbers(base: Column, values: NDArray[np.float64], whole: bool) -> bool:
     """Whether all numbers of a column are whole."""
     present = values[np.isfinite(values)]
-    return whole or bool((present == np.round(present)).all() and base.dtype != TEXT)
+    return whole or bool((present == np.round(present)).all() and not base.as_text)
 
 
 def _is_identifier(name: str, present: NDArray[np.float64], rows: int) -> bool:
@@ -66,16 +69,26 @@ def _is_identifier(name: str, present: NDArray[np.float64], rows: int) -> bool:
         return False
     consecutive = present.max() - present.min() == len(present) - 1
     return (
-        bool(consecutive and (np.diff(present) == 1).all()) or bool(ID_NAME.search(name)) or abs(present).max() > 2**53
+        bool(consecutive and (np.diff(present) == 1).all()) or bool(ID_NAME.search(name)) or abs(present).max() > EXACT
     )
 
 
 def number_ids(
-    base: Column, values: NDArray[np.float64], present: NDArray[np.float64], notes: tuple[str, ...]
-) -> Found:
+    base: Column, values: NDArray[np.float64], present: NDArray[np.float64], notes: tuple[str, ...],
+    exact: Sequence[int] | None = None,
+) -> Found:  # fmt: skip
+    """A column of identifiers that are numbers.
+
+    Args:
+        base: What is known of the column.
+        values: Its numbers, NaN where they are missing.
+        present: Those that are not missing.
+        notes: What the user should know.
+        exact: The same as Python integers, where float64 is not exact.
+    """
     low, high = float(present.min()), float(present.max())
     rising = bool((np.diff(present) == 1).all()) and len(present) > 1
-    pattern = pattern_of([str(int(v)) for v in present], free_text=False)
+    pattern = pattern_of([str(int(v)) for v in (present if exact is None else exact)], free_text=False)
     column = dataclasses.replace(
         base, kind="id", missing=int(np.isnan(values).sum()), low=low, high=high, unit="sequence" if rising else "random",
         pattern=pattern, decimals=0,
@@ -96,7 +109,7 @@ def numeric(base: Column, values: NDArray[np.float64], kind: Kind, wanted: Kind 
         constant = dataclasses.replace(base, kind="constant", values=(float(distinct[0]),), unit=kind)
         return Found(constant, np.empty(0))
     decimals = base.decimals
-    if base.dtype != TEXT and base.dtype != "object:Decimal":
+    if not base.as_text and base.dtype != "object:Decimal":
         decimals = 0 if kind in ("integer", "date") else numbers.decimals_of(distinct)
         if base.dtype == "float32" and decimals is None:
             decimals = numbers.decimals_of(np.array([float(str(np.float32(v))) for v in distinct]))

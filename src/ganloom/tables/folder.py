@@ -16,6 +16,10 @@ FORMAT = 1
 
 def describe(folder: Path) -> dict[str, Any]:
     """Read table.json of a folder. Raises BadInput if there is none, or it is damaged."""
+    if (folder / "family.json").is_file():
+        raise BadInput(
+            f"{folder} holds two tables, and a report measures one. Leave out --run, and give the files of one of them"
+        )
     if not (folder / FILE).is_file():
         raise BadInput(
             f"{folder} is not the folder of a table (it has no {FILE}). Give the folder of `ganloom table fit`"

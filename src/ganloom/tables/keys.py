@@ -281,9 +281,9 @@ def _rows_of_parents(above: Source, below: Source, key: str, child_key: str) -> 
     wanted = below.frame[child_key].tolist()
     lost = [value for value in wanted if value not in place]
     if lost:
-        raise BadInput(
-            f'{below.name}: {len(lost)} rows have a "{child_key}" that no parent has, such as {shown(str(lost[0]))}. Remove them'
-        )
+        empty = sum(not str(value).strip() or value != value for value in lost)
+        what = f"such as {shown(str(lost[0]))}" if not empty else f"{empty} of them no value at all"
+        raise BadInput(f'{below.name}: {len(lost)} rows have a "{child_key}" that no parent has, {what}. Remove them')
     return np.array([place[value] for value in wanted], np.int64)
 
 

@@ -87,7 +87,7 @@ def of(column: Column, values: NDArray[Any], order: NDArray[np.int64] | None = N
         return Marginal(np.empty(0), True, found.astype(np.int64), counts / counts.sum(), 0.0)
     present = np.sort(values[~np.isnan(values)])
     stepped, missing = bool(column.levels), 1 - len(present) / max(len(values), 1)
-    quantiles = np.empty(0) if stepped else _smoothed(present)
+    quantiles = np.empty(0) if stepped else _inside(_smoothed(present), column)
     return Marginal(present, stepped, np.empty(0, np.int64), np.empty(0), missing, quantiles)
 
 
@@ -112,6 +112,15 @@ def _smoothed(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         below += normal_cdf((grid - centre) / width)
     wanted = (np.arange(GRID * count) + 0.5) / (GRID * count)
     return np.interp(wanted, below / count, grid)
+
+
+def _inside(quantiles: NDArray[np.float64], column: Column) -> NDArray[np.float64]:
+    """Mirror quantiles beyond the bounds of a column at the bounds: cut off there, the extreme values would be too common."""
+    if column.low is None or column.high is None or not column.low < column.high:
+        return quantiles
+    inside = np.where(quantiles < column.low, 2 * column.low - quantiles, quantiles)
+    inside = np.where(inside > column.high, 2 * column.high - inside, inside)
+    return np.sort(np.clip(inside, column.low, column.high))
 
 
 def normal_cdf(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -45,6 +45,8 @@ class NumberFormat:
     """Whether all numbers have the same number of decimals, zeros included."""
     sign_first: bool = True
     """Whether a minus is written before the prefix."""
+    brackets: bool = False
+    """Whether negative numbers are written in brackets, as in accounting: (1,200.50)."""
 
     def write(self, value: float, decimals: int | None) -> str:
         """Return a number as the text of a cell.
@@ -62,6 +64,8 @@ class NumberFormat:
                 body = body.rstrip("0").rstrip(".")
         body = body.replace(",", "\0").replace(".", self.decimal).replace("\0", self.thousands)
         sign = "-" if value < 0 and re.search("[1-9]", body) else ""
+        if sign and self.brackets:
+            return f"({self.prefix}{body}{self.suffix})"
         before = sign + self.prefix if self.sign_first else self.prefix + sign
         return f"{before}{body}{self.suffix}"
 
@@ -92,6 +96,10 @@ def read(cells: Sequence[str], comma: bool = False) -> Numbers | None:
         The numbers, or None if one cell is no number or the cells are not written alike.
     """
     stripped = [cell.strip() for cell in cells]
+    bracketed = [cell[:1] == "(" and cell[-1:] == ")" for cell in stripped]
+    brackets = any(bracketed) and not all(bracketed)
+    if brackets:
+        stripped = [cell[1:-1].strip() if inside else cell for cell, inside in zip(stripped, bracketed, strict=True)]
     matches = [_CELL.fullmatch(cell) for cell in stripped]
     if any(match is None for match in matches):
         return None
@@ -112,12 +120,18 @@ def read(cells: Sequence[str], comma: bool = False) -> Numbers | None:
     if not np.isfinite(values).all():
         return None
     negative = np.array([bool(match["first"] or match["second"]) for match in found])
+    if brackets:
+        if negative.any():  # two ways to write a negative number, or a minus in brackets
+            return None
+        negative = np.array(bracketed)
     values = np.where(negative, -values, values)
     counts = {len(body.partition(".")[2]) for body in plain}
     most = max(counts)
     decimals = None if any(exponents) or most > MOST_DECIMALS else most
     sign_first = not any(match["second"] and match["prefix"] for match in found)
-    written = NumberFormat(found[0]["prefix"], found[0]["suffix"], decimal, thousands, len(counts) == 1, sign_first)
+    written = NumberFormat(
+        found[0]["prefix"], found[0]["suffix"], decimal, thousands, len(counts) == 1, sign_first, brackets
+    )
     return Numbers(values, written, decimals)
 
 

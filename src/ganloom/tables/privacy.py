@@ -26,7 +26,7 @@ class Privacy:
     Attributes:
         nearer: The share of synthetic rows that are nearer to a training row than to any held-out row, with as many rows of
             both; 0.5 is ideal. NaN without held-out rows.
-        copies: The share of synthetic rows that equal a training row in all columns.
+        copies: The share of synthetic rows that equal a training row in all columns; without held-out rows, any real row.
         expected_copies: The share of held-out rows that do; NaN without held-out rows.
         membership: AUC of an attacker who takes real rows near a synthetic one for training rows; 0.5 is ideal.
         distance: Median distance of a synthetic row to its closest training row.
@@ -48,7 +48,9 @@ class Privacy:
         return 1 / math.sqrt(self.rows) if self.rows else 0.0
 
 
-def measure(columns: list[Column], train: Frame, synthetic: Frame, held: Frame | None, seed: int = 0) -> Privacy:
+def measure(
+    columns: list[Column], train: Frame, synthetic: Frame, held: Frame | None, seed: int = 0, known: Frame | None = None
+) -> Privacy:
     """Measure what synthetic rows give away.
 
     Args:
@@ -57,18 +59,19 @@ def measure(columns: list[Column], train: Frame, synthetic: Frame, held: Frame |
         synthetic: Synthetic rows.
         held: Real rows that it did not learn from; None if there are none.
         seed: Seed of the choice of rows.
+        known: The rows among which exact copies are looked for. None: ``train``.
     """
     rng = np.random.default_rng(seed)
-    everything = [train, synthetic] + ([] if held is None else [held])
+    everything = [train, synthetic, train if known is None else known] + ([] if held is None else [held])
     coded = _coded(columns, train, everything)
     a, s = (_some(values, MOST_ROWS, rng) for values in coded[:2])
     to_train = closest(s, a, columns)
     nan = float("nan")
-    copies = _copies(coded[0], coded[1])
+    copies = _copies(coded[2], coded[1])
     if held is None:
         others = closest(a, a, columns, own=True) if len(a) > 1 else np.array([nan])
         return Privacy(nan, copies, nan, nan, float(np.median(to_train)), float(np.median(others)))
-    h = _some(coded[2], MOST_ROWS, rng)
+    h = _some(coded[3], MOST_ROWS, rng)
     count = min(len(a), len(h))
     shares, attacks = [], []
     for _ in range(5 if len(a) != len(h) else 1):
@@ -79,7 +82,7 @@ def measure(columns: list[Column], train: Frame, synthetic: Frame, held: Frame |
         attacks.append(area(score, np.repeat([True, False], count)))
     real = closest(h, a, columns)
     return Privacy(
-        float(np.mean(shares)), copies, _copies(coded[0], coded[2]), float(np.mean(attacks)),
+        float(np.mean(shares)), copies, _copies(coded[0], coded[3]), float(np.mean(attacks)),
         float(np.median(to_train)), float(np.median(real)), count,
     )  # fmt: skip
 

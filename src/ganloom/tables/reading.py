@@ -5,14 +5,17 @@ import io
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ganloom.core import csv_text
 from ganloom.core.errors import BadInput, need
 from ganloom.core.names import as_path, shown
-from ganloom.tables import EXTRA, numbers
+from ganloom.tables import EXTRA, numbers, times
 from ganloom.tables.column import TEXT
 from ganloom.tables.decoding import decode
 
@@ -71,7 +74,12 @@ def read(source: Any) -> Source:
         frame = source if isinstance(source, pd.DataFrame) else pd.DataFrame(source)
     except (ValueError, TypeError) as error:
         raise BadInput(f"this is no table: {error}. Give a path, a pandas frame or a dictionary of columns") from None
-    labels = [label if isinstance(label, int) else str(label) for label in frame.columns]
+    if frame.columns.nlevels > 1:
+        raise BadInput(
+            f"the columns of the frame have {frame.columns.nlevels} levels. Give each column one name, such as "
+            'frame.columns = ["_".join(map(str, names)) for names in frame.columns]'
+        )
+    labels = [int(x) if isinstance(x, int | np.integer) else str(x) for x in frame.columns]
     return _of_frame(frame, {"kind": "frame", "labels": labels}, "the frame")
 
 
@@ -167,6 +175,9 @@ def _of_text(raw: bytes, path: Path) -> Source:
         notes.append(
             "the first line holds numbers only: it is read as data, and the columns are called column_1, column_2, ..."
         )
+    elif header is rows[0]:
+        body, lines, more = _without_headers(header, body, lines, skipped)
+        notes += more
     if not body:
         raise BadInput(f"{path} has a header, but no rows")
     width = len(header)
@@ -181,6 +192,13 @@ def _of_text(raw: bytes, path: Path) -> Source:
     names = unique_names(headers)
     notes += _repeated(headers, names)
     columns = list(zip(*body, strict=True))
+    if header is rows[0] and (
+        like := [cell for cell, cells in zip(header, columns, strict=True) if _is_data(cell, cells)]
+    ):
+        notes.append(
+            f"the first line looks like a row ({', '.join(shown(cell) for cell in like[:3])}), but is read as the header: each "
+            "synthetic file will begin with it. If the file has no header, add one"
+        )
     frame = pd.DataFrame(
         {name: pd.Series(list(cells), dtype=object) for name, cells in zip(names, columns, strict=True)}
     )
@@ -230,6 +248,31 @@ def _rows(text: str, separator: str, path: Path) -> tuple[list[list[str]], list[
         rows.pop()
         lines.pop()
     return rows, lines
+
+
+def _without_headers(
+    header: list[str], body: list[list[str]], lines: list[int], skipped: int
+) -> tuple[list[list[str]], list[int], list[str]]:
+    """The rows without those that repeat the header, as in joined files; their lines with that of the header; and a note."""
+    if all(numbers.read([cell]) is not None for cell in header if cell.strip()):
+        return body, lines, []
+    again = [line + skipped for row, line in zip(body, lines[1:], strict=True) if row == header]
+    if not again or len(again) == len(body):
+        return body, lines, []
+    kept = [(row, line) for row, line in zip(body, lines[1:], strict=True) if row != header]
+    where = f"line{'s' * (len(again) > 1)} {', '.join(map(str, again[:5]))}{' and more' * (len(again) > 5)}"
+    note = f"{where} repeat{'s' * (len(again) == 1)} the header and {'is' if len(again) == 1 else 'are'} left out"
+    return [row for row, _ in kept], [lines[0], *(line for _, line in kept)], [note]
+
+
+def _is_data(cell: str, cells: Sequence[str]) -> bool:
+    """Whether a cell of the header is a decimal number or a date, as all of its column are."""
+    some = [other for other in cells[:200] if other.strip()]
+    if not cell.strip() or len(some) < 2:
+        return False
+    if re.search(r"\d[.,]\d", cell) and numbers.read([cell]) is not None:
+        return numbers.read(some) is not None
+    return times.read([cell]) is not None and times.read(some) is not None
 
 
 def _is_number_row(cells: list[str]) -> bool:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput
-from ganloom.core.names import as_path
+from ganloom.core.names import as_path, shown
 from ganloom.report.progress import Report as Progress
 from ganloom.report.progress import stage
-from ganloom.tables import choose, differential_privacy, privacy, quality, reading, utility
-from ganloom.tables.column import Column
+from ganloom.tables import choose, detect, differential_privacy, privacy, quality, reading, utility
+from ganloom.tables.column import TEXT, Column
 from ganloom.tables.copula import Copula
 from ganloom.tables.marginals import Bootstrap, Marginals
 from ganloom.tables.preparation import Preparation, prepare
@@ -129,6 +129,8 @@ def measure(
     drawn_source = reading.read(synthetic)
     drawn = preparation.schema.read(drawn_source)
     train, test, held, notes = _parts(frame, preparation, made_by, holdout, seed)
+    notes += _differences(preparation, source, drawn_source)
+    notes += _few(len(drawn_source.frame), "synthetic") + _few(len(next(iter(test.values()))), "real test")
     target = utility.guess_target(columns, target or (made_by.target if made_by else None))
     tables = {"synthetic": drawn, "real rows": train}
     tables |= _of_methods(preparation, train, len(next(iter(drawn.values()))), target, seed, progress)
@@ -137,7 +139,8 @@ def measure(
     for number, (name, table) in enumerate(tables.items()):
         if progress is not None:
             progress(f"measuring {name}", number, len(tables))
-        rows.append(_row(name, columns, train, test, table, held, target, real_use, seed))
+        known = frame if held is None else train
+        rows.append(_row(name, columns, train, test, table, held, target, real_use, seed, known))
     method = made_by.chosen if made_by else ""
     private = made_by.privacy if made_by else None
     verdicts = [*_verdicts(rows, method, held is not None), differential_privacy.sentence(private)]
@@ -172,6 +175,52 @@ def _parts(
     return train, test, None, [note]
 
 
+FEW = 30
+"""Figures from fewer rows are chance."""
+
+
+def _few(rows: int, what: str) -> list[str]:
+    return [f"{rows} {what} row{'s' * (rows != 1)}: too few for any figure here to mean much"] if rows < FEW else []
+
+
+def _differences(preparation: Preparation, real: reading.Source, drawn: reading.Source) -> list[str]:
+    """Columns of the synthetic table that the real one does not have, or that are written otherwise."""
+    notes = []
+    names = [str(name) for name in drawn.frame.columns]
+    more = [name for name in names if name not in preparation.schema.names]
+    if more:
+        notes.append(f"not compared, for the real table has no such column: {', '.join(map(shown, more[:5]))}")
+    gone = [column.name for column in preparation.schema.columns if column.name not in names]
+    if gone:
+        notes.append(f"the synthetic table lacks columns of the real one: {', '.join(map(shown, gone[:5]))}")
+    if real.format.get("kind") == drawn.format.get("kind") == "text":
+        for column in preparation.schema.modelled:
+            if not column.continuous or column.number is None or column.name not in names:
+                continue
+            found = detect.find(
+                column.name,
+                column.header,
+                drawn.frame[column.name],
+                TEXT,
+                None,
+                bool(drawn.format.get("decimal_comma")),
+            ).column
+            if found.continuous and found.number is not None and _affixes(found) != _affixes(column):
+                notes.append(
+                    f"{column.name} is written otherwise in the synthetic table: {_example(found)} instead of {_example(column)}"
+                )
+    return notes
+
+
+def _affixes(column: Column) -> tuple[str, str]:
+    assert column.number is not None
+    return column.number.prefix.strip(), column.number.suffix.strip()
+
+
+def _example(column: Column) -> str:
+    return shown(str(column.cells(np.array([column.low]))[0]))
+
+
 def _of_methods(
     preparation: Preparation, train: Frame, count: int, target: str | None, seed: int, progress: Progress
 ) -> dict[str, Frame]:
@@ -188,13 +237,13 @@ def _of_methods(
 
 def _row(
     name: str, columns: list[Column], train: Frame, test: Frame, table: Frame, held: Frame | None, target: str | None,
-    real: Utility | None, seed: int,
+    real: Utility | None, seed: int, known: Frame,
 ) -> Row:  # fmt: skip
-    """Measure one table; ``real`` is the utility of the rows ``train``."""
+    """Measure one table; ``real`` is the utility of the rows ``train``, ``known`` are those that must not be copied."""
     agreement = quality.compare(columns, test, table)
     useful = None if target is None else utility.train_and_test(columns, table, test, target, seed)
     told = utility.detection(columns, choose.enough(train, test), table, seed)
-    private = privacy.measure(columns, train, table, held, seed)
+    private = privacy.measure(columns, train, table, held, seed, known)
     hidden = choose.hidden(told)
     share = math.nan
     if useful is not None and real is not None:
@@ -227,7 +276,7 @@ def _verdicts(rows: list[Row], method: str, held: bool) -> list[str]:
         text = f"{subject} {'helps' if network else 'is better than the copula'}: its score is {scores}."
     elif difference < -choose.SAME:
         verb = "does not help" if network else "is worse than a copula"
-        text = f"{subject} {verb}: its score is {scores}. Use --method copula."
+        text = f"{subject} {verb}: its score is {scores}." + " Use --method copula." * (method != "copula")
     else:
         text = f"{subject} {'does not help: it is' if network else 'is'} as good as the copula (score {scores})."
     lines = [text]

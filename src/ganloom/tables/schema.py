@@ -77,8 +77,9 @@ class Schema:
         series = []
         for column in self.columns:
             cells = column.cells(frame[column.name]) if column.modelled else generated(column, n, rng)
-            if column.dtype == TEXT:
-                cells = [column.missing_text if cell is None else cell for cell in cells]
+            if column.as_text:
+                gone = column.missing_text or ("" if column.dtype == TEXT else None)
+                cells = [gone if cell is None else cell for cell in cells]
             series.append(column.series(cells, pd))
         table = pd.concat(series, axis=1) if series else pd.DataFrame()
         table.columns = self.format.get("labels") or list(self.headers)
@@ -135,9 +136,17 @@ def _comma(source: reading.Source) -> bool:
 def _values_like(column: Column, series: Any, dtype: str, source: reading.Source) -> NDArray[Any]:
     """The values of a column of another table, read as the type of this one."""
     wanted = column.kind
-    if dtype != TEXT and column.dtype == TEXT:  # such as a pandas frame beside a CSV file
+    if dtype != TEXT and column.as_text:  # such as a pandas frame beside a CSV file
         series, dtype = series.map(lambda cell: "" if cell is None or cell != cell else str(cell)), TEXT
-    found = detect.find(column.name, column.header, series, dtype, wanted if dtype == TEXT else None, _comma(source))
+    try:
+        found = detect.find(
+            column.name, column.header, series, dtype, wanted if dtype == TEXT else None, _comma(source)
+        )
+    except BadInput as error:
+        why = str(error).partition(": ")[2]
+        raise BadInput(
+            f'{source.name}: the column "{column.name}" is of type {wanted} in the real table, but {why}'
+        ) from None
     if column.discrete:
         if found.column.modelled and found.column.discrete:
             place = {(type(v).__name__, v): i for i, v in enumerate(column.values)}
@@ -192,11 +201,23 @@ def _number_ids(column: Column, n: int, rng: np.random.Generator) -> list[Any]:
         numbers = [int(column.high) + 1 + i for i in range(n)]
     else:
         assert column.pattern is not None
-        made = column.pattern.make(2 * n + 20, rng)
+        made = column.pattern.make(4 * n + 20, rng)
         kept = [int(text) for text in dict.fromkeys(made) if text.lstrip("-") and not text.lstrip("-").startswith("0")]
-        extra = int(column.high)
-        numbers = kept[:n] + [extra + 1 + i for i in range(n - len(kept[:n]))]
-    if column.dtype != TEXT:
+        kept = [number for number in kept if column.low <= number <= column.high][:n]
+        numbers = kept + [int(column.high) + 1 + i for i in range(n - len(kept))]
+    if not column.as_text:
+        most = _largest(column.dtype)
+        if max(numbers) > most:
+            raise BadInput(
+                f'column "{column.name}": identifiers of the type {column.dtype} end at {most}, and {n} new ones do not fit. '
+                "Convert the column to int64 or text, and fit again"
+            )
         return list(numbers)
     written = column.number
     return [str(number) if written is None else written.write(float(number), 0) for number in numbers]
+
+
+def _largest(dtype: str) -> float:
+    """The largest number of an integer dtype of numpy or pandas; infinite for others."""
+    name = dtype.lower()
+    return int(np.iinfo(name).max) if name.startswith(("int", "uint")) else np.inf

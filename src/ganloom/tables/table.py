@@ -22,6 +22,8 @@ from ganloom.tables.schema import Frame
 from ganloom.training.callbacks import Callback
 
 METHODS = ("auto", "copula", "ctgan", "tvae", "marginals", "bootstrap")
+FEWEST_ROWS = 30
+"""With fewer rows, a note says that they are too few."""
 FEWEST_FOR_NETWORKS = 200
 """With fewer rows, "auto" does not train networks: their score on so few held-out rows would be chance."""
 
@@ -113,6 +115,11 @@ class Table:
         stage(self.progress, "finding types and constraints")
         self.preparation, frame = prepare(source, self.types, self.target, self.training.private is None)
         self.notes = list(self.preparation.notes)
+        if self.preparation.schema.rows < FEWEST_ROWS:
+            self.notes.append(
+                f"{self.preparation.schema.rows} rows are too few to learn a table from: the synthetic rows repeat much of "
+                "them, and are not private"
+            )
         learned = self.preparation.reduced(frame)
         columns = self.preparation.learned
         self.target = utility.guess_target(columns, self.target)
@@ -212,8 +219,8 @@ class Table:
         """
         prepared = self._prepared()
         n = prepared.schema.rows if n is None else n
-        if n < 1:
-            raise BadInput(f"the number of rows must be at least 1, got {n}")
+        if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
+            raise BadInput(f"the number of rows must be a whole number of at least 1, got {n}")
         rng = np.random.default_rng([seed, 7])
         frame = self.draw(n, where=where, rng=rng) if prepared.learned else {}
         return prepared.schema.table(frame, n, rng)

@@ -18,6 +18,8 @@ SHARED = 5
 """A word in at least this many rows is no secret of one row."""
 MOST_TEMPLATES = 200
 """Most templates that are kept of a column."""
+FREE = 4
+"""Digits that all cells begin with are kept if at least this many characters follow."""
 TRIES = 10
 """Cells that are tried before a template gets one more character."""
 _CLASSES = (("A", str.isupper), ("a", str.islower), ("9", str.isdigit), ("w", str.isalpha))
@@ -153,7 +155,7 @@ def _longer(template: str, count: int) -> str:
 
 
 def _common_prefix(cells: Sequence[str]) -> str:
-    """What all cells begin with, up to the last mark that is no letter and no digit, such as "CUST-"."""
+    """What all cells begin with, up to the last mark that is no letter and no digit, such as "CUST-", or to the last digit."""
     first, last = min(cells), max(cells)
     length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     shared = first[:length]
@@ -161,4 +163,6 @@ def _common_prefix(cells: Sequence[str]) -> str:
     letters = re.match(r"[^\W\d]+(?=\d)", first)  # "K00123"
     if not cut and letters and all(cell.startswith(letters[0]) for cell in cells):
         cut = len(letters[0])
+    if cut < len(shared) and shared[cut:].isdecimal() and min(map(len, cells)) - len(shared) >= FREE:
+        cut = len(shared)  # such as the 0 of phone numbers
     return shared[:cut] if len(cells) > 1 else ""

@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 DATES = (
     "%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y", "%m/%d/%y", "%d/%m/%y",
     "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%y", "%Y.%m.%d", "%Y年%m月%d日",
+    "%Y-%m", "%Y/%m", "%m/%Y",
 )  # fmt: skip
 CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M %p", "%I:%M:%S %p")
 BETWEEN = (" ", "T", ", ")
 COMPACT = ("%Y%m%d", "%Y%m%d%H%M%S", "%Y%m%dT%H%M%S")
 """Formats without separators, which are used only if the user says that a column holds dates."""
+YEARS = (1900, 2100)
+"""Whole numbers of 8 digits are dates without being asked for if all are dates of these years."""
+FEWEST_PACKED = 10
+"""They need at least this many different values."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FRACTION = re.compile(r"(?<=:\d\d)[.,](\d{1,9})")
 _ZONE = re.compile(r"\s?(Z|UTC|GMT|[+-]\d\d:?\d\d|[+-]\d\d)$")
@@ -139,6 +144,17 @@ def read(cells: Sequence[str], compact: bool = False) -> Times | None:
         if all(unpadded.write(numbers[cell], kind) == cell for cell in sample):
             written = unpadded
     return Times(np.array([numbers[cell.strip()] for cell in cells]), kind, written, ambiguous)
+
+
+def read_packed(cells: Sequence[str]) -> Times | None:
+    """Read a column of dates such as 20240131; None if a cell is none, or if they could well be other numbers."""
+    distinct = {cell.strip() for cell in cells}
+    if len(distinct) < FEWEST_PACKED or any(len(cell) != 8 or not cell.isdecimal() for cell in distinct):
+        return None
+    if any(not YEARS[0] <= int(cell[:4]) < YEARS[1] for cell in distinct):
+        return None
+    found = read(cells, compact=True)
+    return found if found is not None and found.format.pattern == COMPACT[0] else None
 
 
 def _format(pattern: str, fraction: int, numbers: dict[str, float], zones: dict[str, str]) -> TimeFormat:
