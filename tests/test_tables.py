@@ -345,7 +345,7 @@ def test_a_good_method_is_not_refused_by_chance() -> None:
 
 
 def test_auto_says_what_it_chose() -> None:
-    table = Table("auto", steps=20).fit(mixed(200))
+    table = Table("auto", steps=20).fit(mixed(200)[["age", "net", "tax", "rich"]])
     assert table.chosen in METHODS[1:5] and set(table.choice) == {"copula", "marginals", "tvae", "ctgan"}
     assert any(note.startswith(f"chosen: {table.chosen}") for note in table.notes)
     assert any("The GAN (ctgan)" in note for note in table.notes)
@@ -373,6 +373,30 @@ def test_a_stopped_training_is_resumed_exactly(tmp_path: Path, capsys: pytest.Ca
     assert Table.load(tmp_path / "parts").sample(20).equals(whole.sample(20))
     with pytest.raises(BadInput, match="finished"):
         resume(tmp_path / "parts")
+
+
+def test_a_stopped_comparison_is_continued(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "data.csv"
+    mixed(230)[["age", "net", "rich"]].to_csv(file, index=False)
+    asked: dict[str, Any] = {"steps": 8, "types": "age=float", "held_out": 0.1}
+    whole = Table("auto", **asked, out=tmp_path / "whole").fit(file)
+    assert not (tmp_path / "whole" / "comparison.json").exists() and not (tmp_path / "whole" / "comparing").exists()
+    parts = tmp_path / "parts"
+    with pytest.raises(Interrupted, match=r"the comparison of methods is saved, next: ganloom resume .*parts"):
+        Table("auto", **asked, out=parts, console=Stop()).fit(file)
+    kept = json.loads((parts / "comparison.json").read_text())
+    assert set(kept["scores"]) == {"copula", "marginals"} and (parts / "comparing" / "tvae" / "config.json").is_file()
+    with pytest.raises(BadInput, match="comparison of methods .* is not finished. Continue it with `ganloom resume"):
+        Table.load(parts)
+    for other in (Table("auto", steps=9, out=parts), Table("copula", out=parts)):
+        with pytest.raises(BadInput, match="stopped comparison"):
+            other.fit(file)
+    with pytest.raises(SystemExit) as left:
+        main(["resume", str(parts)])
+    assert not left.value.code
+    found = Table.load(parts)
+    assert found.choice == whole.choice and found.chosen == whole.chosen and found.notes == whole.notes
+    assert found.sample(20).equals(whole.sample(20)) and not (parts / "comparing").exists()
 
 
 def test_public_name_and_bad_arguments() -> None:

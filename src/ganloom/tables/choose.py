@@ -25,6 +25,17 @@ MOST_NEARER = 0.6
 """A method whose rows are nearer to the training rows more often than this is not chosen."""
 
 
+class Known(Protocol):
+    """Where finished scores are kept."""
+
+    scores: "dict[str, Score]"
+    refused: dict[str, str]
+
+    def keep(self, name: str, result: "Score | str") -> None:
+        """Keep the score of a method, or why it cannot learn the table."""
+        ...
+
+
 class Method(Protocol):
     """What learns rows and draws new ones."""
 
@@ -117,6 +128,7 @@ def choose(
     seed: int,
     progress: Report,
     valid: Callable[[Frame], Frame],
+    known: Known,
 ) -> tuple[str, dict[str, Score], dict[str, str]]:
     """Fit each method on 80 % of the rows and score it on the others.
 
@@ -128,25 +140,26 @@ def choose(
         seed: Seed of the split and of the methods.
         progress: Called with (what, done, total).
         valid: Brings drawn values into the bounds of their columns.
+        known: Scores that are there already, and where new ones are kept.
 
     Returns:
         The name of the best method whose rows are not too near to the training rows; all scores; and why methods refused.
     """
     train, held = split(frame, HELD_OUT, seed)
-    scores: dict[str, Score] = {}
-    refused: dict[str, str] = {}
     for number, (name, new) in enumerate(methods.items()):
         if progress is not None:
             progress(f"comparing methods on held-out rows: {name}", number, len(methods))
+        if name in known.scores or name in known.refused:
+            continue
         try:
             method = new().fit(train, target, seed)
         except BadInput as error:  # such as too many categories for a network
-            refused[name] = str(error)
+            known.keep(name, str(error))
             continue
         rows = max(len(next(iter(train.values()))), 200)
         drawn = valid(method.sample(rows, np.random.default_rng([seed, 2])))
-        scores[name] = score(columns, train, held, drawn, target, seed)
-    return best_of(scores), scores, refused
+        known.keep(name, score(columns, train, held, drawn, target, seed))
+    return best_of(known.scores), known.scores, known.refused
 
 
 def best_of(scores: dict[str, Score]) -> str:

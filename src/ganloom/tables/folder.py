@@ -11,6 +11,8 @@ from ganloom.core.names import as_path, command_line, word_of
 from ganloom.core.output_files import replace_file
 
 FILE, ARRAYS = "table.json", "table.safetensors"
+COMPARISON = "comparison.json"
+"""The scores of a comparison of methods that has not ended."""
 FORMAT = 1
 
 
@@ -20,6 +22,9 @@ def describe(folder: Path) -> dict[str, Any]:
         raise BadInput(
             f"{folder} holds two tables, and a report measures one. Leave out --run, and give the files of one of them"
         )
+    if compares(folder):
+        again = command_line(["ganloom", "resume", word_of(folder)])
+        raise BadInput(f"the comparison of methods in {folder} is not finished. Continue it with `{again}`")
     if not (folder / FILE).is_file():
         raise BadInput(
             f"{folder} is not the folder of a table (it has no {FILE}). Give the folder of `ganloom table fit`"
@@ -62,13 +67,23 @@ def write_json(file: Path, value: dict[str, Any]) -> None:
 
 
 def is_table(path: str | os.PathLike[str]) -> bool:
-    """Whether a folder was written by ``Table``."""
-    return (as_path(path) / FILE).is_file()
+    """Whether a folder was written by ``Table``: finished, in training, or in the comparison of methods."""
+    return any((as_path(path) / name).is_file() for name in (FILE, COMPARISON))
+
+
+def compares(path: Path) -> bool:
+    """Whether a folder holds a comparison of methods that has not ended."""
+    return (path / COMPARISON).is_file() and not (path / FILE).is_file()
 
 
 def check_new(path: Path) -> None:
     """Raise BadInput unless a folder is new or empty."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if compares(path):
+            again = command_line(["ganloom", "resume", word_of(path)])
+            raise BadInput(
+                f"{path} holds a stopped comparison of methods. Continue it with `{again}`, or choose another --out"
+            )
         if is_table(path):
             raise BadInput(f"{path} already holds a table. Choose another --out")
         raise BadInput(f"{path} is not a new or empty folder. Choose another --out")
@@ -79,18 +94,19 @@ class continued_by_resume:  # noqa: N801
 
     Args:
         folder: The folder; None: nothing can be continued.
+        what: What was stopped.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None, what: str = "the training") -> None:
+        self.folder, self.what = folder, what
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         text = "stopped; nothing is saved yet: run the same command again"
-        if self.folder is not None:
-            text = f"stopped; the training is saved, next: {command_line(['ganloom', 'resume', word_of(self.folder)])}"
+        if self.folder is not None and is_table(self.folder):
+            text = f"stopped; {self.what} is saved, next: {command_line(['ganloom', 'resume', word_of(self.folder)])}"
         if isinstance(error, Interrupted):
             raise Interrupted(text) from None
         if isinstance(error, Terminated):

@@ -19,6 +19,7 @@ from ganloom.data.encoded_table import EncodedTable
 from ganloom.gan import GAN
 from ganloom.recipes import ctgan
 from ganloom.report.progress import Report, stage
+from ganloom.runs.folder import Folder
 from ganloom.tables import differential_privacy, encoding
 from ganloom.tables.column import Column
 from ganloom.tables.differential_privacy import Target
@@ -62,13 +63,14 @@ class Neural:
         name: "ctgan" or "tvae".
         columns: The columns to learn.
         training: How it is trained.
+        folder: The run folder of ``fit``, in which a stopped training continues. None: a temporary one.
 
     Attributes:
         privacy: The differential privacy of the training as JSON values, after ``encode``; None: none.
     """
 
-    def __init__(self, name: str, columns: list[Column], training: Training) -> None:
-        self.name, self.columns, self.training = name, columns, training
+    def __init__(self, name: str, columns: list[Column], training: Training, folder: Path | None = None) -> None:
+        self.name, self.columns, self.training, self.folder = name, columns, training, folder
         self.encoding: Encoding | None = None
         self.gan: GAN | None = None
         self.privacy: dict[str, Any] | None = None
@@ -88,12 +90,22 @@ class Neural:
         return EncodedTable(rows, self.encoding.layout, Facts("table"))
 
     def fit(self, frame: Frame, target: str | None = None, seed: int = 0) -> "Neural":
-        """Learn rows; ``target`` has no effect.
+        """Learn rows, or continue to; ``target`` has no effect.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed.
         """
         data = self.encode(frame, seed)
+        if self.folder is not None:
+            run = Folder(self.folder)
+            if not (self.folder / "config.json").is_file() or run.without_checkpoint():
+                self.train(data, self.folder, seed)
+                return self
+            if run.read("run.json").get("state") != "finished":
+                training = self.training
+                api.resume(self.folder, console=training.console or Callback(), progress=training.progress)
+            self.gan = api.load(self.folder, device=self.training.device)
+            return self
         with tempfile.TemporaryDirectory(prefix="ganloom-table-") as temporary:
             self.train(data, Path(temporary) / self.name, seed)
         return self

@@ -12,9 +12,20 @@ from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path, command_line, word_of
 from ganloom.core.output_files import replace_file
 from ganloom.report.progress import Report, stage
-from ganloom.tables import choose, conditions, differential_privacy, reading, saving, utility
+from ganloom.tables import choose, comparison, conditions, differential_privacy, reading, saving, utility
+from ganloom.tables.comparison import Comparison
 from ganloom.tables.copula import Copula
-from ganloom.tables.folder import ARRAYS, FILE, FORMAT, check_new, continued_by_resume, describe, read_json, write_json
+from ganloom.tables.folder import (
+    ARRAYS,
+    FILE,
+    FORMAT,
+    check_new,
+    compares,
+    continued_by_resume,
+    describe,
+    read_json,
+    write_json,
+)
 from ganloom.tables.marginals import Bootstrap, Marginals
 from ganloom.tables.neural import Neural, Training, check_method
 from ganloom.tables.preparation import Preparation, prepare
@@ -81,6 +92,8 @@ class Table:
         if steps is not None and steps < 1:
             raise BadInput(f"--steps must be at least 1, got {steps}")
         self.method, self.target, self.types, self.seed = method, target, types, seed
+        self._asked_target = target
+        self._data: str | None = None
         self.out = None if out is None else as_path(out)
         self.held_out, self.progress = held_out, progress
         self.training = Training(steps, minutes, device, console, progress, options, private)
@@ -106,8 +119,9 @@ class Table:
             BadInput: The data are no table, or an argument does not fit them.
             KeyboardInterrupt: Ctrl-C was pressed. With ``out``, the message says how to continue.
         """
-        if self.out is not None:
+        if self.out is not None and not (self.method == "auto" and compares(self.out)):
             check_new(self.out)
+        self._data = str(data) if isinstance(data, str | os.PathLike) else None
         if self.training.private is not None:
             differential_privacy.check_extra()
         stage(self.progress, "reading the table")
@@ -148,7 +162,7 @@ class Table:
         columns = self.preparation.learned
         self.chosen = self.method
         if self.method == "auto":
-            with continued_by_resume(None):
+            with continued_by_resume(self.out, "the comparison of methods"):
                 self.chosen = self._choose(frame, rows)
         if self.chosen not in ("ctgan", "tvae"):
             stage(self.progress, f"learning all rows with the method {self.chosen}")
@@ -182,9 +196,11 @@ class Table:
         names = ["copula", "marginals", "tvae", "ctgan"] if rows >= FEWEST_FOR_NETWORKS else ["copula", "marginals"]
         if rows < FEWEST_FOR_NETWORKS:
             self.notes.append(f"{rows} rows are too few for networks to be compared; --method ctgan trains one anyway")
+        columns = self.preparation.learned
+        known = Comparison(self.out, self._arguments(), columns, frame)
         best, scores, refused = choose.choose(
-            {name: self._new(name) for name in names}, self.preparation.learned, frame, self.target, self.seed, self.progress,
-            self.preparation.valid,
+            {name: self._new(name, known.run_of(name)) for name in names}, columns, frame, self.target, self.seed, self.progress,
+            self.preparation.valid, known,
         )  # fmt: skip
         self.choice = {name: vars(found) for name, found in scores.items()}
         self.notes += [f"{name} is left out: {reason}" for name, reason in refused.items()]
@@ -193,12 +209,22 @@ class Table:
             self.notes.append(choose.whether_gan_helps({name: found.total for name, found in scores.items()}))
         return best
 
-    def _new(self, name: str) -> Callable[[], Any]:
-        """A function that returns a new method."""
+    def _arguments(self) -> dict[str, Any]:
+        """The arguments with which ``resume`` repeats this call, as JSON values."""
+        how = self.training
+        return {
+            "data": None if self._data is None else os.path.abspath(os.path.expanduser(self._data)), "method": self.method,
+            "target": self._asked_target, "types": self.types if isinstance(self.types, str | None) else dict(self.types),
+            "seed": self.seed, "steps": how.steps, "minutes": how.minutes, "device": how.device, "held_out": self.held_out,
+            "options": how.options,
+        }  # fmt: skip
+
+    def _new(self, name: str, folder: Path | None = None) -> Callable[[], Any]:
+        """A function that returns a new method; a network keeps its training in ``folder``."""
         assert self.preparation is not None
         columns = self.preparation.learned
         if name in ("ctgan", "tvae"):
-            return lambda: Neural(name, columns, self.training)
+            return lambda: Neural(name, columns, self.training, folder)
         kinds: dict[str, Any] = {"copula": Copula, "marginals": Marginals, "bootstrap": Bootstrap}
         return lambda: kinds[name](columns)
 
@@ -266,6 +292,7 @@ class Table:
         }  # fmt: skip
         replace_file(path / ARRAYS, safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
         write_json(path / FILE, described)
+        comparison.remove(path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str = "cpu") -> "Table":
@@ -310,6 +337,10 @@ def resume(path: str | os.PathLike[str], *, console: Callback | None = None, pro
         BadInput: There is nothing to continue.
     """
     folder = as_path(path)
+    if compares(folder):
+        given = comparison.arguments_of(folder)
+        data, options = given.pop("data"), given.pop("options")
+        return Table(**given, **options, out=folder, console=console, progress=progress).fit(data)
     described = describe(folder)
     if described["state"] == "finished":
         raise BadInput(
