@@ -214,6 +214,7 @@ def test_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("größe\tb\r\n1\t2\r\n\r\n3\t4\r\n", "latin-1", [[1, 2], [3, 4]]),
         ("\ufeffa,b\n1e3,-2\n", "utf-8", [[1000, -2]]),
         ("a,b\n1,2\n", "utf-16", [[1, 2]]),
+        ("a;b\n1,5;-0,25\n3;4.5\n", "utf-8", [[1.5, -0.25], [3, 4.5]]),
     ],
 )
 def test_csv_files(text: str, encoding: str, rows: list, tmp_path: Path) -> None:
@@ -261,6 +262,13 @@ def test_bad_normal_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "--alpha" in refused(capsys, "fit", good, "--out", run, "--alpha", "5")
     assert "trains nothing" in refused(capsys, "fit", good, "--out", run, "--method", "pca", "--total-kimg", "1")
     assert not run.exists()
+
+
+def test_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = write(tmp_path / "good", images(20))
+    (good / "broken.png").write_bytes(b"no image")
+    code, _, err = call(capsys, "anomaly", "fit", good, "--out", tmp_path / "run", "--method", "pca")
+    assert code == 0 and "broken.png: not an image" in err
 
 
 def test_bad_test_sets_and_runs(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

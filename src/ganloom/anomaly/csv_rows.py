@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ganloom.core.names import shown
 
 ENDINGS = (".csv", ".tsv")
 SEPARATORS = ",;\t|"
+_COMMA = re.compile(r"\s*[-+]?\d*,\d+(?:[eE][-+]?\d+)?\s*")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ def read(path: str | Path) -> Table:
         BadInput: It holds no rows, a row has another number of values, or a value is not a finite number.
     """
     path = Path(path)
-    lines = [(i, row) for i, row in _lines(path) if any(cell.strip() for cell in row)]
+    numbered, comma = _lines(path)
+    lines = [(i, [_point(cell, comma) for cell in row]) for i, row in numbered if any(cell.strip() for cell in row)]
     if not lines:
         raise BadInput(f"{path} is empty: give a CSV file with one row of numbers per sample")
     first = lines[0][1]
@@ -62,8 +65,13 @@ def read(path: str | Path) -> Table:
     return Table(np.array([_numbers(path, i, row, columns) for i, row in rows], np.float64), columns, named)
 
 
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
-    """Return (line number, cells) of a file in UTF-8, UTF-16 with a mark, or Latin-1."""
+def _point(cell: str, comma: bool) -> str:
+    """A decimal comma as a point, in a file whose separator leaves the comma to decimals."""
+    return cell.replace(",", ".") if comma and _COMMA.fullmatch(cell) else cell
+
+
+def _lines(path: Path) -> tuple[list[tuple[int, list[str]]], bool]:
+    """Return (line number, cells) of a file in UTF-8, UTF-16 with a mark or Latin-1, and whether a comma may be decimal."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -77,7 +85,7 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
     separator = max(SEPARATORS, key=head.count)
     reader = csv_text.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
-        return [(reader.line_num, row) for row in reader]
+        return [(reader.line_num, row) for row in reader], separator != ","
     except csv.Error as error:
         raise BadInput(f"{path}, line {reader.line_num}: {error}") from error
 

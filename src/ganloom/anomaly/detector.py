@@ -63,6 +63,7 @@ class Request(TypedDict):
     method: str
     seed: int
     columns: dict[str, Any] | None
+    notes: NotRequired[list[str]]
 
 
 @dataclass

@@ -82,7 +82,9 @@ def fit(
     Folder(run).check_startable()
     data, columns = sources.open_normal(source, None if shape is None else tuple(shape), fit_images, progress)
     share = min(sources.SHARE, sources.MOST_HELD_OUT / len(data))
-    request = {"method": method.lower().replace("_", "-"), "seed": seed, "columns": _columns(columns)}
+    request = {
+        "method": method.lower().replace("_", "-"), "seed": seed, "columns": _columns(columns), "notes": sources.remarks(data),
+    }  # fmt: skip
     if recipe is None:
         if options:
             raise BadInput(
@@ -243,6 +245,7 @@ def _complete(
     if columns:
         made.columns, made.centre, made.spread = columns["names"], columns["centre"], columns["spread"]
     made.fit, made.data, made.checkpoint = normal.fit, normal.name, _newest(run)
+    made.notes = [*request.get("notes", []), *made.notes]
     made.image_scales = normal.source.get("scales_used") or {}
     run.mkdir(parents=True, exist_ok=True)
     made.save(run)
