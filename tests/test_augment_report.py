@@ -16,7 +16,7 @@ import ganloom
 from ganloom import data as datasets
 from ganloom.apps import augment_jobs as jobs
 from ganloom.apps.augment_report import AugmentationReport
-from ganloom.apps.augment_rows import BOTH, CLASSIC, METHODS, ONLY
+from ganloom.apps.augment_rows import BOTH, CLASSIC, METHODS, ONLY, REAL
 from ganloom.core.errors import BadInput
 from ganloom.data.images import Images
 from ganloom.gan import GAN
@@ -114,6 +114,28 @@ def built(fault: str = "", **options: Any) -> AugmentationReport:
     return ganloom.augmentation_report(
         glyphs(200, 0), Pictures(*glyphs(2000, 1), fault), test=glyphs(400, 2), **settings
     )
+
+
+@pytest.mark.parametrize("hurts", [True, False])
+def test_generated_images_have_the_augmentation_of_what_they_are_compared_with(
+    hurts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where classic augmentation hurts, real + GAN with it would be blamed for that."""
+    wrong = {"classic": hurts, "plain": not hurts}
+    seen: list[tuple[bool, bool]] = []
+
+    def trained(first: Any, second: Any, classes: int, how: Any, each: Any) -> Any:
+        seen.append((second is not None, how.classic))
+        return wrong["classic" if how.classic else "plain"]
+
+    def predicted(bad: bool, pool: Any) -> torch.Tensor:
+        return (pool.y + bad) % 4
+
+    monkeypatch.setattr(jobs, "train", trained)
+    monkeypatch.setattr(jobs, "predict", predicted)
+    (row,) = built(seeds=2).rows
+    assert row.against == (REAL if hurts else CLASSIC)
+    assert [classic for mixed, classic in seen if mixed] == [not hurts] * 4  # real + GAN and its control, two seeds
 
 
 @pytest.mark.slow

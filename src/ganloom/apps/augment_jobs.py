@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -22,7 +22,7 @@ from ganloom.core.output_files import replace_file
 from ganloom.core.randomness import key
 from ganloom.report.progress import Report
 
-STEPS = (100, 600)
+STEPS = (300, 600)
 """Least and most steps of a classifier."""
 MOST_GENERATED = 60_000
 """Most images that are generated for one seed, unless the user says how many."""
@@ -39,7 +39,7 @@ class Options:
         seeds: Number of trainings of each classifier.
         seed: The first seed.
         per_class: Number of generated images of a class; None: as many as real ones, 1,000 to 6,000.
-        steps: Steps of each classifier, of 128 images; None: by the number of real images, 100 to 600.
+        steps: Steps of each classifier, of 128 images; None: by the number of real images, 300 to 600.
         truncation: Truncation of the generated images.
         flip: The classic augmentation mirrors images too.
     """
@@ -117,7 +117,8 @@ class Work:
         models = [f"{model.name} {model.gan.kimg} {_digest(model)}" for model in self.models]
         options = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self.options).items()}
         options["labels"] = list(map(str, self.options.labels))
-        return {"data": self.split.data.fingerprint, "test": test, "models": models, **options}
+        kept = {"data": self.split.data.fingerprint, "test": test, "models": models, **options}
+        return kept | {"augmentation": "of the better one of real and real + classic"}
 
     def steps_of(self, row: Labels) -> int:
         """Steps of the classifiers of a row: four epochs of its real images, within bounds."""
@@ -127,15 +128,39 @@ class Work:
         n = len(self.split.rows) if row.per_class is None else row.per_class * len(self.split.data.classes_with_rows)
         return min(STEPS[1], max(STEPS[0], round(4 * n / BATCH)))
 
+    @property
+    def _seeds(self) -> range:
+        return range(self.options.seed, self.options.seed + self.options.seeds)
+
     def jobs(self) -> Iterator[Job]:
-        """All classifiers, seed by seed. The one of generated images alone is the same for all rows of a model."""
+        """All classifiers: those of real images, then the others seed by seed.
+
+        The one of generated images alone is the same for all rows of a model.
+        """
+        for seed in self._seeds:
+            for row in self.rows:
+                for method in (REAL, CLASSIC):
+                    yield Job(seed, method, row, self.steps_of(row))
         most = max(map(self.steps_of, self.rows))
-        for seed in range(self.options.seed, self.options.seed + self.options.seeds):
+        for seed in self._seeds:
             for model in dict.fromkeys(row.model for row in self.rows):
                 yield Job(seed, ONLY, next(row for row in self.rows if row.model == model), most)
             for row in self.rows:
-                for method in (REAL, CLASSIC, BOTH, NOISE):
+                for method in (BOTH, NOISE):
                     yield Job(seed, method, row, self.steps_of(row))
+
+    def _classic_helps(self, row: Labels, found: Mapping[str, Tensor | None]) -> bool:
+        """Whether real + classic is better than real in a row: then generated images have classic augmentation too."""
+        labels = torch.from_numpy(self.split.labels)
+        right = {
+            method: sum(
+                int((answer == labels).sum())
+                for seed in self._seeds
+                if (answer := found[Job(seed, method, row, self.steps_of(row)).name]) is not None
+            )
+            for method in (REAL, CLASSIC)
+        }
+        return right[CLASSIC] >= right[REAL]
 
     def answers(self) -> dict[str, Tensor]:
         """Train all classifiers that are not there yet; job name -> predicted class of each test image."""
@@ -150,24 +175,26 @@ class Work:
                 generated = {k: v for k, v in generated.items() if k[1] == job.seed}
                 generated[job.row.model, job.seed] = self._generate(job.row.model, job.seed)
             pool = generated.get((job.row.model, job.seed))
-            predicted = predict(self._train(job, pool, done, total), test)
+            classic = job.method in (CLASSIC, ONLY) or (job.method != REAL and self._classic_helps(job.row, found))
+            predicted = predict(self._train(job, pool, classic, done, total), test)
             self._write(job, predicted)
             found[job.name] = predicted
             done += job.steps
         return {name: one for name, one in found.items() if one is not None}
 
-    def _train(self, job: Job, generated: Pool | None, done: int, total: int) -> Any:
+    def _train(self, job: Job, generated: Pool | None, classic: bool, done: int, total: int) -> Any:
         def each(step: int) -> None:
             if self.progress is not None:
                 self.progress("training classifiers (steps)", done + step, total)
 
-        how = Training(job.steps, key(job.seed, "augmentation") % 2**31, flip=self.options.flip)
+        how = Training(
+            job.steps, key(job.seed, "augmentation") % 2**31, classic, self.options.flip, noise=job.method == NOISE
+        )
         if job.method == ONLY:
             assert generated is not None
             return train(generated, None, self.split.data.n_classes, how, each)
         real = self._real(job.row, job.seed)
         second = {BOTH: generated, NOISE: real}.get(job.method)
-        how = replace(how, classic=job.method != REAL, noise=job.method == NOISE)
         return train(real, second, self.split.data.n_classes, how, each)
 
     def _real(self, row: Labels, seed: int) -> Pool:
@@ -221,10 +248,7 @@ class Work:
         right = {
             method: stacked([answers[job.name] for job in jobs if job.method == method], labels) for method in METHODS
         }
-        sizes = [
-            len(rows_of(self.split, row, self.trained[row.model], seed))
-            for seed in range(self.options.seed, self.options.seed + self.options.seeds)
-        ]
+        sizes = [len(rows_of(self.split, row, self.trained[row.model], seed)) for seed in self._seeds]
         return row_of(
             row, self.models[row.model].name, sum(sizes) / len(sizes), right, labels, self.split.data.class_names
         )

@@ -106,7 +106,7 @@ def augmentation_report(
         seeds: Number of trainings of each classifier. With one, the verdict is always "cannot tell".
         seed: The first seed.
         per_class: Number of generated images of a class. None: as many as real ones, 1,000 to 6,000.
-        steps: Steps of each classifier, of 128 images. None: by the number of real images, 100 to 600.
+        steps: Steps of each classifier, of 128 images. None: by the number of real images, 300 to 600.
         truncation: Truncation of the generated images.
         flip: The classic augmentation mirrors images too; only where a mirrored image has the same class.
         resize: Resize the images to the shape of the model. Otherwise other shapes are refused.

@@ -37,7 +37,7 @@ class Arguments:
     per_class: int | None = None
     """Number of generated images of each class. None: as many as real ones, 1,000 to 6,000."""
     steps: int | None = None
-    """Steps of each classifier, of 128 images. None: four epochs of the real images, 100 to 600."""
+    """Steps of each classifier, of 128 images. None: four epochs of the real images, 300 to 600."""
     truncation: float = 1.0
     """Below 1: generated images are more typical and less diverse."""
     flip: bool = False
