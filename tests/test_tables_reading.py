@@ -174,7 +174,7 @@ def test_digits_that_all_cells_begin_with_are_kept() -> None:
 
 def test_few_rows_are_said() -> None:
     frame = pd.DataFrame({"a": [1.5, 2.5, 3.5], "b": ["x", "y", "x"]})
-    assert any("3 rows are too few to learn a table from" in note for note in Table("copula").fit(frame).notes)
+    assert any("3 rows: too few to learn a table from" in note for note in Table("copula").fit(frame).notes)
 
 
 def test_bad_calls_are_one_line() -> None:

@@ -188,14 +188,25 @@ def _numbers_of_text(
         notes = (f"{base.name}: {int(endless.sum())} infinite values are treated as missing",)
     if read is None:
         return None
-    if read.decimals == 0 and abs(read.values).max() > EXACT and wanted in (None, "id", "integer"):
-        if wanted == "integer":
-            raise _too_large(base)
-        return _of_words(base, [None if lost else cell for cell, lost in zip(cells, gone, strict=True)], wanted)
+    base = _with(base, number=read.format, decimals=read.decimals)
     values = np.full(len(cells), np.nan)
     values[~gone] = read.values
-    found = _of_numbers(_with(base, number=read.format, decimals=read.decimals), values, wanted, read.decimals == 0)
+    if read.decimals == 0 and abs(read.values).max() > EXACT and wanted in (None, "id", "integer"):
+        exact = [_exact(cell, read.format) for cell, lost in zip(cells, gone, strict=True) if not lost]
+        if wanted == "integer":
+            raise _too_large(base)
+        if wanted == "id" or _kind_of_words(base.name, exact, list(dict.fromkeys(exact))) == "id":
+            return number_ids(base, values, read.values, notes, exact)
+        return _of_words(base, [None if lost else cell for cell, lost in zip(cells, gone, strict=True)], "category")
+    found = _of_numbers(base, values, wanted, read.decimals == 0)
     return Found(found.column, found.values, (*notes, *found.notes))
+
+
+def _exact(cell: str, written: numbers.NumberFormat) -> int:
+    """A whole number that float64 may not hold."""
+    body = cell.strip().removesuffix(written.suffix).replace(written.prefix, "", 1) if written.prefix else cell.strip()
+    digits = "".join(char for char in body if char.isdecimal())
+    return -int(digits) if cell.strip()[:1] in "-−(" else int(digits)
 
 
 def _too_large(base: Column) -> BadInput:

@@ -52,11 +52,13 @@ class NumberFormat:
         """Return a number as the text of a cell.
 
         Args:
-            value: The number.
+            value: The number; an integer is written with all its digits.
             decimals: Decimals to write. None: significant digits.
         """
         magnitude = abs(value)
-        if decimals is None:
+        if isinstance(magnitude, int) and decimals == 0:  # exact, also where a float would not be
+            body = f"{magnitude:,}" if self.thousands else f"{magnitude}"
+        elif decimals is None:
             body = f"{magnitude:.15g}"
         else:
             body = f"{magnitude:{',' if self.thousands else ''}.{decimals}f}"

@@ -214,7 +214,7 @@ def _number_ids(column: Column, n: int, rng: np.random.Generator) -> list[Any]:
             )
         return list(numbers)
     written = column.number
-    return [str(number) if written is None else written.write(float(number), 0) for number in numbers]
+    return [str(number) if written is None else written.write(number, 0) for number in numbers]
 
 
 def _largest(dtype: str) -> float:

@@ -130,9 +130,10 @@ class Table:
         self.preparation, frame = prepare(source, self.types, self.target, self.training.private is None)
         self.notes = list(self.preparation.notes)
         if self.preparation.schema.rows < FEWEST_ROWS:
+            count = self.preparation.schema.rows
             self.notes.append(
-                f"{self.preparation.schema.rows} rows are too few to learn a table from: the synthetic rows repeat much of "
-                "them, and are not private"
+                f"{count} row{'s' * (count != 1)}: too few to learn a table from; synthetic rows repeat much of the "
+                "data, and are not private"
             )
         learned = self.preparation.reduced(frame)
         columns = self.preparation.learned

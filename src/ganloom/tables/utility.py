@@ -81,7 +81,9 @@ def guess_target(columns: list[Column], wanted: str | None = None) -> str | None
     for column in (*columns[-1:], *columns[:1]):
         if column in small:
             return column.name
-    return names[-1] if names else None
+    numbers = [c.name for c in columns if c.kind not in ("date", "time", "datetime")]
+    last = numbers or names
+    return last[-1] if last else None
 
 
 def features(columns: list[Column], frame: Frame, fitted: Frame) -> NDArray[np.float64]:
