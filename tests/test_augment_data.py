@@ -116,6 +116,39 @@ def test_files_of_another_shape_are_converted_and_it_is_said(tmp_path: Path, run
         ganloom.augment_data(mixed, run, tmp_path / "links", per_class=1, resize=True, links=True)
 
 
+def test_one_file_of_16_bits_changes_no_other(tmp_path: Path, run: Path) -> None:
+    mixed = folder_of_classes(tmp_path / "mixed", (3, 3, 3))
+    Image.fromarray(RNG.integers(0, 65536, (16, 16), dtype=np.uint16)).save(mixed / "dog" / "deep.png")
+    written = ganloom.augment_data(mixed, run, tmp_path / "out", per_class=1)
+    assert any("1 real images were written as the model sees them" in note for note in written.notes)
+    for row in table(written.folder):
+        if row["source"] == "real":
+            same = (written.folder / row["file_name"]).read_bytes() == Path(row["original"]).read_bytes()
+            assert same == (Path(row["original"]).name != "deep.png")
+
+
+def test_nothing_is_dropped_or_taken_for_real_without_a_word(tmp_path: Path, run: Path, photos: Path) -> None:
+    broken = folder_of_classes(tmp_path / "broken", (6, 4, 2))
+    (broken / "dog" / "bad.png").write_bytes(b"no image")
+    for written in (
+        ganloom.augment_data(broken, run, tmp_path / "more", per_class=1),
+        labelled_subset(broken, tmp_path / "few", per_class=2),
+    ):
+        assert any("bad.png: not an image" in note for note in written.notes)
+        assert not any("held out" in note for note in written.notes)
+    for again in (
+        lambda: ganloom.augment_data(tmp_path / "more", run, tmp_path / "again", per_class=1),
+        lambda: labelled_subset(tmp_path / "more", tmp_path / "again", per_class=1),
+        lambda: ganloom.augmentation_report(tmp_path / "more", run, test=photos, seeds=1, steps=1),
+    ):
+        with pytest.raises(BadInput, match="was written by `ganloom augment data`, and 3 of its images are generated"):
+            again()
+    assert labelled_subset(tmp_path / "few", tmp_path / "fewer", per_class=1).real == {"cat": 1, "dog": 1, "eel": 1}
+    (broken / "fox").mkdir()
+    with pytest.raises(BadInput, match="1 class has no images: fox"):
+        ganloom.augment_data(broken, run, tmp_path / "fox", per_class=1)
+
+
 def test_a_stopped_call_is_continued(photos: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = ganloom.augment_data(photos, run, tmp_path / "whole", per_class=4).folder
     out, png = tmp_path / "cut", app.Writer._png

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ganloom.apps.augment_files import TABLE, Augmented, Writer, sources_of
-from ganloom.apps.augment_models import counts_of, open_labelled, open_model
+from ganloom.apps.augment_files import Augmented, Writer, sources_of
+from ganloom.apps.augment_models import TABLE, counts_of, is_own_data, open_labelled, open_model, unreadable
 from ganloom.core import class_names, json_files
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
@@ -77,9 +77,9 @@ def augment_data(
         raise BadInput(
             f"--balance: each class of {opened.name} has {target} images or more: there is nothing to fill up"
         )
-    notes = [text] if text else []
+    notes = [*([text] if text else []), *unreadable(opened)]
     held = (model.described.get("data") or {}).get("held_out")
-    if held:
+    if held and is_own_data(data, model):
         notes.append(
             f"{model.name} held out {held} of its images; the data set has all images of {opened.name}, so do not test a "
             "classifier on those"
@@ -131,6 +131,7 @@ def labelled_subset(
     )
     short = [opened.class_names[k] for k, n in enumerate(counts_of(opened)) if 0 < n < per_class]
     notes = [f"fewer than {per_class} images: {class_names.listing(short)}"] if short else []
+    notes += unreadable(opened)
     plan = {
         "data": opened.name,
         "fingerprint": opened.fingerprint,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganloom.apps.augment_models import CHUNK, ClassModel
+from ganloom.apps.augment_models import CHUNK, COLUMNS, TABLE, ClassModel
 from ganloom.core.errors import BadInput
 from ganloom.core.names import file_names, printable
 from ganloom.core.output_files import write_new, written
@@ -22,9 +22,6 @@ from ganloom.data.images import Images
 from ganloom.data.sources import listing_of
 from ganloom.imaging.grid import save_png
 from ganloom.report.progress import Report, stage
-
-TABLE = "metadata.csv"
-COLUMNS = ("file_name", "class", "source", "seed", "run", "original")
 
 
 @dataclass
@@ -63,9 +60,9 @@ class Augmented:
 
 
 def sources_of(data: Any, opened: Images) -> tuple[Listing, list[int]] | None:
-    """The files of the data and which of them each row is; None for data without files, or with numbers that were scaled."""
+    """The files of the data and which of them each row is; None for data without files."""
     listing = listing_of(data)
-    if listing is None or opened.source.get("scales_used"):
+    if listing is None:
         return None
     bad = {path for path, _ in opened.bad_files}
     good = [i for i, entry in enumerate(listing.entries) if listing.path(entry.name) not in bad]

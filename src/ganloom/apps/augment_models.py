@@ -1,5 +1,6 @@
 """The models and the labelled images that `ganloom augment data` and `report` work with, and how their classes match."""
 
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from ganloom import data as datasets
 from ganloom.api import load
-from ganloom.core import class_names
+from ganloom.core import class_names, csv_text
 from ganloom.core.device import choose_device
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path, printable
@@ -118,6 +119,41 @@ def open_model(run: Any, *, checkpoint: str = "latest", device: str = "auto", pr
     return ClassModel(gan, name, path, shape)
 
 
+TABLE = "metadata.csv"
+"""The table of a data set with real and generated images."""
+COLUMNS = ("file_name", "class", "source", "seed", "run", "original")
+LISTED = 10
+"""Most files that are named one by one."""
+
+
+def unreadable(opened: Images) -> list[str]:
+    """A line for each file that could not be read."""
+    lines = [f"left out {name}: {reason}" for name, reason in opened.bad_files[:LISTED]]
+    more = len(opened.bad_files) - LISTED
+    return [*lines, f"left out {more} more files that could not be read"] if more > 0 else lines
+
+
+def _check_real(source: Any) -> None:
+    """Raise BadInput for a data set that ``augment_data`` wrote: its generated images would count as real ones."""
+    table = as_path(source) / TABLE if isinstance(source, str | os.PathLike) else None
+    if table is None or not table.is_file():
+        return
+    rows = list(csv_text.reader(io.StringIO(table.read_text(encoding="utf-8", errors="replace"))))
+    if rows and tuple(rows[0]) == COLUMNS and (count := sum(row[2:3] == ["generated"] for row in rows)):
+        raise BadInput(
+            f"{source} was written by `ganloom augment data`, and {count:,} of its images are generated: give the real data"
+        )
+
+
+def _empty_folders(source: Any, opened: Images) -> list[str]:
+    """Folders without any file beside those of the classes."""
+    folder = as_path(source) if isinstance(source, str | os.PathLike) else None
+    if folder is None or not folder.is_dir() or any(not (folder / name).is_dir() for name in opened.class_names):
+        return []
+    beside = [p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith((".", "_"))]
+    return [p.name for p in beside if p.name not in opened.class_names and not any(p.iterdir())]
+
+
 def open_labelled(
     source: Any, model: ClassModel | None, *, resize: bool = False, what: str = "DATA", progress: Report = None
 ) -> Images:
@@ -135,8 +171,9 @@ def open_labelled(
     Raises:
         BadInput: The images have no labels or another shape, or a class has no images.
     """
+    _check_real(source)
     scales = None if model is None else recorded_scales(model.path)
-    resize = resize or (model is not None and _is_own_data(source, model))
+    resize = resize or (model is not None and is_own_data(source, model))
     shape = model.shape if model is not None and resize else None
     opened = datasets.open(
         source, shape=shape, scales=scales, progress=part_of(progress, f"reading {what}") if progress else None
@@ -147,7 +184,7 @@ def open_labelled(
         raise BadInput(
             f"{opened.name} has no labels: put the images of each class into a folder of its own, or give a file of labels"
         )
-    empty = [name for name in opened.facts.empty_classes if not name.isdigit()]
+    empty = [name for name in opened.facts.empty_classes if not name.isdigit()] or _empty_folders(source, opened)
     if empty:
         raise BadInput(
             f"{opened.name}: {len(empty)} {'classes have' if len(empty) > 1 else 'class has'} no images: "
@@ -162,7 +199,7 @@ def open_labelled(
     return opened
 
 
-def _is_own_data(source: Any, model: ClassModel) -> bool:
+def is_own_data(source: Any, model: ClassModel) -> bool:
     """Whether a path or name is the recorded training data of the model's run."""
     recorded = model.described.get("data")
     record = recorded.get("source") if isinstance(recorded, dict) else None

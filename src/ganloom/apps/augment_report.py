@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from ganloom.apps.augment_jobs import Options, Work
-from ganloom.apps.augment_models import ClassModel, open_labelled, open_model
+from ganloom.apps.augment_models import ClassModel, open_labelled, open_model, unreadable
 from ganloom.apps.augment_page import page
 from ganloom.apps.augment_rows import MEANING, Row, recall_lines, text_table
 from ganloom.apps.augment_split import labels_of, split, trained_on
@@ -143,7 +143,7 @@ def augmentation_report(
     test_labels = torch.from_numpy(parts.labels)
     found = [work.row(row, answers, test_labels) for row in rows]
     where = f"{len(parts.test):,} test images ({parts.test_name})"
-    report = AugmentationReport(found, options.seeds, where, [*notes, *parts.notes, *more], folder)
+    report = AugmentationReport(found, options.seeds, where, [*notes, *unreadable(opened), *parts.notes, *more], folder)
     if folder is not None:
         mark_output(folder, "augment report")
         rewrite(folder / RESULT, (json.dumps(report.to_dict(), indent=1) + "\n").encode(), overwrite=overwrite)

@@ -82,7 +82,8 @@ def run(argv: Sequence[str]) -> None:
             args.data, args.with_, args.out, per_class=args.per_class, balance=args.balance, links=args.links, seed=args.seed,
             truncation=args.truncation, resize=args.resize, checkpoint=args.checkpoint, device=args.device, progress=progress,
         )  # fmt: skip
-    _print(written, args.json, ["augment", "report", word_of(args.data), "--with", word_of(args.with_)])
+    more = ["--resize"] if args.resize else []
+    _print(written, args.json, ["augment", "report", word_of(args.data), "--with", word_of(args.with_), *more])
 
 
 def subset(argv: Sequence[str]) -> None:
