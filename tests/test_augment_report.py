@@ -16,7 +16,7 @@ import ganloom
 from ganloom import data as datasets
 from ganloom.apps import augment_jobs as jobs
 from ganloom.apps.augment_report import AugmentationReport
-from ganloom.apps.augment_rows import BOTH, CLASSIC, METHODS, ONLY, REAL
+from ganloom.apps.augment_rows import BOTH, CLASSIC, METHODS, ONLY, REAL, Cell
 from ganloom.core.errors import BadInput
 from ganloom.data.images import Images
 from ganloom.gan import GAN
@@ -50,6 +50,15 @@ def test_equal_classifiers_differ_in_one_of_twenty_tests(seeds: int, of_seeds: f
         found += mean.p is not None and mean.p < 0.05
         covered += mean.low <= 0 <= mean.high
     assert 0.02 <= found / tests <= 0.085 and covered == tests - found
+
+
+def test_no_interval_is_certain() -> None:
+    labels = torch.arange(4).repeat(10)
+    right = torch.ones(2, 40, dtype=torch.bool)
+    right[:, labels == 1] = False
+    found = Cell.of(right, labels, list("abcd")).recalls
+    assert (found["a"].value, found["a"].high) == (1.0, 1.0) and 0.65 < found["a"].low < 0.75  # type: ignore[operator]
+    assert (found["b"].value, found["b"].low) == (0.0, 0.0) and 0.25 < found["b"].high < 0.35  # type: ignore[operator]
 
 
 def test_verdicts() -> None:

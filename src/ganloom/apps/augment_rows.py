@@ -45,10 +45,20 @@ class Cell:
     @classmethod
     def of(cls, right: Tensor, labels: Tensor, names: Sequence[str]) -> "Cell":
         """From whether each test image is classified correctly, (seeds, N), and the classes (N,)."""
-        recalls = {
-            names[k]: crossed_mean(right[:, labels == k].double()).within(0.0, 1.0) for k in labels.unique().tolist()
-        }
-        return cls(crossed_mean(right.double()).within(0.0, 1.0), recalls)
+        recalls = {names[k]: _share(right[:, labels == k]) for k in labels.unique().tolist()}
+        return cls(_share(right), recalls)
+
+
+def _share(right: Tensor) -> Value:
+    """The share of right answers (seeds, N) with its interval.
+
+    If all answers are right, or none is, the variance is 0, and the interval is that of Clopper and Pearson for N images.
+    """
+    mean = crossed_mean(right.double()).within(0.0, 1.0)
+    if mean.value not in (0.0, 1.0):
+        return mean
+    bound = 0.025 ** (1 / right.shape[1])
+    return Value(1.0, bound, 1.0) if mean.value else Value(0.0, 0.0, 1 - bound)
 
 
 @dataclass(frozen=True)

@@ -236,6 +236,15 @@ def labels_of(split: Split, trained: Sequence[Trained], counts: Sequence[int | N
     notes = [
         f"no class has more than {most:,} images: {n} labels are all" for n in counts if n is not None and n > most
     ]
+    have = np.bincount(split.data.labels[split.rows], minlength=len(split.data.class_names))
+    for n in counts:
+        short = [
+            split.data.class_names[k]
+            for k in split.data.classes_with_rows
+            if n is not None and 0 < have[k] < min(n, most)
+        ]
+        if short:
+            notes.append(f"fewer than {n} images to learn from: {class_names.listing(short)}")
     plain = list(dict.fromkeys(None if n is None or n >= most else n for n in counts))
     available = {split.keys[i] for i in split.rows.tolist()}
     return [_choose(n, most, trained, available) for n in plain], notes
