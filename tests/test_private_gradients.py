@@ -16,6 +16,7 @@ from ganloom.cli import main
 from ganloom.core.errors import BadInput, Interrupted, MissingExtra
 from ganloom.core.randomness import Rng
 from ganloom.recipes import ctgan
+from ganloom.tables import utility
 from ganloom.training import private_gradients
 from ganloom.training.trainer import TrainConfig, Trainer
 
@@ -217,9 +218,10 @@ def test_the_accounting_is_that_of_opacus() -> None:
 
 @pytest.mark.parametrize("method", ["ctgan", "tvae"])
 def test_privacy_is_stated_where_it_holds_and_nowhere_else(
-    method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("opacus")
+    monkeypatch.setattr(utility, "TREES", 10)
     source, run, made = tmp_path / "a.csv", tmp_path / "run", tmp_path / "made.csv"
     mixed(150).to_csv(source, index=False)
     outputs = []
