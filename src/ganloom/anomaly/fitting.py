@@ -16,6 +16,7 @@ from ganloom.api import load, train
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path, command_line, word_of
 from ganloom.data.dataset import Data
+from ganloom.data.unreadable_files import unreadable
 from ganloom.recipes import presets
 from ganloom.recipes.base.one_class import OneClass
 from ganloom.report import page
@@ -83,7 +84,8 @@ def fit(
     data, columns = sources.open_normal(source, None if shape is None else tuple(shape), fit_images, progress)
     share = min(sources.SHARE, sources.MOST_HELD_OUT / len(data))
     request = {
-        "method": method.lower().replace("_", "-"), "seed": seed, "columns": _columns(columns), "notes": sources.remarks(data),
+        "method": method.lower().replace("_", "-"), "seed": seed, "columns": _columns(columns),
+        "notes": [*data.notes, *unreadable(data)],
     }  # fmt: skip
     if recipe is None:
         if options:

@@ -95,18 +95,6 @@ def open_normal(
     return _scaled(rows, [str(i + 1) for i in range(rows.shape[1])], opened.name)
 
 
-LISTED = 10
-"""Most files that are named one by one."""
-
-
-def remarks(data: Data) -> list[str]:
-    """What the user should know of the samples: notes, and files that are left out."""
-    lines = [*data.notes, *(f"left out {name}: {reason}" for name, reason in data.bad_files[:LISTED])]
-    if len(data.bad_files) > LISTED:
-        lines.append(f"left out {len(data.bad_files) - LISTED} more files that could not be read")
-    return lines
-
-
 def _scaled(rows: NDArray[np.float64], names: list[str], name: str) -> tuple[Points, Columns]:
     """Scale a table to mean 0 and standard deviation 1; return it and its columns."""
     spread = rows.std(0)

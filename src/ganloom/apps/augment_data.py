@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from ganloom.apps.augment_files import Augmented, Writer, sources_of
-from ganloom.apps.augment_models import TABLE, counts_of, is_own_data, open_labelled, open_model, unreadable
+from ganloom.apps.augment_models import TABLE, counts_of, is_own_data, open_labelled, open_model
 from ganloom.core import class_names, json_files
 from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path
 from ganloom.core.output_files import replace_file
+from ganloom.data.unreadable_files import unreadable
 from ganloom.report.progress import Report
 
 PLAN = "augment.json"

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ganloom.apps.augment_classifier import BATCH, Pool, Training, pool_of, predict, train
 from ganloom.apps.augment_models import CHUNK, ClassModel
-from ganloom.apps.augment_rows import BOTH, CLASSIC, METHODS, NOISE, ONLY, REAL, Row, row_of, stacked
+from ganloom.apps.augment_rows import BOTH, CLASSIC, METHODS, NOISE, ONLY, REAL, Row, better_of_real, row_of, stacked
 from ganloom.apps.augment_split import Labels, Split, Trained, rows_of
 from ganloom.core import json_files
 from ganloom.core.errors import BadInput
@@ -152,15 +152,9 @@ class Work:
     def _classic_helps(self, row: Labels, found: Mapping[str, Tensor | None]) -> bool:
         """Whether real + classic is better than real in a row: then generated images have classic augmentation too."""
         labels = torch.from_numpy(self.split.labels)
-        right = {
-            method: sum(
-                int((answer == labels).sum())
-                for seed in self._seeds
-                if (answer := found[Job(seed, method, row, self.steps_of(row)).name]) is not None
-            )
-            for method in (REAL, CLASSIC)
-        }
-        return right[CLASSIC] >= right[REAL]
+        names = {m: [Job(seed, m, row, self.steps_of(row)).name for seed in self._seeds] for m in (REAL, CLASSIC)}
+        answers = {m: [answer for name in of if (answer := found[name]) is not None] for m, of in names.items()}
+        return better_of_real({m: stacked(some, labels) for m, some in answers.items()}) == CLASSIC
 
     def answers(self) -> dict[str, Tensor]:
         """Train all classifiers that are not there yet; job name -> predicted class of each test image."""

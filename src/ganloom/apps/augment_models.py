@@ -122,15 +122,6 @@ def open_model(run: Any, *, checkpoint: str = "latest", device: str = "auto", pr
 TABLE = "metadata.csv"
 """The table of a data set with real and generated images."""
 COLUMNS = ("file_name", "class", "source", "seed", "run", "original")
-LISTED = 10
-"""Most files that are named one by one."""
-
-
-def unreadable(opened: Images) -> list[str]:
-    """A line for each file that could not be read."""
-    lines = [f"left out {name}: {reason}" for name, reason in opened.bad_files[:LISTED]]
-    more = len(opened.bad_files) - LISTED
-    return [*lines, f"left out {more} more files that could not be read"] if more > 0 else lines
 
 
 def _check_real(source: Any) -> None:

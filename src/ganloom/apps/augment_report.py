@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from ganloom.apps.augment_jobs import Options, Work
-from ganloom.apps.augment_models import ClassModel, open_labelled, open_model, unreadable
+from ganloom.apps.augment_models import ClassModel, open_labelled, open_model
 from ganloom.apps.augment_page import page
 from ganloom.apps.augment_rows import MEANING, Row, recall_lines, text_table
 from ganloom.apps.augment_split import labels_of, split, trained_on
@@ -24,6 +24,7 @@ from ganloom.core.names import as_path
 from ganloom.core.output_files import may_rewrite, replace_file, rewrite
 from ganloom.data.images import Images
 from ganloom.data.own_folders import mark_output
+from ganloom.data.unreadable_files import unreadable
 from ganloom.report.progress import Report
 
 PLAN, RESULT, PAGE = "asked.json", "report.json", "report.html"

@@ -117,6 +117,11 @@ def _plain(value: Value) -> dict[str, float]:
     return {k: v for k, v in vars(value).items() if v is not None}
 
 
+def better_of_real(right: Mapping[str, Tensor]) -> str:
+    """The better one of real and real + classic, with which generated images are compared. ``right`` is that of ``row_of``."""
+    return REAL if right[REAL].sum() > right[CLASSIC].sum() else CLASSIC
+
+
 def row_of(
     labels: Labels, model: str, images: float, right: Mapping[str, Tensor], test_labels: Tensor, names: Sequence[str]
 ) -> Row:
@@ -131,7 +136,7 @@ def row_of(
         names: Names of all classes.
     """
     cells = {name: Cell.of(right[name], test_labels, names) for name in METHODS}
-    against = REAL if right[REAL].sum() > right[CLASSIC].sum() else CLASSIC
+    against = better_of_real(right)
     verdict, control = (judge(right[name], right[against]) for name in (BOTH, NOISE))
     return Row(labels, model, images, cells, against, verdict, control)
 

@@ -29,8 +29,11 @@ _LATIN = (
 """Beginnings of the names of encodings for languages with Latin letters."""
 _WINDOWS = {"mac_cyrillic": "cp1251", "mac_greek": "cp1253"}
 """Rare encodings, and the common one of the same languages."""
+_ICELANDIC = "áéíóúýþæöð"
+RARE = 0.99
+"""What Icelandic letters count: in cp1254 they are Turkish ones, and Turkish files are far more common."""
 _WEST = (
-    "äöüß", "àâçéèêëîïôûùüœæ", "áéíñóúü", "àèéìòùî", "áâãàçéêíóôõúü", "åäöæøéü", "àéèëïíóöüç", "áéíóúýþæöð",
+    "äöüß", "àâçéèêëîïôûùüœæ", "áéíñóúü", "àèéìòùî", "áâãàçéêíóôõúü", "åäöæøéü", "àéèëïíóöüç", _ICELANDIC,
 )  # fmt: skip
 """Letters beyond ASCII of German, French, Spanish, Italian, Portuguese, Nordic languages, Dutch with Catalan, and Icelandic."""
 _LETTERS = {
@@ -107,10 +110,9 @@ def _fit(raw: bytes, encoding: str) -> float:
     if not beyond:
         return 1.0
     languages = _LETTERS[encoding]
-    rare = _WEST[
-        -1
-    ]  # the Turkish letters of cp1254 are Icelandic ones in cp1252, and Turkish files are far more common
-    one = max(sum(char in letters for char in beyond) * (0.99 if letters == rare else 1.0) for letters in languages)
+    one = max(
+        sum(char in letters for char in beyond) * (RARE if letters == _ICELANDIC else 1.0) for letters in languages
+    )
     return max(one, SEVERAL * sum(char in "".join(languages) for char in beyond)) / len(beyond)
 
 

@@ -13,12 +13,14 @@ from ganloom.core.output_files import replace_file
 FILE, ARRAYS = "table.json", "table.safetensors"
 COMPARISON = "comparison.json"
 """The scores of a comparison of methods that has not ended."""
+FAMILY = "family.json"
+"""The file of two tables with a key between them."""
 FORMAT = 1
 
 
 def describe(folder: Path) -> dict[str, Any]:
     """Read table.json of a folder. Raises BadInput if there is none, or it is damaged."""
-    if (folder / "family.json").is_file():
+    if (folder / FAMILY).is_file():
         raise BadInput(
             f"{folder} holds two tables, and a report measures one. Leave out --run, and give the files of one of them"
         )

@@ -21,6 +21,7 @@ from ganloom.tables import constraints as rules
 from ganloom.tables import detect, reading
 from ganloom.tables.column import TEXT
 from ganloom.tables.copula import Copula
+from ganloom.tables.folder import FAMILY as FILE
 from ganloom.tables.folder import check_new, read_json, write_json
 from ganloom.tables.neural import check_method
 from ganloom.tables.preparation import prepare
@@ -30,7 +31,6 @@ from ganloom.tables.table import METHODS, Table
 from ganloom.tables.writing import write
 from ganloom.training.callbacks import Callback
 
-FILE = "family.json"
 COUNT = "number of children"
 PREFIX = "parent: "
 NOTE = (
