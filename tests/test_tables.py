@@ -306,7 +306,31 @@ def test_conditions() -> None:
         ("town=Rome", "no column"),
         ("city", "COLUMN=VALUE"),
         ("age=old", "no integer"),
-        ("age>999", "only 0 of"),
+        ("age>999", "--where age>999: age never has such a value. It lies between"),
+        ("age=30.5", "in steps of|without decimals"),
+        (["age>50", "age<40"], "--where age>50 and age<40: no value of age fulfils all of these$"),
+        (["city=Rome", "city=Oslo"], 'write "city=A|B"'.replace("|", r"\|")),
+        (["city!=Rome", "country=Italy", "city=Rome"], "no value of city"),
+        (["city=Rome", "country=Norway"], "only 0 of"),
+    ):
+        with pytest.raises(BadInput, match=said):
+            table.sample(5, where=wrong)
+
+
+def test_conditions_on_dates_missing_values_and_names_with_signs() -> None:
+    rng = np.random.default_rng(0)
+    day = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, 400), unit="D")
+    value = np.where(rng.random(400) < 0.2, np.nan, rng.normal(0, 1, 400).round(2))
+    frame = pd.DataFrame({"a": rng.integers(0, 9, 400), "a<b": rng.integers(0, 2, 400) > 0, "day": day, "value": value})
+    table = Table("copula").fit(frame)
+    assert table.sample(30, where="a<b=True")["a<b"].all() and (table.sample(30, where="a<3").a < 3).all()
+    near = table.sample(10, where=["value>=0.5", "value<=0.5"])  # one number on the grid of the column
+    assert (near.value == 0.5).all()
+    assert table.sample(30, where="value!=0.5").value.isna().any()
+    for wrong, said in (
+        ("day>2030-01-01", "between 2020-01-0. and 2022-"),
+        (["day=2020-05-01", "day>2021-01-01"], "no value of day"),
+        (["value>0.5", "value<0.51"], "no value of value"),
     ):
         with pytest.raises(BadInput, match=said):
             table.sample(5, where=wrong)

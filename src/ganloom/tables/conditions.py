@@ -53,12 +53,22 @@ def parse(schema: Schema, where: Where) -> list[Condition]:
     texts = [where] if isinstance(where, str) else list(where)
     found = []
     for text in texts:
-        match = re.fullmatch(r"\s*(.+?)\s*(<=|>=|!=|==|<|>|=)\s*(.*?)\s*", text, re.S)
-        if match is None:
+        parts = _split(schema, text)
+        if parts is None:
             raise BadInput(f'--where {text}: write COLUMN=VALUE, or one of <= >= != < > instead of "="')
-        sign = "=" if match[2] == "==" else match[2]
-        found.append(_condition(schema, match[1], sign, match[3].split("|"), text))
+        name, sign, value = parts
+        found.append(_condition(schema, name, "=" if sign == "==" else sign, value.split("|"), text))
     return found
+
+
+def _split(schema: Schema, text: str) -> tuple[str, str, str] | None:
+    """The column, the sign and the value; None without a sign. The column is the longest of the table that fits."""
+    found = [
+        (text[: sign.start()].strip(), sign[0], text[sign.end() :].strip())
+        for sign in re.finditer(r"<=|>=|!=|==|<|>|=", text)
+    ]
+    found = [parts for parts in found if parts[0]]
+    return next((parts for parts in reversed(found) if parts[0] in schema.names), found[0] if found else None)
 
 
 def _listed(value: Any) -> list[Any]:
@@ -115,3 +125,58 @@ def given(conditions: Sequence[Condition], schema: Schema) -> dict[str, Any]:
         if condition.sign == "=" and len(condition.values) == 1 and (column.discrete or column.levels):
             found[condition.column] = int(condition.values[0]) if column.discrete else condition.values[0]
     return found
+
+
+def check(conditions: Sequence[Condition], schema: Schema) -> None:
+    """Refuse conditions that no row can fulfil, alone or together with others on the same column.
+
+    Raises:
+        BadInput: The column never has such a value.
+    """
+    for name in dict.fromkeys(condition.column for condition in conditions):
+        asked = [condition for condition in conditions if condition.column == name]
+        column = schema[name]
+        frame = {name: _candidates(column, [value for condition in asked for value in condition.values])}
+        kept = np.stack([condition.holds(frame) for condition in asked])
+        for condition, holds in zip(asked, kept, strict=True):
+            if not holds.any():
+                raise BadInput(f"--where {condition.text}: {name} never has such a value. {_range(column)}")
+        if not kept.all(0).any():
+            texts = " and ".join(condition.text for condition in asked)
+            several = all(condition.sign == "=" for condition in asked)
+            hint = f'. To ask for one of several values, write "{name}=A|B"' if several else ""
+            raise BadInput(f"--where {texts}: no value of {name} fulfils all of these{hint}")
+
+
+def _candidates(column: Column, asked: Sequence[float]) -> NDArray[Any]:
+    """Values of a column, among which is one for each set of conditions with the numbers ``asked`` that can be fulfilled."""
+    missing = column.missing > 0
+    if column.discrete:
+        return np.arange(-1 if missing else 0, len(column.values))
+    ends = [end for end in (column.low, column.high) if end is not None]
+    marks = np.unique([*asked, *ends])
+    apart = [0.0, column.step, 10.0 ** -(column.decimals or 0)]
+    near = [marks + sign * distance for distance in apart for sign in (-1, 1)]
+    beside = [np.nextafter(marks, -np.inf), np.nextafter(marks, np.inf), (marks[1:] + marks[:-1]) / 2]
+    found = np.array(column.levels) if column.levels else column.valid(np.concatenate([*near, *beside]))
+    return np.append(found, np.nan) if missing else found
+
+
+def _range(column: Column) -> str:
+    """Which values a column has, in a sentence."""
+    if column.discrete or column.levels:
+        listed = [str(v) for v in column.values] if column.discrete else [_shown(column, v) for v in column.levels]
+        return f"Values: {', '.join(listed[:10])}{', ...' * (len(listed) > 10)}"
+    if column.low is None or column.high is None:
+        return "All its cells are missing"
+    grid = ""
+    if column.kind in ("integer", "float"):
+        grid = f", in steps of {column.step:g}" if column.step else ", without decimals" if column.kind == "integer" else ""
+    return f"It lies between {_shown(column, column.low)} and {_shown(column, column.high)}{grid}"
+
+
+def _shown(column: Column, value: float) -> str:
+    if column.kind in ("date", "time", "datetime"):
+        moment = times.moment_of(value, column.kind)
+        return moment.strftime({"date": "%Y-%m-%d", "time": "%H:%M:%S", "datetime": "%Y-%m-%d %H:%M:%S"}[column.kind])
+    return str(column.cells(np.array([value]))[0])

@@ -63,6 +63,7 @@ class Preparation:
             BadInput: A condition is fulfilled by hardly any row.
         """
         wanted = where_conditions.parse(self.schema, where)
+        where_conditions.check(wanted, self.schema)
         given = where_conditions.given(wanted, self.schema)
         good: list[Frame] = []
         bad: list[Frame] = []
