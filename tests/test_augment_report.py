@@ -284,6 +284,21 @@ def test_each_row_takes_the_gan_of_its_labels(
     assert pixels(datasets.open(runs["few"].parent / "few5")) <= set(real) and len(set(real)) == 36
 
 
+def test_classes_with_fewer_images_than_a_row_are_named(runs: dict[str, Path], tmp_path: Path) -> None:
+    uneven = folder_of_classes(tmp_path / "uneven", (12, 4, 12))
+    other = folder_of_classes(tmp_path / "other", (8, 8, 8))
+    report = ganloom.augmentation_report(uneven, runs["few"], test=other, labels=(3, 8, 50), **FAST | {"seeds": 1})
+    assert [row.images for row in report.rows] == [9, 20, 28]
+    assert any("no class has more than 12 images: 50 labels are all" in note for note in report.notes)
+    short = [note for note in report.notes if note.startswith("fewer than")]
+    assert [note.split(":")[0] for note in short] == [
+        "fewer than 8 images to learn from",
+        "fewer than 50 images to learn from",
+    ]
+    assert all(note.endswith("dog") for note in short), short
+    assert "one seed, 95 % intervals over test images only" in report.caption
+
+
 def test_images_of_the_gan_are_left_out_of_a_test_set(photos: Path, runs: dict[str, Path], tmp_path: Path) -> None:
     mixed = folder_of_classes(tmp_path / "mixed", (4, 4, 4))
     for name in ("cat", "dog", "eel"):

@@ -25,6 +25,7 @@ from ganloom.core.output_files import may_rewrite, replace_file, rewrite
 from ganloom.data.images import Images
 from ganloom.data.own_folders import mark_output
 from ganloom.data.unreadable_files import unreadable
+from ganloom.metrics.statistics.paired_seeds import means_over
 from ganloom.report.progress import Report
 
 PLAN, RESULT, PAGE = "asked.json", "report.json", "report.html"
@@ -51,7 +52,7 @@ class AugmentationReport:
     @property
     def caption(self) -> str:
         """What was measured, in one sentence."""
-        return f"accuracy in per cent on {self.test}; means of {self.seeds} seeds, 95 % intervals over seeds and test images"
+        return f"accuracy in per cent on {self.test}; {means_over(self.seeds, 'images')}"
 
     def lines(self) -> list[str]:
         """The report as text."""

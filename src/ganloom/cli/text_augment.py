@@ -14,6 +14,7 @@ from ganloom.core.errors import BadInput
 from ganloom.core.names import file_name, printable, word_of
 from ganloom.core.output_files import new_file, numbered, write_new
 from ganloom.core.stop_signals import continued_by_the_same_command
+from ganloom.metrics.statistics.paired_seeds import means_over
 from ganloom.report.progress import Progress
 
 ENDINGS = (".csv", ".jsonl")
@@ -115,9 +116,7 @@ def _report(args: Arguments) -> None:
         print(json.dumps(dataclasses.asdict(found) | {"sentences": found.sentences()}))
         return
     print(table([_cells(row) for row in found.rows]))
-    print(
-        f"accuracy in per cent on {found.test} test texts, means of {found.seeds} seeds with 95 % intervals over seeds and texts"
-    )
+    print(f"accuracy in per cent on {found.test} test texts; {means_over(found.seeds, 'texts')}")
     for line in [*(f"note: {note}" for note in found.notes), *found.sentences()]:
         print(printable(line))
     print(following(["text", "evaluate", word_of(args.with_)]))

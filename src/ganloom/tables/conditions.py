@@ -171,7 +171,13 @@ def _range(column: Column) -> str:
         return "All its cells are missing"
     grid = ""
     if column.kind in ("integer", "float"):
-        grid = f", in steps of {column.step:g}" if column.step else ", without decimals" if column.kind == "integer" else ""
+        grid = (
+            f", in steps of {column.step:g}"
+            if column.step
+            else ", without decimals"
+            if column.kind == "integer"
+            else ""
+        )
     return f"It lies between {_shown(column, column.low)} and {_shown(column, column.high)}{grid}"
 
 

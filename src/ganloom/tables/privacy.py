@@ -62,16 +62,17 @@ def measure(
         known: The rows among which exact copies are looked for. None: ``train``.
     """
     rng = np.random.default_rng(seed)
-    everything = [train, synthetic, train if known is None else known] + ([] if held is None else [held])
-    coded = _coded(columns, train, everything)
-    a, s = (_some(values, MOST_ROWS, rng) for values in coded[:2])
+    given = {"train": train, "synthetic": synthetic, "known": known, "held": held}
+    frames = {name: frame for name, frame in given.items() if frame is not None}
+    coded = dict(zip(frames, _coded(columns, train, list(frames.values())), strict=True))
+    a, s = (_some(coded[name], MOST_ROWS, rng) for name in ("train", "synthetic"))
     to_train = closest(s, a, columns)
     nan = float("nan")
-    copies = _copies(coded[2], coded[1])
+    copies = _copies(coded.get("known", coded["train"]), coded["synthetic"])
     if held is None:
         others = closest(a, a, columns, own=True) if len(a) > 1 else np.array([nan])
         return Privacy(nan, copies, nan, nan, float(np.median(to_train)), float(np.median(others)))
-    h = _some(coded[3], MOST_ROWS, rng)
+    h = _some(coded["held"], MOST_ROWS, rng)
     count = min(len(a), len(h))
     shares, attacks = [], []
     for _ in range(5 if len(a) != len(h) else 1):
@@ -82,7 +83,7 @@ def measure(
         attacks.append(area(score, np.repeat([True, False], count)))
     real = closest(h, a, columns)
     return Privacy(
-        float(np.mean(shares)), copies, _copies(coded[0], coded[3]), float(np.mean(attacks)),
+        float(np.mean(shares)), copies, _copies(coded["train"], coded["held"]), float(np.mean(attacks)),
         float(np.median(to_train)), float(np.median(real)), count,
     )  # fmt: skip
 

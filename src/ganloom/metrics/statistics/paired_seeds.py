@@ -74,6 +74,13 @@ class Verdict:
         return f"{self.word}{'' if self.p is None else f', {p_text(self.p)}'} ({self.reason})"
 
 
+def means_over(seeds: int, what: str) -> str:
+    """Say in words what ``crossed_mean`` gives for a number of seeds; ``what``: the tested things, in the plural."""
+    if seeds == 1:
+        return f"one seed, 95 % intervals over test {what} only"
+    return f"means of {seeds} seeds, 95 % intervals over seeds and test {what}"
+
+
 def crossed_mean(values: Tensor) -> Mean:
     """Compute the mean over seeds and images with an interval for new seeds and new images.
 
