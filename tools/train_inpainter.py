@@ -8,13 +8,11 @@ photographs.safetensors.
 
 import argparse
 import json
-import math
 from pathlib import Path
 
-import numpy as np
 import safetensors.torch
 import torch
-from PIL import Image
+from cut_crops import cut
 
 import ganloom
 from ganloom.core import config
@@ -49,30 +47,6 @@ SETTINGS = lama.Config(
 )
 
 
-def cut(folder: Path, out: Path, seed: int = 0) -> None:
-    """Cut crops of textured places from photographs, and write them as PNG files."""
-    rng = np.random.default_rng(seed)
-    photographs = []
-    for path in sorted(folder.iterdir()):
-        image = Image.open(path)
-        image.draft("RGB", (2 * SCALES[1], 2 * SCALES[1]))  # JPEG files are decoded at a fraction of their size
-        image = image.convert("RGB")
-        image.thumbnail((SCALES[1], SCALES[1]), Image.Resampling.LANCZOS)
-        photographs.append(image)
-    out.mkdir(parents=True)
-    for number in range(CROPS):
-        image = photographs[number % len(photographs)]
-        longer = math.exp(rng.uniform(*map(math.log, SCALES)))
-        side = round(SIDE * max(max(image.size) / longer, 1.0))
-        crops = []
-        for _ in range(2):
-            left, top = (int(rng.integers(length - side + 1)) for length in image.size)
-            area = left, top, left + side, top + side
-            crops.append(np.asarray(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS, area)))
-        best = max(crops, key=lambda crop: float(crop.std((0, 1)).mean()))
-        Image.fromarray(best).save(out / f"{number:05d}.png")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photographs", type=Path)
@@ -80,7 +54,7 @@ def main() -> None:
     args = parser.parse_args()
     crops = args.out / "crops"
     if not crops.exists():
-        cut(args.photographs, crops)
+        cut(args.photographs, crops, CROPS, SIDE, SCALES)
     options = {"precision": "bf16", "judge": 0, "doctor": False, "kimg_per_tick": 0.4, "kimg_per_checkpoint": 1.2}
     run = args.out / "run"
     if not (run / "model" / "G.safetensors").exists():
