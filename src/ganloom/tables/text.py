@@ -1,27 +1,31 @@
 """Make identifiers and free texts that look like those of a column and are none of them.
 
-Each cell becomes a template: its characters by class (capital letter, small letter, digit, other letter); marks stay. A new
-cell fills a template with characters that the column uses. Words that many rows share are kept. A salted hash
-of each original cell is kept, so that no original is ever written.
+Identifiers: each cell becomes a template: its characters by class (capital letter, small letter, digit, other letter); marks
+stay. A new cell fills a template with characters that the column uses. Words that many rows share are kept if several rows
+have the same ones, such as the end of mail addresses, and if other characters are left to fill. Free texts: see
+``sentences``. A salted hash of each original cell is kept, so that no original is ever written.
 """
 
 import hashlib
 import re
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-SHARED = 5
-"""A word in at least this many rows is no secret of one row."""
+from ganloom.tables import sentences
+from ganloom.tables.sentences import SHARED, Sentences
+
 MOST_TEMPLATES = 200
 """Most templates that are kept of a column."""
 FREE = 4
 """Digits that all cells begin with are kept if at least this many characters follow."""
 TRIES = 10
 """Cells that are tried before a template gets one more character."""
+_WORD = "abcdefghijklmnopqrstuvwxyz"
+"""Letters for a text whose words are all shared."""
 _CLASSES = (("A", str.isupper), ("a", str.islower), ("9", str.isdigit), ("w", str.isalpha))
 
 
@@ -30,9 +34,10 @@ class TextPattern:
     """What is kept of a column of identifiers or texts."""
 
     templates: tuple[str, ...] = ()
-    """Templates of cells, with each character of a class replaced by the name of the class; other characters are escaped."""
+    """Templates of cells, with each character of a class replaced by the name of the class; other characters are escaped. Of free
+    texts: templates of the words that are not shared."""
     weights: tuple[int, ...] = ()
-    """How many cells have each template."""
+    """How many cells or words have each template."""
     alphabets: tuple[tuple[str, str], ...] = ()
     """(class, its characters)."""
     words: tuple[str, ...] = ()
@@ -44,9 +49,13 @@ class TextPattern:
     salt: str = ""
     hashes: tuple[int, ...] = ()
     """Salted hashes of the original cells."""
+    sentences: Sentences | None = None
+    """What is kept of free texts."""
 
     def make(self, n: int, rng: np.random.Generator) -> list[str]:
         """Return n new cells; none equals an original one, and none another if the column is unique."""
+        if self.sentences is not None:
+            return self._texts(n, self.sentences, rng)
         taken, made = set(self.hashes), []
         weights = np.array(self.weights, float)
         chosen = rng.choice(len(self.templates), n, p=weights / weights.sum())
@@ -62,6 +71,31 @@ class TextPattern:
                     break
                 if attempt % TRIES == 0:
                     extra[place] = extra.get(place, 0) + 1
+            if self.unique:
+                taken.add(code)
+            made.append(cell)
+        return made
+
+    def _texts(self, n: int, learned: Sentences, rng: np.random.Generator) -> list[str]:
+        taken, made = set(self.hashes), []
+        alphabets = dict(self.alphabets)
+        sums = np.cumsum(self.weights)
+
+        def other() -> str:
+            return self._fill(
+                self.templates[int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))], alphabets, rng
+            )
+
+        make = learned.maker(other, rng)
+        for _ in range(n):
+            code, cell = 0, ""
+            for attempt in range(100 * TRIES):
+                cell = make(attempt >= TRIES)
+                if attempt >= 2 * TRIES:  # all texts of so few words may be taken
+                    cell = f"{cell} {other()}"
+                code = _hash(cell, self.salt)
+                if code not in taken:
+                    break
             if self.unique:
                 taken.add(code)
             made.append(cell)
@@ -91,33 +125,61 @@ def pattern_of(cells: Sequence[str], free_text: bool) -> TextPattern:
 
     Args:
         cells: The cells without missing ones.
-        free_text: The cells are sentences: words of ``SHARED`` rows are kept. Else only those of a tenth of the rows.
+        free_text: The cells are sentences. Else they are identifiers, of which words are kept that a tenth of the cells have.
     """
     salt = secrets.token_hex(8)
     distinct = list(dict.fromkeys(cells))
-    prefix = "" if free_text else _common_prefix(distinct)
-    rest = [cell[len(prefix) :] for cell in distinct]
-    counts = Counter(word for cell in rest for word in set(re.findall(r"\w+", cell)) if not word.isdigit())
-    least = SHARED if free_text else max(SHARED, len(distinct) // 10)  # such as the "com" of mail addresses
+    unique, hashes = len(distinct) == len(cells), tuple(sorted(_hash(cell, salt) for cell in distinct))
+    if free_text:
+        learned, others = sentences.learn(cells)
+        shapes = _common(_template(word, {}) for word in (others or {_WORD: 1}))
+        alphabets = _alphabets(others or [_WORD])
+        return TextPattern(*shapes, alphabets, unique=unique, salt=salt, hashes=hashes, sentences=learned)
+    prefix = _common_prefix(distinct)
+    rest = [cell[len(prefix) :] for cell in cells]
+    counts = Counter(word for cell in dict.fromkeys(rest) for word in _words(cell) if not word.isdigit())
+    least = max(SHARED, len(distinct) // 10)
     words = [word for word, count in counts.most_common(2000) if count >= least]
     numbers = {word: i for i, word in enumerate(words)}
-    templates = Counter(_template(cell[len(prefix) :], numbers) for cell in cells)
-    common = templates.most_common(MOST_TEMPLATES)
+    together = Counter(_known(cell, numbers) for cell in rest)
+    none: dict[str, int] = {}
+    kept = [numbers if _may_keep(cell, numbers, together) else none for cell in rest]
+    templates = _common(_template(cell, known) for cell, known in zip(rest, kept, strict=True))
+    free = (part for cell, known in zip(rest, kept, strict=True) for part in _parts(cell) if part not in known)
+    return TextPattern(*templates, _alphabets(free), tuple(words), prefix, unique, salt, hashes)
+
+
+def _common(templates: Iterable[str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The most common templates and their numbers."""
+    common = Counter(templates).most_common(MOST_TEMPLATES)
+    return tuple(template for template, _ in common), tuple(count for _, count in common)
+
+
+def _alphabets(cells: Iterable[str]) -> tuple[tuple[str, str], ...]:
     letters: dict[str, set[str]] = {}
-    for cell in distinct:
-        for char in cell[len(prefix) :]:
-            letters.setdefault(_class_of(char), set()).add(char)
-    alphabets = tuple((name, "".join(sorted(chars))) for name, chars in sorted(letters.items()) if name)
-    return TextPattern(
-        tuple(template for template, _ in common),
-        tuple(count for _, count in common),
-        alphabets,
-        tuple(words),
-        prefix,
-        len(distinct) == len(cells),
-        salt,
-        tuple(sorted(_hash(cell, salt) for cell in distinct)),
-    )
+    for char in {char for cell in cells for char in cell}:
+        letters.setdefault(_class_of(char), set()).add(char)
+    return tuple((name, "".join(sorted(chars))) for name, chars in sorted(letters.items()) if name)
+
+
+def _parts(cell: str) -> list[str]:
+    """The words of a cell, and each of its other characters."""
+    return re.findall(r"\w+|\W", cell)
+
+
+def _words(cell: str) -> set[str]:
+    return set(re.findall(r"\w+", cell))
+
+
+def _known(cell: str, numbers: dict[str, int]) -> tuple[str, ...]:
+    """The shared words of a cell in their order."""
+    return tuple(word for word in re.findall(r"\w+", cell) if word in numbers)
+
+
+def _may_keep(cell: str, numbers: dict[str, int], together: Counter[tuple[str, ...]]) -> bool:
+    """Whether the shared words of a cell say nothing of a single row: several rows have all of them, and the cell has others."""
+    known = _known(cell, numbers)
+    return together[known] >= SHARED and len(known) < len(re.findall(r"\w+", cell))
 
 
 def _hash(cell: str, salt: str) -> int:
@@ -131,7 +193,7 @@ def _class_of(char: str) -> str:
 
 def _template(cell: str, words: dict[str, int]) -> str:
     out = []
-    for part in re.findall(r"\w+|\W", cell):
+    for part in _parts(cell):
         if part in words:
             out.append(f"W{words[part]};")
         else:
