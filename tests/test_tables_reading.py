@@ -186,7 +186,7 @@ def test_bad_calls_are_one_line() -> None:
     with pytest.raises(BadInput, match="2 levels"):
         Table().fit(pd.DataFrame(rng.random((5, 2)), columns=pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")])))
     months = pd.DataFrame({"m": pd.period_range("2020-01", periods=60, freq="M"), "x": rng.random(60)})
-    assert Table("copula").fit(months).sample(20)["m"].str.fullmatch(r"202[0-4]-\d\d").all()
+    assert Table("copula").fit(months).sample(20)["m"].astype(str).str.fullmatch(r"202[0-4]-\d\d").all()
 
 
 def people(n: int, seed: int = 0) -> Any:

@@ -186,7 +186,7 @@ def sample(argv: Sequence[str]) -> None:
     args = parse(Sample, argv, "table sample")
     from ganloom.tables import keys
     from ganloom.tables.table import Table
-    from ganloom.tables.writing import write
+    from ganloom.tables.writing import check_ending, write
 
     folder = as_path(args.run)
     with Progress() as progress:
@@ -199,6 +199,7 @@ def sample(argv: Sequence[str]) -> None:
         schema = learned.preparation.schema
         ending = "parquet" if schema.format.get("kind") == "parquet" else "csv"
         path = as_path(args.out) if args.out else folder / f"synthetic.{ending}"
+        check_ending(path)
         if not args.overwrite:
             new_file(path)
         progress("drawing rows")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput
 from ganloom.tables import times
+from ganloom.tables.durations import DurationFormat
 from ganloom.tables.numbers import NumberFormat
 from ganloom.tables.text import TextPattern
 from ganloom.tables.times import TimeFormat
@@ -26,6 +27,9 @@ TEXT = "text"
 """The dtype of a column that was read from a text file."""
 OBJECT_TEXT = "object:text"
 """The dtype of a pandas column of texts that are read as numbers, dates or times, such as "$1,200.50" or "24.12.2024"."""
+
+CATEGORIES, ORDERED = "category", "category:ordered"
+"""The dtypes of pandas categories without and with an order."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Column:
     """How numbers are written, for text cells."""
     time: TimeFormat | None = None
     """How dates and times are written, for text cells."""
+    duration: DurationFormat | None = None
+    """How durations are written, for text cells; None: as numbers."""
     pattern: TextPattern | None = None
     """How identifiers and texts are made."""
     unit: str = ""
@@ -85,7 +91,7 @@ class Column:
     @property
     def as_text(self) -> bool:
         """Whether numbers and times are written as text."""
-        return self.dtype in (TEXT, OBJECT_TEXT)
+        return self.dtype in (TEXT, OBJECT_TEXT) or self.dtype.startswith("period")
 
     # ---- numbers
     def valid(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -120,6 +126,8 @@ class Column:
         if self.as_text:
             if self.time is not None:
                 return self.time.write(value, self.kind)
+            if self.duration is not None:
+                return self.duration.write(value)
             written = self.number or NumberFormat()
             return written.write(value, self.decimals)
         if self.kind == "integer":
@@ -146,8 +154,11 @@ class Column:
             return plain.astype(dtype)
         if dtype.startswith("timedelta64"):
             return pandas.Series(pandas.to_timedelta(pandas.Series(cells, dtype="float64"), unit="s")).astype(dtype)
-        if dtype == "category":
-            return pandas.Series(pandas.Categorical(list(cells), categories=list(self.values)))
+        if dtype in (CATEGORIES, ORDERED):
+            ordered = dtype == ORDERED
+            return pandas.Series(pandas.Categorical(list(cells), categories=list(self.values), ordered=ordered))
+        if dtype.startswith("period"):
+            return pandas.Series(pandas.PeriodIndex(list(cells), dtype=dtype))
         if self.kind == "empty" and dtype.startswith(("int", "uint", "bool")):
             return pandas.Series([0] * len(cells), dtype=dtype)
         if any(cell is None for cell in cells) and dtype.startswith(("int", "uint")):

@@ -1,5 +1,6 @@
-"""Conditions on synthetic rows, such as income=high or age>=30."""
+"""Conditions on synthetic rows, such as income=high, age>=30 or note= (missing)."""
 
+import math
 import operator
 import re
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput, did_you_mean
-from ganloom.tables import numbers, times
+from ganloom.tables import durations, numbers, times
 from ganloom.tables.column import Column
 from ganloom.tables.schema import Frame, Schema
 
@@ -18,7 +19,8 @@ _SIGNS = {
     "<=": operator.le, ">=": operator.ge, "!=": operator.ne, "<": operator.lt, ">": operator.gt, "=": operator.eq,
 }  # fmt: skip
 Where = str | Sequence[str] | Mapping[str, Any] | None
-"""What users give: "income=high", a list of such texts, or {"income": "high"}."""
+"""What users give: "income=high", a list of such texts, or {"income": "high"}. "income=" asks for missing
+cells."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,13 @@ class Condition:
 
     def holds(self, frame: Frame) -> NDArray[np.bool_]:
         """Which rows fulfil it. A missing number fulfils none but "!="."""
-        found = [_SIGNS[self.sign](frame[self.column], value) for value in self.values]
+        found = [self._fulfils(frame[self.column], value) for value in self.values]
         return np.asarray(np.logical_and.reduce(found) if self.sign == "!=" else np.logical_or.reduce(found))
+
+    def _fulfils(self, values: NDArray[Any], value: float) -> NDArray[np.bool_]:
+        if math.isnan(value):
+            return np.asarray(np.isnan(values) if self.sign == "=" else ~np.isnan(values))
+        return np.asarray(_SIGNS[self.sign](values, value))
 
 
 def parse(schema: Schema, where: Where) -> list[Condition]:
@@ -78,15 +85,23 @@ def _listed(value: Any) -> list[Any]:
 def _condition(schema: Schema, name: str, sign: str, values: Sequence[Any], text: str) -> Condition:
     column = schema[name]
     if not column.modelled:
-        raise BadInput(
-            f"--where {text}: {name} is of type {column.kind}, which is made anew or constant. Use another column"
-        )
+        reason = {"constant": "all its cells are equal", "empty": "all its cells are missing"}
+        said = reason.get(column.kind, f"it is of type {column.kind}, whose cells are made anew")
+        raise BadInput(f"--where {text}: {name} cannot be asked for, because {said}. Use another column")
     if column.discrete and sign not in ("=", "!="):
         raise BadInput(f"--where {text}: {name} holds categories. Use = or !=")
-    return Condition(name, sign, tuple(_value(column, value, text) for value in values), text)
+    return Condition(name, sign, tuple(_value(column, sign, value, text) for value in values), text)
 
 
-def _value(column: Column, value: Any, text: str) -> float:
+def _value(column: Column, sign: str, value: Any, text: str) -> float:
+    if value is None or str(value).strip() in ("", column.missing_text if column.missing else ""):
+        if "" in column.values:
+            return float(column.values.index(""))
+        if not column.missing or sign not in ("=", "!="):
+            raise BadInput(
+                f"--where {text}: no value is given" + "; the column has no missing cells" * (not column.missing)
+            )
+        return -1.0 if column.discrete else math.nan
     if column.discrete:
         for code, known in enumerate(column.values):
             if known == value or str(known).strip() == str(value).strip():
@@ -112,6 +127,10 @@ def _number(column: Column, value: Any) -> float | None:
         if read is None or (read.kind == "time") != (column.kind == "time"):
             return None
         return float(read.values[0]) * (86400 if (read.kind, column.kind) == ("date", "datetime") else 1)
+    if column.kind == "duration":
+        lasted = durations.read([str(value)])
+        if lasted is not None:
+            return float(lasted.values[0])
     comma = column.as_text and column.number is not None and column.number.decimal == ","
     plain = numbers.read([str(value)], comma)
     return None if plain is None else float(plain.values[0])
@@ -122,7 +141,12 @@ def given(conditions: Sequence[Condition], schema: Schema) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for condition in conditions:
         column = schema[condition.column]
-        if condition.sign == "=" and len(condition.values) == 1 and (column.discrete or column.levels):
+        if (
+            condition.sign == "="
+            and len(condition.values) == 1
+            and (column.discrete or column.levels)
+            and condition.values[0] >= (0 if column.discrete else -math.inf)  # not for missing cells
+        ):
             found[condition.column] = int(condition.values[0]) if column.discrete else condition.values[0]
     return found
 
@@ -154,7 +178,7 @@ def _candidates(column: Column, asked: Sequence[float]) -> NDArray[Any]:
     if column.discrete:
         return np.arange(-1 if missing else 0, len(column.values))
     ends = [end for end in (column.low, column.high) if end is not None]
-    marks = np.unique([*asked, *ends])
+    marks = np.unique([*(value for value in asked if not math.isnan(value)), *ends])
     apart = [0.0, column.step, 10.0 ** -(column.decimals or 0)]
     near = [marks + sign * distance for distance in apart for sign in (-1, 1)]
     beside = [np.nextafter(marks, -np.inf), np.nextafter(marks, np.inf), (marks[1:] + marks[:-1]) / 2]

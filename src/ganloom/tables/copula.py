@@ -231,7 +231,9 @@ def _clusters(
             common = codes[np.argsort(-counts, kind="stable")][:MOST_CATEGORIES]
             parts.append((values[:, None] == common) * 1.2)
     clusters = need("sklearn.cluster", EXTRA)
-    labels = clusters.KMeans(count, n_init=2, random_state=seed, max_iter=50).fit_predict(np.concatenate(parts, 1))
+    points = np.concatenate(parts, 1)
+    count = min(count, len(np.unique(points, axis=0)))
+    labels = clusters.KMeans(count, n_init=2, random_state=seed, max_iter=50).fit_predict(points)
     counts = np.bincount(labels, minlength=count)
     small = np.isin(labels, np.flatnonzero(counts < 2 * FEWEST_IN_GROUP))
     labels = np.where(small, int(counts.argmax()), labels)

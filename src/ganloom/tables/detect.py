@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput, did_you_mean
-from ganloom.tables import numbers, times
-from ganloom.tables.column import OBJECT_TEXT, TEXT, Column, Kind
+from ganloom.tables import durations, numbers, times
+from ganloom.tables.column import CATEGORIES, OBJECT_TEXT, ORDERED, TEXT, Column, Kind
 from ganloom.tables.detect_numbers import EXACT, ID_NAME, Found, number_ids, numeric, of_numbers, whole_numbers
 from ganloom.tables.text import pattern_of
 
@@ -19,6 +19,8 @@ MISSING = frozenset(
     ["", "na", "n/a", "n.a.", "nan", "null", "none", "nil", "#n/a", "#na", "<na>", "-", "--", "---", "?", ".", "missing", "nat"]
 )  # fmt: skip
 """Texts of missing cells in a column of numbers or times, in small letters. Elsewhere only an empty cell is missing."""
+MOSTLY_DATES = 0.8
+"""A column of words of which more than this share are dates gets a note."""
 INFINITE = frozenset(["inf", "-inf", "+inf", "infinity", "-infinity", "+infinity"])
 """Texts of infinite numbers, which count as missing in a column of numbers."""
 BOOLEANS = frozenset(
@@ -91,10 +93,8 @@ def _found(base: Column, series: Any, wanted: Kind | None, comma: bool) -> Found
         return Found(_with(base, missing=len(series)), np.empty(0))
     if dtype.startswith(("object", "str")):
         return _of_objects(base, series, present, wanted, comma)
-    if dtype == "category":
-        cells = series.astype(object).tolist()
-        categories = tuple(_plain(value) for value in series.cat.categories.tolist())
-        return _categories(base, [_plain(c) if ok else None for c, ok in zip(cells, present, strict=True)], categories)
+    if dtype == CATEGORIES:
+        return _of_categories(base, series, present)
     if dtype.startswith("datetime64"):
         moments = series.dt.tz_convert("UTC").dt.tz_localize(None) if "," in dtype else series
         seconds = moments.astype("datetime64[us]").astype("int64").to_numpy() / 1e6
@@ -108,9 +108,7 @@ def _found(base: Column, series: Any, wanted: Kind | None, comma: bool) -> Found
         cells = [bool(cell) if ok else None for cell, ok in zip(series.tolist(), present, strict=True)]
         return _categories(base, cells, (False, True), "boolean")
     if dtype.startswith("period"):
-        texts = series.astype(str).where(series.notna(), None).astype(object)
-        found = _of_objects(dataclasses.replace(base, dtype="object"), texts, present, wanted, comma)
-        return Found(found.column, found.values, (*found.notes, f"{base.name}: periods are returned as texts"))
+        return _of_periods(base, series, present, wanted, comma)
     if not dtype.lower().startswith(("int", "uint", "float")):
         return _of_objects(dataclasses.replace(base, dtype="object"), series.astype(object), present, wanted, comma)
     values = series.to_numpy(dtype=float, na_value=np.nan)
@@ -118,6 +116,29 @@ def _found(base: Column, series: Any, wanted: Kind | None, comma: bool) -> Found
     if whole and max(abs(int(series.max())), abs(int(series.min()))) > EXACT and wanted not in ("float", "duration"):
         return _of_large(base, series, present, values, wanted)
     return _of_numbers(base, values, wanted, whole)
+
+
+def _of_categories(base: Column, series: Any, present: NDArray[np.bool_]) -> Found:
+    """A column of pandas categories."""
+    listed = series.cat.categories.tolist()
+    categories = tuple(_plain(value) for value in listed)
+    cells = [_plain(c) if ok else None for c, ok in zip(series.astype(object).tolist(), present, strict=True)]
+    found = _categories(_with(base, dtype=ORDERED if series.cat.ordered else CATEGORIES), cells, categories)
+    lost = next(
+        (type(value).__name__ for value, kept in zip(listed, categories, strict=True) if str(value) == kept != value),
+        "",
+    )
+    note = f"{base.name}: categories of type {lost} are returned as texts"
+    return Found(found.column, found.values, (*found.notes, note)) if lost else found
+
+
+def _of_periods(base: Column, series: Any, present: NDArray[np.bool_], wanted: Kind | None, comma: bool) -> Found:
+    """A column of pandas periods, read by the texts that pandas writes."""
+    texts = series.astype(str).where(series.notna(), None).astype(object)
+    found = _of_objects(_with(base, dtype="object"), texts, present, wanted, comma)
+    if found.column.kind in ("id", "text", "empty"):
+        return Found(found.column, found.values, (*found.notes, f"{base.name}: periods are returned as texts"))
+    return Found(_with(found.column, dtype=base.dtype), found.values, found.notes)
 
 
 def _of_large(
@@ -163,16 +184,33 @@ def _of_text(base: Column, cells: list[str], wanted: Kind | None, comma: bool) -
         found = None if constant else _numbers_of_text(base, cells, gone, wanted, comma)
         if found is not None:
             return found
-        if wanted in ("integer", "float", "duration"):
+        if wanted in ("integer", "float"):
             raise _unreadable(base, cells, tokens, wanted, comma)
     if wanted in (None, "date", "time", "datetime"):
         moments = None if constant else packed or times.read(filled, compact=wanted is not None)
+        if moments is None and not constant and wanted != "time":
+            moments = times.read_mixed(filled)
         if moments is not None and (wanted in (None, moments.kind) or (wanted, moments.kind) == ("datetime", "date")):
             return _times_of_text(base, moments, gone)
         if wanted is not None:
             raise _unreadable(base, cells, tokens, wanted, comma)
-    return _of_words(_with(base, missing_text=_usual([c for c, e in zip(cells, empty, strict=True) if e])),
-                     [None if gone else cell for cell, gone in zip(cells, empty, strict=True)], wanted)  # fmt: skip
+    if wanted in (None, "duration"):
+        lasted = None if constant else durations.read(filled)
+        if lasted is not None:
+            values = np.full(len(cells), np.nan)
+            values[~gone] = lasted.values
+            return numeric(_with(base, duration=lasted.format, decimals=lasted.format.fraction), values, "duration")
+        if wanted is not None:
+            raise _unreadable(base, cells, tokens, wanted, comma)
+    result = _of_words(_with(base, missing_text=_usual([c for c, e in zip(cells, empty, strict=True) if e])),
+                       [None if gone else cell for cell, gone in zip(cells, empty, strict=True)], wanted)  # fmt: skip
+    if wanted is None and result.column.kind in ("id", "category") and times.date_share(filled) > MOSTLY_DATES:
+        note = (
+            f"{base.name}: most cells are dates, but not in one format or not all; treated as {result.column.kind}. "
+            "Write all of them in one format"
+        )
+        return Found(result.column, result.values, (*result.notes, note))
+    return result
 
 
 def _numbers_of_text(
@@ -219,10 +257,12 @@ def _times_of_text(base: Column, moments: times.Times, gone: NDArray[np.bool_]) 
     values[~gone] = moments.values
     decimals = 0 if moments.kind == "date" else moments.format.fraction
     found = numeric(_with(base, time=moments.format, decimals=decimals), values, _kind(moments.kind))
-    if not moments.ambiguous:
-        return found
-    note = f"{base.name}: day and month cannot be told apart; read as {moments.format.pattern}"
-    return Found(found.column, found.values, (*found.notes, note))
+    notes = found.notes
+    if moments.formats > 1:
+        notes += (f"{base.name}: dates in {moments.formats} formats; written as {moments.format.pattern}",)
+    if moments.ambiguous:
+        notes += (f"{base.name}: day and month cannot be told apart; read as {moments.format.pattern}",)
+    return Found(found.column, found.values, notes)
 
 
 def _is_constant(cells: Sequence[str]) -> bool:
@@ -236,13 +276,16 @@ def _usual(cells: Sequence[str]) -> str:
 def _unreadable(base: Column, cells: Sequence[str], missing: Sequence[bool], wanted: str, comma: bool) -> BadInput:
     for i, (cell, gone) in enumerate(zip(cells, missing, strict=True)):
         if not gone and not _reads_as(cell, wanted, comma):
+            forms = f" ({durations.EXAMPLES})" if wanted == "duration" else ""
             return BadInput(
-                f'--types {base.name}={wanted}: row {i + 1} is "{cell[:60]}". Correct the cell, or use another type'
+                f'--types {base.name}={wanted}: row {i + 1} is "{cell[:60]}". Correct the cell{forms}, or use another type'
             )
     return BadInput(f"--types {base.name}={wanted}: the cells are not written alike. Correct them, or use another type")
 
 
 def _reads_as(cell: str, wanted: str, comma: bool) -> bool:
+    if wanted == "duration" and durations.read([cell]) is not None:
+        return True
     if wanted in ("integer", "float", "duration"):
         return numbers.read([cell], comma) is not None
     moments = times.read([cell], compact=True)

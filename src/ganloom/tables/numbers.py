@@ -47,6 +47,10 @@ class NumberFormat:
     """Whether a minus is written before the prefix."""
     brackets: bool = False
     """Whether negative numbers are written in brackets, as in accounting: (1,200.50)."""
+    digits: int = 15
+    """Most significant digits, where decimals do not count."""
+    exponent: str = ""
+    """How all numbers write their exponents, by the example of 0: "e+00", "E0"; empty: not all have one."""
 
     def write(self, value: float, decimals: int | None) -> str:
         """Return a number as the text of a cell.
@@ -58,8 +62,10 @@ class NumberFormat:
         magnitude = abs(value)
         if isinstance(magnitude, int) and decimals == 0:  # exact, also where a float would not be
             body = f"{magnitude:,}" if self.thousands else f"{magnitude}"
+        elif decimals is None and self.exponent:
+            body = self._scientific(magnitude)
         elif decimals is None:
-            body = f"{magnitude:.15g}"
+            body = f"{magnitude:.{self.digits}g}"
         else:
             body = f"{magnitude:{',' if self.thousands else ''}.{decimals}f}"
             if decimals and not self.fixed:
@@ -70,6 +76,13 @@ class NumberFormat:
             return f"({self.prefix}{body}{self.suffix})"
         before = sign + self.prefix if self.sign_first else self.prefix + sign
         return f"{before}{body}{self.suffix}"
+
+    def _scientific(self, magnitude: float) -> str:
+        body, _, power = f"{magnitude:.{self.digits - 1}e}".partition("e")
+        if not self.fixed and "." in body:
+            body = body.rstrip("0").rstrip(".")
+        sign = "-" if int(power) < 0 else "+" if "+" in self.exponent else ""
+        return f"{body}{self.exponent[0]}{sign}{abs(int(power)):0{self.exponent.count('0')}d}"
 
 
 @dataclass(frozen=True)
@@ -131,10 +144,20 @@ def read(cells: Sequence[str], comma: bool = False) -> Numbers | None:
     most = max(counts)
     decimals = None if any(exponents) or most > MOST_DECIMALS else most
     sign_first = not any(match["second"] and match["prefix"] for match in found)
+    digits = max(len(re.sub(r"^[0.]+|\.", "", body)) for body in plain)
     written = NumberFormat(
-        found[0]["prefix"], found[0]["suffix"], decimal, thousands, len(counts) == 1, sign_first, brackets
-    )
+        found[0]["prefix"], found[0]["suffix"], decimal, thousands, len(counts) == 1, sign_first, brackets,
+        min(max(digits, 1), 15) if decimals is None else 15, _exponent(exponents),
+    )  # fmt: skip
     return Numbers(values, written, decimals)
+
+
+def _exponent(exponents: Sequence[str]) -> str:
+    """``NumberFormat.exponent`` of a column."""
+    if not all(exponents) or len({text[0] for text in exponents}) > 1:
+        return ""
+    plus = "+" if any("+" in text for text in exponents) else ""
+    return exponents[0][0] + plus + "0" * min(len(text.lstrip("eE+-")) for text in exponents)
 
 
 def _mark(bodies: Sequence[str], comma: bool) -> tuple[str, str] | None:

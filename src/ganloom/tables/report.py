@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -193,6 +194,9 @@ def _differences(preparation: Preparation, real: reading.Source, drawn: reading.
     gone = [column.name for column in preparation.schema.columns if column.name not in names]
     if gone:
         notes.append(f"the synthetic table lacks columns of the real one: {', '.join(map(shown, gone[:5]))}")
+    notes += [
+        note for column in preparation.schema.modelled if column.name in names for note in _unknown(column, drawn)
+    ]
     if real.format.get("kind") == drawn.format.get("kind") == "text":
         for column in preparation.schema.modelled:
             if not column.continuous or column.number is None or column.name not in names:
@@ -210,6 +214,22 @@ def _differences(preparation: Preparation, real: reading.Source, drawn: reading.
                     f"{column.name} is written otherwise in the synthetic table: {_example(found)} instead of {_example(column)}"
                 )
     return notes
+
+
+def _unknown(column: Column, drawn: reading.Source) -> list[str]:
+    """A note on categories of the synthetic table that the real one does not have."""
+    if not column.discrete:
+        return []
+    series = drawn.frame[column.name]
+    cells = [str(cell).strip() for cell in series[series.notna()].tolist()]
+    known = {str(value).strip() for value in column.values} | {"", column.missing_text}
+    counts = Counter(cell for cell in cells if cell not in known)
+    if not counts:
+        return []
+    listed = ", ".join(shown(cell) for cell, _ in counts.most_common(3)) + ", ..." * (len(counts) > 3)
+    return [
+        f"{column.name}: {counts.total()} synthetic cells are categories that the real table does not have: {listed}"
+    ]
 
 
 def _affixes(column: Column) -> tuple[str, str]:

@@ -24,6 +24,8 @@ YEARS = (1900, 2100)
 """Whole numbers of 8 digits are dates without being asked for if all are dates of these years."""
 FEWEST_PACKED = 10
 """They need at least this many different values."""
+MOST_FORMATS = 6
+"""Most formats of a column of dates."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FRACTION = re.compile(r"(?<=:\d\d)[.,](\d{1,9})")
 _ZONE = re.compile(r"\s?(Z|UTC|GMT|[+-]\d\d:?\d\d|[+-]\d\d)$")
@@ -77,12 +79,14 @@ class Times:
         kind: "date", "time" or "datetime".
         format: How they are written.
         ambiguous: Whether day and month could be the other way round.
+        formats: In how many formats they are written; ``format`` is the most common one.
     """
 
     values: NDArray[np.float64]
     kind: str
     format: TimeFormat
     ambiguous: bool = False
+    formats: int = 1
 
 
 def moment_of(value: float, kind: str) -> datetime:
@@ -144,6 +148,38 @@ def read(cells: Sequence[str], compact: bool = False) -> Times | None:
         if all(unpadded.write(numbers[cell], kind) == cell for cell in sample):
             written = unpadded
     return Times(np.array([numbers[cell.strip()] for cell in cells]), kind, written, ambiguous)
+
+
+def read_mixed(cells: Sequence[str]) -> Times | None:
+    """Read a column of dates that are written in up to ``MOST_FORMATS`` formats, such as 2022-02-06 and 10.12.2021.
+
+    Cells with the same marks must have the same format. None if they have not, or if a cell is no date.
+    """
+    stripped = [cell.strip() for cell in cells]
+    groups: dict[str, list[int]] = {}
+    for row, cell in enumerate(stripped):
+        groups.setdefault(re.sub(r"[^\W\d]+", "a", re.sub(r"\d+", "9", cell)), []).append(row)
+        if len(groups) > MOST_FORMATS:
+            return None
+    values = np.full(len(cells), np.nan)
+    found: list[tuple[int, Times]] = []
+    for rows in groups.values():
+        part = read([stripped[row] for row in rows])
+        if part is None or part.kind != "date":
+            return None
+        values[rows] = part.values
+        found.append((len(rows), part))
+    if len(found) < 2:
+        return None
+    usual = max(found, key=lambda pair: pair[0])[1]
+    return Times(values, "date", usual.format, any(part.ambiguous for _, part in found), len(found))
+
+
+def date_share(cells: Sequence[str]) -> float:
+    """The share of cells that are a date in some format, each for itself; of at most 200 cells."""
+    some = list(dict.fromkeys(cells))[:200]
+    read_alone = [read([cell]) for cell in some]
+    return sum(found is not None and found.kind == "date" for found in read_alone) / max(len(some), 1)
 
 
 def read_packed(cells: Sequence[str]) -> Times | None:

@@ -12,6 +12,23 @@ from ganloom.core.output_files import written
 from ganloom.tables import EXTRA
 from ganloom.tables.reading import PARQUET
 
+OTHER = (
+    ".json",
+    ".jsonl",
+    ".xlsx",
+    ".xls",
+    ".ods",
+    ".html",
+    ".xml",
+    ".feather",
+    ".pkl",
+    ".gz",
+    ".zip",
+    ".db",
+    ".sqlite",
+)
+"""Endings of files that are neither text nor Parquet."""
+
 
 def write(
     frame: Any,
@@ -34,9 +51,10 @@ def write(
         The path.
 
     Raises:
-        BadInput: The file exists, or cannot be written.
+        BadInput: The file exists, cannot be written, or has the ending of another format.
     """
     target = as_path(path)
+    check_ending(target)
     try:
         with written(target, overwrite=overwrite) as temporary:
             if target.suffix.lower() in PARQUET:
@@ -47,6 +65,12 @@ def write(
     except OSError as error:
         raise BadInput(f"cannot write {target}: {error.strerror or error}") from None
     return target
+
+
+def check_ending(path: Path) -> None:
+    """Refuse the ending of a format in which tables are not written."""
+    if path.suffix.lower() in OTHER:
+        raise BadInput(f"{path}: tables are written as text (.csv) or Parquet (.parquet). Choose one of these endings")
 
 
 def text_of(frame: Any, format: dict[str, Any], headers: tuple[str, ...]) -> bytes:
