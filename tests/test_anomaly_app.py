@@ -137,6 +137,30 @@ def test_the_same_seed_gives_the_same_scores_and_a_stopped_fit_too(
         assert np.array_equal(whole.score(str(new), name), stopped.score(str(new), name)), name
 
 
+def test_ctrl_c_while_scores_are_chosen_says_how_to_continue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, run = write(tmp_path / "good", images(80)), tmp_path / "run"
+    chosen = fitting.complete
+
+    def stopped(*args: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "complete", stopped)
+    code, _, err = call(capsys, "anomaly", "fit", good, "--out", run, "--total-kimg", 0.1)
+    assert code == 130 and f"stopped by Ctrl-C, saved. Continue with: ganloom resume {run}" in err
+    monkeypatch.setattr(fitting, "open_run", stopped)
+    code, _, err = call(capsys, "resume", run)
+    assert code == 130 and f"Continue with: ganloom resume {run}" in err
+    monkeypatch.undo()
+    assert fitting.complete is chosen
+    code, out, err = call(capsys, "resume", run)
+    assert code == 0 and "threshold" in out, err
+    monkeypatch.setattr(fitting, "_complete", stopped)
+    code, _, err = call(capsys, "anomaly", "fit", good, "--out", tmp_path / "plain", "--method", "knn-pooled")
+    assert code == 130 and "stopped by Ctrl-C; nothing is saved yet" in err
+
+
 @pytest.mark.slow
 def test_a_run_that_trained_longer_gets_a_new_threshold(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

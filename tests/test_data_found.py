@@ -242,3 +242,21 @@ def test_a_run_inside_its_data_can_be_resumed(tmp_path: Path) -> None:
     run = ganloom.train("cnn-gan", root, root / "runs" / "a", **options)
     assert ganloom.resume(run, total_kimg=0.008).reason == "finished"
     assert len(data.open(root)) == 8 and "left out runs/a, which ganloom wrote" in data.open(root).facts.notes[0]
+
+
+def test_empty_folders_are_named(tmp_path: Path) -> None:
+    root = put(tmp_path / "d", "a/1.png", "a/2.png", "b/1.png")
+    (root / "gone").mkdir()
+    (root / "lost").mkdir()
+    (root / "lost" / ".keep").write_text("")
+    opened = data.open(root)
+    assert len(opened.class_names) == 2 and "gone, lost are empty and no classes" in opened.facts.notes
+
+
+def test_a_folder_with_the_name_of_a_built_in_set_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "digits", "a/1.png", "a/2.png", "b/1.png")
+    monkeypatch.chdir(tmp_path)
+    opened = data.open("digits")
+    assert len(opened) == 1797 and any(note.endswith("write ./digits") for note in opened.facts.notes)
+    own = data.open("./digits")
+    assert len(own) == 3 and not any("built-in" in note for note in own.facts.notes)

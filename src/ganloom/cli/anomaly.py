@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from ganloom.cli.flags import Positional
 from ganloom.cli.messages import following, table
 from ganloom.cli.parse import call_subcommand, with_progress
-from ganloom.core.names import printable
+from ganloom.core.names import as_path, command_line, printable, word_of
+from ganloom.core.stop_signals import continued_by
 from ganloom.report.progress import Progress
 
 
@@ -100,11 +101,13 @@ def _fit(args: Fit, progress: Progress) -> None:
     detector.check_alpha(args.alpha)
     lengths: dict[str, Any] = {"total_kimg": args.total_kimg, "minutes": args.minutes}
     console = Console(progress=progress, stream=sys.stderr)
-    found = fitting.fit(
-        args.source, args.out, method=args.method, shape=args.shape, fit_images=args.fit, small=args.small, seed=args.seed,
-        device=args.device, console=console, progress=progress,
-        **{name: value for name, value in lengths.items() if value is not None},
-    )  # fmt: skip
+    again = command_line(["ganloom", "resume", word_of(args.out)])
+    with continued_by(again, lambda: fitting.is_pending(as_path(args.out))):
+        found = fitting.fit(
+            args.source, args.out, method=args.method, shape=args.shape, fit_images=args.fit, small=args.small,
+            seed=args.seed, device=args.device, console=console, progress=progress,
+            **{name: value for name, value in lengths.items() if value is not None},
+        )  # fmt: skip
     progress.stop()
     print_fitted(args.out, found, args.alpha, args.json)
 

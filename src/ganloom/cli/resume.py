@@ -11,7 +11,8 @@ from ganloom.cli.flags import Positional
 from ganloom.cli.messages import finished, following, trackers
 from ganloom.cli.parse import parse
 from ganloom.core.errors import BadInput
-from ganloom.core.names import as_path
+from ganloom.core.names import as_path, command_line, word_of
+from ganloom.core.stop_signals import continued_by
 from ganloom.report.progress import Progress
 from ganloom.tables.folder import is_table
 from ganloom.tables.table import resume as resume_table
@@ -81,5 +82,7 @@ def _complete(args: Arguments, progress: Progress) -> bool:
     path = as_path(args.run)
     if not (fitting.is_pending(path) and fitting.is_trained(path)):
         return False
-    print_fitted(args.run, fitting.open_run(path, progress), as_json=args.json)
+    with continued_by(command_line(["ganloom", "resume", word_of(args.run)]), lambda: True):
+        found = fitting.open_run(path, progress)
+    print_fitted(args.run, found, as_json=args.json)
     return True

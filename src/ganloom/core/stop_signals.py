@@ -55,6 +55,30 @@ def continued_by_the_same_command() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def continued_by(command: str, is_saved: Callable[[], bool]) -> Iterator[None]:
+    """Let a command with one run say, when it is stopped, how to continue.
+
+    Args:
+        command: The command that continues.
+        is_saved: Whether there is something to continue.
+    """
+
+    def text(by: str) -> str:
+        return (
+            f"stopped by {by}, saved. Continue with: {command}"
+            if is_saved()
+            else f"stopped by {by}; nothing is saved yet"
+        )
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(text("Ctrl-C")) from None
+    except Terminated as left:
+        raise Terminated(left.number, text("a signal")) from None
+
+
+@contextlib.contextmanager
 def handled(names: tuple[str, ...], handler: Handler) -> Iterator[None]:
     """Install a handler for signals. SIGHUP stays ignored where the parent ignores it, as under nohup."""
     if threading.current_thread() is not threading.main_thread():

@@ -28,6 +28,7 @@ class FoundFiles:
         entries: the images.
         bad: (name, reason) of files that look like images and are not read.
         own: folders that ganloom wrote; they are left out.
+        empty: folders without files and folders.
         by_content: images without an ending, which are used.
         misnamed: images with the ending of something else, which are not used.
         idx: files with the name of an IDX file, which are not read beside images.
@@ -38,6 +39,7 @@ class FoundFiles:
     entries: list[Entry] = field(default_factory=list)
     bad: list[tuple[str, str]] = field(default_factory=list)
     own: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
     by_content: list[str] = field(default_factory=list)
     misnamed: list[str] = field(default_factory=list)
     idx: list[str] = field(default_factory=list)
@@ -81,6 +83,10 @@ class FoundFiles:
                 if len(self.own) == 1
                 else f"left out {len(self.own)} folders such as {first}, which {what}"
             )
+        if self.empty:
+            more = ", ..." * (len(self.empty) > 5)
+            what = "is empty and no class" if len(self.empty) == 1 else "are empty and no classes"
+            notes.append(f"{', '.join(sorted(self.empty)[:5])}{more} {what}")
         if self.by_content:
             notes.append(f"{_files(self.by_content)} no ending of an image, but the content of one: used")
         if self.misnamed:

@@ -283,7 +283,10 @@ def _open_path(source: str | os.PathLike[str], options: Options, use_cache: bool
     """A built-in set, a folder, an archive, or a file of arrays."""
     text = os.fspath(source)
     if is_named(source):
-        return builtin.open_builtin(text, options, progress)
+        named = builtin.open_builtin(text, options, progress)
+        if os.path.isdir(text):
+            named.facts.notes.append(f"this is the built-in set {text}; for your folder of that name, write ./{text}")
+        return named
     if holds_files(source):
         image_shape(options)  # check it before the files are listed
         try:
