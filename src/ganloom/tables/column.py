@@ -19,6 +19,9 @@ from ganloom.tables.times import TimeFormat
 Kind = Literal[
     "integer", "float", "boolean", "category", "date", "time", "datetime", "duration", "constant", "id", "text", "empty"
 ]
+KINDS: tuple[Kind, ...] = (
+    "integer", "float", "boolean", "category", "date", "time", "datetime", "duration", "constant", "id", "text", "empty",
+)  # fmt: skip
 CONTINUOUS = ("integer", "float", "date", "time", "datetime", "duration")
 DISCRETE = ("boolean", "category")
 GENERATED = ("constant", "id", "text", "empty")
@@ -30,6 +33,11 @@ OBJECT_TEXT = "object:text"
 
 CATEGORIES, ORDERED = "category", "category:ordered"
 """The dtypes of pandas categories without and with an order."""
+
+
+def kind_named(name: str) -> Kind:
+    """The type with this name, one of ``KINDS``."""
+    return next(kind for kind in KINDS if kind == name)
 
 
 @dataclass(frozen=True)
