@@ -26,6 +26,8 @@ FEWEST_PACKED = 10
 """They need at least this many different values."""
 MOST_FORMATS = 6
 """Most formats of a column of dates."""
+TRIED = 40
+"""Cells that are tried one by one; each takes a millisecond."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FRACTION = re.compile(r"(?<=:\d\d)[.,](\d{1,9})")
 _ZONE = re.compile(r"\s?(Z|UTC|GMT|[+-]\d\d:?\d\d|[+-]\d\d)$")
@@ -176,10 +178,10 @@ def read_mixed(cells: Sequence[str]) -> Times | None:
 
 
 def date_share(cells: Sequence[str]) -> float:
-    """The share of cells that are a date in some format, each for itself; of at most 200 cells."""
-    some = list(dict.fromkeys(cells))[:200]
-    read_alone = [read([cell]) for cell in some]
-    return sum(found is not None and found.kind == "date" for found in read_alone) / max(len(some), 1)
+    """The share of cells that are a date in some format, each for itself; of the first ``TRIED`` different cells."""
+    some = list(dict.fromkeys(cell.strip() for cell in cells))[:TRIED]
+    like = [cell for cell in some if len(cell) <= 20 and 3 <= sum(char.isdigit() for char in cell) <= 8]
+    return sum(any(_reads(pattern, [cell]) for pattern in DATES) for cell in like) / max(len(some), 1)
 
 
 def read_packed(cells: Sequence[str]) -> Times | None:
