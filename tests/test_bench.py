@@ -249,7 +249,9 @@ def test_every_recipe_has_a_bare_step() -> None:
         captioned = kind_of_inputs(recipes.RECIPES[name].MODEL) == "captions"
         volumes = kind_of_inputs(recipes.RECIPES[name].MODEL) == "volumes"
         other = np.zeros((4, 32, 32, 32), bool) if volumes else "fashion-10k"
-        gan, data = prepare(name, (images, images) if translates else (images, list("abab")) if captioned else other)
+        gan, data = prepare(
+            name, (images, images) if translates else (images, list("abab")) if captioned else other, small=True
+        )
         assert len(Bare(gan, [data.draw(2, torch.Generator())], "cpu", False).optimizers) == len(gan.phases())
 
 

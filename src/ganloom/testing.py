@@ -244,8 +244,7 @@ def check_phases(recipe: Recipe, tmp: Path) -> None:
 
 def check_resume(recipe: Recipe, tmp: Path) -> None:
     """Check that a run which is saved and loaded at a random step ends with the same tensors, with and without micro-batches."""
-    steps = 9  # more than the first steps, in which the EMA is updated every time
-    for micro in (None, 4):
+    for micro, steps in ((None, 9), (4, 4)):  # 9: more than the first steps, in which the EMA is updated every time
         whole = trainer(recipe, micro_batch=micro)
         for _ in range(steps):
             whole.train_step()
