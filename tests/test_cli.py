@@ -212,6 +212,16 @@ def test_small_keeps_channels_for_the_details_of_larger_images(side: int) -> Non
     assert own.cfg.full == 0  # what was said stays
 
 
+@pytest.mark.parametrize(("side", "width"), [(28, 24), (32, 24), (64, 12), (128, 8), (256, 12)])
+def test_small_is_narrower_for_larger_images(side: int, width: int) -> None:
+    """256 px are reduced to 64 px first."""
+    images = np.zeros((4, side, side, 3), np.uint8)
+    model, _ = prepare("default", images, small=True)
+    assert model.cfg.width == width
+    own, _ = prepare("default", images, small=True, width=20)
+    assert own.cfg.width == 20
+
+
 def test_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     args = ["train", "gan", "fashion-10k", "--out", str(tmp_path / "r"), "--json", "--total-kimg", "0.3"]
     code, out, _ = call(capsys, *args, "--kimg-per-tick", "0.1", "--judge", "0")
