@@ -4,11 +4,12 @@ Crops of textured places, at random scales, as PNG files. The same arguments giv
 """
 
 import argparse
-import math
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from ganloom.bench.inpaint.photographs import crop
 
 
 def cut(folder: Path, out: Path, n: int, side: int, scales: tuple[int, int], seed: int = 0) -> None:
@@ -32,16 +33,8 @@ def cut(folder: Path, out: Path, n: int, side: int, scales: tuple[int, int], see
         photographs.append(image)
     out.mkdir(parents=True)
     for number in range(n):
-        image = photographs[number % len(photographs)]
-        longer = math.exp(rng.uniform(*map(math.log, scales)))
-        length = min(round(side * max(max(image.size) / longer, 1.0)), *image.size)
-        crops = []
-        for _ in range(2):
-            left, top = (int(rng.integers(size - length + 1)) for size in image.size)
-            area = left, top, left + length, top + length
-            crops.append(np.asarray(image.resize((side, side), Image.Resampling.LANCZOS, area)))
-        best = max(crops, key=lambda crop: float(crop.std((0, 1)).mean()))
-        Image.fromarray(best).save(out / f"{number:05d}.png")
+        made = crop(photographs[number % len(photographs)], side, scales, rng)
+        Image.fromarray(made).save(out / f"{number:05d}.png")
 
 
 def main() -> None:

@@ -62,7 +62,7 @@ def crops(
             image.thumbnail((SCALES[1], SCALES[1]), Image.Resampling.LANCZOS)
             rng = np.random.default_rng([seed, number])
             mine = range(number, count, total)
-            out += [(place, _crop(image, side, rng)) for place in mine]
+            out += [(place, crop(image, side, SCALES, rng)) for place in mine]
     if left_out is not None:
         left_out += bad
     if not out:
@@ -70,8 +70,19 @@ def crops(
     return np.stack([crop for _, crop in sorted(out, key=lambda pair: pair[0])])
 
 
-def _crop(image: Image.Image, side: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    longer = math.exp(rng.uniform(math.log(SCALES[0]), math.log(SCALES[1])))
+def crop(image: Image.Image, side: int, scales: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Cut two square crops at a random scale, and return the one with more contrast.
+
+    Args:
+        image: A photograph in RGB.
+        side: Height and width of the crop.
+        scales: Smallest and largest longer side of the photograph, in pixels, when the crop is cut from it.
+        rng: Source of the scale and the places.
+
+    Returns:
+        (side, side, 3).
+    """
+    longer = math.exp(rng.uniform(math.log(scales[0]), math.log(scales[1])))
     length = min(round(side * max(max(image.size) / longer, 1.0)), *image.size)
     found = []
     for _ in range(2):
