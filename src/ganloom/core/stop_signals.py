@@ -44,38 +44,38 @@ def ended_by_signals(advice: str = "") -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def continued_by_the_same_command() -> Iterator[None]:
-    """Let a command that trains several runs say, when it is stopped, that the same command continues."""
+def said_when_stopped(text: Callable[[str], str]) -> Iterator[None]:
+    """Let a command say, when it is stopped, what was saved and how to continue.
+
+    Args:
+        text: Takes what stopped the command, "Ctrl-C" or "a signal", and returns the message.
+
+    Raises:
+        Interrupted: After Ctrl-C.
+        Terminated: After another signal.
+    """
     try:
         yield
-    except KeyboardInterrupt:  # Interrupted, or Ctrl-C between two trainings
-        raise Interrupted("stopped by Ctrl-C, saved. Run the same command again to continue") from None
+    except KeyboardInterrupt:  # Interrupted, or Ctrl-C outside a training
+        raise Interrupted(text("Ctrl-C")) from None
     except Terminated as left:
-        raise Terminated(left.number, "stopped by a signal, saved. Run the same command again to continue") from None
+        raise Terminated(left.number, text("a signal")) from None
 
 
-@contextlib.contextmanager
-def continued_by(command: str, is_saved: Callable[[], bool]) -> Iterator[None]:
+def continued_by_the_same_command() -> contextlib.AbstractContextManager[None]:
+    """Let a command that trains several runs say, when it is stopped, that the same command continues."""
+    return said_when_stopped(lambda by: f"stopped by {by}, saved. Run the same command again to continue")
+
+
+def continued_by(command: str, is_saved: Callable[[], bool]) -> contextlib.AbstractContextManager[None]:
     """Let a command with one run say, when it is stopped, how to continue.
 
     Args:
         command: The command that continues.
         is_saved: Whether there is something to continue.
     """
-
-    def text(by: str) -> str:
-        return (
-            f"stopped by {by}, saved. Continue with: {command}"
-            if is_saved()
-            else f"stopped by {by}; nothing is saved yet"
-        )
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted(text("Ctrl-C")) from None
-    except Terminated as left:
-        raise Terminated(left.number, text("a signal")) from None
+    saved, unsaved = f"saved. Continue with: {command}", "nothing is saved yet"
+    return said_when_stopped(lambda by: f"stopped by {by}, {saved}" if is_saved() else f"stopped by {by}; {unsaved}")
 
 
 @contextlib.contextmanager

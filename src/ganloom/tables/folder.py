@@ -1,14 +1,16 @@
 """The folder of a learned table: its files, and what to say where its training was interrupted."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 from ganloom.core import json_files
-from ganloom.core.errors import BadInput, Interrupted, Terminated
+from ganloom.core.errors import BadInput
 from ganloom.core.names import as_path, command_line, word_of
 from ganloom.core.output_files import replace_file
+from ganloom.core.stop_signals import said_when_stopped
 
 FILE, ARRAYS = "table.json", "table.safetensors"
 COMPARISON = "comparison.json"
@@ -91,7 +93,7 @@ def check_new(path: Path) -> None:
         raise BadInput(f"{path} is not a new or empty folder. Choose another --out")
 
 
-class continued_by_resume:  # noqa: N801
+def continued_by_resume(folder: Path | None, what: str = "the training") -> contextlib.AbstractContextManager[None]:
     """Name the folder of the table, and not that of its network, in the message of an interrupted training.
 
     Args:
@@ -99,17 +101,9 @@ class continued_by_resume:  # noqa: N801
         what: What was stopped.
     """
 
-    def __init__(self, folder: Path | None, what: str = "the training") -> None:
-        self.folder, self.what = folder, what
+    def text(by: str) -> str:
+        if folder is not None and is_table(folder):
+            return f"stopped; {what} is saved, next: {command_line(['ganloom', 'resume', word_of(folder)])}"
+        return "stopped; nothing is saved yet: run the same command again"
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        text = "stopped; nothing is saved yet: run the same command again"
-        if self.folder is not None and is_table(self.folder):
-            text = f"stopped; {self.what} is saved, next: {command_line(['ganloom', 'resume', word_of(self.folder)])}"
-        if isinstance(error, Interrupted):
-            raise Interrupted(text) from None
-        if isinstance(error, Terminated):
-            raise Terminated(error.number, text) from None
+    return said_when_stopped(text)
