@@ -45,6 +45,14 @@ def test_sentences_of_rows_are_no_likelier_than_others_of_the_same_words() -> No
     assert made(pattern) == texts
 
 
+def test_equal_counts_keep_the_order_of_the_data() -> None:
+    """The order of a set differs between processes, and the same seed would give other texts."""
+    words = [f"w{i}x" for i in range(60)]
+    learned = pattern_of([" ".join(words)] * 6, free_text=True).sentences
+    assert learned is not None and [word for word, _ in learned.words] == words
+    assert [word for word, *_ in learned.pairs] == [-2, *range(59)]
+
+
 def test_words_of_single_rows_are_replaced() -> None:
     rng = np.random.default_rng(0)
     secrets = ["".join(rng.choice(list("abcdefghijklmnop"), 9)).title() for _ in range(100)]

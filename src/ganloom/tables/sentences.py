@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -57,10 +58,10 @@ class Sentences:
         followed = dict(self.followed)
         alone = [(number, rows) for number, (_, rows) in enumerate(self.words)]
         alone.append((OTHER, self.other if alone else max(self.other, 1)))
-        draw = {word: _drawer(found, rng) for word, found in after.items()}
+        draw = {word: drawer(found, rng) for word, found in after.items()}
         share = {word: sum(rows for *_, rows in found) / max(followed.get(word, 0), 1) for word, found in after.items()}
         any_word, length, end = (
-            _drawer(found, rng) for found in (alone, self.lengths or ((1, 1),), self.ends or ((-1, 1),))
+            drawer(found, rng) for found in (alone, self.lengths or ((1, 1),), self.ends or ((-1, 1),))
         )
 
         def make(loose: bool) -> str:
@@ -79,7 +80,7 @@ class Sentences:
         return make
 
 
-def _drawer(found: Iterable[tuple[int, ...]], rng: np.random.Generator) -> Callable[[], tuple[int, ...]]:
+def drawer(found: Iterable[tuple[Any, ...]], rng: np.random.Generator) -> Callable[[], tuple[Any, ...]]:
     """Return a function that draws one of the tuples, by the weight at its end, and returns it without the weight."""
     listed = list(found)
     sums = np.cumsum([weight for *_, weight in listed])
@@ -97,10 +98,11 @@ def learn(cells: Sequence[str]) -> tuple[Sentences, Counter[str]]:
         What is kept, and all words that are not shared, with their numbers.
     """
     split = [re.split(r"(\w+)", cell) for cell in cells]  # gap, word, gap, word, ..., gap
-    rows = Counter(word for parts in split for word in set(parts[1::2]) if not word.isdigit())
+    # dict.fromkeys, because the order of a set differs between processes, and with it the order of equal counts.
+    rows = Counter(word for parts in split for word in dict.fromkeys(parts[1::2]) if not word.isdigit())
     words = [(word, count) for word, count in rows.most_common(MOST_WORDS) if count >= SHARED]
     number = {word: i for i, (word, _) in enumerate(words)}
-    in_rows = Counter(gap for parts in split for gap in set(parts[0::2]))
+    in_rows = Counter(gap for parts in split for gap in dict.fromkeys(parts[0::2]))
     gaps = [gap for gap, count in in_rows.most_common() if count >= SHARED or gap == SPACE]
     gap_number = {gap: i for i, gap in enumerate(gaps)}
     pairs: Counter[tuple[int, int, int]] = Counter()
@@ -110,13 +112,8 @@ def learn(cells: Sequence[str]) -> tuple[Sentences, Counter[str]]:
         known = [START, *(number.get(word, OTHER) for word in parts[1::2])]
         others.update(word for word in parts[1::2] if word not in number)
         followed.update(known[:-1])
-        pairs.update(
-            {
-                (a, gap_number[gap], b)
-                for a, gap, b in zip(known, parts[0::2], known[1:], strict=False)
-                if gap in gap_number
-            }
-        )
+        triples = zip(known, parts[0::2], known[1:], strict=False)
+        pairs.update(list(dict.fromkeys((a, gap_number[gap], b) for a, gap, b in triples if gap in gap_number)))
     kept = [(*pair, count) for pair, count in pairs.most_common(MOST_PAIRS) if count >= SHARED]
     ends = Counter(gap_number.get(parts[-1], -1) for parts in split)
     lengths = Counter(len(parts) // 2 for parts in split)

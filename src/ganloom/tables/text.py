@@ -6,11 +6,13 @@ have the same ones, such as the end of mail addresses, and if other characters a
 ``sentences``. A salted hash of each original cell is kept, so that no original is ever written.
 """
 
+import functools
 import hashlib
+import itertools
 import re
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,52 +56,48 @@ class TextPattern:
 
     def make(self, n: int, rng: np.random.Generator) -> list[str]:
         """Return n new cells; none equals an original one, and none another if the column is unique."""
-        if self.sentences is not None:
-            return self._texts(n, self.sentences, rng)
+        proposals = self._identifiers(n, rng) if self.sentences is None else self._texts(n, self.sentences, rng)
         taken, made = set(self.hashes), []
+        for cell_of in proposals:
+            code, cell = 0, ""
+            for attempt in range(100 * TRIES):
+                cell = cell_of(attempt)
+                code = _hash(cell, self.salt)
+                if code not in taken:
+                    break
+            if self.unique:
+                taken.add(code)
+            made.append(cell)
+        return made
+
+    def _identifiers(self, n: int, rng: np.random.Generator) -> Iterator[Callable[[int], str]]:
+        """For each of n cells, a function from the number of the attempt to a cell."""
         weights = np.array(self.weights, float)
         chosen = rng.choice(len(self.templates), n, p=weights / weights.sum())
         alphabets = dict(self.alphabets)
-        extra: dict[int, int] = {}  # characters that a template got because its own cells are all taken
-        for place in chosen.tolist():
-            code, cell = 0, ""
-            for attempt in range(1, 100 * TRIES):
-                longer = _longer(self.templates[place], extra.get(place, 0))
-                cell = self.prefix + self._fill(longer, alphabets, rng)
-                code = _hash(cell, self.salt)
-                if code not in taken:
-                    break
-                if attempt % TRIES == 0:
-                    extra[place] = extra.get(place, 0) + 1
-            if self.unique:
-                taken.add(code)
-            made.append(cell)
-        return made
+        extra: Counter[int] = Counter()  # characters that a template got because its own cells are all taken
 
-    def _texts(self, n: int, learned: Sentences, rng: np.random.Generator) -> list[str]:
-        taken, made = set(self.hashes), []
+        def cell_of(place: int, attempt: int) -> str:
+            extra[place] += attempt > 0 and attempt % TRIES == 0
+            return self.prefix + self._fill(_longer(self.templates[place], extra[place]), alphabets, rng)
+
+        return (functools.partial(cell_of, place) for place in chosen.tolist())
+
+    def _texts(self, n: int, learned: Sentences, rng: np.random.Generator) -> Iterator[Callable[[int], str]]:
+        """The same for free texts."""
         alphabets = dict(self.alphabets)
-        sums = np.cumsum(self.weights)
+        template = sentences.drawer(zip(self.templates, self.weights, strict=True), rng)
 
         def other() -> str:
-            return self._fill(
-                self.templates[int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))], alphabets, rng
-            )
+            return self._fill(template()[0], alphabets, rng)
 
         make = learned.maker(other, rng)
-        for _ in range(n):
-            code, cell = 0, ""
-            for attempt in range(100 * TRIES):
-                cell = make(attempt >= TRIES)
-                if attempt >= 2 * TRIES:  # all texts of so few words may be taken
-                    cell = f"{cell} {other()}"
-                code = _hash(cell, self.salt)
-                if code not in taken:
-                    break
-            if self.unique:
-                taken.add(code)
-            made.append(cell)
-        return made
+
+        def cell_of(attempt: int) -> str:
+            text = make(attempt >= TRIES)
+            return f"{text} {other()}" if attempt >= 2 * TRIES else text  # all texts of so few words may be taken
+
+        return itertools.repeat(cell_of, n)
 
     def _fill(self, template: str, alphabets: dict[str, str], rng: np.random.Generator) -> str:
         out, i = [], 0
@@ -137,7 +135,7 @@ def pattern_of(cells: Sequence[str], free_text: bool) -> TextPattern:
         return TextPattern(*shapes, alphabets, unique=unique, salt=salt, hashes=hashes, sentences=learned)
     prefix = _common_prefix(distinct)
     rest = [cell[len(prefix) :] for cell in cells]
-    counts = Counter(word for cell in dict.fromkeys(rest) for word in _words(cell) if not word.isdigit())
+    counts = Counter(word for cell in dict.fromkeys(rest) for word in dict.fromkeys(_words(cell)) if not word.isdigit())
     least = max(SHARED, len(distinct) // 10)
     words = [word for word, count in counts.most_common(2000) if count >= least]
     numbers = {word: i for i, word in enumerate(words)}
@@ -167,19 +165,19 @@ def _parts(cell: str) -> list[str]:
     return re.findall(r"\w+|\W", cell)
 
 
-def _words(cell: str) -> set[str]:
-    return set(re.findall(r"\w+", cell))
+def _words(cell: str) -> list[str]:
+    return re.findall(r"\w+", cell)
 
 
 def _known(cell: str, numbers: dict[str, int]) -> tuple[str, ...]:
     """The shared words of a cell in their order."""
-    return tuple(word for word in re.findall(r"\w+", cell) if word in numbers)
+    return tuple(word for word in _words(cell) if word in numbers)
 
 
 def _may_keep(cell: str, numbers: dict[str, int], together: Counter[tuple[str, ...]]) -> bool:
     """Whether the shared words of a cell say nothing of a single row: several rows have all of them, and the cell has others."""
     known = _known(cell, numbers)
-    return together[known] >= SHARED and len(known) < len(re.findall(r"\w+", cell))
+    return together[known] >= SHARED and len(known) < len(_words(cell))
 
 
 def _hash(cell: str, salt: str) -> int:
