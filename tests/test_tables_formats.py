@@ -76,7 +76,6 @@ def test_dates_in_several_formats_are_dates_and_said() -> None:
     assert "day: dates in 3 formats; written as %d.%m.%Y" in table.notes
     assert table.sample(50).day.str.fullmatch(r"\d\d\.\d\d\.202[12]").all()
     cells[5], cells[9] = "soon", "12/2"
-    table = Table("copula").fit(pd.DataFrame({"day": cells, "x": np.random.default_rng(0).normal(size=90)}))
     prepared, _ = prepare(reading.read(pd.DataFrame({"day": cells, "x": range(90)})))
     assert prepared.schema["day"].kind == "id"
 
@@ -125,6 +124,25 @@ def test_pandas_types_come_back() -> None:
     assert same == [name for name in frame if name != "bin"]
     assert made["size"].cat.ordered and made.month.isna().any() and set(made.quarter) <= set(frame.quarter)
     assert "bin: categories of type Interval are returned as texts" in table.notes
+
+
+def test_ranges_are_shown_as_dates_and_clocks() -> None:
+    """Pandas columns of dates and durations hold numbers, which say nothing to a reader."""
+    frame = pd.DataFrame(
+        {
+            "day": pd.to_datetime(["2020-01-02", "2021-05-06"] * 20),
+            "at": pd.to_datetime(["2020-01-02 03:04:05", "2021-05-06 07:08:09"] * 20),
+            "took": pd.to_timedelta([61, 93784] * 20, unit="s"),
+            "x": np.arange(40) % 7,
+        }
+    )
+    prepared, _ = prepare(reading.read(frame))
+    shown = {c.name: (c.text_of(c.low), c.text_of(c.high)) for c in prepared.schema.columns if c.low is not None}
+    assert shown["day"] == ("2020-01-02", "2021-05-06") and shown["at"] == (
+        "2020-01-02 03:04:05",
+        "2021-05-06 07:08:09",
+    )
+    assert shown["took"] == ("0:01:01", "26:03:04") and shown["x"] == ("0", "6")
 
 
 def test_packed_and_json_files(tmp_path: Path) -> None:

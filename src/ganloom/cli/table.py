@@ -166,11 +166,9 @@ def printable_lines(text: str) -> str:
 
 
 def _described(column: Any) -> dict[str, Any]:
-    import numpy as np
-
     values = ""
     if column.continuous and column.low is not None:
-        values = " to ".join(str(cell) for cell in column.cells(np.array([column.low, column.high])))
+        values = f"{column.text_of(column.low)} to {column.text_of(column.high)}"
     elif column.discrete:
         listed = ", ".join(map(str, column.values[:4])) + (", ..." if len(column.values) > 4 else "")
         values = f"{len(column.values)}: {listed}"

@@ -214,7 +214,7 @@ def _files_under(root: str) -> FoundFiles:
             found.own.append(os.path.relpath(folder, root).replace(os.sep, "/"))
             folders.clear()
             continue
-        if folder != root and not any(not name.startswith(".") for name in (*folders, *files)):
+        if folder != root and all(name.startswith(".") for name in (*folders, *files)):
             found.empty.append(os.path.relpath(folder, root).replace(os.sep, "/"))
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
         for file in files:

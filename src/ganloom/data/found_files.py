@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ganloom.core import class_names
 from ganloom.data import file_kinds
 from ganloom.data.caption_files import may_hold_captions
 from ganloom.data.label_files import looks_like_labels
@@ -84,9 +85,8 @@ class FoundFiles:
                 else f"left out {len(self.own)} folders such as {first}, which {what}"
             )
         if self.empty:
-            more = ", ..." * (len(self.empty) > 5)
             what = "is empty and no class" if len(self.empty) == 1 else "are empty and no classes"
-            notes.append(f"{', '.join(sorted(self.empty)[:5])}{more} {what}")
+            notes.append(f"{class_names.listing(sorted(self.empty))} {what}")
         if self.by_content:
             notes.append(f"{_files(self.by_content)} no ending of an image, but the content of one: used")
         if self.misnamed:

@@ -84,7 +84,7 @@ PLANS: dict[str, Plan] = {
     "default": Plan(
         {"width": 24, **_half_falling(180.0)},
         "Nearly twice the default length; the learning rates are constant for the first half and fall to 0 over the second. "
-        "Images of 64 px get half of the width, larger ones a third: three times as many images in the same time.",
+        "Images of 64 px get half of the width, and larger images a third: D sees more images in the same time.",
         larger={"width": lambda width, more: max(width >> max(more - 1, 0), width // 3)},
     ),
     "gan": Plan(

@@ -23,6 +23,8 @@ KINDS: tuple[Kind, ...] = (
     "integer", "float", "boolean", "category", "date", "time", "datetime", "duration", "constant", "id", "text", "empty",
 )  # fmt: skip
 CONTINUOUS = ("integer", "float", "date", "time", "datetime", "duration")
+TIMES = {"date": "%Y-%m-%d", "time": "%H:%M:%S", "datetime": "%Y-%m-%d %H:%M:%S"}
+"""The types with a calendar or a clock, and their form in messages."""
 DISCRETE = ("boolean", "category")
 GENERATED = ("constant", "id", "text", "empty")
 """Columns that no model learns: constants are repeated, identifiers and texts are made anew."""
@@ -129,6 +131,14 @@ class Column:
         if self.discrete:
             return [None if code < 0 else self.values[code] for code in values.tolist()]
         return [None if value != value else self._cell(value) for value in self.valid(values).tolist()]
+
+    def text_of(self, value: float) -> str:
+        """Return a number as text for messages: as it is written in the data, else as 2024-01-31 12:00:00 or 28:46:30."""
+        if self.kind in TIMES and not self.as_text:
+            return times.moment_of(value, self.kind).strftime(TIMES[self.kind])
+        if self.dtype.startswith("timedelta64"):
+            return DurationFormat().write(value)
+        return str(self.cells(np.array([value]))[0])
 
     def _cell(self, value: float) -> Any:
         if self.as_text:

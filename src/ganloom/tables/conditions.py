@@ -18,6 +18,8 @@ from ganloom.tables.schema import Frame, Schema
 _SIGNS = {
     "<=": operator.le, ">=": operator.ge, "!=": operator.ne, "<": operator.lt, ">": operator.gt, "=": operator.eq,
 }  # fmt: skip
+MISSING_CODE = -1
+"""The code of a missing category."""
 Where = str | Sequence[str] | Mapping[str, Any] | None
 """What users give: "income=high", a list of such texts, or {"income": "high"}. "income=" asks for missing
 cells."""
@@ -30,10 +32,11 @@ class Condition:
     column: str
     sign: str
     values: tuple[float, ...]
+    """Numbers, or codes of categories; a missing cell is NaN or ``MISSING_CODE``."""
     text: str
 
     def holds(self, frame: Frame) -> NDArray[np.bool_]:
-        """Which rows fulfil it. A missing number fulfils none but "!="."""
+        """Which rows fulfil it. A missing number fulfils only "!=" and what asks for missing cells."""
         found = [self._fulfils(frame[self.column], value) for value in self.values]
         return np.asarray(np.logical_and.reduce(found) if self.sign == "!=" else np.logical_or.reduce(found))
 
@@ -86,7 +89,7 @@ def _condition(schema: Schema, name: str, sign: str, values: Sequence[Any], text
     column = schema[name]
     if not column.modelled:
         reason = {"constant": "all its cells are equal", "empty": "all its cells are missing"}
-        said = reason.get(column.kind, f"it is of type {column.kind}, whose cells are made anew")
+        said = reason.get(column.kind, f"no method learns columns of type {column.kind}")
         raise BadInput(f"--where {text}: {name} cannot be asked for, because {said}. Use another column")
     if column.discrete and sign not in ("=", "!="):
         raise BadInput(f"--where {text}: {name} holds categories. Use = or !=")
@@ -101,16 +104,13 @@ def _value(column: Column, sign: str, value: Any, text: str) -> float:
             raise BadInput(
                 f"--where {text}: no value is given" + "; the column has no missing cells" * (not column.missing)
             )
-        return -1.0 if column.discrete else math.nan
+        return float(MISSING_CODE) if column.discrete else math.nan
     if column.discrete:
         for code, known in enumerate(column.values):
             if known == value or str(known).strip() == str(value).strip():
                 return float(code)
-        names = [str(item) for item in column.values]
-        listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-        raise BadInput(
-            f'--where {text}: no row has {column.name} "{value}"{did_you_mean(str(value), names)}. Values: {listed}'
-        )
+        hint = did_you_mean(str(value), [str(item) for item in column.values])
+        raise BadInput(f'--where {text}: no row has {column.name} "{value}"{hint}. {_values(column.values)}')
     found = _number(column, value)
     if found is None:
         raise BadInput(f'--where {text}: "{value}" is no {column.kind}')
@@ -141,13 +141,13 @@ def given(conditions: Sequence[Condition], schema: Schema) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for condition in conditions:
         column = schema[condition.column]
-        if (
-            condition.sign == "="
-            and len(condition.values) == 1
-            and (column.discrete or column.levels)
-            and condition.values[0] >= (0 if column.discrete else -math.inf)  # not for missing cells
-        ):
-            found[condition.column] = int(condition.values[0]) if column.discrete else condition.values[0]
+        if condition.sign != "=" or len(condition.values) != 1:
+            continue
+        value = condition.values[0]
+        if column.discrete and value != MISSING_CODE:
+            found[condition.column] = int(value)
+        elif column.levels and not math.isnan(value):
+            found[condition.column] = value
     return found
 
 
@@ -176,7 +176,7 @@ def _candidates(column: Column, asked: Sequence[float]) -> NDArray[Any]:
     """Values of a column, among which is one for each set of conditions with the numbers ``asked`` that can be fulfilled."""
     missing = column.missing > 0
     if column.discrete:
-        return np.arange(-1 if missing else 0, len(column.values))
+        return np.arange(MISSING_CODE if missing else 0, len(column.values))
     ends = [end for end in (column.low, column.high) if end is not None]
     marks = np.unique([*(value for value in asked if not math.isnan(value)), *ends])
     apart = [0.0, column.step, 10.0 ** -(column.decimals or 0)]
@@ -188,25 +188,17 @@ def _candidates(column: Column, asked: Sequence[float]) -> NDArray[Any]:
 
 def _range(column: Column) -> str:
     """Which values a column has, in a sentence."""
-    if column.discrete or column.levels:
-        listed = [str(v) for v in column.values] if column.discrete else [_shown(column, v) for v in column.levels]
-        return f"Values: {', '.join(listed[:10])}{', ...' * (len(listed) > 10)}"
+    if column.discrete:
+        return _values(column.values)
+    if column.levels:
+        return _values([column.text_of(level) for level in column.levels])
     if column.low is None or column.high is None:
         return "All its cells are missing"
-    grid = ""
-    if column.kind in ("integer", "float"):
-        grid = (
-            f", in steps of {column.step:g}"
-            if column.step
-            else ", without decimals"
-            if column.kind == "integer"
-            else ""
-        )
-    return f"It lies between {_shown(column, column.low)} and {_shown(column, column.high)}{grid}"
+    grid = ", without decimals" if column.kind == "integer" else ""
+    if column.step and column.kind in ("integer", "float"):
+        grid = f", in steps of {column.step:g}"
+    return f"It lies between {column.text_of(column.low)} and {column.text_of(column.high)}{grid}"
 
 
-def _shown(column: Column, value: float) -> str:
-    if column.kind in ("date", "time", "datetime"):
-        moment = times.moment_of(value, column.kind)
-        return moment.strftime({"date": "%Y-%m-%d", "time": "%H:%M:%S", "datetime": "%Y-%m-%d %H:%M:%S"}[column.kind])
-    return str(column.cells(np.array([value]))[0])
+def _values(values: Sequence[Any]) -> str:
+    return f"Values: {', '.join(map(str, values[:10]))}{', ...' * (len(values) > 10)}"

@@ -1,7 +1,10 @@
 """Decode text files of tables: find the encoding by the byte order mark, by its bytes, or by statistics."""
 
 import codecs
+import gzip
+import json
 import re
+import zlib
 from pathlib import Path
 
 from ganloom.core.errors import BadInput, need
@@ -52,6 +55,20 @@ SEVERAL = 0.95
 """What letters of several languages count, compared with those of one."""
 FOREIGN = 0.6
 """In words that have letters beyond ASCII, more than this share of them: the language has no Latin letters."""
+
+
+def unpacked(raw: bytes, path: Path) -> bytes:
+    """The content of a file without gzip.
+
+    Raises:
+        BadInput: The packed file is damaged.
+    """
+    if not raw.startswith(b"\x1f\x8b"):
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadInput(f"cannot unpack {path}: {error}") from None
 
 
 def decode(raw: bytes, path: Path) -> tuple[str, str, list[str]]:
@@ -124,3 +141,16 @@ def _letters(raw: bytes, encoding: str) -> float:
         return -1.0
     beyond = [char for char in text if ord(char) >= 0x80]
     return sum(char.isalpha() for char in beyond) / len(beyond) if beyond else 0.0
+
+
+def is_json(text: str) -> bool:
+    """Whether a text is JSON, or JSON lines: an object or a list, no row of a table."""
+    lead = text.lstrip()
+    if lead[:1] not in ("{", "["):
+        return False
+    for part in (lead, lead.split("\n", 1)[0]):
+        try:
+            return isinstance(json.loads(part), dict | list)
+        except ValueError:
+            continue
+    return False

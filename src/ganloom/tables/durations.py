@@ -120,8 +120,13 @@ def _divided(seconds: float, units: str) -> dict[str, int]:
 
 
 def _matches(pattern: re.Pattern[str], cells: Sequence[str]) -> list[re.Match[str]] | None:
-    found = [match for cell in cells if cell and (match := pattern.fullmatch(cell)) is not None]
-    return found if found and len(found) == len(cells) else None
+    found = []
+    for cell in cells:
+        match = pattern.fullmatch(cell)
+        if not cell or match is None:
+            return None
+        found.append(match)
+    return found or None
 
 
 def _sum(match: re.Match[str]) -> float:

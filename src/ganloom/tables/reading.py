@@ -1,12 +1,9 @@
 """Read a table: CSV files of any encoding and separator, Parquet files, and pandas data frames."""
 
 import csv
-import gzip
 import io
-import json
 import os
 import re
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +17,7 @@ from ganloom.core.errors import BadInput, need
 from ganloom.core.names import as_path, shown
 from ganloom.tables import EXTRA, numbers, times
 from ganloom.tables.column import TEXT
-from ganloom.tables.decoding import decode
+from ganloom.tables.decoding import decode, is_json, unpacked
 
 SEPARATORS = (",", ";", "\t", "|", ":", " ")
 PARQUET = (".parquet", ".pq", ".parq")
@@ -103,12 +100,8 @@ def _read_file(path: Path) -> Source:
         raw = path.read_bytes()
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror or error}") from None
-    if raw.startswith(b"\x1f\x8b"):
-        try:
-            raw = gzip.decompress(raw)
-        except (OSError, EOFError, zlib.error) as error:
-            raise BadInput(f"cannot unpack {path}: {error}") from None
-    if _starts_with(path, b"PK\x03\x04") or path.suffix.lower() in (".xlsx", ".xls", ".ods"):
+    raw = unpacked(raw, path)
+    if raw.startswith(b"PK\x03\x04") or path.suffix.lower() in (".xlsx", ".xls", ".ods"):
         raise BadInput(f"{path} is a spreadsheet or an archive. Save the table as CSV or Parquet")
     return _of_text(raw, path)
 
@@ -162,26 +155,13 @@ def _repeated(headers: tuple[str, ...], names: list[str]) -> list[str]:
 
 
 # ---- text files
-def _is_json(text: str) -> bool:
-    """Whether a text is JSON, or JSON lines: an object or a list, no row of a table."""
-    lead = text.lstrip()
-    if lead[:1] not in ("{", "["):
-        return False
-    for part in (lead, lead.split("\n", 1)[0]):
-        try:
-            return isinstance(json.loads(part), dict | list)
-        except ValueError:
-            continue
-    return False
-
-
 def _of_text(raw: bytes, path: Path) -> Source:
     encoding, text, notes = decode(raw, path)
     if not text.strip():
         raise BadInput(f"{path} is empty")
     if "\0" in text[:10_000]:
         raise BadInput(f"{path} is not a text file. Give a CSV or Parquet file")
-    if _is_json(text):
+    if is_json(text):
         raise BadInput(
             f"{path} is JSON. Save the table as CSV or Parquet, for example with pandas.read_json(FILE).to_csv"
         )

@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,16 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganloom.core.errors import BadInput
-from ganloom.core.names import as_path, shown
+from ganloom.core.names import as_path
 from ganloom.report.progress import Report as Progress
 from ganloom.report.progress import stage
-from ganloom.tables import choose, detect, differential_privacy, privacy, quality, reading, utility
-from ganloom.tables.column import TEXT, Column
+from ganloom.tables import choose, differential_privacy, privacy, quality, reading, utility
+from ganloom.tables.column import Column
 from ganloom.tables.copula import Copula
 from ganloom.tables.marginals import Bootstrap, Marginals
 from ganloom.tables.preparation import Preparation, prepare
 from ganloom.tables.privacy import Privacy
 from ganloom.tables.quality import Quality
+from ganloom.tables.report_notes import differences
 from ganloom.tables.schema import Frame
 from ganloom.tables.table import Table
 from ganloom.tables.utility import Utility
@@ -130,7 +130,7 @@ def measure(
     drawn_source = reading.read(synthetic)
     drawn = preparation.schema.read(drawn_source)
     train, test, held, notes = _parts(frame, preparation, made_by, holdout, seed)
-    notes += _differences(preparation, source, drawn_source)
+    notes += differences(preparation, source, drawn_source)
     notes += _few(len(drawn_source.frame), "synthetic") + _few(len(next(iter(test.values()))), "real test")
     target = utility.guess_target(columns, target or (made_by.target if made_by else None))
     tables = {"synthetic": drawn, "real rows": train}
@@ -182,63 +182,6 @@ FEW = 30
 
 def _few(rows: int, what: str) -> list[str]:
     return [f"{rows} {what} row{'s' * (rows != 1)}: too few for any figure here to mean much"] if rows < FEW else []
-
-
-def _differences(preparation: Preparation, real: reading.Source, drawn: reading.Source) -> list[str]:
-    """Columns of the synthetic table that the real one does not have, or that are written otherwise."""
-    notes = []
-    names = [str(name) for name in drawn.frame.columns]
-    more = [name for name in names if name not in preparation.schema.names]
-    if more:
-        notes.append(f"not compared, for the real table has no such column: {', '.join(map(shown, more[:5]))}")
-    gone = [column.name for column in preparation.schema.columns if column.name not in names]
-    if gone:
-        notes.append(f"the synthetic table lacks columns of the real one: {', '.join(map(shown, gone[:5]))}")
-    notes += [
-        note for column in preparation.schema.modelled if column.name in names for note in _unknown(column, drawn)
-    ]
-    if real.format.get("kind") == drawn.format.get("kind") == "text":
-        for column in preparation.schema.modelled:
-            if not column.continuous or column.number is None or column.name not in names:
-                continue
-            found = detect.find(
-                column.name,
-                column.header,
-                drawn.frame[column.name],
-                TEXT,
-                None,
-                bool(drawn.format.get("decimal_comma")),
-            ).column
-            if found.continuous and found.number is not None and _affixes(found) != _affixes(column):
-                notes.append(
-                    f"{column.name} is written otherwise in the synthetic table: {_example(found)} instead of {_example(column)}"
-                )
-    return notes
-
-
-def _unknown(column: Column, drawn: reading.Source) -> list[str]:
-    """A note on categories of the synthetic table that the real one does not have."""
-    if not column.discrete:
-        return []
-    series = drawn.frame[column.name]
-    cells = [str(cell).strip() for cell in series[series.notna()].tolist()]
-    known = {str(value).strip() for value in column.values} | {"", column.missing_text}
-    counts = Counter(cell for cell in cells if cell not in known)
-    if not counts:
-        return []
-    listed = ", ".join(shown(cell) for cell, _ in counts.most_common(3)) + ", ..." * (len(counts) > 3)
-    return [
-        f"{column.name}: {counts.total()} synthetic cells are categories that the real table does not have: {listed}"
-    ]
-
-
-def _affixes(column: Column) -> tuple[str, str]:
-    assert column.number is not None
-    return column.number.prefix.strip(), column.number.suffix.strip()
-
-
-def _example(column: Column) -> str:
-    return shown(str(column.cells(np.array([column.low]))[0]))
 
 
 def _of_methods(

@@ -220,7 +220,7 @@ def _types(report: Report) -> str:
     for column in report.preparation.schema.columns:
         bounds = ""
         if column.continuous and column.low is not None and column.high is not None:
-            bounds = " to ".join(str(cell) for cell in column.cells(np.array([column.low, column.high])))
+            bounds = f"{column.text_of(column.low)} to {column.text_of(column.high)}"
         elif column.discrete:
             bounds = f"{len(column.values)} categories"
         invalid = report.invalid.get(column.name)
